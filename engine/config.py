@@ -1,0 +1,186 @@
+"""A run, described once: the TOML file, `--set`, the forms of the studio, the help and the docs all come from here.
+
+Sections whose arguments belong to a library (transforms, models, losses, optimizers, schedules) are
+`Component`s: a name and that library's own keyword arguments, which the module that builds them checks against
+the library's signature.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+Storage = Literal["auto", "device", "memory", "loader"]
+Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+BestMetric = Literal["accuracy", "macro_f1", "loss"]
+
+
+class Section(BaseModel):
+    """A group of settings. Immutable; an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Component(Section):
+    """A part chosen from a library by name, with that library's own arguments beside it."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    name: str = Field(min_length=1, description="its name in the catalogue, or path/to/file.py:factory")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The library's own keyword arguments: every key that is not a field of this section."""
+        return dict(self.model_extra or {})
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ValueError("must be 1 to 80 letters, digits, '.', '_' or '-', the first a letter or a digit")
+    return name
+
+
+def _validation(value: str | float) -> str | float:
+    if isinstance(value, str):
+        if value != "test":
+            raise ValueError("must be \"test\" or a share of the training split between 0 and 0.9, such as 0.1")
+    elif not 0 < value <= 0.9:
+        raise ValueError("a share of the training split must be above 0 and at most 0.9")
+    return value
+
+
+class DataConfig(Section):
+    """Which data set, how it is split, what is done to each sample, and where its pixels live."""
+
+    dataset: str = Field(
+        default="digits",
+        min_length=1,
+        description="name in the catalogue, a folder of images, or path/to/file.py:factory",
+    )
+    root: str = Field(default="~/datasets", description="folder that holds the data sets")
+    download: bool = Field(default=False, description="fetch the data set when it is not there")
+    arguments: dict[str, Any] = Field(
+        default_factory=dict, description="further arguments of the data set's constructor or factory"
+    )
+    validation: Annotated[str | float, AfterValidator(_validation)] = Field(
+        default="test",
+        description='"test" for the test split, or a stratified share of the training split such as 0.1',
+    )
+    storage: Storage = Field(
+        default="auto",
+        description="where samples live: one uint8 tensor on the device or in memory, or a DataLoader",
+    )
+    train_transforms: list[Component] = Field(
+        default_factory=list, description="what is done to a training sample, in order"
+    )
+    eval_transforms: list[Component] = Field(
+        default_factory=list, description="what is done to a validation or test sample, in order"
+    )
+
+
+class LoaderConfig(Section):
+    """How samples become batches."""
+
+    batch_size: int = Field(default=64, ge=1, description="samples a batch")
+    eval_batch_size: int = Field(
+        default=0, ge=0, description="samples a batch in evaluation; 0 for the larger of batch_size and 256"
+    )
+    shuffle: bool = Field(default=True, description="a new order every epoch")
+    drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
+    num_workers: int = Field(default=0, ge=0, le=256, description="worker processes of the DataLoader lane")
+    prefetch_factor: int = Field(default=2, ge=1, description="batches each worker prepares ahead")
+    pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")
+
+
+class ModelConfig(Component):
+    """Which network, where its weights come from, and which of them are trained."""
+
+    name: str = Field(
+        default="mlp", min_length=1, description="built-in name, torchvision model, or path/to/file.py:factory"
+    )
+    pretrained: bool = Field(default=False, description="start from the library's published weights")
+    weights: str = Field(default="", description="start from the weights in this file")
+    freeze: list[str] = Field(
+        default_factory=list,
+        description='modules not trained, as patterns; the last match wins, "!" re-opens: ["*", "!fc"]',
+    )
+
+
+class LossConfig(Component):
+    """What is minimised."""
+
+    name: Literal["cross_entropy"] = Field(default="cross_entropy", description="the loss function")
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+
+
+class OptimizerConfig(Component):
+    """Any optimizer of torch.optim, with its own arguments."""
+
+    name: str = Field(default="SGD", min_length=1, description="a class of torch.optim")
+    lr: float = Field(default=0.01, gt=0, description="learning rate")
+
+
+class ScheduleConfig(Component):
+    """Any schedule of torch.optim.lr_scheduler, with its own arguments, after an optional linear warm-up."""
+
+    name: str = Field(
+        default="constant", min_length=1, description='a class of torch.optim.lr_scheduler, or "constant"'
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear warm-up from 0 to the learning rate")
+    interval: Literal["epoch", "step"] = Field(
+        default="step", description="what one step of the schedule is; its arguments count in this unit"
+    )
+
+
+class TrainingConfig(Section):
+    """The loop."""
+
+    epochs: int = Field(default=10, ge=1, le=1_000_000, description="passes over the training split")
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps")
+    precision: Precision = Field(
+        default="auto", description="fp32, tf32, bf16 or fp16 (with GradScaler); auto: bf16 on a GPU that has it, else fp32"
+    )
+    compile: bool = Field(default=False, description="compile the model with torch.compile")
+    compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
+        default="default", description="torch.compile's mode"
+    )
+    channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
+    accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
+    clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    deterministic: bool = Field(default=False, description="only deterministic kernels; slower on some GPUs")
+    num_threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen")
+
+
+class CheckpointConfig(Section):
+    """When the run is saved and what is kept."""
+
+    every_epochs: int = Field(default=1, ge=0, description="save after every so many epochs; 0 for never")
+    every_steps: int = Field(default=0, ge=0, description="save after every so many steps as well; 0 for never")
+    keep_last: int = Field(default=3, ge=1, description="how many of the newest checkpoints are kept")
+    best_metric: BestMetric = Field(default="accuracy", description="validation metric that decides which is best")
+
+
+class RunConfig(Section):
+    """A complete run. `torchdeck train FILE` needs nothing else."""
+
+    name: Annotated[str, AfterValidator(_run_name)] = Field(default="run", description="name of the run")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="everything random follows from it")
+    data: DataConfig = Field(default_factory=DataConfig)
+    loader: LoaderConfig = Field(default_factory=LoaderConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> RunConfig:
+        if self.schedule.warmup_epochs >= self.training.epochs and self.schedule.warmup_epochs > 0:
+            raise ValueError(
+                f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g} must be below "
+                f"training.epochs = {self.training.epochs}"
+            )
+        return self

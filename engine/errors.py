@@ -1,0 +1,46 @@
+"""The errors that torchdeck shows to its user as one message, without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TorchdeckError(Exception):
+    """Something the user can act on. Its text says what, where, what is allowed and what to do."""
+
+
+class ConfigError(TorchdeckError):
+    """The configuration, or something it names, is not usable. Raised before anything is written."""
+
+
+class DataError(TorchdeckError):
+    """The data set can't be read as configured; names the file or the index."""
+
+
+class UserCodeError(TorchdeckError):
+    """Code from the user's own file failed; the text holds the frames of that file and no others."""
+
+
+class RunError(TorchdeckError):
+    """A run directory can't be used as asked: not there, owned by a live process, nothing to resume from."""
+
+
+class CheckpointError(TorchdeckError):
+    """A checkpoint is damaged, foreign in a way that can't be loaded, or does not fit the model."""
+
+
+def did_you_mean(name: str, known: Iterable[str], limit: int = 8) -> str:
+    """The end of an error message about an unknown name: the nearest valid one, or the first few.
+
+    Example: ``"; did you mean 'epochs'?"`` or ``"; known: SGD, Adam, …"``.
+    """
+    names = list(known)
+    by_lower = {known_name.lower(): known_name for known_name in names}
+    close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=0.6)
+    if close:
+        return f"; did you mean '{by_lower[close[0]]}'?"
+    if not names:
+        return ""
+    shown = ", ".join(names[:limit])
+    return f"; known: {shown}{', …' if len(names) > limit else ''}"
