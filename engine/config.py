@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
 Storage = Literal["auto", "device", "memory", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -42,13 +42,12 @@ def _run_name(name: str) -> str:
     return name
 
 
-def _validation(value: str | float) -> str | float:
-    if isinstance(value, str):
-        if value != "test":
-            raise ValueError("must be \"test\" or a share of the training split between 0 and 0.9, such as 0.1")
-    elif not 0 < value <= 0.9:
-        raise ValueError("a share of the training split must be above 0 and at most 0.9")
-    return value
+def _validation(value: Any) -> str | float:
+    if value == "test":
+        return "test"
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 0.9:
+        return float(value)
+    raise ValueError('must be "test", or a share of the training split above 0 and at most 0.9, such as 0.1')
 
 
 class DataConfig(Section):
@@ -64,7 +63,7 @@ class DataConfig(Section):
     arguments: dict[str, Any] = Field(
         default_factory=dict, description="further arguments of the data set's constructor or factory"
     )
-    validation: Annotated[str | float, AfterValidator(_validation)] = Field(
+    validation: Annotated[str | float, PlainValidator(_validation)] = Field(
         default="test",
         description='"test" for the test split, or a stratified share of the training split such as 0.1',
     )
