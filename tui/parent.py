@@ -1,0 +1,122 @@
+"""A small process that waits in the shell's foreground, so that the studio can leave the shell and train on.
+
+A shell waits for the process that it started. The studio therefore runs in a child, forked before anything else is
+imported; what the shell waits for is the parent, which holds no thread and no library and only waits. When the child
+detaches, the parent says so and ends, and the child lives on in a session of its own: the same process, with the same
+threads and the same GPU memory.
+
+Everything the parent waits for arrives through one pipe, so that nothing can be missed between a check and a wait:
+the bytes of Python's signal wake-up, which are signal numbers, and the child's message between two NUL bytes.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+_HANDLED = {signal.SIGCHLD, signal.SIGTERM}
+_LEFT_TO_CHILD = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
+_MESSAGE_BYTES = 4000  # below PIPE_BUF: one write is one piece in the pipe
+
+
+class Parent:
+    """What the child knows of the process that waits for it.
+
+    Attributes:
+        is_detached: `detach` has been called: this process belongs to no terminal any more.
+    """
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self.is_detached = False
+
+    def detach(self, message: str, log: str | os.PathLike[str] | None = None) -> None:
+        """Give the shell back and go on without a terminal; threads are not disturbed.
+
+        To be called when the terminal has been restored and nothing reads or writes it any more.
+
+        Args:
+            message: What the parent prints before it ends.
+            log: Where descriptors 1 and 2 go from now on. Without it, those that are a terminal go to /dev/null
+                and a descriptor that was redirected stays what it is.
+
+        Raises:
+            OSError: The log cannot be opened; nothing has changed then.
+        """
+        if self.is_detached:
+            return
+        null = os.open(os.devnull, os.O_RDWR)
+        output = null if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.is_detached = True
+        os.setsid()
+        os.dup2(null, 0)
+        for descriptor in (1, 2):
+            if log is not None or os.isatty(descriptor):
+                os.dup2(output, descriptor)
+        for descriptor in {null, output}:
+            os.close(descriptor)
+        text = message.replace("\0", "").encode(errors="replace")[:_MESSAGE_BYTES]
+        try:
+            os.write(self._pipe, b"\0" + text + b"\0")
+        except BrokenPipeError:
+            # The parent went with the terminal (a hang-up): the shell is back already and nobody is left to read.
+            return
+        finally:
+            os.close(self._pipe)
+
+
+def run_behind_parent(main: Callable[[Parent], int]) -> int:
+    """Fork, run `main` in the child, wait in the parent. Returns in both: pass the result to `sys.exit`.
+
+    Call it before any other import and before any thread. In the child the result is that of `main`. In the parent it
+    is the child's exit status (128 + n if signal n killed it), or 0 after `Parent.detach`. Meanwhile the parent leaves
+    Ctrl+C and Ctrl+Z to the child, stops when the child stops (so that the shell's job control works), passes SIGTERM
+    on, and dies of SIGHUP, as the child outlives the terminal by itself.
+    """
+    read_end, write_end = os.pipe()
+    os.set_blocking(write_end, False)
+    # A signal that comes during the fork waits until both sides know what to do with it.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED | _LEFT_TO_CHILD)
+    child = os.fork()
+    if child == 0:
+        os.close(read_end)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return main(Parent(write_end))
+    signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
+    for number in _HANDLED:
+        # The handler itself has nothing to do: the wake-up byte in the pipe is what the parent waits for.
+        signal.signal(number, lambda *_: None)
+    for number in _LEFT_TO_CHILD:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _wait_for(child, read_end)
+
+
+def _wait_for(child: int, read_end: int) -> int:
+    """Wait until the child ends or detaches; the exit status for the shell."""
+    exit_status = _look_at(child)
+    while exit_status is None:
+        signals, *message = os.read(read_end, 65536).split(b"\0")
+        if message:
+            os.write(2, message[0] + b"\n")
+            return 0
+        if signal.SIGTERM in signals:
+            os.kill(child, signal.SIGTERM)
+        exit_status = _look_at(child)
+    return exit_status
+
+
+def _look_at(child: int) -> int | None:
+    """The child's exit status if it has ended; stop with it if it has stopped."""
+    while True:
+        process, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
+        if process == 0:
+            return None
+        if not os.WIFSTOPPED(status):
+            code = os.waitstatus_to_exitcode(status)
+            return code if code >= 0 else 128 - code
+        os.kill(os.getpid(), signal.SIGSTOP)

@@ -1,0 +1,212 @@
+"""The terminal, kept apart from the process's output.
+
+Everything that the process and its children write to descriptors 1 and 2 (prints, warnings, progress bars,
+C++ messages, data loading workers) goes to a log file. The screen alone writes to the terminal, through a
+descriptor of its own. When the terminal goes away, only that descriptor dies: the app ends, every other thread
+goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
+
+Four private names of Textual are used (`Driver._file`, `_get_terminal_size`, `_sigcont_application` and
+`App._capture_stdout`/`_capture_stderr`); the tests run the whole thing in a real pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Generic, cast
+
+from rich.console import Console
+from textual.app import App, ReturnType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+
+_BUFFER_BYTES = 64 * 1024
+
+
+class Terminal:
+    """Takes descriptors 1 and 2 away from the terminal and gives them back on exit.
+
+    Also the file that Textual writes to. Entering needs the main thread, as it takes over SIGHUP.
+
+    Attributes:
+        log: The file that output goes to.
+        is_lost: The terminal has gone (hang-up, or an error when writing to it), or was let go with `lose`.
+        on_lost: Called once, from whatever thread noticed, when the terminal is lost.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.is_lost = False
+        self.on_lost: Callable[[], None] = lambda: None
+        self._pending = bytearray()
+        self._descriptor = -1
+        self._saved: dict[int, int] = {}
+        self._previous_hangup: Any = None
+
+    def __enter__(self) -> Terminal:
+        _flush_output()
+        self._descriptor = _open_terminal()
+        self._saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        self.send_output_to(self.log)
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                cast(Any, stream).reconfigure(line_buffering=True, errors="replace")
+        self._previous_hangup = signal.signal(signal.SIGHUP, self._on_hangup)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _flush_output()
+        if self.is_lost:
+            return  # nothing to go back to: output stays in the log, and a second SIGHUP must not kill
+        signal.signal(signal.SIGHUP, self._previous_hangup)
+        for descriptor, saved in self._saved.items():
+            os.dup2(saved, descriptor)
+            os.close(saved)
+        self._saved.clear()
+        os.close(self._descriptor)
+
+    def send_output_to(self, log: Path) -> None:
+        """From here on, output goes to the end of this file.
+
+        Raises:
+            OSError: The file cannot be opened; output goes where it went before.
+        """
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        _flush_output()
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        self.log = log
+
+    def lose(self) -> None:
+        """Let go of the terminal: reads are at their end, writes vanish. From any thread, any number of times."""
+        if self.is_lost:
+            return
+        self.is_lost = True
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, self._descriptor)
+        for descriptor in (0, *self._saved.values()):
+            if os.isatty(descriptor):
+                os.dup2(null, descriptor)
+        os.close(null)
+        self.on_lost()
+
+    def size(self) -> tuple[int, int] | None:
+        """Columns and rows, or None when the terminal is gone."""
+        try:
+            columns, rows = os.get_terminal_size(self._descriptor)
+        except OSError:
+            return None
+        return columns, rows
+
+    def write(self, text: str) -> int:
+        """Take text for the terminal; it leaves with `flush` or when much has been collected."""
+        self._pending += text.encode("utf-8", errors="replace")
+        if len(self._pending) >= _BUFFER_BYTES:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what `write` took. Waits while the terminal does not read, but not longer than until `lose`."""
+        pending, self._pending = self._pending, bytearray()
+        view = memoryview(pending)
+        while view and not self.is_lost:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                # Half a second is how long a `lose` from another thread may go unnoticed here.
+                select.select([], [self._descriptor], [], 0.5)
+            except OSError:
+                self.lose()
+
+    def fileno(self) -> int:
+        """The private descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Always true: Rich asks this to decide about colours."""
+        return True
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        self.lose()
+
+
+class TerminalApp(App[ReturnType], Generic[ReturnType]):
+    """A Textual app on a `Terminal`; without one (under a test's headless driver) an ordinary app.
+
+    It ends when the terminal is lost. Whether it did is told by `terminal.is_lost`.
+    """
+
+    def __init__(self, terminal: Terminal | None = None) -> None:
+        super().__init__(driver_class=None if terminal is None else _driver_for(terminal))
+        self.terminal = terminal
+        if terminal is None:
+            return
+        terminal.on_lost = self._end_when_lost
+        # Textual would replace sys.stdout by objects whose fileno() is -1, which breaks spawned workers.
+        self._capture_stdout = cast(Any, sys.__stdout__)
+        self._capture_stderr = cast(Any, sys.__stderr__)
+        # A crash report belongs on the terminal, not only in the log.
+        self.error_console = Console(file=cast(IO[str], terminal), markup=False, highlight=False)
+
+    def on_mount(self) -> None:
+        """End at once if the terminal went away while the app was starting."""
+        if self.terminal is not None and self.terminal.is_lost:
+            self.exit()
+
+    def _end_when_lost(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.exit)
+
+
+def _driver_for(terminal: Terminal) -> type[Driver]:
+    class TerminalDriver(LinuxDriver):
+        """Textual's driver with its output on the private descriptor."""
+
+        def __init__(self, app: App[object], **options: Any) -> None:
+            super().__init__(app, **options)
+            self._file = cast(Any, terminal)
+
+        def _sigcont_application(self, *_: object) -> None:
+            # A hang-up brings SIGHUP and SIGCONT: the second must not start the screen again.
+            if not terminal.is_lost:
+                super()._sigcont_application()
+
+        def _get_terminal_size(self) -> tuple[int, int]:
+            return terminal.size() or super()._get_terminal_size()
+
+        def run_input_thread(self) -> None:
+            try:
+                super().run_input_thread()
+            except OSError:
+                terminal.lose()
+
+    return TerminalDriver
+
+
+def _open_terminal() -> int:
+    """A descriptor of our own for the terminal that descriptor 2 (or 1, or 0) is."""
+    for descriptor in (2, 1, 0):
+        if os.isatty(descriptor):
+            break
+    else:
+        raise OSError("the studio needs a terminal, and none of descriptors 0, 1 and 2 is one")
+    try:
+        # Opened anew rather than duplicated: non-blocking is a property of the open file, and the shell shares the
+        # one that it gave us. Non-blocking so that a stalled connection cannot hold a thread for ever.
+        return os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        # After `su`, or in some containers, the terminal has no name that may be opened.
+        return os.dup(descriptor)
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()
