@@ -216,10 +216,9 @@ def test_the_terminal_is_as_before_afterwards_and_output_returns_to_it(start: Ca
 
 
 def test_the_shells_descriptors_stay_blocking(start: Callable[..., Process]) -> None:
-    check = "assert os.get_blocking(0) and os.get_blocking(1) and os.get_blocking(2)\n"
-    process = start(
-        f"def look(self):\n    {check}    self.query_one(Static).update('looked')\nScreen.when_ready = look\n{RUN}{check}"
-    )
+    check = "assert all(map(os.get_blocking, (0, 1, 2)))\n"
+    look = f"def look(self):\n    {check}    self.query_one(Static).update('looked')\nScreen.when_ready = look\n"
+    process = start(look + RUN + check)
     process.wait_for(lambda: process.shows("looked"))
     process.press("q")
     assert process.status() == 0
