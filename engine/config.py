@@ -97,7 +97,9 @@ class ModelConfig(Component):
     """Which network, where its weights come from, and which of them are trained."""
 
     name: str = Field(
-        default="mlp", min_length=1, description="built-in name, torchvision model, or path/to/file.py:factory"
+        default="mlp",
+        min_length=1,
+        description="built-in name, torchvision model, or path/to/file.py:factory",
     )
     pretrained: bool = Field(default=False, description="start from the library's published weights")
     weights: str = Field(default="", description="start from the weights in this file")
@@ -137,9 +139,12 @@ class TrainingConfig(Section):
     """The loop."""
 
     epochs: int = Field(default=10, ge=1, le=1_000_000, description="passes over the training split")
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps")
+    device: str = Field(
+        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps"
+    )
     precision: Precision = Field(
-        default="auto", description="fp32, tf32, bf16 or fp16 (with GradScaler); auto: bf16 on a GPU that has it, else fp32"
+        default="auto",
+        description="fp32, tf32, bf16 or fp16 (with GradScaler); auto: bf16 on a GPU that has it, else fp32",
     )
     compile: bool = Field(default=False, description="compile the model with torch.compile")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
@@ -149,7 +154,9 @@ class TrainingConfig(Section):
     accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
     clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")
     deterministic: bool = Field(default=False, description="only deterministic kernels; slower on some GPUs")
-    num_threads: int = Field(default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen")
+    num_threads: int = Field(
+        default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen"
+    )
 
 
 class CheckpointConfig(Section):

@@ -1,0 +1,75 @@
+"""From a config to what a run is made of: everything opened and checked, nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from engine.config import RunConfig
+from engine.data.loaders import sample_shape
+from engine.data.sources import DataSources, open_sources
+from engine.data.transforms import check_transforms
+from engine.models.build import build_model, check_model
+from engine.training.optimizers import check_optimizer
+from engine.training.placement import Placement, choose_placement
+from engine.training.randomness import seed_everything
+from engine.training.schedules import check_schedule
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run that can start: its config is checked, its data are open, its model is built on the CPU.
+
+    Attributes:
+        input_shape: (C, H, W) of a sample after the eval transforms.
+    """
+
+    config: RunConfig
+    placement: Placement
+    sources: DataSources
+    input_shape: tuple[int, ...]
+    model: nn.Module
+
+
+def check(config: RunConfig) -> Placement:
+    """Check every name and argument of a config against the libraries that take them, and the hardware.
+
+    Opens no data and builds no model, but imports the user's own files that the config names.
+
+    Raises:
+        ConfigError, UserCodeError: the first thing that is wrong, with what is allowed.
+    """
+    placement = choose_placement(config.training)
+    check_optimizer(config.optimizer)
+    check_schedule(config.schedule, config.optimizer.lr)
+    check_transforms(config.data.train_transforms, "data.train_transforms")
+    check_transforms(config.data.eval_transforms, "data.eval_transforms")
+    check_model(config.model)
+    return placement
+
+
+def prepare(config: RunConfig, progress: Progress) -> Prepared:
+    """Check the config, open the data, build the model. Writes nothing.
+
+    Seeds torch, Python and NumPy from the config, so that the weights are a function of the seed.
+
+    Args:
+        config: the run.
+        progress: called with what is being done, how much of it is done, and how much there is (0 for unknown).
+
+    Raises:
+        TorchdeckError: whatever is wrong, in one message.
+    """
+    progress("checking the config", 0, 0)
+    placement = check(config)
+    progress(f"opening {config.data.dataset}", 0, 0)
+    sources = open_sources(config.data, config.seed)
+    input_shape = sample_shape(sources, config)
+    progress(f"building {config.model.name}", 0, 0)
+    seed_everything(config.seed)
+    model = build_model(config.model, len(sources.classes), input_shape)
+    return Prepared(config, placement, sources, input_shape, model)

@@ -1,0 +1,310 @@
+"""A run in a background thread: from a config, or from a checkpoint of an earlier run."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from engine.config import RunConfig
+from engine.errors import RunError, TorchdeckError
+from engine.runs.control import Control, ControlServer
+from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
+
+if TYPE_CHECKING:
+    from engine.build import Prepared
+
+Status = Literal["preparing", "running", "finished", "stopped", "failed"]
+
+
+class _Stopped(Exception):
+    """A stop was asked for before the first step."""
+
+
+class LaunchedRun:
+    """A run that this process trains, in a thread of its own.
+
+    The thread is not a daemon: the process lives until the run has ended and its last checkpoint is written.
+
+    Attributes:
+        control: takes the commands that the engine obeys between steps.
+        path: the run's directory; None until everything is checked and it is made.
+        status: what the thread is doing or how it ended.
+        message: what is being prepared, for the screen.
+        error: why it failed.
+    """
+
+    def __init__(self, on_directory: Callable[[Path], None]) -> None:
+        self.control = Control()
+        self.path: Path | None = None
+        self.status: Status = "preparing"
+        self.message = ""
+        self.error: BaseException | None = None
+        self._on_directory = on_directory
+        self._has_directory_or_ended = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the engine's thread still works."""
+        return self._thread.is_alive()
+
+    def wait_for_directory(self, timeout: float | None = None) -> Path | None:
+        """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
+        self._has_directory_or_ended.wait(timeout)
+        return self.path
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end. Call it with short timeouts from the main thread, so that signals arrive."""
+        self._thread.join(timeout)
+
+    def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
+        """Ask the run to save and end at the next boundary. Safe to call from a signal handler's thread."""
+        self.control.submit({"cmd": "stop", "after": after, "reason": reason})
+
+    def _start(self) -> None:
+        self._thread.start()
+
+    def _main(self) -> None:
+        try:
+            self.status = self._train()
+        except _Stopped:
+            self.status = "stopped"
+        except BaseException as error:
+            self.error = error
+            self.status = "failed"
+            if not isinstance(error, TorchdeckError):
+                traceback.print_exc(file=sys.stderr)
+        finally:
+            self._has_directory_or_ended.set()
+
+    def _train(self) -> Status:
+        raise NotImplementedError
+
+    def _run_engine(
+        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+    ) -> Status:
+        """Train what was prepared, in the run's directory, to the end that is written into its state."""
+        from engine.data.loaders import build_loaders
+        from engine.training.placement import placed
+        from engine.training.trainer import Trainer
+
+        self.path = run.path
+        self._on_directory(run.path)
+        self._has_directory_or_ended.set()
+        server = ControlServer(run.path, self.control)
+        server.start()
+        try:
+            self.status = "running"
+            with placed(prepared.placement):
+                run.update_state(status="preparing", phase="decoding", **fields)
+                progress = self._progress_into(run)
+                data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
+                for note in data.notes:
+                    run.event("note", text=note)
+                model = prepared.model.to(prepared.placement.device)
+                if prepared.placement.channels_last:
+                    model = model.to(memory_format=_channels_last())
+                trainer = Trainer(prepared.config, data, model, prepared.placement, run, self.control)
+                if checkpoint is not None:
+                    trainer.restore(checkpoint)
+                run.update_state(status="running", message="", storage=data.storage)
+                outcome: Status = trainer.fit()
+            run.close(outcome)
+            return outcome
+        except _Stopped:
+            run.close("stopped")
+            raise
+        except BaseException as error:
+            run.close("failed", error=describe_failure(error))
+            raise
+        finally:
+            server.stop()
+
+    def _progress(self, message: str, done: int, total: int) -> None:
+        self.message = f"{message} {done:,}/{total:,}" if total else message
+        self._raise_if_stopped()
+
+    def _progress_into(self, run: RunWriter) -> Callable[[str, int, int], None]:
+        def progress(message: str, done: int, total: int) -> None:
+            self._progress(message, done, total)
+            run.update_state(message=self.message)
+
+        return progress
+
+    def _raise_if_stopped(self) -> None:
+        """Before training, stop is the only command with a meaning; the others wait for the first step."""
+        if not self.control.pending:
+            return
+        commands = self.control.take()
+        if any(command["cmd"] == "stop" for command in commands):
+            raise _Stopped
+        for command in commands:
+            self.control.submit(command)
+
+
+class _NewRun(LaunchedRun):
+    def __init__(
+        self, config: RunConfig, runs_root: Path, argv: Sequence[str], on_directory: Callable[[Path], None]
+    ) -> None:
+        super().__init__(on_directory)
+        self._config = config
+        self._runs_root = runs_root
+        self._argv = list(argv)
+
+    def _train(self) -> Status:
+        self._progress("loading torch", 0, 0)
+        from engine.build import prepare
+
+        prepared = prepare(self._config, self._progress)
+        info = _run_info(prepared, self._argv)
+        run = RunWriter.create(self._runs_root, self._config, info)
+        return self._run_engine(prepared, run, checkpoint=None, fields={})
+
+
+class _ResumedRun(LaunchedRun):
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        checkpoint_path: Path | None,
+        on_directory: Callable[[Path], None],
+    ) -> None:
+        super().__init__(on_directory)
+        self._path = path
+        self._config = config
+        self._checkpoint_path = checkpoint_path
+
+    def _train(self) -> Status:
+        self._progress("loading torch", 0, 0)
+        from engine.build import prepare
+        from engine.config_file import parse_config
+        from engine.data.loaders import data_fingerprint
+        from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint
+        from engine.training.environment import describe_environment, inexact_because
+
+        skipped: list[tuple[Path, str]] = []
+        checkpoint_path = self._checkpoint_path
+        if checkpoint_path is None:
+            self._progress("looking for the newest valid checkpoint", 0, 0)
+            checkpoint_path, skipped = newest_valid_checkpoint(self._path)
+        checkpoint = load_checkpoint(checkpoint_path)
+        if checkpoint.get("torchdeck_format") != 1:
+            raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
+        if checkpoint["position"]["epoch"] >= self._config.training.epochs:
+            raise RunError(
+                f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
+                f"to go on, ask for more: torchdeck resume {self._path.name} "
+                f"--set training.epochs={self._config.training.epochs * 2}"
+            )
+        prepared = prepare(self._config, self._progress)
+        reasons = inexact_because(
+            checkpoint["environment"],
+            describe_environment(self._config, prepared.placement),
+            parse_config(checkpoint["config"], str(checkpoint_path)),
+            self._config,
+            checkpoint["data_fingerprint"],
+            data_fingerprint(prepared.sources, self._config),
+        )
+        run = RunWriter.reopen(self._path, self._config, at_step=checkpoint["position"]["step"])
+        run.event(
+            "resumed_from",
+            checkpoint=checkpoint_path.name,
+            step=checkpoint["position"]["step"],
+            epoch=checkpoint["position"]["epoch"],
+            exact=not reasons,
+            not_exact_because=reasons,
+            skipped=[{"file": path.name, "reason": reason} for path, reason in skipped],
+        )
+        fields = {"resumed_from": checkpoint_path.name, "exact": not reasons, "not_exact_because": reasons}
+        return self._run_engine(prepared, run, checkpoint, fields)
+
+
+def launch(
+    config: RunConfig,
+    runs_root: Path,
+    *,
+    argv: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+) -> LaunchedRun:
+    """Start a new run in a thread and return at once.
+
+    Args:
+        config: the run.
+        runs_root: the folder that holds the run directories; made when it isn't there.
+        argv: the command that started it, for the record.
+        on_directory: called in the engine's thread when the run's directory has been made.
+    """
+    run = _NewRun(config, runs_root, argv, on_directory)
+    run._start()
+    return run
+
+
+def launch_resumed(
+    path: Path,
+    *,
+    checkpoint: Path | None = None,
+    overrides: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+) -> LaunchedRun:
+    """Go on with a run from a checkpoint, in its own directory, and return at once.
+
+    Args:
+        path: the run's directory.
+        checkpoint: the file to go on from; None for the newest that is valid.
+        overrides: `KEY=VALUE` changes to the run's config.
+        on_directory: called in the engine's thread once the directory is owned.
+
+    Raises:
+        ConfigError: an override that is not allowed.
+        RunError: the run is being trained by a live process.
+    """
+    from engine.config_file import load_config
+
+    reader = RunReader(path)
+    if (owner := reader.owner_pid()) is not None:
+        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    config = load_config(str(path / "run.toml"), overrides)
+    run = _ResumedRun(path, config, checkpoint, on_directory)
+    run._start()
+    return run
+
+
+def describe_failure(error: BaseException) -> str:
+    """One message for the run's state: our own errors as they are, others with their type and place."""
+    if isinstance(error, TorchdeckError):
+        return str(error)
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return (
+            f"out of memory: {str(error).splitlines()[0]}. Lower loader.batch_size, and raise training.accumulate "
+            "by the same factor to keep the effective batch"
+        )
+    frames = traceback.extract_tb(error.__traceback__)
+    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{place}"
+
+
+def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:
+    """What is recorded of a new run besides its config."""
+    from engine.training.environment import describe_environment
+
+    parameters = list(prepared.model.parameters())
+    return {
+        "argv": argv,
+        "environment": describe_environment(prepared.config, prepared.placement),
+        "classes": list(prepared.sources.classes),
+        "samples": {"train": len(prepared.sources.train), "validation": len(prepared.sources.validation)},
+        "input_shape": list(prepared.input_shape),
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    }
+
+
+def _channels_last() -> Any:
+    import torch
+
+    return torch.channels_last

@@ -1,0 +1,111 @@
+"""What a bit-exact resume depends on besides the state, recorded with it and compared when a run goes on."""
+
+from __future__ import annotations
+
+import platform
+from typing import Any
+
+import torch
+
+from engine.config import RunConfig
+from engine.config_file import config_values
+from engine.training.placement import Placement
+
+_MEANING = {
+    "torch": "torch",
+    "device": "device",
+    "gpu": "GPU",
+    "cuda": "CUDA",
+    "cudnn": "cuDNN",
+    "cpu": "processor",
+    "num_threads": "torch's CPU threads",
+    "precision": "precision",
+    "compile": "compilation",
+    "deterministic": "deterministic mode",
+    "channels_last": "memory format",
+}
+
+# Settings that don't change what is computed, or whose effect the environment above records.
+_NEUTRAL = {
+    "name",
+    "data.root",
+    "data.download",
+    "loader.num_workers",
+    "loader.prefetch_factor",
+    "loader.pin_memory",
+    "loader.eval_batch_size",
+    "training.device",
+    "training.precision",
+    "training.compile",
+    "training.compile_mode",
+    "training.channels_last",
+    "training.deterministic",
+    "training.num_threads",
+    "checkpoint.every_epochs",
+    "checkpoint.every_steps",
+    "checkpoint.keep_last",
+    "checkpoint.best_metric",
+}
+
+
+def describe_environment(config: RunConfig, placement: Placement) -> dict[str, Any]:
+    """The hardware and software a run computes with, as plain values."""
+    is_cuda = placement.device.type == "cuda"
+    return {
+        "torch": str(torch.__version__),
+        "device": placement.device.type,
+        "gpu": torch.cuda.get_device_name(placement.device) if is_cuda else "",
+        "cuda": str(torch.version.cuda or "") if is_cuda else "",
+        "cudnn": int(torch.backends.cudnn.version() or 0) if is_cuda else 0,
+        "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+        "num_threads": placement.num_threads,
+        "precision": placement.precision,
+        "compile": config.training.compile_mode if config.training.compile else "off",
+        "deterministic": placement.deterministic,
+        "channels_last": placement.channels_last,
+    }
+
+
+def inexact_because(
+    saved_environment: dict[str, Any],
+    environment: dict[str, Any],
+    saved_config: RunConfig,
+    config: RunConfig,
+    saved_fingerprint: str,
+    fingerprint: str,
+) -> list[str]:
+    """Why going on from a checkpoint would not give the very bits of the uninterrupted run; empty when it does."""
+    reasons = [
+        f"{meaning}: {saved_environment.get(key)} → {environment[key]}"
+        for key, meaning in _MEANING.items()
+        if key in saved_environment and saved_environment[key] != environment[key]
+    ]
+    for key, (before, after) in changed_settings(saved_config, config).items():
+        if key not in _NEUTRAL and not _only_lengthens(key, config):
+            reasons.append(f"{key}: {before} → {after}")
+    if saved_fingerprint != fingerprint:
+        reasons.append("the data: other samples, labels or split than the checkpoint was trained on")
+    return reasons
+
+
+def _only_lengthens(key: str, config: RunConfig) -> bool:
+    """More epochs change nothing before the old end, unless the schedule is stretched over them."""
+    return key == "training.epochs" and config.schedule.name in ("constant", "StepLR", "MultiStepLR", "ExponentialLR")
+
+
+def changed_settings(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """The dotted keys whose values differ, with both values."""
+    old, new = _flattened(config_values(before)), _flattened(config_values(after))
+    return {
+        key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
+    }
+
+
+def _flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flattened(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat

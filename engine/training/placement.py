@@ -1,0 +1,134 @@
+"""Where and in which number format a run computes: device, precision, threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+from engine.config import TrainingConfig
+from engine.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Resolved hardware settings of a run.
+
+    Attributes:
+        device: where the model and the batches live.
+        precision: "fp32", "tf32", "bf16" or "fp16", with "auto" resolved.
+        autocast_dtype: the dtype of autocast regions, None without autocast.
+        num_threads: intra-operation threads of torch on the CPU.
+        channels_last: whether images and weights are in channels-last memory format.
+        deterministic: whether only deterministic kernels are allowed.
+    """
+
+    device: torch.device
+    precision: str
+    autocast_dtype: torch.dtype | None
+    num_threads: int
+    channels_last: bool
+    deterministic: bool
+
+    @property
+    def uses_grad_scaler(self) -> bool:
+        """fp16 gradients underflow without loss scaling; bf16 has the range of fp32."""
+        return self.autocast_dtype is torch.float16
+
+
+def choose_placement(config: TrainingConfig) -> Placement:
+    """Resolve "auto" settings against this machine. Raises ConfigError for what it doesn't have."""
+    device = choose_device(config.device)
+    precision = choose_precision(config.precision, device)
+    return Placement(
+        device=device,
+        precision=precision,
+        autocast_dtype={"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision),
+        num_threads=config.num_threads or default_num_threads(),
+        channels_last=config.channels_last,
+        deterministic=config.deterministic,
+    )
+
+
+def choose_device(name: str) -> torch.device:
+    """The device that `name` asks for; "auto" is the first GPU, else the CPU. Raises ConfigError."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("cpu")
+    device = torch.device(name)
+    if device.type == "cuda":
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        index = device.index or 0
+        if index >= count:
+            found = "no GPU that torch can use" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}"
+            raise ConfigError(
+                f'training.device = \'{name}\': this machine has {found}; use "auto" or "cpu" '
+                "(`torchdeck doctor` says why)"
+            )
+        return torch.device("cuda", index)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError('training.device = \'mps\': Apple\'s Metal is not available here; use "auto" or "cpu"')
+    return device
+
+
+def choose_precision(name: str, device: torch.device) -> str:
+    """The precision that `name` asks for on `device`; "auto" is bf16 on GPUs that have it, else fp32.
+
+    Raises:
+        ConfigError: tf32 on a device without it.
+    """
+    if name == "auto":
+        has_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
+        return "bf16" if has_bf16 else "fp32"
+    if name == "tf32" and (device.type != "cuda" or torch.cuda.get_device_capability(device) < (8, 0)):
+        raise ConfigError(
+            f"training.precision = 'tf32': {device} has no TF32 units (NVIDIA GPUs since Ampere do); use fp32 or bf16"
+        )
+    return name
+
+
+def default_num_threads() -> int:
+    """Physical cores that this process may use, less one for the screen and the writer, at least 1.
+
+    The same number headless and in the studio: the order of float additions, and so the result, depends on it.
+    """
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    physical = psutil.cpu_count(logical=False) or allowed
+    return max(1, min(allowed, physical) - 1)
+
+
+@contextmanager
+def placed(placement: Placement) -> Iterator[None]:
+    """Apply a placement to the calling thread and to torch's process-wide switches; undo it afterwards.
+
+    Grad mode, autocast and the current device belong to a thread, so the engine's thread sets its own.
+    """
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    matmul_precision = torch.get_float32_matmul_precision()
+    cudnn_tf32, cudnn_benchmark = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
+    allows_tf32 = placement.precision != "fp32"
+    try:
+        torch.set_num_threads(placement.num_threads)
+        if placement.deterministic:
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(placement.deterministic)
+        if placement.device.type == "cuda":
+            torch.cuda.set_device(placement.device)
+            torch.set_float32_matmul_precision("high" if allows_tf32 else "highest")
+            torch.backends.cudnn.allow_tf32 = allows_tf32
+            torch.backends.cudnn.benchmark = not placement.deterministic
+        with torch.enable_grad():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+        if placement.device.type == "cuda":
+            torch.set_float32_matmul_precision(matmul_precision)
+            torch.backends.cudnn.allow_tf32 = cudnn_tf32
+            torch.backends.cudnn.benchmark = cudnn_benchmark

@@ -1,0 +1,159 @@
+"""The complete state of a run in training: captured for a checkpoint, restored from one."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import CheckpointError
+from engine.training.randomness import capture_python_randomness, restore_python_randomness
+from engine.training.schedules import Schedule
+from engine.training.step_log import StepBlock
+
+FORMAT = 1
+
+
+@dataclass
+class Position:
+    """Where training stands: three integers.
+
+    Attributes:
+        epoch: epochs completed; the current one is number `epoch + 1`.
+        step_in_epoch: optimizer steps done in the current epoch.
+        step: optimizer steps done in the whole run.
+    """
+
+    epoch: int = 0
+    step_in_epoch: int = 0
+    step: int = 0
+
+
+@dataclass
+class Totals:
+    """What the current epoch has added up to so far, and the run's training time in seconds."""
+
+    loss: float = 0.0
+    correct: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    epoch_began: float = 0.0
+
+    def add(self, block: StepBlock) -> None:
+        """Add steps in order, so that the sum doesn't depend on how they were grouped."""
+        for loss, samples in zip(block.loss, block.samples, strict=True):
+            self.loss += loss * samples
+            self.samples += samples
+        self.correct += sum(block.correct)
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Mean loss and accuracy over the samples trained on in this epoch."""
+        if not self.samples:
+            return {"loss": math.nan, "accuracy": math.nan}
+        return {"loss": self.loss / self.samples, "accuracy": self.correct / self.samples}
+
+    def begin_epoch(self, seconds: float) -> None:
+        """Start the next epoch's sums; `seconds` is the training time at which it begins."""
+        self.loss, self.correct, self.samples, self.epoch_began = 0.0, 0, 0, seconds
+
+
+@dataclass
+class Best:
+    """The best validation result of the run so far."""
+
+    metric: str
+    value: float = math.nan
+    epoch: int = 0
+    step: int = 0
+
+    def offer(self, metrics: dict[str, float], *, epoch: int, step: int) -> bool:
+        """Take over the result of an epoch when it is better; of equals the earlier stays. Says whether it is."""
+        value = metrics[self.metric]
+        sign = -1 if self.metric == "loss" else 1
+        if not math.isfinite(value) or (not math.isnan(self.value) and sign * value <= sign * self.value):
+            return False
+        self.value, self.epoch, self.step = value, epoch, step
+        return True
+
+
+@dataclass
+class RunState:
+    """Everything that changes while a run trains.
+
+    Attributes:
+        identity: what doesn't change but belongs into a checkpoint: config text, classes, environment, fingerprint
+            of the data.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    scaler: torch.amp.GradScaler | None
+    best: Best
+    identity: dict[str, Any]
+    position: Position = field(default_factory=Position)
+    totals: Totals = field(default_factory=Totals)
+
+    def capture(self, metrics: dict[str, float], live_settings: dict[str, float]) -> dict[str, Any]:
+        """A copy of the state on the CPU, as the dict of a checkpoint.
+
+        Its top-level keys `epoch`, `model_state_dict` and `optimizer_state_dict` are those of PyTorch's tutorial.
+
+        Args:
+            metrics: validation metrics of the epoch just completed, or none.
+            live_settings: settings that were changed while the run went on.
+        """
+        return {
+            "torchdeck_format": FORMAT,
+            "epoch": self.position.epoch,
+            "model_state_dict": _copied(self.model.state_dict(), {}),
+            "optimizer_state_dict": _copied(self.optimizer.state_dict(), {}),
+            "scheduler_state_dict": _copied(self.schedule.state_dict(), {}),
+            "scaler_state_dict": dict(self.scaler.state_dict()) if self.scaler is not None else None,
+            "rng": capture_python_randomness(),
+            "position": asdict(self.position),
+            "totals": asdict(self.totals),
+            "best": asdict(self.best),
+            "metrics": dict(metrics),
+            "live_settings": dict(live_settings),
+            **self.identity,
+        }
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Take over the state of a checkpoint that this program wrote.
+
+        Raises:
+            CheckpointError: it belongs to another model or optimizer, or lacks a part.
+        """
+        try:
+            self.model.load_state_dict(checkpoint["model_state_dict"])
+            self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
+            self.schedule.load_state_dict(checkpoint["scheduler_state_dict"])
+            if self.scaler is not None and checkpoint["scaler_state_dict"]:
+                self.scaler.load_state_dict(checkpoint["scaler_state_dict"])
+            self.position = Position(**checkpoint["position"])
+            self.totals = Totals(**checkpoint["totals"])
+            if checkpoint["best"]["metric"] == self.best.metric:
+                self.best = Best(**checkpoint["best"])
+            restore_python_randomness(checkpoint["rng"])
+        except KeyError as error:
+            raise CheckpointError(f"the checkpoint can't be resumed from: it has no {error}") from error
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise CheckpointError(f"the checkpoint does not fit this run's model or optimizer: {error}") from error
+
+
+def _copied(value: Any, memo: dict[tuple[Any, ...], Tensor]) -> Any:
+    """`value` with every tensor copied to the CPU; tensors that were one stay one."""
+    if isinstance(value, Tensor):
+        key = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
+        if value.numel() == 0 or key not in memo:
+            memo[key] = value.detach().to("cpu", copy=True)
+        return memo[key]
+    if isinstance(value, dict):
+        return {name: _copied(item, memo) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_copied(item, memo) for item in value)
+    return value

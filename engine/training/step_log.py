@@ -1,0 +1,93 @@
+"""Loss and accuracy of every step, kept on the device and read back a few times a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+# Logits held back for one batched argmax: enough steps to make it free, little enough memory to go unnoticed.
+_FOLD_STEPS = 64
+_FOLD_BYTES = 8 << 20
+
+
+@dataclass(frozen=True)
+class StepBlock:
+    """Consecutive steps read back from the device.
+
+    Attributes:
+        loss: mean loss of each step.
+        correct: right predictions of each step.
+        samples: samples of each step.
+        learning_rate: the rate each step ran at.
+    """
+
+    loss: list[float]
+    correct: list[int]
+    samples: list[int]
+    learning_rate: list[float]
+
+    def __len__(self) -> int:
+        return len(self.loss)
+
+
+class StepLog:
+    """Collects what each step produced; `drain` is the only place that waits for the device."""
+
+    def __init__(self) -> None:
+        self._losses: list[Tensor] = []
+        self._samples: list[int] = []
+        self._learning_rates: list[float] = []
+        self._correct: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._targets: list[Tensor] = []
+        self._unfolded_steps: list[int] = []
+        self._unfolded_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._losses)
+
+    def add(self, loss: Tensor, logits: list[Tensor], targets: list[Tensor], learning_rate: float) -> None:
+        """Remember one step.
+
+        Args:
+            loss: scalar on the device.
+            logits: [B, C] for each batch of the step's window.
+            targets: [B] for each batch of the window.
+            learning_rate: the rate the step ran at.
+        """
+        self._losses.append(loss)
+        self._learning_rates.append(learning_rate)
+        self._logits += logits
+        self._targets += targets
+        samples = sum(map(len, targets))
+        self._samples.append(samples)
+        self._unfolded_steps.append(samples)
+        self._unfolded_bytes += sum(part.nbytes for part in logits)
+        if len(self._unfolded_steps) >= _FOLD_STEPS or self._unfolded_bytes >= _FOLD_BYTES:
+            self._fold()
+
+    def drain(self) -> StepBlock:
+        """Everything since the last drain, as numbers; waits for the device."""
+        self._fold()
+        block = StepBlock(
+            loss=torch.stack(self._losses).tolist() if self._losses else [],
+            correct=torch.cat(self._correct).tolist() if self._correct else [],
+            samples=self._samples,
+            learning_rate=self._learning_rates,
+        )
+        self._losses, self._correct, self._samples, self._learning_rates = [], [], [], []
+        return block
+
+    def _fold(self) -> None:
+        """Reduce the logits held back to one count of right predictions a step."""
+        if not self._logits:
+            return
+        right = torch.cat(self._logits).argmax(dim=1) == torch.cat(self._targets)
+        steps = self._unfolded_steps
+        if all(samples == steps[0] for samples in steps):
+            self._correct.append(right.view(len(steps), steps[0]).sum(dim=1))
+        else:
+            self._correct.append(torch.stack([part.sum() for part in right.split(steps)]))
+        self._logits, self._targets, self._unfolded_steps, self._unfolded_bytes = [], [], [], 0

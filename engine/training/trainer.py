@@ -1,0 +1,375 @@
+"""The training loop: epochs of steps, evaluation, checkpoints, and the commands that a live run obeys."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from engine.config import RunConfig
+from engine.config_file import dump_config
+from engine.data.loaders import TrainingData
+from engine.errors import TorchdeckError
+from engine.runs.control import Control
+from engine.runs.writer import RunWriter
+from engine.training.compilation import compile_with_first_step
+from engine.training.environment import describe_environment
+from engine.training.evaluation import Evaluation, evaluate
+from engine.training.optimizers import build_optimizer
+from engine.training.placement import Placement
+from engine.training.randomness import StepRandomness
+from engine.training.schedules import build_schedule
+from engine.training.state import Best, RunState
+from engine.training.step import Batch, TrainStep
+from engine.training.step_log import StepLog
+
+# Steps are read back from the device this often. A live panel lags by no more than this and one poll.
+_DRAIN_SECONDS = 0.2
+
+Outcome = Literal["finished", "stopped"]
+
+
+class NonFiniteLossError(TorchdeckError):
+    """The loss is NaN or infinite: no later step can repair the weights."""
+
+
+@dataclass
+class _Requests:
+    """What the user asked for that is not done yet."""
+
+    stop_after: Literal["", "step", "epoch"] = ""
+    save: bool = False
+
+
+class Trainer:
+    """Trains a model on a data set, writing everything it does to a run directory.
+
+    Knows nothing of a screen: it is watched through the directory and controlled through `control`, whose commands
+    it obeys between steps. All its work happens in the thread that calls `fit`.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        data: TrainingData,
+        model: nn.Module,
+        placement: Placement,
+        run: RunWriter,
+        control: Control,
+    ) -> None:
+        """Set up optimizer, schedule and step for a model that lies on its device.
+
+        Raises:
+            ConfigError: an optimizer or schedule that can't be built on this model.
+        """
+        self.config = config
+        self.data = data
+        self.model = model
+        self.placement = placement
+        self.steps_per_epoch = math.ceil(data.train.num_batches / config.training.accumulate)
+        self.optimizer = build_optimizer(config.optimizer, model)
+        self.schedule = build_schedule(
+            config.schedule, self.optimizer, steps_per_epoch=self.steps_per_epoch, epochs=config.training.epochs
+        )
+        self.step = TrainStep(
+            model,
+            self.optimizer,
+            config.loss,
+            placement,
+            clip_norm=config.training.clip_norm,
+            num_classes=len(data.classes),
+        )
+        self.state = RunState(
+            model,
+            self.optimizer,
+            self.schedule,
+            self.step.scaler,
+            Best(metric=config.checkpoint.best_metric),
+            identity={
+                "config": dump_config(config),
+                "classes": list(data.classes),
+                "data_fingerprint": data.fingerprint,
+                "environment": describe_environment(config, placement),
+            },
+        )
+        self._run = run
+        self._control = control
+        self._requests = _Requests()
+        self._log = StepLog()
+        self._randomness = StepRandomness(config.seed, placement.device)
+        self._clock = _TrainingClock()
+        self._last_drain = 0.0
+        self._waits_for_compile = config.training.compile
+
+    def restore(self, checkpoint: dict[str, Any]) -> None:
+        """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved. Raises CheckpointError."""
+        self.state.restore(checkpoint)
+        self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
+        self._clock.start_at(self.state.totals.seconds)
+
+    def fit(self) -> Outcome:
+        """Train from the current position to the last epoch, or until told to stop.
+
+        Returns:
+            "finished" after the last epoch, "stopped" when a command ended it earlier; either is saved.
+
+        Raises:
+            NonFiniteLossError: the loss became NaN or infinite.
+        """
+        self._clock.resume()
+        self._last_drain = time.perf_counter()
+        self.model.train()
+        self._report("training")
+        while self.state.position.epoch < self.config.training.epochs:
+            self._train_epoch()
+            if self._requests.stop_after == "step":
+                break
+            if not self._finish_epoch():
+                break
+            if self._requests.stop_after:
+                break
+        finished = self.state.position.epoch >= self.config.training.epochs
+        if not finished:
+            self._save("stop")
+        return "finished" if finished else "stopped"
+
+    def _train_epoch(self) -> None:
+        """Train what is left of the current epoch, or until a stop."""
+        self.model.train()
+        position, log, targets_of = self.state.position, self._log, _targets
+        save_every = self.config.checkpoint.every_steps
+        train = self._first_compiled_step if self._waits_for_compile else self.step
+        for window in self._windows():
+            self._randomness.seed_step(position.step)
+            learning_rate = self.schedule.learning_rate
+            loss, logits = train(window)
+            train = self.step
+            self.schedule.after_step()
+            position.step += 1
+            position.step_in_epoch += 1
+            log.add(loss, logits, targets_of(window), learning_rate)
+            if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
+                self._drain()
+            if save_every and position.step % save_every == 0:
+                self._save("interval")
+            if self._control.pending:
+                self._obey()
+            if self._requests.stop_after == "step":
+                break
+        self._drain()
+
+    def _windows(self) -> Iterator[list[Batch]]:
+        """The rest of this epoch's batches, in windows of one optimizer step each."""
+        accumulate = self.config.training.accumulate
+        start = self.state.position.step_in_epoch * accumulate
+        batches = self.data.train.batches(self.state.position.epoch, start)
+        if accumulate == 1:
+            for batch in batches:
+                yield [batch]
+            return
+        while window := list(islice(batches, accumulate)):
+            yield window
+
+    def _first_compiled_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
+        """The run's first step when it is compiled: torch compiles in it, and the screen says so."""
+        self._waits_for_compile = False
+        self._report("compiling", message=f"torch.compile, mode {self.config.training.compile_mode}")
+        result, outcome = compile_with_first_step(
+            self.model, self.config.training.compile_mode, lambda: self.step(window)
+        )
+        self._run.event("compiled" if outcome.succeeded else "compile_failed", **asdict(outcome))
+        self._report("training", compile=outcome.sentence, message="")
+        return result
+
+    def _finish_epoch(self) -> bool:
+        """Evaluate, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
+        evaluation = self._evaluate()
+        if evaluation is None:
+            return False
+        self.schedule.after_epoch(evaluation.loss)
+        metrics = evaluation.metrics()
+        is_best = self.state.best.offer(metrics, epoch=self.state.position.epoch + 1, step=self.state.position.step)
+        self._run.record(
+            {
+                "kind": "epoch",
+                "epoch": self.state.position.epoch + 1,
+                "step": self.state.position.step,
+                "t": self._clock.seconds(),
+                "seconds": self._clock.seconds() - self.state.totals.epoch_began,
+                "lr": self.schedule.learning_rate,
+                "train": self.state.totals.epoch_metrics(),
+                "validation": metrics,
+                "is_best": is_best,
+            }
+        )
+        self.state.position.epoch += 1
+        self.state.position.step_in_epoch = 0
+        self.state.totals.begin_epoch(self._clock.seconds())
+        every, last = self.config.checkpoint.every_epochs, self.state.position.epoch == self.config.training.epochs
+        if last or (every and (is_best or self.state.position.epoch % every == 0)):
+            self._save("epoch", metrics=metrics, is_best=is_best)
+        self._report("training")
+        if self._control.pending:
+            self._obey()
+        return True
+
+    def _evaluate(self) -> Evaluation | None:
+        self._report("evaluating")
+        self._randomness.seed_step(self.state.position.step)
+        return evaluate(
+            self.model,
+            self.data.validation,
+            len(self.data.classes),
+            self.placement,
+            interrupted=self._stop_asked_during_evaluation,
+        )
+
+    def _stop_asked_during_evaluation(self) -> bool:
+        if self._control.pending:
+            self._obey()
+        return self._requests.stop_after == "step"
+
+    def _drain(self) -> None:
+        """Read the steps since the last drain back from the device and record them."""
+        now = time.perf_counter()
+        if len(self._log):
+            block = self._log.drain()
+            self.state.totals.add(block)
+            rates = block.learning_rate
+            self._run.record(
+                {
+                    "kind": "train",
+                    "epoch": self.state.position.epoch + 1,
+                    "step": self.state.position.step,
+                    "t": self._clock.seconds(),
+                    "seconds": now - self._last_drain,
+                    "images": sum(block.samples),
+                    "loss": block.loss,
+                    "accuracy": [
+                        correct / samples for correct, samples in zip(block.correct, block.samples, strict=True)
+                    ],
+                    "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
+                }
+            )
+            self._report("training")
+            self._check_finite(block.loss)
+        self._last_drain = now
+
+    def _check_finite(self, losses: list[float]) -> None:
+        for offset, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                step = self.state.position.step - len(losses) + offset + 1
+                raise NonFiniteLossError(
+                    f"the loss is {loss} at step {step} of epoch {self.state.position.epoch + 1} "
+                    f"(learning rate {self.schedule.learning_rate:g}): training stopped. Checkpoints saved before "
+                    "are good; go on from one with a lower optimizer.lr, or with training.clip_norm = 1"
+                )
+
+    def _obey(self) -> None:
+        """Do what the commands ask, at a step boundary."""
+        for command in self._control.take():
+            self._do(command)
+        if self._requests.save:
+            self._requests.save = False
+            self._save("asked")
+
+    def _do(self, command: dict[str, Any]) -> None:
+        name = command["cmd"]
+        if name == "save":
+            self._requests.save = True
+        elif name == "stop":
+            self._requests.stop_after = command.get("after", "step")
+        elif name == "pause":
+            self._pause()
+        elif name == "set":
+            self._set(command["key"], float(command["value"]))
+
+    def _pause(self) -> None:
+        """Wait for resume or stop; saving works meanwhile."""
+        self._drain()
+        self._clock.pause()
+        self._run.event("paused", step=self.state.position.step)
+        self._report("training", status="paused")
+        while True:
+            self._control.wait(timeout=None)
+            for command in self._control.take():
+                if command["cmd"] == "save":
+                    self._save("asked")
+                elif command["cmd"] in ("resume", "stop"):
+                    self._clock.resume()
+                    self._last_drain = time.perf_counter()
+                    self._run.event("resumed", step=self.state.position.step)
+                    self._report("training", status="running")
+                    if command["cmd"] == "stop":
+                        self._do(command)
+                    return
+                elif command["cmd"] != "pause":
+                    self._do(command)
+
+    def _set(self, key: str, value: float) -> None:
+        """Change a setting between two steps, with a checkpoint of the state before."""
+        self._save(f"before {key}")
+        if key == "optimizer.lr":
+            before = self.schedule.learning_rate
+            self.schedule.scale(value / before)
+        else:
+            before, self.step.clip_norm = self.step.clip_norm, value
+        self._run.event("set", key=key, before=before, after=value, step=self.state.position.step)
+
+    def _save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
+        """Snapshot the state at this step boundary and hand it to the writer."""
+        self._drain()
+        self.state.totals.seconds = self._clock.seconds()
+        state = self.state.capture(metrics or {}, {"training.clip_norm": self.step.clip_norm})
+        self._run.save_checkpoint(
+            state,
+            step=self.state.position.step,
+            epoch=self.state.position.epoch,
+            metrics=metrics or {},
+            reason=reason,
+            is_best=is_best,
+        )
+
+    def _report(self, phase: str, **fields: Any) -> None:
+        """Say in the run's state where training is."""
+        self._run.update_state(
+            phase=phase,
+            epoch=min(self.state.position.epoch + 1, self.config.training.epochs),
+            epochs=self.config.training.epochs,
+            step=self.state.position.step,
+            total_steps=self.steps_per_epoch * self.config.training.epochs,
+            step_in_epoch=self.state.position.step_in_epoch,
+            steps_per_epoch=self.steps_per_epoch,
+            batch_size=self.config.loader.batch_size,
+            learning_rate=self.schedule.learning_rate,
+            **fields,
+        )
+
+
+def _targets(window: list[Batch]) -> list[Tensor]:
+    return [targets for _, targets in window]
+
+
+class _TrainingClock:
+    """Seconds of training since the run first began: goes on across resumes, stands still in pauses."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._since: float | None = None
+
+    def start_at(self, seconds: float) -> None:
+        self._before = seconds
+
+    def resume(self) -> None:
+        self._since = time.perf_counter()
+
+    def pause(self) -> None:
+        self._before, self._since = self.seconds(), None
+
+    def seconds(self) -> float:
+        return self._before + (time.perf_counter() - self._since if self._since is not None else 0.0)

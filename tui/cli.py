@@ -1,0 +1,73 @@
+"""The command `torchdeck`: without a verb it opens the studio, with one it works without a screen.
+
+Starts in milliseconds: the studio's small parent process is forked before anything else is imported, and a verb's
+module is imported when the verb is used.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui.parent import Parent
+
+# verb -> (module, name of the click command in it, one line of help)
+VERBS = {
+    "train": ("tui.verbs.train", "train", "Train a preset or a TOML file, without the studio."),
+    "resume": ("tui.verbs.train", "resume", "Go on with a run, exactly where it was."),
+    "runs": ("tui.verbs.runs", "runs", "All runs."),
+    "show": ("tui.verbs.runs", "show", "One run: config, state, metrics, checkpoints."),
+    "send": ("tui.verbs.runs", "send", "Send a command to a live run."),
+    "model": ("tui.verbs.model", "model", "The module tree of a model, with parameter counts."),
+    "checkpoint": ("tui.verbs.checkpoint", "checkpoint", "What is inside a checkpoint, without loading it."),
+    "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
+    "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),
+}
+_OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
+
+
+def main() -> int:
+    """Entry point of the command. Returns the exit status."""
+    arguments = sys.argv[1:]
+    if opens_studio(arguments):
+        from tui.parent import run_behind_parent
+
+        return run_behind_parent(lambda parent: run_command(arguments, parent))
+    return run_command(arguments, None)
+
+
+def opens_studio(arguments: list[str]) -> bool:
+    """Whether a command line opens the studio, which needs its parent process before anything is imported."""
+    if _OPTIONS_WITHOUT_SCREEN & set(arguments):
+        return False
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    return not words or words[0] not in VERBS
+
+
+def run_command(arguments: list[str], parent: Parent | None) -> int:
+    """Parse and run a command line. Returns the exit status; an error is one message on stderr."""
+    import click
+
+    from engine.errors import ConfigError, TorchdeckError
+    from tui.commands import torchdeck
+
+    try:
+        result = torchdeck.main(args=arguments, prog_name="torchdeck", standalone_mode=False, obj=parent)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except TorchdeckError as error:
+        print(f"torchdeck: {error}", file=sys.stderr)
+        return 2 if isinstance(error, ConfigError) else 1
+    except BrokenPipeError:
+        # The reader of our output (head, less) has seen enough.
+        sys.stderr.close()
+        return 0
+    return int(result or 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

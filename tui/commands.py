@@ -1,0 +1,92 @@
+"""The command line as click sees it: the studio as the default, and the verbs, imported when used."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.errors import did_you_mean
+from tui.cli import VERBS
+
+DEFAULT_RUNS_ROOT = "runs"
+
+runs_root_option = click.option(
+    "--runs",
+    "runs_root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=lambda: Path(os.environ.get("TORCHDECK_RUNS", DEFAULT_RUNS_ROOT)),
+    show_default="$TORCHDECK_RUNS, else ./runs",
+    help="Folder that holds the runs.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+
+
+class _Verbs(click.Group):
+    """A group whose commands are imported when used, and whose default command is the studio."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module, attribute, _ = VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Verbs"):
+            formatter.write_dl([(verb, line) for verb, (_, _, line) in VERBS.items()])
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        # Without a verb the words are the studio's own: its run, and options.
+        if not {"--help", "-h"} & set(args) and not any(word in VERBS for word in args[:1]):
+            ctx.meta["studio_arguments"] = args if "--version" not in args else []
+            args = ["--version"] if "--version" in args else []
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=_Verbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Without a verb: torchdeck [PRESET|FILE.toml] opens the studio with that run loaded (default: digits).",
+)
+@click.version_option(version("torchdeck"), prog_name="torchdeck")
+@click.pass_context
+def torchdeck(context: click.Context) -> int | None:
+    """A training studio for PyTorch in the terminal."""
+    if context.invoked_subcommand is not None:
+        return None
+    arguments: list[str] = context.meta.get("studio_arguments", [])
+    result: Any = studio.main(args=arguments, prog_name="torchdeck", standalone_mode=False, obj=context.obj)
+    return int(result or 0)
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.argument("spec", metavar="[PRESET|FILE.toml]", default="digits")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@runs_root_option
+@click.pass_obj
+def studio(parent: Any, spec: str, overrides: tuple[str, ...], runs_root: Path) -> int:
+    """Open the studio with a run loaded."""
+    from engine.config_file import find_config, load_config
+    from engine.errors import ConfigError
+    from engine.presets import list_presets
+
+    try:
+        find_config(spec)
+    except ConfigError as error:
+        if "/" in spec or spec.endswith(".toml"):
+            raise
+        known = [*VERBS, *(preset.name for preset in list_presets())]
+        raise ConfigError(f"{spec}: no such verb, preset or file{did_you_mean(spec, known)}") from error
+    config = load_config(spec, overrides)
+    from tui.studio import open_studio
+
+    return open_studio(config, runs_root, parent)

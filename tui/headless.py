@@ -1,0 +1,150 @@
+"""What a run without the studio shows: progress bars on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any, TextIO
+
+from engine.runs.reader import RunReader
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
+from rich.text import Text
+
+from engine.launch import LaunchedRun
+from tui.text import duration, figure, percent, printable
+
+# Without a terminal, a line at least this often, so that a log shows that the run lives.
+_PLAIN_SECONDS = 60.0
+
+
+class Display:
+    """Shows a run from its directory, as it goes.
+
+    Attributes:
+        is_live: whether there is a terminal to draw progress bars on.
+    """
+
+    def __init__(self, file: TextIO, *, quiet: bool) -> None:
+        self._console = Console(file=file, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self.is_live = self._console.is_terminal and not quiet
+        self._reader: RunReader | None = None
+        self._shown_epochs = 0
+        self._shown_events = 0
+        self._last_line = time.monotonic()
+        self._message = ""
+        self._bars = _bars(self._console) if self.is_live else None
+        self._task = self._bars.add_task("", total=None, figures="") if self._bars is not None else None
+        if self._bars is not None:
+            self._bars.start()
+
+    def update(self, run: LaunchedRun) -> None:
+        """Show what is new."""
+        if self._quiet:
+            return
+        if run.path is None:
+            self._prepare(run.message)
+            return
+        if self._reader is None:
+            self._reader = RunReader(run.path)
+            self._say(f"run {run.path}")
+        self._reader.poll()
+        self._show_events(self._reader)
+        self._show_epochs(self._reader)
+        self._show_progress(self._reader)
+
+    def finish(self, run: LaunchedRun) -> None:
+        """Show the end."""
+        self.update(run)
+        if self._bars is not None:
+            self._bars.stop()
+        if self._quiet or self._reader is None:
+            return
+        best = self._reader.best()
+        words = f"{run.status} at epoch {self._reader.progress().epoch}"
+        if best:
+            words += f"; best {best['metric']} {figure(best['value'])} in epoch {best['epoch']}"
+        self._say(words)
+        if run.status == "stopped":
+            self._say(f"torchdeck resume {self._reader.path.name}  goes on from here")
+
+    def _prepare(self, message: str) -> None:
+        if message == self._message:
+            return
+        self._message = message
+        if self._bars is not None and self._task is not None:
+            self._bars.update(self._task, description=printable(message))
+
+    def _show_events(self, reader: RunReader) -> None:
+        events = reader.events()
+        for event in events[self._shown_events :]:
+            if text := _event_line(event):
+                self._say(text)
+        self._shown_events = len(events)
+
+    def _show_epochs(self, reader: RunReader) -> None:
+        records = reader.epoch_records()
+        for record in records[self._shown_epochs :]:
+            train, validation = record["train"], record["validation"]
+            self._say(
+                f"epoch {record['epoch']:>3}  "
+                f"train loss {figure(train['loss'])} accuracy {percent(train['accuracy'])}  "
+                f"validation loss {figure(validation['loss'])} accuracy {percent(validation['accuracy'])} "
+                f"F1 {figure(validation['macro_f1'])}  "
+                f"{duration(record['seconds'])}{'  best' if record.get('is_best') else ''}"
+            )
+        self._shown_epochs = len(records)
+
+    def _show_progress(self, reader: RunReader) -> None:
+        progress = reader.progress()
+        figures = (
+            f"{progress.images_per_s:,.0f} images/s  ETA {duration(progress.eta_seconds)}  lr {figure(progress.lr)}"
+            if progress.images_per_s
+            else ""
+        )
+        description = f"epoch {progress.epoch}/{progress.epochs} {progress.phase}"
+        if self._bars is not None and self._task is not None:
+            self._bars.update(
+                self._task,
+                description=description,
+                total=progress.total_steps or None,
+                completed=progress.step,
+                figures=figures,
+            )
+        elif time.monotonic() - self._last_line >= _PLAIN_SECONDS and progress.total_steps:
+            self._say(f"{description}  step {progress.step:,}/{progress.total_steps:,}  {figures}")
+
+    def _say(self, text: str) -> None:
+        self._last_line = time.monotonic()
+        with contextlib.suppress(BrokenPipeError):
+            self._console.print(Text(printable(text)))
+
+
+def _bars(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
+        BarColumn(),
+        TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+        TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True)),
+        console=console,
+        refresh_per_second=4,
+        transient=True,
+    )
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    """An event that a person at the command line wants to know of, as a line; others give ''."""
+    kind = event.get("kind")
+    if kind == "note":
+        return str(event.get("text"))
+    if kind == "resumed_from":
+        exact = "exactly" if event.get("exact") else "not exactly: " + "; ".join(event.get("not_exact_because", []))
+        skipped = "".join(f"\nskipped {item['file']}: {item['reason']}" for item in event.get("skipped", []))
+        return f"goes on from {event.get('checkpoint')} at step {event.get('step')}, {exact}{skipped}"
+    if kind == "compile_failed":
+        return f"torch.compile failed, running eager: {event.get('reason')}"
+    if kind == "save_failed":
+        return f"a checkpoint could not be saved, training goes on: {event.get('error')}"
+    return ""

@@ -1,0 +1,43 @@
+"""Numbers, sizes, times and foreign names as text, for the command line and the panes alike."""
+
+from __future__ import annotations
+
+import math
+
+
+def duration(seconds: float) -> str:
+    """A length of time as short as a column needs: 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def byte_size(count: float) -> str:
+    """A number of bytes with a unit: 512 B, 1.4 MB."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def percent(share: float | None) -> str:
+    """A share between 0 and 1 in percent, "–" when it is not known."""
+    return "–" if share is None or not math.isfinite(share) else f"{share:.2%}"
+
+
+def figure(value: float | None, digits: int = 4) -> str:
+    """A number with so many significant digits, "–" when it is not known."""
+    return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
+
+
+def printable(text: str) -> str:
+    """`text` with control characters escaped: names from files must not reach the terminal as commands."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -1,0 +1,136 @@
+"""`torchdeck list`: the catalogues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from tui.commands import json_option
+from tui.text import printable
+from tui.verbs.output import print_json
+
+Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]
+
+
+@click.command("list")
+@click.argument(
+    "catalogue", type=click.Choice(["datasets", "transforms", "models", "presets", "optimizers", "schedules"])
+)
+@json_option
+def list_catalogue(catalogue: str, as_json: bool) -> None:
+    """The catalogues: what can be named in a config."""
+    headings, rows, entries = _CATALOGUES[catalogue]()
+    if as_json:
+        print_json(entries)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, no_wrap=heading != headings[-1])
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _datasets() -> Rows:
+    from engine.data.catalog import list_datasets
+
+    entries = list_datasets()
+    rows = [
+        [
+            entry.name,
+            "×".join(map(str, entry.shape)) if entry.shape else "any",
+            str(entry.classes or "any"),
+            f"{entry.train_size:,}" if entry.train_size else "",
+            entry.obtain,
+            entry.title,
+        ]
+        for entry in entries
+    ]
+    return ["name", "sample", "classes", "training", "obtained", "what"], rows, [asdict(entry) for entry in entries]
+
+
+def _transforms() -> Rows:
+    from engine.data.transforms import list_transforms
+
+    entries = list_transforms()
+    rows = [
+        [
+            entry.name,
+            "batched" if entry.batched else "",
+            ", ".join(parameter[0] for parameter in entry.parameters),
+            entry.summary,
+        ]
+        for entry in entries
+    ]
+    documents = [
+        {
+            "name": entry.name,
+            "batched": entry.batched,
+            "summary": entry.summary,
+            "parameters": [[str(part) for part in parameter] for parameter in entry.parameters],
+        }
+        for entry in entries
+    ]
+    return ["name", "", "arguments", "what"], rows, documents
+
+
+def _models() -> Rows:
+    from engine.models.catalog import list_models
+
+    entries = list_models()
+    rows = [
+        [
+            entry.name,
+            entry.source,
+            f"{entry.params:,}" if entry.params else "",
+            f"{entry.gflops:g}" if entry.gflops else "",
+            f"{entry.accuracy:g} %" if entry.accuracy else "",
+            entry.description,
+        ]
+        for entry in entries
+    ]
+    return ["name", "source", "parameters", "GFLOPs", "top-1", "what"], rows, [asdict(entry) for entry in entries]
+
+
+def _presets() -> Rows:
+    from engine.presets import list_presets
+
+    entries = list_presets()
+    documents = [{"name": entry.name, "path": str(entry.path), "description": entry.description} for entry in entries]
+    return ["name", "what"], [[entry.name, entry.description] for entry in entries], documents
+
+
+def _optimizers() -> Rows:
+    from engine.training.optimizers import list_optimizers
+
+    entries = list_optimizers()
+    rows = [[entry.name, ", ".join(entry.defaults), entry.summary] for entry in entries]
+    documents = [
+        {"name": entry.name, "summary": entry.summary, "arguments": {k: repr(v) for k, v in entry.defaults.items()}}
+        for entry in entries
+    ]
+    return ["name", "arguments", "what"], rows, documents
+
+
+def _schedules() -> Rows:
+    from engine.training.schedules import list_schedules
+
+    entries = list_schedules()
+    rows = [[entry.name, ", ".join(entry.parameters), entry.summary] for entry in entries]
+    return ["name", "arguments", "what"], rows, [asdict(entry) for entry in entries]
+
+
+_CATALOGUES: dict[str, Callable[[], Rows]] = {
+    "datasets": _datasets,
+    "transforms": _transforms,
+    "models": _models,
+    "presets": _presets,
+    "optimizers": _optimizers,
+    "schedules": _schedules,
+}

@@ -1,0 +1,94 @@
+"""`torchdeck model`: the module tree of a network, without allocating its weights."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.config import ModelConfig
+from engine.config_file import parse_config
+from engine.errors import ConfigError
+from tui.commands import json_option
+from tui.private_output import PrivateOutput
+from tui.text import printable
+from tui.verbs.output import print_json
+
+
+@click.command()
+@click.argument("spec")
+@click.option("--input", "input_text", default="", metavar="CxHxW", help="Shape of one sample, such as 3x224x224.")
+@click.option("--classes", "num_classes", default=0, help="Number of classes; the model's own otherwise.")
+@click.option("--set", "arguments", metavar="KEY=VALUE", multiple=True, help="An argument of the model.")
+@click.option("--depth", default=0, help="Levels of the tree to print; 0 for all.")
+@json_option
+def model(spec: str, input_text: str, num_classes: int, arguments: tuple[str, ...], depth: int, as_json: bool) -> int:
+    """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
+    with PrivateOutput() as output:
+        from engine.models.tree import inspect_model, report_json
+
+        try:
+            report = inspect_model(_model_config(spec, arguments), num_classes or None, _shape(input_text))
+        finally:
+            # What the user's file printed while it was imported; it must not mix with our own output.
+            print(output.logged().decode(errors="replace"), end="", file=output.stderr)
+        if as_json:
+            print_json(report_json(report), output.stdout)
+        else:
+            _print_tree(report, depth, Console(file=output.stdout, soft_wrap=True, highlight=False))
+    sys.stdout.flush()
+    return 0
+
+
+def _model_config(spec: str, arguments: tuple[str, ...]) -> ModelConfig:
+    overrides = [f"model.name={spec}", *(f"model.{argument}" for argument in arguments)]
+    return parse_config("", place="torchdeck model", overrides=overrides).model
+
+
+def _shape(text: str) -> tuple[int, ...] | None:
+    if not text:
+        return None
+    if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
+        raise ConfigError(f"--input {text}: must be sizes joined by 'x', such as 3x224x224")
+    return tuple(int(size) for size in text.split("x"))
+
+
+def _print_tree(report: object, depth: int, console: Console) -> None:
+    from engine.models.tree import ModelReport
+
+    assert isinstance(report, ModelReport)
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("module", no_wrap=True)
+    table.add_column("type", no_wrap=True)
+    table.add_column("output", no_wrap=True)
+    for heading in ("parameters", "trainable", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in report.modules:
+        if depth and row.depth > depth:
+            continue
+        name = row.path.rpartition(".")[2] or spec_name(report)
+        table.add_row(
+            Text("  " * row.depth + printable(name) + (f" = {printable(row.alias_of)}" if row.alias_of else "")),
+            Text(printable(row.type)),
+            "×".join(map(str, row.output_shape)) if row.output_shape else "",
+            f"{row.params:,}" if row.params else "",
+            f"{row.trainable:,}" if row.trainable else "",
+            f"{row.params / report.params:.1%}" if report.params and row.params else "",
+        )
+    console.print(table)
+    words = [f"{report.params:,} parameters", f"{report.trainable:,} trainable", f"{report.buffers:,} buffer elements"]
+    if report.flops is not None:
+        words.append(f"{report.flops / 1e9:.3g} GFLOPs a sample")
+    console.print(Text(", ".join(words)))
+    if report.error:
+        console.print(Text(printable(report.error)))
+
+
+def spec_name(report: object) -> str:
+    """What the root of the tree is called: its class."""
+    modules = getattr(report, "modules", [])
+    return str(modules[0].type) if modules else "model"

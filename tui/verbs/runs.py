@@ -1,0 +1,178 @@
+"""`torchdeck runs`, `show` and `send`: runs as their directories tell them. Needs no torch."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from engine.runs.control import send as send_command
+from engine.runs.directory import find_run, list_runs
+from engine.runs.reader import RunReader
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.config_file import config_values
+from engine.errors import ConfigError
+from tui.commands import json_option, runs_root_option
+from tui.text import byte_size, duration, figure, percent, printable
+from tui.verbs.output import print_json
+
+
+@click.command()
+@runs_root_option
+@json_option
+def runs(runs_root: Path, as_json: bool) -> None:
+    """All runs, the newest first."""
+    summaries = list_runs(runs_root)
+    if as_json:
+        print_json([asdict(summary) for summary in summaries])
+        return
+    if not summaries:
+        click.echo(f"no runs in {runs_root}; `torchdeck train digits` makes one")
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("run", "status"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("epoch", "accuracy", "loss", "age"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for summary in summaries:
+        table.add_row(
+            Text(printable(summary.name)),
+            summary.status,
+            f"{summary.epoch}/{summary.epochs}" if summary.epochs else "–",
+            percent(summary.metrics.get("accuracy")),
+            figure(summary.metrics.get("loss")),
+            duration(max(0.0, time.time() - summary.modified)),
+        )
+    Console(soft_wrap=True).print(table)
+
+
+@click.command()
+@click.argument("run")
+@runs_root_option
+@json_option
+def show(run: str, runs_root: Path, as_json: bool) -> None:
+    """One run: config, state, metrics, checkpoints."""
+    reader = RunReader(find_run(runs_root, run))
+    reader.poll()
+    document = _document(reader)
+    if as_json:
+        print_json(document)
+        return
+    _print_run(reader, document)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("command", nargs=-1, required=True, metavar="pause|resume|save|stop|set KEY=VALUE")
+@click.option("--after", type=click.Choice(["step", "epoch"]), default="step", help="When a stop takes effect.")
+@runs_root_option
+def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int:
+    """Send a command to a live run; it obeys between two steps."""
+    answer = send_command(find_run(runs_root, run), _parse_command(command, after))
+    if not answer.get("ok"):
+        click.echo(f"torchdeck: {answer.get('error')}", err=True)
+        return 1
+    click.echo(f"{' '.join(command)}: taken, done at the next step")
+    return 0
+
+
+def _parse_command(words: tuple[str, ...], after: str) -> dict[str, Any]:
+    name, *rest = words
+    if name == "set":
+        key, equals, value = "".join(rest).partition("=")
+        try:
+            return {"cmd": "set", "key": key.strip(), "value": float(value)}
+        except ValueError:
+            wrong = f"{value!r} is not a number" if equals else "there is no '='"
+            raise ConfigError(f"set {' '.join(rest)}: {wrong}; write set optimizer.lr=0.01") from None
+    if rest or name not in ("pause", "resume", "save", "stop"):
+        raise ConfigError(f"{' '.join(words)}: not a command; there are pause, resume, save, stop, set KEY=VALUE")
+    return {"cmd": name, "after": after} if name == "stop" else {"cmd": name}
+
+
+def _document(reader: RunReader) -> dict[str, Any]:
+    return {
+        "run": reader.path.name,
+        "path": str(reader.path),
+        "status": reader.status(),
+        "config": config_values(reader.config()),
+        "info": reader.info(),
+        "state": reader.state(),
+        "progress": asdict(reader.progress()),
+        "metrics": reader.latest_metrics(),
+        "best": reader.best(),
+        "epochs": reader.epoch_records(),
+        "checkpoints": [asdict(checkpoint) for checkpoint in reader.checkpoints()],
+    }
+
+
+def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
+    console = Console(soft_wrap=True, highlight=False)
+    progress = reader.progress()
+    state = document["state"]
+    rows = [
+        ("status", document["status"]),
+        ("epoch", f"{progress.epoch}/{progress.epochs}"),
+        ("step", f"{progress.step:,}/{progress.total_steps:,}"),
+        ("directory", str(reader.path)),
+        ("data", f"{reader.config().data.dataset}, {state.get('storage', 'storage not known')}"),
+        ("model", f"{reader.config().model.name}, {reader.info().get('parameters', 0):,} parameters"),
+    ]
+    if document["best"]:
+        best = document["best"]
+        rows.append(("best", f"{best['metric']} {figure(best['value'])} in epoch {best['epoch']}"))
+    if state.get("error"):
+        rows.append(("error", str(state["error"])))
+    for name, value in rows:
+        console.print(Text(f"{name:<10} {printable(value)}"))
+    _print_epochs(console, document["epochs"])
+    _print_checkpoints(console, reader)
+
+
+def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
+    if not records:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
+    for heading in ("epoch", "train loss", "accuracy", "val. loss", "accuracy", "macro F1", "lr"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for record in records[-20:]:
+        train, validation = record["train"], record["validation"]
+        table.add_row(
+            str(record["epoch"]),
+            figure(train["loss"]),
+            percent(train["accuracy"]),
+            figure(validation["loss"]),
+            percent(validation["accuracy"]),
+            figure(validation["macro_f1"]),
+            figure(record["lr"]),
+        )
+    console.print()
+    console.print(table)
+
+
+def _print_checkpoints(console: Console, reader: RunReader) -> None:
+    checkpoints = reader.checkpoints()
+    if not checkpoints:
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("checkpoint", no_wrap=True)
+    for heading in ("epoch", "step", "size", "accuracy"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for checkpoint in checkpoints:
+        marks = [name for name, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
+        table.add_row(
+            Text(printable(checkpoint.file)),
+            str(checkpoint.epoch),
+            f"{checkpoint.step:,}",
+            byte_size(checkpoint.bytes),
+            percent(checkpoint.metrics.get("accuracy")),
+            " ".join(marks),
+        )
+    console.print()
+    console.print(table)

@@ -1,0 +1,229 @@
+"""`torchdeck train` and `torchdeck resume`: a run without the studio."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+from engine.runs.directory import find_run
+from engine.runs.reader import RunReader
+
+from engine.config_file import load_config, replace_value
+from engine.errors import ConfigError, TorchdeckError
+from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
+from tui.commands import json_option, runs_root_option
+from tui.headless import Display
+from tui.private_output import PrivateOutput
+from tui.verbs.output import print_json
+
+_detached_option = click.option("--announce", type=int, default=-1, hidden=True)
+_set_option = click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."
+)
+
+Start = Callable[[Callable[[Path], None]], LaunchedRun]
+
+
+@click.command()
+@click.argument("spec", metavar="PRESET|FILE.toml")
+@_set_option
+@runs_root_option
+@click.option("--name", help="Name of the run; the preset's own otherwise.")
+@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
+@json_option
+@_detached_option
+def train(
+    spec: str,
+    overrides: tuple[str, ...],
+    runs_root: Path,
+    name: str | None,
+    detach: bool,
+    as_json: bool,
+    announce: int,
+) -> int:
+    """Train a preset or a TOML file, without the studio.
+
+    On a terminal with progress bars, under nohup with plain lines. Exit status: 0 done, 2 bad usage or bad config,
+    1 failed, 130 and 143 stopped by a signal after saving.
+    """
+    config = load_config(spec, overrides)
+    if name is not None:
+        config = replace_value(config, "name", name)
+    if detach:
+        return _detached(as_json)
+    argv = ["torchdeck", *sys.argv[1:]]
+    return _follow(
+        lambda on_directory: launch(config, runs_root, argv=argv, on_directory=on_directory), as_json, announce
+    )
+
+
+@click.command()
+@click.argument("run")
+@click.option(
+    "--from",
+    "checkpoint",
+    metavar="CHECKPOINT",
+    help="A file, or its name in the run; the newest valid one otherwise.",
+)
+@_set_option
+@runs_root_option
+@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
+@json_option
+@_detached_option
+def resume(
+    run: str,
+    checkpoint: str | None,
+    overrides: tuple[str, ...],
+    runs_root: Path,
+    detach: bool,
+    as_json: bool,
+    announce: int,
+) -> int:
+    """Go on with a run, exactly where it was saved; says what is no longer exact where settings changed."""
+    path = find_run(runs_root, run)
+    chosen = _find_checkpoint(path, checkpoint)
+    if detach:
+        load_config(str(path), overrides)
+        return _detached(as_json)
+    return _follow(
+        lambda on_directory: launch_resumed(path, checkpoint=chosen, overrides=overrides, on_directory=on_directory),
+        as_json,
+        announce,
+    )
+
+
+def _find_checkpoint(run: Path, reference: str | None) -> Path | None:
+    """A checkpoint by path, or by its file name in the run, with or without `.pt`. Raises ConfigError."""
+    if reference is None:
+        return None
+    names = [reference, f"{reference}.pt"]
+    for candidate in [Path(reference), *(run / "checkpoints" / name for name in names)]:
+        if candidate.is_file():
+            return candidate
+    there = ", ".join(sorted(file.name for file in (run / "checkpoints").glob("*.pt"))) or "none"
+    raise ConfigError(f"--from {reference}: no such checkpoint; {run.name} has: {there}")
+
+
+def _follow(start: Start, as_json: bool, announce: int) -> int:
+    """Start a run, show it until it ends, and say how it ended."""
+    with PrivateOutput() as output:
+        signals = _StopSignals()
+        run = start(output.move_log_to)
+        signals.watch(run)
+        display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
+        announced = announce < 0
+        while run.is_alive:
+            run.join(0.25 if display.is_live else 0.5)
+            signals.pass_on()
+            if not announced and run.path is not None:
+                _announce(announce, {"run": str(run.path), "pid": os.getpid()})
+                announced = True
+            display.update(run)
+        display.finish(run)
+        status = _exit_status(run, signals.received)
+        if run.path is None and run.error is not None:
+            message = describe_failure(run.error)
+            if not announced:
+                _announce(announce, {"error": message, "exit_status": status})
+            print(f"torchdeck: {message}", file=output.stderr)
+        elif run.error is not None:
+            print(f"torchdeck: {describe_failure(run.error)}", file=output.stderr)
+        if as_json and run.path is not None:
+            print_json(summary(RunReader(run.path)), output.stdout)
+    return status
+
+
+def summary(reader: RunReader) -> dict[str, Any]:
+    """How a run stands: the document that `train --json` ends with."""
+    reader.poll()
+    state, progress = reader.state(), reader.progress()
+    newest = reader.latest_metrics()
+    return {
+        "run": reader.path.name,
+        "path": str(reader.path),
+        "status": reader.status(),
+        "epoch": progress.epoch,
+        "step": progress.step,
+        "metrics": newest,
+        "best": reader.best(),
+        "checkpoint": str(reader.path / "checkpoints" / "last.pt")
+        if (reader.path / "checkpoints" / "last.pt").exists()
+        else None,
+        "error": state.get("error"),
+    }
+
+
+def _exit_status(run: LaunchedRun, received: int | None) -> int:
+    if run.error is not None:
+        return 2 if run.path is None and isinstance(run.error, TorchdeckError) else 1
+    return 128 + received if received is not None and run.status == "stopped" else 0
+
+
+class _StopSignals:
+    """SIGINT and SIGTERM: the first asks for a save and an end, a second one ends the process at once."""
+
+    def __init__(self) -> None:
+        self.received: int | None = None
+        self._run: LaunchedRun | None = None
+        self._is_passed_on = False
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def watch(self, run: LaunchedRun) -> None:
+        self._run = run
+
+    def pass_on(self) -> None:
+        """Give a received signal to the run: from the main loop, as a handler may interrupt a lock's holder."""
+        if self.received is not None and not self._is_passed_on and self._run is not None:
+            self._is_passed_on = True
+            self._run.stop(after="step", reason=signal.Signals(self.received).name)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None:
+            os._exit(128 + number)
+        self.received = number
+
+
+def _detached(as_json: bool) -> int:
+    """Run this very command line in a process of its own session; return once its run exists or was refused."""
+    read_end, write_end = os.pipe()
+    arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
+    command = [sys.executable, "-m", "tui", *arguments, "--announce", str(write_end)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        pass_fds=(write_end,),
+    )
+    os.close(write_end)
+    with os.fdopen(read_end, encoding="utf-8") as pipe:
+        text = pipe.readline()
+    if not text:
+        status = process.wait()
+        print(f"torchdeck: the background process ended with status {status} before its run began", file=sys.stderr)
+        return status or 1
+    answer = json.loads(text)
+    if "error" in answer:
+        print(f"torchdeck: {answer['error']}", file=sys.stderr)
+        return int(answer["exit_status"])
+    if as_json:
+        print_json(answer)
+    else:
+        name = Path(answer["run"]).name
+        print(f"{name} trains in process {answer['pid']}\ntorchdeck show {name}")
+    return 0
+
+
+def _announce(descriptor: int, answer: dict[str, Any]) -> None:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
+        pipe.write(json.dumps(answer) + "\n")
