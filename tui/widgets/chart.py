@@ -98,7 +98,7 @@ class Chart(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "toggle_log", "log y", id="chart.log"),
-        Binding("s", "next_smoothing", "smooth", id="chart.smooth"),
+        Binding("m", "next_smoothing", "smooth", id="chart.smooth"),
     ]
 
     log_y: var[bool] = var(False, init=False)

@@ -1,0 +1,303 @@
+"""A form of one-line fields: label, editor, help."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult, RenderResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.message import Message
+from textual.reactive import reactive
+from textual.suggester import SuggestFromList
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui.widgets.plain_text import printable
+
+FieldKind = Literal["text", "int", "float", "bool", "choice"]
+_LONGEST_LABEL = 24
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One field.
+
+    Attributes:
+        key: Identifies it in messages, such as `optimizer.lr`.
+        label: Shown before the editor.
+        kind: "bool" and "choice" are cycled with keys, the others are typed.
+        value: The value as text; a bool is "true" or "false".
+        choices: What "choice" cycles through; for the typed kinds, completions.
+        help: One line behind the editor.
+        error: What is wrong with the value; shown below the field.
+        section: Title of the group that the field is in; fields of a section follow one another.
+    """
+
+    key: str
+    label: str
+    kind: FieldKind
+    value: str
+    choices: tuple[str, ...] = ()
+    help: str = ""
+    error: str = ""
+    section: str = ""
+
+
+class _Typed(Input):
+    """The editor of a typed value; leaving it or Enter takes the value, Escape brings the old one back."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "restore", show=False)]
+
+    def __init__(self, field: FormField) -> None:
+        suggester = SuggestFromList(field.choices, case_sensitive=False) if field.choices else None
+        super().__init__(value=field.value, compact=True, suggester=suggester, select_on_focus=False)
+        self.cursor_blink = False
+        self.taken = field.value
+
+    def action_restore(self) -> None:
+        self.value = self.taken
+
+
+class _Cycled(Widget, can_focus=True):
+    """The editor of one value out of a few."""
+
+    DEFAULT_CSS = """
+    _Cycled { height: 1; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,space,enter", "step(1)", "next", show=False),
+        Binding("left", "step(-1)", "previous", show=False),
+    ]
+
+    class Changed(Message):
+        """Another value was chosen."""
+
+    value: reactive[str] = reactive("")
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        self.choices = field.choices if field.kind == "choice" else ("false", "true")
+        self.is_bool = field.kind == "bool"
+        self.set_reactive(_Cycled.value, field.value)
+
+    def render(self) -> RenderResult:
+        if self.is_bool:
+            return Text("[x] on" if self.value == "true" else "[ ] off")
+        return Text(f"‹ {printable(self.value)} ›", no_wrap=True, overflow="ellipsis")
+
+    def action_step(self, step: int) -> None:
+        position = self.choices.index(self.value) + step if self.value in self.choices else 0
+        self._choose(self.choices[position % len(self.choices)])
+
+    def on_key(self, event: events.Key) -> None:
+        # A letter goes to the next choice that begins with it.
+        if not event.character or not event.character.isalnum() or self.is_bool:
+            return
+        start = self.choices.index(self.value) + 1 if self.value in self.choices else 0
+        for choice in (*self.choices[start:], *self.choices[:start]):
+            if choice.casefold().startswith(event.character.casefold()):
+                event.stop()
+                self._choose(choice)
+                return
+
+    def on_click(self) -> None:
+        self.action_step(1)
+
+    def _choose(self, value: str) -> None:
+        if value != self.value:
+            self.value = value
+            self.post_message(self.Changed())
+
+
+class _Row(Widget):
+    """Label, editor and help of a field, and its error below."""
+
+    DEFAULT_CSS = """
+    _Row { height: auto; layout: vertical; }
+    _Row > Horizontal { height: 1; }
+    _Row .label { width: 18; padding-right: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    _Row .editor { width: 30%; min-width: 16; max-width: 60; }
+    _Row .help { width: 1fr; padding-left: 2; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+    _Row .error { display: none; height: auto; color: $text-error; padding-left: 2; }
+    _Row.-error .error { display: block; }
+    _Row.-error .label { color: $text-error; }
+    _Row:focus-within .label { text-style: bold; }
+    _Row:focus-within .help { color: $foreground; }
+    """
+
+    def __init__(self, field: FormField) -> None:
+        super().__init__()
+        self.field = field
+
+    def compose(self) -> ComposeResult:
+        field = self.field
+        with Horizontal():
+            yield Static(printable(field.label), classes="label", markup=False)
+            editor = _Cycled(field) if field.kind in ("bool", "choice") else _Typed(field)
+            yield editor.add_class("editor")
+            yield Static(printable(field.help), classes="help", markup=False)
+        yield Static(printable(field.error), classes="error", markup=False)
+
+    def on_mount(self) -> None:
+        self.set_class(bool(self.field.error), "-error")
+
+    @property
+    def editor(self) -> _Typed | _Cycled:
+        editor = self.query_one(".editor")
+        assert isinstance(editor, _Typed | _Cycled)
+        return editor
+
+    def show(self, field: FormField) -> None:
+        """Another value, help or error of the same field. What is being typed stays."""
+        old, self.field = self.field, field
+        editor = self.editor
+        if isinstance(editor, _Typed):
+            if editor.value == editor.taken:
+                editor.value = field.value
+            editor.taken = field.value
+        else:
+            editor.value = field.value
+        if field.help != old.help:
+            self.query_one(".help", Static).update(printable(field.help))
+        if field.error != old.error:
+            self.query_one(".error", Static).update(printable(field.error))
+            self.set_class(bool(field.error), "-error")
+
+
+class ConfigForm(VerticalScroll, can_focus=False):
+    """Fields in sections. Up and Down, or Tab, move between them; a change is posted when Enter or leaving takes it.
+
+    The form does not judge values: whoever receives `Changed` answers with `set_error` or with new fields.
+    """
+
+    DEFAULT_CSS = """
+    ConfigForm { height: 1fr; }
+    ConfigForm > .section { height: 1; margin-top: 1; text-style: bold; color: $text-accent; }
+    ConfigForm > .section.-first { margin-top: 0; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down", "move(1)", "next field", show=False, id="form.down"),
+        Binding("up", "move(-1)", "previous field", show=False, id="form.up"),
+    ]
+
+    class Changed(Message):
+        """The user set a field to another value."""
+
+        def __init__(self, form: ConfigForm, key: str, value: str) -> None:
+            super().__init__()
+            self.form = form
+            self.key = key
+            self.value = value
+
+        @property
+        def control(self) -> ConfigForm:
+            """The form that sent it."""
+            return self.form
+
+    def __init__(self, fields: Iterable[FormField] = (), *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._fields = list(fields)
+
+    def compose(self) -> ComposeResult:
+        """Section titles and rows."""
+        section = ""
+        for index, field in enumerate(self._fields):
+            if field.section != section:
+                section = field.section
+                yield Static(printable(section), markup=False, classes="section" + " -first" * (index == 0))
+            yield _Row(field)
+
+    def on_mount(self) -> None:
+        """Labels are as wide as the longest."""
+        self._align_labels()
+
+    async def set_fields(self, fields: Sequence[FormField]) -> None:
+        """Show these fields; in place if they are the ones that are there, so that the cursor stays."""
+        rows = {row.field.key: row for row in self.query(_Row)}
+        is_same = [_shape(field) for field in self._fields] == [_shape(field) for field in fields]
+        self._fields = list(fields)
+        if is_same and len(rows) == len(fields):
+            for field in fields:
+                rows[field.key].show(field)
+            return
+        focused = next((row.field.key for row in rows.values() if row.has_focus_within), None)
+        await self.recompose()
+        self._align_labels()
+        if focused is not None:
+            self.focus_field(focused)
+
+    def set_error(self, key: str, error: str) -> None:
+        """Show what is wrong with a field, or with "" that nothing is.
+
+        Raises:
+            KeyError: There is no such field.
+        """
+        row = self._row(key)
+        field = row.field
+        row.show(FormField(key, field.label, field.kind, field.value, field.choices, field.help, error, field.section))
+
+    def focus_field(self, key: str) -> bool:
+        """Move the cursor to a field; False if there is none of this key."""
+        for row in self.query(_Row):
+            if row.field.key == key:
+                row.editor.focus()
+                return True
+        return False
+
+    def action_move(self, step: int) -> None:
+        """The next or the previous field."""
+        rows = list(self.query(_Row))
+        position = next((index for index, row in enumerate(rows) if row.has_focus_within), -1)
+        if rows and 0 <= position + step < len(rows):
+            rows[position + step].editor.focus()
+
+    @on(Input.Submitted)
+    def _submit(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._take(event.input)
+        self.action_move(1)
+
+    @on(Input.Blurred)
+    def _leave(self, event: Input.Blurred) -> None:
+        event.stop()
+        self._take(event.input)
+
+    @on(Input.Changed)
+    def _keep_to_itself(self, event: Input.Changed) -> None:
+        event.stop()
+
+    @on(_Cycled.Changed)
+    def _cycle(self, event: _Cycled.Changed) -> None:
+        event.stop()
+        row = next((row for row in self.query(_Row) if row.editor.has_focus), None)
+        if row is not None:
+            self.post_message(self.Changed(self, row.field.key, row.editor.value))
+
+    def _take(self, editor: Input) -> None:
+        row = next((row for row in self.query(_Row) if row.editor is editor), None)
+        if row is None or not isinstance(editor, _Typed) or editor.value == editor.taken:
+            return
+        editor.taken = editor.value
+        self.post_message(self.Changed(self, row.field.key, editor.value))
+
+    def _row(self, key: str) -> _Row:
+        for row in self.query(_Row):
+            if row.field.key == key:
+                return row
+        raise KeyError(key)
+
+    def _align_labels(self) -> None:
+        longest = max((cell_len(printable(field.label)) for field in self._fields), default=0)
+        for label in self.query(".label"):
+            label.styles.width = min(longest, _LONGEST_LABEL) + 1
+
+
+def _shape(field: FormField) -> tuple[object, ...]:
+    """What needs another row when it changes."""
+    return field.key, field.label, field.kind, field.choices, field.section

@@ -1,0 +1,171 @@
+"""Small images in a terminal, two pixels to a character cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.color import Color
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.app import RenderResult
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SMALLEST_WIDTH = 12
+LARGEST_WIDTH = 64
+_GAP = 2
+
+
+@dataclass(frozen=True, eq=False)
+class GridImage:
+    """One image.
+
+    Attributes:
+        pixels: uint8, shape [H, W, C] or [H, W], with C of 1 (grey), 3 (RGB) or 4 (RGB and an alpha that is ignored).
+        caption: One line below it.
+    """
+
+    pixels: np.ndarray
+    caption: str = ""
+
+
+class ImageGrid(Widget):
+    """Images side by side, as large as the space allows for all of them, and as many as it allows at all.
+
+    Each cell shows an upper half block whose foreground is the upper pixel and whose background is the lower one.
+    Images are scaled to the nearest pixel, so what is seen are true pixel values.
+    """
+
+    DEFAULT_CSS = """
+    ImageGrid { height: 1fr; min-height: 4; }
+    """
+
+    def __init__(self, *, empty: str = "no images", id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._empty = empty
+        self._images: list[GridImage] = []
+        self._strips: list[Strip] = []
+        self.shown = 0
+        """How many of the images there is room for."""
+
+    def set_images(self, images: Sequence[GridImage]) -> None:
+        """Show these images in reading order.
+
+        Raises:
+            ValueError: An image is not uint8 of shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
+        """
+        for image in images:
+            _check(image.pixels)
+        self._images = list(images)
+        self._layout_images()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size, another layout."""
+        self._layout_images()
+
+    def render(self) -> RenderResult:
+        """Everything is in `render_line`."""
+        return ""
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the grid."""
+        if y < len(self._strips):
+            return self._strips[y]
+        return Strip.blank(self.size.width, self.rich_style)
+
+    def _layout_images(self) -> None:
+        if not self.is_mounted or not self.size:
+            return
+        width, height = self.size
+        base = self.rich_style
+        self._strips = []
+        self.shown = 0
+        if not self._images:
+            lines = [[Segment(self._empty.center(width), base + Style(dim=True))]]
+        else:
+            aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
+            columns, cell, rows = _best_cell(len(self._images), aspect, (width, height))
+            fitting = columns * max(1, (height + 1) // (rows + 2))
+            self.shown = min(fitting, len(self._images))
+            lines = []
+            for first in range(0, self.shown, columns):
+                lines += self._row(self._images[first : min(first + columns, self.shown)], cell, rows)
+        self._strips = [Strip(line).adjust_cell_length(width, base) for line in lines[:height]]
+        self.refresh()
+
+    def _row(self, images: Sequence[GridImage], cell: int, rows: int) -> list[list[Segment]]:
+        """The lines of one row of images: pixels, captions, an empty line."""
+        base = self.rich_style
+        lines: list[list[Segment]] = [[] for _ in range(rows + 2)]
+        for image in images:
+            picture = _half_blocks(image.pixels, cell, rows * 2)
+            for index in range(rows):
+                row = picture[index] if index < len(picture) else []
+                used = sum(len(segment.text) for segment in row)
+                lines[index] += [*row, Segment(" " * (cell - used + _GAP), base)]
+            caption = printable(image.caption)
+            if cell_len(caption) > cell:
+                caption = set_cell_size(caption, cell - 1) + "…"
+            lines[rows].append(Segment(set_cell_size(caption, cell + _GAP), base))
+        return lines
+
+
+def _check(pixels: np.ndarray) -> None:
+    is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
+    if str(pixels.dtype) != "uint8" or not is_image or 0 in pixels.shape:
+        raise ValueError(
+            f"an image is uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}"
+        )
+
+
+def _best_cell(count: int, aspect: float, size: tuple[int, int]) -> tuple[int, int, int]:
+    """Images per row, the cells' width, and their height in lines, for the largest images that all fit."""
+    width, height = size
+    for cell in range(min(LARGEST_WIDTH, width), SMALLEST_WIDTH - 1, -1):
+        columns = max(1, (width + _GAP) // (cell + _GAP))
+        rows = max(1, -(-round(cell * aspect) // 2))
+        if rows + 1 <= height and columns * ((height + 1) // (rows + 2)) >= count:
+            return columns, cell, rows
+    # Not all of them fit: then the smallest that can be recognised, or what the height allows.
+    cell = min(SMALLEST_WIDTH, width, max(2, int((height - 1) * 2 / aspect)))
+    return max(1, (width + _GAP) // (cell + _GAP)), cell, max(1, -(-round(cell * aspect) // 2))
+
+
+def _half_blocks(pixels: np.ndarray, width: int, height: int) -> list[list[Segment]]:
+    """An image as segments, within `width` cells and `height` pixels, its aspect ratio kept."""
+    import numpy as np
+
+    image = pixels[:, :, None] if pixels.ndim == 2 else pixels
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[:, :, :3]
+    scale = min(width / rgb.shape[1], height / rgb.shape[0])
+    columns, rows = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
+    row_index = ((np.arange(rows) + 0.5) * rgb.shape[0] / rows).astype(int)
+    column_index = ((np.arange(columns) + 0.5) * rgb.shape[1] / columns).astype(int)
+    scaled = rgb[row_index][:, column_index]
+    lines = []
+    for top in range(0, rows, 2):
+        upper = list(map(tuple, scaled[top].tolist()))
+        lower = list(map(tuple, scaled[top + 1].tolist())) if top + 1 < rows else [None] * columns
+        line: list[Segment] = []
+        start = 0
+        for index in range(1, columns + 1):
+            if index == columns or (upper[index], lower[index]) != (upper[start], lower[start]):
+                line.append(Segment("▀" * (index - start), _cell_style(upper[start], lower[start])))
+                start = index
+        lines.append(line)
+    return lines
+
+
+@lru_cache(maxsize=4096)
+def _cell_style(upper: tuple[int, int, int], lower: tuple[int, int, int] | None) -> Style:
+    return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower) if lower else None)
