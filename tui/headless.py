@@ -13,7 +13,8 @@ from rich.table import Column
 from rich.text import Text
 
 from engine.launch import LaunchedRun
-from tui.text import duration, figure, percent, printable
+from tui.text import duration, figure, percent
+from tui.widgets.plain_text import printable
 
 # Without a terminal, a line at least this often, so that a log shows that the run lives.
 _PLAIN_SECONDS = 60.0

@@ -1,4 +1,4 @@
-"""Numbers, sizes, times and foreign names as text, for the command line and the panes alike."""
+"""Numbers, sizes and times as text, for the command line and the panes alike."""
 
 from __future__ import annotations
 
@@ -37,7 +37,3 @@ def figure(value: float | None, digits: int = 4) -> str:
     """A number with so many significant digits, "–" when it is not known."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
 
-
-def printable(text: str) -> str:
-    """`text` with control characters escaped: names from files must not reach the terminal as commands."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

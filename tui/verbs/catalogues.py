@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tui.commands import json_option
-from tui.text import printable
+from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
 
 Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tui.commands import json_option
-from tui.text import byte_size, printable
+from tui.text import byte_size
+from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
 
 

@@ -15,7 +15,7 @@ from engine.config_file import parse_config
 from engine.errors import ConfigError
 from tui.commands import json_option
 from tui.private_output import PrivateOutput
-from tui.text import printable
+from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
 
 

@@ -18,7 +18,8 @@ from rich.text import Text
 from engine.config_file import config_values
 from engine.errors import ConfigError
 from tui.commands import json_option, runs_root_option
-from tui.text import byte_size, duration, figure, percent, printable
+from tui.text import byte_size, duration, figure, percent
+from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
 
 

@@ -1,0 +1,144 @@
+"""A process beside the studio that inspects models and previews data, so that the studio's own process doesn't.
+
+Building a model or running user code in the studio's process would draw from the random streams of a run that trains
+there, could take the screen down with it, and would hold up the screen while torch is imported. Here it can crash or
+hang, and is started anew.
+
+Requests and answers are pickles with their length before them, between two processes of this one program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import pickle
+import signal
+import struct
+import sys
+import traceback
+from typing import Any, BinaryIO
+
+_LENGTH = struct.Struct("<Q")
+
+
+class AsideError(Exception):
+    """The process ended before it answered, or the called function failed; the text says which."""
+
+
+class Aside:
+    """Runs functions in a process of their own, one at a time, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    async def start(self) -> None:
+        """Start the process, which begins to import torch. `call` does this by itself."""
+        if self._process is not None and self._process.returncode is None:
+            return
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "tui.aside",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=None,
+            start_new_session=True,
+        )
+
+    async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        """Call a function by name and wait for what it returns.
+
+        Args:
+            function: "module:name"; the module is imported in the process.
+            arguments: positional arguments; they and the result must pickle.
+            keywords: keyword arguments.
+
+        Raises:
+            Exception: what the function raised, of its own type when it pickles.
+            AsideError: the process ended before it answered.
+        """
+        async with self._turn:
+            await self.start()
+            process = self._process
+            assert process is not None and process.stdin is not None and process.stdout is not None
+            request = pickle.dumps((function, arguments, keywords))
+            try:
+                process.stdin.write(_LENGTH.pack(len(request)) + request)
+                await process.stdin.drain()
+                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
+                succeeded, value = pickle.loads(await process.stdout.readexactly(length))
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                status = await process.wait()
+                raise AsideError(f"{function.partition(':')[2]} ended its process: {_how(status)}") from error
+            except asyncio.CancelledError:
+                # The answer of an abandoned call must not be taken for that of the next one.
+                self._kill()
+                raise
+        if not succeeded:
+            raise value
+        return value
+
+    async def close(self) -> None:
+        """End the process at once."""
+        process = self._process
+        self._kill()
+        if process is not None:
+            await process.wait()
+
+    def _kill(self) -> None:
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+        self._process = None
+
+
+def _how(status: int) -> str:
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more. Runs in the process that `Aside` starts."""
+    while header := requests.read(_LENGTH.size):
+        (length,) = _LENGTH.unpack(header)
+        function, arguments, keywords = pickle.loads(requests.read(length))
+        answer = _answer(function, arguments, keywords)
+        answers.write(_LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def _answer(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bytes:
+    module, _, name = function.partition(":")
+    try:
+        value = getattr(importlib.import_module(module), name)(*arguments, **keywords)
+        return pickle.dumps((True, value))
+    except Exception as error:
+        traceback.print_exc()
+        try:
+            answer = pickle.dumps((False, error))
+            pickle.loads(answer)
+        except Exception:
+            # An exception of the user's own class may not pickle; its text always does.
+            return pickle.dumps((False, AsideError(f"{type(error).__name__}: {error}")))
+        return answer
+
+
+def main() -> None:
+    """Entry point of the process: descriptors 0 and 1 carry requests and answers, prints go where 2 goes."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.nice(5)
+    # What every request needs, imported while the user still looks at the first screen.
+    importlib.import_module("torchvision")
+    serve(requests, answers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The studio's panes: each reads the draft or one run's directory and posts messages."""

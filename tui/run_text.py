@@ -1,0 +1,125 @@
+"""A run's state in words: the lines of the train pane, made from what the reader says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.text import Text
+
+from engine.runs.reader import Progress
+from tui.text import duration, figure, percent
+from tui.widgets.plain_text import printable
+
+_STYLES = {
+    "preparing": "yellow",
+    "running": "green",
+    "paused": "yellow",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+    "died": "red",
+}
+_PHASES = {
+    "decoding": "decoding the data",
+    "compiling": "compiling the model",
+    "evaluating": "evaluating",
+    "saving": "saving",
+}
+
+
+def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
+    """Name and status of a run, and what it is doing where that is not plain training."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"● {status}", style=_STYLES.get(status, "default"))
+    line.append(f"  {printable(name)}", style="bold")
+    if status in ("preparing", "running") and progress.phase in _PHASES:
+        line.append(f"  {_PHASES[progress.phase]}", style="yellow")
+    if message := state.get("message"):
+        line.append(f"  {printable(str(message))}", style="dim")
+    if state.get("exact") is False:
+        line.append("  not exact: " + printable("; ".join(map(str, state.get("not_exact_because", [])))), style="yellow")
+    return line
+
+
+def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
+    """Epoch and step with a bar, then images/s, time left and learning rate.
+
+    Args:
+        progress: where the run stands.
+        width: cells that the line may take.
+        is_live: whether a rate and a time left mean anything.
+    """
+    words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step_in_epoch:,}/{progress.steps_per_epoch:,} "
+    rest = []
+    if is_live and progress.images_per_s:
+        rest += [f"{progress.images_per_s:,.0f} images/s", f"ETA {duration(progress.eta_seconds)}"]
+    if progress.lr is not None:
+        rest.append(f"lr {figure(progress.lr)}")
+    tail = "  " + "  ".join(rest) if rest else ""
+    cells = max(0, min(40, width - len(words) - len(tail) - 8))
+    share = progress.step / progress.total_steps if progress.total_steps else 0.0
+    line = Text(words, no_wrap=True, overflow="ellipsis")
+    if cells >= 5:
+        full = round(cells * share)
+        line.append("━" * full, style="green")
+        line.append("─" * (cells - full), style="dim")
+    line.append(f" {share:4.0%}")
+    line.append(tail)
+    return line
+
+
+def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
+    """The newest epochs, the newest first, under a line of headings.
+
+    Args:
+        records: the run's epoch records, in order.
+        rows: epochs that fit.
+    """
+    text = Text("epoch  train loss  accuracy   val. loss  accuracy  macro F1      time", style="dim", no_wrap=True)
+    for record in list(reversed(records))[: max(0, rows)]:
+        train, validation = record["train"], record["validation"]
+        text.append(
+            f"\n{record['epoch']:>5}  {figure(train['loss']):>10}  {percent(train['accuracy']):>8}"
+            f"  {figure(validation['loss']):>10}  {percent(validation['accuracy']):>8}"
+            f"  {figure(validation['macro_f1']):>8}  {duration(record['seconds']):>8}",
+            style="default",
+        )
+        if record.get("is_best"):
+            text.append("  ★ best", style="green")
+    return text
+
+
+def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
+    """Where something happened that explains a bend in a curve: R resumed, S a setting changed."""
+    letters = {"resumed_from": "R", "set": "S"}
+    return [
+        (float(event["step"]), letters[event["kind"]])
+        for event in events
+        if event.get("kind") in letters and event.get("step")
+    ]
+
+
+def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, Any]]) -> Text:
+    """The line below the progress: an error, the newest save or note, or how a run that ended goes on."""
+    if status == "failed" and state.get("error"):
+        return Text(printable(str(state["error"])), style="red")
+    if status == "died":
+        return Text("the process ended without a word: r in Runs goes on from the newest checkpoint", style="red")
+    for event in reversed(events):
+        if text := _event_text(event):
+            return text
+    return Text("")
+
+
+def _event_text(event: dict[str, Any]) -> Text | None:
+    kind = event.get("kind")
+    if kind == "saved":
+        return Text(f"saved {printable(str(event.get('file')))} ({event.get('reason')})", style="dim")
+    if kind == "save_failed":
+        return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
+    if kind == "compile_failed":
+        return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
+    if kind == "note":
+        return Text(printable(str(event.get("text"))), style="yellow")
+    return None

@@ -1,0 +1,48 @@
+"""What is to become of a live run when the studio is left."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+Answer = Literal["keep", "stop", "cancel"]
+
+
+class LeaveScreen(ModalScreen[Answer]):
+    """Asks: keep training without the screen, save and stop, or stay."""
+
+    DEFAULT_CSS = """
+    LeaveScreen { align: center middle; }
+    LeaveScreen > Vertical {
+        width: 62; height: auto; padding: 1 2;
+        border: round $primary; background: $surface;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "answer('keep')", "Keep training"),
+        Binding("s", "answer('stop')", "Save and stop"),
+        Binding("escape,n", "answer('cancel')", "Stay"),
+    ]
+
+    def __init__(self, *, can_detach: bool) -> None:
+        super().__init__()
+        self._can_detach = can_detach
+
+    def compose(self) -> ComposeResult:
+        """The question with its keys."""
+        with Vertical():
+            yield Static("A run is training in this process.\n", markup=False)
+            if self._can_detach:
+                yield Static("k       keep training, give the shell back", markup=False)
+            yield Static("s       save a checkpoint and stop", markup=False)
+            yield Static("Escape  stay here", markup=False)
+
+    def action_answer(self, answer: Answer) -> None:
+        """Close with an answer."""
+        if answer != "keep" or self._can_detach:
+            self.dismiss(answer)
