@@ -90,6 +90,14 @@ def replace_value(config: RunConfig, key: str, text: str) -> RunConfig:
     return _validated(values, place="", text="", overridden={key})
 
 
+def remove_argument(config: RunConfig, key: str) -> RunConfig:
+    """`config` without one argument of a component, such as "optimizer.momentum"; the library's default holds then."""
+    values = config_values(config)
+    section, _, name = key.partition(".")
+    values[section].pop(name, None)
+    return _validated(values, place="", text="", overridden=set())
+
+
 def config_values(config: RunConfig) -> dict[str, Any]:
     """`config` as the nested dict of its TOML file, every value resolved."""
     return config.model_dump(mode="python")

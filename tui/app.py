@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from engine.runs.control import send
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -13,12 +14,12 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Footer
 
 from engine.config import RunConfig
-from engine.config_file import replace_value
+from engine.config_file import remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
-from engine.runs.control import send
 from tui.aside import Aside
 from tui.messages import (
+    ArgumentRemoved,
     CommandRequested,
     DraftEdited,
     DraftReplaced,
@@ -81,8 +82,19 @@ class Studio(TerminalApp[None]):
     draft_error: reactive[str] = reactive("")
     watched: reactive[Path | None] = reactive(None)
 
-    def __init__(self, config: RunConfig, runs_root: Path, terminal: Terminal | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, runs_root: Path, terminal: Terminal | None = None, *, spec: str = "digits"
+    ) -> None:
+        """A studio that is not shown yet.
+
+        Args:
+            config: the draft.
+            runs_root: the folder that holds the runs.
+            terminal: the terminal to show it on; None under a test's headless driver.
+            spec: the preset or file that the draft came from.
+        """
         super().__init__(terminal)
+        self._spec = spec
         self.set_reactive(Studio.draft, config)
         self.runs_root = runs_root
         self.launched: LaunchedRun | None = None
@@ -95,7 +107,7 @@ class Studio(TerminalApp[None]):
         with ContentSwitcher(initial="data"):
             yield DataPane(self.aside, id="data").data_bind(Studio.draft)
             yield ModelPane(self.aside, id="model").data_bind(Studio.draft)
-            yield SetupPane(id="setup").data_bind(Studio.draft, Studio.draft_error)
+            yield SetupPane(self.aside, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
             yield TrainPane(id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.runs_root, id="runs")
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
@@ -130,6 +142,11 @@ class Studio(TerminalApp[None]):
             self.draft_error = ""
         except ConfigError as error:
             self.draft_error = str(error)
+
+    @on(ArgumentRemoved)
+    def _remove_argument(self, message: ArgumentRemoved) -> None:
+        self.draft = remove_argument(self.draft, message.key)
+        self.draft_error = ""
 
     @on(DraftReplaced)
     def _replace_draft(self, message: DraftReplaced) -> None:

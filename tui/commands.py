@@ -89,4 +89,4 @@ def studio(parent: Any, spec: str, overrides: tuple[str, ...], runs_root: Path) 
     config = load_config(spec, overrides)
     from tui.studio import open_studio
 
-    return open_studio(config, runs_root, parent)
+    return open_studio(config, spec, runs_root, parent)

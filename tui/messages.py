@@ -25,6 +25,17 @@ class DraftEdited(Message):
 
 
 @dataclass
+class ArgumentRemoved(Message):
+    """Take a library's argument out of the draft, so that the library's default holds.
+
+    Args:
+        key: dotted key, such as "optimizer.momentum".
+    """
+
+    key: str
+
+
+@dataclass
 class DraftReplaced(Message):
     """Take over a whole config as the draft of the next run."""
 

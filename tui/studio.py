@@ -19,11 +19,12 @@ if TYPE_CHECKING:
     from tui.parent import Parent
 
 
-def open_studio(config: RunConfig, runs_root: Path, parent: Parent | None) -> int:
+def open_studio(config: RunConfig, spec: str, runs_root: Path, parent: Parent | None) -> int:
     """Show the studio until it is left, and train on afterwards if a run is alive. Returns the exit status.
 
     Args:
         config: the draft that is loaded.
+        spec: the preset or file that it came from.
         runs_root: the folder that holds the runs.
         parent: the process that waits in the shell, which can be given back; None when there is none.
     """
@@ -32,7 +33,7 @@ def open_studio(config: RunConfig, runs_root: Path, parent: Parent | None) -> in
     log = Path(name)
     try:
         with Terminal(log) as terminal:
-            app = Studio(config, runs_root, terminal)
+            app = Studio(config, runs_root, terminal, spec=spec)
             signals = _Signals(app)
             app.run()
             return _after_the_screen(app, signals, terminal, parent)

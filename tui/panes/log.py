@@ -39,4 +39,4 @@ class LogPane(Widget, can_focus=True):
         """Show another file from its beginning."""
         self._file = file
         self.query_one("#file", Static).update(str(file) if file is not None else "output is not captured here")
-        self.query_one(LogView).path = file
+        self.query_one(LogView).follow(file)
