@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from rich.cells import cell_len
@@ -78,6 +78,10 @@ class _Cycled(Widget, can_focus=True):
     class Changed(Message):
         """Another value was chosen."""
 
+        def __init__(self, editor: _Cycled) -> None:
+            super().__init__()
+            self.editor = editor
+
     value: reactive[str] = reactive("")
 
     def __init__(self, field: FormField) -> None:
@@ -112,7 +116,7 @@ class _Cycled(Widget, can_focus=True):
     def _choose(self, value: str) -> None:
         if value != self.value:
             self.value = value
-            self.post_message(self.Changed())
+            self.post_message(self.Changed(self))
 
 
 class _Row(Widget):
@@ -239,8 +243,7 @@ class ConfigForm(VerticalScroll, can_focus=False):
             KeyError: There is no such field.
         """
         row = self._row(key)
-        field = row.field
-        row.show(FormField(key, field.label, field.kind, field.value, field.choices, field.help, error, field.section))
+        row.show(replace(row.field, error=error))
 
     def focus_field(self, key: str) -> bool:
         """Move the cursor to a field; False if there is none of this key."""
@@ -275,9 +278,8 @@ class ConfigForm(VerticalScroll, can_focus=False):
     @on(_Cycled.Changed)
     def _cycle(self, event: _Cycled.Changed) -> None:
         event.stop()
-        row = next((row for row in self.query(_Row) if row.editor.has_focus), None)
-        if row is not None:
-            self.post_message(self.Changed(self, row.field.key, row.editor.value))
+        row = next(row for row in self.query(_Row) if row.editor is event.editor)
+        self.post_message(self.Changed(self, row.field.key, event.editor.value))
 
     def _take(self, editor: Input) -> None:
         row = next((row for row in self.query(_Row) if row.editor is editor), None)
