@@ -169,7 +169,9 @@ class Chart(Widget, can_focus=True):
         if color is None:
             color = old.color if old else PALETTE[len(self._series) % len(PALETTE)]
         ends = (x_values[0], x_values[-1], repr(y_values[-1])) if len(x_values) else ()
-        signature = (len(x_values), *ends, float(np.nansum(y_values)), color, is_smoothed)
+        with np.errstate(invalid="ignore"):  # infinite values of both signs
+            total = repr(np.nansum(y_values))
+        signature = (len(x_values), *ends, total, color, is_smoothed)
         if old is None or old.signature != signature:
             self._series[name] = _Series(x_values, y_values, color, is_smoothed, signature)
             self._change()

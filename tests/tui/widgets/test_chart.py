@@ -1,0 +1,339 @@
+"""The chart draws what changed, when it can be seen and its budget allows it."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+from textual.widgets import ContentSwitcher, Static
+
+from tui.widgets import chart as chart_module
+from tui.widgets.chart import Chart
+
+
+def is_braille(character: str) -> bool:
+    return "\u2801" <= character <= "\u28ff"
+
+
+def dots(lines: list[str]) -> int:
+    return sum(is_braille(character) for line in lines for character in line)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50), (30, 8), (20, 5), (5, 2)])
+async def test_fills_its_space_at_every_size(app_with, lines_of, size) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=size) as pilot:
+        chart.set_series("train", range(100), np.linspace(2, 0.1, 100))
+        await pilot.pause()
+        assert all(chart.render_line(y).cell_length == chart.size.width for y in range(chart.size.height))
+        if size[0] >= 30:
+            assert dots(lines_of(app)) > 5
+            assert lines_of(app)[0].startswith("loss  ━ train 0.1")
+
+
+async def test_says_that_there_is_nothing(app_with, lines_of) -> None:
+    chart = Chart("loss", empty="the first step has not ended")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)):
+        assert any("the first step has not ended" in line for line in lines_of(app))
+        chart.set_series("train", [], [])
+        assert chart.render_line(0).text.strip() == "loss"
+
+
+async def test_a_single_point_can_be_seen(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [1], [0.5])
+        chart._redraw()
+        await pilot.pause()
+        assert sum(line.count("•") for line in lines_of(app)) == 1
+
+
+async def test_a_constant_is_a_line(app_with, lines_of) -> None:
+    chart = Chart("accuracy")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [1, 2, 3], [0.25, 0.25, 0.25])
+        chart._redraw()
+        await pilot.pause()
+        assert sum(dots([line]) > 60 for line in lines_of(app)) == 1
+
+
+async def test_nan_is_a_gap_and_is_named_in_the_legend(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(1000), [1.0] * 400 + [math.nan] * 200 + [1.0] * 399 + [math.nan])
+        chart._redraw()
+        await pilot.pause()
+        assert "train nan" in lines_of(app)[0]
+        (line,) = [line for line in lines_of(app) if dots([line]) > 20]
+        drawn = "".join("#" if is_braille(character) else " " for character in line)
+        middle = drawn.strip()
+        assert "#          " in middle
+        assert middle.count("#") < 70
+
+
+async def test_infinite_values_do_not_spoil_the_axis(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(4), [1.0, math.inf, 2.0, -math.inf])
+        chart._redraw()
+        await pilot.pause()
+        assert any(line.strip().startswith("2.0┤") for line in lines_of(app))
+
+
+async def test_only_nan_is_said(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(3), [math.nan] * 3)
+        chart._redraw()
+        await pilot.pause()
+        assert any("no finite values" in line for line in lines_of(app))
+
+
+async def test_log_y_has_powers_of_ten_and_leaves_out_what_is_not_positive(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(5), [100.0, 1.0, 0.0, 0.01, -1.0])
+        await pilot.press("l")
+        await pilot.pause()
+        labels = [line.partition("┤")[0].strip() for line in lines_of(app) if "┤" in line]
+        assert labels == ["100", "10", "1", "0.1", "0.01"]
+        assert "log y" in lines_of(app)[0]
+        chart.set_series("train", range(2), [0.0, -1.0])
+        chart._redraw()
+        await pilot.pause()
+        assert any("nothing above zero" in line for line in lines_of(app))
+
+
+async def test_smoothing_is_drawn_over_the_faint_raw_line(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(500), np.tile([0.0, 1.0], 250), "#ff0000")
+        chart.set_series("validation", [0, 499], [0.5, 0.7], "#00ff00", is_smoothed=False)
+
+        def colors() -> set[tuple[int, int, int]]:
+            segments = [segment for y in range(1, 23) for segment in chart.render_line(y)]
+            return {tuple(s.style.color.triplet) for s in segments if any(map(is_braille, s.text))}
+
+        chart._redraw()
+        await pilot.pause()
+        assert colors() == {(255, 0, 0), (0, 255, 0)}
+        for weight in (0.6, 0.9, 0.98, 0.0):
+            await pilot.press("m")
+            assert chart.smoothing == weight
+            assert len(colors()) == (3 if weight else 2)
+            assert ("smooth" in lines_of(app)[0]) == bool(weight)
+            assert "validation 0.7" in lines_of(app)[0]
+
+
+async def test_marks_are_lines_with_a_letter(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(100), np.linspace(2, 0.1, 100))
+        chart.set_marks([(50, "R"), (500, "X")])
+        chart._redraw()
+        await pilot.pause()
+        lines = lines_of(app)
+        (column,) = [index for index, character in enumerate(lines[1]) if character == "R"]
+        assert sum(line[column : column + 1] == "│" for line in lines) > 10
+        assert not any("X" in line for line in lines)
+
+
+async def test_names_cannot_control_the_terminal(app_with, lines_of) -> None:
+    chart = Chart("[red]loss\x1b[2J")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("[bold]a\x07", [1, 2], [1, 2])
+        chart._redraw()
+        await pilot.pause()
+        assert lines_of(app)[0].startswith(r"[red]loss\x1b[2J  ━ [bold]a\x07 2")
+
+
+async def test_positions_that_do_not_ascend_are_sorted(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test():
+        chart.set_series("train", [3, 1, 2], [30, 10, 20])
+        np.testing.assert_array_equal(chart._series["train"].y, [10, 20, 30])
+
+
+async def test_lengths_that_differ_are_an_error(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test():
+        with pytest.raises(ValueError, match="'train': 2 positions but 3 values"):
+            chart.set_series("train", [1, 2], [1, 2, 3])
+
+
+async def test_clear_forgets_everything(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [1, 2], [1, 2])
+        chart._redraw()
+        chart.clear()
+        await pilot.pause()
+        assert dots(lines_of(app)) == 0
+        assert lines_of(app)[0] == "loss"
+
+
+class Clock:
+    """Time that the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.used = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def thread_time(self) -> float:
+        return self.used
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(chart_module, "time", clock)
+    return clock
+
+
+@pytest.mark.parametrize(("cost", "wait"), [(0.0, 0.5), (0.02, 2.0), (3.0, 5.0)])
+async def test_the_next_drawing_waits_for_the_budget(
+    app_with, clock: Clock, cost: float, wait: float, monkeypatch
+) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test() as pilot:
+        chart.set_series("train", [1, 2], [1, 2])
+        await pilot.pause()
+        timers: list[float] = []
+        monkeypatch.setattr(chart, "set_timer", lambda seconds, _: timers.append(seconds) or object())
+        lines = chart._plot_lines
+
+        def lines_that_cost(width: int, height: int) -> object:
+            clock.used += cost
+            return lines(width, height)
+
+        monkeypatch.setattr(chart, "_plot_lines", lines_that_cost)
+        clock.now += 100
+        chart._timer = None
+        chart.set_series("train", [1, 2, 3], [1, 2, 3])
+        await pilot.pause()
+        drawn = chart.drawings
+        assert chart.cost == pytest.approx(cost)
+        chart.set_series("train", [1, 2, 3, 4], [1, 2, 3, 4])
+        chart.request_redraw()
+        assert timers == [pytest.approx(wait)]
+        assert chart.drawings == drawn
+        chart._timer = None
+        clock.now += wait
+        chart.request_redraw()
+        assert chart.drawings == drawn + 1
+
+
+async def test_a_waiting_change_is_drawn_by_itself(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test() as pilot:
+        chart.set_series("train", [1, 2], [1, 2])
+        await pilot.pause()
+        chart.set_series("train", [1, 2, 3], [1, 2, 3])
+        drawn = chart.drawings
+        await pilot.pause(0.8)
+        assert chart.drawings == drawn + 1
+        assert chart._timer is None
+
+
+async def test_what_did_not_change_is_not_drawn(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test() as pilot:
+        chart.set_series("train", [1, 2], [1, math.nan])
+        chart._redraw()
+        await pilot.pause()
+        drawn = chart.drawings
+        chart._next_drawing = 0
+        chart.set_series("train", np.array([1, 2]), np.array([1, math.nan]))
+        chart.set_marks([])
+        chart.request_redraw()
+        assert chart.drawings == drawn
+        assert chart._timer is None
+
+
+async def test_a_hidden_chart_is_drawn_when_it_is_shown(lines_of: Callable[[App[None]], list[str]]) -> None:
+    class Panes(App[None]):
+        def compose(self) -> ComposeResult:
+            with ContentSwitcher(initial="other"):
+                yield Chart("loss", id="chart")
+                yield Static("other", id="other")
+
+    app = Panes()
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart = app.query_one(Chart)
+        chart.set_series("train", [1, 2], [1, 2])
+        chart.request_redraw()
+        await pilot.pause()
+        assert chart.drawings == 0
+        assert chart._timer is None
+        app.query_one(ContentSwitcher).current = "chart"
+        await pilot.pause()
+        assert chart.drawings >= 1
+        assert dots(lines_of(app)) > 0
+        app.query_one(ContentSwitcher).current = "other"
+        await pilot.pause()
+        drawn = chart.drawings
+        chart._next_drawing = 0
+        chart.set_series("train", [1, 2, 3], [1, 2, 3])
+        assert chart.drawings == drawn
+
+
+async def test_a_resize_is_drawn_at_once(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(100), np.linspace(2, 0.1, 100))
+        chart._next_drawing = math.inf
+        await pilot.resize_terminal(120, 40)
+        assert any(len(line) > 100 for line in lines_of(app) if dots([line]) or "─" in line)
+
+
+async def test_another_theme_is_drawn_at_once(app_with) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", range(100), np.linspace(2, 0.1, 100), "$primary")
+        await pilot.pause()
+        drawn = chart.drawings
+        app.theme = "textual-light"
+        await pilot.pause()
+        assert chart.drawings > drawn
+
+
+async def test_cost_does_not_grow_with_the_run(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test(size=(120, 30)):
+        for count in (1000, 1_000_000):
+            y = np.random.default_rng(0).random(count)
+            curves = chart_module.decimate(np.arange(count, dtype=float), y, (0, count - 1), 120)
+            assert len(curves[0]) <= 240
+
+
+def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the_engine() -> None:
+    program = (
+        "import importlib, pkgutil, sys, tui.widgets\n"
+        "for module in pkgutil.iter_modules(tui.widgets.__path__, 'tui.widgets.'):\n"
+        "    importlib.import_module(module.name)\n"
+        "print(*sys.modules)"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "plotext", "numpy", "engine"} & set(output.split())
