@@ -17,6 +17,7 @@ from engine.runs.writer import RunWriter
 
 if TYPE_CHECKING:
     from engine.build import Prepared
+    from engine.training.trainer import Trainer
 
 Status = Literal["preparing", "running", "finished", "stopped", "failed"]
 
@@ -36,6 +37,7 @@ class LaunchedRun:
         status: what the thread is doing or how it ended.
         message: what is being prepared, for the screen.
         error: why it failed.
+        trainer: the loop itself, for measurements; None until training begins.
     """
 
     def __init__(self, on_directory: Callable[[Path], None]) -> None:
@@ -44,6 +46,7 @@ class LaunchedRun:
         self.status: Status = "preparing"
         self.message = ""
         self.error: BaseException | None = None
+        self.trainer: Trainer | None = None
         self._on_directory = on_directory
         self._has_directory_or_ended = threading.Event()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
@@ -112,6 +115,7 @@ class LaunchedRun:
                 trainer = Trainer(prepared.config, data, model, prepared.placement, run, self.control)
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
+                self.trainer = trainer
                 run.update_state(status="running", message="", storage=data.storage)
                 outcome: Status = trainer.fit()
             run.close(outcome)
@@ -196,6 +200,10 @@ class _ResumedRun(LaunchedRun):
         if checkpoint.get("torchdeck_format") != 1:
             raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
         if checkpoint["position"]["epoch"] >= self._config.training.epochs:
+            if RunReader(self._path).status() == "died":
+                # It had trained everything and was killed before it could say so.
+                self._close_complete(checkpoint["position"]["step"])
+                return "finished"
             raise RunError(
                 f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
                 f"to go on, ask for more: torchdeck resume {self._path.name} "
@@ -222,6 +230,12 @@ class _ResumedRun(LaunchedRun):
         )
         fields = {"resumed_from": checkpoint_path.name, "exact": not reasons, "not_exact_because": reasons}
         return self._run_engine(prepared, run, checkpoint, fields)
+
+    def _close_complete(self, step: int) -> None:
+        run = RunWriter.reopen(self._path, self._config, at_step=step)
+        self.path = run.path
+        self._on_directory(run.path)
+        run.close("finished")
 
 
 def launch(

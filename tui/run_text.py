@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from engine.runs.reader import Progress
 from rich.text import Text
 
-from engine.runs.reader import Progress
 from tui.text import duration, figure, percent
 from tui.widgets.plain_text import printable
 
@@ -38,7 +38,8 @@ def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) 
     if message := state.get("message"):
         line.append(f"  {printable(str(message))}", style="dim")
     if state.get("exact") is False:
-        line.append("  not exact: " + printable("; ".join(map(str, state.get("not_exact_because", [])))), style="yellow")
+        reasons = "; ".join(map(str, state.get("not_exact_because", [])))
+        line.append(f"  not exact: {printable(reasons)}", style="yellow")
     return line
 
 

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from tui.commands import json_option
-from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
 
 Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]
 

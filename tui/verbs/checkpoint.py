@@ -12,8 +12,8 @@ from rich.text import Text
 
 from tui.commands import json_option
 from tui.text import byte_size
-from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
 
 
 @click.command()

@@ -15,8 +15,8 @@ from engine.config_file import parse_config
 from engine.errors import ConfigError
 from tui.commands import json_option
 from tui.private_output import PrivateOutput
-from tui.widgets.plain_text import printable
 from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
 
 
 @click.command()

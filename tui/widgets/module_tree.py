@@ -113,7 +113,12 @@ class _Rows(Tree[ModuleTreeRow]):
         if node.data is None or node.children:
             return
         for row in self.children_of.get(node.data.path, ()):
-            node.add(printable(row.name), row, allow_expand=row.path in self.children_of)
+            node.add(Text(printable(row.name)), row, allow_expand=row.path in self.children_of)
+
+    def go_to(self, node: TreeNode[ModuleTreeRow] | None) -> None:
+        """Move the cursor, also to a node that was only now added: asking for the last line numbers all lines."""
+        if self.last_line >= 0:
+            self.move_cursor(node)
 
     def get_label_width(self, node: TreeNode[ModuleTreeRow]) -> int:
         # Every line is made to fit, so nothing scrolls sideways.
@@ -237,8 +242,9 @@ class ModuleTree(Widget):
         tree.fit()
         self._show_header()
         self.open_to(depth)
+        tree.go_to(None)
         if self._rows:
-            self.call_after_refresh(tree.move_cursor, tree.root)
+            tree.go_to(tree.root)
 
     def open_to(self, depth: int) -> None:
         """Open exactly this many levels of the whole tree."""
@@ -265,7 +271,7 @@ class ModuleTree(Widget):
             if child is None:
                 return False
             node = child
-        self.call_after_refresh(tree.move_cursor, node)
+        tree.go_to(node)
         return True
 
     def action_deeper(self) -> None:

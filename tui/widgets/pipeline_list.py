@@ -137,6 +137,7 @@ class PipelineList(Widget):
         editor = Input(
             placeholder="Name(argument=value, …)",
             compact=True,
+            select_on_focus=False,
             suggester=SuggestFromList(self._names, case_sensitive=False) if self._names else None,
         )
         editor.cursor_blink = False
@@ -220,6 +221,7 @@ class PipelineList(Widget):
         self._edited, self._is_new = at, is_new
         editor = self.query_one(Input)
         editor.value = "" if is_new else str(self._steps[at])
+        editor.cursor_position = len(editor.value)
         self.remove_class("-mistake")
         self.add_class("-editing")
         editor.focus()

@@ -1,0 +1,263 @@
+"""Steps a second of torchdeck's engine, headless and with the studio's live panel open, beside a bare loop.
+
+One process, one model, one data set in memory; the three take turns in short windows, so that what else the machine
+does falls on all of them alike. The studio is shown on a real pseudo-terminal, whose other end counts its bytes.
+
+    uv run python benchmarks/training_speed.py [--preset fashion-mnist-mlp] [--seconds 3] [--rounds 10]
+
+Prints the median over rounds of steps/s and of the ratios within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pty
+import statistics
+import struct
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fcntl import ioctl
+from pathlib import Path
+
+
+def main() -> int:
+    """Measure behind a pseudo-terminal; the results come back through a file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", default="fashion-mnist-mlp")
+    parser.add_argument("--set", dest="overrides", action="append", default=[])
+    parser.add_argument("--seconds", type=float, default=3.0, help="length of a window")
+    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--size", default="160x48", help="columns x rows of the terminal")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ.update(TERM="xterm-256color", COLORTERM="truecolor")
+            status = 1
+            try:
+                status = measure(options, Path(folder))
+            finally:
+                os._exit(status)
+        columns, rows = map(int, options.size.split("x"))
+        ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        screen = read_to_the_end(terminal, Path(folder) / "bytes")
+        _, status = os.waitpid(pid, 0)
+        results = Path(folder) / "results.json"
+        if not results.exists():
+            sys.stderr.write(screen[-4000:].decode(errors="replace"))
+            return os.waitstatus_to_exitcode(status) or 1
+        report(json.loads(results.read_text(encoding="utf-8")), options)
+    return 0
+
+
+def read_to_the_end(terminal: int, counter: Path) -> bytes:
+    """Take what the studio sends; keep its number of bytes in a file that the studio's side reads."""
+    total, kept = 0, b""
+    while True:
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:
+            return kept
+        if not data:
+            return kept
+        total += len(data)
+        kept = (kept + data)[-20000:]
+        counter.write_text(str(total), encoding="utf-8")
+
+
+def measure(options: argparse.Namespace, folder: Path) -> int:
+    """In the child: the studio in the main thread, the windows in another."""
+    from engine.config_file import load_config
+    from tui.app import Studio
+    from tui.terminal import Terminal
+
+    overrides = ["training.epochs=100000", "checkpoint.every_epochs=0", "training.device=cpu", *options.overrides]
+    config = load_config(options.preset, overrides)
+    with Terminal(folder / "studio.log") as terminal:
+        app = Studio(config, folder / "runs", terminal, spec=options.preset)
+        windows = threading.Thread(target=run_windows, args=(app, options, folder), daemon=True)
+        windows.start()
+        app.run()
+        windows.join()
+    return 0
+
+
+def run_windows(app: object, options: argparse.Namespace, folder: Path) -> None:
+    """Take turns; write the results; end the studio."""
+    from tui.app import Studio
+
+    assert isinstance(app, Studio)
+    try:
+        results = take_turns(app, options, folder)
+        (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
+    finally:
+        if app.launched is not None:
+            app.launched.stop()
+            app.launched.join(30)
+        app.call_from_thread(app.exit)
+
+
+def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[str, object]:
+    """Windows of the bare loop, of the engine with another pane shown, and of the engine with the live panel."""
+    from engine.runs.reader import RunReader
+    from tui.app import Studio
+
+    assert isinstance(app, Studio)
+    while not app.is_running:
+        time.sleep(0.05)
+    time.sleep(1.0)
+    app.call_from_thread(app.action_start)
+    while app.launched is None:
+        time.sleep(0.05)
+    run = app.launched
+    path = run.wait_for_directory()
+    assert path is not None, run.error
+    while (trainer := _trainer_of(run)) is None or trainer.state.position.step < 50:
+        time.sleep(0.05)
+    pause_trainer(run)
+    bare = BareLoop(trainer)
+    bare.start()
+
+    def show(pane: str) -> None:
+        app.call_from_thread(app.action_show, pane)
+        time.sleep(0.3)
+
+    rows = []
+    idle_bytes = 0
+    for number in range(options.rounds):
+        row = {}
+        order = ["bare", "headless", "panel"]
+        for name in order[number % 3 :] + order[: number % 3]:
+            show("train" if name == "panel" else "log")
+            if name == "bare":
+                row[name] = window(options.seconds, bare.running, lambda: bare.steps)
+            else:
+                row[name] = window(options.seconds, lambda: engine_running(run), lambda: trainer.state.position.step)
+        rows.append(row)
+    show("data")
+    time.sleep(3.0)
+    before = bytes_sent(folder)
+    time.sleep(10.0)
+    idle_bytes = bytes_sent(folder) - before
+    bare.stop()
+    reader = RunReader(path)
+    reader.poll()
+    return {"rows": rows, "idle_bytes": idle_bytes, "idle_seconds": 10.0}
+
+
+def bytes_sent(folder: Path) -> int:
+    """How much the studio has sent to its terminal."""
+    return int((folder / "bytes").read_text(encoding="utf-8"))
+
+
+def window(seconds: float, running: Callable[[], object], steps: Callable[[], int]) -> float:
+    """Steps a second while `running` is entered."""
+    with running():  # type: ignore[attr-defined]
+        time.sleep(0.3)
+        first, began = steps(), time.perf_counter()
+        time.sleep(seconds)
+        return (steps() - first) / (time.perf_counter() - began)
+
+
+@contextmanager
+def engine_running(run: object) -> Iterator[None]:
+    """Let the paused engine train for a while."""
+    run.control.submit({"cmd": "resume"})  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        pause_trainer(run)
+
+
+def pause_trainer(run: object) -> None:
+    """Pause the engine and wait until it stands."""
+    trainer = _trainer_of(run)
+    run.control.submit({"cmd": "pause"})  # type: ignore[attr-defined]
+    before = -1
+    while trainer.state.position.step != before:
+        before = trainer.state.position.step
+        time.sleep(0.2)
+
+
+def _trainer_of(run: object) -> object:
+    return getattr(run, "trainer", None)
+
+
+class BareLoop(threading.Thread):
+    """The loop one would write by hand, on a copy of the same model and on the same tensors."""
+
+    def __init__(self, trainer: object) -> None:
+        super().__init__(daemon=True)
+        import copy
+
+        self._model = copy.deepcopy(trainer.model)  # type: ignore[attr-defined]
+        self._config = trainer.config  # type: ignore[attr-defined]
+        self._store = trainer.data.train.store  # type: ignore[attr-defined]
+        self._gate = threading.Event()
+        self._is_over = False
+        self._stands = threading.Event()
+        self.steps = 0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Let the loop run for a while."""
+        self._stands.clear()
+        self._gate.set()
+        try:
+            yield
+        finally:
+            self._gate.clear()
+            self._stands.wait()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._is_over = True
+        self._gate.set()
+
+    def run(self) -> None:
+        """Epochs of steps, nothing else."""
+        import torch
+        from torch.nn import functional
+
+        optimizer = torch.optim.SGD(self._model.parameters(), lr=self._config.optimizer.lr, fused=True)
+        images = self._store.images.permute(0, 3, 1, 2).contiguous()
+        targets, batch_size = self._store.targets, self._config.loader.batch_size
+        model = self._model.train()
+        while not self._is_over:
+            order = torch.randperm(len(images))
+            for start in range(0, len(images), batch_size):
+                if not self._gate.is_set():
+                    self._stands.set()
+                    self._gate.wait()
+                    if self._is_over:
+                        return
+                index = order[start : start + batch_size]
+                loss = functional.cross_entropy(model(images[index].float().div_(255)), targets[index])
+                loss.backward()
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                self.steps += 1
+
+
+def report(results: dict[str, object], options: argparse.Namespace) -> None:
+    """Print the medians."""
+    rows: list[dict[str, float]] = results["rows"]  # type: ignore[assignment]
+    print(f"{options.preset}, {options.rounds} rounds of {options.seconds:g} s, terminal {options.size}")
+    for name in ("bare", "headless", "panel"):
+        values = [row[name] for row in rows]
+        print(f"{name:<10} {statistics.median(values):10.1f} steps/s  (min {min(values):.1f}, max {max(values):.1f})")
+    for name, base in (("headless", "bare"), ("panel", "headless"), ("panel", "bare")):
+        ratios = sorted(row[name] / row[base] for row in rows)
+        print(f"{name} / {base:<10} {statistics.median(ratios):.3f}  (min {ratios[0]:.3f}, max {ratios[-1]:.3f})")
+    print(f"idle: {results['idle_bytes']} bytes to the terminal in {results['idle_seconds']:g} s")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

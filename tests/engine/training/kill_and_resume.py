@@ -1,0 +1,189 @@
+"""Kills training processes at random moments and resumes them; prints how they compare with an uninterrupted run.
+
+Run as a script: a process of its own, which imports torch once, has no threads, and forks one child a life of a run.
+"""
+
+import argparse
+import json
+import math
+import os
+import random
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.build import prepare
+from engine.config_file import parse_config
+from engine.launch import launch, launch_resumed
+from engine.runs.checkpoint import load_checkpoint
+from engine.training import trainer  # noqa: F401  (imported before the first fork)
+
+CONFIG = """
+name = "kill"
+seed = 3
+[data]
+dataset = "digits"
+validation = 0.3
+train_transforms = [
+  { name = "RandomCrop", size = 8, padding = 1 },
+  { name = "RandomHorizontalFlip" },
+  { name = "Normalize", mean = [0.305], std = [0.376] },
+]
+eval_transforms = [ { name = "Normalize", mean = [0.305], std = [0.376] } ]
+storage = "%(storage)s"
+[loader]
+batch_size = 16
+num_workers = %(num_workers)d
+[model]
+name = "%(model)s"
+[optimizer]
+name = "AdamW"
+lr = 2e-3
+[schedule]
+name = "CosineAnnealingLR"
+warmup_epochs = 0.5
+[training]
+epochs = %(epochs)d
+accumulate = %(accumulate)d
+clip_norm = 1.0
+precision = "%(precision)s"
+device = "cpu"
+[checkpoint]
+every_steps = 5
+keep_last = 2
+"""
+
+
+def in_child(work: Any) -> int:
+    """Fork a child that does `work` and ends."""
+    pid = os.fork()
+    if pid == 0:
+        log = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(log, 1)
+        os._exit(work())
+    return pid
+
+
+def train(config_text: str, runs: Path) -> int:
+    run = launch(parse_config(config_text, "kill"), runs)
+    run.join()
+    return 0 if run.status == "finished" else 1
+
+
+def resume(path: Path) -> int:
+    run = launch_resumed(path)
+    run.join()
+    return 0 if run.status == "finished" else 1
+
+
+def only_run(runs: Path) -> Path | None:
+    found = [path for path in runs.iterdir() if (path / "run.toml").exists()] if runs.is_dir() else []
+    return found[0] if found else None
+
+
+def state_of(path: Path) -> dict[str, Any]:
+    """Everything of the last checkpoint that has to be equal: times and the environment aside."""
+    state = load_checkpoint(path / "checkpoints" / "last.pt")
+    state["totals"] = {key: value for key, value in state["totals"].items() if key not in ("seconds", "epoch_began")}
+    return {key: value for key, value in state.items() if key not in ("environment", "config", "rng")}
+
+
+def history_of(path: Path) -> list[tuple[Any, ...]]:
+    """Loss and accuracy of each step and each epoch, whatever blocks they were written in."""
+    steps: list[tuple[Any, ...]] = []
+    for line in (path / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
+        record = json.loads(line)
+        if record["kind"] == "train":
+            first = record["step"] - len(record["loss"]) + 1
+            steps += [("step", first + i, *pair) for i, pair in enumerate(zip(record["loss"], record["accuracy"], strict=True))]
+        else:
+            steps.append(("epoch", record["epoch"], record["step"], str(record["train"]), str(record["validation"])))
+    return steps
+
+
+def equal(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(equal(a[key], b[key]) for key in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, float) and math.isnan(a):
+        return isinstance(b, float) and math.isnan(b)
+    return bool(a == b)
+
+
+def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+    return sorted(key for key in a.keys() | b.keys() if key not in a or key not in b or not equal(a[key], b[key]))
+
+
+def run_trial(config_text: str, runs: Path, lifetime: float, chance: random.Random) -> tuple[Path, int]:
+    """Train to the end through as many lives as it takes. Returns the run and the number of kills."""
+    kills = 0
+    while True:
+        path = only_run(runs)
+        has_checkpoint = path is not None and any((path / "checkpoints").glob("step-*.pt"))
+        if path is not None and not has_checkpoint:
+            # Killed before its first save: there is nothing to go on from, a new run has to be started.
+            path.rename(path.parent.parent / f"dead-{kills}-{path.name}")
+            path = None
+        started = path
+        pid = in_child((lambda: resume(started)) if started is not None else (lambda: train(config_text, runs)))
+        time.sleep(chance.uniform(0, lifetime))
+        ended, status = os.waitpid(pid, os.WNOHANG)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            kills += 1
+            continue
+        if os.waitstatus_to_exitcode(status) != 0:
+            # A life that found the run finished already: killed between its last save and its end.
+            path = only_run(runs)
+        assert path is not None or only_run(runs) is not None
+        return only_run(runs) or Path(), kills
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--trials", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**31))
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--accumulate", type=int, default=2)
+    parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--storage", default="auto")
+    parser.add_argument("--num-workers", type=int, default=0)
+    parser.add_argument("--model", default="cnn")
+    options = parser.parse_args()
+    chance = random.Random(options.seed)
+    config_text = CONFIG % vars(options)
+    prepare(parse_config(config_text, "kill"), lambda *_: None)
+    result = {"seed": options.seed, "trials": options.trials, "kills": 0, "mismatches": []}
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder) / "whole"
+        began = time.monotonic()
+        pid = in_child(lambda: train(config_text, whole))
+        _, status = os.waitpid(pid, 0)
+        lifetime = time.monotonic() - began
+        assert os.waitstatus_to_exitcode(status) == 0, "the uninterrupted run failed"
+        reference = only_run(whole)
+        assert reference is not None
+        expected, expected_history = state_of(reference), history_of(reference)
+        for trial in range(options.trials):
+            path, kills = run_trial(config_text, Path(folder) / f"trial-{trial}" / "runs", lifetime, chance)
+            result["kills"] += kills
+            wrong = differences(expected, state_of(path))
+            if history_of(path) != expected_history:
+                wrong.append("history")
+            if wrong:
+                result["mismatches"].append({"trial": trial, "differs": wrong})
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

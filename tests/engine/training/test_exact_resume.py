@@ -1,0 +1,34 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import is_full_campaign
+
+SCRIPT = Path(__file__).with_name("kill_and_resume.py")
+
+
+def campaign(*options: str) -> dict[str, object]:
+    result = subprocess.run(
+        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout.splitlines()[-1])
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param([], id="dropout, augmentation, accumulation"),
+        pytest.param(["--precision", "bf16", "--accumulate", "1"], id="bf16"),
+        pytest.param(["--precision", "fp16", "--accumulate", "1"], id="fp16 with GradScaler"),
+        pytest.param(["--storage", "loader"], id="DataLoader"),
+    ],
+)
+def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_one(options: list[str]) -> None:
+    trials = "50" if is_full_campaign() else "4"
+    result = campaign("--trials", trials, *options)
+    assert result["mismatches"] == [], result
+    assert result["kills"], result

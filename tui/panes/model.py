@@ -1,0 +1,188 @@
+"""Choose a model, and read it as a tree before it costs a byte."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from engine.models.catalog import ModelEntry, list_models
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.config import ModelConfig, RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.messages import DraftReplaced
+from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.models.tree import ModelReport
+
+    from engine.build import Inspection
+
+
+class ModelPane(Widget, can_focus=True):
+    """The catalogue on the left, the tree of the draft's model on the right.
+
+    Attributes:
+        draft: the config whose model is shown.
+    """
+
+    DEFAULT_CSS = """
+    ModelPane {
+        layout: vertical;
+        & #catalogue { width: 30; height: 1fr; border-right: solid $panel-lighten-1; }
+        & #filter { height: 1; border: none; padding: 0 1; }
+        & #names { height: 1fr; border: none; padding: 0; scrollbar-size-vertical: 1; }
+        & #tree { width: 1fr; height: 1fr; padding: 0 1; }
+        & #said { height: auto; max-height: 6; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "filter", "Find a model"),
+        Binding("t", "tree", "Tree"),
+    ]
+
+    draft: reactive[RunConfig | None] = reactive(None)
+
+    def __init__(self, aside: Aside, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._aside = aside
+        self._entries = list_models()
+        self._inspected: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """The catalogue, the tree, what is to be said about it."""
+        with Horizontal():
+            with Vertical(id="catalogue"):
+                field = Input(id="filter", placeholder="name or file.py:factory", compact=True)
+                field.cursor_blink = False
+                yield field
+                yield OptionList(id="names")
+            with Vertical(id="tree"):
+                yield ModuleTree()
+                yield Static(id="said", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the whole catalogue, and the draft's model."""
+        self._list("")
+        self._inspect_when_seen()
+
+    def on_show(self) -> None:
+        """A model is inspected when somebody looks at it."""
+        self._inspect_when_seen()
+
+    def on_focus(self) -> None:
+        """The catalogue takes the keys."""
+        self.query_one("#names").focus()
+
+    def watch_draft(self) -> None:
+        """Another model, or another shape of data."""
+        if self.is_mounted:
+            self._inspect_when_seen()
+
+    def action_filter(self) -> None:
+        """Type a part of a name."""
+        self.query_one("#filter").focus()
+
+    def action_tree(self) -> None:
+        """Move into the tree."""
+        self.query_one(ModuleTree).rows.focus()
+
+    @on(Input.Changed, "#filter")
+    def _filter(self, message: Input.Changed) -> None:
+        message.stop()
+        self._list(message.value)
+
+    @on(Input.Submitted, "#filter")
+    def _take_typed(self, message: Input.Submitted) -> None:
+        message.stop()
+        names = self.query_one("#names", OptionList)
+        if ".py" in message.value:
+            self._choose(message.value.strip())
+        elif names.option_count:
+            self._choose(str(names.get_option_at_index(0).id))
+
+    @on(OptionList.OptionSelected, "#names")
+    def _take_listed(self, message: OptionList.OptionSelected) -> None:
+        message.stop()
+        self._choose(str(message.option.id))
+
+    def _choose(self, name: str) -> None:
+        """Make a model the draft's; the arguments of the one before don't fit another."""
+        if self.draft is not None and name != self.draft.model.name:
+            self.post_message(DraftReplaced(self.draft.model_copy(update={"model": ModelConfig(name=name)})))
+
+    def _list(self, part: str) -> None:
+        names = self.query_one("#names", OptionList)
+        names.clear_options()
+        found = [entry for entry in self._entries if part.lower() in entry.name.lower()]
+        names.add_options(Option(_line(entry), id=entry.name) for entry in found)
+        current = self.draft.model.name if self.draft is not None else ""
+        for index, entry in enumerate(found):
+            if entry.name == current:
+                names.highlighted = index
+
+    def _inspect_when_seen(self) -> None:
+        draft = self.draft
+        if draft is None or not self.is_on_screen:
+            return
+        subject = (draft.model, draft.data, draft.seed)
+        if subject != self._inspected:
+            self._inspected = subject
+            self._inspect(draft)
+
+    @work(exclusive=True, group="inspect", exit_on_error=False)
+    async def _inspect(self, draft: RunConfig) -> None:
+        self._say(f"reading {draft.model.name} …")
+        try:
+            inspection = await self._aside.call("engine.build:inspect_draft", draft)
+        except (TorchdeckError, AsideError) as error:
+            self.query_one(ModuleTree).set_rows([])
+            self._say(str(error), "red")
+            return
+        self.query_one(ModuleTree).set_rows(tree_rows(inspection.report), draft.model.name, depth=1)
+        self._say(totals(inspection))
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.query_one("#said", Static).update(Text("\n".join(map(printable, text.splitlines())), style=style))
+
+
+def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
+    """The rows of the widget from those of the report."""
+    return [
+        ModuleTreeRow(
+            path=row.path,
+            type=row.type,
+            params=row.params,
+            trainable=row.trainable,
+            output="×".join(map(str, row.output_shape)) if row.output_shape else "",
+            note=f"= {row.alias_of}" if row.alias_of else row.extra,
+        )
+        for row in report.modules
+    ]
+
+
+def totals(inspection: Inspection) -> str:
+    """What stands below the tree: counts, the shape that went in, and what is not as it should be."""
+    report = inspection.report
+    share = f", {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
+    flops = f", {report.flops / 1e9:.3g} GFLOPs a sample" if report.flops else ""
+    shape = "×".join(map(str, inspection.input_shape))
+    lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
+    lines += [text for text in (report.error, inspection.assumption) if text]
+    return "\n".join(lines)
+
+
+def _line(entry: ModelEntry) -> Text:
+    size = f"{entry.params / 1e6:.1f}M" if entry.params else ""
+    line = Text(printable(entry.name)[:22], no_wrap=True, overflow="ellipsis")
+    line.append(f"{size:>{27 - len(line)}}", style="dim")
+    return line
