@@ -115,7 +115,7 @@ class _Rows(Tree[ModuleTreeRow]):
         for row in self.children_of.get(node.data.path, ()):
             node.add(Text(printable(row.name)), row, allow_expand=row.path in self.children_of)
 
-    def go_to(self, node: TreeNode[ModuleTreeRow] | None) -> None:
+    def go_to(self, node: TreeNode[ModuleTreeRow]) -> None:
         """Move the cursor, also to a node that was only now added: asking for the last line numbers all lines."""
         if self.last_line >= 0:
             self.move_cursor(node)
@@ -242,9 +242,10 @@ class ModuleTree(Widget):
         tree.fit()
         self._show_header()
         self.open_to(depth)
-        tree.go_to(None)
+        tree.go_to(tree.root)
         if self._rows:
-            tree.go_to(tree.root)
+            # The cursor may have been on the first line before, and then the tree itself has nothing to tell.
+            self.post_message(self.Highlighted(self, self._rows[0]))
 
     def open_to(self, depth: int) -> None:
         """Open exactly this many levels of the whole tree."""

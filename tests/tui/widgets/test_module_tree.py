@@ -1,0 +1,193 @@
+"""The module tree: aligned columns, lazy children, search."""
+
+from __future__ import annotations
+
+import pytest
+from rich.cells import cell_len
+from textual.app import App, ComposeResult
+
+from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+
+ROWS = [
+    ModuleTreeRow("", "ResNet", 11_181_642, 5130, "[1, 10]"),
+    ModuleTreeRow("conv1", "Conv2d", 1728, 0, "[1, 64, 32, 32]", "3, 64, kernel_size=(3, 3)"),
+    ModuleTreeRow("relu", "ReLU", 0, 0, "[1, 64, 32, 32]"),
+    ModuleTreeRow("layer1", "Sequential", 11_174_784, 0, "[1, 512, 4, 4]"),
+    ModuleTreeRow("layer1.0", "BasicBlock", 73_984, 0),
+    ModuleTreeRow("layer1.0.conv1", "Conv2d", 36_864, 0),
+    ModuleTreeRow("layer1.0.bn1", "BatchNorm2d", 128, 64),
+    ModuleTreeRow("layer1.1", "BasicBlock", 73_984, 0),
+    ModuleTreeRow("fc", "Linear", 5130, 5130, "[1, 10]"),
+]
+
+
+class TreeApp(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.highlighted: list[str] = []
+        self.selected: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield ModuleTree()
+
+    def on_mount(self) -> None:
+        self.modules.set_rows(ROWS, "resnet18")
+
+    def on_module_tree_highlighted(self, message: ModuleTree.Highlighted) -> None:
+        self.highlighted.append(message.row.path)
+
+    def on_module_tree_selected(self, message: ModuleTree.Selected) -> None:
+        self.selected.append(message.row.path)
+
+    @property
+    def modules(self) -> ModuleTree:
+        return self.query_one(ModuleTree)
+
+
+def names(lines: list[str]) -> list[str]:
+    return [line.lstrip("│├└─▼▶ ").split()[0] for line in lines[1:] if line]
+
+
+@pytest.mark.parametrize("width", [60, 80, 119, 120, 200])
+async def test_columns_are_aligned_under_their_titles(lines_of, width: int) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(width, 24)) as pilot:
+        await pilot.press("asterisk")
+        await pilot.pause()
+        header, *lines = [line for line in lines_of(app) if line]
+        assert len(lines) == len(ROWS)
+        kind, params = header.index("type"), header.index("params") + len("params")
+        for line, row in zip(lines, [ROWS[0], *ROWS[1:]], strict=True):
+            assert line[kind:].startswith(row.type[:10])
+            assert line[:params].endswith(f" {row.params:,}" if row.params else " -")
+            assert cell_len(line) <= width
+        if width >= 80:
+            output = header.index("output")
+            assert lines[0][output:].startswith("[1, 10]")
+            assert lines[1][output:].startswith("[1, 64, 32, 32]")
+
+
+async def test_shares_and_trainable_marks(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(200, 24)) as pilot:
+        await pilot.press("asterisk")
+        await pilot.pause()
+        lines = lines_of(app)
+        assert " ◐ 100.0% ██" in lines[1]
+        assert " ·  <0.1% ▏" in lines[2]
+        assert " ·  99.9% ██" in lines[4]
+        assert " ✓  <0.1%" in lines[9]
+        assert "%" not in lines[3]
+        assert "3, 64, kernel_size" in lines[2]
+
+
+async def test_children_are_added_when_their_parent_is_opened(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "fc"]
+        layer = app.modules.rows.root.children[2]
+        assert not layer.children
+        await pilot.press("down", "down", "down", "enter")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "0", "1", "fc"]
+        assert app.selected == ["layer1"]
+        await pilot.press("space")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "fc"]
+
+
+async def test_levels_are_opened_and_closed_everywhere(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        counts = []
+        for key in ("plus", "plus", "plus", "minus", "minus", "minus", "minus", "asterisk"):
+            await pilot.press(key)
+            await pilot.pause()
+            counts.append(len(names(lines_of(app))))
+        assert counts == [7, 9, 9, 7, 5, 1, 1, 9]
+
+
+async def test_search_opens_what_is_above_and_goes_round(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"CONV", "enter")
+        await pilot.pause()
+        assert app.modules.current_row == ROWS[1]
+        assert "(2 found)" in lines_of(app)[0]
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.modules.current_row == ROWS[5]
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.modules.current_row == ROWS[1]
+        await pilot.press("N")
+        await pilot.pause()
+        assert app.modules.current_row == ROWS[5]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "found" not in lines_of(app)[0]
+        assert app.focused is app.modules.rows
+
+
+async def test_what_is_not_there_is_not_revealed() -> None:
+    app = TreeApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        assert app.modules.reveal("layer1.0.bn1")
+        assert not app.modules.reveal("layer1.7")
+        assert app.modules.reveal("")
+
+
+async def test_tells_where_the_cursor_is() -> None:
+    app = TreeApp()
+    async with app.run_test() as pilot:
+        await pilot.pause()
+        await pilot.press("down", "down")
+        assert app.highlighted[-3:] == ["", "conv1", "relu"]
+        assert app.modules.current_row == ROWS[2]
+
+
+async def test_another_model_replaces_the_tree(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("asterisk")
+        app.modules.set_rows([ModuleTreeRow("", "MLP", 10, 10), ModuleTreeRow("0", "Linear", 10, 10)], "mlp")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["mlp", "0"]
+        app.modules.set_rows([])
+        await pilot.pause()
+        assert app.modules.current_row is None
+
+
+async def test_foreign_names_are_text(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        rows = [ModuleTreeRow("", "[b]Evil\x1b[2J", 1, 1, "\x07"), ModuleTreeRow("[red]a\x9b", "東京" * 30, 1, 1)]
+        app.modules.set_rows(rows, "[link=x]y\x1b")
+        await pilot.pause()
+        text = "\n".join(lines_of(app))
+        assert r"[link=x]y\x1b" in text
+        assert r"[b]Evil\x1b[2J" in text
+        assert r"[red]a\x9b" in text
+        assert all(cell_len(line) <= 80 for line in lines_of(app))
+
+
+async def test_a_deep_tree_of_thousands_of_modules(lines_of) -> None:
+    rows = [ModuleTreeRow("", "Net", 5000, 5000)]
+    path = ""
+    for depth in range(40):
+        path = f"{path}.{depth}".strip(".")
+        rows.append(ModuleTreeRow(path, "Block", 100, 100))
+        rows += [ModuleTreeRow(f"{path}.leaf{index}", "Linear", 1, 1) for index in range(100)]
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.modules.set_rows(rows, "deep")
+        await pilot.pause()
+        assert len(app.modules.rows.root.children) == 1
+        await pilot.press("asterisk")
+        await pilot.pause()
+        assert app.modules.reveal(rows[-1].path)
+        await pilot.pause()
+        assert app.modules.current_row == rows[-1]
+        assert all(cell_len(line) <= 80 for line in lines_of(app))
