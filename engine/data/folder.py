@@ -1,0 +1,135 @@
+"""Folders of images: one folder a class, possibly below train/, val/ and test/."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from engine.errors import DataError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+
+_GREY_MODES = frozenset({"1", "L"})
+# Pillow clips these to 255 when it converts them, which turns most of such an image white.
+_DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
+
+
+@dataclass(frozen=True)
+class FolderDataset:
+    """Image files, decoded when they are asked for.
+
+    Like torchvision's ImageFolder it takes pixels as they are stored: EXIF orientation is not applied, transparency is
+    dropped.
+
+    Attributes:
+        root: folder that the files' names are relative to.
+        files: sorted names of the files.
+        targets: int64 [n] class indices.
+        mode: "L" where every image is grey, else "RGB", to which all others are converted.
+    """
+
+    root: Path
+    files: tuple[str, ...]
+    targets: NDArray[np.int64]
+    mode: str
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int, /) -> tuple[Image.Image, int]:
+        """Decode one file. Raises DataError that names it."""
+        path = self.root / self.files[index]
+        try:
+            with Image.open(path) as image:
+                _refuse_deep(image, path)
+                return image.convert(self.mode), int(self.targets[index])
+        except DataError:
+            raise
+        except Exception as error:
+            # Pillow's decoders raise OSError, SyntaxError, ValueError, struct.error, DecompressionBombError, …
+            raise DataError(f"{path}: can't be decoded: {error}") from error
+
+
+def find_classes(folder: Path) -> list[str]:
+    """Names of the class folders below `folder`, sorted; hidden ones are not classes. Raises DataError without any."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: can't be read: {error.strerror or error}") from error
+    classes = [entry.name for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    if not classes:
+        loose = sum(entry.suffix.lower() in EXTENSIONS for entry in entries)
+        found = f"{loose:,} images lie directly in it" if loose else "it holds no folders"
+        raise DataError(
+            f"{folder}: {found}; expected one folder of images a class, {folder.name}/<class>/*.jpg "
+            f"(or {folder.name}/train/<class>/*.jpg and {folder.name}/val/<class>/*.jpg)"
+        )
+    return classes
+
+
+def open_folder(folder: Path, classes: list[str], mode: str | None = None) -> FolderDataset:
+    """Open `folder/<class>/**/*.jpg` and the like.
+
+    Args:
+        folder: holds one folder a class.
+        classes: the class names whose indices become targets; a folder of another name is an error.
+        mode: "L" or "RGB"; None to look into the files.
+
+    Raises:
+        DataError: a class without images, a folder that isn't one of the classes.
+    """
+    found = find_classes(folder)
+    unknown = [name for name in found if name not in classes]
+    if unknown:
+        raise DataError(f"{folder / unknown[0]}: the training split has no class '{unknown[0]}'")
+    files: list[str] = []
+    targets: list[int] = []
+    for name in found:
+        members = sorted(_image_files(folder, folder / name))
+        if not members:
+            raise DataError(f"{folder / name}: no images in it (known file types: {', '.join(EXTENSIONS)})")
+        files += members
+        targets += [classes.index(name)] * len(members)
+    if mode is None:
+        mode = "L" if all(_is_grey(folder / file) for file in files) else "RGB"
+    return FolderDataset(folder, tuple(files), np.asarray(targets, dtype=np.int64), mode)
+
+
+def _image_files(root: Path, folder: Path) -> Iterator[str]:
+    """Names relative to `root` of all images below `folder`. Follows links, each real folder once."""
+    seen: set[str] = set()
+    for parent, subfolders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:
+            subfolders.clear()
+            continue
+        seen.add(real)
+        for name in names:
+            if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
+                yield os.path.relpath(os.path.join(parent, name), root)
+
+
+def _is_grey(path: Path) -> bool:
+    """Whether a file's header says grey. A file that can't be opened doesn't decide: reading it names it later."""
+    try:
+        with Image.open(path) as image:
+            _refuse_deep(image, path)
+            return image.mode in _GREY_MODES
+    except DataError:
+        raise
+    except Exception:
+        return True
+
+
+def _refuse_deep(image: Image.Image, path: Path) -> None:
+    if image.mode in _DEEP_MODES:
+        raise DataError(
+            f"{path}: has more than 8 bits a channel (Pillow's mode {image.mode}), which would be clipped; "
+            'convert it to 8 bits, or read it with a data set of your own: data.dataset = "path/to/file.py:factory"'
+        )

@@ -1,0 +1,154 @@
+"""Which way a split's samples take to the model: a resident tensor, or a DataLoader; by arithmetic, with reasons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+from typing import Literal
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from engine.config import DataConfig
+from engine.data.augment import window_store_bytes
+from engine.data.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
+from engine.data.folder import FolderDataset
+from engine.data.splits import ArrayDataset, Split
+from engine.data.storage import DecodedSplit, Room, read_image
+from engine.errors import ConfigError
+
+Tier = Literal["device", "memory", "loader"]
+
+# Reading this many file headers takes a second or two.
+_HEADERS = 50_000
+_REPEATED = 3
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The way of one split.
+
+    Attributes:
+        tier: "device" and "memory" hold a decoded tensor, "loader" makes samples one by one.
+        plan: what is done to batches; None in the "loader" tier.
+        words: the tier and its size for people.
+        notes: why a slower tier was taken.
+        left: the room that remains for others.
+    """
+
+    tier: Tier
+    plan: BatchPlan | None
+    words: str
+    notes: list[str]
+    left: Room
+
+
+def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.device, room: Room) -> Lane:
+    """Choose where a split lives.
+
+    Args:
+        split: what is to be read.
+        config: the `[data]` section: transforms, and the tier that the user asks for.
+        train: whether the train transforms apply, else the eval transforms.
+        device: where batches go.
+        room: bytes that may be taken.
+
+    Raises:
+        ConfigError: the tier asked for can't hold this split.
+        DataError: the sample that is looked at can't be read.
+    """
+    if config.storage == "loader":
+        return Lane("loader", None, "DataLoader", [], room)
+    transforms = config.train_transforms if train else config.eval_transforms
+    plan = plan_batches(transforms)
+    reason = plan.reason if isinstance(plan, Unbatched) else why_not_resident(split, plan)
+    if reason or isinstance(plan, Unbatched):
+        return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+    shape = DecodedSplit(split, plan.baked).image(0).shape
+    channels, height, width = shape
+    size = len(split) * channels * height * width
+    # While a random plan's padded copy is made, the decoded images are still there.
+    needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.is_random else 0)
+    if device.type != "cpu" and config.storage in ("auto", "device"):
+        if needed <= room.device:
+            left = Room(room.device - needed, room.memory)
+            return Lane("device", plan, f"{_bytes(needed)} in the memory of {device}", [], left)
+        if config.storage == "device":
+            raise ConfigError(
+                f'data.storage = "device": the {split.name} split needs {_bytes(needed)}, and {_bytes(room.device)} '
+                f'of {device} may be taken; use "auto"'
+            )
+    if needed <= room.memory:
+        left = Room(room.device, room.memory - needed)
+        return Lane("memory", plan, f"{_bytes(needed)} in memory", [], left)
+    reason = f"the {split.name} split needs {_bytes(needed)} decoded, and {_bytes(room.memory)} of memory may be taken"
+    return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+
+
+def why_not_resident(split: Split, plan: BatchPlan) -> str:
+    """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
+    if isinstance(split.dataset, ArrayDataset):
+        return ""
+    if split.targets is None:
+        return f"the {split.name} data have no list of targets"
+    if isinstance(split.dataset, FolderDataset):
+        return "" if fixed_size(plan) or _sizes_agree(split, split.dataset) else _MIXED
+    if not _repeats_itself(split):
+        return "the data set gives another image when asked twice for the same sample"
+    images = [read_image(split, position)[0] for position in range(min(_REPEATED, len(split)))]
+    if any(image.dtype != torch.uint8 for image in images):
+        return f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8"
+    if not fixed_size(plan) and len({image.shape for image in images}) > 1:
+        return _MIXED
+    return ""
+
+
+_MIXED = "images differ in size"
+
+
+def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> Lane:
+    if config.storage != "auto":
+        reason = note.removesuffix(": samples go through a DataLoader")
+        raise ConfigError(f'data.storage = "{config.storage}": {reason}; use "auto" or "loader"')
+    return Lane("loader", None, "DataLoader", [note], room)
+
+
+def _sizes_agree(split: Split, dataset: FolderDataset) -> bool:
+    """Whether all files have one size, by their headers; of a very large folder, its first files speak for all."""
+    return len(set(islice(_header_sizes(split, dataset), _HEADERS))) <= 1
+
+
+def _header_sizes(split: Split, dataset: FolderDataset) -> Iterator[tuple[int, int]]:
+    first: tuple[int, int] | None = None
+    for position in range(len(split)):
+        try:
+            with Image.open(dataset.root / dataset.files[split.dataset_index(position)]) as image:
+                size = image.size
+        except Exception:
+            # Decoding names the file and says what is wrong with it.
+            continue
+        yield size
+        if first is not None and size != first:
+            return
+        first = size
+
+
+def _repeats_itself(split: Split) -> bool:
+    """Whether the data set gives the same image twice: one with random transforms of its own can't be decoded once."""
+    return all(
+        _same(read_image(split, position)[0], read_image(split, position)[0])
+        for position in range(min(_REPEATED, len(split)))
+    )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

@@ -1,0 +1,163 @@
+"""From opened data to batches: chooses the lane of each split and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.config import Component, RunConfig
+from engine.data.batch_plan import BatchPlan
+from engine.data.lanes import Lane, choose_lane
+from engine.data.resident import ResidentLoader
+from engine.data.sources import DataSources
+from engine.data.splits import Split
+from engine.data.storage import DecodedSplit, Progress, Room, measure_room
+from engine.data.transforms import SamplePipeline
+from engine.data.workers import KeyedSamples, WorkerLoader, global_generators_kept
+
+
+class BatchLoader(Protocol):
+    """A split as batches.
+
+    Attributes:
+        num_samples: samples in the split.
+        num_batches: batches in an epoch.
+        batch_size: samples in every batch but perhaps the last.
+    """
+
+    num_samples: int
+    num_batches: int
+    batch_size: int
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Inputs float32 [B, C, H, W] and targets int64 [B] on the device, of epoch `epoch` from batch `start` on.
+
+        A batch is a pure function of (seed, epoch, its samples), whatever was asked for before.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a Trainer needs to know of the data.
+
+    Attributes:
+        train: shuffled, with the train transforms.
+        validation: in order, with the eval transforms.
+        input_shape: (C, H, W) after the eval transforms.
+        classes: names by class index.
+        storage: where the pixels live, in words.
+        notes: what the user should know: why a slow lane was taken, where data were found.
+        fingerprint: hash of samples, labels and split.
+    """
+
+    train: BatchLoader
+    validation: BatchLoader
+    input_shape: tuple[int, int, int]
+    classes: list[str]
+    storage: str
+    notes: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+
+
+def build_loaders(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> TrainingData:
+    """Decode what can be held, and set up the loaders of both splits.
+
+    Args:
+        sources: the opened data.
+        config: of the run.
+        device: where batches go.
+        progress: called with what is done, samples done, samples in all.
+
+    Raises:
+        ConfigError: transforms that don't fit the images, a storage that can't be had.
+        DataError: a sample that can't be read.
+    """
+    notes = list(sources.notes)
+    input_shape = sample_shape(sources, config)
+    train_shape = _shape(sources.train, config.data.train_transforms, "data.train_transforms", config.seed)
+    if train_shape != input_shape:
+        notes.append(
+            f"after their transforms, training samples are {_sized(train_shape)} and validation samples "
+            f"{_sized(input_shape)}"
+        )
+    room = measure_room(device)
+    train_lane = choose_lane(sources.train, config.data, train=True, device=device, room=room)
+    validation_lane = choose_lane(sources.validation, config.data, train=False, device=device, room=train_lane.left)
+    train = _loader(sources.train, train_lane, config, device, progress, train=True)
+    validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
+    for lane in (train_lane, validation_lane):
+        notes += [note for note in lane.notes if note not in notes]
+    storage = train_lane.words
+    if validation_lane.words != storage:
+        storage = f"{storage}; validation: {validation_lane.words}"
+    return TrainingData(
+        train, validation, input_shape, sources.classes, storage, notes, data_fingerprint(sources, config)
+    )
+
+
+def evaluation_loader(
+    split: Split, config: RunConfig, device: torch.device, progress: Progress, room: Room | None = None
+) -> BatchLoader:
+    """A loader of one split in order, with the eval transforms. Raises as `build_loaders` does."""
+    lane = choose_lane(split, config.data, train=False, device=device, room=room or measure_room(device))
+    return _loader(split, lane, config, device, progress, train=False)
+
+
+def sample_shape(sources: DataSources, config: RunConfig) -> tuple[int, int, int]:
+    """(C, H, W) of a sample after the eval transforms, from the first one. Raises ConfigError, DataError."""
+    return _shape(sources.validation, config.data.eval_transforms, "data.eval_transforms", config.seed)
+
+
+def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
+    """Hash of samples, labels and split. What else a batch depends on is in the config."""
+    return sources.fingerprint
+
+
+def _shape(split: Split, transforms: Sequence[Component], where: str, seed: int) -> tuple[int, int, int]:
+    samples = KeyedSamples(split, SamplePipeline(transforms, where), seed)
+    with global_generators_kept():
+        channels, height, width = samples.sample(0, 0)[0].shape
+    return channels, height, width
+
+
+def _loader(
+    split: Split, lane: Lane, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
+) -> BatchLoader:
+    loader = config.loader
+    batch_size = loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256)
+    shuffle, drop_last = train and loader.shuffle, train and loader.drop_last
+    transforms = config.data.train_transforms if train else config.data.eval_transforms
+    where = "data.train_transforms" if train else "data.eval_transforms"
+    if isinstance(lane.plan, BatchPlan):
+        store = DecodedSplit(split, lane.plan.baked, where).decode(progress)
+        return ResidentLoader(
+            store.to(device) if lane.tier == "device" else store,
+            lane.plan,
+            batch_size=batch_size,
+            device=device,
+            seed=config.seed,
+            shuffle=shuffle,
+            drop_last=drop_last,
+            pin_memory=loader.pin_memory,
+        )
+    return WorkerLoader(
+        split,
+        SamplePipeline(transforms, where),
+        batch_size=batch_size,
+        device=device,
+        seed=config.seed,
+        shuffle=shuffle,
+        drop_last=drop_last,
+        num_workers=loader.num_workers,
+        prefetch_factor=loader.prefetch_factor,
+        pin_memory=loader.pin_memory,
+    )
+
+
+def _sized(shape: tuple[int, int, int]) -> str:
+    return "×".join(map(str, shape))

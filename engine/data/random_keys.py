@@ -1,0 +1,86 @@
+"""Random numbers that are a pure function of (seed, epoch, sample, slot): no state, no order, no batch size.
+
+Counter-based, with splitmix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA
+2014). Only wrapping 64-bit integer arithmetic is used, so the numbers are the same on every device.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_WORD = 1 << 64
+_GOLDEN = 0x9E3779B97F4A7C15
+_MULTIPLIER_1 = 0xBF58476D1CE4E5B9
+_MULTIPLIER_2 = 0x94D049BB133111EB
+
+
+def mix(value: int) -> int:
+    """splitmix64's finaliser of one 64-bit integer."""
+    value &= _WORD - 1
+    value = ((value ^ (value >> 30)) * _MULTIPLIER_1) & (_WORD - 1)
+    value = ((value ^ (value >> 27)) * _MULTIPLIER_2) & (_WORD - 1)
+    return value ^ (value >> 31)
+
+
+def combine(*coordinates: int) -> int:
+    """One 64-bit key of several integers, such as (seed, epoch)."""
+    key = 0
+    for position, coordinate in enumerate(coordinates, start=1):
+        key = mix(key ^ mix((coordinate * _GOLDEN + position) & (_WORD - 1)))
+    return key
+
+
+@dataclass(frozen=True)
+class SampleKeys:
+    """Keys of some samples in one epoch.
+
+    Attributes:
+        base: int64 [n], one key a sample.
+    """
+
+    base: Tensor
+
+    def integers(self, slot: int, bound: int) -> Tensor:
+        """Uniform integers, int64 [n], from 0 to `bound` - 1 (`bound` at most 2^31), of the draw numbered `slot`.
+
+        Multiply-shift of 31 random bits: no value is favoured by more than `bound` / 2^31.
+        """
+        return (_shift_right(self._bits(slot), 33) * bound) >> 31
+
+    def happens(self, slot: int, probability: float) -> Tensor:
+        """Whether an event of this probability happens, bool [n]; exact to 2^-32, and exactly at 0 and 1."""
+        return _shift_right(self._bits(slot), 32) < round(probability * (1 << 32))
+
+    def _bits(self, slot: int) -> Tensor:
+        return _mix(self.base + _signed((slot + 1) * _GOLDEN))
+
+
+def sample_keys(seed: int, epoch: int, samples: Tensor) -> SampleKeys:
+    """Keys of the samples with these indices (int64 [n]) in an epoch."""
+    return SampleKeys(_mix(_mix(samples * _signed(_GOLDEN) + _signed(combine(seed, epoch)))))
+
+
+def _mix(value: Tensor) -> Tensor:
+    value = (value ^ _shift_right(value, 30)) * _signed(_MULTIPLIER_1)
+    value = (value ^ _shift_right(value, 27)) * _signed(_MULTIPLIER_2)
+    return value ^ _shift_right(value, 31)
+
+
+def _shift_right(value: Tensor, bits: int) -> Tensor:
+    """Logical shift: torch's is arithmetic, and the sign bits must not come in."""
+    return (value >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _signed(value: int) -> int:
+    """The same 64 bits as a signed integer, which is all that torch takes."""
+    value &= _WORD - 1
+    return value - _WORD if value >= _WORD // 2 else value
+
+
+def epoch_order(seed: int, epoch: int, count: int) -> Tensor:
+    """A permutation of `count` samples, int64 on the CPU: a function of the seed and the epoch."""
+    generator = torch.Generator().manual_seed(combine(seed, epoch, 0x0D3) >> 1)
+    return torch.randperm(count, generator=generator)

@@ -1,0 +1,136 @@
+"""Batches out of a decoded split: no decoding, no workers, no collation, only a gather and arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from engine.data.augment import WindowStore, draw_moves
+from engine.data.batch_plan import BatchPlan
+from engine.data.random_keys import epoch_order, sample_keys
+from engine.data.storage import ImageStore
+
+# Several small batches are made at once: a batch of 64 small images costs less than calling torch does. Float pixels
+# of this many bytes still lie in a CPU's cache when the model reads them.
+_CHUNK_BYTES = 2 << 20
+_CHUNK_SAMPLES = 4096
+
+
+class ResidentLoader:
+    """A BatchLoader over an ImageStore, in the device's memory or in the machine's.
+
+    A batch is a pure function of (seed, epoch, its samples).
+    """
+
+    def __init__(
+        self,
+        store: ImageStore,
+        plan: BatchPlan,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        pin_memory: bool = True,
+    ) -> None:
+        """Lay the store out for its plan.
+
+        Args:
+            store: the decoded split, on the CPU or on `device`; baked transforms are already applied.
+            plan: what is done to batches.
+            batch_size: samples a batch.
+            device: where batches go.
+            seed: of the order and of random transforms.
+            shuffle: a new order every epoch, else the split's own.
+            drop_last: leave out a last batch that is not full.
+            pin_memory: go through page-locked memory where pixels have to be copied to a GPU.
+
+        Raises:
+            ConfigError: a crop larger than the images.
+        """
+        self.num_samples = len(store.targets)
+        self.batch_size = batch_size
+        full, rest = divmod(self.num_samples, batch_size)
+        self.num_batches = full + (1 if rest and not drop_last else 0)
+        self._plan, self._seed, self._shuffle, self._device = plan, seed, shuffle, device
+        self._targets = store.targets
+        self._home = store.images.device
+        self._pins = pin_memory and device.type == "cuda" and self._home.type == "cpu"
+        self._windows = WindowStore(store.images, plan) if plan.is_random else None
+        self._images = store.images
+        if self._windows is None:
+            channels, height, width = store.images.shape[1:]
+        else:
+            # The padded copy replaces the images.
+            self._images = store.images[:0]
+            channels = self._windows.channels
+            height, width = self._windows.size.crop_height, self._windows.size.crop_width
+        self.input_shape = (channels, height, width)
+        self._rows = self._images.flatten(1)
+        self._offset, self._factor = _scaling(plan, channels, device)
+        sample_bytes = 4 * channels * height * width
+        samples = min(max(_CHUNK_BYTES // sample_bytes, batch_size), max(_CHUNK_SAMPLES, batch_size))
+        self._chunk_batches = samples // batch_size
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of an epoch from number `start` on.
+
+        Args:
+            epoch: 0-based.
+            start: number of the first batch; going there costs nothing.
+
+        Yields:
+            Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
+        """
+        order = epoch_order(self._seed, epoch, self.num_samples).to(self._home) if self._shuffle else None
+        end = min(self.num_batches * self.batch_size, self.num_samples)
+        chunk = self._chunk_batches * self.batch_size
+        for first in range(start * self.batch_size, end, chunk):
+            inputs, targets = self._chunk(order, first, min(first + chunk, end), epoch)
+            yield from zip(inputs.split(self.batch_size), targets.split(self.batch_size), strict=True)
+
+    def _chunk(self, order: Tensor | None, first: int, end: int, epoch: int) -> tuple[Tensor, Tensor]:
+        """Several batches in one tensor."""
+        if self._windows is None and order is None:
+            pixels, targets = self._images[first:end], self._targets[first:end]
+        else:
+            samples = torch.arange(first, end, device=self._home) if order is None else order[first:end]
+            targets = self._targets.index_select(0, samples)
+            if self._windows is None:
+                pixels = self._rows.index_select(0, samples).view(-1, *self.input_shape)
+            else:
+                keys = sample_keys(self._seed, epoch, samples)
+                pixels = self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys))
+        return self._scaled(self._moved(pixels)), self._moved(targets)
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        if self._home == self._device:
+            return tensor
+        # torch keeps a pinned block until the copy that reads it has run.
+        return (tensor.pin_memory() if self._pins else tensor).to(self._device, non_blocking=self._pins)
+
+    def _scaled(self, pixels: Tensor) -> Tensor:
+        """uint8 to float32: to [0, 1], or normalised.
+
+        Multiplication and addition stay two operations: fused, they round differently at the end of a vector register,
+        and a sample's bits would depend on its place in the batch.
+        """
+        if self._offset is None:
+            return pixels.float().div_(255)
+        return pixels.float().sub_(self._offset).mul_(self._factor)
+
+
+def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> tuple[Tensor | None, Tensor]:
+    """Offset and factor [C, 1, 1] of (x / 255 - mean) / std = (x - 255 mean) / (255 std) for uint8 x."""
+    if plan.mean is None or plan.std is None:
+        return None, torch.ones((), device=device)
+    mean = torch.tensor(plan.mean, dtype=torch.float64) * 255
+    factor = 1 / (torch.tensor(plan.std, dtype=torch.float64) * 255)
+    shape = (channels, 1, 1)
+    return (
+        mean.float().expand(channels).reshape(shape).to(device),
+        factor.float().expand(channels).reshape(shape).to(device),
+    )

@@ -1,0 +1,165 @@
+"""Decoding a split once into one uint8 tensor, and the arithmetic of where it fits."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+from torch import Tensor
+
+from engine.config import Component
+from engine.data.folder import FolderDataset
+from engine.data.splits import ArrayDataset, Split
+from engine.data.transforms import SamplePipeline, to_tensor
+from engine.errors import DataError, TorchdeckError
+
+Progress = Callable[[str, int, int], None]
+
+DEVICE_SHARE = 0.4
+MEMORY_SHARE = 0.5
+
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """A decoded split.
+
+    Attributes:
+        images: uint8 [N, C, H, W], contiguous.
+        targets: int64 [N] class indices.
+    """
+
+    images: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> ImageStore:
+        """The same store with its pixels and targets on another device."""
+        return ImageStore(self.images.to(device), self.targets.to(device))
+
+
+@dataclass(frozen=True)
+class Room:
+    """Bytes that data may take: a share of what is free, so that the model and everything else find room.
+
+    Attributes:
+        device: on the accelerator; 0 on the CPU, where the memory is the device's.
+        memory: of the machine.
+    """
+
+    device: int
+    memory: int
+
+
+def measure_room(device: torch.device) -> Room:
+    """What data may take now: 40 % of the GPU's free memory, half of the machine's available memory."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    return Room(int(free * DEVICE_SHARE), int(psutil.virtual_memory().available * MEMORY_SHARE))
+
+
+class DecodedSplit:
+    """A split whose samples are uint8 images of a size that baked transforms may settle.
+
+    Reads single samples and decodes all of them. Messages name the sample.
+    """
+
+    def __init__(self, split: Split, baked: tuple[Component, ...] = (), where: str = "data.train_transforms") -> None:
+        self.split = split
+        self._baked = baked
+        self._bake = SamplePipeline(baked, where, scale=False) if baked else None
+
+    def image(self, position: int) -> Tensor:
+        """Sample number `position` of the split as a tensor [C, H, W], after the baked transforms."""
+        image = read_image(self.split, position)[0]
+        return image if self._bake is None else self._bake.apply(image)
+
+    def decode(self, progress: Progress) -> ImageStore:
+        """Decode every sample into one tensor.
+
+        Args:
+            progress: called with what is done, samples done, samples in all.
+
+        Raises:
+            DataError: a sample that can't be decoded, or that has another size than the others.
+        """
+        if self.split.targets is None:
+            raise DataError(f"the {self.split.name} split has no targets to keep beside its images")
+        targets = torch.from_numpy(np.array(self.split.targets, dtype=np.int64))
+        if isinstance(self.split.dataset, ArrayDataset):
+            return ImageStore(self._decode_array(self.split.dataset), targets)
+        message, total = f"decoding {self.split.name}", len(self.split)
+        first = self.image(0)
+        images = torch.empty((total, *first.shape), dtype=torch.uint8)
+        for position, image in enumerate(self._decoded()):
+            if image.shape != first.shape:
+                raise DataError(different_sizes(self.split, (0, first), (position, image)))
+            images[position] = image
+            if position % 64 == 0:
+                progress(message, position, total)
+        progress(message, total, total)
+        return ImageStore(images, targets)
+
+    def _decode_array(self, dataset: ArrayDataset) -> Tensor:
+        indices = self.split.indices
+        parts = []
+        for start in range(0, len(self.split), _CHUNK):
+            chosen = slice(start, start + _CHUNK) if indices is None else indices[start : start + _CHUNK]
+            array = torch.from_numpy(np.array(dataset.images[chosen]))
+            part = array[:, None] if array.ndim == 3 else array.movedim(-1, 1)
+            parts.append(part if self._bake is None else self._bake.apply(part))
+        return torch.cat(parts).contiguous()
+
+    def _decoded(self) -> Iterator[Tensor]:
+        """All samples in order. Files are decoded in threads: Pillow lets go of the interpreter meanwhile."""
+        positions = range(len(self.split))
+        if not isinstance(self.split.dataset, FolderDataset):
+            yield from map(self.image, positions)
+            return
+        workers = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+            for start in range(0, len(positions), _CHUNK):
+                yield from pool.map(self.image, positions[start : start + _CHUNK])
+
+
+def read_image(split: Split, position: int) -> tuple[Tensor, int]:
+    """One sample of a split as a tensor [C, H, W] and its class index. Raises DataError that names the sample."""
+    index = split.dataset_index(position)
+    try:
+        sample = split.dataset[index]
+        image, target = sample
+        return to_tensor(image), int(target)
+    except TorchdeckError:
+        raise
+    except Exception as error:
+        raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
+
+
+def sample_name(split: Split, position: int) -> str:
+    """How a message calls a sample: its file, else its index."""
+    index = split.dataset_index(position)
+    dataset: Any = split.dataset
+    if isinstance(dataset, FolderDataset):
+        return str(dataset.root / dataset.files[index])
+    return f"sample {index} of the {split.name} data"
+
+
+def different_sizes(split: Split, one: tuple[int, Tensor], other: tuple[int, Tensor]) -> str:
+    """The message for images that can't be stacked, with what to do about it."""
+    names = [
+        f"{sample_name(split, position)} is {'×'.join(map(str, image.shape))}" for position, image in (one, other)
+    ]
+    key = "data.train_transforms" if split.name == "train" else "data.eval_transforms"
+    if one[1].shape[0] != other[1].shape[0]:
+        advice = 'add { name = "RGB" } or { name = "Grayscale" }'
+    else:
+        advice = (
+            'add { name = "Resize", size = [224, 224] }, or { name = "Resize", size = 256 } and '
+            '{ name = "CenterCrop", size = 224 }'
+        )
+    return f"images differ in shape: {names[0]}, {names[1]}; {advice} to {key}"

@@ -1,0 +1,82 @@
+"""A data set that a function in the user's own file makes."""
+
+from __future__ import annotations
+
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.config import DataConfig
+from engine.data.splits import DatasetParts, SampleDataset
+from engine.errors import DataError, TorchdeckError, UserCodeError
+
+
+def open_user_dataset(config: DataConfig) -> DatasetParts:
+    """Call `path/to/file.py:factory` with `data.arguments`.
+
+    The factory is given `root` where it takes it. It makes the splits in one of three ways: it takes `train` (True or
+    False) and is called twice; it takes `split` ("train" or "test") and is called twice; or it is called once and
+    returns a data set, or a mapping of data sets by "train", "validation" and "test". A data set is map-style, its
+    samples are (image, class index). `classes` (names) and `targets` (class indices) are read where it has them.
+
+    Raises:
+        ConfigError: arguments that the factory doesn't take.
+        UserCodeError: no such file or name, or its code failed.
+        DataError: what it returns is no such data set.
+    """
+    from engine.user_code import load_object
+
+    factory = load_object(config.dataset, "a function that returns a data set")
+    parameters = _parameters(factory)
+    arguments = dict(config.arguments)
+    if "root" in parameters and "root" not in arguments:
+        arguments["root"] = str(Path(config.root).expanduser())
+    for argument, values in (("train", (True, False)), ("split", ("train", "test"))):
+        if argument in parameters and argument not in arguments:
+            parts = [_call(factory, {**arguments, argument: value}, config.dataset) for value in values]
+            return _opened({"train": parts[0], "test": parts[1]}, config.dataset)
+    made = _call(factory, arguments, config.dataset)
+    return _opened(made if isinstance(made, Mapping) else {"train": made}, config.dataset)
+
+
+def _parameters(factory: Callable[..., Any]) -> set[str]:
+    try:
+        return set(inspect.signature(factory).parameters)
+    except (TypeError, ValueError):
+        return set()
+
+
+def _call(factory: Callable[..., Any], arguments: dict[str, Any], spec: str) -> Any:
+    from engine.user_code import check_arguments
+
+    check_arguments(factory, arguments, "data.arguments")
+    try:
+        return factory(**arguments)
+    except TorchdeckError:
+        raise
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)[1:]
+        where = "".join(traceback.format_list(frames))
+        raise UserCodeError(f"{spec}: {type(error).__name__}: {error}\n{where}".rstrip()) from error
+
+
+def _opened(parts: Mapping[str, Any], spec: str) -> DatasetParts:
+    if "train" not in parts:
+        raise DataError(
+            f'{spec}: returned data sets named {", ".join(map(str, parts)) or "nothing"}; expected "train"'
+        )
+    for name, part in parts.items():
+        if name not in ("train", "validation", "test"):
+            raise DataError(f'{spec}: returned a data set named "{name}"; known: train, validation, test')
+        if part is not None and not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
+            raise DataError(
+                f"{spec}: returned {type(part).__name__} for {name}; expected a map-style data set, "
+                "with __len__ and __getitem__"
+            )
+    train: SampleDataset = parts["train"]
+    if train is None:
+        raise DataError(f"{spec}: returned None; expected a map-style data set")
+    classes = getattr(train, "classes", None)
+    return DatasetParts(train, parts.get("validation"), parts.get("test"), None if classes is None else list(classes))

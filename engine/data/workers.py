@@ -1,0 +1,251 @@
+"""Batches made sample by sample, in this process or in worker processes: for every transform without a batched form.
+
+What a sample becomes depends on (seed, epoch, its position) only: before each one, the generators of torch, Python and
+NumPy are seeded from that. So the number of workers, the batch size and where an epoch begins change nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import random
+import signal
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Sampler
+
+from engine.data.random_keys import combine, epoch_order
+from engine.data.splits import Split
+from engine.data.storage import different_sizes, read_image, sample_name
+from engine.data.transforms import SamplePipeline
+from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+
+_SAMPLE_STREAM = 0x5A
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error of a worker process as its class's name and text: the exception itself might not pickle."""
+
+    kind: str
+    text: str
+
+    def error(self) -> TorchdeckError:
+        known = {cls.__name__: cls for cls in (ConfigError, DataError, UserCodeError)}
+        return known.get(self.kind, DataError)(self.text)
+
+
+class KeyedSamples:
+    """Reads and transforms the samples of a batch; a key is (epoch, position in the split). Pickles into workers."""
+
+    def __init__(self, split: Split, pipeline: SamplePipeline, seed: int) -> None:
+        self._split = split
+        self._pipeline = pipeline
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def sample(self, epoch: int, position: int) -> tuple[Tensor, int]:
+        """One sample: float32 [C, H, W] and its class index.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: it can't be read or transformed; names the sample.
+        """
+        _seed_generators(combine(self._seed, epoch, position, _SAMPLE_STREAM))
+        image, target = read_image(self._split, position)
+        try:
+            return self._pipeline.apply(image), target
+        except ConfigError as error:
+            raise ConfigError(f"{error} ({sample_name(self._split, position)})") from error
+
+    def __getitems__(self, keys: list[tuple[int, int]]) -> tuple[Tensor, Tensor] | _Failure:
+        """A whole batch, or what went wrong: the DataLoader would bury the message in a traceback."""
+        try:
+            return self._batch(keys)
+        except TorchdeckError as error:
+            return _Failure(type(error).__name__, str(error))
+        except Exception as error:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            return _Failure("DataError", f"{type(error).__name__}: {error}\n{frames}".rstrip())
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor] | _Failure:
+        return self.__getitems__([key])
+
+    def _batch(self, keys: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
+        samples = [self.sample(epoch, position) for epoch, position in keys]
+        first = samples[0][0]
+        for (_, position), (image, _) in zip(keys, samples, strict=True):
+            if image.shape != first.shape:
+                raise DataError(different_sizes(self._split, (keys[0][1], first), (position, image)))
+        return torch.stack([image for image, _ in samples]), torch.tensor([target for _, target in samples])
+
+
+class _EpochBatches(Sampler[list[tuple[int, int]]]):
+    """Keys of every batch of an epoch. The epoch travels in the key, so workers that live on know it."""
+
+    def __init__(self, count: int, num_batches: int, batch_size: int, seed: int, shuffle: bool) -> None:
+        self._count, self._num_batches, self._batch_size = count, num_batches, batch_size
+        self._seed, self._shuffle = seed, shuffle
+        self.epoch = self.start = 0
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        epoch = self.epoch
+        order = epoch_order(self._seed, epoch, self._count) if self._shuffle else torch.arange(self._count)
+        for batch in range(self.start, self._num_batches):
+            first = batch * self._batch_size
+            yield [(epoch, position) for position in order[first : first + self._batch_size].tolist()]
+
+
+class WorkerLoader:
+    """A BatchLoader that makes each sample by itself."""
+
+    def __init__(
+        self,
+        split: Split,
+        pipeline: SamplePipeline,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+        shuffle: bool,
+        drop_last: bool,
+        num_workers: int = 0,
+        prefetch_factor: int = 2,
+        pin_memory: bool = True,
+    ) -> None:
+        """Set the loader up; worker processes start with the first batch.
+
+        Args:
+            split: what is read.
+            pipeline: what is done to a sample.
+            batch_size: samples a batch.
+            device: where batches go.
+            seed: of the order and of random transforms.
+            shuffle: a new order every epoch, else the split's own.
+            drop_last: leave out a last batch that is not full.
+            num_workers: processes; with 0 samples are made in the calling thread.
+            prefetch_factor: batches each worker prepares ahead.
+            pin_memory: go through page-locked memory to a GPU.
+        """
+        self.num_samples = len(split)
+        self.batch_size = batch_size
+        full, rest = divmod(self.num_samples, batch_size)
+        self.num_batches = full + (1 if rest and not drop_last else 0)
+        self._device = device
+        self._num_workers = num_workers
+        self._samples = KeyedSamples(split, pipeline, seed)
+        self._keys = _EpochBatches(self.num_samples, self.num_batches, batch_size, seed, shuffle)
+        self._pins = pin_memory and device.type == "cuda"
+        self._prefetch_factor = prefetch_factor
+        self._loader: DataLoader[Any] | None = None
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of an epoch from number `start` on, without making those before.
+
+        Yields:
+            Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: a sample can't be made; a worker process died.
+        """
+        self._keys.epoch, self._keys.start = epoch, start
+        for batch in self._in_this_process() if self._num_workers == 0 else self._from_workers():
+            if isinstance(batch, _Failure):
+                raise batch.error()
+            inputs, targets = batch
+            yield (
+                inputs.to(self._device, non_blocking=self._pins),
+                targets.to(self._device, non_blocking=self._pins),
+            )
+
+    def _in_this_process(self) -> Iterator[tuple[Tensor, Tensor] | _Failure]:
+        for keys in self._keys:
+            with global_generators_kept():
+                batch = self._samples.__getitems__(keys)
+            if self._pins and not isinstance(batch, _Failure):
+                batch = batch[0].pin_memory(), batch[1].pin_memory()
+            yield batch
+
+    def _from_workers(self) -> Iterator[tuple[Tensor, Tensor] | _Failure]:
+        if self._loader is None:
+            self._loader = DataLoader(
+                self._samples,  # type: ignore[arg-type]
+                batch_sampler=self._keys,
+                collate_fn=_as_it_is,
+                num_workers=self._num_workers,
+                prefetch_factor=self._prefetch_factor,
+                persistent_workers=True,
+                pin_memory=self._pins,
+                multiprocessing_context=_forkserver(),
+                worker_init_fn=_ignore_terminal_signals,
+                # The DataLoader draws its workers' base seed from the global generator unless it has its own.
+                generator=torch.Generator(),
+            )
+        try:
+            yield from self._loader
+        except RuntimeError as error:
+            if "DataLoader worker" not in str(error):
+                raise
+            raise DataError(
+                f"a worker process of the DataLoader died: {error}. Often the machine ran out of memory: use fewer, "
+                f"loader.num_workers = {self._num_workers // 2}"
+            ) from error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _ignore_terminal_signals(worker: int) -> None:
+    """Ctrl-C and a hang-up are for the engine, which saves and then ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _forkserver() -> BaseContext:
+    """A start method that copies neither threads nor CUDA state nor the terminal's handlers into the workers."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["engine.data.workers"])
+    # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def _seed_generators(key: int) -> None:
+    # torch.manual_seed would also look for every accelerator, at a hundred times the cost.
+    torch.default_generator.manual_seed(key >> 1)
+    random.seed(key)
+    np.random.seed(key & 0xFFFFFFFF)
+
+
+@contextlib.contextmanager
+def global_generators_kept() -> Iterator[None]:
+    """Give the process's generators back as they were: the model's dropout draws from them."""
+    states = torch.default_generator.get_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(states[0])
+        random.setstate(states[1])
+        np.random.set_state(states[2])
