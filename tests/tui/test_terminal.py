@@ -376,3 +376,43 @@ async def test_the_app_runs_under_the_headless_driver_without_a_terminal() -> No
         assert app.terminal is None
         assert app.size == (100, 30)
         assert app.is_running
+
+
+def test_a_screen_full_of_widgets_sends_nothing_while_nothing_happens(start: Callable[..., Process]) -> None:
+    program = """
+from textual.containers import VerticalScroll
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.chart import Chart
+from tui.widgets.config_form import ConfigForm, FormField
+from tui.widgets.log_view import LogView
+from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+from tui.widgets.pipeline_list import PipelineList, PipelineStep
+from tui.widgets.progress_line import ProgressLine
+
+class Screen(Screen):
+    def compose(self) -> ComposeResult:
+        yield Static("x")
+        yield ConfigForm([FormField("lr", "lr", "float", "0.1")])
+        yield Chart("loss")
+        yield ModuleTree()
+        yield LogView()
+        yield PipelineList()
+        yield ProgressLine()
+    def on_ready(self) -> None:
+        self.query_one(Chart).set_series("train", range(100), range(100))
+        self.query_one(ModuleTree).set_rows([ModuleTreeRow("", "Net", 1, 1)])
+        self.query_one(LogView).follow(FOLDER / "engine.log")
+        self.query_one(PipelineList).set_steps([PipelineStep("Pad")])
+        self.query_one(ProgressLine).show("epoch 1/3", 0.5)
+        self.set_interval(0.5, self.poll)
+    def poll(self) -> None:
+        self.query_one(Chart).set_series("train", range(100), range(100))
+        self.query_one(Chart).request_redraw()
+        self.query_one(ProgressLine).show("epoch 1/3", 0.5)
+        (FOLDER / "polled").touch()
+"""
+    process = start(program + RUN)
+    process.wait_for((process.folder / "polled").exists)
+    while process.read(2):
+        pass
+    assert process.read(3) == b""

@@ -1,0 +1,109 @@
+"""What the widgets look like, with fixed data. Accept a wanted change with `pytest --snapshot-update`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+
+from tui.widgets.bars import Bar, Bars
+from tui.widgets.chart import Chart
+from tui.widgets.config_form import ConfigForm, FormField
+from tui.widgets.image_grid import GridImage, ImageGrid
+from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+from tui.widgets.pipeline_list import PipelineList, PipelineStep
+
+
+class ChartApp(App[None]):
+    def __init__(self, *, is_log: bool) -> None:
+        super().__init__()
+        self.is_log = is_log
+
+    def compose(self) -> ComposeResult:
+        yield Chart("loss")
+
+    def on_ready(self) -> None:
+        chart = self.query_one(Chart)
+        steps = np.arange(1, 28_141)
+        wave = 0.3 * np.sin(steps * 0.7) ** 2
+        chart.set_series("train", steps, 2.2 * np.exp(-steps / 5000) + wave + 0.02, "#4c9be8")
+        epochs = steps[937::938]
+        chart.set_series("validation", epochs, 2 * np.exp(-epochs / 6000) + 0.2, "#e8a04c", is_smoothed=False)
+        chart.set_marks([(9380, "R")])
+        chart.log_y = self.is_log
+        chart.smoothing = 0.98 if self.is_log else 0.0
+        chart._redraw()
+
+
+class TreeApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield ModuleTree()
+
+    def on_ready(self) -> None:
+        rows = [ModuleTreeRow("", "ResNet", 11_181_642, 5130, "[1, 10]")]
+        rows.append(ModuleTreeRow("conv1", "Conv2d", 1728, 0, "[1, 64, 32, 32]", "3, 64, kernel_size=(3, 3)"))
+        for layer, params in enumerate((147_968, 525_568, 2_099_712, 8_393_728), start=1):
+            rows.append(ModuleTreeRow(f"layer{layer}", "Sequential", params, 0, f"[1, {32 << layer}, 8, 8]"))
+            rows += [ModuleTreeRow(f"layer{layer}.{block}", "BasicBlock", params // 2, 0) for block in range(2)]
+        rows.append(ModuleTreeRow("fc", "Linear", 5130, 5130, "[1, 10]", "512, 10"))
+        tree = self.query_one(ModuleTree)
+        tree.set_rows(rows, "resnet18")
+        tree.reveal("layer3.1")
+
+
+class FormApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield ConfigForm(
+            [
+                FormField(
+                    "data.dataset", "dataset", "text", "CIFAR10", help="catalogue name or folder", section="data"
+                ),
+                FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", section="data"),
+                FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam"), section="optimizer"),
+                FormField("optimizer.lr", "lr", "float", "-1", (), "learning rate", "must be above 0", "optimizer"),
+                FormField("training.compile", "compile", "bool", "true", help="torch.compile", section="training"),
+            ]
+        )
+        pipeline = PipelineList()
+        pipeline.styles.margin = (1, 0)
+        yield pipeline
+
+    def on_ready(self) -> None:
+        steps = [PipelineStep("RandomHorizontalFlip"), PipelineStep("RandomCrop", {"size": 32, "padding": 4})]
+        self.query_one(PipelineList).set_steps(steps, notes={0: "on the device"}, errors={1: "sise is not known"})
+
+
+class ImagesApp(App[None]):
+    def compose(self) -> ComposeResult:
+        yield ImageGrid()
+        yield Bars()
+
+    def on_ready(self) -> None:
+        ramp = np.arange(32, dtype=np.uint8) * 8
+        images = []
+        for index in range(6):
+            pixels = np.stack(
+                [np.tile(ramp, (32, 1)), np.tile(ramp[:, None], (1, 32)), np.full((32, 32), 40 * index)], 2
+            )
+            images.append(GridImage(pixels.astype(np.uint8), f"class {index}"))
+        self.query_one(ImageGrid).set_images(images)
+        self.query_one(Bars).set_bars([Bar(f"class {index}", 5000 - 700 * index) for index in range(6)])
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 30)])
+@pytest.mark.parametrize("is_log", [False, True])
+def test_chart(snap_compare, size, is_log) -> None:
+    assert snap_compare(ChartApp(is_log=is_log), terminal_size=size)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 24)])
+def test_module_tree(snap_compare, size) -> None:
+    assert snap_compare(TreeApp(), terminal_size=size)
+
+
+def test_form_and_steps(snap_compare) -> None:
+    assert snap_compare(FormApp(), terminal_size=(80, 24))
+
+
+def test_images_and_bars(snap_compare) -> None:
+    assert snap_compare(ImagesApp(), terminal_size=(80, 24))
