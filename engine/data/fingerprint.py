@@ -44,4 +44,4 @@ def _content(dataset: SampleDataset) -> bytes:
 
 
 def _memory(array: NDArray[Any]) -> memoryview:
-    return memoryview(np.ascontiguousarray(array)).cast("B")
+    return np.ascontiguousarray(array).data.cast("B")

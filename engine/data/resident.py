@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -70,7 +71,7 @@ class ResidentLoader:
             height, width = self._windows.size.crop_height, self._windows.size.crop_width
         self.input_shape = (channels, height, width)
         self._rows = self._images.flatten(1)
-        self._offset, self._factor = _scaling(plan, channels, device)
+        self._scale = _scaling(plan, channels, device)
         sample_bytes = 4 * channels * height * width
         samples = min(max(_CHUNK_BYTES // sample_bytes, batch_size), max(_CHUNK_SAMPLES, batch_size))
         self._chunk_batches = samples // batch_size
@@ -104,7 +105,7 @@ class ResidentLoader:
             else:
                 keys = sample_keys(self._seed, epoch, samples)
                 pixels = self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys))
-        return self._scaled(self._moved(pixels)), self._moved(targets)
+        return self._scale(self._moved(pixels)), self._moved(targets)
 
     def _moved(self, tensor: Tensor) -> Tensor:
         if self._home == self._device:
@@ -112,25 +113,59 @@ class ResidentLoader:
         # torch keeps a pinned block until the copy that reads it has run.
         return (tensor.pin_memory() if self._pins else tensor).to(self._device, non_blocking=self._pins)
 
-    def _scaled(self, pixels: Tensor) -> Tensor:
-        """uint8 to float32: to [0, 1], or normalised.
 
-        Multiplication and addition stay two operations: fused, they round differently at the end of a vector register,
-        and a sample's bits would depend on its place in the batch.
+@dataclass(frozen=True)
+class _Scaling:
+    """From uint8 pixels x to (x / 255 - mean) / std = (x - offset) * factor, or to x / 255 without Normalize.
+
+    Attributes:
+        offset, factor: [C, 1, 1], 255 mean and 1 / (255 std); None without Normalize.
+    """
+
+    offset: Tensor | None = None
+    factor: Tensor | None = None
+
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """uint8 [N, C, H, W] to float32.
+
+        Subtraction and multiplication stay two operations: fused, they round differently at the end of a vector
+        register, and a sample's bits would depend on its place in the batch.
         """
-        if self._offset is None:
+        if self.offset is None or self.factor is None:
             return pixels.float().div_(255)
-        return pixels.float().sub_(self._offset).mul_(self._factor)
+        return pixels.float().sub_(self.offset).mul_(self.factor)
 
 
-def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> tuple[Tensor | None, Tensor]:
-    """Offset and factor [C, 1, 1] of (x / 255 - mean) / std = (x - 255 mean) / (255 std) for uint8 x."""
+def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> _Scaling:
     if plan.mean is None or plan.std is None:
-        return None, torch.ones((), device=device)
+        return _Scaling()
     mean = torch.tensor(plan.mean, dtype=torch.float64) * 255
     factor = 1 / (torch.tensor(plan.std, dtype=torch.float64) * 255)
     shape = (channels, 1, 1)
-    return (
+    return _Scaling(
         mean.float().expand(channels).reshape(shape).to(device),
         factor.float().expand(channels).reshape(shape).to(device),
     )
+
+
+def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, positions: Tensor) -> Tensor:
+    """What a ResidentLoader makes of some samples in an epoch.
+
+    Args:
+        images: uint8 [n, C, H, W], after the plan's baked transforms.
+        plan: what is done to batches.
+        seed, epoch: of the random parameters.
+        positions: int64 [n], positions of the images in their split.
+
+    Returns:
+        float32 [n, C, H', W'].
+
+    Raises:
+        ConfigError: a crop larger than the images.
+    """
+    scale = _scaling(plan, images.shape[1], images.device)
+    if not plan.is_random:
+        return scale(images)
+    windows = WindowStore(images, plan)
+    moves = draw_moves(plan, windows.size, sample_keys(seed, epoch, positions))
+    return scale(windows.gather(torch.arange(len(images)), moves))

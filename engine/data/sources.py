@@ -63,7 +63,7 @@ def open_sources(config: DataConfig, seed: int) -> DataSources:
     train_targets = _targets_of(opened.train, opened.notes)
     classes = class_names(train_targets, opened.classes)
     _check_targets(train_targets, classes, config.dataset)
-    test = opened.test and _whole(opened.test, "test", opened.notes, classes, config.dataset)
+    test = None if opened.test is None else _whole(opened.test, "test", opened.notes, classes, config.dataset)
     if config.validation == "test":
         if opened.validation is not None:
             validation = _whole(opened.validation, "validation", opened.notes, classes, config.dataset)
@@ -135,8 +135,8 @@ def _open_image_folder(root: Path) -> DatasetParts:
     test = _first_folder(root, _TEST_FOLDERS)
     return DatasetParts(
         dataset,
-        validation and open_folder(validation, classes, dataset.mode),
-        test and open_folder(test, classes, dataset.mode),
+        None if validation is None else open_folder(validation, classes, dataset.mode),
+        None if test is None else open_folder(test, classes, dataset.mode),
         classes,
     )
 

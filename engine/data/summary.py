@@ -1,0 +1,154 @@
+"""What a split looks like in numbers: counts, sizes, exact means and standard deviations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from engine.data.splits import ArrayDataset, Split
+from engine.data.storage import Progress, read_image
+from engine.errors import DataError
+
+_CHUNK = 4096
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """A split in numbers.
+
+    Attributes:
+        samples: how many there are.
+        counts: samples of each class, in the order of the classes.
+        classes: names by class index.
+        shape: (C, H, W) where all looked-at images have one; None where they differ.
+        smallest, largest: (H, W) of the image with the fewest and with the most pixels.
+        mean, std: of each channel over every pixel looked at, in units of [0, 1]; the population's standard deviation.
+        histogram: int64 [C, 256], how often each pixel value occurs.
+        samples_read: samples whose pixels were looked at.
+    """
+
+    samples: int
+    counts: list[int]
+    classes: list[str]
+    shape: tuple[int, int, int] | None
+    smallest: tuple[int, int]
+    largest: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    histogram: NDArray[np.int64]
+    samples_read: int
+
+
+def summarize(
+    split: Split,
+    classes: Sequence[str],
+    *,
+    limit: int | None = None,
+    progress: Progress = lambda message, done, total: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> DataSummary:
+    """Count a split's classes and measure its pixels.
+
+    Mean and standard deviation come from an integer histogram, so they are exact for what was read.
+
+    Args:
+        split: what to look at.
+        classes: names by class index.
+        limit: look at the pixels of this many samples, evenly spread; None for all of them.
+        progress: called with what is done, samples done, samples in all.
+        stop: asked now and then; when it says True the summary is of what was read so far.
+
+    Raises:
+        DataError: a sample that can't be read or is not uint8, a split without samples.
+    """
+    if not len(split):
+        raise DataError(f"the {split.name} split has no samples")
+    total = len(split)
+    positions = (
+        np.arange(total) if limit is None or limit >= total else np.linspace(0, total - 1, limit).astype(np.int64)
+    )
+    pixels = _Pixels()
+    if isinstance(split.dataset, ArrayDataset):
+        _read_array(pixels, split, split.dataset, positions)
+    else:
+        for done, position in enumerate(positions.tolist()):
+            if done % 64 == 0:
+                progress(f"looking at {split.name}", done, len(positions))
+                if done and stop():
+                    break
+            pixels.add(read_image(split, position)[0][None])
+    counts = (
+        [0] * len(classes) if split.targets is None else np.bincount(split.targets, minlength=len(classes)).tolist()
+    )
+    return pixels.summary(total, counts, list(classes))
+
+
+def _read_array(pixels: _Pixels, split: Split, dataset: ArrayDataset, positions: NDArray[np.int64]) -> None:
+    indices = positions if split.indices is None else split.indices[positions]
+    for start in range(0, len(indices), _CHUNK):
+        array = torch.from_numpy(dataset.images[indices[start : start + _CHUNK]])
+        pixels.add(array[:, None] if array.ndim == 3 else array.movedim(-1, 1))
+
+
+class _Pixels:
+    """Histogram and sizes, grown image by image."""
+
+    def __init__(self) -> None:
+        self._histogram: Tensor | None = None
+        self._shapes: set[tuple[int, int, int]] = set()
+        self._samples = 0
+
+    def add(self, images: Tensor) -> None:
+        """Take in uint8 images [N, C, H, W]. Raises DataError for others."""
+        if images.dtype != torch.uint8:
+            raise DataError(
+                f"samples are {str(images.dtype).removeprefix('torch.')}; only uint8 pixels can be summarised"
+            )
+        samples, channels, height, width = images.shape
+        if self._histogram is None:
+            self._histogram = torch.zeros(channels, 256, dtype=torch.int64)
+        if channels != len(self._histogram):
+            raise DataError(f"images of {len(self._histogram)} and of {channels} channels are mixed")
+        for channel in range(channels):
+            self._histogram[channel] += torch.bincount(images[:, channel].reshape(-1), minlength=256)
+        self._shapes.add((channels, height, width))
+        self._samples += samples
+
+    def summary(self, samples: int, counts: list[int], classes: list[str]) -> DataSummary:
+        """Everything added so far, in numbers."""
+        assert self._histogram is not None
+        histogram = self._histogram.numpy()
+        mean, std = channel_moments(histogram)
+        sizes = sorted(((height, width) for _, height, width in self._shapes), key=lambda size: size[0] * size[1])
+        return DataSummary(
+            samples=samples,
+            counts=counts,
+            classes=classes,
+            shape=next(iter(self._shapes)) if len(self._shapes) == 1 else None,
+            smallest=sizes[0],
+            largest=sizes[-1],
+            mean=mean,
+            std=std,
+            histogram=histogram,
+            samples_read=self._samples,
+        )
+
+
+def channel_moments(histogram: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and population standard deviation of each channel, in units of [0, 1], from pixel counts [C, 256]."""
+    means, deviations = [], []
+    for counts in histogram:
+        weights = [int(count) for count in counts]
+        pixels = sum(weights)
+        first = sum(value * count for value, count in enumerate(weights))
+        second = sum(value * value * count for value, count in enumerate(weights))
+        # Python's integers don't overflow, so the difference below loses nothing.
+        variance = (pixels * second - first * first) / (pixels * pixels)
+        means.append(first / pixels / 255)
+        deviations.append(variance**0.5 / 255)
+    return tuple(means), tuple(deviations)
