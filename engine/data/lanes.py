@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Literal
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from engine.config import DataConfig
@@ -21,9 +18,8 @@ from engine.errors import ConfigError
 
 Tier = Literal["device", "memory", "loader"]
 
-# Reading this many file headers takes a second or two.
-_HEADERS = 50_000
-_REPEATED = 3
+# Samples of a foreign data set that are looked at before it is decoded.
+_LOOKED_AT = 3
 
 
 @dataclass(frozen=True)
@@ -94,10 +90,10 @@ def why_not_resident(split: Split, plan: BatchPlan) -> str:
     if split.targets is None:
         return f"the {split.name} data have no list of targets"
     if isinstance(split.dataset, FolderDataset):
-        return "" if fixed_size(plan) or _sizes_agree(split, split.dataset) else _MIXED
+        return "" if fixed_size(plan) or split.dataset.has_one_size else _MIXED
     if not _repeats_itself(split):
         return "the data set gives another image when asked twice for the same sample"
-    images = [read_image(split, position)[0] for position in range(min(_REPEATED, len(split)))]
+    images = [read_image(split, position)[0] for position in range(min(_LOOKED_AT, len(split)))]
     if any(image.dtype != torch.uint8 for image in images):
         return f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8"
     if not fixed_size(plan) and len({image.shape for image in images}) > 1:
@@ -115,31 +111,11 @@ def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> 
     return Lane("loader", None, "DataLoader", [note], room)
 
 
-def _sizes_agree(split: Split, dataset: FolderDataset) -> bool:
-    """Whether all files have one size, by their headers; of a very large folder, its first files speak for all."""
-    return len(set(islice(_header_sizes(split, dataset), _HEADERS))) <= 1
-
-
-def _header_sizes(split: Split, dataset: FolderDataset) -> Iterator[tuple[int, int]]:
-    first: tuple[int, int] | None = None
-    for position in range(len(split)):
-        try:
-            with Image.open(dataset.root / dataset.files[split.dataset_index(position)]) as image:
-                size = image.size
-        except Exception:
-            # Decoding names the file and says what is wrong with it.
-            continue
-        yield size
-        if first is not None and size != first:
-            return
-        first = size
-
-
 def _repeats_itself(split: Split) -> bool:
     """Whether the data set gives the same image twice: one with random transforms of its own can't be decoded once."""
     return all(
         _same(read_image(split, position)[0], read_image(split, position)[0])
-        for position in range(min(_REPEATED, len(split)))
+        for position in range(min(_LOOKED_AT, len(split)))
     )
 
 

@@ -12,6 +12,7 @@ from engine.data.augment import WindowStore, draw_moves
 from engine.data.batch_plan import BatchPlan
 from engine.data.random_keys import epoch_order, sample_keys
 from engine.data.storage import ImageStore
+from engine.errors import ConfigError
 
 # Several small batches are made at once: a batch of 64 small images costs less than calling torch does. Float pixels
 # of this many bytes still lie in a CPU's cache when the model reads them.
@@ -139,6 +140,9 @@ class _Scaling:
 def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> _Scaling:
     if plan.mean is None or plan.std is None:
         return _Scaling()
+    for name, values in (("mean", plan.mean), ("std", plan.std)):
+        if len(values) not in (1, channels):
+            raise ConfigError(f"Normalize: {name} has {len(values)} values and the images have {channels} channels")
     mean = torch.tensor(plan.mean, dtype=torch.float64) * 255
     factor = 1 / (torch.tensor(plan.std, dtype=torch.float64) * 255)
     shape = (channels, 1, 1)

@@ -16,6 +16,7 @@ from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import find_classes, open_folder
 from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, stratified_split
 from engine.errors import ConfigError, DataError, did_you_mean
+from engine.user_code import is_user_spec
 
 _TRAIN_FOLDERS = ("train", "training")
 _VALIDATION_FOLDERS = ("val", "valid", "validation")
@@ -92,7 +93,7 @@ def open_sources(config: DataConfig, seed: int) -> DataSources:
 
 def _open(config: DataConfig) -> DatasetParts:
     entry = find_dataset(config.dataset)
-    if entry is None and ".py:" in config.dataset:
+    if entry is None and is_user_spec(config.dataset):
         from engine.data.user_dataset import open_user_dataset
 
         return open_user_dataset(config)

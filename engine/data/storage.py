@@ -15,9 +15,10 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.folder import FolderDataset
-from engine.data.splits import ArrayDataset, Split
+from engine.data.splits import ArrayDataset, SampleDataset, Split
 from engine.data.transforms import SamplePipeline, to_tensor
 from engine.errors import DataError, TorchdeckError
+from engine.user_code import raise_user_error
 
 Progress = Callable[[str, int, int], None]
 
@@ -128,7 +129,12 @@ class DecodedSplit:
 
 
 def read_image(split: Split, position: int) -> tuple[Tensor, int]:
-    """One sample of a split as a tensor [C, H, W] and its class index. Raises DataError that names the sample."""
+    """One sample of a split as a tensor [C, H, W] and its class index.
+
+    Raises:
+        DataError: it can't be read; names its file or index.
+        UserCodeError: the user's data set failed; names the index and the lines of the user's file.
+    """
     index = split.dataset_index(position)
     try:
         sample = split.dataset[index]
@@ -137,7 +143,14 @@ def read_image(split: Split, position: int) -> tuple[Tensor, int]:
     except TorchdeckError:
         raise
     except Exception as error:
-        raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
+        if is_own(split.dataset):
+            raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
+        raise_user_error(error, sample_name(split, position))
+
+
+def is_own(dataset: SampleDataset) -> bool:
+    """Whether a data set is one of torchdeck's own, whose reading runs no code of the user's."""
+    return isinstance(dataset, ArrayDataset | FolderDataset)
 
 
 def sample_name(split: Split, position: int) -> str:

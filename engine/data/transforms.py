@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import functional
 
 from engine.config import Component
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
+from engine.user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
 
 # Containers take further transforms, written like the pipeline itself, in this argument.
 CONTAINERS = frozenset({"Compose", "RandomApply", "RandomChoice", "RandomOrder"})
@@ -101,7 +102,7 @@ def check_transforms(specs: Sequence[Component], where: str) -> None:
 
 def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
     """One transform from its name and arguments. Raises ConfigError, UserCodeError."""
-    if ".py:" in spec.name:
+    if is_user_spec(spec.name):
         return _make_user_transform(spec, where)
     classes = _classes()
     if spec.name not in classes:
@@ -162,6 +163,8 @@ class SamplePipeline:
             except TorchdeckError:
                 raise
             except Exception as error:
+                if is_user_spec(spec.name):
+                    raise_user_error(error, f"{self.where}[{position}]: {spec.name}")
                 shape = "×".join(map(str, getattr(pixels, "shape", ())[-3:]))
                 raise ConfigError(
                     f"{self.where}[{position}]: {spec.name}({_shown(spec.arguments)}) can't be applied to "
@@ -339,11 +342,9 @@ def _shown(arguments: Mapping[str, Any]) -> str:
 
 
 def _make_user_transform(spec: Component, where: str) -> Callable[[Any], Any]:
-    from engine.user_code import check_arguments, load_object
-
     factory = load_object(spec.name, "a function that returns a transform")
     check_arguments(factory, spec.arguments, where)
-    transform = factory(**spec.arguments)
+    transform = call_user_code(factory, spec.arguments, where)
     if not callable(transform):
         raise ConfigError(f"{where}: {spec.name} returned {type(transform).__name__}; expected something to call")
     return transform

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from engine.config import DataConfig
 from engine.data.splits import DatasetParts, SampleDataset
-from engine.errors import DataError, TorchdeckError, UserCodeError
+from engine.errors import DataError
+from engine.user_code import accepted_arguments, call_user_code, check_arguments, load_object
 
 
 def open_user_dataset(config: DataConfig) -> DatasetParts:
@@ -26,40 +25,20 @@ def open_user_dataset(config: DataConfig) -> DatasetParts:
         UserCodeError: no such file or name, or its code failed.
         DataError: what it returns is no such data set.
     """
-    from engine.user_code import load_object
-
     factory = load_object(config.dataset, "a function that returns a data set")
-    parameters = _parameters(factory)
-    arguments = dict(config.arguments)
-    if "root" in parameters and "root" not in arguments:
-        arguments["root"] = str(Path(config.root).expanduser())
+    offered = accepted_arguments(factory, {"root": str(Path(config.root).expanduser())})
+    arguments = {**offered, **config.arguments}
     for argument, values in (("train", (True, False)), ("split", ("train", "test"))):
-        if argument in parameters and argument not in arguments:
+        if argument not in arguments and accepted_arguments(factory, {argument: None}):
             parts = [_call(factory, {**arguments, argument: value}, config.dataset) for value in values]
             return _opened({"train": parts[0], "test": parts[1]}, config.dataset)
     made = _call(factory, arguments, config.dataset)
     return _opened(made if isinstance(made, Mapping) else {"train": made}, config.dataset)
 
 
-def _parameters(factory: Callable[..., Any]) -> set[str]:
-    try:
-        return set(inspect.signature(factory).parameters)
-    except (TypeError, ValueError):
-        return set()
-
-
 def _call(factory: Callable[..., Any], arguments: dict[str, Any], spec: str) -> Any:
-    from engine.user_code import check_arguments
-
     check_arguments(factory, arguments, "data.arguments")
-    try:
-        return factory(**arguments)
-    except TorchdeckError:
-        raise
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)[1:]
-        where = "".join(traceback.format_list(frames))
-        raise UserCodeError(f"{spec}: {type(error).__name__}: {error}\n{where}".rstrip()) from error
+    return call_user_code(factory, arguments, spec)
 
 
 def _opened(parts: Mapping[str, Any], spec: str) -> DatasetParts:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import pickle
 import random
 import signal
 import sys
@@ -194,7 +195,14 @@ class WorkerLoader:
                 generator=torch.Generator(),
             )
         try:
-            yield from self._loader
+            batches = iter(self._loader)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"loader.num_workers = {self._num_workers}: the data set or a transform can't be sent to worker "
+                f"processes: {error}; define its class at the top of its file, or set loader.num_workers = 0"
+            ) from error
+        try:
+            yield from batches
         except RuntimeError as error:
             if "DataLoader worker" not in str(error):
                 raise

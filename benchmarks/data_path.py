@@ -1,0 +1,165 @@
+"""torchdeck's data path against torchvision's and against a bare tensor: ratios from one interleaved run.
+
+    python benchmarks/data_path.py [--rounds N]
+
+Times are of the process's CPU, one thread, so another load on the machine moves them little; the alternatives take
+turns, so that it moves all of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable, Iterable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, Dataset
+from torchvision import transforms
+
+from engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from engine.data.loaders import build_loaders
+from engine.data.sources import DataSources, open_sources
+from engine.data.splits import ArrayDataset, Split
+
+CIFAR_MEAN, CIFAR_STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
+CPU = torch.device("cpu")
+
+Measured = Callable[[], int]
+
+
+class PillowDataset(Dataset[tuple[torch.Tensor, int]]):
+    """What torchvision's CIFAR10 does: an array, a PIL image of each sample, v1 transforms."""
+
+    def __init__(self, images: np.ndarray, targets: np.ndarray, transform: Callable[[Image.Image], torch.Tensor]):
+        self.images, self.targets, self.transform = images, targets, transform
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.images[index])), int(self.targets[index])
+
+
+def cpu_seconds_per_image(consume: Measured) -> float:
+    start = time.process_time()
+    images = consume()
+    return (time.process_time() - start) / images
+
+
+def take(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], count: int) -> int:
+    images = 0
+    for number, (inputs, _) in enumerate(batches):
+        images += len(inputs)
+        if number + 1 == count:
+            break
+    return images
+
+
+def interleaved(alternatives: dict[str, Measured], rounds: int) -> dict[str, list[float]]:
+    """CPU seconds an image of each alternative, round by round; the first round warms up and is not counted."""
+    seconds: dict[str, list[float]] = {name: [] for name in alternatives}
+    for number in range(rounds + 1):
+        for name, consume in alternatives.items():
+            measured = cpu_seconds_per_image(consume)
+            if number:
+                seconds[name].append(measured)
+    return seconds
+
+
+def ratio(numerator: list[float], denominator: list[float]) -> float:
+    """Median of the rounds' ratios."""
+    return statistics.median(one / other for one, other in zip(numerator, denominator, strict=True))
+
+
+def cifar_shaped(rounds: int) -> None:
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 256, (50_000, 32, 32, 3), dtype=np.uint8)
+    targets = generator.integers(0, 10, 50_000)
+    config = RunConfig(
+        data=DataConfig(
+            train_transforms=[
+                Component.model_validate({"name": "RandomCrop", "size": 32, "padding": 4}),
+                Component.model_validate({"name": "RandomHorizontalFlip"}),
+                Component.model_validate({"name": "Normalize", "mean": CIFAR_MEAN, "std": CIFAR_STD}),
+            ],
+        ),
+        loader=LoaderConfig(batch_size=512),
+    )
+    split = Split(ArrayDataset(images, targets), None, targets, "train")
+    sources = DataSources(split, split, None, [str(digit) for digit in range(10)], [])
+    resident = build_loaders(sources, config, CPU, lambda message, done, total: None).train
+    pillow = DataLoader(
+        PillowDataset(
+            images,
+            targets,
+            transforms.Compose(
+                [
+                    transforms.RandomCrop(32, padding=4),
+                    transforms.RandomHorizontalFlip(),
+                    transforms.ToTensor(),
+                    transforms.Normalize(CIFAR_MEAN, CIFAR_STD),
+                ]
+            ),
+        ),
+        batch_size=512,
+        shuffle=True,
+    )
+    epochs = iter(range(1_000_000))
+    seconds = interleaved(
+        {
+            "resident": lambda: take(resident.batches(next(epochs)), 98),
+            "pillow": lambda: take(pillow, 4),
+        },
+        rounds,
+    )
+    rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
+    print("crop + flip + normalise, 50,000 images 3×32×32, batch 512, images a CPU second:")
+    print(f"  torchdeck, resident            {rates['resident']:>10,.0f}")
+    print(f"  torchvision, PIL + DataLoader  {rates['pillow']:>10,.0f}")
+    print(f"  ratio                          {ratio(seconds['pillow'], seconds['resident']):>10.1f}x")
+
+
+def plain_batches(rounds: int) -> None:
+    config = RunConfig(data=DataConfig(dataset="FashionMNIST"), loader=LoaderConfig(batch_size=64))
+    sources = open_sources(config.data, seed=0)
+    resident = build_loaders(sources, config, CPU, lambda message, done, total: None).train
+    dataset = sources.train.dataset
+    assert isinstance(dataset, ArrayDataset)
+    images = torch.from_numpy(dataset.images.copy())[:, None]
+    targets = torch.from_numpy(dataset.targets.copy())
+
+    def bare() -> int:
+        permutation = torch.randperm(len(images))
+        count = 0
+        for start in range(0, len(images), 64):
+            chosen = permutation[start : start + 64]
+            inputs, _ = images[chosen].float().div_(255), targets[chosen]
+            count += len(inputs)
+        return count
+
+    epochs = iter(range(1_000_000))
+    seconds = interleaved(
+        {"resident": lambda: take(resident.batches(next(epochs)), 938), "bare": bare},
+        rounds,
+    )
+    cost = {name: statistics.median(values) * 64 * 1e6 for name, values in seconds.items()}
+    print("no augmentation, Fashion-MNIST, batch 64, CPU microseconds a batch:")
+    print(f"  torchdeck, resident                            {cost['resident']:>8.1f}")
+    print(f"  images[permutation[i:i+64]].float().div_(255)  {cost['bare']:>8.1f}")
+    print(f"  ratio                                          {ratio(seconds['resident'], seconds['bare']):>8.2f}x")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=7, help="rounds that count")
+    rounds = parser.parse_args().rounds
+    torch.set_num_threads(1)
+    cifar_shaped(rounds)
+    plain_batches(rounds)
+
+
+if __name__ == "__main__":
+    main()
