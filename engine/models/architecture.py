@@ -1,0 +1,121 @@
+"""From the name in a config to a network without weights of its own: built-in, torchvision's or the user's."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from torch import nn
+
+from engine.config import ModelConfig
+from engine.errors import ConfigError, UserCodeError, did_you_mean
+from engine.models.builtin import BUILTIN_MODELS
+from engine.models.torchvision_models import build_torchvision, check_torchvision_arguments, torchvision_names
+from engine.models.transfer import check_freeze_rules
+from engine.user_code import accepted_arguments, call_user_code, check_arguments, is_user_spec, load_object
+
+_WANTED = "a function or class that makes a torch.nn.Module"
+
+
+def source_of(config: ModelConfig) -> Literal["built-in", "torchvision", "user"]:
+    """Who wrote the model that the config names.
+
+    Raises:
+        ConfigError: unknown name; the text has the nearest known one.
+    """
+    if is_user_spec(config.name):
+        return "user"
+    if config.name in BUILTIN_MODELS:
+        return "built-in"
+    names = torchvision_names()
+    if config.name in names:
+        return "torchvision"
+    hint = did_you_mean(config.name, [*BUILTIN_MODELS, *names])
+    raise ConfigError(
+        f"model.name = {config.name!r}: no built-in model, none of torchvision's and no path/to/file.py:name{hint}"
+    )
+
+
+def check_architecture(config: ModelConfig) -> None:
+    """Check the name, the names of the arguments and how the settings agree; builds nothing.
+
+    Imports the user's own file where the config names one.
+
+    Raises:
+        ConfigError, UserCodeError: the first thing that is wrong.
+    """
+    source = source_of(config)
+    if config.pretrained and source != "torchvision":
+        raise ConfigError(
+            f"model.pretrained: the {source} model {config.name} has no published weights; "
+            "model.weights takes those of a file"
+        )
+    if config.pretrained and config.weights:
+        raise ConfigError("model.pretrained and model.weights: set only one, the start is from one or the other")
+    check_freeze_rules(config.freeze)
+    if source == "torchvision":
+        check_torchvision_arguments(config.name, config.arguments)
+    elif source == "built-in":
+        _check_builtin_arguments(config)
+    else:
+        _user_call(config, 1, (1, 1, 1))
+
+
+def build_architecture(config: ModelConfig, num_classes: int | None, input_shape: Sequence[int] | None) -> nn.Module:
+    """Build the network with the initialisation of its author; without published or local weights, nothing frozen.
+
+    A torchvision model still takes 3 channels: `adapt_stem` comes after its weights.
+
+    Args:
+        config: which model, and its arguments.
+        num_classes: number of classes; None for the model's own, 10 for a built-in one.
+        input_shape: shape of one sample; None for the model's own, 1×28×28 for a built-in one.
+
+    Raises:
+        ConfigError: arguments that the model refuses.
+        UserCodeError: the user's code raised, or returned something else than a Module.
+    """
+    source = source_of(config)
+    if source == "torchvision":
+        return build_torchvision(config.name, config.arguments, num_classes, input_shape)
+    if source == "built-in":
+        factory = BUILTIN_MODELS[config.name]
+        return factory(num_classes or 10, input_shape or (1, 28, 28), **config.arguments)
+    user_factory, arguments = _user_call(config, num_classes, input_shape)
+    model = call_user_code(user_factory, arguments, config.name)
+    if not isinstance(model, nn.Module):
+        raise UserCodeError(f"{config.name}: returned {type(model).__name__}; expected a torch.nn.Module")
+    return model
+
+
+def takes_num_classes(config: ModelConfig) -> bool:
+    """Whether the number of logits follows from the data: not so for a user's factory without `num_classes`."""
+    if source_of(config) != "user":
+        return True
+    factory = load_object(config.name, _WANTED)
+    return "num_classes" in accepted_arguments(factory, {"num_classes": 1}) and "num_classes" not in config.arguments
+
+
+def _check_builtin_arguments(config: ModelConfig) -> None:
+    for name in ("num_classes", "input_shape"):
+        if name in config.arguments:
+            raise ConfigError(f"model.{name}: not taken for the built-in {config.name}: it follows from the data")
+    supplied = {"num_classes": 1, "input_shape": (1, 1, 1)}
+    check_arguments(BUILTIN_MODELS[config.name], config.arguments, f"model {config.name}", supplied)
+
+
+def _user_call(
+    config: ModelConfig, num_classes: int | None, input_shape: Sequence[int] | None
+) -> tuple[Any, dict[str, Any]]:
+    """The user's factory and the keyword arguments it is called with, checked against its signature."""
+    factory = load_object(config.name, _WANTED)
+    if isinstance(factory, nn.Module):
+        raise ConfigError(f"{config.name}: is a model that is already built; expected {_WANTED}")
+    offered: dict[str, Any] = {}
+    if num_classes is not None:
+        offered["num_classes"] = num_classes
+    if input_shape is not None:
+        offered["input_shape"] = tuple(input_shape)
+    arguments = {**accepted_arguments(factory, offered), **config.arguments}
+    check_arguments(factory, arguments, f"model {config.name}")
+    return factory, arguments

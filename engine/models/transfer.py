@@ -1,0 +1,106 @@
+"""What of a model is trained: freeze rules, and normalisation layers that stand still with the rest."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from engine.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class FreezeRule:
+    """One entry of `model.freeze` and what it did.
+
+    Attributes:
+        rule: as it stands in the config.
+        hits: parameters whose name it matches, whether or not a later rule decides.
+    """
+
+    rule: str
+    hits: int
+
+
+def check_freeze_rules(rules: Sequence[str]) -> None:
+    """Raises ConfigError for a rule that is no pattern."""
+    for rule in rules:
+        if not rule.removeprefix("!").strip():
+            raise ConfigError(f'model.freeze: "{rule}" names nothing; a rule is a pattern such as "layer1" or "!fc"')
+
+
+def apply_freeze(model: nn.Module, rules: Sequence[str]) -> list[FreezeRule]:
+    """Set which parameters are trained, in place; hold normalisation layers whose parameters are all frozen in eval.
+
+    Rules are read in order and the last one that matches a parameter's name decides: it freezes, or with `!` before
+    it trains. `*` stands for any characters, dots included; the name of a module covers everything below it. A shared
+    parameter answers to all its names. A parameter that no rule matches stays as it is.
+
+    A normalisation layer held in eval keeps its running statistics through every later `model.train()`.
+
+    Returns:
+        What each rule matched, in order.
+
+    Raises:
+        ConfigError: nothing is left to train.
+    """
+    check_freeze_rules(rules)
+    patterns = [_pattern(rule) for rule in rules]
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    hits = [0] * len(rules)
+    for parameter in model.parameters():
+        for index, (rule, pattern) in enumerate(zip(rules, patterns, strict=True)):
+            if any(pattern.fullmatch(name) for name in names[id(parameter)]):
+                hits[index] += 1
+                parameter.requires_grad_(rule.startswith("!"))
+    if names and not any(parameter.requires_grad for parameter in model.parameters()):
+        raise ConfigError(f'model.freeze = {list(rules)}: nothing is left to train; re-open a part with "!", as "!fc"')
+    for path, module in model.named_modules():
+        if isinstance(module, _NormBase) and _stands_still(path, module, rules, patterns):
+            hold_in_eval(module)
+    return [FreezeRule(rule, count) for rule, count in zip(rules, hits, strict=True)]
+
+
+def freeze_notes(model: nn.Module, applied: Sequence[FreezeRule]) -> list[str]:
+    """A note for every rule that matched nothing, with the nearest name of a module."""
+    paths = [path for path, module in model.named_modules() if path and any(True for _ in module.parameters())]
+    return [
+        f'model.freeze: "{freeze.rule}" matches no parameter{did_you_mean(freeze.rule.removeprefix("!"), paths)}'
+        for freeze in applied
+        if not freeze.hits
+    ]
+
+
+def hold_in_eval(module: nn.Module) -> None:
+    """Put a module in eval mode and keep it there, whatever `train()` is called on the model around it."""
+    module.eval()
+    # A bound method, unlike a closure, follows the module when the model is deep-copied.
+    object.__setattr__(module, "train", types.MethodType(_stay_in_eval, module))
+
+
+def _stay_in_eval(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
+
+
+def _stands_still(path: str, module: _NormBase, rules: Sequence[str], patterns: Sequence[re.Pattern[str]]) -> bool:
+    if not module.track_running_stats:
+        return False
+    parameters = list(module.parameters(recurse=False))
+    if parameters:
+        return not any(parameter.requires_grad for parameter in parameters)
+    # Without parameters of its own it goes with the part of the model that it lies in.
+    decisions = [rule for rule, pattern in zip(rules, patterns, strict=True) if pattern.fullmatch(path)]
+    return bool(decisions) and not decisions[-1].startswith("!")
+
+
+def _pattern(rule: str) -> re.Pattern[str]:
+    """What a rule matches: `*` any characters, `?` one; and whatever lies below the module that it names."""
+    wildcards = {"*": ".*", "?": "."}
+    name = rule.removeprefix("!").strip()
+    return re.compile("".join(wildcards.get(character, re.escape(character)) for character in name) + r"(\..*)?")

@@ -1,0 +1,68 @@
+"""Building a model without allocating its weights."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+from torch.overrides import TorchFunctionMode
+
+# What fills a tensor with no values, or with random ones: a constructor that computes with those values can't exist.
+_VALUELESS = frozenset({torch.empty, torch.rand, torch.randn, torch.empty_strided, torch.normal})
+
+
+class ValuelessOnMeta(TorchFunctionMode):
+    """Tensors made without values, as the weights of every layer are, go to the meta device.
+
+    Constants keep their values, so that constructors that compute with them (`torch.linspace(…).tolist()`) work,
+    which they don't under `torch.device("meta")`. Holds for the current thread.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Divert the functions that make tensors without values."""
+        keywords = kwargs or {}
+        if func in _VALUELESS and "out" not in keywords:
+            keywords = {**keywords, "device": "meta"}
+            keywords.pop("generator", None)
+            keywords.pop("pin_memory", None)
+        return func(*args, **keywords)
+
+
+def move_to_meta(model: nn.Module) -> None:
+    """Replace every parameter and buffer by one on meta, in place; shared ones stay shared."""
+    moved: dict[int, torch.Tensor] = {}
+    kept_alive: list[torch.Tensor] = []
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is None or tensor.is_meta or is_lazy(tensor):
+                    continue
+                if id(tensor) not in moved:
+                    # An id is only unique while its tensor lives.
+                    kept_alive.append(tensor)
+                    empty = tensor.detach().to("meta")
+                    is_parameter = isinstance(tensor, nn.Parameter)
+                    moved[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
+                tensors[name] = moved[id(tensor)]  # type: ignore[assignment]
+
+
+@contextmanager
+def untouched_randomness() -> Iterator[None]:
+    """Put the global random streams of torch (CPU), Python and NumPy back if the block moved them."""
+    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        if not torch.equal(torch.get_rng_state(), torch_state):
+            torch.set_rng_state(torch_state)
+        if random.getstate() != python_state:
+            random.setstate(python_state)
+        np.random.set_state(numpy_state)
