@@ -9,9 +9,10 @@ import numpy as np
 from engine.config import RunConfig
 from engine.data.lanes import choose_lane
 from engine.data.loaders import sample_shape
+from engine.data.preview import PreviewSample, preview
 from engine.data.sources import open_sources
 from engine.data.storage import measure_room
-from engine.data.summary import PreviewSample, preview, summarize
+from engine.data.summary import summarize
 from engine.training.placement import choose_device
 
 # Pixels of so many samples give channel statistics that are close enough for the eye within a fraction of a second.

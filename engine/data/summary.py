@@ -27,8 +27,9 @@ class DataSummary:
         classes: names by class index.
         shape: (C, H, W) where all looked-at images have one; None where they differ.
         smallest, largest: (H, W) of the image with the fewest and with the most pixels.
-        mean, std: of each channel over every pixel looked at, in units of [0, 1]; the population's standard deviation.
-        histogram: int64 [C, 256], how often each pixel value occurs.
+        mean, std: of each channel over every pixel looked at, in units of [0, 1] for uint8 pixels and in their own for
+            float pixels; the population's standard deviation.
+        histogram: int64 [C, 256], how often each value of uint8 pixels occurs; None for float pixels.
         samples_read: samples whose pixels were looked at.
     """
 
@@ -40,7 +41,7 @@ class DataSummary:
     largest: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    histogram: NDArray[np.int64]
+    histogram: NDArray[np.int64] | None
     samples_read: int
 
 
@@ -54,7 +55,7 @@ def summarize(
 ) -> DataSummary:
     """Count a split's classes and measure its pixels.
 
-    Mean and standard deviation come from an integer histogram, so they are exact for what was read.
+    Mean and standard deviation of uint8 pixels come from an integer histogram, so they are exact for what was read.
 
     Args:
         split: what to look at.
@@ -64,7 +65,7 @@ def summarize(
         stop: asked now and then; when it says True the summary is of what was read so far.
 
     Raises:
-        DataError: a sample that can't be read or is not uint8, a split without samples.
+        DataError: a sample that can't be read, images of different numbers of channels, a split without samples.
     """
     if not len(split):
         raise DataError(f"the {split.name} split has no samples")
@@ -96,34 +97,56 @@ def _read_array(pixels: _Pixels, split: Split, dataset: ArrayDataset, positions:
 
 
 class _Pixels:
-    """Histogram and sizes, grown image by image."""
+    """Sizes and pixel statistics, grown image by image. uint8 pixels are counted; float pixels are summed up."""
 
     def __init__(self) -> None:
         self._histogram: Tensor | None = None
+        self._sums: Tensor | None = None
+        self._pixels = 0
         self._shapes: set[tuple[int, int, int]] = set()
         self._samples = 0
 
     def add(self, images: Tensor) -> None:
-        """Take in uint8 images [N, C, H, W]. Raises DataError for others."""
-        if images.dtype != torch.uint8:
-            raise DataError(
-                f"samples are {str(images.dtype).removeprefix('torch.')}; only uint8 pixels can be summarised"
-            )
+        """Take in images [N, C, H, W]. Raises DataError when channels or number formats are mixed."""
         samples, channels, height, width = images.shape
-        if self._histogram is None:
-            self._histogram = torch.zeros(channels, 256, dtype=torch.int64)
-        if channels != len(self._histogram):
-            raise DataError(f"images of {len(self._histogram)} and of {channels} channels are mixed")
-        for channel in range(channels):
-            self._histogram[channel] += torch.bincount(images[:, channel].reshape(-1), minlength=256)
+        if self._samples == 0:
+            self._begin(images)
+        known = self._histogram if self._histogram is not None else self._sums
+        assert known is not None
+        if channels != len(known) or (images.dtype == torch.uint8) != (self._histogram is not None):
+            raise DataError(
+                f"images differ: {len(known)} channels before, then {channels} of "
+                f"{str(images.dtype).removeprefix('torch.')}"
+            )
+        by_channel = images.movedim(1, 0).reshape(channels, -1)
+        if self._histogram is not None:
+            for counts, values in zip(self._histogram, by_channel, strict=True):
+                counts += torch.bincount(values, minlength=256)
+        elif self._sums is not None:
+            values = by_channel.double()
+            self._sums += torch.stack([values.sum(dim=1), values.square().sum(dim=1)], dim=1)
+        self._pixels += by_channel.shape[1]
         self._shapes.add((channels, height, width))
         self._samples += samples
 
+    def _begin(self, images: Tensor) -> None:
+        channels = images.shape[1]
+        if images.dtype == torch.uint8:
+            self._histogram = torch.zeros(channels, 256, dtype=torch.int64)
+        else:
+            self._sums = torch.zeros(channels, 2, dtype=torch.float64)
+
     def summary(self, samples: int, counts: list[int], classes: list[str]) -> DataSummary:
         """Everything added so far, in numbers."""
-        assert self._histogram is not None
-        histogram = self._histogram.numpy()
-        mean, std = channel_moments(histogram)
+        if self._histogram is not None:
+            histogram = self._histogram.numpy()
+            mean, std = channel_moments(histogram)
+        else:
+            assert self._sums is not None
+            histogram = None
+            first, second = (self._sums / self._pixels).unbind(dim=1)
+            mean = tuple(first.tolist())
+            std = tuple((second - first.square()).clamp(min=0).sqrt().tolist())
         sizes = sorted(((height, width) for _, height, width in self._shapes), key=lambda size: size[0] * size[1])
         return DataSummary(
             samples=samples,
