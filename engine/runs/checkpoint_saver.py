@@ -1,0 +1,272 @@
+"""Saving checkpoints in the background: durable before it is acknowledged, never in the way of training."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from engine.errors import CheckpointError
+from engine.runs.checkpoint_file import inspect_checkpoint
+from engine.runs.checkpoint_index import (
+    BEST_FILE,
+    LAST_FILE,
+    IndexEntry,
+    read_index,
+    rebuilt_index,
+    step_file,
+    write_index,
+)
+from engine.runs.durable import SYSTEM, FileOperations, atomic_write, fsync_directory, replace_with_link
+from engine.runs.journal import Journal
+from engine.runs.plain_content import check_plain, content_bytes
+
+# Left free on the disk besides the checkpoint itself, for the run's own records.
+_SPARE_BYTES = 16 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class SaveRequest:
+    """A state to be saved.
+
+    Attributes:
+        state: the checkpoint's content, copied from the training; never changed.
+        step: optimizer steps done.
+        epoch: epochs completed.
+        metrics: validation metrics at this point, if it was evaluated.
+        reason: why it is saved.
+        is_best: whether it is the best of the run so far.
+        coalesced: earlier requests that this one stands for.
+    """
+
+    state: dict[str, Any] = field(repr=False)
+    step: int
+    epoch: int
+    metrics: dict[str, float]
+    reason: str
+    is_best: bool
+    coalesced: int = 0
+
+    @property
+    def position(self) -> tuple[int, int, str]:
+        """Equal for two states with the same weights."""
+        return self.step, self.epoch, repr(self.state.get("position"))
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """What was known of a position when it was last saved."""
+
+    position: tuple[int, int, str]
+    metrics: dict[str, float]
+    is_best: bool
+
+
+class CheckpointSaver:
+    """A thread that writes one checkpoint at a time into a run's `checkpoints` folder.
+
+    Requests that come while one is being written are reduced to the newest and the best of them.
+    """
+
+    def __init__(
+        self, folder: Path, keep_last: int, journal: Journal, operations: FileOperations = SYSTEM, keep: str = ""
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            folder: the run's `checkpoints` folder.
+            keep_last: how many of the newest checkpoints are kept, besides the best.
+            journal: takes the acknowledgements.
+            operations: the system calls.
+            keep: name of a further file that is never deleted: the one that the run went on from.
+        """
+        self._folder = folder
+        self._keep_last = keep_last
+        self._keep = keep
+        self._journal = journal
+        self._operations = operations
+        self._index = rebuilt_index(folder, read_index(folder))
+        self._waiting: list[SaveRequest] = []
+        self._failed_best: SaveRequest | None = None
+        self._evaluated: _Evaluated | None = None
+        self._is_saving = False
+        self._is_closing = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._save_until_closed, name="checkpoints", daemon=True)
+        self._thread.start()
+
+    def submit(self, request: SaveRequest) -> None:
+        """Ask for a save and return at once."""
+        with self._changed:
+            request = self._with_what_is_known(request)
+            earlier = [*([self._failed_best] if self._failed_best is not None else []), *self._waiting]
+            same_place = [other for other in earlier if other.position == request.position]
+            kept = [other for other in earlier if other.is_best and other not in same_place and not request.is_best]
+            self._failed_best = None
+            dropped = len(self._waiting) - sum(other in kept for other in self._waiting)
+            self._waiting = [*kept[-1:], replace(request, coalesced=dropped)]
+            self._changed.notify_all()
+
+    def flush(self) -> None:
+        """Wait until everything asked for is saved, or failed."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._waiting and not self._is_saving)
+
+    def close(self) -> None:
+        """Save what is asked for and end the thread."""
+        self.flush()
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._thread.join()
+
+    def _with_what_is_known(self, request: SaveRequest) -> SaveRequest:
+        """A state saved again at the same place keeps the metrics and the rank it was given there."""
+        known = self._evaluated
+        if known is not None and known.position == request.position:
+            metrics = request.metrics or known.metrics
+            request = replace(
+                request,
+                state={**request.state, "metrics": metrics},
+                metrics=metrics,
+                is_best=request.is_best or known.is_best,
+            )
+        self._evaluated = _Evaluated(request.position, request.metrics, request.is_best)
+        return request
+
+    def _save_until_closed(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._waiting or self._is_closing)
+                if not self._waiting:
+                    return
+                request = self._waiting.pop(0)
+                self._is_saving = True
+            succeeded = self._save(request)
+            with self._changed:
+                if not succeeded and request.is_best and not any(other.is_best for other in self._waiting):
+                    self._failed_best = request
+                self._is_saving = False
+                self._changed.notify_all()
+
+    def _save(self, request: SaveRequest) -> bool:
+        """Save and acknowledge, or say why it failed. Nothing that goes wrong here ends the thread."""
+        began = time.monotonic()
+        try:
+            written = self._write(request)
+        except Exception as error:
+            self._say_failed(request, error)
+            return False
+        file = step_file(request.step)
+        self._journal.event(
+            "saved",
+            file=file,
+            step=request.step,
+            epoch=request.epoch,
+            reason=request.reason,
+            bytes=written,
+            seconds=round(time.monotonic() - began, 4),
+            is_best=request.is_best,
+            metrics=request.metrics,
+            coalesced=request.coalesced,
+        )
+        self._journal.update_state(save_error=None, saved={"file": file, "step": request.step, "epoch": request.epoch})
+        self._retain()
+        return True
+
+    def _say_failed(self, request: SaveRequest, error: Exception) -> None:
+        file = step_file(request.step)
+        if isinstance(error, OSError):
+            reason, name = error.strerror or str(error), errno.errorcode.get(error.errno or 0, "")
+        else:
+            reason, name = str(error), type(error).__name__
+        self._journal.event(
+            "save_failed",
+            file=file,
+            step=request.step,
+            epoch=request.epoch,
+            reason=request.reason,
+            error=reason,
+            errno=name,
+        )
+        self._journal.update_state(save_error=f"{file}: {reason}")
+
+    def _write(self, request: SaveRequest) -> int:
+        """Everything up to the folder's fsync, after which the checkpoint survives a power cut. Returns its bytes."""
+        import torch
+
+        check_plain(request.state)
+        self._require_space(content_bytes(request.state))
+        path = self._folder / step_file(request.step)
+        written = atomic_write(
+            path, lambda file: torch.save(request.state, file), durable=True, operations=self._operations
+        )
+        status = os.stat(path, follow_symlinks=False)
+        self._index[path.name] = IndexEntry(
+            step=request.step,
+            epoch=request.epoch,
+            metrics=dict(request.metrics),
+            reason=request.reason,
+            was_best=request.is_best,
+            bytes=status.st_size,
+            modified_ns=status.st_mtime_ns,
+        )
+        replace_with_link(path, self._folder / LAST_FILE, self._operations)
+        if request.is_best:
+            replace_with_link(path, self._folder / BEST_FILE, self._operations)
+        write_index(self._folder, self._index, self._operations)
+        fsync_directory(self._folder, self._operations)
+        return written
+
+    def _require_space(self, needed: int) -> None:
+        disk = os.statvfs(self._folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free < needed + _SPARE_BYTES:
+            raise OSError(
+                errno.ENOSPC,
+                f"the disk has {free / 1e6:,.0f} MB free, the checkpoint needs {needed / 1e6:,.0f} MB; "
+                "free some, or lower checkpoint.keep_last: the next save tries again",
+            )
+
+    def _retain(self) -> None:
+        """Delete the oldest checkpoints beyond `keep_last`, once the newest is known to be readable."""
+        newest_first = sorted(self._index, key=lambda name: self._index[name].step, reverse=True)
+        keep = {*newest_first[: self._keep_last], self._keep, self._name_of_best()}
+        surplus = [name for name in newest_first if name not in keep]
+        if not surplus:
+            return
+        try:
+            inspect_checkpoint(self._folder / newest_first[0])
+            for name in surplus:
+                self._index.pop(name)
+                self._remove(self._folder / name)
+            write_index(self._folder, self._index, self._operations)
+            fsync_directory(self._folder, self._operations)
+        except (OSError, CheckpointError) as error:
+            self._journal.event("old_checkpoints_kept", error=str(error))
+
+    def _remove(self, path: Path) -> None:
+        try:
+            self._operations.unlink(path)
+        except FileNotFoundError:
+            # The user deleted it first.
+            return
+
+    def _name_of_best(self) -> str:
+        """The step file that `best.pt` is another name of; a copy is its own file and needs no other."""
+        try:
+            best = os.stat(self._folder / BEST_FILE, follow_symlinks=False)
+        except OSError:
+            return ""
+        for name in self._index:
+            try:
+                status = os.stat(self._folder / name, follow_symlinks=False)
+            except OSError:
+                continue
+            if (status.st_dev, status.st_ino) == (best.st_dev, best.st_ino):
+                return name
+        return ""

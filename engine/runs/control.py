@@ -1,0 +1,366 @@
+"""Commands to a live run: a queue that the engine empties between steps, and the socket that fills it from outside.
+
+The socket carries commands and their answers, a JSON line each; never data, code or paths. Everything there is to see
+of a run is read from its directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import selectors
+import socket
+import stat
+import struct
+import threading
+import time
+import uuid
+from collections import OrderedDict, deque
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RunError, did_you_mean
+from engine.runs.lock import owner_pid
+
+SOCKET_FILE = "control.sock"
+PROTOCOL = 1
+
+_COMMANDS = ("pause", "resume", "save", "stop", "set")
+_STOP_AFTER = ("step", "epoch")
+# What can be set while a run goes on, with the smallest value allowed and whether that value itself is.
+_SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True)}
+
+# The kernel's limit for a socket's path is 108 bytes.
+_MAX_PATH_BYTES = 100
+_MAX_LINE_BYTES = 64 << 10
+_MAX_CLIENTS = 8
+_MAX_ANSWERS = 256
+_LOOK_SECONDS = 5.0
+_ANSWER_SECONDS = 3.0
+_BREATHER_SECONDS = 0.1
+
+
+class Control:
+    """Commands waiting for the engine. Any thread may submit; one thread takes.
+
+    Attributes:
+        pending: whether there may be a command; cheap to look at in every step.
+    """
+
+    def __init__(self) -> None:
+        self.pending = False
+        self._commands: deque[dict[str, Any]] = deque()
+        self._arrived = threading.Event()
+
+    def submit(self, command: dict[str, Any]) -> dict[str, Any]:
+        """Check a command and queue it.
+
+        Args:
+            command: ``{"cmd": "pause" | "resume" | "save"}``, ``{"cmd": "stop", "after": "step" | "epoch"}`` or
+                ``{"cmd": "set", "key": …, "value": …}``.
+
+        Returns:
+            ``{"ok": True}``, or ``{"ok": False, "error": …}`` for a command that is not allowed, which is dropped.
+        """
+        if problem := _problem_with(command):
+            return {"ok": False, "error": problem}
+        self._commands.append(dict(command))
+        self.pending = True
+        self._arrived.set()
+        return {"ok": True}
+
+    def take(self) -> list[dict[str, Any]]:
+        """The commands since the last call, in order."""
+        # Lowered before the queue is emptied: a command that arrives in between raises it again.
+        self.pending = False
+        self._arrived.clear()
+        taken = []
+        while self._commands:
+            taken.append(self._commands.popleft())
+        return taken
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is a command, at most `timeout` seconds. Says whether there is one."""
+        return self._arrived.wait(timeout)
+
+
+class ControlServer:
+    """Offers a run's `Control` on a socket that only the same user can use, in a thread of its own."""
+
+    def __init__(self, run: Path, control: Control) -> None:
+        self._run = run
+        self._control = control
+        self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._clients: dict[socket.socket, bytearray] = {}
+        self._selector = selectors.DefaultSelector()
+        self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._listener: socket.socket | None = None
+        self._path = run / SOCKET_FILE
+        self._inode = 0
+        self._is_running = False
+        self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
+
+    def start(self) -> None:
+        """Offer the socket. This process must own the run, so that a socket that is there already is a dead one.
+
+        Raises:
+            RunError: no socket can be made.
+        """
+        self._offer()
+        self._selector.register(self._wake_reader, selectors.EVENT_READ)
+        self._is_running = True
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread and remove the socket. A second call does nothing."""
+        if not self._is_running:
+            return
+        self._is_running = False
+        os.write(self._wake_writer, b"x")
+        self._thread.join()
+        self._withdraw()
+        for client in list(self._clients):
+            self._drop(client)
+        self._selector.close()
+        os.close(self._wake_reader)
+        os.close(self._wake_writer)
+
+    def _serve(self) -> None:
+        while True:
+            ready = self._selector.select(timeout=_LOOK_SECONDS)
+            if not ready:
+                self._offer_again_if_gone()
+            for key, _ in ready:
+                if key.fileobj == self._wake_reader:
+                    return
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif isinstance(key.fileobj, socket.socket):
+                    self._read(key.fileobj)
+
+    def _offer(self) -> None:
+        listener, self._path = _listening_socket(self._run)
+        self._inode = os.lstat(self._path).st_ino
+        self._listener = listener
+        self._selector.register(listener, selectors.EVENT_READ)
+
+    def _withdraw(self) -> None:
+        if self._listener is not None:
+            self._selector.unregister(self._listener)
+            self._listener.close()
+            self._listener = None
+        if self._is_offered():
+            os.unlink(self._path)
+
+    def _is_offered(self) -> bool:
+        try:
+            return os.lstat(self._path).st_ino == self._inode
+        except OSError:
+            return False
+
+    def _offer_again_if_gone(self) -> None:
+        """Cleaners of temporary folders remove sockets of live programs; commands must go on working."""
+        if self._is_offered() or not self._run.is_dir():
+            return
+        self._withdraw()
+        try:
+            self._offer()
+        except (RunError, OSError):
+            # The folder takes no socket at the moment; the next look tries again.
+            self._inode = 0
+
+    def _accept(self) -> None:
+        assert self._listener is not None
+        try:
+            client, _ = self._listener.accept()
+        except OSError:
+            # The client is gone already, or this process has no descriptor left: then not at full speed again.
+            time.sleep(_BREATHER_SECONDS)
+            return
+        if not _is_same_user(client):
+            client.close()
+            return
+        if len(self._clients) >= _MAX_CLIENTS:
+            self._drop(next(iter(self._clients)))
+        client.setblocking(False)
+        self._clients[client] = bytearray()
+        self._selector.register(client, selectors.EVENT_READ)
+
+    def _read(self, client: socket.socket) -> None:
+        try:
+            data = client.recv(_MAX_LINE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(client)
+            return
+        buffer = self._clients[client]
+        buffer += data
+        while (end := buffer.find(b"\n")) >= 0:
+            line = bytes(buffer[:end])
+            del buffer[: end + 1]
+            if not self._answer(client, self._reply_to(line)):
+                return
+        if len(buffer) > _MAX_LINE_BYTES:
+            self._answer(client, {"ok": False, "error": f"a command is longer than {_MAX_LINE_BYTES} bytes"})
+            self._drop(client)
+
+    def _reply_to(self, line: bytes) -> dict[str, Any]:
+        try:
+            command = json.loads(line)
+        except (ValueError, RecursionError):
+            return {"ok": False, "error": "not a JSON object on one line"}
+        if not isinstance(command, dict):
+            return {"ok": False, "error": "not a JSON object on one line"}
+        if command.get("cmd") == "hello":
+            return {"ok": True, "protocol": PROTOCOL, "run": self._run.name, "pid": os.getpid()}
+        number = str(command.pop("id", ""))[:100]
+        if number and number in self._answers:
+            # The answer got lost and the client asks again: the command must not be done twice.
+            return self._answers[number]
+        reply = self._control.submit(command)
+        if number:
+            self._answers[number] = reply
+            while len(self._answers) > _MAX_ANSWERS:
+                self._answers.popitem(last=False)
+        return reply
+
+    def _answer(self, client: socket.socket, reply: dict[str, Any]) -> bool:
+        try:
+            client.sendall(json.dumps(reply).encode() + b"\n")
+        except OSError:
+            self._drop(client)
+            return False
+        return True
+
+    def _drop(self, client: socket.socket) -> None:
+        self._selector.unregister(client)
+        del self._clients[client]
+        client.close()
+
+
+def send(run: Path, command: dict[str, Any], timeout: float = _ANSWER_SECONDS) -> dict[str, Any]:
+    """Send a command to the process that trains the run in directory `run`, and wait for its answer.
+
+    Returns:
+        The answer: ``ok``, and ``error`` when the command is not allowed.
+
+    Raises:
+        RunError: nobody trains the run, or its process doesn't answer.
+    """
+    if (owner := owner_pid(run)) is None:
+        raise RunError(f"{run.name}: no process is training it, so there is nothing to send {command.get('cmd')} to")
+    line = json.dumps({"id": uuid.uuid4().hex, **command}).encode() + b"\n"
+    problem: OSError | ValueError | None = None
+    for path in (run / SOCKET_FILE, _distant_path(run)):
+        try:
+            return _exchange(path, line, timeout)
+        except (FileNotFoundError, ConnectionRefusedError) as error:
+            problem = problem or error
+        except (OSError, ValueError) as error:
+            problem = error
+            break
+    raise RunError(f"{run.name}: its process {owner} did not answer on {SOCKET_FILE}: {problem}") from problem
+
+
+def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
+        connection.settimeout(timeout)
+        if len(os.fsencode(path)) > _MAX_PATH_BYTES:
+            raise FileNotFoundError(f"{path}: too long for a socket's path")
+        connection.connect(str(path))
+        if not _is_same_user(connection):
+            raise PermissionError(f"{path} belongs to another user")
+        connection.sendall(line)
+        answer = b""
+        while not answer.endswith(b"\n"):
+            data = connection.recv(_MAX_LINE_BYTES)
+            if not data or len(answer) > _MAX_LINE_BYTES:
+                raise ConnectionError("the connection was closed")
+            answer += data
+    reply = json.loads(answer)
+    if not isinstance(reply, dict):
+        raise ValueError("the answer is not a JSON object")
+    return reply
+
+
+def _problem_with(command: dict[str, Any]) -> str:
+    """What is wrong with a command; empty when it is allowed."""
+    name = command.get("cmd")
+    if name not in _COMMANDS:
+        return f"{name!r} is not a command{did_you_mean(str(name), _COMMANDS)}"
+    if name == "stop" and command.get("after", "step") not in _STOP_AFTER:
+        return f"stop after {command['after']!r}: must be one of {', '.join(_STOP_AFTER)}"
+    return _problem_with_setting(command) if name == "set" else ""
+
+
+def _problem_with_setting(command: dict[str, Any]) -> str:
+    key, value = command.get("key"), command.get("value")
+    if key not in _SETTINGS:
+        return f"{key!r} can't be set while a run goes on{did_you_mean(str(key), _SETTINGS)}"
+    least, least_is_allowed = _SETTINGS[key]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if value is None or not is_number or value < least or (value == least and not least_is_allowed):
+        return f"{key} = {value!r}: must be a number {'of at least' if least_is_allowed else 'above'} {least:g}"
+    return ""
+
+
+def _listening_socket(run: Path) -> tuple[socket.socket, Path]:
+    """A listening socket in the run's directory, or where that is impossible in a private folder. Raises RunError."""
+    problem: Exception | None = None
+    near = run / SOCKET_FILE
+    if len(os.fsencode(near)) <= _MAX_PATH_BYTES:
+        try:
+            return _bound_socket(near), near
+        except OSError as error:
+            # Some network and container file systems hold no sockets.
+            problem = error
+    distant = _distant_path(run)
+    try:
+        _make_private_folder(distant.parent)
+        return _bound_socket(distant), distant
+    except OSError as error:
+        raise RunError(f"{run.name}: no control socket can be made: {problem or error}") from error
+
+
+def _bound_socket(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        # On Linux the file takes the mode of the socket: it is private from its first moment on, without a change of
+        # the umask, which belongs to all threads.
+        os.fchmod(listener.fileno(), 0o600)
+        listener.bind(str(path))
+        os.chmod(path, 0o600)
+        listener.listen(_MAX_CLIENTS)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _distant_path(run: Path) -> Path:
+    """Where the socket lies when the run's directory can't hold it.
+
+    Not below XDG_RUNTIME_DIR: logind removes that at the last logout, which is when the run must stay reachable.
+    """
+    digest = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
+    return Path(f"/tmp/torchdeck-{os.getuid()}") / f"{digest}.sock"
+
+
+def _make_private_folder(folder: Path) -> None:
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = os.lstat(folder)
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a private folder of yours")
+
+
+def _is_same_user(connection: socket.socket) -> bool:
+    credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    _, uid, _ = struct.unpack("3i", credentials)
+    return uid in (os.geteuid(), 0)

@@ -1,0 +1,417 @@
+"""The objects that a pickle stream describes, as plain data: nothing in the stream is imported, called or built.
+
+A reader of the part of the pickle protocol that torch.save writes. A class or function stays a name; a tensor becomes
+its shape, strides and storage, checked against the storage's size; an object of any other class becomes a
+`ForeignObject`. Work and memory are bounded by the stream's length.
+"""
+
+from __future__ import annotations
+
+import pickle
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.errors import CheckpointError
+
+_MAX_OPERATIONS = 4_000_000
+_MAX_NAME_BYTES = 4096
+_MAX_INTEGER_BYTES = 255
+_MAX_DIMENSIONS = 64
+# Hashes of larger integers repeat; keys chosen so would make a dict quadratic.
+_MAX_INTEGER_KEY = 1 << 31
+
+_STORAGES = {
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": "bfloat16",
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexDoubleStorage": "complex128",
+    "ComplexFloatStorage": "complex64",
+    "UntypedStorage": "uint8",
+}
+ITEM_BYTES = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1,
+    "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1,
+    "complex128": 16, "complex64": 8, "complex32": 4,
+    "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
+}  # fmt: skip
+_STORAGE_CLASSES = {f"torch.{name}" for name in _STORAGES} | {"torch.storage.UntypedStorage"}
+_PLAIN_KEYS = (str, int, bool, float, type(None), bytes)
+
+
+@dataclass(slots=True, frozen=True)
+class Name:
+    """A class or function that the stream names."""
+
+    full: str
+
+
+@dataclass(slots=True)
+class ForeignObject:
+    """An object that only code could rebuild. `parts` is what the stream says about it."""
+
+    name: str
+    parts: list[Any] = field(default_factory=list)
+
+
+@dataclass(slots=True, frozen=True)
+class PlainObject:
+    """A value of torch that is no tensor and holds nothing: a device, a layout."""
+
+    text: str
+
+
+@dataclass(slots=True, frozen=True)
+class Storage:
+    """The memory that tensors lie in: which entry of the file, of how many elements."""
+
+    key: str
+    dtype: str
+    count: int
+
+    @property
+    def bytes(self) -> int:
+        """Its size."""
+        return self.count * ITEM_BYTES[self.dtype]
+
+
+@dataclass(slots=True, frozen=True)
+class TensorEntry:
+    """A tensor as the stream describes it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    storage: Storage
+
+    @property
+    def bytes(self) -> int:
+        """Size of its elements, were each stored once."""
+        count = ITEM_BYTES[self.dtype]
+        for length in self.shape:
+            count *= length
+        return count
+
+
+class PickleReader:
+    """Reads one pickle from a buffer.
+
+    Attributes:
+        position: where in the buffer it stands: behind the pickle after `read`.
+        names: every class and function that was named.
+        storages: every storage that was referred to, by its key.
+        odd_keys: whether a dict has keys that are neither plain values nor short tuples of them.
+    """
+
+    def __init__(self, buffer: bytes, position: int = 0) -> None:
+        self.position = position
+        self.names: set[str] = set()
+        self.storages: dict[str, Storage] = {}
+        self.odd_keys = False
+        self._buffer = buffer
+        self._stack: list[Any] = []
+        self._outer_stacks: list[list[Any]] = []
+        self._memo: dict[int, Any] = {}
+
+    def read(self) -> Any:
+        """The object at the stream's end. Raises CheckpointError."""
+        try:
+            for _ in range(_MAX_OPERATIONS):
+                operation = self._buffer[self.position]
+                self.position += 1
+                if operation == _STOP:
+                    return self._stack.pop()
+                if operation not in _OPERATIONS:
+                    raise CheckpointError(f"holds a pickle operation that torch.save never writes (0x{operation:02x})")
+                _OPERATIONS[operation](self)
+        except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
+            reason = "is cut short" if isinstance(error, IndexError | struct.error) else "is garbled"
+            raise CheckpointError(f"is damaged: its table of objects {reason}") from None
+        raise CheckpointError(f"holds more than {_MAX_OPERATIONS:,} pickle operations")
+
+    def _take(self, count: int) -> bytes:
+        end = self.position + count
+        if end > len(self._buffer):
+            raise IndexError
+        data = self._buffer[self.position : end]
+        self.position = end
+        return data
+
+    def _unsigned(self, size: int) -> int:
+        return int.from_bytes(self._take(size), "little")
+
+    def _line(self) -> str:
+        end = self._buffer.index(b"\n", self.position, self.position + _MAX_NAME_BYTES)
+        text = self._buffer[self.position : end].decode("utf-8", "backslashreplace")
+        self.position = end + 1
+        return text
+
+    def _pop_to_mark(self) -> list[Any]:
+        items = self._stack
+        self._stack = self._outer_stacks.pop()
+        return items
+
+    def _push(self, value: Any) -> None:
+        self._stack.append(value)
+
+    def _push_text(self, size: int) -> None:
+        self._stack.append(self._take(self._unsigned(size)).decode("utf-8", "surrogatepass"))
+
+    def _push_bytes(self, size: int) -> None:
+        self._stack.append(self._take(self._unsigned(size)))
+
+    def _push_old_text(self, size: int) -> None:
+        self._stack.append(self._take(self._unsigned(size)).decode("latin-1"))
+
+    def _push_integer(self, size: int) -> None:
+        count = self._unsigned(size)
+        if count > _MAX_INTEGER_BYTES:
+            raise ValueError
+        self._stack.append(int.from_bytes(self._take(count), "little", signed=True))
+
+    def _push_signed(self) -> None:
+        self._stack.append(int.from_bytes(self._take(4), "little", signed=True))
+
+    def _push_float(self) -> None:
+        self._stack.append(struct.unpack(">d", self._take(8))[0])
+
+    def _push_tuple(self, count: int) -> None:
+        items = tuple(self._stack[-count:])
+        if len(items) != count:
+            raise IndexError
+        self._stack[-count:] = [items]
+
+    def _push_marked_tuple(self) -> None:
+        # In this order: the mark also brings the outer stack back.
+        items = tuple(self._pop_to_mark())
+        self._stack.append(items)
+
+    def _mark(self) -> None:
+        self._outer_stacks.append(self._stack)
+        self._stack = []
+
+    def _pop(self) -> None:
+        if self._stack:
+            self._stack.pop()
+        else:
+            self._pop_to_mark()
+
+    def _remember(self, number: int) -> None:
+        self._memo[number] = self._stack[-1]
+
+    def _recall(self, size: int) -> None:
+        self._stack.append(self._memo[self._unsigned(size)])
+
+    def _name(self, module: Any, name: Any) -> None:
+        if type(module) is not str or type(name) is not str:
+            raise TypeError
+        full = f"{module}.{name}"[:_MAX_NAME_BYTES]
+        self.names.add(full)
+        self._stack.append(Name(full))
+
+    def _name_from_lines(self) -> None:
+        module = self._line()
+        self._name(module, self._line())
+
+    def _name_from_stack(self) -> None:
+        name, module = self._stack.pop(), self._stack.pop()
+        self._name(module, name)
+
+    def _call(self) -> None:
+        arguments, function = self._stack.pop(), self._stack.pop()
+        if type(function) is not Name or type(arguments) is not tuple:
+            raise TypeError
+        self._stack.append(_described(function.full, arguments))
+
+    def _new(self, with_keywords: bool) -> None:
+        parts = [self._stack.pop() for _ in range(2 if with_keywords else 1)]
+        cls = self._stack.pop()
+        if type(cls) is not Name:
+            raise TypeError
+        is_dict = cls.full == "collections.OrderedDict" and parts == [()]
+        self._stack.append({} if is_dict else ForeignObject(cls.full, parts))
+
+    def _build(self) -> None:
+        state = self._stack.pop()
+        target = self._stack[-1]
+        if type(target) is ForeignObject:
+            target.parts.append(state)
+        elif type(target) not in (dict, TensorEntry):
+            # A dict's state is the _metadata of a state_dict, a tensor's the attributes somebody gave it.
+            raise TypeError
+
+    def _extend(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if type(target) is list:
+            target.extend(items)
+        elif type(target) is set:
+            target.update(self._key(item) for item in items)
+        elif type(target) is ForeignObject:
+            target.parts.append(items)
+        else:
+            raise TypeError
+
+    def _set_items(self, items: list[Any]) -> None:
+        target = self._stack[-1]
+        if len(items) % 2:
+            raise IndexError
+        pairs = zip(items[::2], items[1::2], strict=True)
+        if type(target) is dict:
+            for key, value in pairs:
+                target[self._key(key)] = value
+        elif type(target) is ForeignObject:
+            target.parts.append({self._key(key): value for key, value in pairs})
+        else:
+            raise TypeError
+
+    def _set_item(self) -> None:
+        value, key = self._stack.pop(), self._stack.pop()
+        self._set_items([key, value])
+
+    def _key(self, key: Any) -> Any:
+        """A key that is safe to hash: hashing tuples nested in each other takes time exponential in their depth."""
+        kind = type(key)
+        if kind is str or (kind is int and abs(key) < _MAX_INTEGER_KEY):
+            return key
+        if kind is tuple and len(key) <= 8 and all(type(item) in (int, str, bool) for item in key):
+            return repr(key)[:200]
+        if kind not in _PLAIN_KEYS:
+            self.odd_keys = True
+            return f"<{kind.__name__}>"
+        return key if key is None or kind is bool or kind is bytes else repr(key)
+
+    def _storage(self) -> None:
+        reference = self._stack.pop()
+        if type(reference) is not tuple or len(reference) < 5 or reference[0] != "storage":
+            raise TypeError
+        _, cls, key, _, count = reference[:5]
+        if type(cls) is not Name or type(count) is not int or count < 0:
+            raise TypeError
+        if cls.full not in _STORAGE_CLASSES:
+            raise CheckpointError(f"holds a storage of class {cls.full}, which torchdeck does not know")
+        storage = Storage(str(key)[:200], _STORAGES[cls.full.rpartition(".")[2]], count)
+        if self.storages.setdefault(storage.key, storage) != storage:
+            raise CheckpointError("is damaged: it describes one storage in two ways")
+        self._stack.append(storage)
+
+
+def _described(function: str, arguments: tuple[Any, ...]) -> Any:
+    """What calling `function` would give, as data."""
+    first = arguments[0] if arguments else None
+    if function == "collections.OrderedDict" and not arguments:
+        return {}
+    if function == "collections.Counter" and type(first) is dict:
+        return dict(first)
+    if function in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
+        return _tensor(*arguments[:4])
+    if function == "torch._utils._rebuild_tensor_v3":
+        storage, offset, shape, strides, _, _, dtype = arguments[:7]
+        return _tensor(storage, offset, shape, strides, dtype)
+    if function in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
+        return first if type(first) is TensorEntry else ForeignObject(function, list(arguments))
+    if function == "torch._tensor._rebuild_from_type_v2":
+        rebuild, cls, parts = arguments[:3]
+        if type(rebuild) is Name and cls in (Name("torch.Tensor"), Name("torch.nn.parameter.Parameter")):
+            return _described(rebuild.full, parts) if type(parts) is tuple else ForeignObject(function)
+    if function == "torch.Size" and type(first) is tuple:
+        return first
+    if function in ("torch.device", "torch.serialization._get_layout") and type(first) is str:
+        return PlainObject(f"{function.rpartition('.')[2]} {first[:80]}")
+    return _described_builtin(function, arguments)
+
+
+def _described_builtin(function: str, arguments: tuple[Any, ...]) -> Any:
+    """What calling a function of Python itself would give, where that is a plain value of bounded size."""
+    first = arguments[0] if arguments else None
+    module, _, name = function.rpartition(".")
+    if function == "_codecs.encode" and type(first) is str:
+        return first.encode("latin-1", "replace")
+    if module in ("builtins", "__builtin__"):
+        if name == "set" and type(first) is list and all(type(item) in (str, int, bool, bytes) for item in first):
+            return set(first)
+        if name == "bytearray" and (not arguments or type(first) in (str, bytes)):
+            return first.encode("latin-1", "replace") if type(first) is str else bytes(first or b"")
+        if name == "complex" and all(type(item) in (int, float) for item in arguments):
+            return complex(*arguments)
+    return ForeignObject(function, list(arguments))
+
+
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any = None) -> TensorEntry:
+    """A tensor that lies wholly in its storage. Raises CheckpointError otherwise."""
+    sizes = (*shape, *strides)
+    if type(storage) is not Storage or type(offset) is not int or any(type(size) is not int for size in sizes):
+        raise TypeError
+    if len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS or offset < 0 or any(size < 0 for size in sizes):
+        raise CheckpointError("holds a tensor with impossible sizes")
+    kind = dtype.full.removeprefix("torch.") if type(dtype) is Name else storage.dtype
+    if kind not in ITEM_BYTES:
+        raise CheckpointError(f"holds a tensor of type {kind[:80]}, which torchdeck does not know")
+    last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
+    if all(shape) and (last + 1) * ITEM_BYTES[kind] > storage.bytes:
+        raise CheckpointError("holds a tensor that reaches outside of its storage")
+    return TensorEntry(kind, tuple(shape), storage)
+
+
+_Operation = Callable[[PickleReader], None]
+_STOP = pickle.STOP[0]
+_OPERATIONS: dict[int, _Operation] = {
+    code[0]: operation
+    for code, operation in {
+        pickle.PROTO: lambda reader: reader._take(1) and None,
+        pickle.FRAME: lambda reader: reader._take(8) and None,
+        pickle.MARK: PickleReader._mark,
+        pickle.POP: PickleReader._pop,
+        pickle.POP_MARK: lambda reader: reader._pop_to_mark() and None,
+        pickle.DUP: lambda reader: reader._push(reader._stack[-1]),
+        pickle.BINPUT: lambda reader: reader._remember(reader._unsigned(1)),
+        pickle.LONG_BINPUT: lambda reader: reader._remember(reader._unsigned(4)),
+        pickle.MEMOIZE: lambda reader: reader._remember(len(reader._memo)),
+        pickle.BINGET: lambda reader: reader._recall(1),
+        pickle.LONG_BINGET: lambda reader: reader._recall(4),
+        pickle.NONE: lambda reader: reader._push(None),
+        pickle.NEWTRUE: lambda reader: reader._push(True),
+        pickle.NEWFALSE: lambda reader: reader._push(False),
+        pickle.BININT: PickleReader._push_signed,
+        pickle.BININT1: lambda reader: reader._push(reader._unsigned(1)),
+        pickle.BININT2: lambda reader: reader._push(reader._unsigned(2)),
+        pickle.LONG1: lambda reader: reader._push_integer(1),
+        pickle.LONG4: lambda reader: reader._push_integer(4),
+        pickle.BINFLOAT: PickleReader._push_float,
+        pickle.BINUNICODE: lambda reader: reader._push_text(4),
+        pickle.SHORT_BINUNICODE: lambda reader: reader._push_text(1),
+        pickle.BINUNICODE8: lambda reader: reader._push_text(8),
+        pickle.BINSTRING: lambda reader: reader._push_old_text(4),
+        pickle.SHORT_BINSTRING: lambda reader: reader._push_old_text(1),
+        pickle.BINBYTES: lambda reader: reader._push_bytes(4),
+        pickle.SHORT_BINBYTES: lambda reader: reader._push_bytes(1),
+        pickle.BINBYTES8: lambda reader: reader._push_bytes(8),
+        pickle.EMPTY_TUPLE: lambda reader: reader._push(()),
+        pickle.EMPTY_LIST: lambda reader: reader._push([]),
+        pickle.EMPTY_DICT: lambda reader: reader._push({}),
+        pickle.EMPTY_SET: lambda reader: reader._push(set()),
+        pickle.TUPLE: lambda reader: reader._push_marked_tuple(),
+        pickle.TUPLE1: lambda reader: reader._push_tuple(1),
+        pickle.TUPLE2: lambda reader: reader._push_tuple(2),
+        pickle.TUPLE3: lambda reader: reader._push_tuple(3),
+        pickle.APPEND: lambda reader: reader._extend([reader._stack.pop()]),
+        pickle.APPENDS: lambda reader: reader._extend(reader._pop_to_mark()),
+        pickle.ADDITEMS: lambda reader: reader._extend(reader._pop_to_mark()),
+        pickle.SETITEM: PickleReader._set_item,
+        pickle.SETITEMS: lambda reader: reader._set_items(reader._pop_to_mark()),
+        pickle.GLOBAL: PickleReader._name_from_lines,
+        pickle.STACK_GLOBAL: PickleReader._name_from_stack,
+        pickle.REDUCE: PickleReader._call,
+        pickle.NEWOBJ: lambda reader: reader._new(with_keywords=False),
+        pickle.NEWOBJ_EX: lambda reader: reader._new(with_keywords=True),
+        pickle.BUILD: PickleReader._build,
+        pickle.BINPERSID: PickleReader._storage,
+    }.items()
+}

@@ -1,0 +1,264 @@
+"""How everything that shows a run learns about it: from its directory, whoever trains it and whenever."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.config import RunConfig
+from engine.errors import RunError
+from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
+from engine.runs.directory import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    EVENTS_FILE,
+    INFO_FILE,
+    LIVE_STATUSES,
+    LOG_FILE,
+    METRICS_FILE,
+    STATE_FILE,
+    is_run,
+    read_json_object,
+    read_state,
+    status_of,
+)
+from engine.runs.json_values import numbers_restored
+from engine.runs.line_tail import LineTail
+from engine.runs.lock import owner_pid
+from engine.runs.series import SERIES, Curves, Points
+
+_MAX_INFO_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Attributes:
+        epoch: the epoch it is in, from 1; 0 before the first.
+        epochs: how many it shall train.
+        step: optimizer steps done.
+        total_steps: optimizer steps of the whole run; 0 while not known.
+        step_in_epoch: optimizer steps done in this epoch.
+        steps_per_epoch: optimizer steps of an epoch; 0 while not known.
+        images_per_s: training samples a second, over the newest few seconds; 0 while not known.
+        eta_seconds: seconds until its end, evaluation included; NaN while not known.
+        lr: the newest learning rate; NaN while not known.
+        phase: decoding, compiling, training, evaluating, …; empty when it does nothing.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    total_steps: int
+    step_in_epoch: int
+    steps_per_epoch: int
+    images_per_s: float
+    eta_seconds: float
+    lr: float
+    phase: str
+
+
+class RunReader:
+    """Reads a run's directory, live or not, and only what is new in it.
+
+    Nothing here raises on damaged or vanished files: what can't be read is not known. Used by one thread.
+
+    Attributes:
+        path: the run's directory.
+        log_path: what the engine and the user's code printed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the run in directory `path`. Raises RunError when it is not a run's directory."""
+        if not is_run(path):
+            raise RunError(f"{path}: is not the directory of a run")
+        self.path = path
+        self.log_path = path / LOG_FILE
+        self._metrics = LineTail(path / METRICS_FILE)
+        self._event_lines = LineTail(path / EVENTS_FILE)
+        self._curves = Curves()
+        self._events: list[dict[str, Any]] = []
+        self._malformed = 0
+        self._state: dict[str, Any] = {}
+        self._state_stamp: tuple[int, int] | None = None
+        self._polled_state_stamp: tuple[int, int] | None = None
+        self._status = ""
+        self._config: tuple[int, RunConfig] | None = None
+        self._checkpoints: tuple[tuple[int, int], list[CheckpointInfo]] | None = None
+
+    @property
+    def skipped_lines(self) -> int:
+        """Lines of the metrics and events that could not be understood."""
+        return self._metrics.skipped + self._event_lines.skipped + self._malformed
+
+    def poll(self) -> bool:
+        """Read what is new. True when anything changed since the last call.
+
+        On an unchanged run it costs three `stat` calls, and while the run claims to be alive a look at its lock.
+        """
+        changed = self._poll_metrics()
+        changed = self._poll_events() or changed
+        self._poll_state()
+        changed = changed or self._state_stamp != self._polled_state_stamp
+        self._polled_state_stamp = self._state_stamp
+        if changed or not self._status or self._status in LIVE_STATUSES:
+            status = status_of(self._state, is_alive=self.is_alive())
+            changed = changed or status != self._status
+            self._status = status
+        return changed
+
+    def config(self) -> RunConfig:
+        """The run's config. Raises ConfigError when `run.toml` is damaged."""
+        from engine.config_file import load_config
+
+        path = self.path / CONFIG_FILE
+        stamp = _stamp(path)
+        modified = stamp[0] if stamp is not None else 0
+        if self._config is None or self._config[0] != modified:
+            self._config = (modified, load_config(str(path)))
+        return self._config[1]
+
+    def info(self) -> dict[str, Any]:
+        """The content of `run.json`: id, argv, versions, host, classes, sizes."""
+        return read_json_object(self.path / INFO_FILE, _MAX_INFO_BYTES)
+
+    def state(self) -> dict[str, Any]:
+        """The content of `state.json`; empty when there is none. Cached until the file changes."""
+        self._poll_state()
+        return dict(self._state)
+
+    def is_alive(self) -> bool:
+        """Whether a process trains it now."""
+        return self.owner_pid() is not None
+
+    def owner_pid(self) -> int | None:
+        """The process that trains it, from the kernel; None when nobody does, 0 when its number isn't known here."""
+        return owner_pid(self.path)
+
+    def status(self) -> str:
+        """preparing, running, paused, finished, stopped or failed; died when it claims to run and nobody does it."""
+        self._poll_state()
+        return status_of(self._state, is_alive=self.is_alive())
+
+    def series(self, name: str) -> Points:
+        """One curve as of the last poll.
+
+        Args:
+            name: one of `SERIES`.
+
+        Returns:
+            x (optimizer steps) and y, float64 [N] each, not writable.
+
+        Raises:
+            KeyError: there is no such series.
+        """
+        if name not in SERIES:
+            raise KeyError(f"{name}: no such series; there are {', '.join(SERIES)}")
+        return self._curves.points(name)
+
+    def events(self) -> list[dict[str, Any]]:
+        """The events as of the last poll, the oldest first."""
+        return self._events
+
+    def epoch_records(self) -> list[dict[str, Any]]:
+        """The records of the completed epochs as of the last poll."""
+        return self._curves.epochs
+
+    def latest_metrics(self) -> dict[str, float]:
+        """Validation metrics of the newest completed epoch; empty before the first."""
+        return dict(self._curves.epochs[-1]["validation"]) if self._curves.epochs else {}
+
+    def best(self) -> dict[str, Any] | None:
+        """`metric`, `value`, `epoch` and `step` of the best epoch so far; None before the first."""
+        records = [record for record in self._curves.epochs if record.get("is_best")]
+        if not records:
+            return None
+        metric = self.config().checkpoint.best_metric
+        record = records[-1]
+        value = record["validation"].get(metric, math.nan)
+        return {"metric": metric, "value": value, "epoch": record["epoch"], "step": record["step"]}
+
+    def progress(self) -> Progress:
+        """How far the run is, as of the last poll."""
+        state, curves = self._state, self._curves
+        steps_per_epoch = _count(state.get("steps_per_epoch"))
+        step = max(_count(state.get("step")), curves.last_step)
+        seconds = sum(block[1] for block in curves.newest_blocks)
+        images = sum(block[0] for block in curves.newest_blocks)
+        steps = sum(block[2] for block in curves.newest_blocks)
+        rate = state.get("learning_rate")
+        return Progress(
+            epoch=_count(state.get("epoch")),
+            epochs=_count(state.get("epochs")),
+            step=step,
+            total_steps=_count(state.get("total_steps")),
+            # The state lags behind the metrics by up to half a second.
+            step_in_epoch=_count(state.get("step_in_epoch")) + step - _count(state.get("step")),
+            steps_per_epoch=steps_per_epoch,
+            images_per_s=images / seconds if seconds > 0 else 0.0,
+            eta_seconds=self._seconds_left(step, seconds / steps) if steps else math.nan,
+            lr=float(rate) if isinstance(rate, int | float) else curves.last_rate,
+            phase=str(state.get("phase", "")),
+        )
+
+    def checkpoints(self) -> list[CheckpointInfo]:
+        """The run's checkpoints, the newest first. Cached until the folder changes."""
+        stamp = _stamp(self.path / CHECKPOINTS)
+        if stamp is None:
+            return []
+        if self._checkpoints is None or self._checkpoints[0] != stamp:
+            self._checkpoints = (stamp, list_checkpoints(self.path))
+        return self._checkpoints[1]
+
+    def _seconds_left(self, step: int, seconds_per_step: float) -> float:
+        """Steps to go at the newest pace, and for every epoch to go what epochs took besides their steps."""
+        total = _count(self._state.get("total_steps"))
+        if status_of(self._state, is_alive=True) not in LIVE_STATUSES or total < step:
+            return math.nan
+        epochs_left = max(0, _count(self._state.get("epochs")) - len(self._curves.epochs))
+        per_epoch = _count(self._state.get("steps_per_epoch"))
+        recent = self._curves.epochs[-3:]
+        besides = [max(0.0, record["seconds"] - per_epoch * seconds_per_step) for record in recent]
+        overhead = sum(besides) / len(besides) if besides else 0.0
+        return (total - step) * seconds_per_step + epochs_left * overhead
+
+    def _poll_metrics(self) -> bool:
+        if not self._metrics.look():
+            return False
+        if self._metrics.was_replaced:
+            self._curves, self._malformed = Curves(), 0
+        for record in self._metrics.read():
+            if not self._curves.add(record):
+                self._malformed += 1
+        return True
+
+    def _poll_events(self) -> bool:
+        if not self._event_lines.look():
+            return False
+        if self._event_lines.was_replaced:
+            self._events = []
+        self._events += (numbers_restored(event) for event in self._event_lines.read() if "kind" in event)
+        return True
+
+    def _poll_state(self) -> None:
+        stamp = _stamp(self.path / STATE_FILE)
+        if stamp != self._state_stamp:
+            self._state_stamp = stamp
+            self._state = read_state(self.path)
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Changes when a file is replaced or a folder's entries change; None when it isn't there."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

@@ -1,0 +1,32 @@
+"""Opening a file of a run directory for reading, whatever somebody may have put in its place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+
+def open_regular_file(path: Path, *, follow_links: bool = False) -> int:
+    """A descriptor for reading `path`.
+
+    Raises:
+        OSError: it isn't there, is a symbolic link (unless followed), or not a regular file: opening a FIFO would wait
+            for ever, reading a device might never end.
+    """
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
+    descriptor = os.open(path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return descriptor
+
+
+def read_regular_file(path: Path, max_bytes: int) -> bytes:
+    """The content of a regular file that is no symbolic link. Raises OSError, also when it is larger than allowed."""
+    with os.fdopen(open_regular_file(path), "rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", str(path))
+    return content

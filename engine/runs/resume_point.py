@@ -1,0 +1,158 @@
+"""Taking a run's directory back to the step it goes on from. Nothing is deleted: what came later is put aside."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from engine.runs.checkpoint_index import (
+    BEST_FILE,
+    LAST_FILE,
+    find_checkpoint_files,
+    read_index,
+    rebuilt_index,
+    step_of,
+    write_index,
+)
+from engine.runs.directory import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, METRICS_FILE
+from engine.runs.durable import (
+    SYSTEM,
+    FileOperations,
+    atomic_write,
+    fsync_directory,
+    remove_temporary_files,
+    replace_with_link,
+)
+from engine.runs.json_values import to_json
+from engine.runs.regular_file import open_regular_file
+
+
+def take_back(run: Path, at_step: int, config_toml: str, operations: FileOperations = SYSTEM) -> None:
+    """Make the run's files say what they said when step `at_step` was done.
+
+    Records of later steps move to `metrics.<n>.jsonl` and `events.<n>.jsonl` (the whole old file each), later
+    checkpoints to `checkpoints/before-resume.<n>/`, and another config to `run.<n>.toml`. Half a last line, left by a
+    killed writer, is cut off. Interrupted at any point, it can be done again.
+
+    Args:
+        run: the run's directory, owned by this process.
+        at_step: the last step that stays.
+        config_toml: the config the run goes on with.
+        operations: the system calls.
+
+    Raises:
+        OSError: a file can't be written.
+    """
+    number = _next_number(run)
+    for folder in (run, run / CHECKPOINTS):
+        remove_temporary_files(folder)
+    for name in (METRICS_FILE, EVENTS_FILE):
+        _take_back_lines(run / name, at_step, number, operations)
+    _put_checkpoints_aside(run / CHECKPOINTS, at_step, number, operations)
+    config = run / CONFIG_FILE
+    if config.read_text(encoding="utf-8") != config_toml:
+        operations.link(config, run / f"run.{number}.toml")
+        atomic_write(config, config_toml.encode(), operations=operations)
+
+
+def newest_results(run: Path) -> dict[str, Any]:
+    """The state fields `metrics` and `best_epoch` that the epoch records in `metrics.jsonl` add up to."""
+    metrics: dict[str, Any] = {}
+    best: dict[str, Any] | None = None
+    for line in _whole_lines(run / METRICS_FILE):
+        record = _record(line)
+        if record is not None and record.get("kind") == "epoch":
+            metrics = record.get("validation", {})
+            best = record if record.get("is_best") else best
+    return {"metrics": metrics, "best_epoch": best}
+
+
+def _take_back_lines(path: Path, at_step: int, number: int, operations: FileOperations) -> None:
+    try:
+        descriptor = open_regular_file(path)
+    except FileNotFoundError:
+        return
+    with os.fdopen(descriptor, "rb") as file:
+        content = file.read()
+    whole = content[: content.rfind(b"\n") + 1]
+    lines = whole.splitlines(keepends=True)
+    kept = [part for line in lines if (part := _up_to(line, at_step))]
+    if kept == lines and whole == content:
+        return
+    if kept != lines:
+        operations.link(path, path.with_name(f"{path.stem}.{number}{path.suffix}"))
+    atomic_write(path, b"".join(kept), operations=operations)
+
+
+def _up_to(line: bytes, at_step: int) -> bytes:
+    """A line as it stays: as it is, cut to the steps that stay, or empty."""
+    record = _record(line)
+    step = record.get("step") if record is not None else None
+    if record is None or not isinstance(step, int) or step <= at_step:
+        return line
+    losses = record.get("loss")
+    first = step - len(losses) + 1 if isinstance(losses, list) else step
+    if record.get("kind") != "train" or first > at_step:
+        return b""
+    count = at_step - first + 1
+    share = count / (step - first + 1)
+    shortened = {
+        key: value[:count] if key in ("loss", "accuracy", "lr") and isinstance(value, list) else value
+        for key, value in record.items()
+    }
+    for key in ("seconds", "images"):
+        if isinstance(record.get(key), int | float):
+            shortened[key] = type(record[key])(record[key] * share)
+    return to_json({**shortened, "step": at_step}) + b"\n"
+
+
+def _put_checkpoints_aside(folder: Path, at_step: int, number: int, operations: FileOperations) -> None:
+    index = rebuilt_index(folder, read_index(folder))
+    found = find_checkpoint_files(folder)
+    later = [file for file in found if (step_of(file.path.name) or 0) > at_step]
+    staying = sorted(name for name in index if index[name].step <= at_step)
+    if not later:
+        return
+    aside = folder / f"before-resume.{number}"
+    aside.mkdir()
+    best_was_later = any(BEST_FILE in file.names for file in later)
+    for file in later:
+        operations.rename(file.path, aside / file.path.name)
+    for name, is_stale, candidates in (
+        (LAST_FILE, True, staying),
+        (BEST_FILE, best_was_later, [name for name in staying if index[name].was_best]),
+    ):
+        if is_stale and candidates:
+            replace_with_link(folder / candidates[-1], folder / name, operations)
+        elif is_stale and (folder / name).exists():
+            operations.rename(folder / name, aside / name)
+    write_index(folder, {name: index[name] for name in staying}, operations)
+    for changed in (aside, folder):
+        fsync_directory(changed, operations)
+
+
+def _next_number(run: Path) -> int:
+    """One above every number that something was put aside with."""
+    names = [path.name for folder in (run, run / CHECKPOINTS) for path in folder.iterdir()]
+    numbers = [int(match[1]) for name in names if (match := re.search(r"\.(\d{1,9})(?:\.jsonl|\.toml|)$", name))]
+    return max(numbers, default=0) + 1
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    try:
+        with os.fdopen(open_regular_file(path), "rb") as file:
+            content = file.read()
+    except OSError:
+        return []
+    return content[: content.rfind(b"\n") + 1].splitlines()
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,86 @@
+"""The header of a safetensors file, checked the way its specification demands.
+
+Source: https://huggingface.co/docs/safetensors (format): 8 bytes length, a JSON object, then the tensors without gaps.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, BinaryIO
+
+from engine.errors import CheckpointError
+from engine.runs.object_tree import TensorInfo
+
+_MAX_HEADER_BYTES = 100_000_000
+_MAX_TEXT = 500
+_DTYPES = {
+    "F64": ("float64", 8),
+    "F32": ("float32", 4),
+    "F16": ("float16", 2),
+    "BF16": ("bfloat16", 2),
+    "I64": ("int64", 8),
+    "I32": ("int32", 4),
+    "I16": ("int16", 2),
+    "I8": ("int8", 1),
+    "U64": ("uint64", 8),
+    "U32": ("uint32", 4),
+    "U16": ("uint16", 2),
+    "U8": ("uint8", 1),
+    "BOOL": ("bool", 1),
+    "C64": ("complex64", 8),
+    "F8_E5M2": ("float8_e5m2", 1),
+    "F8_E4M3": ("float8_e4m3fn", 1),
+    "F8_E8M0": ("float8_e8m0fnu", 1),
+}
+
+
+def read_safetensors_header(file: BinaryIO, size: int) -> tuple[list[TensorInfo], dict[str, str]]:
+    """The tensors and the metadata of an open file of `size` bytes. Raises CheckpointError."""
+    file.seek(0)
+    header_bytes = int.from_bytes(file.read(8), "little")
+    if header_bytes > min(_MAX_HEADER_BYTES, size - 8):
+        raise CheckpointError("is damaged or cut short: its header declares an impossible size")
+    try:
+        header = json.loads(file.read(header_bytes), object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError("is damaged: its header is not valid JSON") from error
+    if not isinstance(header, dict):
+        raise CheckpointError("is damaged: its header is not a JSON object")
+    metadata = header.pop("__metadata__", None) or {}
+    data_begins = 8 + header_bytes
+    tensors = [_tensor(name, entry, data_begins) for name, entry in header.items()]
+    _refuse_gaps(tensors, data_begins, size)
+    return tensors, {str(key): value[:_MAX_TEXT] for key, value in metadata.items() if isinstance(value, str)}
+
+
+def _tensor(name: str, entry: Any, data_begins: int) -> TensorInfo:
+    begin, end = entry["data_offsets"]
+    shape = entry["shape"]
+    if entry["dtype"] not in _DTYPES:
+        raise CheckpointError(f"holds a tensor of type {str(entry['dtype'])[:40]}, which torchdeck does not know")
+    if any(type(number) is not int or number < 0 for number in (begin, end, *shape)):
+        raise CheckpointError("is damaged: its header holds impossible sizes")
+    dtype, size = _DTYPES[entry["dtype"]]
+    for length in shape:
+        size *= length
+    if size != end - begin:
+        raise CheckpointError(f"is damaged: its tensor {name[:80]!r} declares another size than its shape has")
+    return TensorInfo(name, tuple(shape), dtype, size, data_begins + begin)
+
+
+def _refuse_gaps(tensors: list[TensorInfo], data_begins: int, size: int) -> None:
+    end = data_begins
+    for tensor in sorted(tensors, key=lambda tensor: (tensor.offset, tensor.bytes)):
+        if tensor.offset != end:
+            raise CheckpointError("is damaged: its tensors overlap or leave gaps")
+        end += tensor.bytes
+    if end != size:
+        raise CheckpointError("is cut short" if end > size else "is damaged: there is data behind its last tensor")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object. Raises ValueError when it names a key twice: which value counts would be anyone's guess."""
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise ValueError("a key is repeated")
+    return unique

@@ -1,0 +1,124 @@
+"""The curves of a run, built from its records as they arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.runs.json_values import numbers_restored
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+SERIES = (
+    "train/loss",
+    "train/accuracy",
+    "lr",
+    "validation/loss",
+    "validation/accuracy",
+    "validation/macro_f1",
+)
+
+_FIRST_CAPACITY = 1024
+
+
+class GrowingSeries:
+    """Points appended in blocks, read as arrays without copying."""
+
+    def __init__(self) -> None:
+        self._points = np.empty((2, _FIRST_CAPACITY))
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def extend(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
+        """Append points; both [N]."""
+        length = self._length + len(x)
+        if length > self._points.shape[1]:
+            grown = np.empty((2, max(length, 2 * self._points.shape[1])))
+            grown[:, : self._length] = self._points[:, : self._length]
+            # Views handed out before keep the old memory, which no longer changes.
+            self._points = grown
+        self._points[0, self._length : length] = x
+        self._points[1, self._length : length] = y
+        self._length = length
+
+    def points(self) -> Points:
+        """x and y, float64 [N] each; views that can't be written to."""
+        view = self._points[:, : self._length].view()
+        view.flags.writeable = False
+        return view[0], view[1]
+
+
+class Curves:
+    """All series of a run and its epoch records.
+
+    Attributes:
+        epochs: the records of completed epochs, NaN and infinity as floats.
+        newest_blocks: images, seconds and steps of the newest training blocks.
+    """
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, Any]] = []
+        self.newest_blocks: list[tuple[float, float, int]] = []
+        self.last_step = 0
+        self.last_rate = float("nan")
+        self._series = {name: GrowingSeries() for name in SERIES}
+
+    def points(self, name: str) -> Points:
+        """One series. Raises KeyError."""
+        return self._series[name].points()
+
+    def add(self, record: dict[str, Any]) -> bool:
+        """Take a record of `metrics.jsonl` over. False when it doesn't have the form it should have."""
+        try:
+            if record["kind"] == "train":
+                self._add_block(record)
+            elif record["kind"] == "epoch":
+                self._add_epoch(numbers_restored(record))
+            return True
+        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            return False
+
+    def _add_block(self, record: dict[str, Any]) -> None:
+        loss = _vector(record["loss"])
+        count, step = len(loss), _whole(record["step"])
+        accuracy = _vector(record["accuracy"])
+        rate = np.broadcast_to(np.asarray(record["lr"], dtype=np.float64), (count,))
+        images, seconds = float(record["images"]), float(record["seconds"])
+        if count == 0 or len(accuracy) != count or step < count:
+            raise ValueError("the block's lists don't fit its step")
+        steps = np.arange(step - count + 1, step + 1, dtype=np.float64)
+        self._series["train/loss"].extend(steps, loss)
+        self._series["train/accuracy"].extend(steps, accuracy)
+        self._series["lr"].extend(steps, rate)
+        self.newest_blocks = [*self.newest_blocks[-19:], (images, seconds, count)]
+        self.last_step, self.last_rate = step, float(rate[-1])
+
+    def _add_epoch(self, record: dict[str, Any]) -> None:
+        step, _ = _whole(record["step"]), _whole(record["epoch"])
+        train = {name: float(record["train"][name]) for name in ("loss", "accuracy")}
+        validation = {str(name): float(value) for name, value in record["validation"].items()}
+        rate, seconds = float(record["lr"]), float(record["seconds"])
+        x = np.array([step], dtype=np.float64)
+        for name in ("loss", "accuracy", "macro_f1"):
+            self._series[f"validation/{name}"].extend(x, np.array([validation[name]]))
+        clean = {"train": train, "validation": validation, "lr": rate, "seconds": seconds}
+        self.epochs.append({**record, **clean})
+        self.last_step = max(self.last_step, step)
+
+
+def _vector(values: Any) -> npt.NDArray[np.float64]:
+    """A flat list of numbers, where NaN and infinity are strings."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError("not a flat list of numbers")
+    return vector
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise ValueError("not a whole number")
+    return value

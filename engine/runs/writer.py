@@ -1,0 +1,208 @@
+"""What a trainer talks to: one object through which a live run writes everything into its directory."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from engine.config import RunConfig
+from engine.errors import RunError
+from engine.runs.checkpoint_index import step_file
+from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
+from engine.runs.directory import CHECKPOINTS, create_run_directory, is_run, read_state
+from engine.runs.durable import SYSTEM, FileOperations
+from engine.runs.journal import Journal
+from engine.runs.lock import RunLock, acquire
+from engine.runs.provenance import boot_id, describe_origin
+from engine.runs.resume_point import newest_results, take_back
+
+
+class RunWriter:
+    """Owns a run's directory while it trains.
+
+    Its methods return at once and raise nothing into the training, except `flush` and `close`, which wait. They are
+    called by one thread.
+
+    Attributes:
+        path: the run's directory.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        lock: RunLock,
+        state: dict[str, Any],
+        operations: FileOperations = SYSTEM,
+        resumed_from: str = "",
+    ) -> None:
+        """Use `create` or `reopen`."""
+        self.path = path
+        self._best_metric = config.checkpoint.best_metric
+        self._lock = lock
+        self._is_closed = False
+        self._journal = Journal(path, state, operations)
+        self._saver = CheckpointSaver(
+            path / CHECKPOINTS, config.checkpoint.keep_last, self._journal, operations, keep=resumed_from
+        )
+
+    @classmethod
+    def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
+        """Make a new run's directory and own it.
+
+        Args:
+            root: the folder that holds the runs; made when it isn't there.
+            config: the whole config.
+            info: what else `run.json` shall hold, plain values.
+
+        Raises:
+            RunError: the directory can't be made.
+        """
+        from engine.config_file import dump_config
+
+        locks: list[RunLock] = []
+        # Locked before it shows: nobody ever sees a new run without its owner.
+        path = create_run_directory(
+            root,
+            dump_config(config),
+            {**describe_origin(), **info},
+            config.name,
+            before_it_shows=lambda folder: locks.append(acquire(folder)),
+        )
+        return cls._opened(path, config, locks[0], _first_state(config))
+
+    @classmethod
+    def reopen(cls, path: Path, config: RunConfig, at_step: int) -> Self:
+        """Own an earlier run and take its directory back to step `at_step`; see `take_back` for what is put aside.
+
+        Raises:
+            RunError: a live process owns it, it is no run, or its files can't be written.
+        """
+        from engine.config_file import dump_config
+
+        if not is_run(path):
+            raise RunError(f"{path}: is not the directory of a run")
+        lock = acquire(path)
+        try:
+            earlier = read_state(path)
+            take_back(path, at_step, dump_config(config))
+            results = newest_results(path)
+        except OSError as error:
+            lock.release()
+            raise RunError(f"{path.name}: can't be gone on with: {error.strerror or error}") from error
+        best = results["best_epoch"]
+        state = {
+            **_first_state(config),
+            "started": earlier.get("started", time.time()),
+            "step": at_step,
+            "metrics": results["metrics"],
+            "best": _best_of(best, config.checkpoint.best_metric) if best is not None else None,
+        }
+        return cls._opened(path, config, lock, state, resumed_from=step_file(at_step))
+
+    @classmethod
+    def _opened(
+        cls, path: Path, config: RunConfig, lock: RunLock, state: dict[str, Any], resumed_from: str = ""
+    ) -> Self:
+        try:
+            return cls(path, config, lock, state, resumed_from=resumed_from)
+        except OSError as error:
+            lock.release()
+            raise RunError(f"{path.name}: its files can't be opened: {error.strerror or error}") from error
+
+    def record(self, record: dict[str, Any]) -> None:
+        """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
+        self._journal.record(record)
+        if record["kind"] == "epoch":
+            fields: dict[str, Any] = {"metrics": record["validation"]}
+            if record.get("is_best"):
+                fields["best"] = _best_of(record, self._best_metric)
+            self._journal.update_state(**fields)
+
+    def event(self, kind: str, **fields: Any) -> None:
+        """Append to `events.jsonl`, with the time of day."""
+        self._journal.event(kind, **fields)
+
+    def update_state(self, **fields: Any) -> None:
+        """Change fields of `state.json`. A new status is written at once, anything else within half a second."""
+        self._journal.update_state(**fields)
+
+    def save_checkpoint(
+        self,
+        state: dict[str, Any],
+        *,
+        step: int,
+        epoch: int,
+        metrics: dict[str, float],
+        reason: str,
+        is_best: bool = False,
+    ) -> None:
+        """Save in the background. Its end is an event: `saved` once it would survive a power cut, or `save_failed`.
+
+        Args:
+            state: the checkpoint's content on the CPU, no longer changed by the caller: tensors, numbers, text, and
+                dicts and lists of them.
+            step: optimizer steps done.
+            epoch: epochs completed.
+            metrics: validation metrics at this point; empty when it was not evaluated.
+            reason: why it is saved.
+            is_best: whether it is the best so far; `best.pt` will name it.
+        """
+        self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best))
+
+    def flush(self) -> None:
+        """Wait until every save asked for is done and every record is on disk."""
+        self._saver.flush()
+        self._journal.flush()
+
+    def close(self, status: str, error: str | None = None) -> None:
+        """Finish all writing, write how the run ended and give its directory up. A second call does nothing.
+
+        Args:
+            status: finished, stopped or failed.
+            error: why it failed.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
+        try:
+            self._saver.close()
+            self._journal.event("ended", status=status, error=error)
+            self._journal.update_state(status=status, phase="", message="", error=error)
+            self._journal.close()
+        finally:
+            self._lock.release()
+
+
+def _first_state(config: RunConfig) -> dict[str, Any]:
+    return {
+        "status": "preparing",
+        "phase": "",
+        "message": "",
+        "epoch": 0,
+        "epochs": config.training.epochs,
+        "step": 0,
+        "total_steps": 0,
+        "step_in_epoch": 0,
+        "steps_per_epoch": 0,
+        "batch_size": config.loader.batch_size,
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "boot_id": boot_id(),
+        "started": time.time(),
+        "error": None,
+        "resumed_from": None,
+    }
+
+
+def _best_of(record: dict[str, Any], metric: str) -> dict[str, Any]:
+    """An epoch's record as the run's best result."""
+    return {
+        "metric": metric,
+        "value": record["validation"].get(metric),
+        "epoch": record["epoch"],
+        "step": record["step"],
+    }
