@@ -201,6 +201,8 @@ class CheckpointSaver:
 
         check_plain(request.state)
         self._require_space(content_bytes(request.state))
+        # A checkpoint is never ahead of the records: going on from it must not leave steps out of the history.
+        self._journal.flush()
         path = self._folder / step_file(request.step)
         written = atomic_write(
             path, lambda file: torch.save(request.state, file), durable=True, operations=self._operations

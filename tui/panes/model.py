@@ -25,7 +25,7 @@ from tui.widgets.plain_text import printable
 if TYPE_CHECKING:
     from engine.models.tree import ModelReport
 
-    from engine.build import Inspection
+    from engine.inspection import Inspection
 
 
 class ModelPane(Widget, can_focus=True):
@@ -143,7 +143,7 @@ class ModelPane(Widget, can_focus=True):
     async def _inspect(self, draft: RunConfig) -> None:
         self._say(f"reading {draft.model.name} …")
         try:
-            inspection = await self._aside.call("engine.build:inspect_draft", draft)
+            inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
         except (TorchdeckError, AsideError) as error:
             self.query_one(ModuleTree).set_rows([])
             self._say(str(error), "red")

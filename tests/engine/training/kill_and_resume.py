@@ -177,8 +177,10 @@ def main() -> int:
             path, kills = run_trial(config_text, Path(folder) / f"trial-{trial}" / "runs", lifetime, chance)
             result["kills"] += kills
             wrong = differences(expected, state_of(path))
-            if history_of(path) != expected_history:
-                wrong.append("history")
+            if (history := history_of(path)) != expected_history:
+                lost = [entry[:3] for entry in expected_history if entry not in history]
+                extra = [entry[:3] for entry in history if entry not in expected_history]
+                wrong.append(f"history: {len(lost)} lost {lost[:3]}, {len(extra)} extra {extra[:3]}")
             if wrong:
                 result["mismatches"].append({"trial": trial, "differs": wrong})
     print(json.dumps(result))

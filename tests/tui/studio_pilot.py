@@ -1,0 +1,50 @@
+"""A studio under Textual's pilot, and waiting for what its screen shows."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from engine.config_file import load_config
+from tui.app import Studio
+
+FAST = ("training.epochs=2", "loader.batch_size=128")
+
+
+@asynccontextmanager
+async def studio(
+    tmp_path: Path, *overrides: str, size: tuple[int, int] = (120, 40), preset: str = "digits"
+) -> AsyncIterator[tuple[Studio, Pilot[None]]]:
+    """The studio with a preset loaded; a run that is still alive at the end is stopped."""
+    app = Studio(load_config(preset, overrides), tmp_path / "runs", spec=preset)
+    async with app.run_test(size=size) as pilot:
+        await pilot.pause()
+        try:
+            yield app, pilot
+        finally:
+            if app.launched is not None:
+                app.launched.stop()
+                while app.launched.is_alive:
+                    await asyncio.sleep(0.05)
+
+
+def screen_text(app: Studio) -> str:
+    """What is on the screen, row by row."""
+    width, height = app.size
+    lines = app.screen._compositor.render_strips(app.size) if hasattr(app.screen._compositor, "render_strips") else []
+    return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+
+
+async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Let the studio live until something holds; fails with the screen when it never does."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, screen_text(pilot.app)  # type: ignore[arg-type]
+        await pilot.pause(0.05)
+
+
+async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
+    """Let the studio live until the text is on its screen."""
+    await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]

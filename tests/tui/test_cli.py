@@ -1,0 +1,248 @@
+"""The command line as its users meet it: real processes, their output and their exit statuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FAST = ["--set", "training.epochs=2", "--set", "loader.batch_size=128"]
+
+
+def torchdeck(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tui", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=cwd or ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def document(result: subprocess.CompletedProcess[str]) -> Any:
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one finished run of two epochs."""
+    root = tmp_path_factory.mktemp("runs")
+    summary = document(torchdeck("train", "digits", *FAST, "--name", "first", "--runs", str(root), "--json"))
+    assert summary["status"] == "finished"
+    return root
+
+
+def test_train_ends_with_one_json_document(runs: Path, tmp_path: Path) -> None:
+    result = torchdeck("train", "digits", *FAST, "--runs", str(tmp_path), "--json")
+    summary = document(result)
+    assert {"run", "status", "epoch", "step", "metrics", "best", "checkpoint"} <= summary.keys()
+    assert summary["status"] == "finished"
+    assert summary["epoch"] == 2
+    assert set(summary["metrics"]) >= {"loss", "accuracy", "macro_f1"}
+    assert Path(summary["checkpoint"]).is_file()
+    assert result.stderr == ""
+
+
+def test_the_same_seed_gives_the_same_numbers_and_run_toml_repeats_the_run(runs: Path, tmp_path: Path) -> None:
+    first = next(runs.iterdir())
+    repeated = document(torchdeck("train", str(first / "run.toml"), "--runs", str(tmp_path), "--json"))
+    shown = document(torchdeck("show", "first", "--runs", str(runs), "--json"))
+    assert repeated["metrics"] == shown["metrics"]
+
+
+def test_train_without_a_terminal_prints_plain_lines(tmp_path: Path) -> None:
+    result = torchdeck("train", "digits", *FAST, "--runs", str(tmp_path))
+    assert result.returncode == 0
+    assert "\x1b" not in result.stdout
+    assert "epoch   2  train loss" in result.stdout
+    assert "finished" in result.stdout
+
+
+def test_runs_lists_what_is_there(runs: Path) -> None:
+    (run,) = document(torchdeck("runs", "--runs", str(runs), "--json"))
+    assert (run["status"], run["epoch"], run["epochs"]) == ("finished", 2, 2)
+    assert "finished" in torchdeck("runs", "--runs", str(runs)).stdout
+
+
+def test_runs_of_an_empty_folder_says_how_to_make_one(tmp_path: Path) -> None:
+    result = torchdeck("runs", "--runs", str(tmp_path / "nothing"))
+    assert result.returncode == 0
+    assert "torchdeck train digits" in result.stdout
+
+
+def test_show_tells_config_state_metrics_and_checkpoints(runs: Path) -> None:
+    shown = document(torchdeck("show", "first", "--runs", str(runs), "--json"))
+    assert shown["config"]["training"]["epochs"] == 2
+    assert shown["status"] == "finished"
+    assert len(shown["epochs"]) == 2
+    assert [checkpoint["epoch"] for checkpoint in shown["checkpoints"]] == [1, 2]
+
+
+def test_an_unknown_run_names_the_nearest(runs: Path) -> None:
+    result = torchdeck("show", "frist", "--runs", str(runs))
+    assert result.returncode != 0
+    assert "first" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_checkpoint_tells_what_is_inside(runs: Path) -> None:
+    file = next(runs.glob("*/checkpoints/last.pt"))
+    inside = document(torchdeck("checkpoint", str(file), "--json"))
+    assert inside["epoch"] == 2
+    assert {"model_state_dict", "optimizer_state_dict", "epoch"} <= set(inside["keys"])
+    assert all({"name", "shape", "dtype", "bytes"} <= tensor.keys() for tensor in inside["tensors"])
+
+
+def test_resume_of_a_finished_run_says_how_to_train_more(runs: Path) -> None:
+    result = torchdeck("resume", "first", "--runs", str(runs))
+    assert result.returncode == 2
+    assert "training.epochs=4" in result.stderr
+
+
+def test_resume_with_more_epochs_goes_on_and_says_what_is_not_exact(tmp_path: Path) -> None:
+    document(torchdeck("train", "digits", *FAST, "--name", "grow", "--runs", str(tmp_path), "--json"))
+    result = torchdeck("resume", "grow", "--set", "training.epochs=3", "--runs", str(tmp_path))
+    assert result.returncode == 0, result.stderr
+    assert "training.epochs: 2 → 3" in result.stdout
+    (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
+    assert (run["status"], run["epoch"]) == ("finished", 3)
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui", "train", "digits", "--set", "training.epochs=400", "--runs", str(tmp_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch"):
+            break
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == status, err
+    assert "goes on from here" in out
+    (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
+    assert run["status"] == "stopped"
+    result = torchdeck(
+        "resume", run["name"], "--set", f"training.epochs={run['epoch'] + 1}", "--runs", str(tmp_path)
+    )
+    assert result.returncode == 0, result.stderr
+
+
+def test_detach_returns_while_the_run_trains(tmp_path: Path) -> None:
+    answer = document(
+        torchdeck("train", "digits", "--set", "training.epochs=3", "--detach", "--runs", str(tmp_path), "--json")
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
+        if run["status"] == "finished":
+            break
+        time.sleep(0.2)
+    assert run["status"] == "finished"
+    assert Path(answer["run"]).name == run["name"]
+
+
+def test_detach_reports_what_is_wrong_before_it_returns(tmp_path: Path) -> None:
+    result = torchdeck(
+        "train", "digits", "--set", "optimizer.name=AdanW", "--detach", "--runs", str(tmp_path / "runs")
+    )
+    assert result.returncode == 2
+    assert "did you mean 'AdamW'" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+BROKEN_FILES = {
+    "syntax.py": "def make(:\n",
+    "raises.py": "raise RuntimeError('no licence')\n",
+    "empty.py": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["training.epcohs=3"], "did you mean 'epochs'"),
+        (["training.epochs=ten"], "must be a whole number"),
+        (["training.epochs=0"], "must be at least 1"),
+        (["data.dataset=CIFAR11"], "did you mean 'CIFAR10'"),
+        (["data.dataset=CIFAR10", "data.validation=test", "data.root=/nonexistent"], "/nonexistent"),
+        (["model.name=resnet19"], "did you mean 'resnet18'"),
+        (["model.widht=3"], "widht"),
+        (['data.train_transforms=[{name="RandomCorp", size=8}]'], "did you mean 'RandomCrop'"),
+        (['data.train_transforms=[{name="RandomCrop", sizes=8}]'], "did you mean 'size'"),
+        (["optimizer.name=AdanW"], "did you mean 'AdamW'"),
+        (["schedule.name=CosineAnealingLR"], "did you mean 'CosineAnnealingLR'"),
+        (["model.name=syntax.py:make"], "line 1"),
+        (["model.name=raises.py:make"], "no licence"),
+        (["model.name=empty.py:make"], "make"),
+        (["model.name=missing.py:make"], "missing.py"),
+        (['model.freeze=["*"]'], "every parameter is frozen"),
+    ],
+)
+def test_a_config_that_can_not_be_trained_is_one_message_exit_2_and_nothing_written(
+    overrides: list[str], expected: str, tmp_path: Path
+) -> None:
+    for name, text in BROKEN_FILES.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    arguments = [part for override in overrides for part in ("--set", override)]
+    result = torchdeck("train", "digits", *arguments, "--runs", "made", cwd=tmp_path)
+    assert result.returncode == 2, (result.stdout, result.stderr)
+    assert expected in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "made").exists()
+
+
+def test_a_damaged_toml_file_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text('name = "x"\n[training\nepochs = 3\n', encoding="utf-8")
+    result = torchdeck("train", "run.toml", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "line 2" in result.stderr
+
+
+def test_a_misspelt_verb_names_the_nearest() -> None:
+    result = torchdeck("trian", "digits")
+    assert result.returncode == 2
+    assert "train" in result.stderr
+
+
+@pytest.mark.parametrize("catalogue", ["datasets", "transforms", "models", "presets", "optimizers", "schedules"])
+def test_list_prints_a_catalogue(catalogue: str) -> None:
+    entries = document(torchdeck("list", catalogue, "--json"))
+    assert entries
+    assert all("name" in entry for entry in entries)
+
+
+def test_model_prints_the_tree() -> None:
+    report = document(torchdeck("model", "resnet18", "--json"))
+    assert report["params"] == 11_689_512
+    row = next(module for module in report["modules"] if module["path"] == "layer1.0.conv1")
+    assert {"path", "type", "params", "trainable", "output_shape", "flops"} <= row.keys()
+    assert (row["type"], row["params"], row["output_shape"][-3:]) == ("Conv2d", 36_864, [64, 56, 56])
+
+
+def test_doctor_looks_at_everything() -> None:
+    result = torchdeck("doctor", "--json")
+    subjects = {finding["subject"] for finding in json.loads(result.stdout)}
+    assert {"python", "torch", "compile", "memory", "disk", "terminal"} <= subjects
+
+
+def test_help_names_every_verb() -> None:
+    result = torchdeck("--help")
+    assert result.returncode == 0
+    for verb in ("train", "resume", "runs", "show", "send", "model", "checkpoint", "list", "doctor"):
+        assert verb in result.stdout
+
+
+def test_the_studio_without_a_terminal_says_that_it_needs_one() -> None:
+    result = torchdeck("digits")
+    assert result.returncode != 0
+    assert "terminal" in result.stderr
+    assert "Traceback" not in result.stderr
