@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pty
+import random
 import select
 import signal
 import struct
@@ -65,10 +66,14 @@ class Process:
                 environment.pop(name, None)
             command = [sys.executable, str(script), str(folder)]
             if shell:
-                line = " ".join(command)
-                command = ["bash", "--norc", "-c", f'{line}; echo "shell is back: $?"; sleep 60']
+                run = folder / "run"
+                run.write_text(" ".join(command))
+                command = ["bash", "--norc", "--noediting", "-i"]
             os.execvpe(command[0], command, environment)
         self.resize(80, 24)
+        if shell:
+            self.wait_for(lambda: self.shows("shell>"))
+            self.press(f"$(cat {folder}/run); echo shell is back: $?\r")
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -307,6 +312,50 @@ def test_sigcont_after_the_hang_up_does_not_start_the_screen_again(start: Callab
     process.hang_up()
     assert process.status() == 0
     assert "went on\n" in process.log()
+    assert "Traceback" not in process.log()
+
+
+@pytest.mark.campaign
+def test_a_hang_up_at_any_moment_ends_cleanly(start: Callable[..., Process]) -> None:
+    generator = random.Random(0)
+    for _ in range(40 if os.environ.get("TORCHDECK_CAMPAIGN") == "full" else 4):
+        process = start(TRAIN_ON.replace("thread.start()", "thread.start(); (FOLDER / 'training').touch()"))
+        training = process.folder / "training"
+        process.wait_for(training.exists)
+        process.read(generator.uniform(0, 0.8))
+        process.hang_up()
+        assert process.status() == 0
+        assert (process.folder / "done").read_text() == "True"
+        assert "Traceback" not in process.log()
+        for name in ("training", "done", "engine.log"):
+            (process.folder / name).unlink()
+
+
+def test_the_shells_job_control_stops_and_continues_the_studio(start: Callable[..., Process]) -> None:
+    program = """
+class Screen(Screen):
+    BINDINGS = [("z", "suspend_process", "suspend")]
+
+def main(parent: Parent) -> int:
+    with Terminal(FOLDER / "engine.log") as terminal:
+        Screen(terminal).run()
+    return 5
+
+sys.exit(run_behind_parent(main))
+"""
+    process = start(program, shell=True)
+    process.wait_for(lambda: process.shows("the screen is 80x24"))
+    process.press("z")
+    process.wait_for(lambda: process.shows("Stopped"))
+    process.press("echo $((6 * 7)) is typed\r")
+    process.wait_for(lambda: process.shows("42 is typed"))
+    process.press("fg\r")
+    process.wait_for(lambda: process.shows("the screen is 80x24"))
+    process.press("q")
+    # The rest of the line that was stopped has run already, with the status that says so.
+    process.wait_for(lambda: not process.read(0.1) and process.received.endswith(b"shell> "))
+    process.press("echo the status is $?\r")
+    process.wait_for(lambda: process.shows("the status is 5"))
     assert "Traceback" not in process.log()
 
 
