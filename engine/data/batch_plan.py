@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.config import Component
-from engine.data.transforms import make_transform
+from engine.data.transforms import is_plain_scaling, make_transform
 
 _BAKED = frozenset({"Resize", "CenterCrop", "Pad", "Grayscale", "RGB"})
 _SCALING = frozenset({"ToTensor", "ToDtype", "ConvertImageDtype"})
@@ -149,9 +149,7 @@ class _Planner:
         return ""
 
     def _add_scaling(self, spec: Component) -> str:
-        arguments = spec.arguments
-        plain = spec.name != "ToDtype" or arguments.get("scale", False)
-        if not plain or str(arguments.get("dtype", "float32")).removeprefix("torch.") != "float32":
+        if spec.name != "ToTensor" and not is_plain_scaling(spec):
             return f"{spec.name} to anything but float32 between 0 and 1 has no batched form"
         self._is_float = True
         return ""

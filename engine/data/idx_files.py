@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import math
 import zlib
 from pathlib import Path
 
@@ -87,9 +88,11 @@ def _read(folder: Path, stem: str) -> tuple[NDArray[np.uint8], str]:
         raise DataError(f"{path}: is not an IDX file of bytes (it begins with {content[:4].hex() or 'nothing'})")
     dimensions = content[3]
     header = 4 + 4 * dimensions
+    if len(content) < header:
+        raise DataError(f"{path}: ends within its header; fetch it again")
     shape = tuple(int(size) for size in np.frombuffer(content[4:header], dtype=">u4"))
-    expected = header + int(np.prod(shape, dtype=np.int64))
-    if len(shape) != dimensions or len(content) != expected:
+    expected = header + math.prod(shape)
+    if len(content) != expected:
         raise DataError(f"{path}: holds {len(content):,} bytes where its header says {expected:,}; fetch it again")
     array = np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
     return array, hashlib.sha256(content).hexdigest()

@@ -194,23 +194,34 @@ def to_tensor(image: Any) -> Tensor:
 
 
 def to_float(pixels: Any) -> Tensor:
-    """Scale uint8 pixels to float32 between 0 and 1; float pixels stay as they are."""
+    """Scale uint8 pixels to float32 between 0 and 1, as ToTensor does; float pixels stay as they are.
+
+    v2's ToDtype multiplies by 1/255 instead, which differs in the last bit.
+    """
     tensor = to_tensor(pixels)
     if tensor.is_floating_point():
         return tensor.as_subclass(Tensor).to(torch.float32)
+    if tensor.dtype == torch.uint8:
+        return tensor.as_subclass(Tensor).float().div_(255)
     return functional.to_dtype(tensor, torch.float32, scale=True).as_subclass(Tensor)
 
 
 def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any) -> Any:
     if spec.name in _NO_OPERATION:
         return to_tensor(pixels)
-    if spec.name == "ToTensor":
+    if spec.name == "ToTensor" or is_plain_scaling(spec):
         return to_float(pixels)
     if spec.name in NEEDS_FLOAT:
         pixels = to_float(pixels)
     if spec.name == "Normalize":
         check_normalize(spec, pixels.shape[-3])
     return transform(pixels)
+
+
+def is_plain_scaling(spec: Component) -> bool:
+    """Whether a ToDtype or ConvertImageDtype means float32 between 0 and 1, as ToTensor does."""
+    scales = spec.name == "ConvertImageDtype" or (spec.name == "ToDtype" and spec.arguments.get("scale", False))
+    return scales and str(spec.arguments.get("dtype", "float32")).removeprefix("torch.") == "float32"
 
 
 def check_normalize(spec: Component, channels: int) -> None:
