@@ -249,9 +249,14 @@ class Studio(TerminalApp[None]):
     def _see_it_start(self, run: LaunchedRun) -> None:
         path = run.wait_for_directory()
         if path is not None:
-            self.call_from_thread(setattr, self, "watched", path)
+            self.call_from_thread(self._show_started, path)
         elif run.error is not None:
             self.call_from_thread(self.query_one(TrainPane).refused, describe_failure(run.error))
+
+    def _show_started(self, path: Path) -> None:
+        self.watched = path
+        if self.terminal is not None:
+            self.query_one(LogPane).follow(path / "engine.log")
 
     def _on_directory(self, path: Path) -> None:
         """In the engine's thread: from here on, what it prints belongs to the run."""

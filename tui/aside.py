@@ -19,6 +19,8 @@ import sys
 import traceback
 from typing import Any, BinaryIO
 
+from engine.errors import TorchdeckError
+
 _LENGTH = struct.Struct("<Q")
 
 
@@ -61,8 +63,8 @@ class Aside:
             keywords: keyword arguments.
 
         Raises:
-            Exception: what the function raised, of its own type when it pickles.
-            AsideError: the process ended before it answered.
+            TorchdeckError: raised by the function.
+            AsideError: the function raised anything else, or the process ended before it answered.
         """
         async with self._turn:
             await self.start()
@@ -117,15 +119,11 @@ def _answer(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any])
     try:
         value = getattr(importlib.import_module(module), name)(*arguments, **keywords)
         return pickle.dumps((True, value))
+    except TorchdeckError as error:
+        return pickle.dumps((False, error))
     except Exception as error:
         traceback.print_exc()
-        try:
-            answer = pickle.dumps((False, error))
-            pickle.loads(answer)
-        except Exception:
-            # An exception of the user's own class may not pickle; its text always does.
-            return pickle.dumps((False, AsideError(f"{type(error).__name__}: {error}")))
-        return answer
+        return pickle.dumps((False, AsideError(f"{type(error).__name__}: {error}")))
 
 
 def main() -> None:

@@ -51,7 +51,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
         width: cells that the line may take.
         is_live: whether a rate and a time left mean anything.
     """
-    words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step_in_epoch:,}/{progress.steps_per_epoch:,} "
+    words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
     rest = []
     if is_live and progress.images_per_s:
         rest += [f"{progress.images_per_s:,.0f} images/s", f"ETA {duration(progress.eta_seconds)}"]

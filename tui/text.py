@@ -6,9 +6,11 @@ import math
 
 
 def duration(seconds: float) -> str:
-    """A length of time as short as a column needs: 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
+    """A length of time as short as a column needs: 0.2 s, 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
     if not math.isfinite(seconds):
         return "unknown"
+    if seconds < 10:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

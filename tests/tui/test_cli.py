@@ -83,7 +83,7 @@ def test_show_tells_config_state_metrics_and_checkpoints(runs: Path) -> None:
     assert shown["config"]["training"]["epochs"] == 2
     assert shown["status"] == "finished"
     assert len(shown["epochs"]) == 2
-    assert [checkpoint["epoch"] for checkpoint in shown["checkpoints"]] == [1, 2]
+    assert [checkpoint["epoch"] for checkpoint in shown["checkpoints"]] == [2, 1]
 
 
 def test_an_unknown_run_names_the_nearest(runs: Path) -> None:

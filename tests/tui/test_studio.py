@@ -20,7 +20,7 @@ async def test_the_number_keys_switch_between_the_panes(tmp_path: Path) -> None:
 
 async def test_the_data_pane_shows_the_chosen_data_set(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
-        await until_shown(pilot, "1,437 to train on")
+        await until_shown(pilot, "1,438 to train on")
         assert "RandomCrop" in screen_text(app)
         assert "CC BY 4.0" in screen_text(app)
 

@@ -43,8 +43,8 @@ class DataPane(Widget, can_focus=True):
     DEFAULT_CSS = """
     DataPane {
         layout: vertical;
-        & #catalogue { width: 22; height: 1fr; border-right: solid $panel-lighten-1; }
-        & #folder { height: 1; border: none; padding: 0 1; }
+        & #catalogue { width: 24; height: 1fr; border-right: solid $panel-lighten-1; }
+        & #folder { height: 1; border: none; padding: 0; }
         & #names { height: 1fr; border: none; padding: 0; }
         & #look { width: 1fr; height: 1fr; padding: 0 1; }
         & #about { height: auto; max-height: 7; }
@@ -78,7 +78,7 @@ class DataPane(Widget, can_focus=True):
         with Horizontal():
             with Vertical(id="catalogue"):
                 yield OptionList(*_options(), id="names")
-                field = Input(id="folder", placeholder="folder or file.py:name", compact=True)
+                field = Input(id="folder", placeholder="folder, file.py:name", compact=True)
                 field.cursor_blink = False
                 yield field
             with VerticalScroll(id="look", can_focus=False):

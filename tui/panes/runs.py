@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from engine.runs.checkpoint import CheckpointInfo, list_checkpoints
+from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
 from engine.runs.directory import RunSummary, list_runs
 from tui.messages import ResumeRequested, WatchRequested
 from tui.text import byte_size, duration, figure, percent
@@ -126,7 +126,7 @@ class RunsPane(Widget, can_focus=True):
 
     def _show_checkpoints(self) -> None:
         run = self.chosen
-        checkpoints = list(reversed(list_checkpoints(run.path))) if run is not None else []
+        checkpoints = list_checkpoints(run.path) if run is not None else []
         shown = (run.path if run else None, *(astuple(checkpoint)[:3] for checkpoint in checkpoints))
         if shown == self._shown_checkpoints:
             return

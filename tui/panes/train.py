@@ -134,10 +134,10 @@ class TrainPane(Widget, can_focus=True):
         self._put("epochs", epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 1)))
         for name in ("loss", "accuracy"):
             chart = self.query_one(f"#{name}", Chart)
-            for split, color in (("train", "$primary"), ("validation", "$warning")):
+            for split, legend, color in (("train", "train", "$primary"), ("validation", "val.", "$warning")):
                 x, y = reader.series(f"{split}/{name}")
                 if len(x):
-                    chart.set_series(split, x, y, color, is_smoothed=split == "train")
+                    chart.set_series(legend, x, y, color, is_smoothed=split == "train")
             chart.set_marks(marks(events_so_far))
             chart.request_redraw()
 

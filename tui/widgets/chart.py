@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
-from rich.text import Text
 from textual import events
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
@@ -22,15 +20,8 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.widgets.plain_text import printable
-from tui.widgets.series import (
-    decimate,
-    exponential_average,
-    finite_range,
-    linear_ticks,
-    log_ticks,
-    short_number,
-    tick_label,
-)
+from tui.widgets.plot import Curve, draw, frame_for, segments_of
+from tui.widgets.series import exponential_average, short_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -50,26 +41,6 @@ class _Series:
     signature: tuple[object, ...]
     average: tuple[float, np.ndarray] | None = None
     """The smoothing weight and what it gave, kept until either changes."""
-
-
-@dataclass
-class _Curve:
-    """A series as it is drawn: positions, values on the axis (perhaps logarithms), colour."""
-
-    x: np.ndarray
-    y: np.ndarray
-    color: tuple[int, int, int]
-    is_faint: bool = False
-
-
-@dataclass
-class _Frame:
-    """The limits and the ticks of a plot."""
-
-    x_limits: tuple[float, float]
-    y_limits: tuple[float, float]
-    x_ticks: list[tuple[float, str]] = field(default_factory=list)
-    y_ticks: list[tuple[float, str]] = field(default_factory=list)
 
 
 class Chart(Widget, can_focus=True):
@@ -148,7 +119,8 @@ class Chart(Widget, can_focus=True):
 
         Args:
             name: Its name in the legend; lines are drawn in the order in which names first came.
-            x: Positions, shape [N]; expected to ascend, otherwise points are sorted.
+            x: Positions, shape [N]; expected to ascend, otherwise points are sorted. A point without a finite
+                position is left out.
             y: Values, shape [N]; NaN and infinite ones are gaps.
             color: A CSS colour or a variable of the theme such as `$primary`; otherwise the palette's next one.
             is_smoothed: Whether `smoothing` applies to it.
@@ -162,6 +134,9 @@ class Chart(Widget, can_focus=True):
         y_values = np.asarray(y, dtype=np.float64)
         if x_values.shape != y_values.shape:
             raise ValueError(f"series {name!r}: {len(x_values)} positions but {len(y_values)} values")
+        if not bool(np.isfinite(x_values).all()):
+            has_place = np.isfinite(x_values)
+            x_values, y_values = x_values[has_place], y_values[has_place]
         if len(x_values) > 1 and not bool((x_values[1:] >= x_values[:-1]).all()):
             order = np.argsort(x_values, kind="stable")
             x_values, y_values = x_values[order], y_values[order]
@@ -169,7 +144,7 @@ class Chart(Widget, can_focus=True):
         if color is None:
             color = old.color if old else PALETTE[len(self._series) % len(PALETTE)]
         ends = (x_values[0], x_values[-1], repr(y_values[-1])) if len(x_values) else ()
-        with np.errstate(invalid="ignore"):  # infinite values of both signs
+        with np.errstate(invalid="ignore", over="ignore"):
             total = repr(np.nansum(y_values))
         signature = (len(x_values), *ends, total, color, is_smoothed)
         if old is None or old.signature != signature:
@@ -313,20 +288,22 @@ class Chart(Widget, can_focus=True):
         if width < _SMALLEST_PLOT[0] or height < _SMALLEST_PLOT[1]:
             return []
         curves = self._curves()
-        frame = self._frame(curves, width, height)
+        frame = frame_for(curves, (width, height), is_log=self.log_y)
         if frame is None:
             axis_style = self.rich_style + self.get_component_rich_style("chart--axis", partial=True)
-            has_points = any(len(series.y) for series in self._series.values())
-            text = "nothing above zero for a log axis" if has_points and self.log_y else self._empty
-            if has_points and not self.log_y:
-                text = "no finite values"
-            return [[] for _ in range((height - 1) // 2)] + [[Segment(text.center(width), axis_style)]]
+            line = Segment(self._why_nothing_is_drawn().center(width), axis_style)
+            return [*([] for _ in range((height - 1) // 2)), [line]]
         axis = self.get_component_styles("chart--axis").color
         axis_color = self._on_background(axis).rgb
         marks = [mark for mark in self._marks if frame.x_limits[0] <= mark[0] <= frame.x_limits[1]]
-        drawn = _draw_with_plotext((width, height), frame, curves, marks, axis_color)
+        drawn = draw((width, height), frame, curves, marks, axis_color)
         base = self.rich_style
-        return [_segments(line, base) for line in drawn.split("\n")[:height]]
+        return [segments_of(line, base) for line in drawn.split("\n")[:height]]
+
+    def _why_nothing_is_drawn(self) -> str:
+        if not any(len(series.y) for series in self._series.values()):
+            return self._empty
+        return "nothing above zero for a log axis" if self.log_y else "no finite values"
 
     def _smoothed(self, series: _Series) -> np.ndarray:
         if not (self.smoothing and series.is_smoothed):
@@ -335,7 +312,7 @@ class Chart(Widget, can_focus=True):
             series.average = (self.smoothing, exponential_average(series.y, self.smoothing))
         return series.average[1]
 
-    def _curves(self) -> list[_Curve]:
+    def _curves(self) -> list[Curve]:
         import numpy as np
 
         curves = []
@@ -343,34 +320,14 @@ class Chart(Widget, can_focus=True):
             color = self._resolve(series.color)
             if self.smoothing and series.is_smoothed:
                 faint = color.blend(self.background_colors[1], 0.65)
-                curves.append(_Curve(series.x, series.y, faint.rgb, is_faint=True))
-            curves.append(_Curve(series.x, self._smoothed(series), color.rgb))
+                curves.append(Curve(series.x, series.y, faint.rgb, is_faint=True))
+            curves.append(Curve(series.x, self._smoothed(series), color.rgb))
         for curve in curves:
             with np.errstate(divide="ignore", invalid="ignore"):
                 y = np.log10(curve.y) if self.log_y else curve.y
             curve.y = np.where(np.isfinite(y), y, np.nan)
         # Faint lines lie below all others.
         return sorted(curves, key=lambda curve: not curve.is_faint)
-
-    def _frame(self, curves: list[_Curve], width: int, height: int) -> _Frame | None:
-        import numpy as np
-
-        x_limits = finite_range(np.concatenate([curve.x for curve in curves])) if curves else None
-        y_limits = finite_range(np.concatenate([curve.y for curve in curves])) if curves else None
-        if x_limits is None or y_limits is None:
-            return None
-        frame = _Frame(_widened(x_limits), _widened(y_limits))
-        x_ticks = linear_ticks(*frame.x_limits, count=max(2, width // 14))
-        x_step = x_ticks[1] - x_ticks[0] if len(x_ticks) > 1 else 1.0
-        frame.x_ticks = [(tick, tick_label(tick, x_step)) for tick in x_ticks]
-        count = max(2, height // 3)
-        if self.log_y:
-            frame.y_ticks = [(t, tick_label(10**t, 10**t)) for t in log_ticks(*frame.y_limits, count)]
-        else:
-            y_ticks = linear_ticks(*frame.y_limits, count=count)
-            y_step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else abs(y_ticks[0]) / 100
-            frame.y_ticks = [(tick, tick_label(tick, y_step)) for tick in y_ticks]
-        return frame
 
     def _resolve(self, color: str) -> Color:
         if color.startswith("$"):
@@ -382,84 +339,3 @@ class Chart(Widget, can_focus=True):
         if color.auto is not None:
             color = background.get_contrast_text(color.a)
         return background + color
-
-
-def _widened(limits: tuple[float, float]) -> tuple[float, float]:
-    """Limits that are apart: a single value lies in the middle."""
-    low, high = limits
-    if high - low > abs(high) * 1e-9:
-        return limits
-    half = abs(high) * 0.1 or 0.5
-    return low - half, high + half
-
-
-def _draw_with_plotext(
-    size: tuple[int, int],
-    frame: _Frame,
-    curves: list[_Curve],
-    marks: list[tuple[float, str]],
-    axis_color: tuple[int, int, int],
-) -> str:
-    """The plot as lines of text with ANSI colours."""
-    import numpy as np
-    import plotext
-
-    # plotext's public `figure` is one for the whole process; its class is how an independent one is made.
-    plotext.terminal.limit(False, False)
-    figure = type(plotext.figure)(plotext.terminal)
-    figure.theme("simple")
-    figure.canvas("default")
-    figure.plot_size(*size)
-    axis_pixel = plotext.pixel(foreground=axis_color, background="default")
-    figure.axes(False, axis=[0, 1], side=[1])
-    figure.axes(True, pixel=axis_pixel, axis=[0, 1], side=[0])
-    figure.legend(False)
-    for axis, limits, ticks in (("x", frame.x_limits, frame.x_ticks), ("y", frame.y_limits, frame.y_ticks)):
-        ruler = figure.ruler(axis)
-        ruler.lim(*limits)
-        ruler.ticks([position for position, _ in ticks], [label for _, label in ticks])
-        ruler.pixel(axis_pixel)
-    for position, _ in marks:
-        figure.line(position, "v", True, pixel=axis_pixel)
-    for curve in curves:
-        x, y = decimate(curve.x, curve.y, frame.x_limits, size[0])
-        for begin, end in _runs(np.isfinite(y)):
-            # A braille dot alone is easily overlooked.
-            symbol = "braille" if end - begin > 1 else "•"
-            marker = plotext.marker(symbol, plotext.pixel(foreground=curve.color, background="default"))
-            signal = figure.signal(x[begin:end].tolist(), y[begin:end].tolist(), marker=marker)
-            figure.draw(signal.lines(True))
-    for position, letter in marks:
-        figure.draw(figure.text(position, frame.y_limits[1], plotext.colorize(printable(letter)[:1], axis_pixel)))
-    return str(figure.build().string())
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Begin and end of each run of true values."""
-    import numpy as np
-
-    changes = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return list(zip(changes[0::2].tolist(), changes[1::2].tolist(), strict=True))
-
-
-@lru_cache(maxsize=1024)
-def _style_of(codes: str) -> Style:
-    span: Any = Text.from_ansi(f"\x1b[{codes}mX").spans
-    return Style.combine([item.style for item in span]) if span else Style.null()
-
-
-def _segments(line: str, base: Style) -> list[Segment]:
-    """A line of ANSI text as segments over a base style."""
-    segments = []
-    style = base
-    for part in line.split("\x1b["):
-        codes, found, text = part.partition("m")
-        if not found:
-            text, codes = part, ""
-        if codes == "0":
-            style = base
-        elif codes:
-            style = style + _style_of(codes)
-        if text:
-            segments.append(Segment(text, style))
-    return segments

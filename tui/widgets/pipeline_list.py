@@ -149,6 +149,11 @@ class PipelineList(Widget):
         """The steps as they are now."""
         return list(self._steps)
 
+    def set_names(self, names: Sequence[str]) -> None:
+        """Complete these names while a step is typed."""
+        self._names = tuple(names)
+        self.query_one(Input).suggester = SuggestFromList(self._names, case_sensitive=False)
+
     def set_steps(
         self,
         steps: Sequence[PipelineStep],

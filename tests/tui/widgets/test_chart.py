@@ -319,13 +319,37 @@ async def test_another_theme_is_drawn_at_once(app_with) -> None:
         assert chart.drawings > drawn
 
 
-async def test_cost_does_not_grow_with_the_run(app_with) -> None:
+@pytest.mark.parametrize("seed", range(30))
+async def test_any_numbers_can_be_drawn(app_with, seed: int, capfd: pytest.CaptureFixture[str]) -> None:
+    generator = np.random.default_rng(seed)
+    extremes = [
+        0.0,
+        -0.0,
+        1.0,
+        1e-320,
+        5e-324,
+        1e308,
+        -1e308,
+        1e16,
+        1e16 + 2,
+        -7.5,
+        1e-12,
+        math.nan,
+        math.inf,
+        -math.inf,
+    ]
     chart = Chart("loss")
-    async with app_with(chart).run_test(size=(120, 30)):
-        for count in (1000, 1_000_000):
-            y = np.random.default_rng(0).random(count)
-            curves = chart_module.decimate(np.arange(count, dtype=float), y, (0, count - 1), 120)
-            assert len(curves[0]) <= 240
+    async with app_with(chart).run_test(size=(80, 24)):
+        count = int(generator.integers(1, 400))
+        chart.set_series(
+            "a", np.sort(generator.choice([0, 1, 2.5, 1e9, 1e18], count)), generator.choice(extremes, count)
+        )
+        chart.set_series("b", [1e9], [generator.choice(extremes)])
+        chart.smoothing = 0.6 * (seed % 2)
+        chart.log_y = seed % 3 == 0
+        chart._redraw()
+        assert all(chart.render_line(y).cell_length == 80 for y in range(24))
+    assert capfd.readouterr().out == ""
 
 
 def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the_engine() -> None:
