@@ -140,6 +140,20 @@ def accepted_arguments(function: Callable[..., Any], offered: Mapping[str, Any])
     return {name: value for name, value in offered.items() if name in named}
 
 
+def argument_default(function: Callable[..., Any], name: str) -> Any:
+    """The default of an argument: `inspect.Parameter.empty` when it must be given, None when there is no such one."""
+    signature = _signature(function)
+    if signature is None or name not in signature.parameters:
+        return None
+    return signature.parameters[name].default
+
+
+def user_location(error: BaseException) -> str:
+    """The innermost line of the user's own files that an exception went through, as "model.py:12"; "" for none."""
+    frames = _user_frames(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+
+
 def raise_user_error(error: BaseException, where: str) -> NoReturn:
     """Raise UserCodeError with what happened and the frames of the user's own files.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -12,8 +13,16 @@ from engine.errors import ConfigError, UserCodeError, did_you_mean
 from engine.models.builtin import BUILTIN_MODELS
 from engine.models.torchvision_models import build_torchvision, check_torchvision_arguments, torchvision_names
 from engine.models.transfer import check_freeze_rules
-from engine.user_code import accepted_arguments, call_user_code, check_arguments, is_user_spec, load_object
+from engine.user_code import (
+    accepted_arguments,
+    argument_default,
+    call_user_code,
+    check_arguments,
+    is_user_spec,
+    load_object,
+)
 
+_DEFAULT_CLASSES = 10
 _WANTED = "a function or class that makes a torch.nn.Module"
 
 
@@ -68,7 +77,7 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
 
     Args:
         config: which model, and its arguments.
-        num_classes: number of classes; None for the model's own, 10 for a built-in one.
+        num_classes: number of classes; None for the model's own, or 10 where its factory asks for a number.
         input_shape: shape of one sample; None for the model's own, 1×28×28 for a built-in one.
 
     Raises:
@@ -80,12 +89,32 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
         return build_torchvision(config.name, config.arguments, num_classes, input_shape)
     if source == "built-in":
         factory = BUILTIN_MODELS[config.name]
-        return factory(num_classes or 10, input_shape or (1, 28, 28), **config.arguments)
+        return factory(num_classes or _DEFAULT_CLASSES, input_shape or (1, 28, 28), **config.arguments)
     user_factory, arguments = _user_call(config, num_classes, input_shape)
     model = call_user_code(user_factory, arguments, config.name)
     if not isinstance(model, nn.Module):
         raise UserCodeError(f"{config.name}: returned {type(model).__name__}; expected a torch.nn.Module")
-    return model
+    return unwrapped(model)
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside `torch.compile`, DataParallel or DistributedDataParallel: those wrappers prefix every name."""
+    while True:
+        # Asking for the class of `torch.compile`'s wrapper would import the compiler, which takes a second.
+        inner = model._modules.get("_orig_mod")
+        if inner is None and isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            inner = model.module
+        if inner is None:
+            return model
+        model = inner
+
+
+def own_input_shape(config: ModelConfig) -> tuple[int, ...] | None:
+    """The default of the `input_shape` argument of the user's factory; None where it has none."""
+    shape = argument_default(load_object(config.name, _WANTED), "input_shape")
+    if isinstance(shape, tuple | list) and all(isinstance(size, int) and size > 0 for size in shape):
+        return tuple(shape)
+    return None
 
 
 def takes_num_classes(config: ModelConfig) -> bool:
@@ -112,8 +141,8 @@ def _user_call(
     if isinstance(factory, nn.Module):
         raise ConfigError(f"{config.name}: is a model that is already built; expected {_WANTED}")
     offered: dict[str, Any] = {}
-    if num_classes is not None:
-        offered["num_classes"] = num_classes
+    if num_classes is not None or argument_default(factory, "num_classes") is inspect.Parameter.empty:
+        offered["num_classes"] = num_classes or _DEFAULT_CLASSES
     if input_shape is not None:
         offered["input_shape"] = tuple(input_shape)
     arguments = {**accepted_arguments(factory, offered), **config.arguments}

@@ -9,7 +9,7 @@ from torch import nn
 from engine.config import ModelConfig
 from engine.models.architecture import build_architecture, check_architecture, source_of
 from engine.models.torchvision_models import adapt_stem
-from engine.models.transfer import apply_freeze, freeze_notes
+from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
 
 
 def check_model(config: ModelConfig) -> None:
@@ -44,4 +44,5 @@ def build_model(config: ModelConfig, num_classes: int, input_shape: tuple[int, .
         adapt_stem(model, config.name, input_shape[0])
     for note in freeze_notes(model, apply_freeze(model, config.freeze)):
         warnings.warn(note, stacklevel=2)
+    check_something_trains(model, config.freeze)
     return model

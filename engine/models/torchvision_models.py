@@ -114,13 +114,18 @@ def published_weights(name: str, image_height: int) -> WeightsEnum:
     return next((weights for weights in choices if _crop_size(weights) == image_height), default)
 
 
+def default_image_size(name: str) -> int:
+    """Height and width at which torchvision measured the accuracy of a model's default weights."""
+    return _crop_size(torchvision.models.get_model_weights(name).DEFAULT)
+
+
 def _crop_size(weights: WeightsEnum) -> int:
     return weights.transforms.keywords["crop_size"]
 
 
 def _image_size(name: str, input_shape: Sequence[int] | None) -> tuple[int, int]:
     if input_shape is None:
-        side = _crop_size(torchvision.models.get_model_weights(name).DEFAULT)
+        side = default_image_size(name)
         return side, side
     if len(input_shape) != 3:
         shape = "×".join(map(str, input_shape))

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from engine.errors import ConfigError, did_you_mean
+from engine.models.walk import walk
 
 
 @dataclass(frozen=True)
@@ -46,35 +47,37 @@ def apply_freeze(model: nn.Module, rules: Sequence[str]) -> list[FreezeRule]:
         What each rule matched, in order.
 
     Raises:
-        ConfigError: nothing is left to train.
+        ConfigError: a rule that is no pattern.
     """
     check_freeze_rules(rules)
     patterns = [_pattern(rule) for rule in rules]
-    names: dict[int, list[str]] = {}
-    for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
     hits = [0] * len(rules)
-    for parameter in model.parameters():
+    for parameter, names in _names_of_parameters(model):
         for index, (rule, pattern) in enumerate(zip(rules, patterns, strict=True)):
-            if any(pattern.fullmatch(name) for name in names[id(parameter)]):
+            if any(pattern.fullmatch(name) for name in names):
                 hits[index] += 1
                 parameter.requires_grad_(rule.startswith("!"))
-    if names and not any(parameter.requires_grad for parameter in model.parameters()):
-        raise ConfigError(f'model.freeze = {list(rules)}: nothing is left to train; re-open a part with "!", as "!fc"')
-    for path, module in model.named_modules():
-        if isinstance(module, _NormBase) and _stands_still(path, module, rules, patterns):
+    for visit in walk(model):
+        module = visit.module
+        if isinstance(module, _NormBase) and _stands_still(visit.path, module, rules, patterns):
             hold_in_eval(module)
     return [FreezeRule(rule, count) for rule, count in zip(rules, hits, strict=True)]
 
 
 def freeze_notes(model: nn.Module, applied: Sequence[FreezeRule]) -> list[str]:
     """A note for every rule that matched nothing, with the nearest name of a module."""
-    paths = [path for path, module in model.named_modules() if path and any(True for _ in module.parameters())]
+    idle = [freeze.rule for freeze in applied if not freeze.hits]
+    paths = [visit.path for visit in walk(model) if visit.path] if idle else []
     return [
-        f'model.freeze: "{freeze.rule}" matches no parameter{did_you_mean(freeze.rule.removeprefix("!"), paths)}'
-        for freeze in applied
-        if not freeze.hits
+        f'model.freeze: "{rule}" matches no parameter{did_you_mean(rule.removeprefix("!"), paths)}' for rule in idle
     ]
+
+
+def check_something_trains(model: nn.Module, rules: Sequence[str]) -> None:
+    """Raises ConfigError when the rules left no parameter to train."""
+    parameters = [parameter for parameter, _ in _names_of_parameters(model)]
+    if parameters and not any(parameter.requires_grad for parameter in parameters):
+        raise ConfigError(f'model.freeze = {list(rules)}: nothing is left to train; re-open a part with "!", as "!fc"')
 
 
 def hold_in_eval(module: nn.Module) -> None:
@@ -97,6 +100,17 @@ def _stands_still(path: str, module: _NormBase, rules: Sequence[str], patterns: 
     # Without parameters of its own it goes with the part of the model that it lies in.
     decisions = [rule for rule, pattern in zip(rules, patterns, strict=True) if pattern.fullmatch(path)]
     return bool(decisions) and not decisions[-1].startswith("!")
+
+
+def _names_of_parameters(model: nn.Module) -> list[tuple[nn.Parameter, list[str]]]:
+    """Every parameter once, with all its names."""
+    names: dict[int, tuple[nn.Parameter, list[str]]] = {}
+    for visit in walk(model, into_aliases=True):
+        for name, parameter in visit.module._parameters.items():
+            if parameter is not None:
+                full_name = f"{visit.path}.{name}" if visit.path else name
+                names.setdefault(id(parameter), (parameter, []))[1].append(full_name)
+    return list(names.values())
 
 
 def _pattern(rule: str) -> re.Pattern[str]:

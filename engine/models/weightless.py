@@ -13,6 +13,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from engine.models.walk import walk
+
 # What fills a tensor with no values, or with random ones: a constructor that computes with those values can't exist.
 _VALUELESS = frozenset({torch.empty, torch.rand, torch.randn, torch.empty_strided, torch.normal})
 
@@ -40,8 +42,8 @@ def move_to_meta(model: nn.Module) -> None:
     """Replace every parameter and buffer by one on meta, in place; shared ones stay shared."""
     moved: dict[int, torch.Tensor] = {}
     kept_alive: list[torch.Tensor] = []
-    for module in model.modules():
-        for tensors in (module._parameters, module._buffers):
+    for visit in walk(model):
+        for tensors in (visit.module._parameters, visit.module._buffers):
             for name, tensor in tensors.items():
                 if tensor is None or tensor.is_meta or is_lazy(tensor):
                     continue
