@@ -74,11 +74,12 @@ class Curves:
     def add(self, record: dict[str, Any]) -> bool:
         """Take a record of `metrics.jsonl` over. False when it doesn't have the form it should have."""
         try:
-            if record["kind"] == "train":
+            kind = record["kind"]
+            if kind == "train":
                 self._add_block(record)
-            elif record["kind"] == "epoch":
+            elif kind == "epoch":
                 self._add_epoch(numbers_restored(record))
-            return True
+            return isinstance(kind, str)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
             return False
 
@@ -102,9 +103,9 @@ class Curves:
         train = {name: float(record["train"][name]) for name in ("loss", "accuracy")}
         validation = {str(name): float(value) for name, value in record["validation"].items()}
         rate, seconds = float(record["lr"]), float(record["seconds"])
-        x = np.array([step], dtype=np.float64)
-        for name in ("loss", "accuracy", "macro_f1"):
-            self._series[f"validation/{name}"].extend(x, np.array([validation[name]]))
+        curves = {name: validation[name] for name in ("loss", "accuracy", "macro_f1")}
+        for name, value in curves.items():
+            self._series[f"validation/{name}"].extend(np.array([float(step)]), np.array([value]))
         clean = {"train": train, "validation": validation, "lr": rate, "seconds": seconds}
         self.epochs.append({**record, **clean})
         self.last_step = max(self.last_step, step)

@@ -63,7 +63,7 @@ def test_a_curve_can_not_be_written_to_and_stays_as_it_was(run: RunWriter) -> No
     run.record(train_record(10, 10))
     run.flush()
     reader.poll()
-    x, y = reader.series("train/loss")
+    _, y = reader.series("train/loss")
     with pytest.raises(ValueError, match="read-only"):
         y[0] = 5
     run.record(train_record(5010, 5000))
