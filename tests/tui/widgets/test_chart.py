@@ -170,6 +170,13 @@ async def test_positions_that_do_not_ascend_are_sorted(app_with) -> None:
         np.testing.assert_array_equal(chart._series["train"].y, [10, 20, 30])
 
 
+async def test_points_without_a_position_are_left_out(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test():
+        chart.set_series("train", [1, math.nan, 3, math.inf], [10, 20, 30, 40])
+        np.testing.assert_array_equal(chart._series["train"].y, [10, 30])
+
+
 async def test_lengths_that_differ_are_an_error(app_with) -> None:
     chart = Chart("loss")
     async with app_with(chart).run_test():
