@@ -116,6 +116,9 @@ def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
     _check_names(spec.name, cls, arguments, where)
     parameters = {parameter.name: parameter for parameter in _parameters(cls)}
     values = {name: _value(value, parameters[name], f"{where}.{name}", spec.name) for name, value in arguments.items()}
+    if spec.name == "ToTensor":
+        # The pipeline scales by itself, and torchvision warns of this class.
+        return v2.Identity()
     try:
         return cls(**values)
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:

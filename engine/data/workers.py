@@ -203,9 +203,11 @@ class WorkerLoader:
             ) from error
         try:
             yield from batches
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
+        except (RuntimeError, OSError, EOFError) as error:
+            # A worker that dies breaks the queue in whatever it was doing.
+            if all(worker.is_alive() for worker in batches._workers):  # type: ignore[attr-defined]
                 raise
+            self._loader = None
             raise DataError(
                 f"a worker process of the DataLoader died: {error}. Often the machine ran out of memory: use fewer, "
                 f"loader.num_workers = {self._num_workers // 2}"

@@ -136,7 +136,7 @@ def test_a_transform_from_the_users_file(tmp_path: Path) -> None:
 
 def test_a_failing_transform_of_the_users_shows_the_users_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def broken():\n    return lambda image: image.nothing\n")
-    with pytest.raises(UserCodeError, match="mine.py"):
+    with pytest.raises(UserCodeError, match=r"mine\.py"):
         build_transform([component(f"{tmp_path}/mine.py:broken")])(PHOTO)
 
 
