@@ -153,6 +153,16 @@ async def test_marks_are_lines_with_a_letter(app_with, lines_of) -> None:
         assert not any("X" in line for line in lines)
 
 
+async def test_lies_on_the_background_of_the_widget(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test(size=(80, 24)):
+        chart.set_series("train", range(100), np.linspace(2, 0.1, 100))
+        chart.set_marks([(50, "R")])
+        chart._redraw()
+        segments = [segment for y in range(24) for segment in chart.render_line(y)]
+        assert {segment.style.bgcolor for segment in segments} == {chart.rich_style.bgcolor}
+
+
 async def test_names_cannot_control_the_terminal(app_with, lines_of) -> None:
     chart = Chart("[red]loss\x1b[2J")
     app = app_with(chart)
