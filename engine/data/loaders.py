@@ -18,6 +18,7 @@ from engine.data.splits import Split
 from engine.data.storage import DecodedSplit, Progress, Room, measure_room
 from engine.data.transforms import SamplePipeline
 from engine.data.workers import KeyedSamples, WorkerLoader, global_generators_kept
+from engine.errors import ConfigError
 
 
 class BatchLoader(Protocol):
@@ -74,7 +75,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         progress: called with what is done, samples done, samples in all.
 
     Raises:
-        ConfigError: transforms that don't fit the images, a storage that can't be had.
+        ConfigError: transforms that don't fit the images, a storage that can't be had, an epoch without a batch.
         DataError: a sample that can't be read.
     """
     notes = list(sources.notes)
@@ -84,6 +85,11 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         notes.append(
             f"after their transforms, training samples are {_sized(train_shape)} and validation samples "
             f"{_sized(input_shape)}"
+        )
+    if config.loader.drop_last and len(sources.train) < config.loader.batch_size:
+        raise ConfigError(
+            f"loader.drop_last = true: no batch is left, as the training split has {len(sources.train)} samples and "
+            f"loader.batch_size is {config.loader.batch_size}"
         )
     room = measure_room(device)
     train_lane = choose_lane(sources.train, config.data, train=True, device=device, room=room)

@@ -17,7 +17,9 @@ from engine.errors import ConfigError
 # Several small batches are made at once: a batch of 64 small images costs less than calling torch does. Float pixels
 # of this many bytes still lie in a CPU's cache when the model reads them.
 _CHUNK_BYTES = 2 << 20
-_CHUNK_SAMPLES = 4096
+# On a GPU fewer and larger kernels are better.
+_DEVICE_CHUNK_BYTES = 64 << 20
+_CHUNK_SAMPLES = 8192
 
 
 class ResidentLoader:
@@ -66,16 +68,16 @@ class ResidentLoader:
         if self._windows is None:
             channels, height, width = store.images.shape[1:]
         else:
-            # The padded copy replaces the images.
-            self._images = store.images[:0]
+            # The padded copy replaces the images; a slice of them would keep their memory.
+            self._images = store.images.new_empty((0, 1, 1, 1))
             channels = self._windows.channels
             height, width = self._windows.size.crop_height, self._windows.size.crop_width
         self.input_shape = (channels, height, width)
         self._rows = self._images.flatten(1)
         self._scale = _scaling(plan, channels, device)
-        sample_bytes = 4 * channels * height * width
-        samples = min(max(_CHUNK_BYTES // sample_bytes, batch_size), max(_CHUNK_SAMPLES, batch_size))
-        self._chunk_batches = samples // batch_size
+        chunk_bytes = _CHUNK_BYTES if self._home.type == "cpu" else _DEVICE_CHUNK_BYTES
+        samples = min(chunk_bytes // (4 * channels * height * width), _CHUNK_SAMPLES)
+        self._chunk_batches = max(samples // batch_size, 1)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of an epoch from number `start` on.

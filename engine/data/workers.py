@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import connection
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -30,6 +31,7 @@ from engine.data.transforms import SamplePipeline
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 
 _SAMPLE_STREAM = 0x5A
+_DYING_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,9 @@ class WorkerLoader:
         try:
             yield from batches
         except (RuntimeError, OSError, EOFError) as error:
-            # A worker that dies breaks the queue in whatever it was doing.
-            if all(worker.is_alive() for worker in batches._workers):  # type: ignore[attr-defined]
+            # A worker that dies breaks the queue in whatever it was doing, a moment before it is gone.
+            sentinels = [worker.sentinel for worker in batches._workers]  # type: ignore[attr-defined]
+            if not connection.wait(sentinels, timeout=_DYING_SECONDS):
                 raise
             self._loader = None
             raise DataError(

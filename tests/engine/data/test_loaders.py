@@ -110,6 +110,11 @@ def test_drop_last_leaves_out_the_rest() -> None:
         assert [len(targets) for _, targets in loader.batches(0)] == [64] * 22
 
 
+def test_an_epoch_without_a_batch_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"loader.drop_last = true: no batch is left.*1438 samples"):
+        digits(loader={"drop_last": True, "batch_size": 2000})
+
+
 def test_without_shuffle_samples_come_in_order() -> None:
     config = run_config(dataset="digits", validation=0.2, loader={"shuffle": False})
     sources, data = open_and_build(config)
