@@ -107,7 +107,7 @@ class CheckpointSaver:
             same_place = [other for other in earlier if other.position == request.position]
             kept = [other for other in earlier if other.is_best and other not in same_place and not request.is_best]
             self._failed_best = None
-            dropped = len(self._waiting) - sum(other in kept for other in self._waiting)
+            dropped = sum(other.coalesced + 1 for other in self._waiting if other not in kept[-1:])
             self._waiting = [*kept[-1:], replace(request, coalesced=dropped)]
             self._changed.notify_all()
 

@@ -91,7 +91,7 @@ def contents_of(tree: Any, reader: PickleReader) -> Contents:
         else:
             _add_value(contents, name, value)
     if reader.odd_keys:
-        foreign.add("dict keys that are neither text nor numbers")
+        foreign.add("dict keys other than text and whole numbers")
     contents.foreign = sorted(foreign)
     if isinstance(tree, dict):
         _fill_in_known_keys(contents, tree)

@@ -19,8 +19,8 @@ _MAX_OPERATIONS = 4_000_000
 _MAX_NAME_BYTES = 4096
 _MAX_INTEGER_BYTES = 255
 _MAX_DIMENSIONS = 64
-# Hashes of larger integers repeat; keys chosen so would make a dict quadratic.
-_MAX_INTEGER_KEY = 1 << 31
+# Hashes of larger integers (and of floats) repeat; keys chosen so make a dict quadratic.
+MAX_INTEGER_KEY = 1 << 31
 
 _STORAGES = {
     "DoubleStorage": "float64",
@@ -45,7 +45,7 @@ ITEM_BYTES = {
     "float8_e4m3fn": 1, "float8_e5m2": 1, "float8_e4m3fnuz": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
 }  # fmt: skip
 _STORAGE_CLASSES = {f"torch.{name}" for name in _STORAGES} | {"torch.storage.UntypedStorage"}
-_PLAIN_KEYS = (str, int, bool, float, type(None), bytes)
+_PLAIN_KEYS = (str, bool, type(None), bytes)
 
 
 @dataclass(slots=True, frozen=True)
@@ -108,7 +108,8 @@ class PickleReader:
         position: where in the buffer it stands: behind the pickle after `read`.
         names: every class and function that was named.
         storages: every storage that was referred to, by its key.
-        odd_keys: whether a dict has keys that are neither plain values nor short tuples of them.
+        odd_keys: whether a dict has keys that an attacker can make slow to look up: floats, integers of more than
+            31 bits, tuples of anything but text.
     """
 
     def __init__(self, buffer: bytes, position: int = 0) -> None:
@@ -279,14 +280,12 @@ class PickleReader:
     def _key(self, key: Any) -> Any:
         """A key that is safe to hash: hashing tuples nested in each other takes time exponential in their depth."""
         kind = type(key)
-        if kind is str or (kind is int and abs(key) < _MAX_INTEGER_KEY):
+        if kind in _PLAIN_KEYS or (kind is int and abs(key) < MAX_INTEGER_KEY):
             return key
-        if kind is tuple and len(key) <= 8 and all(type(item) in (int, str, bool) for item in key):
+        if kind is tuple and len(key) <= 8 and all(type(item) in (str, bool) for item in key):
             return repr(key)[:200]
-        if kind not in _PLAIN_KEYS:
-            self.odd_keys = True
-            return f"<{kind.__name__}>"
-        return key if key is None or kind is bool or kind is bytes else repr(key)
+        self.odd_keys = True
+        return repr(key)[:200] if kind in (int, float) else f"<{kind.__name__}>"
 
     def _storage(self) -> None:
         reference = self._stack.pop()

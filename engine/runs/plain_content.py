@@ -6,8 +6,9 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from engine.errors import CheckpointError
+from engine.runs.pickle_tree import MAX_INTEGER_KEY
 
-_KEYS = (str, int, float, bool, type(None), bytes)
+_KEYS = (str, int, bool, type(None), bytes)
 _VALUES = (str, int, float, complex, bool, type(None), bytes, bytearray)
 # Beyond this torch's unpickler refuses an integer.
 _MAX_INTEGER_BITS = 255 * 8 - 1
@@ -31,7 +32,7 @@ def check_plain(content: dict[str, Any]) -> None:
             raise CheckpointError(f"{path[:200]}… is nested more than {_MAX_DEPTH} deep, or holds itself")
         if kind in (dict, OrderedDict, Counter):
             for key, item in value.items():
-                if type(key) not in _KEYS:
+                if type(key) not in _KEYS or (type(key) is int and abs(key) >= MAX_INTEGER_KEY):
                     raise CheckpointError(
                         f"{path or 'the checkpoint'} has a key of type {type(key).__name__}: {key!r}"
                     )

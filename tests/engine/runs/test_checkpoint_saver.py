@@ -1,0 +1,480 @@
+"""Saving in the background: acknowledged when durable, the newest and the best never lost, old ones retired."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import OrderedDict, defaultdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from failing_operations import KILLED, FailingOperations
+from run_cases import new_run, plain_state, save
+
+from engine.errors import CheckpointError
+from engine.runs import checkpoint_saver as saver_module
+from engine.runs.checkpoint import (
+    list_checkpoints,
+    load_checkpoint,
+    newest_valid_checkpoint,
+    verify_checkpoint,
+)
+from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
+from engine.runs.journal import Journal
+from engine.runs.plain_content import check_plain
+from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
+
+FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+
+
+def events(run: RunWriter, kind: str) -> list[dict[str, Any]]:
+    reader = RunReader(run.path)
+    reader.poll()
+    return [event for event in reader.events() if event["kind"] == kind]
+
+
+def steps(run: Path) -> list[int]:
+    return [checkpoint.step for checkpoint in list_checkpoints(run)]
+
+
+def same(run: RunWriter, first: str, second: str) -> bool:
+    folder = run.path / "checkpoints"
+    return os.path.samefile(folder / first, folder / second)
+
+
+class Gate:
+    """Holds `torch.save` back until it is opened, to let requests pile up behind one that is being written."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.entered = threading.Event()
+        self.opened = threading.Event()
+        torch_save = torch.save
+
+        def save_when_open(content: Any, file: Any) -> None:
+            self.entered.set()
+            assert self.opened.wait(30)
+            torch_save(content, file)
+
+        monkeypatch.setattr(torch, "save", save_when_open)
+
+
+def ask(run: RunWriter, step: int, is_best: bool = False, **fields: Any) -> None:
+    metrics = fields.pop("metrics", {"accuracy": step / 1000})
+    run.save_checkpoint(
+        plain_state(step, metrics=metrics, **fields), step=step, epoch=1, metrics=metrics, reason="t", is_best=is_best
+    )
+
+
+def test_a_saved_checkpoint_is_acknowledged_and_opens_with_plain_torch(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 1234, epoch=3, metrics={"accuracy": 0.75}, is_best=True)
+    (event,) = events(run, "saved")
+    path = run.path / "checkpoints" / "step-000001234.pt"
+    assert (event["file"], event["step"], event["epoch"], event["reason"]) == (path.name, 1234, 3, "epoch")
+    assert event["bytes"] == path.stat().st_size
+    content = torch.load(path, weights_only=True)
+    assert content["epoch"] == 3
+    assert torch.equal(content["model_state_dict"]["0.weight"], torch.full((16, 16), 1234.0))
+    loaded = load_checkpoint(path)
+    assert torch.equal(loaded["model_state_dict"]["0.weight"], content["model_state_dict"]["0.weight"])
+    assert RunReader(run.path).state()["saved"] == {"file": path.name, "step": 1234, "epoch": 3}
+    run.close("finished")
+
+
+def test_last_and_best_are_further_names_of_the_same_files(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 1, is_best=True)
+    save(run, 2)
+    assert same(run, "last.pt", "step-000000002.pt")
+    assert same(run, "best.pt", "step-000000001.pt")
+    save(run, 3, is_best=True)
+    assert same(run, "last.pt", "step-000000003.pt")
+    assert same(run, "best.pt", "step-000000003.pt")
+    run.close("finished")
+
+
+@pytest.mark.parametrize(
+    ("keep_last", "best", "kept"),
+    [
+        (1, None, [6]),
+        (3, None, [6, 5, 4]),
+        (1, 2, [6, 2]),
+        (2, 5, [6, 5]),
+        (3, 1, [6, 5, 4, 1]),
+        (9, 1, [6, 5, 4, 3, 2, 1]),
+    ],
+)
+def test_the_newest_and_the_best_are_kept(tmp_path: Path, keep_last: int, best: int | None, kept: list[int]) -> None:
+    run = new_run(tmp_path, keep_last=keep_last)
+    for step in range(1, 7):
+        save(run, step, is_best=step == best)
+    assert steps(run.path) == kept
+    run.close("finished")
+    assert sorted(path.name for path in (run.path / "checkpoints").glob("step-*")) == [
+        f"step-{step:09d}.pt" for step in sorted(kept)
+    ]
+
+
+def test_files_of_the_user_are_never_deleted(tmp_path: Path) -> None:
+    run = new_run(tmp_path, keep_last=1)
+    folder = run.path / "checkpoints"
+    (folder / "mine.pt").write_bytes(b"1")
+    (folder / "step-000000000.pt").write_bytes(b"1")
+    (tmp_path / "outside").write_bytes(b"1")
+    (folder / "step-000000001.pt.bak").symlink_to(tmp_path / "outside")
+    for step in (5, 6, 7):
+        save(run, step)
+    names = {path.name for path in folder.iterdir()}
+    assert {"mine.pt", "step-000000000.pt", "step-000000001.pt.bak", "step-000000007.pt"} <= names
+    assert "step-000000005.pt" not in names
+    run.close("finished")
+
+
+def test_nothing_is_deleted_while_the_newest_can_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(tmp_path, keep_last=1)
+    save(run, 1)
+
+    def refuse(path: Path) -> None:
+        raise CheckpointError(f"{path}: is damaged")
+
+    monkeypatch.setattr(saver_module, "inspect_checkpoint", refuse)
+    save(run, 2)
+    assert steps(run.path) == [2, 1]
+    assert "damaged" in events(run, "old_checkpoints_kept")[0]["error"]
+    run.close("finished")
+
+
+def test_requests_behind_a_slow_save_are_reduced_to_the_newest_and_the_best(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, keep_last=9)
+    gate = Gate(monkeypatch)
+    ask(run, 1)
+    assert gate.entered.wait(30)
+    for step in range(2, 9):
+        ask(run, step, is_best=step in (3, 5))
+    gate.opened.set()
+    run.flush()
+    assert steps(run.path) == [8, 5, 1]
+    assert same(run, "best.pt", "step-000000005.pt")
+    assert same(run, "last.pt", "step-000000008.pt")
+    assert sum(event["coalesced"] for event in events(run, "saved")) == 5
+    run.close("finished")
+
+
+def test_asking_for_a_save_does_not_wait_for_the_one_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(tmp_path)
+    gate = Gate(monkeypatch)
+    ask(run, 1)
+    assert gate.entered.wait(30)
+    ask(run, 2)
+    run.record({"kind": "train", "step": 2})
+    assert not gate.opened.is_set()
+    gate.opened.set()
+    run.close("finished")
+    assert steps(run.path) == [2, 1]
+
+
+def test_a_second_save_at_the_same_place_keeps_metrics_and_rank(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 10, metrics={"accuracy": 0.5}, is_best=True)
+    save(run, 10, reason="stop")
+    (checkpoint,) = list_checkpoints(run.path)
+    assert (checkpoint.metrics, checkpoint.is_best, checkpoint.is_last) == ({"accuracy": 0.5}, True, True)
+    assert load_checkpoint(run.path / "checkpoints" / "best.pt")["metrics"] == {"accuracy": 0.5}
+    run.close("finished")
+
+
+def test_a_save_at_the_same_step_of_another_place_is_another_checkpoint_and_leaves_the_best(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 10, epoch=1, metrics={"accuracy": 0.5}, is_best=True)
+    save(run, 10, epoch=2)
+    newest, best = list_checkpoints(run.path)
+    assert (newest.file, newest.epoch, newest.metrics, newest.is_last) == ("step-000000010.pt", 2, {}, True)
+    assert (best.file, best.epoch, best.metrics, best.is_best) == ("best.pt", 1, {"accuracy": 0.5}, True)
+    run.close("finished")
+
+
+def test_closing_finishes_the_save_that_is_under_way(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    ask(run, 5)
+    run.close("stopped")
+    assert steps(run.path) == [5]
+    assert [event["kind"] for event in RunReaderEvents(run.path)] == ["saved", "ended"]
+
+
+def RunReaderEvents(path: Path) -> list[dict[str, Any]]:
+    reader = RunReader(path)
+    reader.poll()
+    return reader.events()
+
+
+SAVE_ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT]
+
+
+@pytest.mark.parametrize("error", SAVE_ERRORS)
+def test_whichever_operation_of_a_save_fails_the_old_checkpoint_stays_and_the_next_save_works(
+    tmp_path: Path, error: int
+) -> None:
+    failed = []
+    for at in range(1, 500):
+        folder = tmp_path / str(at) / "checkpoints"
+        folder.mkdir(parents=True)
+        journal = Journal(folder.parent, {})
+        operations = FailingOperations(0, error)
+        saver = CheckpointSaver(folder, 1, journal, operations)
+        for step in (1, 2, 3):
+            if step == 2:
+                operations.at = operations.calls + at
+            saver.submit(SaveRequest(plain_state(step), step, 1, {}, "t", is_best=True))
+            saver.flush()
+            operations.at = 0
+            assert not list(folder.glob(".*.tmp"))
+            for path in folder.glob("*.pt"):
+                assert load_checkpoint(path)["position"]["step"] <= step
+            newest, skipped = newest_valid_checkpoint(folder.parent)
+            assert skipped == []
+            assert int(newest.stem[5:]) >= step - (operations.failed != "" and step == 2)
+        saver.close()
+        journal.close()
+        assert os.path.samefile(folder / "best.pt", folder / "step-000000003.pt")
+        kinds = [event["kind"] for event in map_events(folder.parent)]
+        if not operations.failed:
+            assert kinds == ["saved"] * 3
+            break
+        failed.append(operations.failed)
+        assert kinds.count("save_failed") + kinds.count("old_checkpoints_kept") == 1
+        for event in map_events(folder.parent):
+            if event["kind"] == "save_failed":
+                assert event["errno"] == errno.errorcode[error]
+                assert os.strerror(error) in event["error"]
+    assert {"open", "write", "fsync", "rename", "link", "unlink"} <= set(failed)
+    assert len(failed) > 15
+
+
+def map_events(run: Path) -> list[dict[str, Any]]:
+    import json
+
+    return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
+
+
+def test_killed_at_every_operation_of_a_save_a_valid_checkpoint_is_there(tmp_path: Path) -> None:
+    for at in range(1, 500):
+        folder = tmp_path / str(at) / "checkpoints"
+        folder.mkdir(parents=True)
+        child = os.fork()
+        if child == 0:
+            journal = Journal(folder.parent, {})
+            operations = FailingOperations(0, None)
+            saver = CheckpointSaver(folder, 1, journal, operations)
+            for step in (1, 2):
+                if step == 2:
+                    operations.at = operations.calls + at
+                saver.submit(SaveRequest(plain_state(step), step, 1, {}, "t", is_best=True))
+                saver.flush()
+            os._exit(0)
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        newest, skipped = newest_valid_checkpoint(folder.parent)
+        assert skipped == []
+        assert load_checkpoint(newest)["position"]["step"] in (1, 2)
+        for path in folder.glob("*.pt"):
+            verify_checkpoint(path)
+        if status != KILLED:
+            break
+    assert at > 15
+    assert newest.name == "step-000000002.pt"
+
+
+def test_a_best_that_could_not_be_saved_is_saved_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, keep_last=9)
+    save(run, 1, is_best=True)
+    with monkeypatch.context() as broken:
+
+        def fail(content: Any, file: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        broken.setattr(torch, "save", fail)
+        save(run, 2, is_best=True)
+        assert RunReader(run.path).state()["save_error"] == "step-000000002.pt: No space left on device"
+    save(run, 3)
+    assert steps(run.path) == [3, 2, 1]
+    assert same(run, "best.pt", "step-000000002.pt")
+    assert same(run, "last.pt", "step-000000003.pt")
+    assert RunReader(run.path).state()["save_error"] is None
+    run.close("finished")
+
+
+def test_a_disk_without_room_is_told_before_it_is_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = new_run(tmp_path)
+    full = os.statvfs_result((4096, 4096, 100, 10, 10, 10, 10, 10, 0, 255))
+    with monkeypatch.context() as small:
+        small.setattr(os, "statvfs", lambda path: full)
+        save(run, 1)
+    (event,) = events(run, "save_failed")
+    assert event["errno"] == "ENOSPC"
+    assert "0 MB free" in event["error"]
+    assert steps(run.path) == []
+    run.close("finished")
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (Path("/data"), "config.root is a PosixPath"),
+        (np.float64(0.5), "config.root is a float64"),
+        (np.zeros(3), "config.root is a ndarray"),
+        (defaultdict(int), "config.root is a defaultdict"),
+        (torch.__version__, "config.root is a TorchVersion"),
+        ({("a", 1): 2}, "config.root has a key of type tuple"),
+        ({2.5: 1}, "config.root has a key of type float"),
+        ({1 << 40: 1}, "config.root has a key of type int"),
+        ([1, [2, {"x": object()}]], r"config.root\[1\]\[1\].x is a object"),
+        (1 << 3000, "config.root is an integer of 3001 bits"),
+    ],
+)
+def test_content_that_could_not_be_opened_again_is_refused_by_the_name_of_its_key(value: Any, named: str) -> None:
+    with pytest.raises(CheckpointError, match=named):
+        check_plain({"epoch": 1, "config": {"root": value}})
+
+
+def test_content_that_holds_itself_is_refused() -> None:
+    content: dict[str, Any] = {"a": {}}
+    content["a"]["b"] = content
+    with pytest.raises(CheckpointError, match="holds itself"):
+        check_plain(content)
+
+
+def test_everything_that_is_allowed_comes_back_through_safe_loading(tmp_path: Path) -> None:
+    content = {
+        "values": [
+            1,
+            -(1 << 2000),
+            0.5,
+            float("inf"),
+            1 + 2j,
+            True,
+            None,
+            "ü\n",
+            b"\x00\xff",
+            bytearray(b"ab"),
+            {1, 2},
+        ],
+        "tuple": (1, (2, 3)),
+        "ordered": OrderedDict(a=1),
+        "keys": {1: "a", False: "c", None: "d", b"e": "f"},
+        "torch": [torch.float16, torch.device("cpu"), torch.Size([2, 3]), torch.strided],
+        "tensors": [
+            torch.ones(3, dtype=dtype)
+            for dtype in (torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.uint8, torch.complex64)
+        ],
+        "parameter": torch.nn.Parameter(torch.ones(2)),
+        "empty": torch.empty(0, 3),
+        "scalar": torch.tensor(5),
+        "float8": torch.ones(4).to(torch.float8_e4m3fn),
+        "rng": torch.get_rng_state(),
+    }
+    check_plain(content)
+    run = new_run(tmp_path)
+    run.save_checkpoint(content, step=1, epoch=1, metrics={}, reason="t")
+    run.flush()
+    assert events(run, "save_failed") == []
+    loaded = load_checkpoint(run.path / "checkpoints" / "last.pt")
+    assert loaded["values"] == content["values"]
+    assert loaded["tuple"] == content["tuple"]
+    assert loaded["keys"] == content["keys"]
+    assert loaded["torch"] == content["torch"]
+    for mine, theirs in zip(content["tensors"], loaded["tensors"], strict=True):
+        assert mine.dtype == theirs.dtype
+        assert torch.equal(mine, theirs)
+    assert torch.equal(loaded["rng"], content["rng"])
+    run.close("finished")
+
+
+def test_the_list_does_without_its_index_and_without_reading_when_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path, keep_last=9)
+    for step in (1, 2):
+        save(run, step, epoch=step, metrics={"accuracy": step / 10}, is_best=step == 1, reason="epoch")
+    run.close("finished")
+    by_index = list_checkpoints(run.path)
+    (run.path / "checkpoints" / "index.json").write_text('{"step-000000001.pt": {"step": "x"}, "')
+    by_files = list_checkpoints(run.path)
+    fields = ("file", "step", "epoch", "metrics", "bytes", "is_best", "is_last", "problem")
+    for first, second in zip(by_index, by_files, strict=True):
+        assert [getattr(first, name) for name in fields] == [getattr(second, name) for name in fields]
+
+
+def test_the_list_names_damaged_files_and_passes_over_links_and_fifos(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 1)
+    run.close("finished")
+    folder = run.path / "checkpoints"
+    (folder / "step-000000002.pt").write_bytes(b"PK\3\4 torn")
+    os.mkfifo(folder / "step-000000003.pt")
+    (folder / "step-000000004.pt").symlink_to(folder / "step-000000001.pt")
+    damaged, good = list_checkpoints(run.path)
+    assert (damaged.step, good.step) == (2, 1)
+    assert "cut short" in damaged.problem
+    assert good.problem == ""
+
+
+def test_a_last_that_lost_its_step_file_still_counts(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    save(run, 7, metrics={"accuracy": 0.5})
+    run.close("finished")
+    (run.path / "checkpoints" / "step-000000007.pt").unlink()
+    (checkpoint,) = list_checkpoints(run.path)
+    assert (checkpoint.file, checkpoint.step, checkpoint.is_last) == ("last.pt", 7, True)
+    assert newest_valid_checkpoint(run.path)[0].name == "last.pt"
+
+
+SAVER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from run_cases import new_run, save
+run = new_run(Path(sys.argv[1]), keep_last=2)
+step = 0
+while True:
+    step += 1
+    save(run, step, is_best=step % 3 == 0)
+    sys.stdout.write(f"{run.path} {step}\\n")
+    sys.stdout.flush()
+"""
+
+
+@pytest.mark.campaign
+def test_a_killed_process_loses_no_acknowledged_checkpoint(tmp_path: Path) -> None:
+    generator = random.Random(11)
+    for trial in range(60 if FULL else 3):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(tmp_path / str(trial)), str(Path(__file__).parent)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        output = process.stdout.readline()
+        time.sleep(generator.uniform(0.0, 0.3))
+        process.send_signal(signal.SIGKILL)
+        output += process.stdout.read()
+        process.wait()
+        process.stdout.close()
+        name, acknowledged = output[: output.rindex("\n")].splitlines()[-1].split()
+        newest, skipped = newest_valid_checkpoint(Path(name))
+        assert skipped == []
+        assert load_checkpoint(newest)["position"]["step"] >= int(acknowledged)
+        for path in (Path(name) / "checkpoints").glob("*.pt"):
+            verify_checkpoint(path)
