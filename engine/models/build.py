@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig
-from engine.models.architecture import build_architecture, check_architecture, source_of
-from engine.models.torchvision_models import adapt_stem
+from engine.errors import ConfigError, UserCodeError
+from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.models.torchvision_models import adapt_stem, published_weights
 from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
+from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
+from engine.models.weights import head_names, load_published_weights, load_weights_file
+from engine.user_code import raise_user_error
+
+
+@dataclass(frozen=True)
+class BuiltModel:
+    """A model ready to train.
+
+    Attributes:
+        model: on the CPU, in training mode.
+        notes: what deserves a word: weights that stayed fresh, freeze rules that matched nothing.
+    """
+
+    model: nn.Module
+    notes: list[str]
 
 
 def check_model(config: ModelConfig) -> None:
@@ -24,25 +45,81 @@ def check_model(config: ModelConfig) -> None:
     check_architecture(config)
 
 
-def build_model(config: ModelConfig, num_classes: int, input_shape: tuple[int, ...]) -> nn.Module:
+def build_model(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> nn.Module:
+    """`build_with_notes`, its notes given as warnings."""
+    built = build_with_notes(config, num_classes, input_shape)
+    for note in built.notes:
+        warnings.warn(note, stacklevel=2)
+    return built.model
+
+
+def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> BuiltModel:
     """Build a model on the CPU for a data set, with its weights loaded and its freeze rules applied.
 
-    Draws from torch's global generator: seed it first. What deserves a word, such as a freeze rule that matches
-    nothing, is given as a warning.
+    That it takes the data and returns a logit a class is checked first, without allocating its weights. Draws from
+    torch's global generator: seed it before.
 
     Args:
         config: the model section.
         num_classes: number of logits.
-        input_shape: (C, H, W) of one sample after the transforms.
+        input_shape: shape of one sample after the transforms: (C, H, W) for images.
 
     Raises:
-        ConfigError, UserCodeError, CheckpointError: what is wrong, in one message.
+        ConfigError: the model can't be built for these data, or nothing of it would train.
+        UserCodeError: the user's code raised.
+        CheckpointError: the weights can't be read or don't fit.
     """
     check_model(config)
+    _check_fit(config, num_classes, input_shape)
     model = build_architecture(config, num_classes, input_shape)
+    _initialise_lazy(model, config, input_shape)
+    notes: list[str] = []
+    if config.pretrained:
+        weights = published_weights(config.name, input_shape[1])
+        notes += load_published_weights(model, weights, config.name, _head(config, num_classes, input_shape))
     if source_of(config) == "torchvision":
         adapt_stem(model, config.name, input_shape[0])
-    for note in freeze_notes(model, apply_freeze(model, config.freeze)):
-        warnings.warn(note, stacklevel=2)
+    if config.weights:
+        notes += load_weights_file(model, config.weights, _head(config, num_classes, input_shape))
+    notes += freeze_notes(model, apply_freeze(model, config.freeze))
     check_something_trains(model, config.freeze)
-    return model
+    return BuiltModel(model, notes)
+
+
+def _head(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> set[str]:
+    if not takes_num_classes(config):
+        return set()
+    return head_names(lambda classes: build_architecture(config, classes, input_shape), num_classes)
+
+
+def _check_fit(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> None:
+    """Raise ConfigError when the model does not take the samples, or returns something else than a logit a class."""
+    report = inspect_model(config, num_classes, input_shape)
+    if report.error is not None:
+        if source_of(config) == "user" and report.params > REAL_FORWARD_PARAMS:
+            # It may only need the values of its weights; training will tell.
+            return
+        shape = "×".join(map(str, input_shape))
+        raise ConfigError(f"model {config.name}: does not take samples of {shape}: {report.error}")
+    if report.output_shapes != [[1, num_classes]]:
+        returned = ", ".join(map(str, report.output_shapes)) or "no tensor"
+        raise ConfigError(
+            f"model {config.name}: returns {returned} for one sample; the data's {num_classes} classes need "
+            f"one tensor of [1, {num_classes}]"
+        )
+
+
+def _initialise_lazy(model: nn.Module, config: ModelConfig, input_shape: Sequence[int]) -> None:
+    """Give lazy modules their shapes, by one forward in eval mode."""
+    if not any(is_lazy(parameter) for parameter in model.parameters()):
+        return
+    model.eval()
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, *input_shape))
+    except Exception as error:
+        raise_user_error(error, f"{config.name}: first forward")
+    finally:
+        model.train()
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        raise UserCodeError(f"{config.name}: has lazy modules that its forward does not reach")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torchvision.models
 from torch import nn
-from torchvision.models import WeightsEnum
+from torchvision.models import GoogLeNet, Inception3, WeightsEnum
 
 from engine.errors import ConfigError, did_you_mean
 
@@ -100,6 +100,9 @@ def adapt_stem(model: nn.Module, name: str, in_channels: int) -> None:
         weight = stem.weight.sum(1, keepdim=True)
     stem.in_channels = 1
     stem.weight = nn.Parameter(weight.contiguous())
+    if isinstance(model, GoogLeNet | Inception3):
+        # It converts between normalisations of red, green and blue.
+        model.transform_input = False
 
 
 def published_weights(name: str, image_height: int) -> WeightsEnum:

@@ -160,25 +160,27 @@ def inspect_factory(
         Exception: what `make` raised.
     """
     with untouched_randomness():
+        weightless: ModelReport | None = None
         try:
             model = _build_weightless(make)
         except Exception:
+            # Either it computes with values in its constructor, or it fails in any case, and says so now.
             if not allow_real:
                 raise
-            # Either it computes with values in its constructor, or it fails in any case, and says so now.
-            why = "it can't be built without values"
         else:
             with torch.device("meta"):
                 trace = _trace(model, inputs)
-            report = _report(model, trace, input_shape)
-            if trace.error is None or not allow_real or not _needs_values(trace.error):
-                return report
-            if report.params > REAL_FORWARD_PARAMS:
+            weightless = _report(model, trace, input_shape)
+            if trace.error is None or not allow_real:
+                return weightless
+            if weightless.params > REAL_FORWARD_PARAMS:
                 note = f"not run with real weights, having more than {REAL_FORWARD_PARAMS / 1e6:g} million parameters"
-                return replace(report, note=note)
-            why = "it can't run without values"
+                return replace(weightless, note=note)
         model = unwrapped(make())
-        return replace(_report(model, _trace(model, inputs), input_shape), note=f"run with real weights: {why}")
+        trace = _trace(model, inputs)
+        if trace.error is not None and weightless is not None:
+            return weightless
+        return replace(_report(model, trace, input_shape), note="run with real weights, as it needs their values")
 
 
 def report_json(report: ModelReport) -> dict[str, Any]:
@@ -198,11 +200,6 @@ def _trace(model: nn.Module, inputs: Inputs) -> ForwardTrace:
     for visit in walk(model):
         visit.module.training = False
     return trace_forward(model, inputs())
-
-
-def _needs_values(error: Exception) -> bool:
-    """Whether a forward stopped because tensors on meta have no values."""
-    return "meta" in str(error).lower()
 
 
 def _report(model: nn.Module, trace: ForwardTrace, input_shape: Sequence[int]) -> ModelReport:
