@@ -160,7 +160,6 @@ def inspect_factory(
         Exception: what `make` raised.
     """
     with untouched_randomness():
-        weightless: ModelReport | None = None
         try:
             model = _build_weightless(make)
         except Exception:
@@ -170,17 +169,16 @@ def inspect_factory(
         else:
             with torch.device("meta"):
                 trace = _trace(model, inputs)
-            weightless = _report(model, trace, input_shape)
+            report = _report(model, trace, input_shape)
             if trace.error is None or not allow_real:
-                return weightless
-            if weightless.params > REAL_FORWARD_PARAMS:
+                return report
+            if report.params > REAL_FORWARD_PARAMS:
                 note = f"not run with real weights, having more than {REAL_FORWARD_PARAMS / 1e6:g} million parameters"
-                return replace(weightless, note=note)
+                return replace(report, note=note)
         model = unwrapped(make())
         trace = _trace(model, inputs)
-        if trace.error is not None and weightless is not None:
-            return weightless
-        return replace(_report(model, trace, input_shape), note="run with real weights, as it needs their values")
+        report = _report(model, trace, input_shape)
+        return report if trace.error else replace(report, note="run with real weights, as it needs their values")
 
 
 def report_json(report: ModelReport) -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""The catalogue of models."""
+
+from pathlib import Path
+
+from engine.models import torchvision_table
+from engine.models.builtin import BUILTIN_MODELS
+from engine.models.catalog import list_models
+from engine.models.torchvision_metadata import published_models, table_source
+
+
+def test_the_committed_table_is_that_of_the_installed_torchvision() -> None:
+    assert Path(torchvision_table.__file__).read_text(encoding="utf-8") == table_source(published_models())
+
+
+def test_the_catalogue_lists_the_built_in_models_first() -> None:
+    assert [entry.name for entry in list_models() if entry.source == "built-in"] == list(BUILTIN_MODELS)
+    assert [entry.source for entry in list_models()] == ["built-in"] * 3 + ["torchvision"] * 80
+
+
+def test_a_published_model_has_its_figures() -> None:
+    resnet50 = next(entry for entry in list_models() if entry.name == "resnet50")
+    assert (resnet50.params, resnet50.gflops, resnet50.accuracy, resnet50.image_size) == (25557032, 8.178, 80.858, 224)
+    assert resnet50.description == "Deep Residual Learning for Image Recognition"
