@@ -11,10 +11,9 @@ from typing import Any
 from engine.runs.checkpoint_index import (
     BEST_FILE,
     LAST_FILE,
-    find_checkpoint_files,
+    list_checkpoints,
     read_index,
     rebuilt_index,
-    step_of,
     write_index,
 )
 from engine.runs.directory import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, METRICS_FILE
@@ -51,7 +50,7 @@ def take_back(run: Path, at_step: int, config_toml: str, operations: FileOperati
         remove_temporary_files(folder)
     for name in (METRICS_FILE, EVENTS_FILE):
         _take_back_lines(run / name, at_step, number, operations)
-    _put_checkpoints_aside(run / CHECKPOINTS, at_step, number, operations)
+    _put_checkpoints_aside(run, at_step, number, operations)
     config = run / CONFIG_FILE
     if config.read_text(encoding="utf-8") != config_toml:
         operations.link(config, run / f"run.{number}.toml")
@@ -109,29 +108,40 @@ def _up_to(line: bytes, at_step: int) -> bytes:
     return to_json({**shortened, "step": at_step}) + b"\n"
 
 
-def _put_checkpoints_aside(folder: Path, at_step: int, number: int, operations: FileOperations) -> None:
-    index = rebuilt_index(folder, read_index(folder))
-    found = find_checkpoint_files(folder)
-    later = [file for file in found if (step_of(file.path.name) or 0) > at_step]
-    staying = sorted(name for name in index if index[name].step <= at_step)
+def _put_checkpoints_aside(run: Path, at_step: int, number: int, operations: FileOperations) -> None:
+    folder = run / CHECKPOINTS
+    checkpoints = list_checkpoints(run)
+    later = [checkpoint for checkpoint in checkpoints if checkpoint.step > at_step]
     if not later:
         return
-    aside = folder / f"before-resume.{number}"
-    aside.mkdir()
-    best_was_later = any(BEST_FILE in file.names for file in later)
-    for file in later:
-        operations.rename(file.path, aside / file.path.name)
+    index = rebuilt_index(folder, read_index(folder))
+    staying = {name: entry for name, entry in index.items() if entry.step <= at_step}
+    # First the names that stay: interrupted after this, the next attempt still finds what is to be moved.
     for name, is_stale, candidates in (
-        (LAST_FILE, True, staying),
-        (BEST_FILE, best_was_later, [name for name in staying if index[name].was_best]),
+        (LAST_FILE, any(checkpoint.is_last for checkpoint in later), list(staying)),
+        (
+            BEST_FILE,
+            any(checkpoint.is_best for checkpoint in later),
+            [file for file, entry in staying.items() if entry.was_best],
+        ),
     ):
         if is_stale and candidates:
-            replace_with_link(folder / candidates[-1], folder / name, operations)
-        elif is_stale and (folder / name).exists():
-            operations.rename(folder / name, aside / name)
-    write_index(folder, {name: index[name] for name in staying}, operations)
+            newest = max(candidates, key=lambda file: staying[file].step)
+            replace_with_link(folder / newest, folder / name, operations)
+    aside = folder / f"before-resume.{number}"
+    aside.mkdir()
+    moved = {checkpoint.file for checkpoint in later}
+    moved |= {name for name in (LAST_FILE, BEST_FILE) if any(_is_same(folder, name, file) for file in moved)}
+    for file in sorted(moved):
+        if (folder / file).exists():
+            operations.rename(folder / file, aside / file)
+    write_index(folder, staying, operations)
     for changed in (aside, folder):
         fsync_directory(changed, operations)
+
+
+def _is_same(folder: Path, name: str, file: str) -> bool:
+    return (folder / name).exists() and os.path.samefile(folder / name, folder / file)
 
 
 def _next_number(run: Path) -> int:

@@ -50,6 +50,11 @@ def read_zip_directory(file: BinaryIO, size: int) -> dict[str, ZipEntry]:
         raise CheckpointError("is damaged: its table of contents lies outside of the file")
     file.seek(offset)
     directory = file.read(directory_bytes)
+    # Told before an entry is refused for its compression, which programs have too.
+    if b"/constants.pkl" in directory:
+        raise CheckpointError("is a TorchScript program, which holds code and not only weights")
+    if b"/archive_format" in directory:
+        raise CheckpointError("is an exported .pt2 program, which holds code and not only weights")
     entries: dict[str, ZipEntry] = {}
     position = 0
     for _ in range(count):
@@ -112,10 +117,6 @@ def _read_entry(directory: bytes, position: int) -> tuple[ZipEntry, int]:
     extra = directory[after_name : after_name + extra_bytes]
     if _IN_EXTRA in (stored, bytes_, offset):
         bytes_, stored, offset = _large_values(extra, bytes_, stored, offset)
-    if raw_name.endswith((b"/constants.pkl", b".debug_pkl")):
-        raise CheckpointError("is a TorchScript program, which holds code and not only weights")
-    if raw_name.endswith(b"/archive_format"):
-        raise CheckpointError("is an exported .pt2 program, which holds code and not only weights")
     if flags & 1:
         raise CheckpointError("is an encrypted archive")
     if method != 0 or stored != bytes_:
