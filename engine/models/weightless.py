@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from engine.models.walk import walk
 
 # What fills a tensor with no values, or with random ones: a constructor that computes with those values can't exist.
-_VALUELESS = frozenset({torch.empty, torch.rand, torch.randn, torch.empty_strided, torch.normal})
+_VALUELESS = frozenset({torch.empty, torch.rand, torch.randn, torch.empty_strided})
 
 
 class ValuelessOnMeta(TorchFunctionMode):

@@ -192,6 +192,16 @@ class ComputesInConstructor(WithLinear):
         return self.linear(x) * self.rates[1]
 
 
+class DrawnInConstructor(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.drawn = nn.Parameter(torch.normal(torch.zeros(4, 4), 1.0))
+        self.register_buffer("noise", torch.randn(4, generator=torch.Generator().manual_seed(1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.drawn + self.noise
+
+
 def partly_frozen() -> nn.Module:
     model = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     model[0].requires_grad_(False)
@@ -259,6 +269,7 @@ CASES = [
     Case("two views of one storage", TwoViewsOfOneStorage, floats(2, 3), 24, 24, 0, 96),
     Case("constant in forward", ConstantInForward, floats(2, 4), 20, 20, 0, 64),
     Case("one hot", OneHot, indices(2), 12, 12, 0, 40),
+    Case("drawn in constructor", DrawnInConstructor, floats(2, 4), 16, 16, 4, 64),
     Case("branch on a value", BranchOnValue, floats(2, 4), 20, 20, 0, 64, needs_values=True),
     Case("numpy constant", NumpyConstant, floats(2, 4), 20, 20, 0, 64, needs_values=True),
     Case("mask", Masked, floats(2, 4), 20, 20, 0, 64, needs_values=True),
