@@ -6,7 +6,6 @@ import threading
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from engine.runs.control import send
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -17,6 +16,8 @@ from engine.config import RunConfig
 from engine.config_file import remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
+from engine.runs.control import send
+from engine.runs.directory import LOG_FILE
 from tui.aside import Aside
 from tui.messages import (
     ArgumentRemoved,
@@ -240,6 +241,8 @@ class Studio(TerminalApp[None]):
 
     def _follow(self, run: LaunchedRun) -> None:
         self.launched = run
+        # The same directory may be watched again: a run that is resumed.
+        self.watched = None
         pane = self.query_one(TrainPane)
         pane.prepare(run)
         self.action_show("train")
@@ -256,12 +259,12 @@ class Studio(TerminalApp[None]):
     def _show_started(self, path: Path) -> None:
         self.watched = path
         if self.terminal is not None:
-            self.query_one(LogPane).follow(path / "engine.log")
+            self.query_one(LogPane).follow(path / LOG_FILE)
 
     def _on_directory(self, path: Path) -> None:
         """In the engine's thread: from here on, what it prints belongs to the run."""
         if self.terminal is not None:
-            self.terminal.send_output_to(path / "engine.log")
+            self.terminal.send_output_to(path / LOG_FILE)
 
     def _tell(self, text: str) -> None:
         self.notify(printable(text), severity="warning", timeout=8, markup=False)

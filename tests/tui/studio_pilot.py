@@ -32,9 +32,8 @@ async def studio(
 
 def screen_text(app: Studio) -> str:
     """What is on the screen, row by row."""
-    width, height = app.size
-    lines = app.screen._compositor.render_strips(app.size) if hasattr(app.screen._compositor, "render_strips") else []
-    return "\n".join("".join(segment.text for segment in strip) for strip in lines)
+    strips = app.screen._compositor.render_strips(app.size)
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
