@@ -97,11 +97,11 @@ class LaunchedRun:
         from engine.training.trainer import Trainer
 
         self.path = run.path
-        self._on_directory(run.path)
-        self._has_directory_or_ended.set()
         server = ControlServer(run.path, self.control)
-        server.start()
         try:
+            self._on_directory(run.path)
+            self._has_directory_or_ended.set()
+            server.start()
             self.status = "running"
             with placed(prepared.placement):
                 run.update_state(status="preparing", phase="decoding", **fields)

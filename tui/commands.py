@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from engine.errors import did_you_mean
+from engine.errors import ConfigError, did_you_mean
 from tui.cli import VERBS
 
 DEFAULT_RUNS_ROOT = "runs"
@@ -69,14 +69,27 @@ def torchdeck(context: click.Context) -> int | None:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("spec", metavar="[PRESET|FILE.toml]", default="digits")
+@click.argument("words", metavar="[PRESET|FILE.toml]", nargs=-1)
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
 @runs_root_option
 @click.pass_obj
-def studio(parent: Any, spec: str, overrides: tuple[str, ...], runs_root: Path) -> int:
+def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs_root: Path) -> int:
     """Open the studio with a run loaded."""
-    from engine.config_file import find_config, load_config
-    from engine.errors import ConfigError
+    from engine.config_file import load_config
+
+    spec = words[0] if words else "digits"
+    _check_spec(spec)
+    if len(words) > 1:
+        raise ConfigError(f"{' '.join(words)}: the studio takes one preset or file")
+    config = load_config(spec, overrides)
+    from tui.studio import open_studio
+
+    return open_studio(config, spec, runs_root, parent)
+
+
+def _check_spec(spec: str) -> None:
+    """Raise ConfigError for what is neither a preset nor a file, with the nearest verb or preset."""
+    from engine.config_file import find_config
     from engine.presets import list_presets
 
     try:
@@ -86,7 +99,3 @@ def studio(parent: Any, spec: str, overrides: tuple[str, ...], runs_root: Path) 
             raise
         known = [*VERBS, *(preset.name for preset in list_presets())]
         raise ConfigError(f"{spec}: no such verb, preset or file{did_you_mean(spec, known)}") from error
-    config = load_config(spec, overrides)
-    from tui.studio import open_studio
-
-    return open_studio(config, spec, runs_root, parent)

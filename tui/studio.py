@@ -11,6 +11,8 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from engine.config import RunConfig
+from engine.errors import ConfigError
+from engine.runs.directory import LOG_FILE
 from tui.app import Studio
 from tui.terminal import Terminal
 
@@ -27,7 +29,12 @@ def open_studio(config: RunConfig, spec: str, runs_root: Path, parent: Parent | 
         spec: the preset or file that it came from.
         runs_root: the folder that holds the runs.
         parent: the process that waits in the shell, which can be given back; None when there is none.
+
+    Raises:
+        ConfigError: there is no terminal to show it on.
     """
+    if not any(os.isatty(descriptor) for descriptor in (0, 1, 2)):
+        raise ConfigError(f"the studio needs a terminal, and there is none; without one: torchdeck train {spec}")
     descriptor, name = tempfile.mkstemp(prefix="torchdeck-", suffix=".log")
     os.close(descriptor)
     log = Path(name)
@@ -49,7 +56,7 @@ def _after_the_screen(app: Studio, signals: _Signals, terminal: Terminal, parent
         name = run.path.name if run.path is not None else "the run"
         message = f"{name} goes on training in process {os.getpid()}; torchdeck show {name} tells how it stands"
         if parent is not None:
-            parent.detach(message, log=run.path / "engine.log" if run.path is not None else None)
+            parent.detach(message, log=run.path / LOG_FILE if run.path is not None else None)
         else:
             print(message, file=sys.stderr)
         terminal.lose()

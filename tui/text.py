@@ -38,4 +38,3 @@ def percent(share: float | None) -> str:
 def figure(value: float | None, digits: int = 4) -> str:
     """A number with so many significant digits, "–" when it is not known."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"
-

@@ -130,9 +130,7 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status
     assert "goes on from here" in out
     (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
     assert run["status"] == "stopped"
-    result = torchdeck(
-        "resume", run["name"], "--set", f"training.epochs={run['epoch'] + 1}", "--runs", str(tmp_path)
-    )
+    result = torchdeck("resume", run["name"], "--set", f"training.epochs={run['epoch'] + 1}", "--runs", str(tmp_path))
     assert result.returncode == 0, result.stderr
 
 
@@ -180,11 +178,11 @@ BROKEN_FILES = {
         (['data.train_transforms=[{name="RandomCrop", sizes=8}]'], "did you mean 'size'"),
         (["optimizer.name=AdanW"], "did you mean 'AdamW'"),
         (["schedule.name=CosineAnealingLR"], "did you mean 'CosineAnnealingLR'"),
-        (["model.name=syntax.py:make"], "line 1"),
+        (["model.name=syntax.py:make"], "syntax.py"),
         (["model.name=raises.py:make"], "no licence"),
         (["model.name=empty.py:make"], "make"),
         (["model.name=missing.py:make"], "missing.py"),
-        (['model.freeze=["*"]'], "every parameter is frozen"),
+        (['model.freeze=["*"]'], "nothing is left to train"),
     ],
 )
 def test_a_config_that_can_not_be_trained_is_one_message_exit_2_and_nothing_written(

@@ -54,7 +54,6 @@ class SetupPane(Widget, can_focus=True):
 
     async def on_mount(self) -> None:
         """Show the draft; what can be completed comes when torch has been asked."""
-        self._loaded = self.draft
         await self._show()
         self._ask_torch()
 
@@ -116,8 +115,9 @@ class SetupPane(Widget, can_focus=True):
         )
         await self.query_one(ConfigForm).set_fields([first, *draft_fields(draft, self._completions)])
         self._say("")
-        if self._loaded is not None:
-            self.query_one("#command", Static).update(printable(command_line(draft, self._loaded, self.spec)))
+        # The first draft is what the studio was opened with: the binding brings it after mounting.
+        self._loaded = self._loaded or draft
+        self.query_one("#command", Static).update(printable(command_line(draft, self._loaded, self.spec)))
 
     @work(exclusive=True, group="completions", exit_on_error=False)
     async def _ask_torch(self) -> None:

@@ -13,12 +13,12 @@ from types import FrameType
 from typing import Any
 
 import click
-from engine.runs.directory import find_run
-from engine.runs.reader import RunReader
 
 from engine.config_file import load_config, replace_value
 from engine.errors import ConfigError, TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
+from engine.runs.directory import LOG_FILE, find_run
+from engine.runs.reader import RunReader
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
@@ -116,7 +116,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
     """Start a run, show it until it ends, and say how it ended."""
     with PrivateOutput() as output:
         signals = _StopSignals()
-        run = start(output.move_log_to)
+        run = start(lambda path: output.move_log_to(path / LOG_FILE))
         signals.watch(run)
         display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
         announced = announce < 0
