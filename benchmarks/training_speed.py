@@ -23,7 +23,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +31,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from engine.config import RunConfig
     from engine.data.storage import ImageStore
+    from engine.launch import LaunchedRun
+    from engine.training.trainer import Trainer
+    from tui.app import Studio
 
 
 def main() -> int:
@@ -97,11 +100,8 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     return 0
 
 
-def run_windows(app: object, options: argparse.Namespace, folder: Path) -> None:
+def run_windows(app: Studio, options: argparse.Namespace, folder: Path) -> None:
     """Take turns; write the results; end the studio."""
-    from tui.app import Studio
-
-    assert isinstance(app, Studio)
     try:
         results = take_turns(app, options, folder)
         (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
@@ -114,12 +114,8 @@ def run_windows(app: object, options: argparse.Namespace, folder: Path) -> None:
         app.call_from_thread(app.exit)
 
 
-def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[str, object]:
+def take_turns(app: Studio, options: argparse.Namespace, folder: Path) -> dict[str, object]:
     """Windows of the bare loop, of the engine with another pane shown, and of the engine with the live panel."""
-    from engine.runs.reader import RunReader
-    from tui.app import Studio
-
-    assert isinstance(app, Studio)
     while not app.is_running:
         time.sleep(0.05)
     time.sleep(1.0)
@@ -129,7 +125,7 @@ def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[s
     run = app.launched
     path = run.wait_for_directory()
     assert path is not None, run.error
-    while (trainer := _trainer_of(run)) is None or trainer.state.position.step < 50:
+    while (trainer := run.trainer) is None or trainer.state.position.step < 50:
         time.sleep(0.05)
     pause_trainer(run)
     bare = BareLoop(trainer)
@@ -141,7 +137,6 @@ def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[s
         time.sleep(0.3)
 
     rows = []
-    idle_bytes = 0
     for number in range(options.rounds):
         row = {}
         order = ["bare", "headless", "panel"]
@@ -150,8 +145,9 @@ def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[s
             if name == "bare":
                 row[name] = window(options.seconds, bare.running, lambda: bare.steps, bare.ident)
             else:
-                steps = window(options.seconds, lambda: engine_running(run), lambda: trainer.state.position.step, engine)
-                row[name] = steps
+                row[name] = window(
+                    options.seconds, lambda: engine_running(run), lambda: trainer.state.position.step, engine
+                )
         rows.append(row)
     show("data")
     time.sleep(3.0)
@@ -159,8 +155,6 @@ def take_turns(app: object, options: argparse.Namespace, folder: Path) -> dict[s
     time.sleep(10.0)
     idle_bytes = bytes_sent(folder) - before
     bare.stop()
-    reader = RunReader(path)
-    reader.poll()
     return {"rows": rows, "idle_bytes": idle_bytes, "idle_seconds": 10.0}
 
 
@@ -170,12 +164,12 @@ def bytes_sent(folder: Path) -> int:
 
 
 def window(
-    seconds: float, running: Callable[[], object], steps: Callable[[], int], thread: int | None
+    seconds: float, running: Callable[[], AbstractContextManager[None]], steps: Callable[[], int], thread: int | None
 ) -> tuple[float, float]:
     """Steps a second of the clock, and a second of the thread's CPU time, while `running` is entered."""
     assert thread is not None
     cpu = time.pthread_getcpuclockid(thread)
-    with running():  # type: ignore[attr-defined]
+    with running():
         time.sleep(0.3)
         first, began, cpu_began = steps(), time.perf_counter(), time.clock_gettime(cpu)
         time.sleep(seconds)
@@ -184,27 +178,24 @@ def window(
 
 
 @contextmanager
-def engine_running(run: object) -> Iterator[None]:
+def engine_running(run: LaunchedRun) -> Iterator[None]:
     """Let the paused engine train for a while."""
-    run.control.submit({"cmd": "resume"})  # type: ignore[attr-defined]
+    run.control.submit({"cmd": "resume"})
     try:
         yield
     finally:
         pause_trainer(run)
 
 
-def pause_trainer(run: object) -> None:
+def pause_trainer(run: LaunchedRun) -> None:
     """Pause the engine and wait until it stands."""
-    trainer = _trainer_of(run)
-    run.control.submit({"cmd": "pause"})  # type: ignore[attr-defined]
+    trainer = run.trainer
+    assert trainer is not None
+    run.control.submit({"cmd": "pause"})
     before = -1
     while trainer.state.position.step != before:
         before = trainer.state.position.step
         time.sleep(0.2)
-
-
-def _trainer_of(run: object) -> object:
-    return getattr(run, "trainer", None)
 
 
 def decoded_stores(config: RunConfig) -> tuple[ImageStore, ImageStore]:
@@ -220,12 +211,12 @@ def decoded_stores(config: RunConfig) -> tuple[ImageStore, ImageStore]:
 class BareLoop(threading.Thread):
     """The loop one would write by hand, on a copy of the same model and on the same tensors."""
 
-    def __init__(self, trainer: object) -> None:
+    def __init__(self, trainer: Trainer) -> None:
         super().__init__(daemon=True)
         import copy
 
-        self._model = copy.deepcopy(trainer.model)  # type: ignore[attr-defined]
-        self._config = trainer.config  # type: ignore[attr-defined]
+        self._model = copy.deepcopy(trainer.model)
+        self._config = trainer.config
         self._train, self._test = decoded_stores(self._config)
         self._gate = threading.Event()
         self._is_over = False

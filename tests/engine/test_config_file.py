@@ -26,8 +26,9 @@ def test_a_preset_is_complete_commented_and_named_like_its_file(name: str) -> No
     path = next(preset.path for preset in list_presets() if preset.name == name)
     config = load_config(name)
     assert config.name == name
-    assert path.read_text(encoding="utf-8").startswith("# ")
-    assert {"data", "loader", "model", "optimizer", "training"} <= tomllib.loads(path.read_text(encoding="utf-8")).keys()
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert {"data", "loader", "model", "optimizer", "training"} <= tomllib.loads(text).keys()
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -128,7 +128,7 @@ async def test_a_stopped_run_is_resumed_from_the_runs_pane_exactly(tmp_path: Pat
 
 
 async def test_a_config_that_can_not_be_trained_is_said_and_nothing_is_written(tmp_path: Path) -> None:
-    async with studio(tmp_path, "optimizer.momentun=0.9") as (app, pilot):
+    async with studio(tmp_path, "optimizer.momentun=0.9") as (_, pilot):
         await pilot.press("s")
         await until_shown(pilot, "unknown argument 'momentun'")
         assert not (tmp_path / "runs").exists()

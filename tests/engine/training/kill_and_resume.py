@@ -12,6 +12,7 @@ import signal
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def history_of(path: Path) -> list[tuple[Any, ...]]:
         record = json.loads(line)
         if record["kind"] == "train":
             first = record["step"] - len(record["loss"]) + 1
-            steps += [("step", first + i, *pair) for i, pair in enumerate(zip(record["loss"], record["accuracy"], strict=True))]
+            values = zip(record["loss"], record["accuracy"], strict=True)
+            steps += [("step", first + offset, *pair) for offset, pair in enumerate(values)]
         else:
             steps.append(("epoch", record["epoch"], record["step"], str(record["train"]), str(record["validation"])))
     return steps
@@ -132,8 +134,7 @@ def run_trial(config_text: str, runs: Path, lifetime: float, chance: random.Rand
             # Killed before its first save: there is nothing to go on from, a new run has to be started.
             path.rename(path.parent.parent / f"dead-{kills}-{path.name}")
             path = None
-        started = path
-        pid = in_child((lambda: resume(started)) if started is not None else (lambda: train(config_text, runs)))
+        pid = in_child(partial(train, config_text, runs) if path is None else partial(resume, path))
         time.sleep(chance.uniform(0, lifetime))
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:

@@ -9,7 +9,9 @@ from engine.errors import ConfigError
 from engine.training.schedules import Schedule, build_schedule, check_schedule, list_schedules
 
 
-def make(lr: float = 1.0, steps: int = 10, epochs: int = 4, **values: object) -> tuple[Schedule, torch.optim.Optimizer]:
+def make(
+    lr: float = 1.0, steps: int = 10, epochs: int = 4, **values: object
+) -> tuple[Schedule, torch.optim.Optimizer]:
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=lr, momentum=0.9)
     config = ScheduleConfig.model_validate(values)
     return build_schedule(config, optimizer, steps_per_epoch=steps, epochs=epochs), optimizer
@@ -89,7 +91,8 @@ def test_scaling_changes_this_and_every_later_rate() -> None:
     schedule, optimizer = make(name="CosineAnnealingLR")
     first = rates(schedule, optimizer, epochs=2)
     schedule.scale(0.5)
-    assert first + rates(schedule, optimizer, epochs=2) == pytest.approx(whole[:20] + [rate / 2 for rate in whole[20:]])
+    second = rates(schedule, optimizer, epochs=2)
+    assert first + second == pytest.approx(whole[:20] + [rate / 2 for rate in whole[20:]])
 
 
 @pytest.mark.parametrize(
