@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from engine.config import RunConfig
+from engine.config_paths import with_absolute_paths
 from engine.errors import RunError, TorchdeckError
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
@@ -156,7 +157,7 @@ class _NewRun(LaunchedRun):
         self, config: RunConfig, runs_root: Path, argv: Sequence[str], on_directory: Callable[[Path], None]
     ) -> None:
         super().__init__(on_directory)
-        self._config = config
+        self._config = with_absolute_paths(config)
         self._runs_root = runs_root
         self._argv = list(argv)
 

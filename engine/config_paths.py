@@ -1,0 +1,42 @@
+"""A config whose paths hold wherever it is read from, so that a run can be repeated and resumed from any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from engine.config import Component, RunConfig
+from engine.config_file import config_from_values, config_values
+from engine.data.catalog import find_dataset
+from engine.user_code import is_user_spec
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """`config` with every path to a folder or file made absolute, against the current directory."""
+    values = config_values(config)
+    data, model = values["data"], values["model"]
+    data["root"] = _absolute(data["root"])
+    if find_dataset(data["dataset"]) is None:
+        data["dataset"] = _absolute_name(data["dataset"], is_path=True)
+    for name in ("train_transforms", "eval_transforms"):
+        data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
+    model["name"] = _absolute_name(model["name"])
+    if model["weights"]:
+        model["weights"] = _absolute(model["weights"])
+    return config_from_values(values)
+
+
+def _with_absolute_name(step: Component) -> dict[str, Any]:
+    return {**step.model_dump(), "name": _absolute_name(step.name)}
+
+
+def _absolute_name(name: str, *, is_path: bool = False) -> str:
+    """`path/to/file.py:factory`, and where paths are taken as well a path, with the path made absolute."""
+    if is_user_spec(name):
+        path, _, factory = name.rpartition(":")
+        return f"{_absolute(path)}:{factory}"
+    return _absolute(name) if is_path else name
+
+
+def _absolute(path: str) -> str:
+    return str(Path(path).expanduser().absolute())
