@@ -32,7 +32,7 @@ def _with_absolute_name(step: Component) -> dict[str, Any]:
 
 def _absolute_name(name: str, *, is_path: bool = False) -> str:
     """`path/to/file.py:factory`, and where paths are taken as well a path, with the path made absolute."""
-    if is_user_spec(name):
+    if is_user_spec(name) and ":" in name:
         path, _, factory = name.rpartition(":")
         return f"{_absolute(path)}:{factory}"
     return _absolute(name) if is_path else name
