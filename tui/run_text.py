@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from engine.runs.reader import Progress
 from rich.text import Text
 
+from engine.runs.reader import Progress
 from tui.text import duration, figure, percent
 from tui.widgets.plain_text import printable
 

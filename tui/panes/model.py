@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from engine.models.catalog import ModelEntry, list_models
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -17,15 +16,15 @@ from textual.widgets.option_list import Option
 
 from engine.config import ModelConfig, RunConfig
 from engine.errors import TorchdeckError
+from engine.models.catalog import ModelEntry, list_models
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
-    from engine.models.tree import ModelReport
-
     from engine.inspection import Inspection
+    from engine.models.tree import ModelReport
 
 
 class ModelPane(Widget, can_focus=True):

@@ -22,7 +22,15 @@ from tui.widgets.plain_text import printable
 
 _LOOK_EVERY = 2.0
 _RUN_COLUMNS = (("run", 34), ("status", 9), ("epoch", 9), ("accuracy", 8), ("loss", 8))
-_CHECKPOINT_COLUMNS = (("checkpoint", 22), ("epoch", 6), ("step", 9), ("accuracy", 8), ("loss", 8), ("size", 8), ("", 9))
+_CHECKPOINT_COLUMNS = (
+    ("checkpoint", 22),
+    ("epoch", 6),
+    ("step", 9),
+    ("accuracy", 8),
+    ("loss", 8),
+    ("size", 8),
+    ("", 9),
+)
 
 
 class RunsPane(Widget, can_focus=True):
@@ -120,7 +128,9 @@ class RunsPane(Widget, can_focus=True):
             paths = [summary.path for summary in summaries]
             if chosen is not None and chosen.path in paths:
                 table.move_cursor(row=paths.index(chosen.path))
-            words = f"{len(summaries)} runs in {self._root}" if summaries else f"no runs in {self._root} yet: s starts one"
+            words = (
+                f"{len(summaries)} runs in {self._root}" if summaries else f"no runs in {self._root} yet: s starts one"
+            )
             self.query_one("#where", Static).update(printable(words))
         self._show_checkpoints()
 

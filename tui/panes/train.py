@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.runs.reader import RunReader
 from textual import events
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -14,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.config import RunConfig
+from engine.runs.reader import RunReader
 from tui.run_text import epoch_table, headline, last_words, marks, progress_line
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable
