@@ -13,6 +13,9 @@ import torch
 from engine.config import TrainingConfig
 from engine.errors import ConfigError
 
+# cuBLAS is deterministic with a fixed workspace only; torch refuses deterministic products without it.
+_CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -110,13 +113,15 @@ def placed(placement: Placement) -> Iterator[None]:
     """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
+    warns_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    cublas_workspace = os.environ.get(_CUBLAS_WORKSPACE)
     matmul_precision = torch.get_float32_matmul_precision()
     cudnn_tf32, cudnn_benchmark = torch.backends.cudnn.allow_tf32, torch.backends.cudnn.benchmark
     allows_tf32 = placement.precision != "fp32"
     try:
         torch.set_num_threads(placement.num_threads)
         if placement.deterministic:
-            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+            os.environ.setdefault(_CUBLAS_WORKSPACE, ":4096:8")
         torch.use_deterministic_algorithms(placement.deterministic)
         if placement.device.type == "cuda":
             torch.cuda.set_device(placement.device)
@@ -127,7 +132,9 @@ def placed(placement: Placement) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads)
-        torch.use_deterministic_algorithms(deterministic)
+        torch.use_deterministic_algorithms(deterministic, warn_only=warns_only)
+        if cublas_workspace is None:
+            os.environ.pop(_CUBLAS_WORKSPACE, None)
         if placement.device.type == "cuda":
             torch.set_float32_matmul_precision(matmul_precision)
             torch.backends.cudnn.allow_tf32 = cudnn_tf32

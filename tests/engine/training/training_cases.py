@@ -1,0 +1,167 @@
+"""Small real runs on the embedded digits, driven through the engine's own entry points."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from engine.build import prepare
+from engine.config import RunConfig
+from engine.config_file import parse_config
+from engine.data.loaders import TrainingData, build_loaders
+from engine.launch import LaunchedRun, launch, launch_resumed
+from engine.runs.control import Control
+from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
+from engine.training.placement import Placement, choose_placement
+from engine.training.randomness import StepRandomness
+from engine.training.trainer import Trainer
+
+# 539 training samples: 5 steps an epoch, the last one of a batch that is not full.
+TOML = """
+name = "case"
+seed = 5
+[data]
+dataset = "digits"
+validation = 0.7
+train_transforms = [ { name = "RandomCrop", size = 8, padding = 1 } ]
+[loader]
+batch_size = 128
+[model]
+name = "mlp"
+hidden = [16]
+dropout = 0.3
+[optimizer]
+name = "AdamW"
+lr = 5e-3
+[training]
+epochs = 2
+device = "cpu"
+num_threads = 1
+[checkpoint]
+keep_last = 50
+"""
+STEPS_PER_EPOCH = 5
+WAIT_SECONDS = 120.0
+
+
+def case(*overrides: str) -> RunConfig:
+    return parse_config(TOML, "case", overrides)
+
+
+def placement(*overrides: str) -> Placement:
+    return choose_placement(case(*overrides).training)
+
+
+def ended(run: LaunchedRun) -> LaunchedRun:
+    run.join(WAIT_SECONDS)
+    assert not run.is_alive, "the run did not end"
+    return run
+
+
+def finished(run: LaunchedRun) -> Path:
+    ended(run)
+    if run.error is not None:
+        raise run.error
+    assert run.status == "finished"
+    assert run.path is not None
+    return run.path
+
+
+def train(root: Path, *overrides: str) -> Path:
+    """A finished run's directory."""
+    return finished(launch(case(*overrides), root))
+
+
+def copy_of(run: Path, root: Path) -> Path:
+    return Path(shutil.copytree(run, root / run.name, ignore=shutil.ignore_patterns("*.sock")))
+
+
+def resume_copy(run: Path, root: Path, checkpoint: str | None = None, overrides: Sequence[str] = ()) -> Path:
+    """A copy of a run, gone on with from one of its checkpoints to its end."""
+    copy = copy_of(run, root)
+    file = None if checkpoint is None else copy / "checkpoints" / checkpoint
+    return finished(launch_resumed(copy, checkpoint=file, overrides=overrides))
+
+
+def reader_of(path: Path) -> RunReader:
+    reader = RunReader(path)
+    reader.poll()
+    return reader
+
+
+def events_of(path: Path, kind: str) -> list[dict[str, Any]]:
+    return [event for event in reader_of(path).events() if event["kind"] == kind]
+
+
+def weights_of(path: Path, file: str = "last.pt") -> dict[str, Tensor]:
+    checkpoint: dict[str, Any] = torch.load(path / "checkpoints" / file, weights_only=True)
+    weights: dict[str, Tensor] = checkpoint["model_state_dict"]
+    return weights
+
+
+def step_of(path: Path, file: str = "last.pt") -> int:
+    return int(torch.load(path / "checkpoints" / file, weights_only=True)["position"]["step"])
+
+
+def make_trainer(root: Path, *overrides: str, model: nn.Module | None = None) -> tuple[Trainer, RunWriter]:
+    """A trainer to be driven by the test's own thread, and the run it writes."""
+    config = case(*overrides)
+    prepared = prepare(config, lambda *_: None)
+    data = build_loaders(prepared.sources, config, prepared.placement.device, lambda *_: None)
+    run = RunWriter.create(root, config, {})
+    return Trainer(config, data, model or prepared.model, prepared.placement, run, Control()), run
+
+
+def training_data(*overrides: str) -> TrainingData:
+    config = case(*overrides)
+    prepared = prepare(config, lambda *_: None)
+    return build_loaders(prepared.sources, config, prepared.placement.device, lambda *_: None)
+
+
+class StepHook:
+    """Calls functions just before given steps of a run, in the engine's thread.
+
+    Steps count from 0: a command submitted before step `n` is obeyed when `n + 1` steps are done.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.actions: dict[int, Callable[[], object]] = {}
+        self.seen: list[int] = []
+        original = StepRandomness.seed_step
+
+        def seed_step(randomness: StepRandomness, step: int) -> None:
+            original(randomness, step)
+            self.seen.append(step)
+            if action := self.actions.pop(step, None):
+                action()
+
+        monkeypatch.setattr(StepRandomness, "seed_step", seed_step)
+
+
+@pytest.fixture
+def before_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Callable[[], object]]]:
+    yield StepHook(monkeypatch).actions
+
+
+def write_model(folder: Path, body: str) -> str:
+    """A user's file with a model class `Model` whose forward is `body`; returns its spec."""
+    lines = "\n".join(f"        {line}" for line in body.splitlines())
+    (folder / "model.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Model(nn.Module):\n"
+        "    def __init__(self, num_classes, input_shape):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(64, num_classes)\n"
+        "        self.steps = 0\n"
+        f"    def forward(self, x):\n{lines}\n",
+        encoding="utf-8",
+    )
+    return f"{folder}/model.py:Model"
