@@ -36,6 +36,7 @@ _SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True)}
 _MAX_PATH_BYTES = 100
 _MAX_LINE_BYTES = 64 << 10
 _MAX_CLIENTS = 8
+_MAX_WAITING_CLIENTS = 64
 _MAX_ANSWERS = 256
 _LOOK_SECONDS = 5.0
 _ANSWER_SECONDS = 3.0
@@ -272,7 +273,7 @@ def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
         connection.settimeout(timeout)
         if len(os.fsencode(path)) > _MAX_PATH_BYTES:
             raise FileNotFoundError(f"{path}: too long for a socket's path")
-        connection.connect(str(path))
+        _connect(connection, path, timeout)
         if not _is_same_user(connection):
             raise PermissionError(f"{path} belongs to another user")
         connection.sendall(line)
@@ -286,6 +287,19 @@ def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
     if not isinstance(reply, dict):
         raise ValueError("the answer is not a JSON object")
     return reply
+
+
+def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
+    """Connect, waiting while more clients than the queue holds do the same: a unix socket refuses them at once."""
+    end = time.monotonic() + timeout
+    while True:
+        try:
+            connection.connect(str(path))
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(_BREATHER_SECONDS)
 
 
 def _problem_with(command: dict[str, Any]) -> str:
@@ -335,8 +349,7 @@ def _bound_socket(path: Path) -> socket.socket:
         # the umask, which belongs to all threads.
         os.fchmod(listener.fileno(), 0o600)
         listener.bind(str(path))
-        os.chmod(path, 0o600)
-        listener.listen(_MAX_CLIENTS)
+        listener.listen(_MAX_WAITING_CLIENTS)
         listener.setblocking(False)
     except OSError:
         listener.close()

@@ -124,6 +124,17 @@ def test_random_pickles_raise_nothing_but_a_checkpoint_error() -> None:
     assert refused > 1000
 
 
+def test_objects_nested_deeper_than_any_checkpoint_are_refused(tmp_path: Path) -> None:
+    content: object = 1
+    for _ in range(90):
+        content = {"k": content}
+    torch.save(content, tmp_path / "deep.pt")
+    assert inspect_checkpoint(tmp_path / "deep.pt").foreign == []
+    torch.save([[[[[[[[[[[content]]]]]]]]]]], tmp_path / "deeper.pt")
+    with pytest.raises(CheckpointError, match="more than 100 deep"):
+        inspect_checkpoint(tmp_path / "deeper.pt")
+
+
 def test_an_archive_that_torch_did_not_write_is_refused(tmp_path: Path) -> None:
     zipped(b"\x80\x02}.", entries={"second_root/data.pkl": b"N."})(tmp_path / "two.pt")
     with pytest.raises(CheckpointError, match=r"not one of torch.save"):
