@@ -207,10 +207,14 @@ def test_an_idle_journal_does_not_touch_its_files(tmp_path: Path) -> None:
     journal = Journal(tmp_path, {"status": "running"}, Counting())
     journal.record({"kind": "train", "step": 1})
     journal.flush()
-    time.sleep(1.5)
-    before = Counting.calls
-    time.sleep(1.5)
-    assert Counting.calls == before
+    seen = [-1]
+
+    def is_quiet() -> bool:
+        seen.append(Counting.calls)
+        time.sleep(1.2)
+        return Counting.calls == seen[-1]
+
+    wait_until(is_quiet)
     journal.close()
 
 
