@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
+from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -15,9 +17,7 @@ from textual.widgets import ContentSwitcher, Footer
 from engine.config import RunConfig
 from engine.config_file import remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
-from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
-from engine.runs.control import send
-from engine.runs.directory import LOG_FILE
+from engine.runs.directory import LIVE_STATUSES, LOG_FILE
 from tui.aside import Aside
 from tui.messages import (
     ArgumentRemoved,
@@ -34,12 +34,21 @@ from tui.panes.model import ModelPane
 from tui.panes.runs import RunsPane
 from tui.panes.setup import SetupPane
 from tui.panes.train import TrainPane
+from tui.private_output import carry_over
+from tui.run_text import one_line
+from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.terminal import Terminal, TerminalApp
 from tui.widgets.plain_text import printable
 from tui.widgets.tab_line import TabLine
 
+if TYPE_CHECKING:
+    from engine.launch import LaunchedRun
+    from engine.runs.reader import RunReader
+
 Leaving = Literal["", "keep", "stop"]
+
+_LOOK_EVERY = 0.5  # seconds
 
 PANES = {
     "data": "Data",
@@ -71,10 +80,11 @@ class Studio(TerminalApp[None]):
             Binding(str(number), f"show('{pane}')", title, show=False)
             for number, (pane, title) in enumerate(PANES.items(), start=1)
         ),
-        Binding("s", "start", "Start"),
+        Binding("s,f5", "start", "Start", key_display="s"),
         Binding("p", "pause", "Pause"),
         Binding("c", "save", "Save now"),
         Binding("x", "stop", "Stop"),
+        Binding("question_mark,f1", "keys", "Keys", key_display="?"),
         Binding("q", "leave", "Quit"),
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
     ]
@@ -99,6 +109,10 @@ class Studio(TerminalApp[None]):
         self.set_reactive(Studio.draft, config)
         self.runs_root = runs_root
         self.launched: LaunchedRun | None = None
+        self._is_start_awaited = False
+        self._live_reader: RunReader | None = None
+        self._own_log = terminal.log if terminal is not None else None
+        self._printed_before = 0
         self.leaving: Leaving = ""
         self.aside = Aside()
 
@@ -116,6 +130,10 @@ class Studio(TerminalApp[None]):
 
     def on_ready(self) -> None:
         """After the first paint: begin what takes long."""
+        if self.leaving:
+            # A signal came before there was a loop that could be told.
+            self.exit()
+        self.set_interval(_LOOK_EVERY, self._look_after_run)
         self.call_after_refresh(self._warm_up)
 
     @work(exclusive=True, group="warm-up")
@@ -156,14 +174,20 @@ class Studio(TerminalApp[None]):
 
     @on(StartRequested)
     def _start(self) -> None:
+        from engine.launch import launch
+
         if self._is_training():
             return
+        self._take_output_back()
         self._follow(launch(self.draft, self.runs_root, argv=["torchdeck"], on_directory=self._on_directory))
 
     @on(ResumeRequested)
     def _resume(self, message: ResumeRequested) -> None:
+        from engine.launch import launch_resumed
+
         if self._is_training():
             return
+        self._take_output_back()
         try:
             run = launch_resumed(message.run, checkpoint=message.checkpoint, on_directory=self._on_directory)
         except TorchdeckError as error:
@@ -173,19 +197,25 @@ class Studio(TerminalApp[None]):
 
     @on(CommandRequested)
     def _command(self, message: CommandRequested) -> None:
+        if self.watched is None and self._is_start_awaited and self.launched is not None:
+            # It has no directory yet, and so no socket.
+            self.launched.control.submit(dict(message.command))
+            return
         if self.watched is None:
             self._tell("no run is shown: start one with s, or choose one in Runs")
             return
         self._send(self.watched, message.command)
 
-    @work(thread=True, exit_on_error=False, group="commands")
-    def _send(self, run: Path, command: dict[str, object]) -> None:
+    @work(group="commands")
+    async def _send(self, run: Path, command: dict[str, object]) -> None:
+        from engine.runs.control import send
+
         try:
-            answer = send(run, dict(command))
+            answer = await asyncio.to_thread(send, run, dict(command))
         except (TorchdeckError, OSError) as error:
             answer = {"ok": False, "error": str(error)}
         if not answer.get("ok"):
-            self.call_from_thread(self._tell, str(answer.get("error")))
+            self._tell(str(answer.get("error")))
 
     @on(WatchRequested)
     def _watch(self, message: WatchRequested) -> None:
@@ -203,6 +233,19 @@ class Studio(TerminalApp[None]):
     @on(TabLine.Chosen)
     def _choose_tab(self, message: TabLine.Chosen) -> None:
         self.action_show(message.tab)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what a live run can do only while a live run is shown."""
+        if action in ("pause", "save", "stop"):
+            # While the app starts there is no pane yet.
+            return any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
+        return super().check_action(action, parameters)
+
+    def action_keys(self) -> None:
+        """Show every key that works in the pane."""
+        current = self.query_one(ContentSwitcher).visible_content
+        if current is not None and not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(PANES[str(current.id)], current))
 
     def action_start(self) -> None:
         """Start a run from the draft."""
@@ -245,29 +288,61 @@ class Studio(TerminalApp[None]):
         self.watched = None
         pane = self.query_one(TrainPane)
         pane.prepare(run)
+        self.query_one(LogPane).follow(self._own_log)
         self.action_show("train")
-        self._see_it_start(run)
+        self._is_start_awaited = True
 
-    @work(thread=True, exit_on_error=False, group="start")
-    def _see_it_start(self, run: LaunchedRun) -> None:
-        path = run.wait_for_directory()
-        if path is not None:
-            self.call_from_thread(self._show_started, path)
-        elif run.error is not None:
-            self.call_from_thread(self.query_one(TrainPane).refused, describe_failure(run.error))
+    def _look_after_run(self) -> None:
+        """See a run's directory appear, and keep its line at the end of the tabs."""
+        run, pane = self.launched, self.query_one(TrainPane)
+        if run is not None and self._is_start_awaited:
+            if run.path is not None:
+                self._is_start_awaited = False
+                self._show_started(run.path)
+            elif not run.is_alive:
+                self._is_start_awaited = False
+                pane.refused(_why_not_started(run))
+        self.query_one(TabLine).status = self._one_line(pane)
+
+    def _one_line(self, pane: TrainPane) -> Text:
+        """The live run's line, also while another run is watched; otherwise that of the watched run."""
+        run = self.launched
+        if run is None or run.path is None or not run.is_alive or run.path == self.watched:
+            self._live_reader = None
+            return pane.one_line
+        if self._live_reader is None or self._live_reader.path != run.path:
+            from engine.runs.reader import RunReader
+
+            self._live_reader = RunReader(run.path)
+        self._live_reader.poll()
+        return one_line(self._live_reader.status(), self._live_reader.progress())
 
     def _show_started(self, path: Path) -> None:
         self.watched = path
         if self.terminal is not None:
             self.query_one(LogPane).follow(path / LOG_FILE)
 
+    def _take_output_back(self) -> None:
+        """What the next run prints while it is prepared belongs to no earlier run."""
+        if self.terminal is not None and self._own_log is not None:
+            self.terminal.send_output_to(self._own_log)
+            self._printed_before = self._own_log.stat().st_size
+
     def _on_directory(self, path: Path) -> None:
         """In the engine's thread: from here on, what it prints belongs to the run."""
-        if self.terminal is not None:
-            self.terminal.send_output_to(path / LOG_FILE)
+        if self.terminal is not None and self._own_log is not None:
+            log = path / LOG_FILE
+            self.terminal.send_output_to(log)
+            carry_over(self._own_log, self._printed_before, log)
 
     def _tell(self, text: str) -> None:
         self.notify(printable(text), severity="warning", timeout=8, markup=False)
+
+
+def _why_not_started(run: LaunchedRun) -> str:
+    from engine.launch import describe_failure
+
+    return describe_failure(run.error) if run.error is not None else "it was stopped before it began"
 
 
 def _import_engine() -> None:

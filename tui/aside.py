@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 from engine.errors import TorchdeckError
 
 _LENGTH = struct.Struct("<Q")
+_PATIENCE = 3.0  # seconds for a call that nobody waits for any more
 
 
 class AsideError(Exception):
@@ -29,11 +30,16 @@ class AsideError(Exception):
 
 
 class Aside:
-    """Runs functions in a process of their own, one at a time, in the order of the calls."""
+    """Runs functions in a process of their own, one at a time, in the order of the calls.
+
+    A call whose task is cancelled is abandoned: if it has begun, its answer is waited for and dropped for a short
+    while, since a new process would have to import torch again, and then the process is ended.
+    """
 
     def __init__(self) -> None:
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._killed: list[asyncio.subprocess.Process] = []
 
     @property
     def pid(self) -> int | None:
@@ -66,38 +72,66 @@ class Aside:
             TorchdeckError: raised by the function.
             AsideError: the function raised anything else, or the process ended before it answered.
         """
-        async with self._turn:
-            await self.start()
-            process = self._process
-            assert process is not None and process.stdin is not None and process.stdout is not None
-            request = pickle.dumps((function, arguments, keywords))
-            try:
-                process.stdin.write(_LENGTH.pack(len(request)) + request)
-                await process.stdin.drain()
-                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
-                succeeded, value = pickle.loads(await process.stdout.readexactly(length))
-            except (asyncio.IncompleteReadError, ConnectionError) as error:
-                status = await process.wait()
-                raise AsideError(f"{function.partition(':')[2]} ended its process: {_how(status)}") from error
-            except asyncio.CancelledError:
-                # The answer of an abandoned call must not be taken for that of the next one.
-                self._kill()
-                raise
+        begun = asyncio.Event()
+        exchange = asyncio.create_task(self._exchange(function, pickle.dumps((function, arguments, keywords)), begun))
+        try:
+            succeeded, value = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            if begun.is_set():
+                exchange.add_done_callback(_drop)
+                asyncio.get_running_loop().call_later(_PATIENCE, self._give_up, exchange)
+            else:
+                exchange.cancel()
+            raise
         if not succeeded:
             raise value
         return value
 
+    async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
+        async with self._turn:
+            await self.start()
+            process = self._process
+            assert process is not None and process.stdin is not None and process.stdout is not None
+            begun.set()
+            try:
+                process.stdin.write(_LENGTH.pack(len(request)) + request)
+                await process.stdin.drain()
+                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
+                answer = await process.stdout.readexactly(length)
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                status = await process.wait()
+                raise AsideError(f"{function.partition(':')[2]} ended its process: {_how(status)}") from error
+        try:
+            succeeded, value = pickle.loads(answer)
+        except Exception as error:
+            raise AsideError(f"{function.partition(':')[2]}: its answer can't be read: {error}") from error
+        return succeeded, value
+
+    def _give_up(self, exchange: asyncio.Task[tuple[bool, Any]]) -> None:
+        if not exchange.done():
+            self._kill()
+
     async def close(self) -> None:
         """End the process at once."""
-        process = self._process
         self._kill()
-        if process is not None:
+        for process in self._killed:
             await process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        self._killed.clear()
 
     def _kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            self._killed.append(self._process)
         self._process = None
+
+
+def _drop(exchange: asyncio.Task[tuple[bool, Any]]) -> None:
+    """Take the outcome that nobody waits for, so that asyncio does not report it as overlooked."""
+    if not exchange.cancelled():
+        exchange.exception()
 
 
 def _how(status: int) -> str:

@@ -65,3 +65,15 @@ class PrivateOutput:
     def _point_at(descriptor: int) -> None:
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
+
+
+def carry_over(source: Path, start: int, target: Path) -> None:
+    """Append to `target` what `source` holds from byte `start` on: what was printed before a run had a log.
+
+    Raises:
+        OSError: either can't be opened, read or written.
+    """
+    with source.open("rb") as before, target.open("ab", buffering=0) as log:
+        before.seek(start)
+        while block := before.read(1 << 20):
+            log.write(block)

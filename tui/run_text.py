@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from engine.runs.reader import Progress
-from tui.text import duration, figure, percent
-from tui.widgets.plain_text import printable
+from tui.text import byte_size, duration, figure, percent
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.config import RunConfig
+    from engine.runs.reader import Progress
+
+# What ended so has something to say that may need more than a line.
+ENDED_BADLY = ("failed", "died")
 
 _STYLES = {
     "preparing": "yellow",
@@ -20,12 +26,54 @@ _STYLES = {
     "failed": "red",
     "died": "red",
 }
+_REASONS = {"epoch": "after the epoch", "asked": "as asked", "stop": "before stopping"}
 _PHASES = {
     "decoding": "decoding the data",
     "compiling": "compiling the model",
     "evaluating": "evaluating",
     "saving": "saving",
 }
+
+
+def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
+    """What the pane says while no run is shown: which key starts what, and where earlier runs are."""
+    optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"
+    epochs = f"{draft.training.epochs} epoch{'s' * (draft.training.epochs != 1)}"
+    words = Text()
+    words.append("\n  s", style="bold").append(f"  starts {printable(draft.name)}: ")
+    words.append(f"{printable(draft.model.name)} on {printable(draft.data.dataset)}, {epochs}, {printable(optimizer)}")
+    words.append("\n  3", style="bold").append("  changes its settings")
+    words.append("\n  5", style="bold").append("  shows the runs there are, and resumes one")
+    return Text("No run is shown yet.", style="bold"), Text(), words
+
+
+def preparing_lines(message: str) -> tuple[Text, Text]:
+    """What the pane says between the key that starts a run and the run's first record."""
+    return Text("● preparing", style="yellow"), Text(f"{printable(message)} …" if message else "", style="dim")
+
+
+def refusal_lines(reason: str) -> tuple[Text, Text, Text]:
+    """What the pane says of a run that could not be started."""
+    words = Text(printable_lines(reason), style="red")
+    words.append("\n\nNothing was written. 3 changes the settings, s tries again.", style="default")
+    return Text("● not started", style="red"), Text(), words
+
+
+def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float] | None = None) -> Text:
+    """A run in at most 28 cells, for the end of the line of tabs.
+
+    Args:
+        status: as the reader says it.
+        progress: where the run stands; None when nothing is known yet.
+        metrics: validation metrics of its newest epoch.
+    """
+    share = f" {progress.step / progress.total_steps:.0%}" if progress is not None and progress.total_steps else ""
+    line = Text(f"● {status}{share}", style=_STYLES.get(status, "default"))
+    if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
+        line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=_STYLES[status])
+    elif status == "finished":
+        line = Text(f"● finished {percent((metrics or {}).get('accuracy'))}", style=_STYLES[status])
+    return line
 
 
 def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
@@ -104,9 +152,10 @@ def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
 def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, Any]]) -> Text:
     """The line below the progress: an error, the newest save or note, or how a run that ended goes on."""
     if status == "failed" and state.get("error"):
-        return Text(printable(str(state["error"])), style="red")
+        words = Text(printable_lines(str(state["error"])), style="red")
+        return words.append("\n6 shows what was printed; 5, then r, goes on from the newest checkpoint", style="dim")
     if status == "died":
-        return Text("the process ended without a word: r in Runs goes on from the newest checkpoint", style="red")
+        return Text("its process ended without a word; 5, then r, goes on from the newest checkpoint", style="red")
     for event in reversed(events):
         if text := _event_text(event):
             return text
@@ -116,7 +165,9 @@ def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, An
 def _event_text(event: dict[str, Any]) -> Text | None:
     kind = event.get("kind")
     if kind == "saved":
-        return Text(f"saved {printable(str(event.get('file')))} ({event.get('reason')})", style="dim")
+        reason = _REASONS.get(str(event.get("reason")), printable(str(event.get("reason"))))
+        size = f", {byte_size(event['bytes'])}" if isinstance(event.get("bytes"), int) else ""
+        return Text(f"saved {printable(str(event.get('file')))} {reason}{size}", style="dim")
     if kind == "save_failed":
         return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":

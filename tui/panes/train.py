@@ -3,26 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
+from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.config import RunConfig
-from engine.runs.reader import RunReader
-from tui.run_text import epoch_table, headline, last_words, marks, progress_line
+from engine.runs.directory import LIVE_STATUSES
+from tui.run_text import (
+    ENDED_BADLY,
+    epoch_table,
+    headline,
+    invitation,
+    last_words,
+    marks,
+    one_line,
+    preparing_lines,
+    progress_line,
+    refusal_lines,
+)
 from tui.widgets.chart import Chart
-from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
     from engine.launch import LaunchedRun
+    from engine.runs.reader import RunReader
 
 _POLL_SECONDS = 0.5
-_LIVE = ("preparing", "running", "paused")
+_LINES = ("headline", "progress", "words", "epochs")
+# Two charts stand side by side unless there is little width and enough height for both.
+_NARROW, _TALL = 100, 32
 
 
 class TrainPane(Widget, can_focus=True):
@@ -32,6 +46,7 @@ class TrainPane(Widget, can_focus=True):
         draft: the config that `s` starts.
         watched: the directory of the run that is shown.
         run_status: the shown run's status; empty while there is none.
+        one_line: the shown run in a few words, for the end of the line of tabs; empty while there is none.
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
@@ -42,19 +57,21 @@ class TrainPane(Widget, can_focus=True):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.run_status = ""
+        self.one_line = Text()
         self._reader: RunReader | None = None
         self._launched: LaunchedRun | None = None
-        self._shown: dict[str, Any] = {}
+        self._shown: dict[str, Text] = {}
+        self._is_behind = False
 
     def compose(self) -> ComposeResult:
         """Words above, curves in the middle, epochs below."""
-        yield Static(id="headline")
-        yield Static(id="progress")
-        yield Static(id="words")
-        with Horizontal(id="charts"):
+        yield Static(id="headline", markup=False)
+        yield Static(id="progress", markup=False)
+        yield Static(id="words", markup=False)
+        with Container(id="charts"):
             yield Chart("loss", budget=0.005, id="loss")
             yield Chart("accuracy", budget=0.005, id="accuracy")
-        yield Static(id="epochs")
+        yield Static(id="epochs", markup=False)
 
     def on_mount(self) -> None:
         """One timer for the whole pane; it does nothing while nothing changed."""
@@ -67,28 +84,35 @@ class TrainPane(Widget, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         """The words fit one width only."""
+        self.set_class(event.size.width < _NARROW and event.size.height >= _TALL, "-stacked")
         self._shown.clear()
-        self._show()
+        if self._reader is not None:
+            self._show()
+        elif self._launched is None:
+            self._invite()
 
     def prepare(self, run: LaunchedRun) -> None:
         """Show a run that is being prepared and has no directory yet."""
         self._launched, self._reader = run, None
-        self.run_status = "preparing"
+        self._set_status("preparing")
         self._forget()
         self._poll()
 
     def refused(self, reason: str) -> None:
         """Show why a run could not be started. Nothing was written."""
         self._launched = None
-        self.run_status = ""
-        self._put("headline", "● not started")
-        self._put("progress", "")
-        self._put("words", printable(reason))
+        self.one_line = Text()
+        self._set_status("")
+        self._put_lines(*refusal_lines(reason))
 
     def watch_watched(self, path: Path | None) -> None:
         """Show another run."""
-        self._reader = RunReader(path) if path is not None else None
-        self._launched = None
+        if path is None:
+            self._reader = None
+        else:
+            from engine.runs.reader import RunReader
+
+            self._reader, self._launched = RunReader(path), None
         if self.is_mounted:
             self._forget()
             self._poll()
@@ -99,39 +123,54 @@ class TrainPane(Widget, can_focus=True):
             self._invite()
 
     def _invite(self) -> None:
-        name = self.draft.name if self.draft is not None else ""
-        self._put("headline", f"no run is shown: s starts {printable(name)}, 5 chooses another")
+        self.add_class("-empty")
+        if self.draft is not None:
+            self._put_lines(*invitation(self.draft))
 
     def _forget(self) -> None:
         self._shown.clear()
         for chart in self.query(Chart):
             chart.clear()
-        for name in ("headline", "progress", "words", "epochs"):
-            self._put(name, "")
+        self._put_lines()
 
     def _poll(self) -> None:
-        if not self.is_on_screen:
-            return
+        """Read what is new; the few words for the line of tabs are kept also while the pane is hidden."""
         if self._launched is not None and self._reader is None:
-            self._put("headline", f"● preparing  {printable(self._launched.message)}")
+            self.one_line = one_line("preparing", None)
+            if self.is_on_screen:
+                self._put_lines(*preparing_lines(self._launched.message))
             return
-        if self._reader is None:
+        reader = self._reader
+        if reader is None:
             return
-        status = self._reader.status()
-        if self._reader.poll() or status != self.run_status:
-            self.run_status = status
+        if reader.poll() or reader.status() != self.run_status:
+            self._set_status(reader.status())
+            self.one_line = one_line(self.run_status, reader.progress(), reader.latest_metrics())
+            self._is_behind = True
+        if self._is_behind and self.is_on_screen:
             self._show()
+
+    def _set_status(self, status: str) -> None:
+        if status != self.run_status:
+            self.run_status = status
+            self.set_class(status in ENDED_BADLY, "-bad")
+            # Which keys make sense depends on it.
+            self.refresh_bindings()
 
     def _show(self) -> None:
         reader = self._reader
         if reader is None or not self.is_mounted:
             return
+        self._is_behind = False
+        self.remove_class("-empty")
         progress, state, events_so_far = reader.progress(), reader.state(), reader.events()
-        is_live = self.run_status in _LIVE
-        self._put("headline", headline(reader.path.name, self.run_status, progress, state))
-        self._put("progress", progress_line(progress, self.size.width, is_live=is_live))
-        self._put("words", last_words(self.run_status, state, events_so_far))
-        self._put("epochs", epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 1)))
+        is_live = self.run_status in LIVE_STATUSES
+        self._put_lines(
+            headline(reader.path.name, self.run_status, progress, state),
+            progress_line(progress, self.content_size.width, is_live=is_live),
+            last_words(self.run_status, state, events_so_far),
+            epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
+        )
         for name in ("loss", "accuracy"):
             chart = self.query_one(f"#{name}", Chart)
             for split, legend, color in (("train", "train", "$primary"), ("validation", "val.", "$warning")):
@@ -141,8 +180,9 @@ class TrainPane(Widget, can_focus=True):
             chart.set_marks(marks(events_so_far))
             chart.request_redraw()
 
-    def _put(self, name: str, content: Any) -> None:
-        """Update a line if it changed: what did not change costs no byte on the terminal."""
-        if self._shown.get(name) != content:
-            self._shown[name] = content
-            self.query_one(f"#{name}", Static).update(content)
+    def _put_lines(self, *contents: Text) -> None:
+        """Update the lines that changed, blank those not given: what did not change costs no byte."""
+        for name, content in zip(_LINES, (*contents, *[Text()] * len(_LINES)), strict=False):
+            if self._shown.get(name) != content:
+                self._shown[name] = content
+                self.query_one(f"#{name}", Static).update(content)

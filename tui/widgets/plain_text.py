@@ -24,6 +24,11 @@ def printable(text: str, longest: int = _LONGEST_NAME) -> str:
     return _UNPRINTABLE.sub(_escape, text)
 
 
+def printable_lines(text: str) -> str:
+    """The text with its line breaks kept and every line made `printable`."""
+    return "\n".join(map(printable, text.splitlines()))
+
+
 def _escape(match: re.Match[str]) -> str:
     code = ord(match[0])
     short = {9: "\\t", 10: "\\n", 13: "\\r"}.get(code)

@@ -1,0 +1,108 @@
+"""Every key that works in a pane, read from the bindings themselves so that it can't go stale."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.dom import DOMNode
+from textual.keys import format_key
+from textual.screen import ModalScreen
+from textual.widget import Widget
+from textual.widgets import Static
+
+Keys = list[tuple[str, str]]
+_OURS = "tui."
+_KEY_CELLS = 14
+_MOVING: Keys = [
+    ("1 … 6", "show a pane"),
+    ("Tab Shift+Tab", "the next part of the pane, the one before"),
+    ("↑ ↓ PgUp PgDn", "move in a list, a table, a tree or a form"),
+    ("Enter", "choose, open, edit, take over what was typed"),
+    ("Escape", "leave a field that is being typed into"),
+]
+
+
+class HelpScreen(ModalScreen[None]):
+    """A list of keys; any of its closing keys goes back."""
+
+    DEFAULT_CSS = """
+    HelpScreen { align: center middle; }
+    HelpScreen > VerticalScroll {
+        width: 70; max-width: 100%; height: auto; max-height: 100%; padding: 0 2;
+        border: round $primary; background: $surface;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close"),
+    ]
+
+    def __init__(self, title: str, pane: Widget) -> None:
+        """The keys of a pane.
+
+        Args:
+            title: the pane's title.
+            pane: whose keys, and whose widgets' keys, are listed beside those of the whole studio.
+        """
+        super().__init__()
+        self._title = title
+        self._pane = pane
+
+    def compose(self) -> ComposeResult:
+        """One block for each part."""
+        with VerticalScroll() as box:
+            box.border_title = "Keys"
+            box.border_subtitle = "Escape closes"
+            yield Static(help_text([*key_groups(self._title, self._pane), ("Everywhere", _everywhere(self.app))]))
+
+
+def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
+    """The keys of a pane and of each kind of widget in it, with the widget's name in words."""
+    groups: dict[str, Keys] = {}
+    for node in pane.walk_children(with_self=True):
+        keys = _keys_of([type(node)])
+        if keys:
+            groups.setdefault(title if node is pane else _in_words(type(node)), keys)
+    return list(groups.items())
+
+
+def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
+    """The groups below one another, keys in a column."""
+    text = Text()
+    for title, keys in groups:
+        text.append(f"{title}\n", style="bold yellow")
+        for key, description in keys:
+            text.append(f"  {key:<{_KEY_CELLS}}", style="bold").append(f" {description}\n")
+    text.right_crop(1)
+    return text
+
+
+def _everywhere(app: DOMNode) -> Keys:
+    return [*_MOVING, *(pair for pair in _keys_of([type(app)]) if not pair[0].isdigit())]
+
+
+def _keys_of(classes: Iterable[type[DOMNode]]) -> Keys:
+    """Keys with their descriptions, of bindings that are our own: Textual's widgets move as everywhere."""
+    keys: Keys = []
+    for kind in classes:
+        if not kind.__module__.startswith(_OURS):
+            continue
+        for binding in kind.__dict__.get("BINDINGS", ()):
+            if isinstance(binding, Binding) and binding.description:
+                shown = binding.key_display or " ".join(map(format_key, binding.key.split(",")))
+                keys.append((shown, _sentence(binding.description)))
+    return keys
+
+
+def _sentence(description: str) -> str:
+    return description[:1].lower() + description[1:]
+
+
+def _in_words(kind: type[DOMNode]) -> str:
+    """The name of a class as words: ModuleTree becomes Module tree."""
+    name = kind.__name__.strip("_")
+    return "".join(f" {letter.lower()}" if letter.isupper() and index else letter for index, letter in enumerate(name))
