@@ -1,0 +1,75 @@
+"""A disk that is really full: training goes on, nothing is lost once there is room again."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CAN_MOUNT = subprocess.run(
+    ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"], capture_output=True
+).returncode
+
+SCRIPT = """
+import json, sys, time
+from pathlib import Path
+root = Path(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+from engine.runs import checkpoint_saver, journal
+from engine.runs.checkpoint import list_checkpoints, verify_checkpoint
+from engine.runs.reader import RunReader
+from run_cases import new_run, save, train_record
+journal.RETRY_SECONDS = 0.05
+# Let the writes themselves run into the end of the disk.
+checkpoint_saver._SPARE_BYTES = -(1 << 40)
+
+run = new_run(root)
+save(run, 1, is_best=True)
+run.record(train_record(10, 10))
+run.flush()
+filler = (root / "filler").open("wb", buffering=0)
+try:
+    while True:
+        filler.write(bytes(4096))
+except OSError:
+    pass
+save(run, 2)
+for step in range(20, 2020, 10):
+    run.record(train_record(step, 10))
+run.flush()
+trouble = run._journal.error
+left = [path.name for path in (run.path / "checkpoints").iterdir() if path.name.endswith(".tmp")]
+kept = [verify_checkpoint(run.path / "checkpoints" / info.file).step for info in list_checkpoints(run.path)]
+(root / "filler").unlink()
+filler.close()
+save(run, 3)
+run.close("finished")
+reader = RunReader(run.path)
+reader.poll()
+failed = [event["errno"] for event in reader.events() if event["kind"] == "save_failed"]
+print(json.dumps({
+    "trouble": trouble, "left": left, "kept": kept, "failed": failed, "skipped": reader.skipped_lines,
+    "steps": reader.series("train/loss")[0].tolist(), "status": reader.status(),
+    "checkpoints": [info.step for info in reader.checkpoints()],
+}))
+"""
+
+
+@pytest.mark.skipif(CAN_MOUNT != 0, reason="this machine lets nobody mount a small disk (unshare -rm)")
+def test_a_run_outlasts_a_full_disk(tmp_path: Path) -> None:
+    mount = f'mount -t tmpfs -o size=4m tmpfs "{tmp_path}" && exec "$@"'
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", *command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    outcome = json.loads(result.stdout)
+    assert "No space left on device" in outcome["trouble"]
+    assert outcome["failed"] == ["ENOSPC"]
+    assert outcome["left"] == []
+    assert outcome["kept"] == [1]
+    assert outcome["steps"] == [float(step) for step in range(1, 2011)]
+    assert outcome["skipped"] == 0
+    assert outcome["checkpoints"] == [3, 1]
+    assert outcome["status"] == "finished"
