@@ -173,4 +173,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    # Under its own name, so that what is pickled here is known by that name there.
+    importlib.import_module("tui.aside").main()

@@ -73,7 +73,7 @@ async def test_an_abandoned_call_that_hangs_ends_its_process_and_the_next_call_g
 async def test_any_other_exception_comes_back_with_its_type() -> None:
     aside = Aside()
     try:
-        with pytest.raises(AsideError, match="ZeroDivisionError: .*zero"):
+        with pytest.raises(AsideError, match="ZeroDivisionError"):
             await aside.call("operator:truediv", 1, 0)
         with pytest.raises(AsideError, match="no_such_function"):
             await aside.call("os:no_such_function")
