@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from fcntl import ioctl
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from engine.config import RunConfig
@@ -34,6 +34,11 @@ if TYPE_CHECKING:
     from engine.launch import LaunchedRun
     from engine.training.trainer import Trainer
     from tui.app import Studio
+
+_IDLE_SECONDS = 10.0
+
+# One dict a round: steps a second by the clock and by the training thread's CPU time, by what was running.
+Rounds = list[dict[str, tuple[float, float]]]
 
 
 def main() -> int:
@@ -84,7 +89,7 @@ def read_to_the_end(terminal: int, counter: Path) -> bytes:
 
 
 def measure(options: argparse.Namespace, folder: Path) -> int:
-    """In the child: the studio in the main thread, the windows in another."""
+    """In the child: without a screen at first, then with the studio in the main thread and the windows in another."""
     from engine.config_file import load_config
     from tui.app import Studio
     from tui.terminal import Terminal
@@ -92,18 +97,47 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
     overrides = ["training.epochs=100000", "training.device=cpu", *options.overrides]
     config = load_config(options.preset, overrides)
     with Terminal(folder / "studio.log") as terminal:
+        results = {"alone": measure_without_screen(config, options, folder)}
         app = Studio(config, folder / "runs", terminal, spec=options.preset)
-        windows = threading.Thread(target=run_windows, args=(app, options, folder), daemon=True)
+        windows = threading.Thread(target=measure_with_studio, args=(app, options, folder, results), daemon=True)
         windows.start()
         app.run()
         windows.join()
     return 0
 
 
-def run_windows(app: Studio, options: argparse.Namespace, folder: Path) -> None:
-    """Take turns; write the results; end the studio."""
+def measure_without_screen(config: RunConfig, options: argparse.Namespace, folder: Path) -> Rounds:
+    """The engine and the bare loop in a process that has not shown a screen yet."""
+    from engine.launch import launch
+
+    run = launch(config, folder / "runs-alone")
     try:
-        results = take_turns(app, options, folder)
+        return take_turns(run, options, ["bare", "headless"], lambda name: None)
+    finally:
+        run.stop()
+        run.join(30)
+
+
+def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, results: dict[str, object]) -> None:
+    """The bare loop, the engine with another pane shown, and the engine with the live panel; then the idle studio."""
+    try:
+        while not app.is_running:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        app.call_from_thread(app.action_start)
+        while app.launched is None:
+            time.sleep(0.05)
+
+        def show(name: str) -> None:
+            app.call_from_thread(app.action_show, "train" if name == "panel" else "log")
+            time.sleep(0.3)
+
+        results["studio"] = take_turns(app.launched, options, ["bare", "headless", "panel"], show)
+        app.call_from_thread(app.action_show, "data")
+        time.sleep(3.0)
+        before = bytes_sent(folder)
+        time.sleep(_IDLE_SECONDS)
+        results["idle_bytes"] = bytes_sent(folder) - before
         (folder / "results.json").write_text(json.dumps(results), encoding="utf-8")
     except BaseException:
         (folder / "failure.txt").write_text(traceback.format_exc(), encoding="utf-8")
@@ -114,15 +148,8 @@ def run_windows(app: Studio, options: argparse.Namespace, folder: Path) -> None:
         app.call_from_thread(app.exit)
 
 
-def take_turns(app: Studio, options: argparse.Namespace, folder: Path) -> dict[str, object]:
-    """Windows of the bare loop, of the engine with another pane shown, and of the engine with the live panel."""
-    while not app.is_running:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    app.call_from_thread(app.action_start)
-    while app.launched is None:
-        time.sleep(0.05)
-    run = app.launched
+def take_turns(run: LaunchedRun, options: argparse.Namespace, names: list[str], show: Callable[[str], None]) -> Rounds:
+    """Rounds of one window each; the order changes from round to round. The run stands paused in between."""
     path = run.wait_for_directory()
     assert path is not None, run.error
     while (trainer := run.trainer) is None or trainer.state.position.step < 50:
@@ -131,31 +158,21 @@ def take_turns(app: Studio, options: argparse.Namespace, folder: Path) -> dict[s
     bare = BareLoop(trainer)
     bare.start()
     engine = next(thread.ident for thread in threading.enumerate() if thread.name == "engine")
-
-    def show(pane: str) -> None:
-        app.call_from_thread(app.action_show, pane)
-        time.sleep(0.3)
-
-    rows = []
+    rounds: Rounds = []
     for number in range(options.rounds):
         row = {}
-        order = ["bare", "headless", "panel"]
-        for name in order[number % 3 :] + order[: number % 3]:
-            show("train" if name == "panel" else "log")
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            show(name)
             if name == "bare":
                 row[name] = window(options.seconds, bare.running, lambda: bare.steps, bare.ident)
             else:
                 row[name] = window(
                     options.seconds, lambda: engine_running(run), lambda: trainer.state.position.step, engine
                 )
-        rows.append(row)
-    show("data")
-    time.sleep(3.0)
-    before = bytes_sent(folder)
-    time.sleep(10.0)
-    idle_bytes = bytes_sent(folder) - before
+        rounds.append(row)
     bare.stop()
-    return {"rows": rows, "idle_bytes": idle_bytes, "idle_seconds": 10.0}
+    return rounds
 
 
 def bytes_sent(folder: Path) -> int:
@@ -280,20 +297,24 @@ class BareLoop(threading.Thread):
         self._model.train()
 
 
-def report(results: dict[str, object], options: argparse.Namespace) -> None:
+def report(results: dict[str, Any], options: argparse.Namespace) -> None:
     """Print the medians."""
-    rows: list[dict[str, tuple[float, float]]] = results["rows"]  # type: ignore[assignment]
     print(f"{options.preset}, {options.rounds} rounds of {options.seconds:g} s, terminal {options.size}")
-    for index, unit in enumerate(("steps a second", "steps a CPU second of the training thread")):
-        print(unit)
-        for name in ("bare", "headless", "panel"):
-            values = sorted(row[name][index] for row in rows)
-            print(f"  {name:<18} {statistics.median(values):8.1f}  (min {values[0]:.1f}, max {values[-1]:.1f})")
-        for name, base in (("headless", "bare"), ("panel", "headless"), ("panel", "bare")):
-            ratios = sorted(row[name][index] / row[base][index] for row in rows)
-            text = f"{name} / {base}"
-            print(f"  {text:<18} {statistics.median(ratios):8.3f}  (min {ratios[0]:.3f}, max {ratios[-1]:.3f})")
-    print(f"idle: {results['idle_bytes']} bytes to the terminal in {results['idle_seconds']:g} s")
+    for title, key in (("no screen in the process", "alone"), ("studio open", "studio")):
+        rounds: Rounds = results[key]
+        names = list(rounds[0])
+        for index, unit in enumerate(("steps a second", "steps a CPU second of the training thread")):
+            print(f"{title}: {unit}")
+            for name in sorted(names):
+                values = sorted(row[name][index] for row in rounds)
+                print(f"  {name:<18} {statistics.median(values):8.1f}  (min {values[0]:.1f}, max {values[-1]:.1f})")
+            for name, base in (("headless", "bare"), ("panel", "headless"), ("panel", "bare")):
+                if name in names:
+                    ratios = sorted(row[name][index] / row[base][index] for row in rounds)
+                    text = f"{name} / {base}"
+                    middle = statistics.median(ratios)
+                    print(f"  {text:<18} {middle:8.3f}  (min {ratios[0]:.3f}, max {ratios[-1]:.3f})")
+    print(f"idle: {results['idle_bytes']} bytes to the terminal in {_IDLE_SECONDS:g} s")
 
 
 if __name__ == "__main__":
