@@ -11,7 +11,7 @@ from engine.config import RunConfig
 from engine.data.loaders import sample_shape
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
-from engine.models.build import build_model, check_model
+from engine.models.build import build_with_notes, check_model
 from engine.training.optimizers import check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
@@ -26,6 +26,7 @@ class Prepared:
 
     Attributes:
         input_shape: (C, H, W) of a sample after the eval transforms.
+        notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
     """
 
     config: RunConfig
@@ -33,6 +34,7 @@ class Prepared:
     sources: DataSources
     input_shape: tuple[int, ...]
     model: nn.Module
+    notes: list[str]
 
 
 def check(config: RunConfig) -> Placement:
@@ -71,5 +73,5 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     input_shape = sample_shape(sources, config)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
-    model = build_model(config.model, len(sources.classes), input_shape)
-    return Prepared(config, placement, sources, input_shape, model)
+    built = build_with_notes(config.model, len(sources.classes), input_shape)
+    return Prepared(config, placement, sources, input_shape, built.model, built.notes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import traceback
@@ -108,7 +109,7 @@ class LaunchedRun:
                 run.update_state(status="preparing", phase="decoding", **fields)
                 progress = self._progress_into(run)
                 data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
-                for note in data.notes:
+                for note in (*prepared.notes, *data.notes):
                     run.event("note", text=note)
                 model = prepared.model.to(prepared.placement.device)
                 if prepared.placement.channels_last:
@@ -203,7 +204,7 @@ class _ResumedRun(LaunchedRun):
         if checkpoint["position"]["epoch"] >= self._config.training.epochs:
             if RunReader(self._path).status() == "died":
                 # It had trained everything and was killed before it could say so.
-                self._close_complete(checkpoint["position"]["step"])
+                self._close_complete(checkpoint["position"])
                 return "finished"
             raise RunError(
                 f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
@@ -232,10 +233,13 @@ class _ResumedRun(LaunchedRun):
         fields = {"resumed_from": checkpoint_path.name, "exact": not reasons, "not_exact_because": reasons}
         return self._run_engine(prepared, run, checkpoint, fields)
 
-    def _close_complete(self, step: int) -> None:
+    def _close_complete(self, position: dict[str, int]) -> None:
+        epochs, step = self._config.training.epochs, position["step"]
         run = RunWriter.reopen(self._path, self._config, at_step=step)
         self.path = run.path
         self._on_directory(run.path)
+        per_epoch = step // max(1, position["epoch"])
+        run.update_state(epoch=epochs, total_steps=step, steps_per_epoch=per_epoch, step_in_epoch=per_epoch)
         run.close("finished")
 
 
@@ -298,9 +302,21 @@ def describe_failure(error: BaseException) -> str:
             f"out of memory: {str(error).splitlines()[0]}. Lower loader.batch_size, and raise training.accumulate "
             "by the same factor to keep the effective batch"
         )
+    remedy = ""
+    if "Expected more than 1 value per channel when training" in str(error):
+        remedy = (
+            ". Batch normalisation can't train on one sample: set loader.drop_last = true, "
+            "or another loader.batch_size"
+        )
+    return f"{type(error).__name__}: {error}{_place_of(error)}{remedy}"
+
+
+def _place_of(error: BaseException) -> str:
+    """File and line where an exception came from: the user's own line where the user's code is on the way."""
     frames = traceback.extract_tb(error.__traceback__)
-    place = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
-    return f"{type(error).__name__}: {error}{place}"
+    own = str(Path(__file__).parent) + os.sep
+    users = [frame for frame in frames if not frame.filename.startswith(own) and "site-packages" not in frame.filename]
+    return "".join(f" ({frame.filename}, line {frame.lineno})" for frame in (users or frames)[-1:])
 
 
 def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:

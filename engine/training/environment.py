@@ -10,6 +10,7 @@ import torch
 from engine.config import RunConfig
 from engine.config_file import config_values
 from engine.training.placement import Placement
+from engine.training.schedules import depends_on_length
 
 _MEANING = {
     "torch": "torch",
@@ -90,7 +91,7 @@ def inexact_because(
 
 def _only_lengthens(key: str, config: RunConfig) -> bool:
     """More epochs change nothing before the old end, unless the schedule is stretched over them."""
-    return key == "training.epochs" and config.schedule.name in ("constant", "StepLR", "MultiStepLR", "ExponentialLR")
+    return key == "training.epochs" and not depends_on_length(config.schedule)
 
 
 def changed_settings(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:

@@ -39,6 +39,7 @@ class Schedule:
         self._warmup_steps = warmup_steps
         self._first_rates = [group["lr"] for group in optimizer.param_groups]
         self._step = 0
+        self._factor = 1.0
         self._set_warmup_rate()
 
     @property
@@ -74,23 +75,26 @@ class Schedule:
 
     def scale(self, factor: float) -> None:
         """Multiply the current and every later learning rate by `factor`."""
+        self._factor *= factor
         self._first_rates = [rate * factor for rate in self._first_rates]
         for group in self._optimizer.param_groups:
             for key in ("lr", "initial_lr", "max_lr", "min_lr"):
                 if isinstance(group.get(key), float):
                     group[key] *= factor
-        if self._main is not None and hasattr(self._main, "base_lrs"):
-            self._main.base_lrs = [rate * factor for rate in self._main.base_lrs]
+        for name in ("base_lrs", "max_lrs"):
+            if hasattr(self._main, name):
+                setattr(self._main, name, [rate * factor for rate in getattr(self._main, name)])
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors only, for a checkpoint."""
         main = self._main.state_dict() if self._main is not None else None
-        return {"step": self._step, "first_rates": list(self._first_rates), "main": main}
+        return {"step": self._step, "first_rates": list(self._first_rates), "factor": self._factor, "main": main}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state` was taken. The optimizer's own state holds the current rates."""
         self._step = state["step"]
         self._first_rates = list(state["first_rates"])
+        self._factor = state.get("factor", 1.0)
         if self._main is not None and state["main"] is not None:
             self._main.load_state_dict(state["main"])
 
@@ -178,6 +182,14 @@ def build_schedule(
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}: {error}") from error
     return Schedule(optimizer, main, interval=config.interval, warmup_steps=warmup_steps)
+
+
+def depends_on_length(config: ScheduleConfig) -> bool:
+    """Whether the schedule is stretched over the whole run, so that another number of epochs changes every rate."""
+    schedule_class = _schedule_classes().get(config.name)
+    if schedule_class is None or {"T_max", "total_steps", "epochs"} & config.arguments.keys():
+        return False
+    return bool({"T_max", "total_steps"} & inspect.signature(schedule_class).parameters.keys())
 
 
 def _as_torch_takes_it(name: str, value: Any) -> Any:

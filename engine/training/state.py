@@ -70,10 +70,15 @@ class Best:
     step: int = 0
 
     def offer(self, metrics: dict[str, float], *, epoch: int, step: int) -> bool:
-        """Take over the result of an epoch when it is better; of equals the earlier stays. Says whether it is."""
+        """Take over the result of an epoch when it is better; of equals the earlier stays. Says whether it is.
+
+        An epoch whose loss is not finite is never better.
+        """
         value = metrics[self.metric]
         sign = -1 if self.metric == "loss" else 1
-        if not math.isfinite(value) or (not math.isnan(self.value) and sign * value <= sign * self.value):
+        if not math.isfinite(value + metrics["loss"]) or (
+            not math.isnan(self.value) and sign * value <= sign * self.value
+        ):
             return False
         self.value, self.epoch, self.step = value, epoch, step
         return True
@@ -96,6 +101,11 @@ class RunState:
     identity: dict[str, Any]
     position: Position = field(default_factory=Position)
     totals: Totals = field(default_factory=Totals)
+
+    def weights_are_finite(self) -> bool:
+        """Whether no trained weight is NaN or infinite. Waits for the device."""
+        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
+        return bool(torch.stack([weight.detach().isfinite().all() for weight in weights]).all())
 
     def capture(self, metrics: dict[str, float], live_settings: dict[str, float]) -> dict[str, Any]:
         """A copy of the state on the CPU, as the dict of a checkpoint.
@@ -122,16 +132,23 @@ class RunState:
             **self.identity,
         }
 
-    def restore(self, checkpoint: dict[str, Any]) -> None:
+    def restore(self, checkpoint: dict[str, Any], *, with_optimizer: bool = True, with_schedule: bool = True) -> None:
         """Take over the state of a checkpoint that this program wrote.
+
+        Args:
+            checkpoint: as `load_checkpoint` returns it.
+            with_optimizer: also the optimizer's state.
+            with_schedule: also the schedule's state.
 
         Raises:
             CheckpointError: it belongs to another model or optimizer, or lacks a part.
         """
         try:
             self.model.load_state_dict(checkpoint["model_state_dict"])
-            self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
-            self.schedule.load_state_dict(checkpoint["scheduler_state_dict"])
+            if with_optimizer:
+                self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
+            if with_schedule:
+                self.schedule.load_state_dict(checkpoint["scheduler_state_dict"])
             if self.scaler is not None and checkpoint["scaler_state_dict"]:
                 self.scaler.load_state_dict(checkpoint["scaler_state_dict"])
             self.position = Position(**checkpoint["position"])

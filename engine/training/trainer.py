@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import islice
@@ -12,13 +13,14 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from engine.config import RunConfig
-from engine.config_file import dump_config
+from engine.config_file import dump_config, parse_config
 from engine.data.loaders import TrainingData
 from engine.errors import TorchdeckError
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
+from engine.training.changed_run import restore_changed
 from engine.training.compilation import compile_with_first_step
-from engine.training.environment import describe_environment
+from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
@@ -35,7 +37,7 @@ Outcome = Literal["finished", "stopped"]
 
 
 class NonFiniteLossError(TorchdeckError):
-    """The loss is NaN or infinite: no later step can repair the weights."""
+    """The loss or a weight is NaN or infinite: no later step can repair it."""
 
 
 @dataclass
@@ -100,6 +102,7 @@ class Trainer:
         self._run = run
         self._control = control
         self._requests = _Requests()
+        self._waiting_commands: deque[dict[str, Any]] = deque()
         self._log = StepLog()
         self._randomness = StepRandomness(config.seed, placement.device)
         self._clock = _TrainingClock()
@@ -107,9 +110,16 @@ class Trainer:
         self._waits_for_compile = config.training.compile
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved. Raises CheckpointError."""
-        self.state.restore(checkpoint)
-        self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
+        """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
+
+        Raises:
+            CheckpointError: it is of another model, or lacks a part.
+        """
+        saved = parse_config(checkpoint["config"], "the checkpoint's config")
+        changed = changed_settings(saved, self.config)
+        restore_changed(self.state, checkpoint, saved, self.config, changed)
+        if "training.clip_norm" not in changed:
+            self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
         self._clock.start_at(self.state.totals.seconds)
 
     def fit(self) -> Outcome:
@@ -119,7 +129,7 @@ class Trainer:
             "finished" after the last epoch, "stopped" when a command ended it earlier; either is saved.
 
         Raises:
-            NonFiniteLossError: the loss became NaN or infinite.
+            NonFiniteLossError: the loss or a weight became NaN or infinite.
         """
         self._clock.resume()
         self._last_drain = time.perf_counter()
@@ -191,6 +201,12 @@ class Trainer:
         evaluation = self._evaluate()
         if evaluation is None:
             return False
+        if not math.isfinite(evaluation.loss):
+            self._run.event(
+                "note",
+                text=f"the validation loss is {evaluation.loss} after epoch {self.state.position.epoch + 1}: its "
+                "weights are never taken for the best",
+            )
         self.schedule.after_epoch(evaluation.loss)
         metrics = evaluation.metrics()
         is_best = self.state.best.offer(metrics, epoch=self.state.position.epoch + 1, step=self.state.position.step)
@@ -264,16 +280,28 @@ class Trainer:
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 step = self.state.position.step - len(losses) + offset + 1
-                raise NonFiniteLossError(
-                    f"the loss is {loss} at step {step} of epoch {self.state.position.epoch + 1} "
-                    f"(learning rate {self.schedule.learning_rate:g}): training stopped. Checkpoints saved before "
-                    "are good; go on from one with a lower optimizer.lr, or with training.clip_norm = 1"
-                )
+                raise NonFiniteLossError(self._diverged(f"the loss is {loss} at", step))
+
+    def _diverged(self, what: str, step: int) -> str:
+        return (
+            f"{what} step {step} of epoch {self.state.position.epoch + 1} (learning rate "
+            f"{self.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
+            "go on from one with a lower optimizer.lr, or with training.clip_norm = 1"
+        )
 
     def _obey(self) -> None:
         """Do what the commands ask, at a step boundary."""
-        for command in self._control.take():
+        for command in self._commands():
             self._do(command)
+        self._save_if_asked()
+
+    def _commands(self) -> Iterator[dict[str, Any]]:
+        """The commands that wait, one by one: what a pause leaves over is still there after it."""
+        self._waiting_commands.extend(self._control.take())
+        while self._waiting_commands:
+            yield self._waiting_commands.popleft()
+
+    def _save_if_asked(self) -> None:
         if self._requests.save:
             self._requests.save = False
             self._save("asked")
@@ -296,11 +324,8 @@ class Trainer:
         self._run.event("paused", step=self.state.position.step)
         self._report("training", status="paused")
         while True:
-            self._control.wait(timeout=None)
-            for command in self._control.take():
-                if command["cmd"] == "save":
-                    self._save("asked")
-                elif command["cmd"] in ("resume", "stop"):
+            for command in self._commands():
+                if command["cmd"] in ("resume", "stop"):
                     self._clock.resume()
                     self._last_drain = time.perf_counter()
                     self._run.event("resumed", step=self.state.position.step)
@@ -308,14 +333,19 @@ class Trainer:
                     if command["cmd"] == "stop":
                         self._do(command)
                     return
-                elif command["cmd"] != "pause":
+                if command["cmd"] != "pause":
                     self._do(command)
+                    self._save_if_asked()
+            self._control.wait(timeout=None)
 
     def _set(self, key: str, value: float) -> None:
         """Change a setting between two steps, with a checkpoint of the state before."""
+        before = self.schedule.learning_rate
+        if key == "optimizer.lr" and before == 0:
+            self._run.event("note", text="the learning rate stays: its schedule has brought it to 0, the run's end")
+            return
         self._save(f"before {key}")
         if key == "optimizer.lr":
-            before = self.schedule.learning_rate
             self.schedule.scale(value / before)
         else:
             before, self.step.clip_norm = self.step.clip_norm, value
@@ -324,6 +354,8 @@ class Trainer:
     def _save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
         """Snapshot the state at this step boundary and hand it to the writer."""
         self._drain()
+        if not self.state.weights_are_finite():
+            raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step))
         self.state.totals.seconds = self._clock.seconds()
         state = self.state.capture(metrics or {}, {"training.clip_norm": self.step.clip_norm})
         self._run.save_checkpoint(

@@ -150,8 +150,11 @@ def before_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Callable[
     yield StepHook(monkeypatch).actions
 
 
-def write_model(folder: Path, body: str) -> str:
-    """A user's file with a model class `Model` whose forward is `body`; returns its spec."""
+def write_model(folder: Path, body: str, more: str = "") -> str:
+    """A user's file with a model class `Model` whose forward is `body`; returns its spec.
+
+    The first line of `body` is line 9 of the file; `more` is a line of its constructor.
+    """
     lines = "\n".join(f"        {line}" for line in body.splitlines())
     (folder / "model.py").write_text(
         "import torch\n"
@@ -160,7 +163,7 @@ def write_model(folder: Path, body: str) -> str:
         "    def __init__(self, num_classes, input_shape):\n"
         "        super().__init__()\n"
         "        self.fc = nn.Linear(64, num_classes)\n"
-        "        self.steps = 0\n"
+        f"        {more or 'self.steps = 0'}\n"
         f"    def forward(self, x):\n{lines}\n",
         encoding="utf-8",
     )

@@ -1,0 +1,295 @@
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from training_cases import (
+    STEPS_PER_EPOCH,
+    case,
+    ended,
+    events_of,
+    make_trainer,
+    reader_of,
+    train,
+    weights_of,
+    write_model,
+)
+
+from engine.errors import ConfigError, TorchdeckError
+from engine.launch import launch
+from engine.training import trainer as trainer_module
+from engine.training.trainer import NonFiniteLossError, Trainer
+
+
+class HostReads(TorchDispatchMode):
+    """Counts what makes the host wait for the device, wherever in torch it is called from."""
+
+    NAMES = ("_local_scalar_dense", "is_nonzero", "equal", "nonzero", "masked_select", "unique")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(
+        self, operation: Any, types: Any, arguments: tuple[Any, ...] = (), keywords: dict[str, Any] | None = None
+    ) -> Any:
+        self.count += any(name == operation._schema.name.partition("::")[2] for name in self.NAMES)
+        return operation(*arguments, **(keywords or {}))
+
+
+def reads_in_an_epoch(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """Reads by the host in the steps of an epoch, and in the drain after them."""
+    python_calls: list[str] = []
+    for name in ("item", "tolist", "cpu", "numpy", "__float__", "__int__", "__bool__"):
+        original = getattr(Tensor, name)
+
+        def counted(
+            tensor: Tensor, *arguments: Any, name: str = name, original: Any = original, **keywords: Any
+        ) -> Any:
+            python_calls.append(name)
+            return original(tensor, *arguments, **keywords)
+
+        monkeypatch.setattr(Tensor, name, counted)
+    before_drain = []
+    drain = Trainer._drain
+
+    def drained(self: Trainer) -> None:
+        before_drain.append(len(python_calls) + reads.count)
+        drain(self)
+
+    monkeypatch.setattr(Trainer, "_drain", drained)
+    monkeypatch.setattr(trainer_module, "_DRAIN_SECONDS", math.inf)
+    trainer._clock.resume()
+    trainer.model.train()
+    with HostReads() as reads:
+        trainer._train_epoch()
+    assert len(before_drain) == 1
+    return before_drain[0], len(python_calls) + reads.count - before_drain[0]
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        [],
+        ["training.clip_norm=0.5", "training.accumulate=2", "training.precision=bf16"],
+        ["schedule.name=OneCycleLR", "schedule.warmup_epochs=0.5", "optimizer.name=SGD", "optimizer.momentum=0.9"],
+    ],
+    ids=["plain", "clipping, accumulation, bf16", "schedule"],
+)
+def test_no_step_waits_for_the_device(overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer, run = make_trainer(tmp_path, *overrides)
+    in_steps, in_drain = reads_in_an_epoch(trainer, monkeypatch)
+    run.close("stopped")
+    assert in_steps == 0
+    assert in_drain > 0, "the drain is where values are read"
+
+
+def test_records_hold_every_step_and_epoch_of_the_run(tmp_path: Path) -> None:
+    reader = reader_of(train(tmp_path))
+    steps, losses = reader.series("train/loss")
+    assert list(steps) == list(range(1, 2 * STEPS_PER_EPOCH + 1))
+    assert all(math.isfinite(loss) for loss in losses)
+    assert [(record["epoch"], record["step"]) for record in reader.epoch_records()] == [(1, 5), (2, 10)]
+    assert reader.progress().total_steps == 2 * STEPS_PER_EPOCH
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_samples(tmp_path: Path) -> None:
+    reader = reader_of(train(tmp_path, "training.epochs=1"))
+    _, losses = reader.series("train/loss")
+    samples = [128, 128, 128, 128, 27]
+    expected = sum(loss * count for loss, count in zip(losses, samples, strict=True)) / sum(samples)
+    assert reader.epoch_records()[0]["train"]["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+def test_digits_are_learnt(tmp_path: Path) -> None:
+    path = train(
+        tmp_path, "training.epochs=12", "model.dropout=0.0", "data.validation=0.2", "data.train_transforms=[]"
+    )
+    assert reader_of(path).latest_metrics()["accuracy"] > 0.9
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_reduced_precision_learns_too(precision: str, tmp_path: Path) -> None:
+    reader = reader_of(train(tmp_path, f"training.precision={precision}", "training.epochs=12", "model.dropout=0.0"))
+    assert reader.latest_metrics()["accuracy"] > 0.6
+    checkpoint = torch.load(reader.path / "checkpoints" / "last.pt", weights_only=True)
+    assert (checkpoint["scaler_state_dict"] is not None) == (precision == "fp16")
+
+
+def test_accumulation_counts_steps_not_batches(tmp_path: Path) -> None:
+    reader = reader_of(train(tmp_path, "training.accumulate=2"))
+    assert [record["step"] for record in reader.epoch_records()] == [3, 6]
+
+
+def test_a_batch_larger_than_the_set_is_one_step_an_epoch(tmp_path: Path) -> None:
+    reader = reader_of(train(tmp_path, "loader.batch_size=4096"))
+    assert [record["step"] for record in reader.epoch_records()] == [1, 2]
+
+
+def test_a_learning_rate_far_too_high_fails_the_run_and_says_what_to_do(tmp_path: Path) -> None:
+    run = ended(launch(case("optimizer.name=SGD", "optimizer.lr=1e30", "training.epochs=9"), tmp_path))
+    assert isinstance(run.error, NonFiniteLossError)
+    assert run.path is not None
+    state = reader_of(run.path).state()
+    assert state["status"] == "failed"
+    for words in ("step ", "of epoch 1", "learning rate 1e+30", "a lower optimizer.lr", "training.clip_norm"):
+        assert words in state["error"]
+    assert not list((run.path / "checkpoints").glob("*.pt")), "nothing good to keep"
+
+
+def finite(path: Path, file: str) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in weights_of(path, file).values())
+
+
+@pytest.mark.parametrize("when", ["in the middle of an epoch", "in the last step of an epoch"])
+def test_weights_that_are_not_finite_are_never_saved_and_earlier_checkpoints_stay(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poisoned = STEPS_PER_EPOCH + 2 if when == "in the middle of an epoch" else 2 * STEPS_PER_EPOCH - 1
+    step_class = trainer_module.TrainStep
+    call = step_class.__call__
+    calls = []
+
+    def poisoning(step: Any, window: Any) -> Any:
+        result = call(step, window)
+        calls.append(None)
+        if len(calls) == poisoned + 1:
+            with torch.no_grad():
+                next(step.model.parameters()).fill_(math.nan)
+        return result
+
+    monkeypatch.setattr(step_class, "__call__", poisoning)
+    run = ended(launch(case("training.epochs=4", "checkpoint.every_steps=1"), tmp_path))
+    assert isinstance(run.error, NonFiniteLossError)
+    assert run.path is not None
+    assert "step" in str(run.error)
+    saved = sorted(file.name for file in (run.path / "checkpoints").glob("*.pt"))
+    assert "best.pt" in saved
+    assert f"step-{poisoned:09d}.pt" in saved
+    assert all(finite(run.path, file) for file in saved)
+    assert max(event["step"] for event in events_of(run.path, "saved")) == poisoned
+
+
+def test_an_epoch_whose_validation_loss_is_not_finite_is_never_the_best(tmp_path: Path) -> None:
+    spec = write_model(
+        tmp_path,
+        "x = self.fc(x.flatten(1))\nreturn x if self.training else x * float('nan')",
+    )
+    path = train(tmp_path / "runs", f"model={{name='{spec}'}}")
+    assert not (path / "checkpoints" / "best.pt").exists()
+    assert (path / "checkpoints" / "last.pt").exists()
+    notes = [event["text"] for event in events_of(path, "note")]
+    assert any("validation loss is nan" in note for note in notes)
+
+
+def test_the_validation_split_does_not_touch_the_training(tmp_path: Path) -> None:
+    (tmp_path / "digits.py").write_text(
+        "from engine.data.digits import read_digits\n"
+        "from torch.utils.data import Subset\n"
+        "class Part:\n"
+        "    def __init__(self, first, end):\n"
+        "        digits = read_digits()\n"
+        "        self.samples = [digits[i] for i in range(first, end)]\n"
+        "        self.targets = [int(label) for _, label in self.samples]\n"
+        "        self.classes = [str(n) for n in range(10)]\n"
+        "    def __len__(self):\n"
+        "        return len(self.samples)\n"
+        "    def __getitem__(self, index):\n"
+        "        return self.samples[index]\n"
+        "def make(end=700):\n"
+        "    return {'train': Part(0, 500), 'test': Part(500, end)}\n",
+        encoding="utf-8",
+    )
+    overrides = [f"data.dataset={tmp_path}/digits.py:make", "data.validation=test", "model.name=cnn"]
+    overrides += ["model.channels=[4]", "model.convolutions=1"]
+    arguments = [*[o for o in overrides if not o.startswith("model")], "model={name='cnn',channels=[4]}"]
+    few = train(tmp_path / "few", *arguments)
+    many = train(tmp_path / "many", *arguments, "data.arguments.end=1700")
+    assert reader_of(few).latest_metrics() != reader_of(many).latest_metrics()
+    other = weights_of(many)
+    assert all(torch.equal(tensor, other[name]) for name, tensor in weights_of(few).items())
+
+
+def run_fails(tmp_path: Path, *overrides: str) -> str:
+    run = ended(launch(case(*overrides), tmp_path / "runs"))
+    assert run.status == "failed"
+    assert run.path is not None
+    return str(reader_of(run.path).state()["error"])
+
+
+def test_a_last_batch_of_one_sample_that_batch_norm_refuses_says_to_drop_it(tmp_path: Path) -> None:
+    spec = write_model(tmp_path, "return self.fc(self.norm(x.flatten(1)))", more="self.norm = nn.BatchNorm1d(64)")
+    error = run_fails(tmp_path, f"model={{name='{spec}'}}", "loader.batch_size=538")
+    assert "Expected more than 1 value per channel" in error
+    assert "loader.drop_last = true" in error
+
+
+def test_running_out_of_memory_says_how_to_keep_the_effective_batch(tmp_path: Path) -> None:
+    body = "if self.training and len(x) > 1: torch.empty(2**60)\nreturn self.fc(x.flatten(1))"
+    error = run_fails(tmp_path, f"model={{name='{write_model(tmp_path, body)}'}}")
+    assert error.startswith("out of memory: ")
+    assert "Lower loader.batch_size, and raise training.accumulate by the same factor" in error
+
+
+def test_an_exception_in_the_models_forward_names_the_users_line_and_keeps_its_traceback(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    body = "if self.training and len(x) > 1: x = x[..., :3]\nreturn self.fc(x.flatten(1))"
+    error = run_fails(tmp_path, f"model={{name='{write_model(tmp_path, body)}'}}")
+    assert "shapes cannot be multiplied" in error
+    assert "model.py, line 10" in error
+    traceback = capfd.readouterr().err
+    assert "Traceback (most recent call last)" in traceback
+    assert "return self.fc(x.flatten(1))" in traceback
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("return self.fc(x.flatten(1)), x", "need one tensor of"),
+        ("return self.fc(x.flatten(1))[:, :7]", "the data's 10 classes"),
+    ],
+)
+def test_a_model_that_does_not_return_logits_is_refused_before_anything_is_written(
+    body: str, message: str, tmp_path: Path
+) -> None:
+    run = ended(launch(case(f"model={{name='{write_model(tmp_path, body)}'}}"), tmp_path / "runs"))
+    assert isinstance(run.error, ConfigError)
+    assert message in str(run.error)
+    assert run.path is None
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_model_that_returns_a_dict_says_what_to_return(tmp_path: Path) -> None:
+    spec = write_model(tmp_path, "return {'logits': self.fc(x.flatten(1))}")
+    error = run_fails(tmp_path, f"model={{name='{spec}'}}")
+    assert "the model returned a dict with the keys logits" in error
+    assert "return the logits alone" in error
+
+
+def test_labels_beyond_the_classes_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\n"
+        "class Made:\n"
+        "    classes = ['a', 'b']\n"
+        "    targets = [0, 1, 2, 1] * 10\n"
+        "    def __len__(self):\n"
+        "        return 40\n"
+        "    def __getitem__(self, index):\n"
+        "        return np.zeros((8, 8, 1), dtype=np.uint8), self.targets[index]\n",
+        encoding="utf-8",
+    )
+    run = ended(launch(case(f"data.dataset={tmp_path}/data.py:Made"), tmp_path / "runs"))
+    assert isinstance(run.error, TorchdeckError)
+    assert "2" in str(run.error)
+    assert run.path is None
+
+
+def test_a_model_without_a_trainable_parameter_is_refused(tmp_path: Path) -> None:
+    run = ended(launch(case("model.freeze=['*']"), tmp_path / "runs"))
+    assert isinstance(run.error, ConfigError)
+    assert "nothing is left to train" in str(run.error)
+    assert not (tmp_path / "runs").exists()
