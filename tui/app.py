@@ -94,7 +94,13 @@ class Studio(TerminalApp[None]):
     watched: reactive[Path | None] = reactive(None)
 
     def __init__(
-        self, config: RunConfig, runs_root: Path, terminal: Terminal | None = None, *, spec: str = "digits"
+        self,
+        config: RunConfig,
+        runs_root: Path,
+        terminal: Terminal | None = None,
+        *,
+        spec: str = "digits",
+        watch: Path | None = None,
     ) -> None:
         """A studio that is not shown yet.
 
@@ -103,9 +109,11 @@ class Studio(TerminalApp[None]):
             runs_root: the folder that holds the runs.
             terminal: the terminal to show it on; None under a test's headless driver.
             spec: the preset or file that the draft came from.
+            watch: the directory of a run to show at once, which another process may own.
         """
         super().__init__(terminal)
         self._spec = spec
+        self._watch_first = watch
         self.set_reactive(Studio.draft, config)
         self.runs_root = runs_root
         self.launched: LaunchedRun | None = None
@@ -133,6 +141,8 @@ class Studio(TerminalApp[None]):
         if self.leaving:
             # A signal came before there was a loop that could be told.
             self.exit()
+        if self._watch_first is not None:
+            self.post_message(WatchRequested(self._watch_first))
         self.set_interval(_LOOK_EVERY, self._look_after_run)
         self.call_after_refresh(self._warm_up)
 
@@ -220,6 +230,7 @@ class Studio(TerminalApp[None]):
     @on(WatchRequested)
     def _watch(self, message: WatchRequested) -> None:
         self.watched = message.run
+        self.query_one(LogPane).follow(message.run / LOG_FILE)
         self.action_show("train")
 
     # Keys

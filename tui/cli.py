@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 VERBS = {
     "train": ("tui.verbs.train", "train", "Train a preset or a TOML file, without the studio."),
     "resume": ("tui.verbs.train", "resume", "Go on with a run, exactly where it was."),
+    "attach": ("tui.verbs.attach", "attach", "The studio on a run that lives in another process."),
     "runs": ("tui.verbs.runs", "runs", "All runs."),
     "show": ("tui.verbs.runs", "show", "One run: config, state, metrics, checkpoints."),
     "send": ("tui.verbs.runs", "send", "Send a command to a live run."),
@@ -24,6 +25,7 @@ VERBS = {
     "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
     "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),
 }
+_VERBS_WITH_SCREEN = {"attach"}
 _OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
 
 
@@ -42,7 +44,7 @@ def opens_studio(arguments: list[str]) -> bool:
     if _OPTIONS_WITHOUT_SCREEN & set(arguments):
         return False
     words = [argument for argument in arguments if not argument.startswith("-")]
-    return not words or words[0] not in VERBS
+    return not words or words[0] not in VERBS or words[0] in _VERBS_WITH_SCREEN
 
 
 def run_command(arguments: list[str], parent: Parent | None) -> int:

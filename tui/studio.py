@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
-import sys
 import tempfile
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.runs.directory import LOG_FILE
 from tui.app import Studio
+from tui.commands import default_runs_root
 from tui.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from tui.parent import Parent
 
 
-def open_studio(config: RunConfig, spec: str, runs_root: Path, parent: Parent | None) -> int:
+def open_studio(
+    config: RunConfig, spec: str, runs_root: Path, parent: Parent | None, watch: Path | None = None
+) -> int:
     """Show the studio until it is left, and train on afterwards if a run is alive. Returns the exit status.
 
     Args:
@@ -29,6 +33,7 @@ def open_studio(config: RunConfig, spec: str, runs_root: Path, parent: Parent | 
         spec: the preset or file that it came from.
         runs_root: the folder that holds the runs.
         parent: the process that waits in the shell, which can be given back; None when there is none.
+        watch: the directory of a run to show at once.
 
     Raises:
         ConfigError: there is no terminal to show it on.
@@ -40,32 +45,69 @@ def open_studio(config: RunConfig, spec: str, runs_root: Path, parent: Parent | 
     log = Path(name)
     try:
         with Terminal(log) as terminal:
-            app = Studio(config, runs_root, terminal, spec=spec)
+            app = Studio(config, runs_root, terminal, spec=spec, watch=watch)
             signals = _Signals(app)
-            app.run()
-            return _after_the_screen(app, signals, terminal, parent)
+            crashed = _show(app, terminal)
+            return _after_the_screen(app, signals, terminal, parent, crashed=crashed)
     finally:
         log.unlink(missing_ok=True)
 
 
-def _after_the_screen(app: Studio, signals: _Signals, terminal: Terminal, parent: Parent | None) -> int:
+def _show(app: Studio, terminal: Terminal) -> bool:
+    """Run the screen to its end. Returns whether it ended by an error, which is then on the terminal."""
+    try:
+        app.run()
+    except Exception:
+        # Textual shows what its widgets raise; what it raises itself must not take a run down either.
+        terminal.write(traceback.format_exc().replace("\n", "\r\n"))
+        terminal.flush()
+        return True
+    return bool(app.return_code)
+
+
+def _after_the_screen(
+    app: Studio, signals: _Signals, terminal: Terminal, parent: Parent | None, *, crashed: bool
+) -> int:
     """Give the shell back if a run goes on, and wait for its end."""
     run = app.launched
-    crashed = bool(app.return_code)
-    if run is not None and run.is_alive and not signals.received and app.leaving != "stop":
-        name = run.path.name if run.path is not None else "the run"
-        message = f"{name} goes on training in process {os.getpid()}; torchdeck show {name} tells how it stands"
-        if parent is not None:
-            parent.detach(message, log=run.path / LOG_FILE if run.path is not None else None)
+    if run is not None and run.is_alive:
+        if signals.received or app.leaving == "stop":
+            run.stop(after="step", reason=signals.name or "the studio was left")
+            _tell(terminal, f"saving {_name(run)} …")
         else:
-            print(message, file=sys.stderr)
-        terminal.lose()
+            message = how_to_come_back(_name(run), os.getpid(), app.runs_root)
+            if parent is not None:
+                parent.detach(message, log=run.path / LOG_FILE if run.path is not None else None)
+            else:
+                _tell(terminal, message)
+            terminal.lose()
     while run is not None and run.is_alive:
         run.join(0.5)
         signals.pass_on(run)
+    if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
+        _tell(terminal, f"{run.path.name}: {run.status}; torchdeck resume {run.path.name} goes on with it")
     if signals.received:
         return 128 + signals.received
     return 1 if crashed else 0
+
+
+def how_to_come_back(name: str, pid: int, runs_root: Path) -> str:
+    """What the shell shows when a run goes on without its screen."""
+    runs = "" if runs_root == default_runs_root() else f" --runs {shlex.quote(str(runs_root))}"
+    return (
+        f"{name} goes on training in process {pid}.\n"
+        f"To watch it:  torchdeck{runs}  then 5 Runs and Enter\n"
+        f"To end it:    torchdeck send{runs} {name} stop"
+    )
+
+
+def _name(run: LaunchedRun) -> str:
+    return run.path.name if run.path is not None else "the run"
+
+
+def _tell(terminal: Terminal, text: str) -> None:
+    terminal.write(text.replace("\n", "\r\n") + "\r\n")
+    terminal.flush()
 
 
 class _Signals:
@@ -79,11 +121,16 @@ class _Signals:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
 
+    @property
+    def name(self) -> str:
+        """The signal that came; empty when none did."""
+        return signal.Signals(self.received).name if self.received else ""
+
     def pass_on(self, run: LaunchedRun) -> None:
         """Tell the run to stop: from the main loop, as a handler may interrupt the holder of a lock."""
         if self.received and not self._is_passed_on:
             self._is_passed_on = True
-            run.stop(after="step", reason=signal.Signals(self.received).name)
+            run.stop(after="step", reason=self.name)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.received:

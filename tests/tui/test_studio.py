@@ -1,14 +1,22 @@
 """The studio as its user meets it: keys are pressed, the screen is read, real runs are trained."""
 
+import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from studio_pilot import FAST, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher
 
+from engine.config_file import load_config
+from engine.errors import RunError
+from engine.runs.directory import list_runs
 from engine.runs.reader import RunReader
+from tui.app import Studio
 from tui.panes.train import TrainPane
 from tui.screens.leave import LeaveScreen
+from tui.verbs.attach import newest_live_run
 
 
 async def test_the_number_keys_switch_between_the_panes(tmp_path: Path) -> None:
@@ -177,3 +185,37 @@ async def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> 
     reader = RunReader(app.launched.path)
     assert reader.status() == "stopped"
     assert reader.checkpoints()
+
+
+async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "tui",
+        "train",
+        "digits",
+        "--set",
+        "training.epochs=5000",
+        "--runs",
+        str(tmp_path),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while not (found := [run for run in list_runs(tmp_path) if run.status == "running"]):
+            assert process.poll() is None
+            await asyncio.sleep(0.1)
+        app = Studio(load_config("digits"), tmp_path, watch=found[0].path)
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until_shown(pilot, "● running")
+            await pilot.press("p")
+            await until_shown(pilot, "● paused")
+            await pilot.press("x")
+            await until_shown(pilot, "● stopped")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+
+
+def test_attach_without_a_live_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run is live"):
+        newest_live_run(tmp_path)

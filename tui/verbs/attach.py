@@ -1,0 +1,37 @@
+"""`torchdeck attach`: the studio on a run that another process trains, or that has ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.config_file import load_config
+from engine.errors import RunError
+from engine.runs.directory import LIVE_STATUSES, find_run, list_runs
+from tui.commands import runs_root_option
+
+
+@click.command()
+@click.argument("run", required=False)
+@runs_root_option
+@click.pass_obj
+def attach(parent: Any, run: str | None, runs_root: Path) -> int:
+    """Open the studio on a run; without a name on the newest that is live.
+
+    Its keys reach the run through its control socket; leaving the studio leaves the run as it is.
+    """
+    path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
+    config = load_config(str(path))
+    from tui.studio import open_studio
+
+    return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path)
+
+
+def newest_live_run(runs_root: Path) -> Path:
+    """The run that was started last of those that are live. Raises RunError when none is."""
+    live = [summary for summary in list_runs(runs_root) if summary.status in LIVE_STATUSES]
+    if not live:
+        raise RunError(f"no run is live in {runs_root}; torchdeck runs lists those that have ended")
+    return max(live, key=lambda summary: summary.started).path
