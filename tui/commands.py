@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,17 @@ from tui.cli import VERBS
 
 DEFAULT_RUNS_ROOT = "runs"
 
+
+def default_runs_root() -> Path:
+    """The folder that holds the runs unless `--runs` names another."""
+    return Path(os.environ.get("TORCHDECK_RUNS", DEFAULT_RUNS_ROOT))
+
+
 runs_root_option = click.option(
     "--runs",
     "runs_root",
     type=click.Path(path_type=Path, file_okay=False),
-    default=lambda: Path(os.environ.get("TORCHDECK_RUNS", DEFAULT_RUNS_ROOT)),
+    default=default_runs_root,
     show_default="$TORCHDECK_RUNS, else ./runs",
     help="Folder that holds the runs.",
 )
@@ -57,7 +62,7 @@ class _Verbs(click.Group):
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Without a verb: torchdeck [PRESET|FILE.toml] opens the studio with that run loaded (default: digits).",
 )
-@click.version_option(version("torchdeck"), prog_name="torchdeck")
+@click.version_option(package_name="torchdeck", prog_name="torchdeck")
 @click.pass_context
 def torchdeck(context: click.Context) -> int | None:
     """A training studio for PyTorch in the terminal."""

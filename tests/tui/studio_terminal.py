@@ -1,0 +1,132 @@
+"""The real studio in a real pseudo-terminal, read by a terminal emulator."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyte
+
+from engine.runs.reader import RunReader
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class StudioTerminal:
+    """A program in a pseudo-terminal of 100x30.
+
+    Attributes:
+        received: every byte that it sent to the terminal.
+        runs: the folder of its runs.
+    """
+
+    def __init__(self, folder: Path, arguments: list[str], program: list[str]) -> None:
+        self.runs = folder / "runs"
+        self.received = b""
+        self._emulator = pyte.Screen(100, 30)
+        self._stream = pyte.ByteStream(self._emulator)
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color"}
+            environment.update(OMP_NUM_THREADS="1", TORCHDECK_RUNS=str(self.runs))
+            os.chdir(folder)
+            os.execve(sys.executable, [sys.executable, *program, *arguments], environment)
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
+
+    def read(self, seconds: float) -> None:
+        """Take what arrives within this time."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if self.terminal < 0 or not select.select([self.terminal], [], [], left)[0]:
+                time.sleep(left if self.terminal < 0 else 0)
+                return
+            try:
+                data = os.read(self.terminal, 65536)
+            except OSError as error:
+                assert error.errno == errno.EIO
+                return
+            self.received += data
+            # pyte takes the "u" of the kitty keyboard protocol for a cursor movement
+            self._stream.feed(data.replace(b"\x1b[<u", b"").replace(b"\x1b[>25u", b""))
+
+    def screen(self) -> str:
+        self.read(0.02)
+        return "\n".join(self._emulator.display)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.screen()
+            self.read(0.05)
+
+    def until_shown(self, text: str) -> None:
+        self.until(lambda: text in self.screen())
+
+    def press(self, keys: str) -> None:
+        os.write(self.terminal, keys.encode())
+
+    def hang_up(self) -> None:
+        """The terminal goes away, as when a connection breaks."""
+        os.close(self.terminal)
+        self.terminal = -1
+
+    def exit_status(self) -> int:
+        """Wait for the program that the shell sees; its status as a shell says it."""
+        deadline = time.monotonic() + 90
+        while True:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                self.pid = 0
+                self.read(0.2)
+                return os.waitstatus_to_exitcode(status)
+            assert time.monotonic() < deadline, self.screen()
+            self.read(0.05)
+
+    def run(self) -> RunReader:
+        """The one run, once it is there."""
+        found: list[Path] = []
+
+        def is_there() -> bool:
+            found[:] = [path for path in self.runs.glob("*") if not path.name.startswith(".")]
+            return bool(found)
+
+        self.until(is_there)
+        return RunReader(found[0])
+
+    def until_trained(self, run: RunReader, epoch: int) -> None:
+        """Wait until an epoch has begun."""
+        self.until(lambda: run.poll() and run.progress().epoch >= epoch and run.progress().step > 0)
+
+    def close(self) -> None:
+        for path in self.runs.glob("*"):
+            owner = RunReader(path).owner_pid() if (path / "run.toml").exists() else None
+            if owner:
+                os.kill(owner, signal.SIGKILL)
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        if self.terminal >= 0:
+            os.close(self.terminal)
+
+
+@contextmanager
+def studio_in_terminal(
+    folder: Path, *arguments: str, program: tuple[str, ...] = ("-m", "tui")
+) -> Iterator[StudioTerminal]:
+    """The studio with arguments of its command line; it and its runs are ended in the end."""
+    terminal = StudioTerminal(folder, list(arguments), list(program))
+    try:
+        yield terminal
+    finally:
+        terminal.close()

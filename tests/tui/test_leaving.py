@@ -1,0 +1,188 @@
+"""What becomes of a run when the screen goes, with real processes, terminals, signals and training."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from studio_terminal import StudioTerminal, studio_in_terminal
+
+from engine.runs.reader import RunReader
+
+LONG = ("--set", "training.epochs=100000")
+# Long enough to leave in its middle, short enough to wait for its end.
+MIDDLE = ("--set", "training.epochs=40")
+
+TALKING_MODEL = """
+import os
+import subprocess
+import sys
+
+import torch
+
+print("made by user code", flush=True)
+
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 10)
+        self.calls = 0
+
+    def forward(self, x):
+        self.calls += self.training
+        if self.training and self.calls % 50 == 1:
+            print("stray print of the model", self.calls)
+            os.write(2, b"stray write to descriptor 2\\n")
+            subprocess.run(["echo", "stray words of a subprocess"])
+        return self.layer(x.flatten(1))
+
+
+def make():
+    return Net()
+"""
+
+BROKEN_PANE = """
+import sys
+
+from tui.cli import main
+from tui.panes.log import LogPane
+
+
+def on_show(self):
+    raise RuntimeError("the pane broke")
+
+
+if "tui.aside" not in sys.argv:
+    LogPane.on_show = on_show
+sys.exit(main())
+"""
+
+
+def started(studio: StudioTerminal, epoch: int = 2) -> RunReader:
+    """Press s and wait until the run has trained for a while."""
+    studio.until_shown("6 Log")
+    studio.press("s")
+    run = studio.run()
+    studio.until_trained(run, epoch)
+    return run
+
+
+def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_output(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TALKING_MODEL)
+    with studio_in_terminal(tmp_path, "digits", *MIDDLE, "--set", f"model.name={tmp_path}/net.py:make") as studio:
+        run = started(studio)
+        at_hang_up = run.progress().epoch
+        studio.hang_up()
+        studio.until(lambda: run.status() not in ("preparing", "running"))
+        assert run.status() == "finished"
+        assert at_hang_up < 40
+        run.poll()
+        assert len(run.epoch_records()) == 40
+        log = run.log_path.read_text()
+        # 40 epochs of 23 batches, and the model speaks at every 50th of them.
+        assert log.count("stray print of the model") == log.count("stray words of a subprocess") >= 18
+        assert "made by user code" in log
+        assert "Traceback" not in log
+
+
+def test_a_terminal_that_closes_while_the_run_is_prepared_does_not_end_it(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", "--set", "training.epochs=3") as studio:
+        studio.until_shown("6 Log")
+        studio.press("s")
+        studio.until_shown("preparing")
+        studio.hang_up()
+        run = studio.run()
+        studio.until(lambda: run.status() not in ("preparing", "running"))
+        assert run.status() == "finished"
+
+
+def test_leaving_and_keeping_the_run_gives_the_shell_back_and_says_how_to_come_back(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", *MIDDLE) as studio:
+        run = started(studio)
+        studio.press("q")
+        studio.until_shown("keep training")
+        studio.press("k")
+        assert studio.exit_status() == 0
+        assert run.is_alive()
+        text = studio.received.decode(errors="replace")
+        assert f"{run.path.name} goes on training in process {run.owner_pid()}" in text
+        assert "To watch it:  torchdeck  then 5 Runs and Enter" in text
+        studio.until(lambda: run.status() not in ("preparing", "running"))
+        assert run.status() == "finished"
+
+
+def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", *LONG) as first:
+        run = started(first)
+        first.press("q")
+        first.until_shown("keep training")
+        first.press("k")
+        assert first.exit_status() == 0
+        with studio_in_terminal(tmp_path) as second:
+            second.until_shown("6 Log")
+            second.press("5")
+            second.until_shown(run.path.name[:20])
+            second.until_shown("running")
+            second.press("\r")
+            second.until_shown("● running")
+            second.press("x")
+            second.until_shown("● stopped")
+        assert run.status() == "stopped"
+        assert run.checkpoints()
+
+
+def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", *LONG) as studio:
+        run = started(studio)
+        studio.press("q")
+        studio.until_shown("keep training")
+        studio.press("s")
+        assert studio.exit_status() == 0
+        assert run.status() == "stopped"
+        assert run.checkpoints()[0].step == run.state()["step"]
+        assert f"torchdeck resume {run.path.name}" in studio.received.decode(errors="replace")
+
+
+def test_sigterm_saves_and_ends_with_143(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", *LONG) as studio:
+        run = started(studio)
+        os.kill(studio.pid, signal.SIGTERM)
+        assert studio.exit_status() == 143
+        assert run.status() == "stopped"
+        assert run.checkpoints()[0].step == run.state()["step"]
+
+
+def test_an_exception_in_a_pane_ends_the_screen_with_its_traceback_and_not_the_run(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text(BROKEN_PANE)
+    with studio_in_terminal(tmp_path, "digits", *MIDDLE, program=(str(tmp_path / "broken.py"),)) as studio:
+        run = started(studio)
+        studio.press("6")
+        assert studio.exit_status() == 0
+        text = studio.received.decode(errors="replace")
+        assert "the pane broke" in text
+        assert "on_show" in text
+        assert f"{run.path.name} goes on training" in text
+        studio.until(lambda: run.status() not in ("preparing", "running"))
+        assert run.status() == "finished"
+
+
+def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: Path) -> None:
+    (tmp_path / "net.py").write_text(TALKING_MODEL)
+    with studio_in_terminal(tmp_path, "digits", *LONG, "--set", f"model.name={tmp_path}/net.py:make") as studio:
+        run = started(studio)
+        assert b"stray" not in studio.received
+        assert b"made by user code" not in studio.received
+        studio.press("6")
+        for words in ("stray print of the model", "stray write to descriptor 2", "stray words of a subprocess"):
+            studio.until_shown(words)
+        assert "made by user code" in run.log_path.read_text()
+
+
+def test_without_a_run_leaving_asks_nothing(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path) as studio:
+        studio.until_shown("6 Log")
+        studio.press("q")
+        assert studio.exit_status() == 0
+        assert not studio.runs.exists()
