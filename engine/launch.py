@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.config import RunConfig
 from engine.config_paths import with_absolute_paths
-from engine.errors import RunError, TorchdeckError
+from engine.errors import CheckpointError, RunError, TorchdeckError
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter
@@ -212,6 +212,7 @@ class _ResumedRun(LaunchedRun):
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
         prepared = prepare(self._config, self._progress)
+        _check_fits(prepared, checkpoint, checkpoint_path)
         reasons = inexact_because(
             checkpoint["environment"],
             describe_environment(self._config, prepared.placement),
@@ -317,6 +318,15 @@ def _place_of(error: BaseException) -> str:
     own = str(Path(__file__).parent) + os.sep
     users = [frame for frame in frames if not frame.filename.startswith(own) and "site-packages" not in frame.filename]
     return "".join(f" ({frame.filename}, line {frame.lineno})" for frame in (users or frames)[-1:])
+
+
+def _check_fits(prepared: Prepared, checkpoint: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError when the model that was built is another than the checkpoint's."""
+    from engine.models.weights import match_weights
+
+    problems = match_weights(prepared.model, checkpoint["model_state_dict"]).describe()
+    if problems:
+        raise CheckpointError(f"{path} does not fit the model {prepared.config.model.name}: {problems}")
 
 
 def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:

@@ -1,0 +1,253 @@
+"""Going on from any checkpoint gives the very bits of the uninterrupted run, and these tests see it when not."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from kill_and_resume import differences, history_of, state_of
+from training_cases import (
+    ended,
+    events_of,
+    reader_of,
+    resume_copy,
+    train,
+    weights_of,
+)
+
+from engine.errors import CheckpointError
+from engine.launch import launch_resumed
+from engine.runs.writer import RunWriter
+from engine.training.randomness import StepRandomness
+from engine.training.schedules import Schedule
+from engine.training.state import Position, RunState
+
+# Each as an override of the case, which has dropout, augmentation and AdamW in all of them.
+SETTINGS = {
+    "plain": [],
+    "accumulation and warm-up": [
+        "training.accumulate=2",
+        "schedule.name=CosineAnnealingLR",
+        "schedule.warmup_epochs=0.5",
+    ],
+    "one cycle": ["schedule.name=OneCycleLR"],
+    "plateau": ["schedule={name='ReduceLROnPlateau',interval='epoch',patience=0,threshold=10.0}", "training.epochs=3"],
+    "fp16": ["training.precision=fp16"],
+    "batch norm, momentum": [
+        "model={name='cnn',channels=[4],convolutions=1}",
+        "optimizer={name='SGD',lr=0.05,momentum=0.9}",
+    ],
+}
+
+
+@pytest.fixture
+def _every_save_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saves that come while one is written are otherwise reduced to the newest."""
+    save = RunWriter.save_checkpoint
+
+    def save_and_wait(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:
+        save(run, state, **fields)
+        run.flush()
+
+    monkeypatch.setattr(RunWriter, "save_checkpoint", save_and_wait)
+
+
+def whole_run(root: Path, *overrides: str) -> Path:
+    return train(root, "checkpoint.every_steps=1", *overrides)
+
+
+def wrong_after(reference: Path, resumed: Path) -> list[str]:
+    wrong = differences(state_of(reference), state_of(resumed))
+    return [*wrong, *(["history"] if history_of(reference) != history_of(resumed) else [])]
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize("overrides", SETTINGS.values(), ids=SETTINGS)
+def test_going_on_from_a_kept_checkpoint_ends_bit_identical(overrides: list[str], tmp_path: Path) -> None:
+    reference = whole_run(tmp_path / "whole", *overrides)
+    last = max(event["step"] for event in events_of(reference, "saved"))
+    files = [f"step-{step:09d}.pt" for step in range(1, last, 2)]
+    for file in files:
+        resumed = resume_copy(reference, tmp_path / file, file)
+        assert wrong_after(reference, resumed) == [], file
+        assert events_of(resumed, "resumed_from")[-1]["exact"] is True
+    assert len(files) >= 3
+
+
+def forget_seeding(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StepRandomness, "seed_step", lambda randomness, step: None)
+
+
+def forget_part(name: str) -> Callable[[pytest.MonkeyPatch], None]:
+    """A resume that leaves one part of the checkpoint out."""
+
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        restore = RunState.restore
+
+        def restore_without(state: RunState, checkpoint: dict[str, Any], **which: bool) -> None:
+            restore(state, checkpoint, **{**which, name: False})
+
+        monkeypatch.setattr(RunState, "restore", restore_without)
+
+    return plant
+
+
+def forget_warm_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    load = Schedule.load_state_dict
+    monkeypatch.setattr(Schedule, "load_state_dict", lambda schedule, state: load(schedule, {**state, "step": 0}))
+
+
+def change_position(**wrong: int) -> Callable[[pytest.MonkeyPatch], None]:
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        restore = RunState.restore
+
+        def restore_elsewhere(state: RunState, checkpoint: dict[str, Any], **which: bool) -> None:
+            restore(state, checkpoint, **which)
+            state.position = Position(**{**checkpoint["position"], **wrong})
+
+        monkeypatch.setattr(RunState, "restore", restore_elsewhere)
+
+    return plant
+
+
+def forget_scale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.amp.GradScaler, "load_state_dict", lambda scaler, state: None)
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize(
+    ("plant", "setting"),
+    [
+        pytest.param(forget_seeding, "plain", id="random generators"),
+        pytest.param(forget_part("with_optimizer"), "plain", id="optimizer state"),
+        pytest.param(forget_part("with_schedule"), "one cycle", id="schedule state"),
+        pytest.param(forget_warm_up, "accumulation and warm-up", id="position in the warm-up"),
+        pytest.param(change_position(step_in_epoch=0), "plain", id="position in the epoch"),
+        pytest.param(change_position(step=0), "plain", id="step number"),
+        pytest.param(forget_scale, "fp16", id="gradient scale"),
+    ],
+)
+def test_a_part_of_the_state_that_is_forgotten_shows(
+    plant: Callable[[pytest.MonkeyPatch], None], setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [*SETTINGS[setting], "training.epochs=3"]
+    if setting == "fp16":
+        # A scale that was lowered in the first steps, as by gradients that overflowed.
+        scaler = torch.amp.GradScaler
+        original = scaler.__init__
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                scaler,
+                "__init__",
+                lambda self, device, **keywords: original(self, device, init_scale=1024.0, **keywords),
+            )
+            reference = whole_run(tmp_path / "whole", *overrides)
+    else:
+        reference = whole_run(tmp_path / "whole", *overrides)
+    file = "step-000000002.pt"
+    assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
+    plant(monkeypatch)
+    assert wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file)) != []
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
+    first, second = train(tmp_path / "1"), train(tmp_path / "2")
+    assert wrong_after(first, second) == []
+    assert "model_state_dict" in wrong_after(first, train(tmp_path / "3", "seed=6"))
+
+
+def test_workers_readers_and_checkpoints_on_the_way_change_no_bit(tmp_path: Path) -> None:
+    loader = ["data.storage=loader", "training.epochs=1"]
+    plain = train(tmp_path / "0", *loader)
+    workers = train(tmp_path / "2", *loader, "loader.num_workers=2", "checkpoint.every_steps=1")
+    assert differences(state_of(plain), state_of(workers)) == []
+    assert history_of(plain) == history_of(workers)
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+def test_more_epochs_stretch_a_schedule_that_spans_the_run(tmp_path: Path) -> None:
+    cosine = ["schedule.name=CosineAnnealingLR", "schedule.warmup_epochs=0.4"]
+    longer = ["training.epochs=4"]
+    short = train(tmp_path / "short", *cosine)
+    resumed = resume_copy(short, tmp_path / "resumed", overrides=longer)
+    _, expected = reader_of(train(tmp_path / "long", *cosine, *longer)).series("lr")
+    _, rates = reader_of(resumed).series("lr")
+    assert list(rates[10:]) == pytest.approx(list(expected[10:]))
+    assert list(rates[:5]) != pytest.approx(list(expected[:5]))
+    (event,) = events_of(resumed, "resumed_from")
+    assert event["exact"] is False
+    assert event["not_exact_because"] == ["training.epochs: 2 → 4"]
+
+
+def test_more_epochs_of_a_schedule_without_an_end_are_exact(tmp_path: Path) -> None:
+    step = ["schedule={name='StepLR',step_size=3}"]
+    resumed = resume_copy(train(tmp_path / "short", *step), tmp_path / "resumed", overrides=["training.epochs=3"])
+    reference = train(tmp_path / "long", *step, "training.epochs=3")
+    assert wrong_after(reference, resumed) == []
+    assert events_of(resumed, "resumed_from")[0]["exact"] is True
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize(
+    ("schedule", "factor"),
+    [
+        ([], 0.1),
+        (["schedule.name=OneCycleLR"], 0.1),
+        (["schedule={name='ReduceLROnPlateau',interval='epoch',patience=9}"], 0.1),
+    ],
+    ids=["constant", "one cycle", "plateau"],
+)
+def test_another_learning_rate_holds_from_the_resume_on(schedule: list[str], factor: float, tmp_path: Path) -> None:
+    reference = whole_run(tmp_path / "whole", *schedule)
+    resumed = resume_copy(reference, tmp_path / "resumed", "step-000000003.pt", [f"optimizer.lr={5e-3 * factor}"])
+    _, before = reader_of(reference).series("lr")
+    _, after = reader_of(resumed).series("lr")
+    assert list(after[:3]) == list(before[:3])
+    assert list(after[3:]) == pytest.approx([rate * factor for rate in before[3:]])
+    (event,) = events_of(resumed, "resumed_from")
+    assert event["not_exact_because"] == ["optimizer.lr: 0.005 → 0.0005"]
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize(
+    "changed",
+    ["optimizer.weight_decay=5.0", "training.clip_norm=0.001", "loss.label_smoothing=0.5", "model.dropout=0.9"],
+)
+def test_a_changed_setting_has_an_effect_and_is_said(changed: str, tmp_path: Path) -> None:
+    reference = whole_run(tmp_path / "whole", "training.epochs=1", "optimizer.weight_decay=0.0")
+    resumed = resume_copy(reference, tmp_path / "resumed", "step-000000002.pt", [changed])
+    other = weights_of(reference)
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in weights_of(resumed).items())
+    key, _, value = changed.partition("=")
+    (event,) = events_of(resumed, "resumed_from")
+    assert [reason for reason in event["not_exact_because"] if reason.startswith(key) and reason.endswith(value)]
+
+
+def test_another_optimizer_starts_fresh_and_is_said(tmp_path: Path) -> None:
+    reference = train(tmp_path / "whole", "training.epochs=1")
+    resumed = resume_copy(
+        reference, tmp_path / "resumed", overrides=["training.epochs=2", "optimizer={name='SGD',lr=0.02}"]
+    )
+    _, rates = reader_of(resumed).series("lr")
+    assert list(rates[5:]) == [0.02] * 5
+    (event,) = events_of(resumed, "resumed_from")
+    assert "optimizer.name: AdamW → SGD" in event["not_exact_because"]
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+def test_larger_batches_go_on_behind_the_samples_already_seen(tmp_path: Path) -> None:
+    reference = whole_run(tmp_path / "whole", "training.epochs=1", "loader.batch_size=64")
+    resumed = resume_copy(reference, tmp_path / "resumed", "step-000000004.pt", ["loader.batch_size=128"])
+    assert reader_of(reference).epoch_records()[0]["step"] == 9
+    assert reader_of(resumed).epoch_records()[0]["step"] == 4 + 3, "two of five larger batches were seen"
+
+
+def test_another_model_than_the_checkpoints_is_refused_and_the_run_left_as_it_was(tmp_path: Path) -> None:
+    reference = train(tmp_path / "whole", "training.epochs=1")
+    before = {file: file.read_bytes() for file in reference.rglob("*") if file.is_file()}
+    run = ended(launch_resumed(reference, overrides=["training.epochs=2", "model.hidden=[8]"]))
+    assert isinstance(run.error, CheckpointError)
+    for words in ("step-000000005.pt does not fit the model", "1.weight (16×64 in the file, 8×64 here)"):
+        assert words in str(run.error)
+    assert {file: file.read_bytes() for file in reference.rglob("*") if file.is_file()} == before
