@@ -10,6 +10,7 @@ from kill_and_resume import differences, history_of, state_of
 from training_cases import (
     ended,
     events_of,
+    keep_every_save,
     reader_of,
     resume_copy,
     train,
@@ -18,7 +19,6 @@ from training_cases import (
 
 from engine.errors import CheckpointError
 from engine.launch import launch_resumed
-from engine.runs.writer import RunWriter
 from engine.training.randomness import StepRandomness
 from engine.training.schedules import Schedule
 from engine.training.state import Position, RunState
@@ -43,14 +43,7 @@ SETTINGS = {
 
 @pytest.fixture
 def _every_save_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saves that come while one is written are otherwise reduced to the newest."""
-    save = RunWriter.save_checkpoint
-
-    def save_and_wait(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:
-        save(run, state, **fields)
-        run.flush()
-
-    monkeypatch.setattr(RunWriter, "save_checkpoint", save_and_wait)
+    keep_every_save(monkeypatch)
 
 
 def whole_run(root: Path, *overrides: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -145,9 +145,15 @@ class StepHook:
         monkeypatch.setattr(StepRandomness, "seed_step", seed_step)
 
 
-@pytest.fixture
-def before_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[int, Callable[[], object]]]:
-    yield StepHook(monkeypatch).actions
+def keep_every_save(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every save wait for the one before: they are otherwise reduced to the newest."""
+    save = RunWriter.save_checkpoint
+
+    def save_and_wait(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:
+        save(run, state, **fields)
+        run.flush()
+
+    monkeypatch.setattr(RunWriter, "save_checkpoint", save_and_wait)
 
 
 def write_model(folder: Path, body: str, more: str = "") -> str:
