@@ -55,7 +55,12 @@ def compile_with_first_step(
     except TorchDynamoException as error:
         model._compiled_call_impl = None
         model.zero_grad(set_to_none=True)
-        lines = [line for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0] if lines else ''}"
-        return first_step(), CompileOutcome(False, time.perf_counter() - began, reason)
+        return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
     return result, CompileOutcome(True, time.perf_counter() - began)
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line: the compiler's own exception inside torch's wrapper around it."""
+    cause = getattr(error, "inner_exception", None) or error
+    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
+    return f"{type(cause).__name__}: {lines[0] if lines else ''}"
