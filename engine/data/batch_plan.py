@@ -1,7 +1,8 @@
 """How a pipeline of transforms is done on whole batches, where that gives what it does sample by sample.
 
-Deterministic transforms that come first are done once, when a sample is decoded. Crops and flips become one gather of
-windows (`engine.data.augment`). Scaling and Normalize are arithmetic on the batch.
+Deterministic transforms that come first are done once, when a sample is decoded. Crops and flips that come next become
+one gather of windows (`engine.data.augment`). What follows is done step by step on the batch
+(`engine.data.batch_steps`), and scaling to floats and Normalize are arithmetic.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.config import Component
+from engine.data.batch_steps import BatchStep, FixedStep
+from engine.data.step_specs import SLOTS, STEPS, NoBatchedForm, make_step
 from engine.data.transforms import is_plain_scaling, make_transform
 
-_BAKED = frozenset({"Resize", "CenterCrop", "Pad", "Grayscale", "RGB"})
+_FIXED = frozenset({"Resize", "CenterCrop", "Pad", "Grayscale", "RGB"})
 _SCALING = frozenset({"ToTensor", "ToDtype", "ConvertImageDtype"})
 _IGNORED = frozenset({"ToImage", "PILToTensor", "ToPureTensor", "Identity"})
 _FLIPS = frozenset({"RandomHorizontalFlip", "RandomVerticalFlip"})
 
-BATCHED = _BAKED | _SCALING | _IGNORED | _FLIPS | {"RandomCrop", "Normalize"}
+BATCHED = _FIXED | _SCALING | _IGNORED | frozenset(STEPS) | {"Normalize"}
 
 
 @dataclass(frozen=True)
@@ -60,20 +63,31 @@ class BatchPlan:
         before: flips before the crop.
         crop: the crop, if there is one.
         after: flips after the crop.
-        mean, std: of Normalize, in units of [0, 1] pixels; None without it.
+        pixel_steps: done to uint8 batches, in order, after the crop and the flips.
+        mean, std: of a Normalize that comes with scaling, in units of [0, 1] pixels; None without it.
+        float_steps: done to float batches, in order, after scaling.
+        names: of the transforms among the steps.
     """
 
     baked: tuple[Component, ...] = ()
     before: tuple[Flip, ...] = ()
     crop: Crop | None = None
     after: tuple[Flip, ...] = ()
+    pixel_steps: tuple[BatchStep, ...] = ()
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    float_steps: tuple[BatchStep, ...] = ()
+    names: tuple[str, ...] = ()
 
     @property
-    def is_random(self) -> bool:
-        """Whether an epoch sees other pixels than the last one."""
+    def moves(self) -> bool:
+        """Whether batches are gathered as windows of padded images: crops and flips."""
         return bool(self.before or self.after or self.crop)
+
+    @property
+    def has_steps(self) -> bool:
+        """Whether anything is done to a batch besides gathering and scaling."""
+        return bool(self.names)
 
     @property
     def flips_horizontally(self) -> bool:
@@ -91,21 +105,25 @@ class Unbatched:
 def plan_batches(specs: Sequence[Component]) -> BatchPlan | Unbatched:
     """The batched form of a pipeline, or why there is none. The pipeline has passed `check_transforms`."""
     planner = _Planner()
-    for slot, spec in enumerate(specs):
-        reason = planner.add(spec, slot * 2)
-        if reason:
-            return Unbatched(reason)
+    try:
+        for number, spec in enumerate(specs):
+            planner.add(spec, number * SLOTS)
+    except NoBatchedForm as error:
+        return Unbatched(str(error))
     return planner.plan()
 
 
 class _Planner:
-    """Takes one transform after the other; each says why it can't be batched, or nothing."""
+    """Takes one transform after the other. Raises NoBatchedForm for what can't be batched."""
 
     def __init__(self) -> None:
         self._baked: list[Component] = []
         self._before: list[Flip] = []
         self._after: list[Flip] = []
         self._crop: Crop | None = None
+        self._pixel_steps: list[BatchStep] = []
+        self._float_steps: list[BatchStep] = []
+        self._names: list[str] = []
         self._is_float = False
         self._normalize: Component | None = None
 
@@ -116,69 +134,75 @@ class _Planner:
             tuple(self._before),
             self._crop,
             tuple(self._after),
+            tuple(self._pixel_steps),
             tuple(map(float, arguments["mean"])) if arguments else None,
             tuple(map(float, arguments["std"])) if arguments else None,
+            tuple(self._float_steps),
+            tuple(self._names),
         )
 
-    def add(self, spec: Component, slot: int) -> str:
+    def add(self, spec: Component, slot: int) -> None:
         name = spec.name
         if name in _IGNORED:
-            return ""
-        if name in _BAKED:
-            return self._add_baked(spec)
+            return
         if name in _SCALING:
-            return self._add_scaling(spec)
-        if name in _FLIPS:
+            if name != "ToTensor" and not is_plain_scaling(spec):
+                raise NoBatchedForm(f"{name} to anything but float32 between 0 and 1 has no batched form")
+            self._is_float = True
+        elif name == "Normalize":
+            self._add_normalize(spec)
+        elif name in _FIXED:
+            self._add_fixed(spec)
+        elif name in _FLIPS and not self._names:
             axis: Literal["horizontal", "vertical"] = "horizontal" if name == "RandomHorizontalFlip" else "vertical"
             flips = self._before if self._crop is None else self._after
             flips.append(Flip(axis, float(spec.arguments.get("p", 0.5)), slot))
-            return ""
-        if name == "RandomCrop":
-            return self._add_crop(spec, slot)
-        if name == "Normalize":
-            if self._normalize is not None:
-                return "a second Normalize has no batched form"
-            self._normalize, self._is_float = spec, True
-            return ""
-        return f"{name} has no batched form"
+        elif name == "RandomCrop" and not self._names and self._gathers(make_transform(spec, name)):
+            self._crop = _crop(make_transform(spec, name), slot)
+        else:
+            self._add_step(name, make_step(spec, slot, self._is_float))
 
-    def _add_baked(self, spec: Component) -> str:
-        if self._before or self._crop or self._is_float:
-            return f"{spec.name} after a random transform or after scaling has no batched form"
-        self._baked.append(spec)
-        return ""
+    def _add_step(self, name: str, step: BatchStep) -> None:
+        self._names.append(name)
+        (self._float_steps if self._is_float else self._pixel_steps).append(step)
 
-    def _add_scaling(self, spec: Component) -> str:
-        if spec.name != "ToTensor" and not is_plain_scaling(spec):
-            return f"{spec.name} to anything but float32 between 0 and 1 has no batched form"
+    def _add_fixed(self, spec: Component) -> None:
+        if self._before or self._crop or self._names or self._is_float:
+            self._add_step(spec.name, FixedStep(make_transform(spec, spec.name)))
+        else:
+            self._baked.append(spec)
+
+    def _add_normalize(self, spec: Component) -> None:
         self._is_float = True
-        return ""
+        if self._normalize is None and not self._float_steps:
+            self._normalize = spec
+        else:
+            self._add_step(spec.name, FixedStep(make_transform(spec, spec.name)))
 
-    def _add_crop(self, spec: Component, slot: int) -> str:
-        if self._crop is not None:
-            return "a second RandomCrop has no batched form"
-        transform: Any = make_transform(spec, "RandomCrop")
+    def _gathers(self, transform: Any) -> bool:
+        """Whether a crop may be cut out of images that were padded as uint8, before they are flipped and scaled."""
         left, right, top, bottom = transform.padding or (0, 0, 0, 0)
         pads = any((left, right, top, bottom)) or transform.pad_if_needed
-        if isinstance(transform.fill, dict):
-            return "RandomCrop with a fill for each type has no batched form"
-        if pads and transform.padding_mode == "constant" and self._is_float and transform.fill not in (0, None):
-            return "RandomCrop with a fill after scaling has no batched form"
-        if pads and transform.padding_mode == "constant" and self._normalize is not None:
-            return "RandomCrop with padding after Normalize has no batched form"
+        if self._crop is not None or isinstance(transform.fill, dict):
+            return False
+        changed = self._normalize is not None or (self._is_float and transform.fill not in (0, None))
+        if pads and transform.padding_mode == "constant" and changed:
+            return False
         flips = {flip.axis for flip in self._before}
-        if ("horizontal" in flips and left != right) or ("vertical" in flips and top != bottom):
-            return "RandomCrop with uneven padding after a flip has no batched form"
-        height, width = transform.size
-        self._crop = Crop(
-            (height, width),
-            (left, top, right, bottom),
-            transform.pad_if_needed,
-            transform.fill,
-            transform.padding_mode,
-            slot,
-        )
-        return ""
+        return not (("horizontal" in flips and left != right) or ("vertical" in flips and top != bottom))
+
+
+def _crop(transform: Any, slot: int) -> Crop:
+    height, width = transform.size
+    left, right, top, bottom = transform.padding or (0, 0, 0, 0)
+    return Crop(
+        (height, width),
+        (left, top, right, bottom),
+        transform.pad_if_needed,
+        transform.fill,
+        transform.padding_mode,
+        slot,
+    )
 
 
 def fixed_size(plan: BatchPlan) -> bool:

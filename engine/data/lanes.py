@@ -66,7 +66,7 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
     channels, height, width = shape
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
-    needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.is_random else 0)
+    needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0)
     if device.type != "cpu" and config.storage in ("auto", "device"):
         if needed <= room.device:
             left = Room(room.device - needed, room.memory)

@@ -54,6 +54,19 @@ class SampleKeys:
         """Whether an event of this probability happens, bool [n]; exact to 2^-32, and exactly at 0 and 1."""
         return _shift_right(self._bits(slot), 32) < round(probability * (1 << 32))
 
+    def uniforms(self, slot: int, count: int) -> Tensor:
+        """`count` independent numbers a sample, uniform in [0, 1) with 53 random bits, float64 [n, count]."""
+        draws = torch.arange(1, count + 1, device=self.base.device) * _signed(_GOLDEN)
+        return _shift_right(_mix(self._bits(slot)[:, None] + draws), 11).double() * 2.0**-53
+
+    def uniform(self, slot: int, low: float, high: float) -> Tensor:
+        """Uniform numbers between `low` and `high`, float64 [n]."""
+        return low + (high - low) * self.uniforms(slot, 1)[:, 0]
+
+    def of(self, chosen: Tensor) -> SampleKeys:
+        """The keys of some of the samples: int64 or bool [m]."""
+        return SampleKeys(self.base[chosen])
+
     def _bits(self, slot: int) -> Tensor:
         return _mix(self.base + _signed((slot + 1) * _GOLDEN))
 

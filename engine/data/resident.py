@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from engine.data.augment import WindowStore, draw_moves
 from engine.data.batch_plan import BatchPlan
-from engine.data.random_keys import epoch_order, sample_keys
+from engine.data.batch_steps import run_steps
+from engine.data.random_keys import SampleKeys, epoch_order, sample_keys
 from engine.data.storage import ImageStore
 from engine.errors import ConfigError
 
@@ -63,7 +64,7 @@ class ResidentLoader:
         self._targets = store.targets
         self._home = store.images.device
         self._pins = pin_memory and device.type == "cuda" and self._home.type == "cpu"
-        self._windows = WindowStore(store.images, plan) if plan.is_random else None
+        self._windows = WindowStore(store.images, plan) if plan.moves else None
         self._images = store.images
         if self._windows is None:
             channels, height, width = store.images.shape[1:]
@@ -72,7 +73,7 @@ class ResidentLoader:
             self._images = store.images.new_empty((0, 1, 1, 1))
             channels = self._windows.channels
             height, width = self._windows.size.crop_height, self._windows.size.crop_width
-        self.input_shape = (channels, height, width)
+        self._shape = (channels, height, width)
         self._rows = self._images.flatten(1)
         self._scale = _scaling(plan, channels, device)
         chunk_bytes = _CHUNK_BYTES if self._home.type == "cpu" else _DEVICE_CHUNK_BYTES
@@ -89,26 +90,31 @@ class ResidentLoader:
         Yields:
             Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
         """
-        order = epoch_order(self._seed, epoch, self.num_samples).to(self._home) if self._shuffle else None
+        order = epoch_order(self._seed, epoch, self.num_samples) if self._shuffle else None
+        at_home = None if order is None else order.to(self._home)
         end = min(self.num_batches * self.batch_size, self.num_samples)
         chunk = self._chunk_batches * self.batch_size
         for first in range(start * self.batch_size, end, chunk):
-            inputs, targets = self._chunk(order, first, min(first + chunk, end), epoch)
-            yield from zip(inputs.split(self.batch_size), targets.split(self.batch_size), strict=True)
-
-    def _chunk(self, order: Tensor | None, first: int, end: int, epoch: int) -> tuple[Tensor, Tensor]:
-        """Several batches in one tensor."""
-        if self._windows is None and order is None:
-            pixels, targets = self._images[first:end], self._targets[first:end]
-        else:
-            samples = torch.arange(first, end, device=self._home) if order is None else order[first:end]
-            targets = self._targets.index_select(0, samples)
-            if self._windows is None:
-                pixels = self._rows.index_select(0, samples).view(-1, *self.input_shape)
+            part = slice(first, min(first + chunk, end))
+            pixels, targets = self._gathered(at_home, part, epoch)
+            inputs = self._moved(pixels)
+            if self._plan.has_steps:
+                samples = torch.arange(part.start, part.stop) if order is None else order[part]
+                inputs = run_plan(self._plan, self._scale, inputs, sample_keys(self._seed, epoch, samples))
             else:
-                keys = sample_keys(self._seed, epoch, samples)
-                pixels = self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys))
-        return self._scale(self._moved(pixels)), self._moved(targets)
+                inputs = self._scale(inputs)
+            yield from zip(inputs.split(self.batch_size), self._moved(targets).split(self.batch_size), strict=True)
+
+    def _gathered(self, order: Tensor | None, part: slice, epoch: int) -> tuple[Tensor, Tensor]:
+        """Several batches in one tensor, cropped and flipped: uint8 pixels and targets."""
+        if self._windows is None and order is None:
+            return self._images[part], self._targets[part]
+        samples = torch.arange(part.start, part.stop, device=self._home) if order is None else order[part]
+        targets = self._targets.index_select(0, samples)
+        if self._windows is None:
+            return self._rows.index_select(0, samples).view(-1, *self._shape), targets
+        keys = sample_keys(self._seed, epoch, samples)
+        return self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys)), targets
 
     def _moved(self, tensor: Tensor) -> Tensor:
         if self._home == self._device:
@@ -170,8 +176,14 @@ def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, pos
         ConfigError: a crop larger than the images.
     """
     scale = _scaling(plan, images.shape[1], images.device)
-    if not plan.is_random:
-        return scale(images)
-    windows = WindowStore(images, plan)
-    moves = draw_moves(plan, windows.size, sample_keys(seed, epoch, positions))
-    return scale(windows.gather(torch.arange(len(images)), moves))
+    keys = sample_keys(seed, epoch, positions)
+    if plan.moves:
+        windows = WindowStore(images, plan)
+        images = windows.gather(torch.arange(len(images)), draw_moves(plan, windows.size, keys))
+    return run_plan(plan, scale, images, keys)
+
+
+def run_plan(plan: BatchPlan, scale: Callable[[Tensor], Tensor], images: Tensor, keys: SampleKeys) -> Tensor:
+    """The plan's steps and its scaling, on uint8 images [n, C, H, W] that are cropped and flipped already."""
+    images = run_steps(plan.pixel_steps, images, keys)
+    return run_steps(plan.float_steps, scale(images), keys)

@@ -314,7 +314,8 @@ def _check_type(value: Any, parameter: inspect.Parameter, where: str) -> None:
         raise ConfigError(f"{where} = {value!r}: must be true or false")
     if plain == "int" and (not isinstance(value, int) or isinstance(value, bool)):
         raise ConfigError(f"{where} = {value!r}: must be a whole number")
-    if plain == "float" and not _is_number(value):
+    # RandomErasing's value is annotated as a number; it may also be "random", or a number a channel.
+    if plain == "float" and parameter.name != "value" and not _is_number(value):
         raise ConfigError(f"{where} = {value!r}: must be a number")
     if annotation.startswith("Union[int, Sequence[int]"):
         items = value if isinstance(value, list | tuple) else [value]

@@ -27,7 +27,17 @@ AUGMENTED = [
     component("RandomHorizontalFlip"),
     component("Normalize", mean=[0.3], std=[0.4]),
 ]
-JITTERED = [component("RandomRotation", degrees=20), component("ColorJitter", brightness=0.5)]
+JITTERED = [component("RandomRotation", degrees=20, expand=True), component("Resize", size=[8, 8])]
+STEPPED = [
+    component("RandomCrop", size=8, padding=1),
+    component("RandomResizedCrop", size=8),
+    component("RandomAffine", degrees=20, interpolation="bilinear"),
+    component("ColorJitter", brightness=0.5, contrast=0.5),
+    component("TrivialAugmentWide"),
+    component("GaussianBlur", kernel_size=3),
+    component("Normalize", mean=[0.3], std=[0.4]),
+    component("RandomErasing", p=0.8),
+]
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -47,7 +57,7 @@ def stacked(batches: Batches) -> tuple[Tensor, Tensor]:
     return torch.cat([inputs for inputs, _ in batches]), torch.cat([targets for _, targets in batches])
 
 
-PIPELINES = [([], ResidentLoader), (AUGMENTED, ResidentLoader), (JITTERED, WorkerLoader)]
+PIPELINES = [([], ResidentLoader), (AUGMENTED, ResidentLoader), (STEPPED, ResidentLoader), (JITTERED, WorkerLoader)]
 
 
 @pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
@@ -159,12 +169,14 @@ def test_validation_is_sequential_and_takes_the_eval_transforms() -> None:
 def test_the_slow_lane_is_taken_with_a_reason() -> None:
     config = run_config(dataset="digits", validation=0.2, train_transforms=JITTERED)
     data = open_and_build(config)[1]
-    assert data.notes == ["RandomRotation has no batched form: samples go through a DataLoader"]
+    assert data.notes == ["RandomRotation with expand has no batched form: samples go through a DataLoader"]
     assert data.storage == "DataLoader; validation: 23 kB in memory"
 
 
 def test_a_storage_that_can_not_be_had_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r'data.storage = "memory": RandomRotation has no batched form; use "auto"'):
+    with pytest.raises(
+        ConfigError, match=r'data.storage = "memory": RandomRotation with expand has no batched form; use "auto"'
+    ):
         digits(train_transforms=JITTERED, storage="memory")
 
 

@@ -144,6 +144,6 @@ def test_the_catalogue_lists_parameters_and_what_is_batched() -> None:
     entries = {entry.name: entry for entry in list_transforms()}
     assert entries["RandomHorizontalFlip"].parameters == [("p", "0.5", "float")]
     assert entries["RandomCrop"].parameters[0] == ("size", "required", "Union[int, Sequence[int]]")
-    assert entries["RandomCrop"].batched and not entries["ColorJitter"].batched
+    assert entries["RandomCrop"].batched and entries["ColorJitter"].batched and not entries["ElasticTransform"].batched
     assert entries["ColorJitter"].summary.startswith("Randomly change the brightness")
     assert not {"MixUp", "FiveCrop", "Lambda", "Transform"} & set(entries)
