@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.loaders import sample_shape
+from engine.data.loaders import check_epoch_has_batches, sample_shape
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
 from engine.models.build import build_with_notes, check_model
@@ -70,6 +70,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources = open_sources(config.data, config.seed)
+    check_epoch_has_batches(sources, config)
     input_shape = sample_shape(sources, config)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)

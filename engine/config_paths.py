@@ -17,7 +17,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     data, model = values["data"], values["model"]
     data["root"] = _absolute(data["root"])
     if find_dataset(data["dataset"]) is None:
-        data["dataset"] = _absolute_name(data["dataset"], is_path=True)
+        data["dataset"] = _absolute_name(data["dataset"], may_be_folder=True)
     for name in ("train_transforms", "eval_transforms"):
         data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
     model["name"] = _absolute_name(model["name"])
@@ -30,12 +30,15 @@ def _with_absolute_name(step: Component) -> dict[str, Any]:
     return {**step.model_dump(), "name": _absolute_name(step.name)}
 
 
-def _absolute_name(name: str, *, is_path: bool = False) -> str:
-    """`path/to/file.py:factory`, and where paths are taken as well a path, with the path made absolute."""
+def _absolute_name(name: str, *, may_be_folder: bool = False) -> str:
+    """`path/to/file.py:factory`, and where folders are taken as well a folder, with the path made absolute.
+
+    What is neither stays as it was written, for the message that it is unknown.
+    """
     if is_user_spec(name) and ":" in name:
         path, _, factory = name.rpartition(":")
         return f"{_absolute(path)}:{factory}"
-    return _absolute(name) if is_path else name
+    return _absolute(name) if may_be_folder and Path(name).expanduser().is_dir() else name
 
 
 def _absolute(path: str) -> str:

@@ -31,7 +31,8 @@ class _Stopped(Exception):
 class LaunchedRun:
     """A run that this process trains, in a thread of its own.
 
-    The thread is not a daemon: the process lives until the run has ended and its last checkpoint is written.
+    The thread is not a daemon: the process lives until the run has ended and its last checkpoint is written. `join`
+    it before the main thread ends: after that Python starts no thread pool, which loading torch and decoding need.
 
     Attributes:
         control: takes the commands that the engine obeys between steps.

@@ -86,11 +86,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
             f"after their transforms, training samples are {_sized(train_shape)} and validation samples "
             f"{_sized(input_shape)}"
         )
-    if config.loader.drop_last and len(sources.train) < config.loader.batch_size:
-        raise ConfigError(
-            f"loader.drop_last = true: no batch is left, as the training split has {len(sources.train)} samples and "
-            f"loader.batch_size is {config.loader.batch_size}"
-        )
+    check_epoch_has_batches(sources, config)
     room = measure_room(device)
     train_lane = choose_lane(sources.train, config.data, train=True, device=device, room=room)
     validation_lane = choose_lane(sources.validation, config.data, train=False, device=device, room=train_lane.left)
@@ -104,6 +100,15 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     return TrainingData(
         train, validation, input_shape, sources.classes, storage, notes, data_fingerprint(sources, config)
     )
+
+
+def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
+    """Raise ConfigError when dropping the last batch that is not full leaves none."""
+    if config.loader.drop_last and len(sources.train) < config.loader.batch_size:
+        raise ConfigError(
+            f"loader.drop_last = true: no batch is left, as the training split has {len(sources.train)} samples and "
+            f"loader.batch_size is {config.loader.batch_size}"
+        )
 
 
 def evaluation_loader(

@@ -33,6 +33,7 @@ def test_names_of_the_catalogues_stay_as_they_are() -> None:
 
 
 def test_a_folder_of_images_is_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "photos").mkdir()
     monkeypatch.chdir(tmp_path)
     config = parse_config('[data]\ndataset = "photos"\n', "run.toml")
     assert with_absolute_paths(config).data.dataset == f"{tmp_path}/photos"
