@@ -1,6 +1,6 @@
 """torchdeck's data path against torchvision's and against a bare tensor: ratios from one interleaved run.
 
-    python benchmarks/data_path.py [--rounds N]
+    python benchmarks/data_path.py [--rounds N] [--operations PIXELS]
 
 Times are of the process's CPU, one thread, so another load on the machine moves them little; the alternatives take
 turns, so that it moves all of them.
@@ -12,17 +12,23 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
+from torchvision.transforms.v2 import functional
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.loaders import build_loaders
+from engine.data.batch_plan import BatchPlan, plan_batches
+from engine.data.loaders import BatchLoader, build_loaders
+from engine.data.resident import ResidentLoader
 from engine.data.sources import DataSources, open_sources
 from engine.data.splits import ArrayDataset, Split
+from engine.data.storage import ImageStore
+from engine.data.transforms import make_transform
 
 CIFAR_MEAN, CIFAR_STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 CPU = torch.device("cpu")
@@ -152,13 +158,107 @@ def plain_batches(rounds: int) -> None:
     print(f"  ratio                                          {ratio(seconds['resident'], seconds['bare']):>8.2f}x")
 
 
+OPERATIONS: list[dict[str, Any]] = [
+    {"name": "RandomHorizontalFlip"},
+    {"name": "RandomCrop", "padding": 4},
+    {"name": "RandomResizedCrop"},
+    {"name": "RandomRotation", "degrees": 30},
+    {"name": "RandomRotation", "degrees": 30, "interpolation": "bilinear"},
+    {"name": "RandomAffine", "degrees": 30, "translate": [0.1, 0.1], "scale": [0.8, 1.2], "shear": 10},
+    {"name": "ColorJitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4},
+    {"name": "ColorJitter", "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1},
+    {"name": "RandomErasing"},
+    {"name": "GaussianBlur", "kernel_size": 5},
+    {"name": "RandomGrayscale"},
+    {"name": "RandomInvert"},
+    {"name": "RandomPosterize", "bits": 4},
+    {"name": "RandomSolarize", "threshold": 128},
+    {"name": "RandomAutocontrast"},
+    {"name": "RandomEqualize"},
+    {"name": "RandomAdjustSharpness", "sharpness_factor": 2},
+    {"name": "TrivialAugmentWide"},
+    {"name": "RandAugment"},
+    {"name": "AutoAugment", "policy": "cifar10"},
+]
+
+
+def epoch_by_epoch(loader: BatchLoader, batches: int) -> Measured:
+    epochs = iter(range(1_000_000))
+    return lambda: take(loader.batches(next(epochs)), batches)
+
+
+def batched_operations(side: int, rounds: int) -> None:
+    """Every batched transform: the resident lane against torchvision's transform called on each sample.
+
+    Both start from the same uint8 tensors and end in a float32 batch. Torchvision's side is what a DataLoader calls,
+    without the DataLoader; the other lane of torchdeck, which adds seeding and collation, is shown beside it.
+    """
+    batch, count = (512, 2048) if side <= 64 else (64, 128)
+    generator = np.random.default_rng(0)
+    coarse = torch.from_numpy(generator.integers(0, 256, (count, 3, 8, 8), dtype=np.uint8))
+    images = functional.resize(coarse, [side, side])
+    targets = np.zeros(count, dtype=np.int64)
+    split = Split(ArrayDataset(images.permute(0, 2, 3, 1).contiguous().numpy(), targets), None, targets, "train")
+    sources = DataSources(split, split, None, ["0"], [])
+    print(
+        f"batched transforms, 3×{side}×{side}: images a CPU second, torchvision's; ratio to it, to the DataLoader lane"
+    )
+    for operation in OPERATIONS:
+        spec = dict(operation)
+        if spec["name"] in ("RandomCrop", "RandomResizedCrop"):
+            spec["size"] = side
+        component = Component.model_validate(spec)
+        data = DataConfig(train_transforms=[component])
+        plan = plan_batches([component])
+        assert isinstance(plan, BatchPlan)
+        resident = ResidentLoader(
+            ImageStore(images, torch.from_numpy(targets)),
+            plan,
+            batch_size=batch,
+            device=CPU,
+            seed=0,
+            shuffle=True,
+            drop_last=False,
+        )
+        config = RunConfig(data=data.model_copy(update={"storage": "loader"}), loader=LoaderConfig(batch_size=batch))
+        lane = build_loaders(sources, config, CPU, lambda message, done, total: None).train
+        transform = make_transform(component, component.name)
+        few = min(count, 256)
+
+        def by_torchvision(transform: Any = transform, few: int = few) -> int:
+            batch_of = torch.stack([transform(image) for image in images[:few]])
+            return len(batch_of.float().div_(255))
+
+        seconds = interleaved(
+            {
+                "batched": epoch_by_epoch(resident, 1000),
+                "torchvision": by_torchvision,
+                "lane": epoch_by_epoch(lane, 1),
+            },
+            rounds,
+        )
+        rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
+        arguments = ", ".join(f"{key}={value}" for key, value in operation.items() if key != "name")
+        print(
+            f"  {f'{component.name}({arguments})':<86.86}{rates['batched']:>9,.0f}{rates['torchvision']:>9,.0f}"
+            f"{ratio(seconds['torchvision'], seconds['batched']):>7.1f}x"
+            f"{ratio(seconds['lane'], seconds['batched']):>7.1f}x",
+            flush=True,
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="rounds that count")
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--operations", type=int, metavar="PIXELS", help="only the batched transforms, at this size")
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    cifar_shaped(rounds)
-    plain_batches(rounds)
+    if arguments.operations:
+        batched_operations(arguments.operations, arguments.rounds)
+        return
+    cifar_shaped(arguments.rounds)
+    plain_batches(arguments.rounds)
+    batched_operations(32, arguments.rounds)
 
 
 if __name__ == "__main__":

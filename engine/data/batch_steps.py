@@ -24,6 +24,7 @@ from engine.data.boxes import Boxes, crop_boxes, erase_boxes, erased
 from engine.data.colour import apply_to
 from engine.data.random_keys import SampleKeys
 from engine.data.resize import resized_crops
+from engine.data.slices import slices
 
 Range = tuple[float, float]
 
@@ -68,7 +69,10 @@ class ChosenStep:
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The images, those chosen transformed."""
-        return apply_to(images, drawn, lambda chosen, _: self.transform(chosen))
+        return apply_to(images, drawn, lambda chosen, _: self._transformed(chosen))
+
+    def _transformed(self, images: Tensor) -> Tensor:
+        return torch.cat([self.transform(images[part]) for part in slices(images)])
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,14 @@ Tier = Literal["device", "memory", "loader"]
 # Samples of a foreign data set that are looked at before it is decoded.
 _LOOKED_AT = 3
 
+# On a CPU these transforms of larger images take less time one by one: at 128 pixels a side the batched forms are at
+# least 1.1 times as fast as the DataLoader lane, at 224 pixels 0.8 to 0.9 times (benchmarks/data_path.py
+# --operations). That holds for images in memory only; any other data set would be decoded again in every epoch.
+_LARGEST_SIDE = 160
+_ONE_BY_ONE = frozenset(
+    {"AutoAugment", "ColorJitter", "RandAugment", "RandomErasing", "RandomResizedCrop", "TrivialAugmentWide"}
+)
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -64,6 +72,10 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
         return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
     shape = DecodedSplit(split, plan.baked).image(0).shape
     channels, height, width = shape
+    slower = faster_one_by_one(split, plan, max(height, width)) if device.type == "cpu" else ""
+    if slower and config.storage == "auto":
+        note = f"{slower} of {height}×{width} pixels takes less time one by one: samples go through a DataLoader"
+        return _through_loader(config, note, split, room)
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
     needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0)
@@ -81,6 +93,13 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
         return Lane("memory", plan, f"{_bytes(needed)} in memory", [], left)
     reason = f"the {split.name} split needs {_bytes(needed)} decoded, and {_bytes(room.memory)} of memory may be taken"
     return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+
+
+def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
+    """The transform for whose sake images of `side` pixels take the DataLoader lane on a CPU; empty without one."""
+    if side <= _LARGEST_SIDE or not isinstance(split.dataset, ArrayDataset):
+        return ""
+    return next((name for name in plan.names if name in _ONE_BY_ONE), "")
 
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:

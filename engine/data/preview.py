@@ -12,7 +12,7 @@ from torch import Tensor
 
 from engine.config import Component, DataConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
-from engine.data.lanes import why_not_resident
+from engine.data.lanes import faster_one_by_one, why_not_resident
 from engine.data.resident import transform_images
 from engine.data.sources import DataSources
 from engine.data.splits import Split
@@ -83,7 +83,9 @@ def _transformed(
     if storage != "loader" and isinstance(plan, BatchPlan) and not why_not_resident(split, plan):
         decoded = DecodedSplit(split, plan.baked, where)
         images = torch.stack([decoded.image(position) for position in positions])
-        return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
+        on_cpu = storage == "auto" and not torch.cuda.is_available()
+        if not (on_cpu and faster_one_by_one(split, plan, max(images.shape[2:]))):
+            return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
     keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
     with global_generators_kept():
         return [keyed.sample(epoch, position)[0] for position in positions]

@@ -63,9 +63,9 @@ class SampleKeys:
         """Uniform numbers between `low` and `high`, float64 [n]."""
         return low + (high - low) * self.uniforms(slot, 1)[:, 0]
 
-    def of(self, chosen: Tensor) -> SampleKeys:
-        """The keys of some of the samples: int64 or bool [m]."""
-        return SampleKeys(self.base[chosen])
+    def of(self, part: slice) -> SampleKeys:
+        """The keys of some of the samples."""
+        return SampleKeys(self.base[part])
 
     def _bits(self, slot: int) -> Tensor:
         return _mix(self.base + _signed((slot + 1) * _GOLDEN))

@@ -12,6 +12,7 @@ from engine.data.augment import WindowStore, draw_moves
 from engine.data.batch_plan import BatchPlan
 from engine.data.batch_steps import run_steps
 from engine.data.random_keys import SampleKeys, epoch_order, sample_keys
+from engine.data.slices import slices
 from engine.data.storage import ImageStore
 from engine.errors import ConfigError
 
@@ -185,5 +186,9 @@ def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, pos
 
 def run_plan(plan: BatchPlan, scale: Callable[[Tensor], Tensor], images: Tensor, keys: SampleKeys) -> Tensor:
     """The plan's steps and its scaling, on uint8 images [n, C, H, W] that are cropped and flipped already."""
-    images = run_steps(plan.pixel_steps, images, keys)
-    return run_steps(plan.float_steps, scale(images), keys)
+    parts = []
+    for part in slices(images, _CHUNK_BYTES):
+        these = keys.of(part)
+        pixels = run_steps(plan.pixel_steps, images[part], these)
+        parts.append(run_steps(plan.float_steps, scale(pixels), these))
+    return parts[0] if len(parts) == 1 else torch.cat(parts)

@@ -51,6 +51,32 @@ def test_too_little_room_is_said_in_numbers() -> None:
         choose_lane(SPLIT, DataConfig(storage="device"), train=True, device=GPU, room=Room(1000, SIZE))
 
 
+@pytest.mark.parametrize(
+    ("side", "transform", "device", "tier"),
+    [
+        (224, "ColorJitter", CPU, "loader"),
+        (96, "ColorJitter", CPU, "memory"),
+        (224, "GaussianBlur", CPU, "memory"),
+        (224, "ColorJitter", GPU, "device"),
+    ],
+)
+def test_large_images_take_the_faster_form_of_a_transform(
+    side: int, transform: str, device: torch.device, tier: str
+) -> None:
+    arguments = {"hue": 0.1} if transform == "ColorJitter" else {"kernel_size": 3}
+    images = np.zeros((2, side, side, 3), dtype=np.uint8)
+    split = Split(ArrayDataset(images, np.zeros(2, dtype=np.int64)), None, np.zeros(2, dtype=np.int64), "train")
+    config = DataConfig(train_transforms=[component(transform, **arguments)])
+    lane = choose_lane(split, config, train=True, device=device, room=Room(10**9, 10**9))
+    assert lane.tier == tier
+    if tier == "loader":
+        assert lane.notes == [
+            "ColorJitter of 224×224 pixels takes less time one by one: samples go through a DataLoader"
+        ]
+        asked = config.model_copy(update={"storage": "memory"})
+        assert choose_lane(split, asked, train=True, device=device, room=Room(0, 10**9)).tier == "memory"
+
+
 def test_room_is_a_share_of_what_is_free() -> None:
     room = measure_room(CPU)
     assert room.device == 0
