@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 Leaving = Literal["", "keep", "stop"]
 
 _LOOK_EVERY = 0.5  # seconds
+_WARM_UP_AFTER = 0.25  # seconds
 
 PANES = {
     "data": "Data",
@@ -144,7 +145,8 @@ class Studio(TerminalApp[None]):
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
         self.set_interval(_LOOK_EVERY, self._look_after_run)
-        self.call_after_refresh(self._warm_up)
+        # Its imports would take processor time from the first paint.
+        self.set_timer(_WARM_UP_AFTER, self._warm_up)
 
     @work(exclusive=True, group="warm-up")
     async def _warm_up(self) -> None:
@@ -230,7 +232,7 @@ class Studio(TerminalApp[None]):
     @on(WatchRequested)
     def _watch(self, message: WatchRequested) -> None:
         self.watched = message.run
-        self.query_one(LogPane).follow(message.run / LOG_FILE)
+        self.query_one(LogPane).follow_run(message.run / LOG_FILE)
         self.action_show("train")
 
     # Keys
@@ -299,7 +301,7 @@ class Studio(TerminalApp[None]):
         self.watched = None
         pane = self.query_one(TrainPane)
         pane.prepare(run)
-        self.query_one(LogPane).follow(self._own_log)
+        self.query_one(LogPane).follow_run(None)
         self.action_show("train")
         self._is_start_awaited = True
 
@@ -330,8 +332,7 @@ class Studio(TerminalApp[None]):
 
     def _show_started(self, path: Path) -> None:
         self.watched = path
-        if self.terminal is not None:
-            self.query_one(LogPane).follow(path / LOG_FILE)
+        self.query_one(LogPane).follow_run(path / LOG_FILE)
 
     def _take_output_back(self) -> None:
         """What the next run prints while it is prepared belongs to no earlier run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -93,6 +94,26 @@ def _quoted(value: Any) -> str:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return toml_text(value)
+
+
+def without_origin(error: str) -> str:
+    """An error of an edit in the form, without the option that would have caused it on the command line."""
+    return error.removeprefix("--set: ")
+
+
+def faulty_field(error: str, keys: Sequence[str]) -> str:
+    """The key of the field that an error is about; empty when it is about none or about more than one.
+
+    Args:
+        error: an error's text, "optimizer.lr = -1: must be above 0" or "optimizer SGD: unknown argument 'lrr'".
+        keys: the keys of the fields there are.
+    """
+    if match := re.match(r"([a-z_]+(?:\.[A-Za-z_0-9]+)*) = ", error):
+        return match[1] if match[1] in keys else ""
+    if match := re.match(r"([a-z]+) \S+: .*?'([^']+)'", error):
+        key = f"{match[1]}.{match[2]}"
+        return key if key in keys else ""
+    return ""
 
 
 def command_line(draft: RunConfig, loaded: RunConfig, spec: str) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What ended so has something to say that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
-_STYLES = {
+STATUS_STYLES = {
     "preparing": "yellow",
     "running": "green",
     "paused": "yellow",
@@ -68,18 +68,18 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
         metrics: validation metrics of its newest epoch.
     """
     share = f" {progress.step / progress.total_steps:.0%}" if progress is not None and progress.total_steps else ""
-    line = Text(f"● {status}{share}", style=_STYLES.get(status, "default"))
+    line = Text(f"● {status}{share}", style=STATUS_STYLES.get(status, "default"))
     if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
-        line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=_STYLES[status])
+        line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=STATUS_STYLES[status])
     elif status == "finished":
-        line = Text(f"● finished {percent((metrics or {}).get('accuracy'))}", style=_STYLES[status])
+        line = Text(f"● finished {percent((metrics or {}).get('accuracy'))}", style=STATUS_STYLES[status])
     return line
 
 
 def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
     """Name and status of a run, and what it is doing where that is not plain training."""
     line = Text(no_wrap=True, overflow="ellipsis")
-    line.append(f"● {status}", style=_STYLES.get(status, "default"))
+    line.append(f"● {status}", style=STATUS_STYLES.get(status, "default"))
     line.append(f"  {printable(name)}", style="bold")
     if status in ("preparing", "running") and progress.phase in _PHASES:
         line.append(f"  {_PHASES[progress.phase]}", style="yellow")

@@ -21,6 +21,16 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def rough_duration(seconds: float) -> str:
+    """An age that needs no second look, in one unit: <1m, 5m, 3h, 12d."""
+    if seconds < 60:
+        return "<1m"
+    for unit, size, limit in (("m", 60, 60), ("h", 3600, 48)):
+        if seconds < size * limit:
+            return f"{int(seconds // size)}{unit}"
+    return f"{int(seconds // 86400)}d"
+
+
 def byte_size(count: float) -> str:
     """A number of bytes with a unit: 512 B, 1.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):

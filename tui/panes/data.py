@@ -24,12 +24,12 @@ from tui.messages import DraftReplaced
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.image_grid import GridImage, ImageGrid
 from tui.widgets.pipeline_list import PipelineList, PipelineStep
-from tui.widgets.plain_text import printable
+from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     from engine.data.look import DataLook
 
-_WIDE = 120
+_WIDE, _TALL = 120, 36
 _SAMPLES = 12
 
 
@@ -47,13 +47,15 @@ class DataPane(Widget, can_focus=True):
         & #folder { height: 1; border: none; padding: 0; }
         & #names { height: 1fr; border: none; padding: 0; }
         & #look { width: 1fr; height: 1fr; padding: 0 1; }
-        & #about { height: auto; max-height: 7; }
+        & #about { height: auto; }
+        &.-nothing #images, &.-nothing #counts, &.-nothing #counts_heading { display: none; }
         & .heading { height: 1; color: $text-accent; text-style: bold; margin-top: 1; }
-        & #images { height: 10; }
+        & #images { height: 8; }
+        &.-tall #images { height: 16; }
         & #settings { height: auto; }
         &.-wide #look { layout: horizontal; }
         &.-wide #pictures { width: 1fr; height: 1fr; }
-        &.-wide #images { height: 1fr; }
+        &.-wide #images { height: 1fr; min-height: 8; }
         &.-wide #settings { width: 1fr; height: 1fr; padding-left: 2; overflow-y: auto; }
         & #pictures { height: auto; }
     }
@@ -63,6 +65,8 @@ class DataPane(Widget, can_focus=True):
         Binding("b", "draw(-1)", "Draw before", show=False),
         Binding("t", "pipeline", "Transforms"),
         Binding("e", "copy_to_eval", "Train → eval", show=False),
+        Binding("f", "folder", "Your own data", show=False),
+        Binding("escape", "list", "Back to the list", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -78,7 +82,7 @@ class DataPane(Widget, can_focus=True):
         with Horizontal():
             with Vertical(id="catalogue"):
                 yield OptionList(*_options(), id="names")
-                field = Input(id="folder", placeholder="folder, file.py:name", compact=True)
+                field = Input(id="folder", placeholder="f: folder, file.py:name", compact=True)
                 field.cursor_blink = False
                 yield field
             with VerticalScroll(id="look", can_focus=False):
@@ -90,7 +94,7 @@ class DataPane(Widget, can_focus=True):
                     yield PipelineList(id="train_transforms", empty="none: pixels become floats between 0 and 1")
                     yield Static("eval transforms", classes="heading")
                     yield PipelineList(id="eval_transforms", empty="none: pixels become floats between 0 and 1")
-                    yield Static("training samples of each class", classes="heading")
+                    yield Static("training samples of each class", id="counts_heading", classes="heading")
                     yield Bars(id="counts")
 
     def on_mount(self) -> None:
@@ -105,6 +109,7 @@ class DataPane(Widget, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         """Two columns where there is room."""
         self.set_class(event.size.width >= _WIDE, "-wide")
+        self.set_class(event.size.width < _WIDE and event.size.height >= _TALL, "-tall")
 
     def on_focus(self) -> None:
         """The catalogue takes the keys."""
@@ -124,6 +129,14 @@ class DataPane(Widget, can_focus=True):
         """Move into the train transforms."""
         self.query_one("#train_transforms OptionList").focus()
 
+    def action_folder(self) -> None:
+        """Type a folder of images, or a file with a factory."""
+        self.query_one("#folder").focus()
+
+    def action_list(self) -> None:
+        """Back to the catalogue."""
+        self.query_one("#names").focus()
+
     def action_copy_to_eval(self) -> None:
         """Use the train transforms for evaluation as well."""
         if self.draft is not None:
@@ -139,6 +152,7 @@ class DataPane(Widget, can_focus=True):
         message.stop()
         if message.value.strip():
             self._choose(message.value.strip())
+            self.action_list()
 
     @on(PipelineList.Changed)
     def _take_pipeline(self, message: PipelineList.Changed) -> None:
@@ -184,17 +198,17 @@ class DataPane(Widget, can_focus=True):
             self._looked_at = subject
             self._look(draft)
 
-    @work(exclusive=True, group="look", exit_on_error=False)
+    @work(exclusive=True, group="look")
     async def _look(self, draft: RunConfig) -> None:
         entry = find_dataset(draft.data.dataset)
         self._about(f"{_title(draft.data.dataset, entry)}\nopening …")
         try:
             look = await self._aside.call("engine.data.look:look", draft, epoch=self._draw, count=_SAMPLES)
         except (TorchdeckError, AsideError) as error:
-            self._about(f"{_title(draft.data.dataset, entry)}\n{error}", "red")
-            self.query_one(ImageGrid).set_images([])
-            self.query_one(Bars).set_bars([])
+            self.add_class("-nothing")
+            self._about(f"{_title(draft.data.dataset, entry)}\n\n{error}", "red")
             return
+        self.remove_class("-nothing")
         self._show_look(look, entry, draft)
 
     def _show_look(self, look: DataLook, entry: DatasetEntry | None, draft: RunConfig) -> None:
@@ -203,20 +217,23 @@ class DataPane(Widget, can_focus=True):
         images = []
         for sample in look.samples:
             label = look.classes[sample.label]
-            images += [GridImage(sample.raw, label), GridImage(sample.shown, "as trained")]
+            images += [GridImage(sample.raw, label), GridImage(sample.shown, f"→ {label}")]
         self.query_one(ImageGrid).set_images(images)
         bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=True)]
         self.query_one(Bars).set_bars(bars)
 
-    @work(exclusive=True, group="names", exit_on_error=False)
+    @work(exclusive=True, group="names")
     async def _ask_for_names(self) -> None:
-        entries = await self._aside.call("engine.data.transforms:list_transforms")
+        try:
+            entries = await self._aside.call("engine.data.transforms:list_transforms")
+        except (TorchdeckError, AsideError) as error:
+            self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
+            return
         for pipeline in self.query(PipelineList):
             pipeline.set_names([entry.name for entry in entries])
 
     def _about(self, text: str, style: str = "") -> None:
-        lines = [printable(line) for line in text.splitlines()]
-        self.query_one("#about", Static).update(Text("\n".join(lines), style=style))
+        self.query_one("#about", Static).update(Text(printable_lines(text), style=style))
 
 
 def described(look: DataLook) -> list[str]:
@@ -229,13 +246,15 @@ def described(look: DataLook) -> list[str]:
         f"{shape} into the model",
         f"{look.storage}; mean {mean}, std {std}",
         *look.notes,
+        "samples as they are, and → as they are trained on",
     ]
 
 
 def _title(name: str, entry: DatasetEntry | None) -> str:
     if entry is None:
         return name
-    return f"{entry.name}: {entry.title} ({entry.license})"
+    license = entry.license if entry.license != "unknown" else "license unknown"
+    return f"{entry.name}: {entry.title} ({license})"
 
 
 def _options() -> list[Option]:

@@ -3,40 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Log, Static
 
 from tui.widgets.log_view import LogView
+from tui.widgets.plain_text import printable
 
 
 class LogPane(Widget, can_focus=True):
-    """Tails one file at a time.
+    """Tails one file at a time: the studio's own log, or the `engine.log` of the run that is shown.
 
-    Before a run it is the studio's own log, then the `engine.log` of the run that is watched.
+    What the process beside the studio prints, when it inspects a model or opens data, is in the studio's own.
     """
 
     DEFAULT_CSS = """
     LogPane { layout: vertical; }
-    LogPane > #file { height: 1; color: $text-muted; padding: 0 1; }
+    LogPane > #file { height: 1; color: $text-muted; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "other", "Other log")]
 
     def __init__(self, file: Path | None, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._file = file
+        self._own = file
+        self._of_run: Path | None = None
+        self._shows_own = True
 
     def compose(self) -> ComposeResult:
         """The file's name above its lines."""
-        yield Static(id="file")
+        yield Static(id="file", markup=False)
         yield LogView()
 
     def on_mount(self) -> None:
-        """Show the first file."""
-        self.follow(self._file)
+        """Show the studio's own."""
+        self._show()
 
-    def follow(self, file: Path | None) -> None:
-        """Show another file from its beginning."""
-        self._file = file
-        self.query_one("#file", Static).update(str(file) if file is not None else "output is not captured here")
+    def on_focus(self) -> None:
+        """The lines take the keys."""
+        self.query_one(Log).focus()
+
+    def follow_run(self, file: Path | None) -> None:
+        """Show a run's log from now on; None goes back to the studio's own."""
+        self._of_run, self._shows_own = file, file is None
+        self._show()
+
+    def action_other(self) -> None:
+        """Switch between the studio's log and the run's."""
+        if self._of_run is not None:
+            self._shows_own = not self._shows_own
+            self._show()
+
+    def _show(self) -> None:
+        file = self._own if self._shows_own else self._of_run
+        if file is None:
+            title = "output is not captured here"
+        elif self._shows_own:
+            title = "what was printed while no run was trained: looking at data and models, preparing"
+        else:
+            title = f"{file}   (o: the studio's own log)"
+        self.query_one("#file", Static).update(printable(title))
         self.query_one(LogView).follow(file)

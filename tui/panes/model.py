@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import set_cell_size
 from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
@@ -20,11 +21,15 @@ from engine.models.catalog import ModelEntry, list_models
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
-from tui.widgets.plain_text import printable
+from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
     from engine.models.tree import ModelReport
+
+
+_NAME_CELLS, _SIZE_CELLS = 18, 5
+_HINT = "f finds a name or takes file.py:factory · t: tree"
 
 
 class ModelPane(Widget, can_focus=True):
@@ -37,16 +42,20 @@ class ModelPane(Widget, can_focus=True):
     DEFAULT_CSS = """
     ModelPane {
         layout: vertical;
-        & #catalogue { width: 30; height: 1fr; border-right: solid $panel-lighten-1; }
+        & #catalogue { width: 26; height: 1fr; border-right: solid $panel-lighten-1; }
         & #filter { height: 1; border: none; padding: 0 1; }
         & #names { height: 1fr; border: none; padding: 0; scrollbar-size-vertical: 1; }
         & #tree { width: 1fr; height: 1fr; padding: 0 1; }
-        & #said { height: auto; max-height: 6; }
+        & #said { height: auto; max-height: 50%; overflow-y: auto; }
+        & #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        &.-nothing ModuleTree { display: none; }
+        &.-nothing #said { max-height: 100%; height: 1fr; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "filter", "Find a model"),
         Binding("t", "tree", "Tree"),
+        Binding("escape", "list", "Back to the list", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -68,6 +77,7 @@ class ModelPane(Widget, can_focus=True):
             with Vertical(id="tree"):
                 yield ModuleTree()
                 yield Static(id="said", markup=False)
+                yield Static(_HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
         """Show the whole catalogue, and the draft's model."""
@@ -85,6 +95,7 @@ class ModelPane(Widget, can_focus=True):
     def watch_draft(self) -> None:
         """Another model, or another shape of data."""
         if self.is_mounted:
+            self._mark_current()
             self._inspect_when_seen()
 
     def action_filter(self) -> None:
@@ -95,6 +106,11 @@ class ModelPane(Widget, can_focus=True):
         """Move into the tree."""
         self.query_one(ModuleTree).rows.focus()
 
+    def action_list(self) -> None:
+        """Back from the field or the tree, with the whole list."""
+        self.query_one("#filter", Input).value = ""
+        self.query_one("#names").focus()
+
     @on(Input.Changed, "#filter")
     def _filter(self, message: Input.Changed) -> None:
         message.stop()
@@ -103,11 +119,16 @@ class ModelPane(Widget, can_focus=True):
     @on(Input.Submitted, "#filter")
     def _take_typed(self, message: Input.Submitted) -> None:
         message.stop()
-        names = self.query_one("#names", OptionList)
-        if ".py" in message.value:
-            self._choose(message.value.strip())
-        elif names.option_count:
-            self._choose(str(names.get_option_at_index(0).id))
+        names, typed = self.query_one("#names", OptionList), message.value.strip()
+        listed = [str(option.id) for option in names.options]
+        if ".py" in typed or typed in listed:
+            self._choose(typed)
+        elif listed:
+            self._choose(listed[names.highlighted or 0])
+        elif typed:
+            # Whatever builds models says what is allowed, and the nearest name.
+            self._choose(typed)
+        self.action_list()
 
     @on(OptionList.OptionSelected, "#names")
     def _take_listed(self, message: OptionList.OptionSelected) -> None:
@@ -124,10 +145,17 @@ class ModelPane(Widget, can_focus=True):
         names.clear_options()
         found = [entry for entry in self._entries if part.lower() in entry.name.lower()]
         names.add_options(Option(_line(entry), id=entry.name) for entry in found)
+        if found:
+            names.highlighted = 0
+        self._mark_current()
+
+    def _mark_current(self) -> None:
+        """Put the cursor of the list on the draft's model, if it is there."""
+        names = self.query_one("#names", OptionList)
         current = self.draft.model.name if self.draft is not None else ""
-        for index, entry in enumerate(found):
-            if entry.name == current:
-                names.highlighted = index
+        listed = [option.id for option in names.options]
+        if current in listed:
+            names.highlighted = listed.index(current)
 
     def _inspect_when_seen(self) -> None:
         draft = self.draft
@@ -138,20 +166,21 @@ class ModelPane(Widget, can_focus=True):
             self._inspected = subject
             self._inspect(draft)
 
-    @work(exclusive=True, group="inspect", exit_on_error=False)
+    @work(exclusive=True, group="inspect")
     async def _inspect(self, draft: RunConfig) -> None:
-        self._say(f"reading {draft.model.name} …")
+        self._say(f"reading {draft.model.name} …", "dim")
         try:
             inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
         except (TorchdeckError, AsideError) as error:
-            self.query_one(ModuleTree).set_rows([])
+            self.add_class("-nothing")
             self._say(str(error), "red")
             return
+        self.remove_class("-nothing")
         self.query_one(ModuleTree).set_rows(tree_rows(inspection.report), draft.model.name, depth=1)
         self._say(totals(inspection))
 
     def _say(self, text: str, style: str = "") -> None:
-        self.query_one("#said", Static).update(Text("\n".join(map(printable, text.splitlines())), style=style))
+        self.query_one("#said", Static).update(Text(printable_lines(text), style=style))
 
 
 def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
@@ -176,12 +205,16 @@ def totals(inspection: Inspection) -> str:
     flops = f", {report.flops / 1e9:.3g} GFLOPs a sample" if report.flops else ""
     shape = "×".join(map(str, inspection.input_shape))
     lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
-    lines += [text for text in (report.error, inspection.assumption) if text]
+    if report.error:
+        lines.append(report.error)
+    if inspection.assumption:
+        lines.append("shown for the catalogue's shape, as the data are not there: 1 says what is missing")
     return "\n".join(lines)
 
 
 def _line(entry: ModelEntry) -> Text:
-    size = f"{entry.params / 1e6:.1f}M" if entry.params else ""
-    line = Text(printable(entry.name)[:22], no_wrap=True, overflow="ellipsis")
-    line.append(f"{size:>{27 - len(line)}}", style="dim")
-    return line
+    size = f"{entry.params / 1e6:.0f}M" if entry.params and entry.params >= 1e7 else ""
+    if entry.params and not size:
+        size = f"{entry.params / 1e6:.1f}M"
+    name = set_cell_size(printable(entry.name), _NAME_CELLS)
+    return Text(name, no_wrap=True, overflow="ellipsis").append(f"{size:>{_SIZE_CELLS}}", style="dim")

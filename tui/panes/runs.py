@@ -2,50 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from dataclasses import astuple
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.coordinate import Coordinate
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
-from engine.runs.directory import RunSummary, list_runs
+from engine.errors import TorchdeckError
 from tui.messages import ResumeRequested, WatchRequested
-from tui.text import byte_size, duration, figure, percent
+from tui.run_lists import CHECKPOINT_COLUMNS, RUN_COLUMNS, checkpoint_row, run_row, widths_for
 from tui.widgets.plain_text import printable
 
+if TYPE_CHECKING:
+    from engine.runs.checkpoint_index import CheckpointInfo
+    from engine.runs.directory import RunSummary
+
 _LOOK_EVERY = 2.0
-_RUN_COLUMNS = (("run", 34), ("status", 9), ("epoch", 9), ("accuracy", 8), ("loss", 8))
-_CHECKPOINT_COLUMNS = (
-    ("checkpoint", 22),
-    ("epoch", 6),
-    ("step", 9),
-    ("accuracy", 8),
-    ("loss", 8),
-    ("size", 8),
-    ("", 9),
-)
+_HINT = "Enter shows a run · r resumes it, or below from the chosen checkpoint"
 
 
 class RunsPane(Widget, can_focus=True):
-    """Runs above, checkpoints of the chosen run below."""
+    """Runs above, checkpoints of the chosen run below. Looks at the folder while it is shown."""
 
     DEFAULT_CSS = """
     RunsPane {
         layout: vertical;
-        & > DataTable { height: 1fr; }
-        & > #checkpoints { height: 1fr; }
-        & > Static { height: 1; padding: 0 1; color: $text-muted; }
+        & > DataTable { height: 1fr; overflow-x: hidden; background: transparent; }
+        & > Static { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
+        & > .heading { color: $text-accent; text-style: bold; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "watch", "Show", priority=True),
         Binding("r", "resume", "Resume"),
     ]
 
@@ -54,27 +48,35 @@ class RunsPane(Widget, can_focus=True):
         self._root = runs_root
         self._summaries: list[RunSummary] = []
         self._checkpoints: list[CheckpointInfo] = []
-        self._shown: tuple[object, ...] = ()
-        self._shown_checkpoints: tuple[object, ...] = ()
+        self._shown_run: Path | None = None
 
     def compose(self) -> ComposeResult:
-        """Two tables with a line above each."""
-        yield Static(id="where", markup=False)
-        yield DataTable(id="runs", cursor_type="row", zebra_stripes=False)
-        yield Static("checkpoints: r resumes the one under the cursor", id="hint", markup=False)
-        yield DataTable(id="checkpoints", cursor_type="row", zebra_stripes=False)
+        """Two tables with a line above each, and the keys."""
+        yield Static(id="where", classes="heading", markup=False)
+        yield DataTable(id="runs", cursor_type="row")
+        yield Static("checkpoints", id="whose", classes="heading", markup=False)
+        yield DataTable(id="checkpoints", cursor_type="row")
+        yield Static(_HINT, markup=False)
 
     def on_mount(self) -> None:
-        """Name the columns; look while the pane is shown."""
-        for name, columns in (("runs", _RUN_COLUMNS), ("checkpoints", _CHECKPOINT_COLUMNS)):
-            table = self.query_one(f"#{name}", DataTable)
-            for title, width in columns:
-                table.add_column(title, width=width)
+        """Look while the pane is shown."""
         self.set_interval(_LOOK_EVERY, self._look_when_seen)
 
-    def on_show(self) -> None:
+    def on_show(self, event: events.Show) -> None:
         """Look at once when the pane is opened."""
         self._look_when_seen()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Columns fit the width."""
+        for name, columns in (("runs", RUN_COLUMNS), ("checkpoints", CHECKPOINT_COLUMNS)):
+            table = self.query_one(f"#{name}", DataTable)
+            rows = [table.get_row_at(index) for index in range(table.row_count)]
+            cursor = table.cursor_row
+            table.clear(columns=True)
+            for column, width in zip(columns, widths_for(columns, event.size.width), strict=True):
+                table.add_column(column.title, width=width)
+            table.add_rows(rows)
+            table.move_cursor(row=cursor)
 
     def on_focus(self) -> None:
         """The runs take the keys."""
@@ -85,11 +87,6 @@ class RunsPane(Widget, can_focus=True):
         """The run under the cursor."""
         row = self.query_one("#runs", DataTable).cursor_row
         return self._summaries[row] if 0 <= row < len(self._summaries) else None
-
-    def action_watch(self) -> None:
-        """Show the run in the train pane."""
-        if (run := self.chosen) is not None:
-            self.post_message(WatchRequested(run.path))
 
     def action_resume(self) -> None:
         """Go on from the checkpoint under the cursor, or from the newest when the cursor is in the runs."""
@@ -102,68 +99,80 @@ class RunsPane(Widget, can_focus=True):
             checkpoint = run.path / "checkpoints" / self._checkpoints[table.cursor_row].file
         self.post_message(ResumeRequested(run.path, checkpoint))
 
+    @on(DataTable.RowSelected)
+    def _watch(self, message: DataTable.RowSelected) -> None:
+        """Enter in either table shows the run in the train pane."""
+        message.stop()
+        if (run := self.chosen) is not None:
+            self.post_message(WatchRequested(run.path))
+
     @on(DataTable.RowHighlighted, "#runs")
     def _another_run(self, message: DataTable.RowHighlighted) -> None:
         message.stop()
-        self._show_checkpoints()
+        if self.chosen is not None and self.chosen.path != self._shown_run:
+            self._look()
 
     def _look_when_seen(self) -> None:
         if self.is_on_screen:
             self._look()
 
-    @work(thread=True, exclusive=True, group="look", exit_on_error=False)
-    def _look(self) -> None:
-        summaries = list_runs(self._root)
-        self.app.call_from_thread(self._show, summaries)
+    @work(exclusive=True, group="look")
+    async def _look(self) -> None:
+        from engine.runs.checkpoint_index import list_checkpoints
+        from engine.runs.directory import list_runs
 
-    def _show(self, summaries: list[RunSummary]) -> None:
-        shown = tuple(map(run_row, summaries))
-        if shown != self._shown or not summaries:
-            chosen = self.chosen
-            self._summaries, self._shown = summaries, shown
-            table = self.query_one("#runs", DataTable)
-            table.clear()
-            for row in shown:
-                table.add_row(*map(Text, row))
-            paths = [summary.path for summary in summaries]
-            if chosen is not None and chosen.path in paths:
-                table.move_cursor(row=paths.index(chosen.path))
-            words = (
-                f"{len(summaries)} runs in {self._root}" if summaries else f"no runs in {self._root} yet: s starts one"
-            )
-            self.query_one("#where", Static).update(printable(words))
-        self._show_checkpoints()
-
-    def _show_checkpoints(self) -> None:
-        run = self.chosen
-        checkpoints = list_checkpoints(run.path) if run is not None else []
-        shown = (run.path if run else None, *(astuple(checkpoint)[:3] for checkpoint in checkpoints))
-        if shown == self._shown_checkpoints:
+        try:
+            summaries = await asyncio.to_thread(list_runs, self._root)
+            self._show_runs(summaries)
+            run = self.chosen
+            checkpoints = await asyncio.to_thread(list_checkpoints, run.path) if run is not None else []
+        except (OSError, TorchdeckError) as error:
+            self._say_where(f"{self._root}: {error}", "red")
             return
-        self._shown_checkpoints, self._checkpoints = shown, checkpoints
+        self._show_checkpoints(run, checkpoints)
+
+    def _show_runs(self, summaries: list[RunSummary]) -> None:
+        chosen = self.chosen
+        self._summaries = summaries
+        table = self.query_one("#runs", DataTable)
+        _fill(table, [run_row(run) for run in summaries])
+        paths = [summary.path for summary in summaries]
+        if chosen is not None and chosen.path in paths and table.cursor_row != paths.index(chosen.path):
+            table.move_cursor(row=paths.index(chosen.path))
+        count = f"{len(summaries)} run{'s' * (len(summaries) != 1)} in {self._root}"
+        self._say_where(count if summaries else f"no runs in {self._root} yet: s starts one")
+
+    def _show_checkpoints(self, run: RunSummary | None, checkpoints: list[CheckpointInfo]) -> None:
+        self._checkpoints = checkpoints
         table = self.query_one("#checkpoints", DataTable)
+        now = time.time()
+        _fill(table, [checkpoint_row(checkpoint, now) for checkpoint in checkpoints])
+        path = run.path if run is not None else None
+        if path != self._shown_run:
+            self._shown_run = path
+            table.move_cursor(row=0)
+        words = "checkpoints" if run is None else f"checkpoints of {printable(run.name)}"
+        _update(self.query_one("#whose", Static), Text(words if checkpoints else f"{words}: none yet"))
+
+    def _say_where(self, text: str, style: str = "") -> None:
+        _update(self.query_one("#where", Static), Text(printable(text), style=style))
+
+
+def _fill(table: DataTable[Text], rows: list[tuple[Text, ...]]) -> None:
+    """Make these the table's rows; only cells that differ are touched, so nothing is sent when nothing changed."""
+    if table.row_count != len(rows):
+        cursor = table.cursor_row
         table.clear()
-        for checkpoint in checkpoints:
-            table.add_row(*map(Text, checkpoint_row(checkpoint)))
+        table.add_rows(rows)
+        table.move_cursor(row=min(cursor, len(rows) - 1))
+        return
+    for index, row in enumerate(rows):
+        for column, cell in enumerate(row):
+            place = Coordinate(index, column)
+            if table.get_cell_at(place) != cell:
+                table.update_cell_at(place, cell)
 
 
-def run_row(run: RunSummary) -> tuple[str, ...]:
-    """A run's cells."""
-    epochs = f"{run.epoch}/{run.epochs}" if run.epochs else "–"
-    metrics = run.metrics
-    return (printable(run.name), run.status, epochs, percent(metrics.get("accuracy")), figure(metrics.get("loss")))
-
-
-def checkpoint_row(checkpoint: CheckpointInfo) -> tuple[str, ...]:
-    """A checkpoint's cells."""
-    marks = [name for name, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
-    age = duration(max(0.0, time.time() - checkpoint.modified))
-    return (
-        printable(checkpoint.file),
-        str(checkpoint.epoch),
-        f"{checkpoint.step:,}",
-        percent(checkpoint.metrics.get("accuracy")),
-        figure(checkpoint.metrics.get("loss")),
-        byte_size(checkpoint.bytes),
-        " ".join(marks) or age,
-    )
+def _update(line: Static, text: Text) -> None:
+    if line.content != text:
+        line.update(text)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from textual import on, work
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events, on, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
@@ -13,16 +17,19 @@ from engine.config_file import load_config
 from engine.errors import TorchdeckError
 from engine.presets import list_presets
 from tui.aside import Aside, AsideError
-from tui.draft_form import ADD, command_line, draft_fields
+from tui.draft_form import ADD, command_line, draft_fields, faulty_field, without_origin
 from tui.messages import ArgumentRemoved, DraftEdited, DraftReplaced
 from tui.widgets.config_form import ConfigForm, FormField
-from tui.widgets.plain_text import printable
+from tui.widgets.plain_text import printable, printable_lines
 
 _PRESET = "preset"
+_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves the form · F5 starts the run"
 
 
 class SetupPane(Widget, can_focus=True):
-    """A form of the draft; what is wrong with it is said below, before a run is started.
+    """A form of the draft; what is wrong is said below its field, before a run is started.
+
+    The form is built when the pane is first shown.
 
     Attributes:
         draft: the config that is shown.
@@ -32,9 +39,14 @@ class SetupPane(Widget, can_focus=True):
 
     DEFAULT_CSS = """
     SetupPane { layout: vertical; padding: 0 1; }
-    SetupPane > #verdict { height: auto; max-height: 5; color: $text-error; }
-    SetupPane > #command { height: auto; max-height: 4; color: $text-muted; }
+    SetupPane > Static { height: auto; color: $text-muted; }
+    SetupPane > #verdict { max-height: 5; }
+    SetupPane > #command { max-height: 3; }
+    SetupPane > #hint { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave_form", "Leave the form", show=False),
+    ]
 
     draft: reactive[RunConfig | None] = reactive(None)
     draft_error: reactive[str] = reactive("")
@@ -45,32 +57,41 @@ class SetupPane(Widget, can_focus=True):
         self._loaded: RunConfig | None = None
         self._aside = aside
         self._completions: dict[str, list[str]] = {}
+        self._shown: RunConfig | None = None
+        self._faulty = ""
 
     def compose(self) -> ComposeResult:
-        """The form, the verdict, the command."""
+        """The form, the verdict, the command, the keys."""
         yield ConfigForm()
         yield Static(id="verdict", markup=False)
         yield Static(id="command", markup=False)
+        yield Static(_KEYS, id="hint", markup=False)
 
-    async def on_mount(self) -> None:
-        """Show the draft; what can be completed comes when torch has been asked."""
-        await self._show()
-        self._ask_torch()
+    async def on_show(self, event: events.Show) -> None:
+        """Show and check what changed while nobody looked; the first time, ask what can be completed."""
+        if not self._completions:
+            self._ask_torch()
+        await self._show_draft()
 
-    def on_focus(self) -> None:
+    async def on_focus(self) -> None:
         """The cursor belongs into the form."""
+        await self._show_draft()
         self.query_one(ConfigForm).focus_field(_PRESET)
 
     async def watch_draft(self) -> None:
-        """Show the new values, and check them where torch is."""
-        if self.is_mounted:
-            await self._show()
-            self._check()
+        """Show the new values. The first draft is what `spec` holds, and the command names what differs from it."""
+        self._loaded = self._loaded or self.draft
+        if self.is_mounted and self.is_on_screen:
+            await self._show_draft()
 
     def watch_draft_error(self, error: str) -> None:
-        """Say what is wrong with the last edit."""
+        """Say what is wrong with the last edit, below its field where that is known."""
         if self.is_mounted:
-            self._say(error)
+            self._blame(error)
+
+    def action_leave_form(self) -> None:
+        """Take the cursor out of the form, so that letters and digits are keys again."""
+        self.screen.set_focus(None)
 
     @on(ConfigForm.Changed)
     def _edit(self, message: ConfigForm.Changed) -> None:
@@ -79,15 +100,18 @@ class SetupPane(Widget, can_focus=True):
         if key == _PRESET:
             self._load(text)
         elif key.endswith(f".{ADD}"):
-            name, equals, value = text.partition("=")
-            if equals and name.strip() and value.strip():
-                self.post_message(DraftEdited(f"{key.removesuffix(ADD)}{name.strip()}", value.strip()))
-            else:
-                self._say(f"{text}: must be name=value, such as momentum=0.9")
+            self._add(key, text)
         elif not text and self.draft is not None and key.rpartition(".")[2] in self._arguments(key):
             self.post_message(ArgumentRemoved(key))
         else:
             self.post_message(DraftEdited(key, text))
+
+    def _add(self, key: str, text: str) -> None:
+        name, equals, value = text.partition("=")
+        if equals and name.strip() and value.strip():
+            self.post_message(DraftEdited(f"{key.removesuffix(ADD)}{name.strip()}", value.strip()))
+        elif text:
+            self._show_fault(key, f"{text}: must be name=value, such as momentum=0.9")
 
     def _arguments(self, key: str) -> dict[str, object]:
         section = getattr(self.draft, key.partition(".")[0], None)
@@ -99,43 +123,67 @@ class SetupPane(Widget, can_focus=True):
         try:
             config = load_config(preset)
         except TorchdeckError as error:
-            self._say(str(error))
+            self._blame(str(error))
             return
         self.spec, self._loaded = preset, config
         self.post_message(DraftReplaced(config))
 
-    async def _show(self) -> None:
-        draft = self.draft
-        if draft is None:
+    async def _show_draft(self) -> None:
+        if self.draft is None or self.draft == self._shown:
             return
+        self._shown = self.draft
+        await self._fill_form(self.draft)
+        self._check(self.draft)
+
+    async def _fill_form(self, draft: RunConfig) -> None:
         presets = tuple(preset.name for preset in list_presets())
         choices = presets if self.spec in presets else (self.spec, *presets)
         first = FormField(
             _PRESET, _PRESET, "choice", self.spec, choices, "where the settings come from", section="run"
         )
         await self.query_one(ConfigForm).set_fields([first, *draft_fields(draft, self._completions)])
-        self._say("")
-        # The first draft is what the studio was opened with: the binding brings it after mounting.
-        self._loaded = self._loaded or draft
-        self.query_one("#command", Static).update(printable(command_line(draft, self._loaded, self.spec)))
+        self._faulty = ""
+        command = command_line(draft, self._loaded or draft, self.spec)
+        self.query_one("#command", Static).update(printable(f"$ {command}"))
 
-    @work(exclusive=True, group="completions", exit_on_error=False)
+    @work(exclusive=True, group="completions")
     async def _ask_torch(self) -> None:
-        optimizers = await self._aside.call("engine.training.optimizers:list_optimizers")
-        schedules = await self._aside.call("engine.training.schedules:list_schedules")
+        try:
+            optimizers = await self._aside.call("engine.training.optimizers:list_optimizers")
+            schedules = await self._aside.call("engine.training.schedules:list_schedules")
+        except (TorchdeckError, AsideError) as error:
+            self._say(f"names can't be completed: {error}", "yellow")
+            return
         self._completions = {
             "optimizer.name": [entry.name for entry in optimizers],
             "schedule.name": [entry.name for entry in schedules],
         }
-        await self._show()
+        if self.draft is not None and self.is_on_screen:
+            await self._fill_form(self.draft)
 
-    @work(exclusive=True, group="check", exit_on_error=False)
-    async def _check(self) -> None:
-        draft = self.draft
+    @work(exclusive=True, group="check")
+    async def _check(self, draft: RunConfig) -> None:
+        self._say("checking …")
         try:
             await self._aside.call("engine.build:check", draft)
         except (TorchdeckError, AsideError) as error:
-            self._say(str(error))
+            self._blame(str(error))
+        else:
+            self._say("✓ can be started", "green")
 
-    def _say(self, text: str) -> None:
-        self.query_one("#verdict", Static).update("\n".join(map(printable, text.splitlines())))
+    def _blame(self, error: str) -> None:
+        """Show an error below its field, or below the form when it is about no one field; "" takes it away."""
+        self._show_fault(self._faulty, "")
+        text = without_origin(error)
+        key = faulty_field(text, [field.key for field in self.query_one(ConfigForm).fields])
+        if key and text:
+            self._show_fault(key, text)
+        self._say(text, "red")
+
+    def _show_fault(self, key: str, text: str) -> None:
+        if key:
+            self._faulty = key if text else ""
+            self.query_one(ConfigForm).set_error(key, text)
+
+    def _say(self, text: str, style: str = "") -> None:
+        self.query_one("#verdict", Static).update(Text(printable_lines(text), style=style))

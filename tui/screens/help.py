@@ -93,7 +93,7 @@ def _keys_of(classes: Iterable[type[DOMNode]]) -> Keys:
             continue
         for binding in kind.__dict__.get("BINDINGS", ()):
             if isinstance(binding, Binding) and binding.description:
-                shown = binding.key_display or " ".join(map(format_key, binding.key.split(",")))
+                shown = " ".join(map(format_key, binding.key.split(",")))
                 keys.append((shown, _sentence(binding.description)))
     return keys
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -268,16 +269,19 @@ class Chart(Widget, can_focus=True):
         base = self.rich_style
         title_style = base + self.get_component_rich_style("chart--title", partial=True)
         axis_style = base + self.get_component_rich_style("chart--axis", partial=True)
+        legend = [
+            (f"{printable(name)} ", short_number(float(self._smoothed(series)[-1])), self._resolve(series.color))
+            for name, series in self._series.items()
+            if len(series.y)
+        ]
+        needed = cell_len(printable(self._title)) + sum(4 + cell_len(name + last) for name, last, _ in legend)
+        gap = "  " if needed <= self.size.width else " "
         segments = [Segment(printable(self._title), title_style)]
-        for name, series in self._series.items():
-            if not len(series.y):
-                continue
-            last = float(self._smoothed(series)[-1])
-            color = Style(color=self._resolve(series.color).rich_color)
+        for name, last, color in legend:
             segments += [
-                Segment("  ━ " if self._title else "━ ", base + color),
-                Segment(f"{printable(name)} ", base),
-                Segment(short_number(last), base + Style(bold=True)),
+                Segment(f"{gap if len(segments) > 1 or self._title else ''}━ ", base + Style(color=color.rich_color)),
+                Segment(name, base),
+                Segment(last, base + Style(bold=True)),
             ]
         settings = ["log y"] * self.log_y + [f"smooth {self.smoothing:g}"] * (self.smoothing > 0)
         if settings:

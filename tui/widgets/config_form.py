@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on
+from textual.actions import SkipAction
 from textual.app import ComposeResult, RenderResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -61,6 +62,9 @@ class _Typed(Input):
         self.taken = field.value
 
     def action_restore(self) -> None:
+        if self.value == self.taken:
+            # Nothing to bring back: the key is for whoever holds the form.
+            raise SkipAction
         self.value = self.taken
 
 
@@ -220,6 +224,11 @@ class ConfigForm(VerticalScroll, can_focus=False):
     def on_mount(self) -> None:
         """Labels are as wide as the longest."""
         self._align_labels()
+
+    @property
+    def fields(self) -> list[FormField]:
+        """The fields that are shown."""
+        return list(self._fields)
 
     async def set_fields(self, fields: Sequence[FormField]) -> None:
         """Show these fields; in place if they are the ones that are there, so that the cursor stays."""
