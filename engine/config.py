@@ -109,7 +109,7 @@ class ModelConfig(Component):
     )
 
 
-class LossConfig(Component):
+class LossConfig(Section):
     """What is minimised."""
 
     name: Literal["cross_entropy"] = Field(default="cross_entropy", description="the loss function")
