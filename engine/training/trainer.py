@@ -286,7 +286,7 @@ class Trainer:
         return (
             f"{what} step {step} of epoch {self.state.position.epoch + 1} (learning rate "
             f"{self.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
-            "go on from one with a lower optimizer.lr, or with training.clip_norm = 1"
+            "go on from one, or start anew, with a lower optimizer.lr or with training.clip_norm = 1"
         )
 
     def _obey(self) -> None:

@@ -15,6 +15,7 @@ from training_cases import (
     resume_copy,
     train,
     weights_of,
+    write_model,
 )
 
 from engine.errors import CheckpointError
@@ -66,6 +67,14 @@ def test_going_on_from_a_kept_checkpoint_ends_bit_identical(overrides: list[str]
         assert wrong_after(reference, resumed) == [], file
         assert events_of(resumed, "resumed_from")[-1]["exact"] is True
     assert len(files) >= 3
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+def test_a_users_model_that_draws_from_python_and_numpy_is_gone_on_with_exactly(tmp_path: Path) -> None:
+    body = "import random, numpy\nreturn self.fc(x.flatten(1)) * (random.random() + numpy.random.random())"
+    reference = whole_run(tmp_path / "whole", f"model={{name='{write_model(tmp_path, body)}'}}")
+    for file in ("step-000000003.pt", "step-000000005.pt"):
+        assert wrong_after(reference, resume_copy(reference, tmp_path / file, file)) == []
 
 
 def forget_seeding(monkeypatch: pytest.MonkeyPatch) -> None:
