@@ -307,7 +307,11 @@ class Studio(TerminalApp[None]):
 
     def _look_after_run(self) -> None:
         """See a run's directory appear, and keep its line at the end of the tabs."""
-        run, pane = self.launched, self.query_one(TrainPane)
+        run, panes, tabs = self.launched, self.query(TrainPane), self.query(TabLine)
+        if not panes or not tabs:
+            # The screen is being taken down.
+            return
+        pane = panes.first()
         if run is not None and self._is_start_awaited:
             if run.path is not None:
                 self._is_start_awaited = False
@@ -315,7 +319,7 @@ class Studio(TerminalApp[None]):
             elif not run.is_alive:
                 self._is_start_awaited = False
                 pane.refused(_why_not_started(run))
-        self.query_one(TabLine).status = self._one_line(pane)
+        tabs.first().status = self._one_line(pane)
 
     def _one_line(self, pane: TrainPane) -> Text:
         """The live run's line, also while another run is watched; otherwise that of the watched run."""

@@ -79,8 +79,7 @@ class SetupPane(Widget, can_focus=True):
         self.query_one(ConfigForm).focus_field(_PRESET)
 
     async def watch_draft(self) -> None:
-        """Show the new values. The first draft is what `spec` holds, and the command names what differs from it."""
-        self._loaded = self._loaded or self.draft
+        """Show the new values."""
         if self.is_mounted and self.is_on_screen:
             await self._show_draft()
 
@@ -143,8 +142,17 @@ class SetupPane(Widget, can_focus=True):
         )
         await self.query_one(ConfigForm).set_fields([first, *draft_fields(draft, self._completions)])
         self._faulty = ""
-        command = command_line(draft, self._loaded or draft, self.spec)
+        if self._loaded is None:
+            self._loaded = self._config_of_spec() or draft
+        command = command_line(draft, self._loaded, self.spec)
         self.query_one("#command", Static).update(printable(f"$ {command}"))
+
+    def _config_of_spec(self) -> RunConfig | None:
+        """What the preset or file says by itself; None when it can't be read any more."""
+        try:
+            return load_config(self.spec)
+        except TorchdeckError:
+            return None
 
     @work(exclusive=True, group="completions")
     async def _ask_torch(self) -> None:

@@ -141,7 +141,8 @@ class TrainPane(Widget, can_focus=True):
                 self._put_lines(*preparing_lines(self._launched.message))
             return
         reader = self._reader
-        if reader is None:
+        if reader is None or len(self.query(Static)) < len(_LINES):
+            # There is no run, or the pane is being taken down.
             return
         if reader.poll() or reader.status() != self.run_status:
             self._set_status(reader.status())

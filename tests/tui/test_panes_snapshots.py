@@ -1,0 +1,184 @@
+"""What each pane looks like, with real digits and with a run of fixed records and a frozen clock.
+
+Accept a wanted change with `pytest --snapshot-update`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from studio_pilot import screen_text, until
+from textual.pilot import Pilot
+
+from engine.config_file import load_config
+from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
+from tui.app import Studio
+from tui.messages import WatchRequested
+
+NOW = 1_700_000_000.0
+SIZES = [(80, 24), (200, 60)]
+
+
+@pytest.fixture
+def runs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A folder of a fixed name, since the panes show it."""
+    monkeypatch.chdir(tmp_path)
+    return Path("runs")
+
+
+def write_run(root: Path, name: str, epochs: int, status: str, error: str | None = None) -> Path:
+    """A run of made-up numbers, written by the class that writes real ones."""
+    import torch
+
+    config = load_config("digits", [f"name={name}"])
+    writer = RunWriter.create(root, config, {"argv": ["torchdeck"]})
+    writer.update_state(epochs=15, total_steps=15 * 20, steps_per_epoch=20, status="running", phase="training")
+    for epoch in range(1, epochs + 1):
+        steps = range((epoch - 1) * 20 + 1, epoch * 20 + 1)
+        losses = [2.3 * math.exp(-step / 60) + 0.05 * math.sin(step) ** 2 for step in steps]
+        writer.record(
+            {
+                "kind": "train",
+                "epoch": epoch,
+                "step": epoch * 20,
+                "t": epoch * 1.0,
+                "seconds": 1.0,
+                "images": 1280,
+                "loss": losses,
+                "accuracy": [1 - loss / 2.5 for loss in losses],
+                "lr": 0.003,
+            }
+        )
+        validation = {"loss": losses[-1] * 1.1, "accuracy": 1 - losses[-1] / 2.4, "macro_f1": 1 - losses[-1] / 2.3}
+        writer.record(
+            {
+                "kind": "epoch",
+                "epoch": epoch,
+                "step": epoch * 20,
+                "t": epoch * 1.0,
+                "seconds": 1.2,
+                "lr": 0.003,
+                "train": {"loss": losses[-1], "accuracy": 1 - losses[-1] / 2.5},
+                "validation": validation,
+                "is_best": True,
+            }
+        )
+        weights = {"w": torch.zeros(1000)}
+        state = {"torchdeck_format": 1, "epoch": epoch, "metrics": validation, "model_state_dict": weights}
+        writer.save_checkpoint(state, step=epoch * 20, epoch=epoch, metrics=validation, reason="epoch", is_best=True)
+        writer.flush()
+        writer.update_state(epoch=epoch, step=epoch * 20, step_in_epoch=20)
+    writer.close(status, error)
+    # The second part of the name is the time and the third is random.
+    path = root / f"{name}-20231114-221320-abcd"
+    writer.path.rename(path)
+    for file in (path / "checkpoints").iterdir():
+        os.utime(file, (NOW - 7200, NOW - 7200))
+    return path
+
+
+@pytest.fixture
+def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
+def shown(pane: str, *texts: str) -> Callable[[Pilot[None]], object]:
+    """Go to a pane and wait until these words are on the screen, and no "…" of something under way."""
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        await pilot.press(pane)
+        await until(pilot, lambda: all(text in screen_text(pilot.app) for text in texts))  # type: ignore[arg-type]
+        await pilot.pause()
+
+    return prepare
+
+
+def studio_on(root: Path, *overrides: str) -> Studio:
+    app = Studio(load_config("digits", overrides), root, spec="digits")
+    # The line at the end of the tabs comes with a timer, so it would be there or not.
+    app._look_after_run = lambda: None  # type: ignore[method-assign]
+    return app
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_data(snap_compare, runs_root, size) -> None:
+    assert snap_compare(
+        studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 to train on", "trained on")
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_model(snap_compare, runs_root, size) -> None:
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("2", "288,170 parameters"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_setup(snap_compare, runs_root, size) -> None:
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("3", "can be started"))
+
+
+def test_setup_with_an_error(snap_compare, runs_root) -> None:
+    app = studio_on(runs_root, "training.device=cuda:7")
+    assert snap_compare(app, terminal_size=(80, 24), run_before=shown("3", "no GPU that torch can use"))
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_train_without_a_run(snap_compare, runs_root, size) -> None:
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("4", "No run is shown yet"))
+
+
+@pytest.mark.parametrize("size", [*SIZES, (80, 50)])
+def test_train(snap_compare, runs_root, size) -> None:
+    run = write_run(runs_root, "curves", 6, "stopped")
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        pilot.app.post_message(WatchRequested(run))
+        await shown("4", "stopped", "★ best")(pilot)
+
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=prepare)
+
+
+def test_a_failed_run(snap_compare, runs_root) -> None:
+    error = "RuntimeError: the filament [bold]broke[/bold] at \x1b[31mstep 41\n  File model.py, line 3, in forward"
+    run = write_run(runs_root, "broken", 2, "failed", error)
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        pilot.app.post_message(WatchRequested(run))
+        await shown("4", "filament")(pilot)
+
+    assert snap_compare(studio_on(runs_root), terminal_size=(80, 24), run_before=prepare)
+
+
+@pytest.mark.usefixtures("frozen_clock")
+@pytest.mark.parametrize("size", SIZES)
+def test_runs(snap_compare, runs_root, size) -> None:
+    write_run(runs_root, "first", 4, "finished")
+    died = write_run(runs_root, "second", 2, "stopped")
+    state = died / "state.json"
+    state.write_text(state.read_text().replace('"stopped"', '"running"'))
+    assert RunReader(died).status() == "died"
+    assert snap_compare(
+        studio_on(runs_root), terminal_size=size, run_before=shown("5", "2 runs in runs", "step-000000040.pt")
+    )
+
+
+def test_no_runs(snap_compare, runs_root) -> None:
+    assert snap_compare(studio_on(runs_root), terminal_size=(80, 24), run_before=shown("5", "no runs in runs yet"))
+
+
+@pytest.mark.parametrize("pane", ["1", "2", "4"])
+def test_the_keys_of_a_pane(snap_compare, runs_root, pane) -> None:
+    words = {"1": "1,438 to train on", "2": "288,170 parameters", "4": "No run is shown yet"}[pane]
+
+    async def prepare(pilot: Pilot[None]) -> None:
+        await shown(pane, words)(pilot)
+        await pilot.press("question_mark")
+        await pilot.pause()
+
+    assert snap_compare(studio_on(runs_root), terminal_size=(80, 24), run_before=prepare)
