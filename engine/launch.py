@@ -202,6 +202,7 @@ class _ResumedRun(LaunchedRun):
         checkpoint = load_checkpoint(checkpoint_path)
         if checkpoint.get("torchdeck_format") != 1:
             raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
+        _check_complete(checkpoint, checkpoint_path)
         if checkpoint["position"]["epoch"] >= self._config.training.epochs:
             if RunReader(self._path).status() == "died":
                 # It had trained everything and was killed before it could say so.
@@ -222,12 +223,13 @@ class _ResumedRun(LaunchedRun):
             checkpoint["data_fingerprint"],
             data_fingerprint(prepared.sources, self._config),
         )
-        run = RunWriter.reopen(self._path, self._config, at_step=checkpoint["position"]["step"])
+        position = checkpoint["position"]
+        run = RunWriter.reopen(self._path, self._config, at_step=position["step"], at_epoch=position["epoch"])
         run.event(
             "resumed_from",
             checkpoint=checkpoint_path.name,
-            step=checkpoint["position"]["step"],
-            epoch=checkpoint["position"]["epoch"],
+            step=position["step"],
+            epoch=position["epoch"],
             exact=not reasons,
             not_exact_because=reasons,
             skipped=[{"file": path.name, "reason": reason} for path, reason in skipped],
@@ -319,6 +321,22 @@ def _place_of(error: BaseException) -> str:
     own = str(Path(__file__).parent) + os.sep
     users = [frame for frame in frames if not frame.filename.startswith(own) and "site-packages" not in frame.filename]
     return "".join(f" ({frame.filename}, line {frame.lineno})" for frame in (users or frames)[-1:])
+
+
+def _check_complete(checkpoint: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError when a part is missing that going on needs."""
+    needed = (
+        "model_state_dict",
+        "optimizer_state_dict",
+        "scheduler_state_dict",
+        "position",
+        "totals",
+        "rng",
+        "config",
+    )
+    missing = [name for name in (*needed, "environment", "data_fingerprint", "best") if name not in checkpoint]
+    if missing:
+        raise CheckpointError(f"{path}: can't be gone on from: it lacks {', '.join(missing)}")
 
 
 def _check_fits(prepared: Prepared, checkpoint: dict[str, Any], path: Path) -> None:

@@ -29,7 +29,14 @@ from engine.runs.json_values import to_json
 from engine.runs.regular_file import open_regular_file
 
 
-def take_back(run: Path, at_step: int, config_toml: str, operations: FileOperations = SYSTEM) -> None:
+def take_back(
+    run: Path,
+    at_step: int,
+    config_toml: str,
+    operations: FileOperations = SYSTEM,
+    *,
+    at_epoch: int | None = None,
+) -> None:
     """Make the run's files say what they said when step `at_step` was done.
 
     Records of later steps move to `metrics.<n>.jsonl` and `events.<n>.jsonl` (the whole old file each), later
@@ -41,6 +48,8 @@ def take_back(run: Path, at_step: int, config_toml: str, operations: FileOperati
         at_step: the last step that stays.
         config_toml: the config the run goes on with.
         operations: the system calls.
+        at_epoch: epochs completed there; None for every epoch that ended by that step. The last step of an epoch is
+            done before the epoch is, so its record is taken back when the run goes on in between.
 
     Raises:
         OSError: a file can't be written.
@@ -49,7 +58,7 @@ def take_back(run: Path, at_step: int, config_toml: str, operations: FileOperati
     for folder in (run, run / CHECKPOINTS):
         remove_temporary_files(folder)
     for name in (METRICS_FILE, EVENTS_FILE):
-        _take_back_lines(run / name, at_step, number, operations)
+        _take_back_lines(run / name, at_step, at_epoch, number, operations)
     _put_checkpoints_aside(run, at_step, number, operations)
     config = run / CONFIG_FILE
     if config.read_text(encoding="utf-8") != config_toml:
@@ -69,7 +78,7 @@ def newest_results(run: Path) -> dict[str, Any]:
     return {"metrics": metrics, "best_epoch": best}
 
 
-def _take_back_lines(path: Path, at_step: int, number: int, operations: FileOperations) -> None:
+def _take_back_lines(path: Path, at_step: int, at_epoch: int | None, number: int, operations: FileOperations) -> None:
     try:
         descriptor = open_regular_file(path)
     except FileNotFoundError:
@@ -78,7 +87,7 @@ def _take_back_lines(path: Path, at_step: int, number: int, operations: FileOper
         content = file.read()
     whole = content[: content.rfind(b"\n") + 1]
     lines = whole.splitlines(keepends=True)
-    kept = [part for line in lines if (part := _up_to(line, at_step))]
+    kept = [part for line in lines if (part := _up_to(line, at_step, at_epoch))]
     if kept == lines and whole == content:
         return
     if kept != lines:
@@ -86,10 +95,12 @@ def _take_back_lines(path: Path, at_step: int, number: int, operations: FileOper
     atomic_write(path, b"".join(kept), operations=operations)
 
 
-def _up_to(line: bytes, at_step: int) -> bytes:
+def _up_to(line: bytes, at_step: int, at_epoch: int | None) -> bytes:
     """A line as it stays: as it is, cut to the steps that stay, or empty."""
     record = _record(line)
     step = record.get("step") if record is not None else None
+    if at_epoch is not None and record is not None and _is_of_later_epoch(record, at_epoch):
+        return b""
     if record is None or not isinstance(step, int) or step <= at_step:
         return line
     losses = record.get("loss")
@@ -106,6 +117,11 @@ def _up_to(line: bytes, at_step: int) -> bytes:
         if isinstance(record.get(key), int | float):
             shortened[key] = type(record[key])(record[key] * share)
     return to_json({**shortened, "step": at_step}) + b"\n"
+
+
+def _is_of_later_epoch(record: dict[str, Any], at_epoch: int) -> bool:
+    epoch = record.get("epoch")
+    return record.get("kind") == "epoch" and isinstance(epoch, int) and epoch > at_epoch
 
 
 def _put_checkpoints_aside(run: Path, at_step: int, number: int, operations: FileOperations) -> None:

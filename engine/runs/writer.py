@@ -75,8 +75,14 @@ class RunWriter:
         return cls._opened(path, config, locks[0], _first_state(config))
 
     @classmethod
-    def reopen(cls, path: Path, config: RunConfig, at_step: int) -> Self:
+    def reopen(cls, path: Path, config: RunConfig, at_step: int, at_epoch: int | None = None) -> Self:
         """Own an earlier run and take its directory back to step `at_step`; see `take_back` for what is put aside.
+
+        Args:
+            path: the run's directory.
+            config: the config to go on with.
+            at_step: optimizer steps done.
+            at_epoch: epochs completed; None for every epoch that ended by that step.
 
         Raises:
             RunError: a live process owns it, it is no run, or its files can't be written.
@@ -88,7 +94,7 @@ class RunWriter:
         lock = acquire(path)
         try:
             earlier = read_state(path)
-            take_back(path, at_step, dump_config(config))
+            take_back(path, at_step, dump_config(config), at_epoch=at_epoch)
             results = newest_results(path)
         except OSError as error:
             lock.release()

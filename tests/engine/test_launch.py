@@ -227,7 +227,7 @@ def test_other_commands_while_preparing_are_obeyed_once_it_trains(
     assert "asked" in [event["reason"] for event in reader_of(run.path).events() if event["kind"] == "saved"]
 
 
-def killed_run(root: Path, code: str) -> Path:
+def killed_run(root: Path, code: str, toml: str = TOML) -> Path:
     """A run whose process kills itself with SIGKILL."""
     script = (
         "import os, signal, sys; from pathlib import Path; from engine.config_file import parse_config\n"
@@ -235,7 +235,7 @@ def killed_run(root: Path, code: str) -> Path:
         f"{code}\n"
         f"launch(parse_config(sys.argv[1], 'x'), Path({str(root)!r})).join()\n"
     )
-    result = subprocess.run([sys.executable, "-c", script, TOML], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, "-c", script, toml], capture_output=True, text=True)
     assert result.returncode == -signal.SIGKILL, result.stderr
     (path,) = root.iterdir()
     assert reader_of(path).status() == "died"
@@ -300,6 +300,16 @@ def test_a_file_that_is_no_checkpoint_of_a_run_is_refused(tmp_path: Path) -> Non
     run = ended(launch_resumed(path, checkpoint=tmp_path / "plain.pt"))
     assert isinstance(run.error, RunError)
     assert "is not a checkpoint of torchdeck" in str(run.error)
+
+
+def test_a_checkpoint_that_lacks_a_part_is_refused_by_its_name(tmp_path: Path) -> None:
+    path = finished_run(tmp_path)
+    content = torch.load(path / "checkpoints" / "last.pt", weights_only=True)
+    del content["position"], content["rng"]
+    torch.save(content, tmp_path / "part.pt")
+    run = ended(launch_resumed(path, checkpoint=tmp_path / "part.pt"))
+    assert isinstance(run.error, CheckpointError)
+    assert "it lacks position, rng" in str(run.error)
 
 
 def damaged(file: Path) -> None:
@@ -368,3 +378,23 @@ def test_failures_are_described_in_one_message() -> None:
     assert "\n" not in memory
     shapes = describe_failure(raised(lambda: torch.nn.Linear(2, 2)(torch.zeros(1, 3))))
     assert f"{Path(__file__).name}, line " in shapes, "the user's line, not torch's"
+
+
+KILL_BEFORE_SAVE_OF_EPOCH = (
+    "save = RunWriter.save_checkpoint\n"
+    "def kill(self, state, **fields):\n"
+    "    if fields['reason'] == 'epoch':\n"
+    "        self.flush()\n"
+    "        os.kill(os.getpid(), signal.SIGKILL)\n"
+    "    save(self, state, **fields)\n"
+    "    self.flush()\n"
+    "RunWriter.save_checkpoint = kill"
+)
+
+
+def test_a_run_killed_between_an_epochs_record_and_its_save_records_the_epoch_once(tmp_path: Path) -> None:
+    path = killed_run(tmp_path, KILL_BEFORE_SAVE_OF_EPOCH, TOML + "[checkpoint]\nevery_steps = 1\n")
+    assert [record["epoch"] for record in reader_of(path).epoch_records()] == [1]
+    run = ended(launch_resumed(path))
+    assert run.status == "finished", run.error
+    assert [record["epoch"] for record in reader_of(path).epoch_records()] == [1, 2]

@@ -75,9 +75,10 @@ def reads_in_an_epoch(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> tupl
     [
         [],
         ["training.clip_norm=0.5", "training.accumulate=2", "training.precision=bf16"],
+        ["training.precision=fp16", "training.clip_norm=0.5"],
         ["schedule.name=OneCycleLR", "schedule.warmup_epochs=0.5", "optimizer.name=SGD", "optimizer.momentum=0.9"],
     ],
-    ids=["plain", "clipping, accumulation, bf16", "schedule"],
+    ids=["plain", "clipping, accumulation, bf16", "fp16", "schedule"],
 )
 def test_no_step_waits_for_the_device(overrides: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer, run = make_trainer(tmp_path, *overrides)
