@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.data.torchvision_table import ROWS, TorchvisionRow
+
 
 @dataclass(frozen=True)
 class DatasetEntry:
@@ -33,6 +35,23 @@ class DatasetEntry:
     note: str = ""
 
 
+def _entry(row: TorchvisionRow) -> DatasetEntry:
+    note = row.note
+    if row.needs:
+        note = "; ".join(filter(None, (note, f"needs the package{'s'[: len(row.needs) > 1]} {', '.join(row.needs)}")))
+    return DatasetEntry(
+        name=row.name,
+        title=row.title,
+        classes=row.classes,
+        train_size=row.train_size,
+        shape=row.shape,
+        source="torchvision",
+        obtain=row.obtain,
+        license=row.license,
+        note=note,
+    )
+
+
 _ENTRIES = (
     DatasetEntry(
         name="digits",
@@ -45,47 +64,7 @@ _ENTRIES = (
         license="CC BY 4.0",
         note="comes with torchdeck; has no test split: set data.validation to a share such as 0.2",
     ),
-    DatasetEntry(
-        name="MNIST",
-        title="Handwritten digits of 28×28 pixels",
-        classes=10,
-        train_size=60_000,
-        shape=(1, 28, 28),
-        source="torchvision",
-        obtain="download",
-        license="unknown",
-    ),
-    DatasetEntry(
-        name="FashionMNIST",
-        title="Clothes of 28×28 pixels, drop-in for MNIST",
-        classes=10,
-        train_size=60_000,
-        shape=(1, 28, 28),
-        source="torchvision",
-        obtain="download",
-        license="MIT",
-        note="also read from Debian's package dataset-fashion-mnist",
-    ),
-    DatasetEntry(
-        name="CIFAR10",
-        title="Photographs of 32×32 pixels in 10 classes",
-        classes=10,
-        train_size=50_000,
-        shape=(3, 32, 32),
-        source="torchvision",
-        obtain="download",
-        license="unknown",
-    ),
-    DatasetEntry(
-        name="CIFAR100",
-        title="Photographs of 32×32 pixels in 100 classes",
-        classes=100,
-        train_size=50_000,
-        shape=(3, 32, 32),
-        source="torchvision",
-        obtain="download",
-        license="unknown",
-    ),
+    *(_entry(row) for row in ROWS),
     DatasetEntry(
         name="ImageFolder",
         title="Your own folder: one folder of images a class",

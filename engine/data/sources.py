@@ -15,8 +15,12 @@ from engine.data.digits import read_digits
 from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import find_classes, open_folder
 from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, stratified_split
+from engine.data.torchvision_table import find_row
 from engine.errors import ConfigError, DataError, did_you_mean
 from engine.user_code import is_user_spec
+
+# These are read without torchvision's decoding, or found in more places than torchvision looks.
+_READ_HERE = frozenset({"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"})
 
 _TRAIN_FOLDERS = ("train", "training")
 _VALIDATION_FOLDERS = ("val", "valid", "validation")
@@ -97,6 +101,11 @@ def _open(config: DataConfig) -> DatasetParts:
         from engine.data.user_dataset import open_user_dataset
 
         return open_user_dataset(config)
+    row = None if entry is None else find_row(entry.name)
+    if row is not None and row.name not in _READ_HERE:
+        from engine.data.torchvision_datasets import open_torchvision
+
+        return open_torchvision(row, Path(config.root).expanduser(), config.download, config.arguments)
     if config.arguments:
         argument = next(iter(config.arguments))
         raise ConfigError(f"data.arguments.{argument}: {config.dataset} takes no arguments")

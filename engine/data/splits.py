@@ -40,6 +40,20 @@ class ArrayDataset:
         return self.images[index], int(self.targets[index])
 
 
+class LabelledDataset:
+    """A data set whose labels were read without decoding; its samples are (image, class index)."""
+
+    def __init__(self, dataset: Any, targets: NDArray[np.int64]) -> None:
+        self._dataset = dataset
+        self.targets = targets
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def __getitem__(self, index: int, /) -> tuple[Any, int]:
+        return self._dataset[index][0], int(self.targets[index])
+
+
 @dataclass(frozen=True)
 class DatasetParts:
     """A data set as its reader found it, before a validation share is held out.

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.folder import FolderDataset
-from engine.data.splits import ArrayDataset, SampleDataset, Split
+from engine.data.splits import ArrayDataset, LabelledDataset, SampleDataset, Split
 from engine.data.transforms import SamplePipeline, to_tensor
 from engine.errors import DataError, TorchdeckError
 from engine.user_code import raise_user_error
@@ -149,8 +149,8 @@ def read_image(split: Split, position: int) -> tuple[Tensor, int]:
 
 
 def is_own(dataset: SampleDataset) -> bool:
-    """Whether a data set is one of torchdeck's own, whose reading runs no code of the user's."""
-    return isinstance(dataset, ArrayDataset | FolderDataset)
+    """Whether a data set is one of torchdeck's own or torchvision's, whose reading runs no code of the user's."""
+    return isinstance(dataset, ArrayDataset | FolderDataset | LabelledDataset)
 
 
 def sample_name(split: Split, position: int) -> str:

@@ -2,9 +2,8 @@ import subprocess
 import sys
 
 from data_cases import needs_fashion_mnist, run_config
-from torchvision import datasets
 
-from engine.data.catalog import find_dataset, list_datasets
+from engine.data.catalog import find_dataset
 from engine.data.sources import open_sources
 from engine.data.splits import ArrayDataset
 
@@ -15,13 +14,6 @@ def test_listing_imports_neither_torch_nor_numpy() -> None:
         "sys.exit(bool({'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-def test_published_data_sets_exist_in_torchvision() -> None:
-    for entry in list_datasets():
-        if entry.source == "torchvision":
-            assert hasattr(datasets, entry.name)
-            assert entry.obtain == "download"
 
 
 def test_names_are_found_exactly() -> None:

@@ -1,0 +1,166 @@
+"""torchvision's data sets: the table against the installed torchvision, and opening them from real files."""
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from data_cases import open_and_build, run_config, write_images
+from torchvision import datasets
+
+from engine.data.catalog import find_dataset, list_datasets
+from engine.data.sources import open_sources
+from engine.data.torchvision_datasets import accepted_arguments, open_torchvision
+from engine.data.torchvision_table import ROWS, TorchvisionRow, find_row
+from engine.errors import ConfigError, DataError
+
+# What torchvision has besides classification of single images: boxes, masks, captions, video, pairs, optical flow.
+_OTHER_TASKS = {
+    "CREStereo", "CarlaStereo", "Cityscapes", "CocoCaptions", "CocoDetection", "DatasetFolder", "ETH3DStereo",
+    "FallingThingsStereo", "Flickr30k", "Flickr8k", "FlyingChairs", "FlyingThings3D", "HD1K", "HMDB51", "InStereo2k",
+    "Kinetics", "Kitti", "Kitti2012Stereo", "Kitti2015Stereo", "KittiFlow", "LFWPairs", "Middlebury2014Stereo",
+    "MovingMNIST", "PhotoTour", "SBDataset", "SBU", "SceneFlowStereo", "Sintel", "SintelStereo", "UCF101",
+    "VOCDetection", "VOCSegmentation", "VisionDataset", "WIDERFace",
+}  # fmt: skip
+
+
+def source_of(name: str) -> str:
+    """The constructor's source with that of its base classes in torchvision."""
+    classes = getattr(datasets, name).__mro__
+    return "\n".join(inspect.getsource(cls) for cls in classes if cls.__module__.startswith("torchvision.datasets"))
+
+
+def test_every_classification_data_set_of_torchvision_is_in_the_catalogue() -> None:
+    known = {name for name in datasets.__all__ if inspect.isclass(getattr(datasets, name))}
+    listed = {entry.name for entry in list_datasets() if entry.source in ("torchvision", "folder")}
+    assert known - _OTHER_TASKS - {"LSUNClass"} == listed
+    assert len(listed) == 37
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_a_row_fits_the_installed_torchvision(row: TorchvisionRow) -> None:
+    taken = accepted_arguments(getattr(datasets, row.name))
+    module = inspect.getsource(inspect.getmodule(getattr(datasets, row.name)))  # type: ignore[arg-type]
+    for settings in row.parts.values():
+        for name, value in settings.items():
+            assert name in taken
+            assert not isinstance(value, str) or f'"{value}"' in module
+    assert "train" in row.parts
+    attribute = row.labels.partition(":")[0]
+    assert not attribute or re.search(rf"self\.{attribute}\b", source_of(row.name))
+    assert not row.layout or re.search(r"self\.data\b", source_of(row.name))
+    downloads = "download" in taken and row.name not in ("StanfordCars", "LFWPeople")
+    assert (row.obtain == "download") == downloads
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_data_that_are_not_there_say_what_to_do(row: TorchvisionRow, tmp_path: Path) -> None:
+    if row.obtain == "embedded" or row.name in ("FashionMNIST",):
+        pytest.skip("is there without being fetched")
+    with pytest.raises(ConfigError) as error:
+        open_sources(run_config(dataset=row.name, root=str(tmp_path)).data, 0)
+    message = str(error.value)
+    assert row.name in message
+    assert "pip install" in message or str(tmp_path) in message
+    assert "pip install" in message or "data.download = true" in message or f"put {row.files}" in message
+
+
+def rendered_sst2(root: Path) -> None:
+    for part, count in (("train", 6), ("valid", 3), ("test", 4)):
+        for seed, label in enumerate(("negative", "positive")):
+            write_images(root / "rendered-sst2" / part / label, count + seed, seed=seed)
+
+
+def test_parts_labels_and_classes_are_read_without_decoding(tmp_path: Path) -> None:
+    rendered_sst2(tmp_path)
+    for file in (tmp_path / "rendered-sst2/test").rglob("*.png"):
+        file.write_bytes(b"no image")
+    sources = open_sources(run_config(dataset="RenderedSST2", root=str(tmp_path)).data, 0)
+    assert [len(split) for split in (sources.train, sources.validation)] == [13, 7]
+    assert sources.test is not None and len(sources.test) == 9
+    assert sources.test.targets is not None and sources.test.targets.tolist() == [0] * 4 + [1] * 5
+    assert sources.classes == ["negative", "positive"]
+    assert sources.notes == []
+
+
+def test_batches_of_files_are_those_of_torchvision(tmp_path: Path) -> None:
+    rendered_sst2(tmp_path)
+    config = run_config(dataset="RenderedSST2", root=str(tmp_path), loader={"shuffle": False})
+    _, data = open_and_build(config)
+    assert data.storage.endswith("in memory")
+    inputs, targets = next(iter(data.train.batches(0)))
+    dataset = datasets.RenderedSST2(str(tmp_path))
+    assert targets.tolist() == [label for _, label in dataset]  # type: ignore[attr-defined]
+    first = np.asarray(dataset[0][0])
+    assert np.array_equal((inputs[0] * 255).round().byte().permute(1, 2, 0).numpy(), first)
+
+
+def test_a_damaged_file_of_a_published_set_is_named_as_data(tmp_path: Path) -> None:
+    rendered_sst2(tmp_path)
+    (tmp_path / "rendered-sst2/train/positive/2.png").write_bytes(b"no image")
+    config = run_config(dataset="RenderedSST2", root=str(tmp_path), loader={"shuffle": False})
+    with pytest.raises(DataError, match=r"sample 8 of the train data: .*"):
+        open_and_build(config)
+
+
+def test_a_set_without_a_test_split_takes_a_stratified_share(tmp_path: Path) -> None:
+    for label in ("Forest", "River"):
+        write_images(tmp_path / "eurosat/2750" / label, 10)
+    data = run_config(dataset="EuroSAT", root=str(tmp_path), validation=0.2).data
+    sources = open_sources(data, 0)
+    assert (len(sources.train), len(sources.validation), sources.test) == (16, 4, None)
+    assert sources.classes == ["Forest", "River"]
+    with pytest.raises(ConfigError, match="EuroSAT has no test split; hold out a share"):
+        open_sources(data.model_copy(update={"validation": "test"}), 0)
+
+
+def test_arguments_of_the_constructor_are_taken_and_checked() -> None:
+    size = {"size": 12, "image_size": [3, 8, 9], "num_classes": 4}
+    sources = open_sources(run_config(dataset="FakeData", arguments=size).data, 0)
+    assert len(sources.train) == 12
+    assert np.asarray(sources.train.dataset[0][0]).shape == (8, 9, 3)
+    with pytest.raises(ConfigError, match=r"data.arguments.sise: FakeData doesn't take it; did you mean 'size'\?"):
+        open_sources(run_config(dataset="FakeData", arguments={"sise": 3}).data, 0)
+    with pytest.raises(ConfigError, match=r"data.arguments.split: it tells the parts of DTD apart"):
+        open_sources(run_config(dataset="DTD", arguments={"split": "test"}).data, 0)
+    with pytest.raises(ConfigError, match=r"Imagenette: data.arguments: .*'100px'"):
+        open_sources(run_config(dataset="Imagenette", arguments={"size": "100px"}).data, 0)
+
+
+@pytest.mark.parametrize("name", ["ImageNet", "StanfordCars", "LFWPeople", "FER2013", "LSUN"])
+def test_what_can_not_be_downloaded_says_which_files_to_put_where(name: str, tmp_path: Path) -> None:
+    row = find_row(name)
+    assert row is not None
+    with pytest.raises(ConfigError) as error:
+        open_sources(run_config(dataset=name, root=str(tmp_path), download=True).data, 0)
+    assert str(error.value) == (f"data.download = true: {name} can't be downloaded; put {row.files} into {tmp_path}")
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    row = find_row("SVHN")
+    assert row is not None
+    with pytest.raises(ConfigError, match="SVHN needs scipy: pip install scipy"):
+        open_torchvision(row, tmp_path, False, {})
+
+
+def test_a_failed_download_says_what_to_put_where(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr("torchvision.datasets.eurosat.download_and_extract_archive", refused)
+    config = run_config(dataset="EuroSAT", root=str(tmp_path / "new"), download=True)
+    with pytest.raises(
+        DataError, match=r"EuroSAT: can't be fetched into .*no network; .*torchvision.datasets.EuroSAT"
+    ):
+        open_sources(config.data, 0)
+
+
+def test_packages_and_notes_are_in_the_catalogue() -> None:
+    entry = find_dataset("PCAM")
+    assert entry is not None
+    assert entry.note == "needs the packages h5py, gdown"
