@@ -19,6 +19,7 @@ from engine.errors import TorchdeckError
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
 from engine.training.changed_run import restore_changed
+from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
@@ -105,7 +106,7 @@ class Trainer:
         self._waiting_commands: deque[dict[str, Any]] = deque()
         self._log = StepLog()
         self._randomness = StepRandomness(config.seed, placement.device)
-        self._clock = _TrainingClock()
+        self._clock = TrainingClock()
         self._last_drain = 0.0
         self._waits_for_compile = config.training.compile
 
@@ -385,23 +386,3 @@ class Trainer:
 
 def _targets(window: list[Batch]) -> list[Tensor]:
     return [targets for _, targets in window]
-
-
-class _TrainingClock:
-    """Seconds of training since the run first began: goes on across resumes, stands still in pauses."""
-
-    def __init__(self) -> None:
-        self._before = 0.0
-        self._since: float | None = None
-
-    def start_at(self, seconds: float) -> None:
-        self._before = seconds
-
-    def resume(self) -> None:
-        self._since = time.perf_counter()
-
-    def pause(self) -> None:
-        self._before, self._since = self.seconds(), None
-
-    def seconds(self) -> float:
-        return self._before + (time.perf_counter() - self._since if self._since is not None else 0.0)

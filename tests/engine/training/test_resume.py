@@ -159,12 +159,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(tmp_path: Pat
     assert "model_state_dict" in wrong_after(first, train(tmp_path / "3", "seed=6"))
 
 
-def test_workers_readers_and_checkpoints_on_the_way_change_no_bit(tmp_path: Path) -> None:
-    loader = ["data.storage=loader", "training.epochs=1"]
-    plain = train(tmp_path / "0", *loader)
-    workers = train(tmp_path / "2", *loader, "loader.num_workers=2", "checkpoint.every_steps=1")
-    assert differences(state_of(plain), state_of(workers)) == []
-    assert history_of(plain) == history_of(workers)
+@pytest.mark.usefixtures("_every_save_is_kept")
+def test_workers_change_no_bit_of_a_resumed_run(tmp_path: Path) -> None:
+    reference = whole_run(tmp_path / "0", "data.storage=loader", "training.epochs=1")
+    resumed = resume_copy(reference, tmp_path / "2", "step-000000002.pt", ["loader.num_workers=2"])
+    assert wrong_after(reference, resumed) == []
+    assert events_of(resumed, "resumed_from")[0]["exact"] is True
 
 
 @pytest.mark.usefixtures("_every_save_is_kept")

@@ -294,3 +294,31 @@ def test_a_model_without_a_trainable_parameter_is_refused(tmp_path: Path) -> Non
     assert isinstance(run.error, ConfigError)
     assert "nothing is left to train" in str(run.error)
     assert not (tmp_path / "runs").exists()
+
+
+def test_channels_last_trains_the_same_but_for_rounding(tmp_path: Path) -> None:
+    model = "model={name='cnn',channels=[4],dropout=0.0}"
+    plain, other = train(tmp_path / "1", model), train(tmp_path / "2", model, "training.channels_last=true")
+    expected = weights_of(plain)
+    for name, tensor in weights_of(other).items():
+        torch.testing.assert_close(tensor, expected[name], rtol=1e-2, atol=1e-3)
+
+
+def test_deterministic_mode_trains_and_is_left_afterwards(tmp_path: Path) -> None:
+    path = train(tmp_path, "training.deterministic=true", "model={name='cnn',channels=[4]}")
+    assert reader_of(path).info().get("environment", {}).get("deterministic") is True
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_every_epoch_and_the_end_are_saved_as_the_config_says(tmp_path: Path) -> None:
+    saved = {}
+    for every in (0, 1, 3):
+        path = train(
+            tmp_path / str(every), f"checkpoint.every_epochs={every}", "training.epochs=7", "optimizer.lr=1e-9"
+        )
+        saved[every] = {event["epoch"] for event in events_of(path, "saved")}
+        best = {record["epoch"] for record in reader_of(path).epoch_records() if record["is_best"]}
+        allowed = {0: {7}, 1: set(range(1, 8)), 3: {3, 6, 7} | best}[every]
+        assert saved[every] <= allowed
+        assert 7 in saved[every]
+    assert saved[0] == {7}
