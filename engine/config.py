@@ -56,7 +56,7 @@ class DataConfig(Section):
     dataset: str = Field(
         default="digits",
         min_length=1,
-        description="name in the catalogue, a folder of images, or path/to/file.py:factory",
+        description="name in the catalogue, a folder of images or arrays, an .npz file, or path/to/file.py:factory",
     )
     root: str = Field(default="~/datasets", description="folder that holds the data sets")
     download: bool = Field(default=False, description="fetch the data set when it is not there")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.config import DataConfig
+from engine.data.array_files import holds_arrays, open_arrays
 from engine.data.catalog import find_dataset, list_datasets
 from engine.data.digits import read_digits
 from engine.data.fingerprint import fingerprint_splits
@@ -111,12 +112,15 @@ def _open(config: DataConfig) -> DatasetParts:
         raise ConfigError(f"data.arguments.{argument}: {config.dataset} takes no arguments")
     if entry is None:
         folder = Path(config.dataset).expanduser()
+        if holds_arrays(folder):
+            return open_arrays(folder)
         if folder.is_dir():
             return _open_image_folder(folder)
         names = [known.name for known in list_datasets()]
         raise ConfigError(
             f"data.dataset = '{config.dataset}': no data set of this name, no such folder"
-            f"{did_you_mean(config.dataset, names)} (a folder of images and path/to/file.py:factory are taken too)"
+            f"{did_you_mean(config.dataset, names)} (a folder of images or arrays, an .npz file and "
+            "path/to/file.py:factory are taken too)"
         )
     root = Path(config.root).expanduser()
     if entry.source == "embedded":
