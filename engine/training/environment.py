@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from engine.config import RunConfig
 from engine.config_file import config_values
 from engine.training.placement import Placement
 from engine.training.schedules import depends_on_length
+from engine.user_code import is_user_spec
 
 _MEANING = {
     "torch": "torch",
@@ -24,6 +27,7 @@ _MEANING = {
     "compile": "compilation",
     "deterministic": "deterministic mode",
     "channels_last": "memory format",
+    "user_code": "your own code",
 }
 
 # Settings that don't change what is computed, or whose effect the environment above records.
@@ -64,7 +68,18 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
         "compile": config.training.compile_mode if config.training.compile else "off",
         "deterministic": placement.deterministic,
         "channels_last": placement.channels_last,
+        "user_code": _user_code(config),
     }
+
+
+def _user_code(config: RunConfig) -> str:
+    """The user's own files that the config names, each with the beginning of its hash; empty when there are none."""
+    transforms = (*config.data.train_transforms, *config.data.eval_transforms)
+    specs = {config.model.name, config.data.dataset, *(transform.name for transform in transforms)}
+    files = sorted(
+        {Path(spec.rpartition(":")[0]).expanduser() for spec in specs if ":" in spec and is_user_spec(spec)}
+    )
+    return ", ".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files)
 
 
 def inexact_because(

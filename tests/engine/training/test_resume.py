@@ -1,5 +1,6 @@
 """Going on from any checkpoint gives the very bits of the uninterrupted run, and these tests see it when not."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,15 @@ def test_another_model_than_the_checkpoints_is_refused_and_the_run_left_as_it_wa
     for words in ("step-000000005.pt does not fit the model", "1.weight (16×64 in the file, 8×64 here)"):
         assert words in str(run.error)
     assert {file: file.read_bytes() for file in reference.rglob("*") if file.is_file()} == before
+
+
+def test_a_users_file_that_was_edited_is_named(tmp_path: Path) -> None:
+    spec = write_model(tmp_path, "return self.fc(x.flatten(1))")
+    reference = train(tmp_path / "whole", f"model={{name='{spec}'}}", "training.epochs=1")
+    longer = ["training.epochs=2"]
+    (same,) = events_of(resume_copy(reference, tmp_path / "same", overrides=longer), "resumed_from")
+    assert same["exact"] is True
+    write_model(tmp_path, "return self.fc(x.flatten(1)).tanh()")
+    (edited,) = events_of(resume_copy(reference, tmp_path / "edited", overrides=longer), "resumed_from")
+    (reason,) = edited["not_exact_because"]
+    assert re.fullmatch(r"your own code: model.py \w{8} → model.py \w{8}", reason)
