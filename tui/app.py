@@ -123,7 +123,7 @@ class Studio(TerminalApp[None]):
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
         self.leaving: Leaving = ""
-        self.aside = Aside()
+        self.aside = Aside(is_held=True)
 
     def compose(self) -> ComposeResult:
         """A line of tabs, the panes, the keys."""

@@ -36,7 +36,15 @@ class Aside:
     while, since a new process would have to import torch again, and then the process is ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_held: bool = False) -> None:
+        """No process yet.
+
+        Args:
+            is_held: calls wait until `start`, so that its imports take no processor time from a first paint.
+        """
+        self._is_released = asyncio.Event()
+        if not is_held:
+            self._is_released.set()
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._killed: list[asyncio.subprocess.Process] = []
@@ -47,7 +55,8 @@ class Aside:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start the process, which begins to import torch. `call` does this by itself."""
+        """Start the process, which begins to import torch. `call` does this by itself, unless it is held."""
+        self._is_released.set()
         if self._process is not None and self._process.returncode is None:
             return
         self._process = await asyncio.create_subprocess_exec(
@@ -88,6 +97,7 @@ class Aside:
         return value
 
     async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
+        await self._is_released.wait()
         async with self._turn:
             await self.start()
             process = self._process
