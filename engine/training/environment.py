@@ -38,6 +38,8 @@ _NEUTRAL = {
     "loader.num_workers",
     "loader.prefetch_factor",
     "loader.pin_memory",
+    "loader.persistent_workers",
+    "loader.timeout",
     "loader.eval_batch_size",
     "training.device",
     "training.precision",
