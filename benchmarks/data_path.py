@@ -25,6 +25,7 @@ from engine.config import Component, DataConfig, LoaderConfig, RunConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.loaders import BatchLoader, build_loaders
 from engine.data.resident import ResidentLoader
+from engine.data.sampling import EpochSampler
 from engine.data.sources import DataSources, open_sources
 from engine.data.splits import ArrayDataset, Split
 from engine.data.storage import ImageStore
@@ -217,7 +218,7 @@ def batched_operations(side: int, rounds: int) -> None:
             batch_size=batch,
             device=CPU,
             seed=0,
-            shuffle=True,
+            sampler=EpochSampler("shuffled", count, count, 0),
             drop_last=False,
         )
         config = RunConfig(data=data.model_copy(update={"storage": "loader"}), loader=LoaderConfig(batch_size=batch))

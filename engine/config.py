@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 Storage = Literal["auto", "device", "memory", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
+Sampler = Literal["auto", "shuffled", "sequential", "balanced", "replacement"]
 BestMetric = Literal["accuracy", "macro_f1", "loss"]
 
 
@@ -87,10 +88,37 @@ class LoaderConfig(Section):
         default=0, ge=0, description="samples a batch in evaluation; 0 for the larger of batch_size and 256"
     )
     shuffle: bool = Field(default=True, description="a new order every epoch")
+    sampler: Sampler = Field(
+        default="auto",
+        description="auto: shuffled or sequential, as shuffle says; balanced: every class equally often; "
+        "replacement: any sample any number of times",
+    )
+    num_samples: int = Field(
+        default=0, ge=0, description="samples an epoch of a balanced or replacement sampler; 0 for the split's size"
+    )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
     num_workers: int = Field(default=0, ge=0, le=256, description="worker processes of the DataLoader lane")
     prefetch_factor: int = Field(default=2, ge=1, description="batches each worker prepares ahead")
     pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")
+    persistent_workers: bool = Field(default=True, description="keep worker processes from one epoch to the next")
+    timeout: float = Field(default=0.0, ge=0, description="seconds to wait for a worker's batch; 0 for ever")
+    worker_init: str = Field(
+        default="", description="path/to/file.py:function, called with its number in every worker process"
+    )
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> LoaderConfig:
+        if not self.shuffle and self.sampler in ("shuffled", "balanced", "replacement"):
+            raise ValueError(f'sampler = "{self.sampler}" draws a random order, and shuffle = false forbids one')
+        if self.num_samples and self.sampler not in ("balanced", "replacement"):
+            raise ValueError(
+                f"num_samples = {self.num_samples} needs a sampler that draws with replacement: "
+                'sampler = "balanced" or "replacement"'
+            )
+        for name in ("timeout", "worker_init"):
+            if getattr(self, name) and not self.num_workers:
+                raise ValueError(f"{name} is about worker processes, and num_workers = 0 has none")
+        return self
 
 
 class ModelConfig(Component):

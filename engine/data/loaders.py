@@ -13,19 +13,21 @@ from engine.config import Component, RunConfig
 from engine.data.batch_plan import BatchPlan
 from engine.data.lanes import Lane, choose_lane
 from engine.data.resident import ResidentLoader
+from engine.data.sampling import sequential_sampler, train_sampler
 from engine.data.sources import DataSources
 from engine.data.splits import Split
 from engine.data.storage import DecodedSplit, Progress, Room, measure_room
 from engine.data.transforms import SamplePipeline
 from engine.data.workers import KeyedSamples, WorkerLoader, global_generators_kept
 from engine.errors import ConfigError
+from engine.user_code import load_object
 
 
 class BatchLoader(Protocol):
     """A split as batches.
 
     Attributes:
-        num_samples: samples in the split.
+        num_samples: samples in an epoch.
         num_batches: batches in an epoch.
         batch_size: samples in every batch but perhaps the last.
     """
@@ -87,6 +89,8 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
             f"{_sized(input_shape)}"
         )
     check_epoch_has_batches(sources, config)
+    if config.loader.worker_init:
+        load_object(config.loader.worker_init, "a function that takes a worker's number")
     room = measure_room(device)
     train_lane = choose_lane(sources.train, config.data, train=True, device=device, room=room)
     validation_lane = choose_lane(sources.validation, config.data, train=False, device=device, room=train_lane.left)
@@ -94,6 +98,10 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
     for lane in (train_lane, validation_lane):
         notes += [note for note in lane.notes if note not in notes]
+    if config.loader.num_workers and train_lane.plan is not None and validation_lane.plan is not None:
+        notes.append(
+            f"loader.num_workers = {config.loader.num_workers} has no effect: samples are decoded once and kept"
+        )
     storage = train_lane.words
     if validation_lane.words != storage:
         storage = f"{storage}; validation: {validation_lane.words}"
@@ -104,9 +112,10 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
 
 def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
     """Raise ConfigError when dropping the last batch that is not full leaves none."""
-    if config.loader.drop_last and len(sources.train) < config.loader.batch_size:
+    length = train_sampler(sources.train, config.loader, config.seed).length
+    if config.loader.drop_last and length < config.loader.batch_size:
         raise ConfigError(
-            f"loader.drop_last = true: no batch is left, as the training split has {len(sources.train)} samples and "
+            f"loader.drop_last = true: no batch is left, as the training split has {length} samples and "
             f"loader.batch_size is {config.loader.batch_size}"
         )
 
@@ -141,7 +150,8 @@ def _loader(
 ) -> BatchLoader:
     loader = config.loader
     batch_size = loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256)
-    shuffle, drop_last = train and loader.shuffle, train and loader.drop_last
+    drop_last = train and loader.drop_last
+    sampler = train_sampler(split, loader, config.seed) if train else sequential_sampler(split)
     transforms = config.data.train_transforms if train else config.data.eval_transforms
     where = "data.train_transforms" if train else "data.eval_transforms"
     if isinstance(lane.plan, BatchPlan):
@@ -152,7 +162,7 @@ def _loader(
             batch_size=batch_size,
             device=device,
             seed=config.seed,
-            shuffle=shuffle,
+            sampler=sampler,
             drop_last=drop_last,
             pin_memory=loader.pin_memory,
         )
@@ -162,11 +172,9 @@ def _loader(
         batch_size=batch_size,
         device=device,
         seed=config.seed,
-        shuffle=shuffle,
+        sampler=sampler,
         drop_last=drop_last,
-        num_workers=loader.num_workers,
-        prefetch_factor=loader.prefetch_factor,
-        pin_memory=loader.pin_memory,
+        options=loader,
     )
 
 

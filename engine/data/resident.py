@@ -11,7 +11,8 @@ from torch import Tensor
 from engine.data.augment import WindowStore, draw_moves
 from engine.data.batch_plan import BatchPlan
 from engine.data.batch_steps import run_steps
-from engine.data.random_keys import SampleKeys, epoch_order, sample_keys
+from engine.data.random_keys import SampleKeys, sample_keys
+from engine.data.sampling import EpochOrder, EpochSampler
 from engine.data.slices import slices
 from engine.data.storage import ImageStore
 from engine.errors import ConfigError
@@ -38,7 +39,7 @@ class ResidentLoader:
         batch_size: int,
         device: torch.device,
         seed: int,
-        shuffle: bool,
+        sampler: EpochSampler,
         drop_last: bool,
         pin_memory: bool = True,
     ) -> None:
@@ -49,19 +50,19 @@ class ResidentLoader:
             plan: what is done to batches.
             batch_size: samples a batch.
             device: where batches go.
-            seed: of the order and of random transforms.
-            shuffle: a new order every epoch, else the split's own.
+            seed: of random transforms.
+            sampler: which samples an epoch takes, in which order.
             drop_last: leave out a last batch that is not full.
             pin_memory: go through page-locked memory where pixels have to be copied to a GPU.
 
         Raises:
             ConfigError: a crop larger than the images.
         """
-        self.num_samples = len(store.targets)
+        self.num_samples = sampler.length
         self.batch_size = batch_size
         full, rest = divmod(self.num_samples, batch_size)
         self.num_batches = full + (1 if rest and not drop_last else 0)
-        self._plan, self._seed, self._shuffle, self._device = plan, seed, shuffle, device
+        self._plan, self._seed, self._sampler, self._device = plan, seed, sampler, device
         self._targets = store.targets
         self._home = store.images.device
         self._pins = pin_memory and device.type == "cuda" and self._home.type == "cpu"
@@ -91,8 +92,8 @@ class ResidentLoader:
         Yields:
             Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
         """
-        order = epoch_order(self._seed, epoch, self.num_samples) if self._shuffle else None
-        at_home = None if order is None else order.to(self._home)
+        order = self._sampler.order(epoch)
+        at_home = None if order is None else self._at_home(order)
         end = min(self.num_batches * self.batch_size, self.num_samples)
         chunk = self._chunk_batches * self.batch_size
         for first in range(start * self.batch_size, end, chunk):
@@ -100,21 +101,26 @@ class ResidentLoader:
             pixels, targets = self._gathered(at_home, part, epoch)
             inputs = self._moved(pixels)
             if self._plan.has_steps:
-                samples = torch.arange(part.start, part.stop) if order is None else order[part]
+                samples = torch.arange(part.start, part.stop) if order is None else order.draws[part]
                 inputs = run_plan(self._plan, self._scale, inputs, sample_keys(self._seed, epoch, samples))
             else:
                 inputs = self._scale(inputs)
             yield from zip(inputs.split(self.batch_size), self._moved(targets).split(self.batch_size), strict=True)
 
-    def _gathered(self, order: Tensor | None, part: slice, epoch: int) -> tuple[Tensor, Tensor]:
+    def _at_home(self, order: EpochOrder) -> EpochOrder:
+        """The order where the pixels are; copied once where both of its tensors are the same."""
+        samples = order.samples.to(self._home)
+        return EpochOrder(samples, samples if order.draws is order.samples else order.draws.to(self._home))
+
+    def _gathered(self, order: EpochOrder | None, part: slice, epoch: int) -> tuple[Tensor, Tensor]:
         """Several batches in one tensor, cropped and flipped: uint8 pixels and targets."""
         if self._windows is None and order is None:
             return self._images[part], self._targets[part]
-        samples = torch.arange(part.start, part.stop, device=self._home) if order is None else order[part]
+        samples = torch.arange(part.start, part.stop, device=self._home) if order is None else order.samples[part]
         targets = self._targets.index_select(0, samples)
         if self._windows is None:
             return self._rows.index_select(0, samples).view(-1, *self._shape), targets
-        keys = sample_keys(self._seed, epoch, samples)
+        keys = sample_keys(self._seed, epoch, samples if order is None else order.draws[part])
         return self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys)), targets
 
     def _moved(self, tensor: Tensor) -> Tensor:

@@ -24,11 +24,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
-from engine.data.random_keys import combine, epoch_order
+from engine.config import LoaderConfig
+from engine.data.random_keys import combine
+from engine.data.sampling import EpochOrder, EpochSampler
 from engine.data.splits import Split
 from engine.data.storage import different_sizes, read_image, sample_name
 from engine.data.transforms import SamplePipeline
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from engine.user_code import load_object
+
+Key = tuple[int, int, int]
 
 _SAMPLE_STREAM = 0x5A
 _DYING_SECONDS = 2.0
@@ -47,7 +52,10 @@ class _Failure:
 
 
 class KeyedSamples:
-    """Reads and transforms the samples of a batch; a key is (epoch, position in the split). Pickles into workers."""
+    """Reads and transforms the samples of a batch; a key is (epoch, position in the split, number of the draw).
+
+    Pickles into workers.
+    """
 
     def __init__(self, split: Split, pipeline: SamplePipeline, seed: int) -> None:
         self._split = split
@@ -57,20 +65,20 @@ class KeyedSamples:
     def __len__(self) -> int:
         return len(self._split)
 
-    def sample(self, epoch: int, position: int) -> tuple[Tensor, int]:
-        """One sample: float32 [C, H, W] and its class index.
+    def sample(self, epoch: int, position: int, draw: int | None = None) -> tuple[Tensor, int]:
+        """One sample: float32 [C, H, W] and its class index. Its random numbers follow from `draw`, or its position.
 
         Raises:
             ConfigError, DataError, UserCodeError: it can't be read or transformed; names the sample.
         """
-        _seed_generators(combine(self._seed, epoch, position, _SAMPLE_STREAM))
+        _seed_generators(combine(self._seed, epoch, position if draw is None else draw, _SAMPLE_STREAM))
         image, target = read_image(self._split, position)
         try:
             return self._pipeline.apply(image), target
         except ConfigError as error:
             raise ConfigError(f"{error} ({sample_name(self._split, position)})") from error
 
-    def __getitems__(self, keys: list[tuple[int, int]]) -> tuple[Tensor, Tensor] | _Failure:
+    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor] | _Failure:
         """A whole batch, or what went wrong: the DataLoader would bury the message in a traceback."""
         try:
             return self._batch(keys)
@@ -80,35 +88,35 @@ class KeyedSamples:
             frames = "".join(traceback.format_tb(error.__traceback__))
             return _Failure("DataError", f"{type(error).__name__}: {error}\n{frames}".rstrip())
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, Tensor] | _Failure:
+    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor] | _Failure:
         return self.__getitems__([key])
 
-    def _batch(self, keys: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-        samples = [self.sample(epoch, position) for epoch, position in keys]
+    def _batch(self, keys: list[Key]) -> tuple[Tensor, Tensor]:
+        samples = [self.sample(*key) for key in keys]
         first = samples[0][0]
-        for (_, position), (image, _) in zip(keys, samples, strict=True):
+        for (_, position, _), (image, _) in zip(keys, samples, strict=True):
             if image.shape != first.shape:
                 raise DataError(different_sizes(self._split, (keys[0][1], first), (position, image)))
         return torch.stack([image for image, _ in samples]), torch.tensor([target for _, target in samples])
 
 
-class _EpochBatches(Sampler[list[tuple[int, int]]]):
+class _EpochBatches(Sampler[list[Key]]):
     """Keys of every batch of an epoch. The epoch travels in the key, so workers that live on know it."""
 
-    def __init__(self, count: int, num_batches: int, batch_size: int, seed: int, shuffle: bool) -> None:
-        self._count, self._num_batches, self._batch_size = count, num_batches, batch_size
-        self._seed, self._shuffle = seed, shuffle
+    def __init__(self, sampler: EpochSampler, num_batches: int, batch_size: int) -> None:
+        self._sampler, self._num_batches, self._batch_size = sampler, num_batches, batch_size
         self.epoch = self.start = 0
 
     def __len__(self) -> int:
         return self._num_batches
 
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        epoch = self.epoch
-        order = epoch_order(self._seed, epoch, self._count) if self._shuffle else torch.arange(self._count)
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, every = self.epoch, torch.arange(self._sampler.length)
+        order = self._sampler.order(epoch) or EpochOrder(every, every)
         for batch in range(self.start, self._num_batches):
-            first = batch * self._batch_size
-            yield [(epoch, position) for position in order[first : first + self._batch_size].tolist()]
+            part = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
+            pairs = zip(order.samples[part].tolist(), order.draws[part].tolist(), strict=True)
+            yield [(epoch, position, draw) for position, draw in pairs]
 
 
 class WorkerLoader:
@@ -122,11 +130,9 @@ class WorkerLoader:
         batch_size: int,
         device: torch.device,
         seed: int,
-        shuffle: bool,
+        sampler: EpochSampler,
         drop_last: bool,
-        num_workers: int = 0,
-        prefetch_factor: int = 2,
-        pin_memory: bool = True,
+        options: LoaderConfig,
     ) -> None:
         """Set the loader up; worker processes start with the first batch.
 
@@ -135,23 +141,21 @@ class WorkerLoader:
             pipeline: what is done to a sample.
             batch_size: samples a batch.
             device: where batches go.
-            seed: of the order and of random transforms.
-            shuffle: a new order every epoch, else the split's own.
+            seed: of random transforms.
+            sampler: which samples an epoch takes, in which order.
             drop_last: leave out a last batch that is not full.
-            num_workers: processes; with 0 samples are made in the calling thread.
-            prefetch_factor: batches each worker prepares ahead.
-            pin_memory: go through page-locked memory to a GPU.
+            options: of worker processes and page-locked memory; without workers samples are made in the calling
+                thread.
         """
-        self.num_samples = len(split)
+        self.num_samples = sampler.length
         self.batch_size = batch_size
         full, rest = divmod(self.num_samples, batch_size)
         self.num_batches = full + (1 if rest and not drop_last else 0)
         self._device = device
-        self._num_workers = num_workers
+        self._num_workers, self._options = options.num_workers, options
         self._samples = KeyedSamples(split, pipeline, seed)
-        self._keys = _EpochBatches(self.num_samples, self.num_batches, batch_size, seed, shuffle)
-        self._pins = pin_memory and device.type == "cuda"
-        self._prefetch_factor = prefetch_factor
+        self._keys = _EpochBatches(sampler, self.num_batches, batch_size)
+        self._pins = options.pin_memory and device.type == "cuda"
         self._loader: DataLoader[Any] | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -188,11 +192,12 @@ class WorkerLoader:
                 batch_sampler=self._keys,
                 collate_fn=_as_it_is,
                 num_workers=self._num_workers,
-                prefetch_factor=self._prefetch_factor,
-                persistent_workers=True,
+                prefetch_factor=self._options.prefetch_factor,
+                persistent_workers=self._options.persistent_workers,
+                timeout=self._options.timeout,
                 pin_memory=self._pins,
                 multiprocessing_context=_forkserver(),
-                worker_init_fn=_ignore_terminal_signals,
+                worker_init_fn=_WorkerStart(self._options.worker_init),
                 # The DataLoader draws its workers' base seed from the global generator unless it has its own.
                 generator=torch.Generator(),
             )
@@ -209,7 +214,11 @@ class WorkerLoader:
             # A worker that dies breaks the queue in whatever it was doing, a moment before it is gone.
             sentinels = [worker.sentinel for worker in batches._workers]  # type: ignore[attr-defined]
             if not connection.wait(sentinels, timeout=_DYING_SECONDS):
-                raise
+                if "timed out" not in str(error):
+                    raise
+                raise DataError(
+                    f"loader.timeout = {self._options.timeout:g}: no batch came from the worker processes in this time"
+                ) from error
             self._loader = None
             raise DataError(
                 f"a worker process of the DataLoader died: {error}. Often the machine ran out of memory: use fewer, "
@@ -221,11 +230,19 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _ignore_terminal_signals(worker: int) -> None:
-    """Ctrl-C and a hang-up are for the engine, which saves and then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@dataclass(frozen=True)
+class _WorkerStart:
+    """What a worker process does first. `function` is the user's `path/to/file.py:function`, or empty."""
+
+    function: str
+
+    def __call__(self, worker: int) -> None:
+        """Leave Ctrl-C and hang-ups to the engine, which saves and then ends its workers; call the user's function."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if sys.platform != "win32":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if self.function:
+            load_object(self.function, "a function that takes a worker's number")(worker)
 
 
 def _forkserver() -> BaseContext:
