@@ -160,7 +160,8 @@ class SetupPane(Widget, can_focus=True):
             optimizers = await self._aside.call("engine.training.optimizers:list_optimizers")
             schedules = await self._aside.call("engine.training.schedules:list_schedules")
         except (TorchdeckError, AsideError) as error:
-            self._say(f"names can't be completed: {error}", "yellow")
+            words = f"names of optimizers can't be completed: {printable(str(error))}"
+            self.notify(words, severity="warning", markup=False)
             return
         self._completions = {
             "optimizer.name": [entry.name for entry in optimizers],

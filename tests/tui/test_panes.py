@@ -1,0 +1,223 @@
+"""The panes as a user meets them: what fails is said where one looks, keys do one thing, nothing moves by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from studio_pilot import FAST, screen_text, studio, until, until_shown
+from textual.widget import Widget
+from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
+
+from engine.errors import RunError
+from engine.runs.reader import RunReader
+from tui.aside import Aside, AsideError
+from tui.panes.data import DataPane
+from tui.panes.log import LogPane
+from tui.panes.model import ModelPane
+from tui.panes.runs import RunsPane
+from tui.panes.setup import SetupPane
+from tui.panes.train import TrainPane
+from tui.screens.help import HelpScreen, key_groups
+from tui.widgets.config_form import ConfigForm
+from tui.widgets.module_tree import ModuleTree
+
+
+class BrokenAside(Aside):
+    """A process beside the studio that fails at everything."""
+
+    async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        await asyncio.sleep(0)
+        raise AsideError(f"RuntimeError: {function} broke [bold]here[/bold]")
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [("1", "look broke"), ("2", "inspect_draft broke"), ("3", "check broke")],
+)
+async def test_an_unexpected_error_in_the_process_beside_is_said_in_the_pane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    monkeypatch.setattr("tui.app.Aside", BrokenAside)
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press(key)
+        await until_shown(pilot, words)
+        assert "[bold]here[/bold]" in screen_text(app)
+        assert app.is_running
+
+
+async def test_an_error_while_looking_for_runs_is_said_in_the_pane(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(root: Path) -> None:
+        raise RunError("the disk is gone")
+
+    monkeypatch.setattr("engine.runs.directory.list_runs", broken)
+    async with studio(tmp_path) as (_, pilot):
+        await pilot.press("5")
+        await until_shown(pilot, "the disk is gone")
+
+
+async def test_letters_typed_into_a_field_are_letters(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("2", "f", *"spcxq12?")
+        assert app.query_one("#filter", Input).value == "spcxq12?"
+        assert app.query_one(ContentSwitcher).current == "model"
+        assert app.launched is None
+        assert len(app.screen_stack) == 1
+        await pilot.press("escape", "1")
+        assert app.query_one(ContentSwitcher).current == "data"
+
+
+async def test_escape_leaves_the_form_so_that_keys_are_keys_again(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("3")
+        await until(pilot, lambda: app.query_one(ConfigForm).focus_field("name"))
+        await pilot.press("end", "x")
+        assert isinstance(app.focused, Input)
+        await pilot.press("escape")
+        assert app.focused.value == "digits"
+        await pilot.press("escape", "6")
+        assert app.query_one(ContentSwitcher).current == "log"
+
+
+async def test_f5_starts_the_run_out_of_a_field(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        await pilot.press("3")
+        await until(pilot, lambda: app.query_one(ConfigForm).focus_field("name"))
+        await pilot.press("f5")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
+
+
+async def test_no_key_of_a_pane_or_its_widgets_hides_a_key_of_the_studio(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, _):
+        everywhere = set("spcxq?123456")
+        for pane in (DataPane, ModelPane, SetupPane, TrainPane, RunsPane, LogPane):
+            for title, keys in key_groups("pane", app.query_one(pane)):
+                used = {key for shown, _ in keys for key in shown.split()}
+                assert not used & everywhere, f"{pane.__name__}, {title}"
+
+
+async def test_a_question_mark_lists_the_keys_of_the_pane_and_escape_goes_back(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("2", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert "find a model" in screen_text(app)
+        assert "open a level" in screen_text(app)
+        await pilot.press("escape")
+        assert not isinstance(app.screen, HelpScreen)
+
+
+async def test_pausing_saving_and_stopping_are_offered_only_while_a_run_lives(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
+        await pilot.pause(0.2)
+        assert "Pause" not in screen_text(app)
+        await pilot.press("s")
+        await until_shown(pilot, "p Pause")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
+        await pilot.press("x")
+        await until_shown(pilot, "● stopped")
+        await until(pilot, lambda: "Pause" not in screen_text(app))
+
+
+async def test_a_run_can_be_stopped_while_it_is_prepared(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
+        await pilot.press("s", "x")
+        assert app.launched is not None
+        await until(pilot, lambda: not app.launched.is_alive)
+        await until(pilot, lambda: app.query_one(TrainPane).run_status != "preparing")
+
+
+async def test_the_live_run_is_shown_at_the_end_of_the_tabs_in_every_pane(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=5000", size=(80, 24)) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
+        for key in "123456":
+            await pilot.press(key)
+            await until(pilot, lambda: " left" in screen_text(app).splitlines()[0])
+
+
+async def test_a_file_of_ones_own_is_chosen_by_typing_and_its_errors_show_the_line(tmp_path: Path) -> None:
+    net = tmp_path / "net.py"
+    net.write_text(
+        "import torch\n"
+        "from torch.nn import Flatten, Linear, Sequential\n"
+        "def make(num_classes):\n    return Sequential(Flatten(), Linear(64, num_classes))\n"
+        "def broken():\n    return torch.nn.Lineer(1, 2)\n"
+    )
+    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+        await pilot.press("2", "f", *f"{net}:make", "enter")
+        await until_shown(pilot, "650 parameters")
+        assert app.focused is app.query_one("ModelPane OptionList")
+        await pilot.press("f", *f"{net}:broken", "enter")
+        await until_shown(pilot, "Lineer")
+        assert "line 6, in broken" in screen_text(app)
+
+
+async def test_the_cursor_stays_in_the_list_when_a_model_is_chosen(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("2", "down", "enter")
+        await until(pilot, lambda: app.draft.model.name == "resnet")
+        names = app.query_one("ModelPane OptionList", OptionList)
+        await until(pilot, lambda: "Conv2d" in screen_text(app))
+        assert app.focused is names
+        assert names.highlighted == 2
+        assert app.query_one(ModuleTree).current_row is not None
+
+
+async def test_enter_on_a_run_shows_it_and_r_on_a_checkpoint_goes_on_from_that_one(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=4") as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
+        run = app.watched
+        app.watched = None
+        await pilot.press("5")
+        checkpoints = app.query_one("#checkpoints", DataTable)
+        await until(pilot, lambda: checkpoints.row_count >= 3)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.watched == run)
+        await pilot.press("5", "tab", "down")
+        assert app.focused is checkpoints
+        chosen = str(checkpoints.get_row_at(1)[0])
+        await pilot.press("r")
+        reader = RunReader(run)
+        await until(pilot, lambda: reader.poll() and any(e["kind"] == "resumed_from" for e in reader.events()))
+        event = next(e for e in reader.events() if e["kind"] == "resumed_from")
+        assert event["checkpoint"] == chosen
+
+
+async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
+        await pilot.press("5")
+        checkpoints = app.query_one("#checkpoints", DataTable)
+        await until(pilot, lambda: checkpoints.row_count == 2)
+        await pilot.press("tab", "down")
+        await pilot.pause(0.2)
+        drawn: list[str] = []
+
+        def refresh(widget: Widget, *regions: object, **options: object) -> Widget:
+            drawn.append(repr(widget))
+            return widget
+
+        for kind in (Static, DataTable):
+            monkeypatch.setattr(kind, "refresh", refresh)
+        app.query_one(RunsPane)._look_when_seen()
+        await app.workers.wait_for_complete()
+        assert drawn == []
+        assert checkpoints.cursor_row == 1
+
+
+async def test_the_log_pane_switches_between_the_runs_log_and_the_studios(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
+        await pilot.press("6")
+        await until_shown(pilot, "engine.log")
+        await pilot.press("o")
+        await until(pilot, lambda: "engine.log" not in screen_text(app))
