@@ -198,7 +198,10 @@ async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_cha
         checkpoints = app.query_one("#checkpoints", DataTable)
         await until(pilot, lambda: checkpoints.row_count == 2)
         await pilot.press("tab", "down")
-        await pilot.pause(0.2)
+        # What the keys and the end of the run changed is drawn by then.
+        app.query_one(RunsPane)._look_when_seen()
+        await app.workers.wait_for_complete()
+        await pilot.pause(0.5)
         drawn: list[str] = []
 
         def refresh(widget: Widget, *regions: object, **options: object) -> Widget:
