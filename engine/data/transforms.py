@@ -163,6 +163,8 @@ class SamplePipeline:
         for position, (spec, transform) in enumerate(self._steps):
             try:
                 pixels = _apply_step(spec, transform, pixels)
+                if is_user_spec(spec.name):
+                    pixels = _checked(pixels, f"{self.where}[{position}]: {spec.name}")
             except TorchdeckError:
                 raise
             except Exception as error:
@@ -219,6 +221,17 @@ def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any) -
     if spec.name == "Normalize":
         check_normalize(spec, pixels.shape[-3])
     return transform(pixels)
+
+
+def _checked(returned: Any, where: str) -> Any:
+    """What a user's transform returned. Raises ConfigError for anything but an image."""
+    try:
+        tensor = to_tensor(returned)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{where} returned {type(returned).__name__}; expected an image") from error
+    if tensor.ndim not in (3, 4) or not tensor.numel():
+        raise ConfigError(f"{where} returned a tensor of shape {list(tensor.shape)}; expected [C, H, W]")
+    return returned
 
 
 def is_plain_scaling(spec: Component) -> bool:

@@ -1,0 +1,135 @@
+"""Files and code as users have them: each fault is one message that names the file or the index."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from data_cases import component, open_and_build, run_config, write_images
+from PIL import Image
+from torchvision import datasets
+
+from engine.data.sources import open_sources
+from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+
+IN_ORDER = {"shuffle": False}
+
+
+def photograph(width: int = 24, height: int = 16) -> Image.Image:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((width, height))
+
+
+def folder_with(root: Path, image: Image.Image, name: str, **saving: Any) -> Path:
+    for label in ("a", "b"):
+        write_images(root / label, 4, size=(24, 16))
+    image.save(root / "a" / name, **saving)
+    return root
+
+
+def epoch(root: Path, **config: Any) -> torch.Tensor:
+    data = open_and_build(run_config(dataset=str(root), validation=0.2, loader=IN_ORDER, **config))[1]
+    return torch.cat([inputs for inputs, _ in data.train.batches(0)])
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        (photograph().convert("P", palette=Image.Palette.ADAPTIVE), "0.png"),
+        (photograph().convert("RGBA"), "0.png"),
+        (photograph().convert("CMYK"), "0.jpg"),
+        (photograph().convert("L"), "0.png"),
+        (photograph().convert("1"), "0.png"),
+    ],
+    ids=["palette", "alpha", "CMYK", "grey", "black and white"],
+)
+@pytest.mark.parametrize("storage", ["auto", "loader"])
+def test_images_of_other_modes_are_read_as_torchvision_reads_them(
+    image: Image.Image, name: str, storage: str, tmp_path: Path
+) -> None:
+    folder_with(tmp_path, image, name)
+    theirs = {np.asarray(picture).tobytes() for picture, _ in datasets.ImageFolder(str(tmp_path))}
+    ours = (epoch(tmp_path, storage=storage) * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    assert {pixels.tobytes() for pixels in ours} <= theirs
+
+
+def test_pictures_are_not_turned_by_their_exif_as_in_torchvision(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    folder_with(tmp_path, photograph(), "0.jpg", exif=exif)
+    assert epoch(tmp_path).shape[1:] == (3, 16, 24)
+
+
+@pytest.mark.parametrize("storage", ["auto", "loader"])
+def test_a_truncated_photograph_is_named(storage: str, tmp_path: Path) -> None:
+    folder_with(tmp_path, photograph(240, 160).resize((24, 16)), "9.jpg")
+    whole = (tmp_path / "a/9.jpg").read_bytes()
+    (tmp_path / "a/9.jpg").write_bytes(whole[: len(whole) * 3 // 4])
+    with pytest.raises(DataError, match=r"a/9\.jpg: can't be decoded"):
+        config = run_config(dataset=str(tmp_path), validation=0.1, storage=storage, loader=IN_ORDER)
+        data = open_and_build(config)[1]
+        for loader in (data.train, data.validation):
+            list(loader.batches(0))
+
+
+def test_files_that_are_no_images_are_left_out_by_name_and_named_by_content(tmp_path: Path) -> None:
+    folder_with(tmp_path, photograph(), "5.png")
+    (tmp_path / "a/notes.txt").write_text("no image")
+    (tmp_path / "a/.hidden.png").write_bytes(b"no image")
+    assert len(open_sources(run_config(dataset=str(tmp_path), validation=0.2).data, 0).train) == 7
+    (tmp_path / "a/0.png").write_text("no image")
+    with pytest.raises(DataError, match=r"a/0\.png: can't be decoded"):
+        epoch(tmp_path)
+
+
+def test_a_set_of_one_class_is_split_and_read(tmp_path: Path) -> None:
+    write_images(tmp_path / "only", 5)
+    sources, data = open_and_build(run_config(dataset=str(tmp_path), validation=0.2))
+    assert sources.classes == ["only"]
+    assert [targets.tolist() for _, targets in data.train.batches(0)] == [[0] * 4]
+
+
+FAILS_AT_4711 = """
+import torch
+
+class Numbers:
+    targets = [index % 2 for index in range(5000)]
+
+    def __len__(self):
+        return 5000
+
+    def __getitem__(self, index):
+        if index == 4711:
+            raise OSError("stale file handle")
+        return torch.full((1, 4, 4), index % 256, dtype=torch.uint8), index % 2
+
+def make():
+    return {"train": Numbers(), "test": Numbers()}
+"""
+
+
+@pytest.mark.parametrize("options", [{"storage": "auto"}, {"storage": "loader"}, {"storage": "loader", "workers": 1}])
+def test_an_index_that_can_not_be_read_is_named(options: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "numbers.py").write_text(FAILS_AT_4711)
+    loader = IN_ORDER | {"num_workers": options.get("workers", 0), "batch_size": 500}
+    config = run_config(dataset=f"{tmp_path}/numbers.py:make", storage=options["storage"], loader=loader)
+    with pytest.raises(UserCodeError, match=r"sample 4711 of the \w+ data(.|\n)*stale file handle"):
+        list(open_and_build(config)[1].train.batches(0, 9))
+
+
+@pytest.mark.parametrize(
+    "returned", ["image[0, 0]", "image[:, :0]", "None", "'text'", "image[:, :3 + int(image.sum() % 3)]"]
+)
+def test_a_transform_that_returns_another_shape_is_refused(returned: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(f"def broken():\n    return lambda image: {returned}\n")
+    transforms = [component(f"{tmp_path}/mine.py:broken")]
+    config = run_config(dataset="digits", validation=0.2, train_transforms=transforms)
+    with pytest.raises(TorchdeckError) as error:
+        list(open_and_build(config)[1].train.batches(0))
+    assert "mine.py" in str(error.value) or "images differ in shape" in str(error.value)
+
+
+def test_a_folder_that_is_not_there_is_not_taken_for_a_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no data set of this name, no such folder"):
+        open_sources(run_config(dataset=f"{tmp_path}/nothing").data, 0)
