@@ -26,6 +26,10 @@ class RunError(TorchdeckError):
     """A run directory can't be used as asked: not there, owned by a live process, nothing to resume from."""
 
 
+class UnknownRunError(RunError):
+    """A reference names no run, or several."""
+
+
 class CheckpointError(TorchdeckError):
     """A checkpoint is damaged, foreign in a way that can't be loaded, or does not fit the model."""
 

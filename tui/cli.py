@@ -43,15 +43,19 @@ def opens_studio(arguments: list[str]) -> bool:
     """Whether a command line opens the studio, which needs its parent process before anything is imported."""
     if _OPTIONS_WITHOUT_SCREEN & set(arguments):
         return False
-    words = [argument for argument in arguments if not argument.startswith("-")]
-    return not words or words[0] not in VERBS or words[0] in _VERBS_WITH_SCREEN
+    return not names_a_verb(arguments) or arguments[0] in _VERBS_WITH_SCREEN
+
+
+def names_a_verb(arguments: list[str]) -> bool:
+    """Whether a command line begins with a verb; options of the studio may have a verb's name as their value."""
+    return bool(arguments) and arguments[0] in VERBS
 
 
 def run_command(arguments: list[str], parent: Parent | None) -> int:
     """Parse and run a command line. Returns the exit status; an error is one message on stderr."""
     import click
 
-    from engine.errors import ConfigError, TorchdeckError
+    from engine.errors import ConfigError, TorchdeckError, UnknownRunError
     from tui.commands import torchdeck
 
     try:
@@ -63,7 +67,7 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
         return error.exit_code
     except TorchdeckError as error:
         print(f"torchdeck: {error}", file=sys.stderr)
-        return 2 if isinstance(error, ConfigError) else 1
+        return 2 if isinstance(error, ConfigError | UnknownRunError) else 1
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough.
         sys.stderr.close()

@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import os
 from pathlib import Path
 from typing import Any
 
 import click
 
 from engine.errors import ConfigError, did_you_mean
-from tui.cli import VERBS
-
-DEFAULT_RUNS_ROOT = "runs"
-
-
-def default_runs_root() -> Path:
-    """The folder that holds the runs unless `--runs` names another."""
-    return Path(os.environ.get("TORCHDECK_RUNS", DEFAULT_RUNS_ROOT))
-
+from tui.cli import VERBS, names_a_verb
+from tui.shell_text import default_runs_root
 
 runs_root_option = click.option(
     "--runs",
@@ -50,7 +42,7 @@ class _Verbs(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Without a verb the words are the studio's own: its run, and options.
-        if not {"--help", "-h"} & set(args) and not any(word in VERBS for word in args[:1]):
+        if not {"--help", "-h"} & set(args) and not names_a_verb(args):
             ctx.meta["studio_arguments"] = args if "--version" not in args else []
             args = ["--version"] if "--version" in args else []
         return super().parse_args(ctx, args)

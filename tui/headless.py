@@ -6,13 +6,14 @@ import contextlib
 import time
 from typing import Any, TextIO
 
-from engine.runs.reader import RunReader
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
 from engine.launch import LaunchedRun
+from engine.runs.reader import RunReader
+from tui.shell_text import shell_command
 from tui.text import duration, figure, percent
 from tui.widgets.plain_text import printable
 
@@ -37,7 +38,7 @@ class Display:
         self._last_line = time.monotonic()
         self._message = ""
         self._bars = _bars(self._console) if self.is_live else None
-        self._task = self._bars.add_task("", total=None, figures="") if self._bars is not None else None
+        self._task = self._bars.add_task("", total=None, steps="", figures="") if self._bars is not None else None
         if self._bars is not None:
             self._bars.start()
 
@@ -69,7 +70,7 @@ class Display:
             words += f"; best {best['metric']} {figure(best['value'])} in epoch {best['epoch']}"
         self._say(words)
         if run.status == "stopped":
-            self._say(f"torchdeck resume {self._reader.path.name}  goes on from here")
+            self._say(f"to go on from here: {shell_command('resume', self._reader.path)}")
 
     def _prepare(self, message: str) -> None:
         if message == self._message:
@@ -112,6 +113,7 @@ class Display:
                 description=description,
                 total=progress.total_steps or None,
                 completed=progress.step,
+                steps=f"{progress.step:,}/{progress.total_steps:,} steps" if progress.total_steps else "",
                 figures=figures,
             )
         elif time.monotonic() - self._last_line >= _PLAIN_SECONDS and progress.total_steps:
@@ -127,7 +129,7 @@ def _bars(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True)),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}/{task.total:,.0f} steps"),
+        TextColumn("{task.fields[steps]}", markup=False),
         TextColumn("{task.fields[figures]}", markup=False, table_column=Column(no_wrap=True)),
         console=console,
         refresh_per_second=4,

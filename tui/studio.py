@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import tempfile
 import traceback
@@ -15,7 +14,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.runs.directory import LOG_FILE
 from tui.app import Studio
-from tui.commands import default_runs_root
+from tui.shell_text import shell_command
 from tui.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -75,7 +74,9 @@ def _after_the_screen(
             run.stop(after="step", reason=signals.name or "the studio was left")
             _tell(terminal, f"saving {_name(run)} …")
         else:
-            message = how_to_come_back(_name(run), os.getpid(), app.runs_root)
+            message = f"the run goes on training in process {os.getpid()}"
+            if run.path is not None:
+                message = how_to_come_back(run.path, os.getpid())
             if parent is not None:
                 parent.detach(message, log=run.path / LOG_FILE if run.path is not None else None)
             else:
@@ -85,19 +86,18 @@ def _after_the_screen(
         run.join(0.5)
         signals.pass_on(run)
     if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
-        _tell(terminal, f"{run.path.name}: {run.status}; torchdeck resume {run.path.name} goes on with it")
+        _tell(terminal, f"{run.path.name}: {run.status}; to go on: {shell_command('resume', run.path)}")
     if signals.received:
         return 128 + signals.received
     return 1 if crashed else 0
 
 
-def how_to_come_back(name: str, pid: int, runs_root: Path) -> str:
+def how_to_come_back(run: Path, pid: int) -> str:
     """What the shell shows when a run goes on without its screen."""
-    runs = "" if runs_root == default_runs_root() else f" --runs {shlex.quote(str(runs_root))}"
     return (
-        f"{name} goes on training in process {pid}.\n"
-        f"To watch it:  torchdeck{runs}  then 5 Runs and Enter\n"
-        f"To end it:    torchdeck send{runs} {name} stop"
+        f"{run.name} goes on training in process {pid}.\n"
+        f"To watch it:  {shell_command('attach', run)}\n"
+        f"To end it:    {shell_command('send', run, 'stop')}"
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RunError, did_you_mean
+from engine.errors import RunError, UnknownRunError, did_you_mean
 from engine.runs.durable import atomic_write, fsync_directory
 from engine.runs.json_values import numbers_restored, to_json
 from engine.runs.lock import owner_pid
@@ -125,10 +125,11 @@ def find_run(root: Path, reference: str) -> Path:
     matching = same_name or [name for name in names if name.startswith(reference)]
     if not matching:
         hint = did_you_mean(reference, names) if names else ""
-        raise RunError(f"{reference}: no such run in {root}{hint or '; there are none yet'}")
+        raise UnknownRunError(f"{reference}: no such run in {root}{hint or '; there are none yet'}")
     if len({given_name(name) for name in matching}) > 1:
         shown = ", ".join(sorted(matching)[:6])
-        raise RunError(f"{reference}: is the beginning of {len(matching)} runs in {root}: {shown}; write more of it")
+        words = f"{reference}: is the beginning of {len(matching)} runs in {root}: {shown}; write more of it"
+        raise UnknownRunError(words)
     return max((root / name for name in matching), key=_made)
 
 

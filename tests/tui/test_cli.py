@@ -88,7 +88,7 @@ def test_show_tells_config_state_metrics_and_checkpoints(runs: Path) -> None:
 
 def test_an_unknown_run_names_the_nearest(runs: Path) -> None:
     result = torchdeck("show", "frist", "--runs", str(runs))
-    assert result.returncode != 0
+    assert result.returncode == 2
     assert "first" in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -127,7 +127,7 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    assert "goes on from here" in out
+    assert "to go on from here: torchdeck resume" in out
     (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
     assert run["status"] == "stopped"
     result = torchdeck("resume", run["name"], "--set", f"training.epochs={run['epoch'] + 1}", "--runs", str(tmp_path))
@@ -145,7 +145,8 @@ def test_detach_returns_while_the_run_trains(tmp_path: Path) -> None:
             break
         time.sleep(0.2)
     assert run["status"] == "finished"
-    assert Path(answer["run"]).name == run["name"]
+    assert answer["run"] == run["name"]
+    assert Path(answer["path"]).is_dir()
 
 
 def test_detach_reports_what_is_wrong_before_it_returns(tmp_path: Path) -> None:

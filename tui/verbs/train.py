@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ from engine.runs.reader import RunReader
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
+from tui.shell_text import shell_command
 from tui.verbs.output import print_json
 
 _detached_option = click.option("--announce", type=int, default=-1, hidden=True)
@@ -116,26 +118,25 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
     """Start a run, show it until it ends, and say how it ended."""
     with PrivateOutput() as output:
         signals = _StopSignals()
+        display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
         run = start(lambda path: output.move_log_to(path / LOG_FILE))
         signals.watch(run)
-        display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
-        announced = announce < 0
+        is_announced = announce < 0
         while run.is_alive:
             run.join(0.25 if display.is_live else 0.5)
             signals.pass_on()
-            if not announced and run.path is not None:
-                _announce(announce, {"run": str(run.path), "pid": os.getpid()})
-                announced = True
+            if not is_announced and run.path is not None:
+                _announce(announce, _beginning(run.path))
+                is_announced = True
             display.update(run)
         display.finish(run)
         status = _exit_status(run, signals.received)
-        if run.path is None and run.error is not None:
-            message = describe_failure(run.error)
-            if not announced:
-                _announce(announce, {"error": message, "exit_status": status})
+        message = describe_failure(run.error) if run.error is not None else ""
+        if not is_announced:
+            refusal = {"error": message or "stopped before it began", "exit_status": status}
+            _announce(announce, _beginning(run.path) if run.path is not None else refusal)
+        if message:
             print(f"torchdeck: {message}", file=output.stderr)
-        elif run.error is not None:
-            print(f"torchdeck: {describe_failure(run.error)}", file=output.stderr)
         if as_json and run.path is not None:
             print_json(summary(RunReader(run.path)), output.stdout)
     return status
@@ -196,22 +197,26 @@ def _detached(as_json: bool) -> int:
     """Run this very command line in a process of its own session; return once its run exists or was refused."""
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
-    command = [sys.executable, "-m", "tui", *arguments, "--announce", str(write_end)]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        pass_fds=(write_end,),
-    )
-    os.close(write_end)
-    with os.fdopen(read_end, encoding="utf-8") as pipe:
-        text = pipe.readline()
-    if not text:
-        status = process.wait()
-        print(f"torchdeck: the background process ended with status {status} before its run began", file=sys.stderr)
-        return status or 1
+    # -P: an engine.py or a tui.py in the current folder is the user's, not ours.
+    command = [sys.executable, "-P", "-m", "tui", *arguments, "--announce", str(write_end)]
+    with tempfile.TemporaryFile() as last_words:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=last_words,
+            start_new_session=True,
+            pass_fds=(write_end,),
+        )
+        os.close(write_end)
+        with os.fdopen(read_end, encoding="utf-8") as pipe:
+            text = pipe.readline()
+        if not text:
+            status = process.wait()
+            last_words.seek(0)
+            print(last_words.read().decode(errors="replace"), end="", file=sys.stderr)
+            print(f"torchdeck: the background process ended with status {status}", file=sys.stderr)
+            return status or 1
     answer = json.loads(text)
     if "error" in answer:
         print(f"torchdeck: {answer['error']}", file=sys.stderr)
@@ -219,9 +224,14 @@ def _detached(as_json: bool) -> int:
     if as_json:
         print_json(answer)
     else:
-        name = Path(answer["run"]).name
-        print(f"{name} trains in process {answer['pid']}\ntorchdeck show {name}")
+        path = Path(answer["path"])
+        print(f"{path.name} trains in process {answer['pid']}\n{shell_command('attach', path)}")
     return 0
+
+
+def _beginning(path: Path) -> dict[str, Any]:
+    """What a detached run's first process tells of it."""
+    return {"run": path.name, "path": str(path), "pid": os.getpid()}
 
 
 def _announce(descriptor: int, answer: dict[str, Any]) -> None:

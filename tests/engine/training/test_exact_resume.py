@@ -23,7 +23,7 @@ def campaign(*options: str) -> dict[str, object]:
     [
         pytest.param([], id="dropout, augmentation, accumulation"),
         pytest.param(["--precision", "bf16", "--accumulate", "1"], id="bf16"),
-        pytest.param(["--precision", "fp16", "--accumulate", "1"], id="fp16 with GradScaler"),
+        pytest.param(["--precision", "fp16", "--accumulate", "1", "--epochs", "1"], id="fp16 with GradScaler"),
         pytest.param(["--storage", "loader"], id="DataLoader"),
     ],
 )
