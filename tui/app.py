@@ -18,7 +18,7 @@ from engine.config import RunConfig
 from engine.config_file import remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
 from engine.runs.directory import LIVE_STATUSES, LOG_FILE
-from tui.aside import Aside
+from tui.aside import Aside, AsideError
 from tui.messages import (
     ArgumentRemoved,
     CommandRequested,
@@ -123,7 +123,7 @@ class Studio(TerminalApp[None]):
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
         self.leaving: Leaving = ""
-        self.aside = Aside(is_held=True)
+        self.aside = Aside(self._own_log, is_held=True)
 
     def compose(self) -> ComposeResult:
         """A line of tabs, the panes, the keys."""
@@ -150,7 +150,10 @@ class Studio(TerminalApp[None]):
 
     @work(exclusive=True, group="warm-up")
     async def _warm_up(self) -> None:
-        await self.aside.start()
+        try:
+            await self.aside.start()
+        except AsideError as error:
+            self._tell(str(error))
         # Imported here as well, where runs are trained; in a thread, so that the screen stays alive meanwhile.
         threading.Thread(target=_import_engine, name="import", daemon=True).start()
 

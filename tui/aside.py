@@ -17,6 +17,8 @@ import signal
 import struct
 import sys
 import traceback
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import TorchdeckError
@@ -24,9 +26,20 @@ from engine.errors import TorchdeckError
 _LENGTH = struct.Struct("<Q")
 _PATIENCE = 3.0  # seconds for a call that nobody waits for any more
 
+# With -P before it: the working folder is the user's, and an engine.py there is not ours. The folder of this program
+# comes first only where Python would not look for it by itself.
+_MAIN = """
+import sys
+if sys.argv[1] not in sys.path:
+    sys.path.insert(0, sys.argv[1])
+from tui.aside import main
+main()
+"""
+_PROGRAM = Path(__file__).resolve().parents[1]
+
 
 class AsideError(Exception):
-    """The process ended before it answered, or the called function failed; the text says which."""
+    """The process can't be started or ended before it answered, or the function failed; the text says which."""
 
 
 class Aside:
@@ -36,17 +49,21 @@ class Aside:
     while, since a new process would have to import torch again, and then the process is ended.
     """
 
-    def __init__(self, *, is_held: bool = False) -> None:
+    def __init__(self, log: Path | None = None, *, is_held: bool = False) -> None:
         """No process yet.
 
         Args:
+            log: the file that gets what the process prints; None for the standard error of this process.
             is_held: calls wait until `start`, so that its imports take no processor time from a first paint.
         """
+        self._log = log
         self._is_released = asyncio.Event()
         if not is_held:
             self._is_released.set()
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        self._is_closed = False
         self._killed: list[asyncio.subprocess.Process] = []
 
     @property
@@ -55,19 +72,39 @@ class Aside:
         return self._process.pid if self._process is not None else None
 
     async def start(self) -> None:
-        """Start the process, which begins to import torch. `call` does this by itself, unless it is held."""
+        """Start the process, which begins to import torch. `call` does this by itself, unless it is held.
+
+        Raises:
+            AsideError: there can be no process, or there is to be none any more.
+        """
         self._is_released.set()
-        if self._process is not None and self._process.returncode is None:
-            return
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "tui.aside",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=None,
-            start_new_session=True,
-        )
+        await self._running()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The process, which is started if there is none; whoever comes meanwhile waits for the same one."""
+        async with self._starting:
+            if self._is_closed:
+                raise AsideError("the process beside the studio was closed")
+            if self._process is None or self._process.returncode is not None:
+                self._process = await self._spawn()
+            return self._process
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        try:
+            with ExitStack() as files:
+                return await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-P",
+                    "-c",
+                    _MAIN,
+                    str(_PROGRAM),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=files.enter_context(self._log.open("ab")) if self._log is not None else None,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise AsideError(f"the process that looks at models and data can't be started: {error}") from error
 
     async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         """Call a function by name and wait for what it returns.
@@ -79,7 +116,7 @@ class Aside:
 
         Raises:
             TorchdeckError: raised by the function.
-            AsideError: the function raised anything else, or the process ended before it answered.
+            AsideError: the function raised anything else, or the process can't be started or ended before it answered.
         """
         begun = asyncio.Event()
         exchange = asyncio.create_task(self._exchange(function, pickle.dumps((function, arguments, keywords)), begun))
@@ -99,9 +136,8 @@ class Aside:
     async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
         await self._is_released.wait()
         async with self._turn:
-            await self.start()
-            process = self._process
-            assert process is not None and process.stdin is not None and process.stdout is not None
+            process = await self._running()
+            assert process.stdin is not None and process.stdout is not None
             begun.set()
             try:
                 process.stdin.write(_LENGTH.pack(len(request)) + request)
@@ -122,8 +158,10 @@ class Aside:
             self._kill()
 
     async def close(self) -> None:
-        """End the process at once."""
-        self._kill()
+        """End the process at once. Calls after this fail."""
+        async with self._starting:
+            self._is_closed = True
+            self._kill()
         for process in self._killed:
             await process.wait()
             if process.stdin is not None:
@@ -180,8 +218,3 @@ def main() -> None:
     # What every request needs, imported while the user still looks at the first screen.
     importlib.import_module("torchvision")
     serve(requests, answers)
-
-
-if __name__ == "__main__":
-    # Under its own name, so that what is pickled here is known by that name there.
-    importlib.import_module("tui.aside").main()

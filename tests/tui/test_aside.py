@@ -1,6 +1,10 @@
 import asyncio
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.errors import ConfigError
@@ -79,3 +83,72 @@ async def test_any_other_exception_comes_back_with_its_type() -> None:
             await aside.call("os:no_such_function")
     finally:
         await aside.close()
+
+
+def processes_beside() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "tui.aside" in " ".join(child.cmdline())]
+
+
+async def test_a_call_that_waited_for_the_start_and_the_start_itself_share_one_process() -> None:
+    aside = Aside(is_held=True)
+    waiting = asyncio.create_task(aside.call("os:getpid"))
+    await asyncio.sleep(0)
+    assert processes_beside() == []
+    await aside.start()
+    assert await waiting == aside.pid
+    assert [process.pid for process in processes_beside()] == [aside.pid]
+    await aside.close()
+    assert processes_beside() == []
+
+
+async def test_a_start_that_is_under_way_when_the_studio_is_left_leaves_no_process() -> None:
+    aside = Aside()
+    starting = asyncio.create_task(aside.start())
+    await asyncio.sleep(0)
+    await aside.close()
+    await asyncio.gather(starting, return_exceptions=True)
+    assert processes_beside() == []
+    with pytest.raises(AsideError, match="closed"):
+        await aside.call("os:getpid")
+
+
+async def test_a_process_that_can_not_be_started_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/nonexistent/python")
+    with pytest.raises(AsideError, match=r"can't be started.*/nonexistent/python"):
+        await Aside().call("os:getpid")
+
+
+async def test_what_is_printed_goes_into_the_log_wherever_descriptor_2_points(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "own.log"
+    log.write_text("before\n")
+    aside = Aside(log)
+    try:
+        await aside.call("builtins:print", "hello from aside")
+    finally:
+        await aside.close()
+    assert log.read_text() == "before\nhello from aside\n"
+    assert "hello" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", ["", str(Path(__file__).parents[2])])
+def test_modules_of_ours_are_not_taken_from_the_working_folder(tmp_path: Path, path: str) -> None:
+    for name in ("engine.py", "tui/__init__.py", "tui/aside.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("raise SystemExit('hostile')\n")
+    program = (
+        "import asyncio\n"
+        "from tui.aside import Aside\n"
+        "async def ask():\n"
+        "    aside = Aside()\n"
+        "    try:\n"
+        "        print(await aside.call('engine.errors:did_you_mean', 'cnm', ['cnn']))\n"
+        "    finally:\n"
+        "        await aside.close()\n"
+        "asyncio.run(ask())\n"
+    )
+    command = [sys.executable, "-P", "-c", program]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+    assert "cnn" in done.stdout, done.stderr
