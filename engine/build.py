@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.loaders import check_epoch_has_batches, sample_shape
+from engine.data.loaders import check_loading, num_train_batches, sample_shape
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
 from engine.models.build import build_with_notes, check_model
-from engine.training.optimizers import check_optimizer
+from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
-from engine.training.schedules import check_schedule
+from engine.training.schedules import build_schedule, check_schedule
 
 Progress = Callable[[str, int, int], None]
 
@@ -70,9 +71,13 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources = open_sources(config.data, config.seed)
-    check_epoch_has_batches(sources, config)
+    check_loading(sources, config, placement.device)
     input_shape = sample_shape(sources, config)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, len(sources.classes), input_shape)
+    # Built once more where the model lies when training begins; what they refuse is to be said before that.
+    steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
+    optimizer = build_optimizer(config.optimizer, built.model)
+    build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
     return Prepared(config, placement, sources, input_shape, built.model, built.notes)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from engine.build import Prepared
     from engine.training.trainer import Trainer
 
+# Arguments of optimizers that need averages which a checkpoint without them doesn't hold.
+_STATE_CREATING = {"optimizer.amsgrad", "optimizer.centered"}
+
 Status = Literal["preparing", "running", "finished", "stopped", "failed"]
 
 
@@ -100,8 +103,9 @@ class LaunchedRun:
         from engine.training.trainer import Trainer
 
         self.path = run.path
-        server = ControlServer(run.path, self.control)
+        server: ControlServer | None = None
         try:
+            server = ControlServer(run.path, self.control)
             self._on_directory(run.path)
             self._has_directory_or_ended.set()
             server.start()
@@ -121,6 +125,9 @@ class LaunchedRun:
                 self.trainer = trainer
                 run.update_state(status="running", message="", storage=data.storage)
                 outcome: Status = trainer.fit()
+            run.flush()
+            if run.save_error:
+                raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
             run.close(outcome)
             return outcome
         except _Stopped:
@@ -130,7 +137,8 @@ class LaunchedRun:
             run.close("failed", error=describe_failure(error))
             raise
         finally:
-            server.stop()
+            if server is not None:
+                server.stop()
 
     def _progress(self, message: str, done: int, total: int) -> None:
         self.message = f"{message} {done:,}/{total:,}" if total else message
@@ -291,7 +299,7 @@ def launch_resumed(
     reader = RunReader(path)
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
-    config = load_config(str(path / "run.toml"), overrides)
+    config = with_absolute_paths(load_config(str(path / "run.toml"), overrides))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()
     return run
@@ -341,11 +349,25 @@ def _check_complete(checkpoint: dict[str, Any], path: Path) -> None:
 
 def _check_fits(prepared: Prepared, checkpoint: dict[str, Any], path: Path) -> None:
     """Raise CheckpointError when the model that was built is another than the checkpoint's."""
+    from engine.config_file import parse_config
     from engine.models.weights import match_weights
+    from engine.training.environment import changed_settings
 
     problems = match_weights(prepared.model, checkpoint["model_state_dict"]).describe()
     if problems:
         raise CheckpointError(f"{path} does not fit the model {prepared.config.model.name}: {problems}")
+    changed = changed_settings(parse_config(checkpoint["config"], str(path)), prepared.config)
+    if "optimizer.name" in changed:
+        return
+    trained = sum(parameter.requires_grad for parameter in prepared.model.parameters())
+    saved = sum(len(group["params"]) for group in checkpoint["optimizer_state_dict"]["param_groups"])
+    if trained != saved:
+        raise CheckpointError(
+            f"{path}: its optimizer trains {saved} tensors, and with model.freeze as it is now there are {trained}; "
+            f"to train other parts, start a new run with model.weights = '{path}'"
+        )
+    for name in sorted(_STATE_CREATING & changed.keys()):
+        raise CheckpointError(f"{name} can't be changed while a run goes on: {path} has no averages for it")
 
 
 def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:

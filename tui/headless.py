@@ -29,7 +29,7 @@ class Display:
     """
 
     def __init__(self, file: TextIO, *, quiet: bool) -> None:
-        self._console = Console(file=file, highlight=False, soft_wrap=True)
+        self._console = _Console(file=file, highlight=False, soft_wrap=True)
         self._quiet = quiet
         self.is_live = self._console.is_terminal and not quiet
         self._reader: RunReader | None = None
@@ -121,8 +121,17 @@ class Display:
 
     def _say(self, text: str) -> None:
         self._last_line = time.monotonic()
-        with contextlib.suppress(BrokenPipeError):
+        # A full disk behind our output is no reason to leave a run alone.
+        with contextlib.suppress(OSError):
             self._console.print(Text(printable(text)))
+
+
+class _Console(Console):
+    """A console that falls silent when its reader has gone; rich would end the process, and training goes on."""
+
+    def on_broken_pipe(self) -> None:
+        """Say nothing from here on."""
+        self.quiet = True
 
 
 def _bars(console: Console) -> Progress:

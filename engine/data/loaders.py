@@ -88,12 +88,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
             f"after their transforms, training samples are {_sized(train_shape)} and validation samples "
             f"{_sized(input_shape)}"
         )
-    check_epoch_has_batches(sources, config)
-    if config.loader.worker_init:
-        load_object(config.loader.worker_init, "a function that takes a worker's number")
-    room = measure_room(device)
-    train_lane = choose_lane(sources.train, config.data, train=True, device=device, room=room)
-    validation_lane = choose_lane(sources.validation, config.data, train=False, device=device, room=train_lane.left)
+    train_lane, validation_lane = check_loading(sources, config, device)
     train = _loader(sources.train, train_lane, config, device, progress, train=True)
     validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
     for lane in (train_lane, validation_lane):
@@ -108,6 +103,27 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     return TrainingData(
         train, validation, input_shape, sources.classes, storage, notes, data_fingerprint(sources, config)
     )
+
+
+def check_loading(sources: DataSources, config: RunConfig, device: torch.device) -> tuple[Lane, Lane]:
+    """Choose the lanes of the train and the validation split; decodes nothing but a sample of each.
+
+    Raises:
+        ConfigError: a storage that can't be had, an epoch without a batch, a worker_init that can't be loaded.
+        DataError: a sample that can't be read.
+    """
+    check_epoch_has_batches(sources, config)
+    if config.loader.worker_init:
+        load_object(config.loader.worker_init, "a function that takes a worker's number")
+    train = choose_lane(sources.train, config.data, train=True, device=device, room=measure_room(device))
+    validation = choose_lane(sources.validation, config.data, train=False, device=device, room=train.left)
+    return train, validation
+
+
+def num_train_batches(sources: DataSources, config: RunConfig) -> int:
+    """Batches in an epoch of training."""
+    full, rest = divmod(train_sampler(sources.train, config.loader, config.seed).length, config.loader.batch_size)
+    return full + (1 if rest and not config.loader.drop_last else 0)
 
 
 def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:

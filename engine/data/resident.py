@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 from torch import Tensor
@@ -87,7 +88,7 @@ class ResidentLoader:
 
         Args:
             epoch: 0-based.
-            start: number of the first batch; going there costs nothing.
+            start: number of the first batch; going there costs a few batches at most.
 
         Yields:
             Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
@@ -96,7 +97,9 @@ class ResidentLoader:
         at_home = None if order is None else self._at_home(order)
         end = min(self.num_batches * self.batch_size, self.num_samples)
         chunk = self._chunk_batches * self.batch_size
-        for first in range(start * self.batch_size, end, chunk):
+        # A chunk is cut alike wherever the epoch is entered: what is done to it at once may round by its size.
+        skipped = start % self._chunk_batches
+        for first in range((start - skipped) * self.batch_size, end, chunk):
             part = slice(first, min(first + chunk, end))
             pixels, targets = self._gathered(at_home, part, epoch)
             inputs = self._moved(pixels)
@@ -105,7 +108,9 @@ class ResidentLoader:
                 inputs = run_plan(self._plan, self._scale, inputs, sample_keys(self._seed, epoch, samples))
             else:
                 inputs = self._scale(inputs)
-            yield from zip(inputs.split(self.batch_size), self._moved(targets).split(self.batch_size), strict=True)
+            batches = zip(inputs.split(self.batch_size), self._moved(targets).split(self.batch_size), strict=True)
+            yield from islice(batches, skipped, None)
+            skipped = 0
 
     def _at_home(self, order: EpochOrder) -> EpochOrder:
         """The order where the pixels are; copied once where both of its tensors are the same."""

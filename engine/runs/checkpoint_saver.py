@@ -146,7 +146,11 @@ class CheckpointSaver:
                     return
                 request = self._waiting.pop(0)
                 self._is_saving = True
-            succeeded = self._save(request)
+            succeeded = False
+            try:
+                succeeded = self._save(request)
+            except Exception as error:
+                self._journal.event("saver_failed", error=f"{type(error).__name__}: {error}")
             with self._changed:
                 if not succeeded and request.is_best and not any(other.is_best for other in self._waiting):
                     self._failed_best = request
@@ -244,8 +248,8 @@ class CheckpointSaver:
         try:
             inspect_checkpoint(self._folder / newest_first[0])
             for name in surplus:
-                self._index.pop(name)
                 self._remove(self._folder / name)
+                self._index.pop(name)
             write_index(self._folder, self._index, self._operations)
             fsync_directory(self._folder, self._operations)
         except (OSError, CheckpointError) as error:

@@ -155,9 +155,10 @@ class Journal:
 
     def update_state(self, **fields: Any) -> None:
         """Change fields of `state.json`: a new status is written at once, anything else within half a second."""
-        if "status" in fields and fields["status"] != self._state.get("status"):
-            self._state_is_urgent = True
+        is_new_status = "status" in fields and fields["status"] != self._state.get("status")
+        # The fields first: the writer takes the flags down before it reads them.
         self._state.update(fields)
+        self._state_is_urgent = self._state_is_urgent or is_new_status
         self._state_changed = True
         if not self._wake.is_set():
             self._wake.set()

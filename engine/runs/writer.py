@@ -99,6 +99,9 @@ class RunWriter:
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: can't be gone on with: {error.strerror or error}") from error
+        except BaseException:
+            lock.release()
+            raise
         best = results["best_epoch"]
         state = {
             **_first_state(config),
@@ -158,6 +161,11 @@ class RunWriter:
             is_best: whether it is the best so far; `best.pt` will name it.
         """
         self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best))
+
+    @property
+    def save_error(self) -> str:
+        """Why the newest save failed; empty when it didn't."""
+        return str(self._journal.state().get("save_error") or "")
 
     def flush(self) -> None:
         """Wait until every save asked for is done and every record is on disk."""

@@ -17,6 +17,8 @@ _MOVES_THE_SCHEDULE = {
     "optimizer.lr",
     "loader.batch_size",
     "loader.drop_last",
+    "loader.sampler",
+    "loader.num_samples",
     "training.accumulate",
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
+import torch
 from torch import nn
 from torch._dynamo.exc import TorchDynamoException
 
@@ -46,15 +47,20 @@ def compile_with_first_step(
     Args:
         model: the model that `first_step` trains.
         mode: a mode of torch.compile.
-        first_step: does one optimizer step and returns what it made.
+        first_step: seeds the step, does it, and returns what it made.
     """
     began = time.perf_counter()
+    buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     model.compile(mode=None if mode == "default" else mode)
     try:
         result = first_step()
     except TorchDynamoException as error:
         model._compiled_call_impl = None
         model.zero_grad(set_to_none=True)
+        # The step that failed may have run a part of the model: batch norm must not count its batch twice.
+        with torch.no_grad():
+            for buffer, before in buffers:
+                buffer.copy_(before)
         return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
     return result, CompileOutcome(True, time.perf_counter() - began)
 

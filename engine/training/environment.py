@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.user_code import is_user_spec
 
 _MEANING = {
     "torch": "torch",
+    "torchvision": "torchvision",
     "device": "device",
     "gpu": "GPU",
     "cuda": "CUDA",
@@ -60,6 +62,7 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
     is_cuda = placement.device.type == "cuda"
     return {
         "torch": str(torch.__version__),
+        "torchvision": version("torchvision"),
         "device": placement.device.type,
         "gpu": torch.cuda.get_device_name(placement.device) if is_cuda else "",
         "cuda": str(torch.version.cuda or "") if is_cuda else "",
@@ -77,7 +80,8 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
 def _user_code(config: RunConfig) -> str:
     """The user's own files that the config names, each with the beginning of its hash; empty when there are none."""
     transforms = (*config.data.train_transforms, *config.data.eval_transforms)
-    specs = {config.model.name, config.data.dataset, *(transform.name for transform in transforms)}
+    named = (config.model.name, config.data.dataset, config.loader.worker_init)
+    specs = {*named, *(transform.name for transform in transforms)}
     files = sorted(
         {Path(spec.rpartition(":")[0]).expanduser() for spec in specs if ":" in spec and is_user_spec(spec)}
     )
@@ -101,6 +105,8 @@ def inexact_because(
     for key, (before, after) in changed_settings(saved_config, config).items():
         if key not in _NEUTRAL and not _only_lengthens(key, config):
             reasons.append(f"{key}: {before} → {after}")
+    if environment["device"] == "cuda" and not environment["deterministic"]:
+        reasons.append("training.deterministic is off: kernels of the GPU may add in another order")
     if saved_fingerprint != fingerprint:
         reasons.append("the data: other samples, labels or split than the checkpoint was trained on")
     return reasons

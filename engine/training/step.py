@@ -32,6 +32,7 @@ class TrainStep:
         *,
         clip_norm: float,
         num_classes: int,
+        copies_logits: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -40,6 +41,7 @@ class TrainStep:
         self._placement = placement
         self._label_smoothing = loss.label_smoothing
         self._num_classes = num_classes
+        self._copies_logits = copies_logits
         self._logits_are_checked = False
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -57,7 +59,7 @@ class TrainStep:
             loss, logits = self._forward(*window[0])
             self._backward(loss)
             self._update()
-            return loss.detach(), [logits.detach()]
+            return loss.detach(), [self._kept(logits)]
         samples = sum(len(targets) for _, targets in window)
         total = torch.zeros((), device=self._placement.device)
         all_logits = []
@@ -66,9 +68,13 @@ class TrainStep:
             loss = loss * (len(targets) / samples)
             self._backward(loss)
             total += loss.detach()
-            all_logits.append(logits.detach())
+            all_logits.append(self._kept(logits))
         self._update()
         return total, all_logits
+
+    def _kept(self, logits: Tensor) -> Tensor:
+        """Logits that outlive the next step."""
+        return logits.detach().clone() if self._copies_logits else logits.detach()
 
     def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         if self._placement.channels_last and inputs.ndim == 4:

@@ -34,6 +34,9 @@ from engine.training.step_log import StepLog
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.
 _DRAIN_SECONDS = 0.2
 
+# In these modes a model's output lies in memory that the next step overwrites.
+_CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
+
 Outcome = Literal["finished", "stopped"]
 
 
@@ -86,6 +89,7 @@ class Trainer:
             placement,
             clip_norm=config.training.clip_norm,
             num_classes=len(data.classes),
+            copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )
         self.state = RunState(
             model,
@@ -191,11 +195,17 @@ class Trainer:
         self._waits_for_compile = False
         self._report("compiling", message=f"torch.compile, mode {self.config.training.compile_mode}")
         result, outcome = compile_with_first_step(
-            self.model, self.config.training.compile_mode, lambda: self.step(window)
+            self.model, self.config.training.compile_mode, lambda: self._seeded_step(window)
         )
         self._run.event("compiled" if outcome.succeeded else "compile_failed", **asdict(outcome))
         self._report("training", compile=outcome.sentence, message="")
+        # Compiling is no part of the seconds that steps take.
+        self._last_drain = time.perf_counter()
         return result
+
+    def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
+        self._randomness.seed_step(self.state.position.step)
+        return self.step(window)
 
     def _finish_epoch(self) -> bool:
         """Evaluate, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
@@ -233,6 +243,8 @@ class Trainer:
         self._report("training")
         if self._control.pending:
             self._obey()
+        # The next block's seconds are those of its steps alone.
+        self._last_drain = time.perf_counter()
         return True
 
     def _evaluate(self) -> Evaluation | None:

@@ -78,3 +78,16 @@ def test_an_error_in_the_users_model_shows_the_users_file(tmp_path: Path) -> Non
     assert "widht" in str(raised.value)
     assert "mine.py" in str(raised.value)
     assert "line 2" in str(raised.value) or "mine.py:2" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("loader.worker_init=missing.py:seed", "missing.py"),
+        ("schedule={name='OneCycleLR', total_steps=-3}", "total_steps"),
+        ('model.freeze=["*"]', "nothing is left to train"),
+    ],
+)
+def test_what_training_would_refuse_is_refused_before_anything_is_written(override: str, message: str) -> None:
+    with pytest.raises(TorchdeckError, match=message):
+        prepared(override)

@@ -1,7 +1,9 @@
 """The command line as its users meet it: real processes, their output and their exit statuses."""
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -64,6 +66,33 @@ def test_train_without_a_terminal_prints_plain_lines(tmp_path: Path) -> None:
     assert "\x1b" not in result.stdout
     assert "epoch   2  train loss" in result.stdout
     assert "finished" in result.stdout
+
+
+def test_train_on_a_terminal_shows_bars_and_each_epoch(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui", "train", "digits", *FAST, "--runs", str(tmp_path)]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ["TERM"] = "xterm-256color"
+        os.execv(command[0], command)
+    received = b""
+    with contextlib.suppress(OSError):
+        while data := os.read(terminal, 65536):
+            received += data
+    _, status = os.waitpid(pid, 0)
+    text = received.decode(errors="replace")
+    assert os.waitstatus_to_exitcode(status) == 0, text
+    assert "━" in text
+    assert "epoch   2" in text
+    assert "finished at epoch 2" in text
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+    command = f"{sys.executable} -m tui train digits --set training.epochs=3 --runs {tmp_path} | head -n 1"
+    subprocess.run(["sh", "-c", command], cwd=ROOT, check=True, capture_output=True)
+    deadline = time.monotonic() + 60
+    while (run := document(torchdeck("runs", "--runs", str(tmp_path), "--json"))[0])["status"] == "running":
+        assert time.monotonic() < deadline
+    assert run["status"] == "finished"
 
 
 def test_runs_lists_what_is_there(runs: Path) -> None:

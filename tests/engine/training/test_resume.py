@@ -266,3 +266,21 @@ def test_a_users_file_that_was_edited_is_named(tmp_path: Path) -> None:
     (edited,) = events_of(resume_copy(reference, tmp_path / "edited", overrides=longer), "resumed_from")
     (reason,) = edited["not_exact_because"]
     assert re.fullmatch(r"your own code: model.py \w{8} → model.py \w{8}", reason)
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ('model.freeze=["0", "1"]', "start a new run with model.weights"),
+        ("optimizer.amsgrad=true", "optimizer.amsgrad can't be changed while a run goes on"),
+    ],
+)
+def test_a_setting_the_optimizers_state_has_no_room_for_is_refused_and_the_run_left_as_it_was(
+    override: str, expected: str, tmp_path: Path
+) -> None:
+    path = train(tmp_path / "whole", "training.epochs=1")
+    before = (path / "run.toml").read_bytes()
+    run = ended(launch_resumed(path, overrides=["training.epochs=3", override]))
+    assert expected in str(run.error)
+    assert (path / "run.toml").read_bytes() == before
+    assert not list(path.glob("run.*.toml"))
