@@ -119,6 +119,7 @@ class Studio(TerminalApp[None]):
         self.runs_root = runs_root
         self.launched: LaunchedRun | None = None
         self._is_start_awaited = False
+        self._way_on = ""
         self._live_reader: RunReader | None = None
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
@@ -194,6 +195,7 @@ class Studio(TerminalApp[None]):
         if self._is_training():
             return
         self._take_output_back()
+        self._way_on = "3 changes the settings, s tries again"
         self._follow(launch(self.draft, self.runs_root, argv=["torchdeck"], on_directory=self._on_directory))
 
     @on(ResumeRequested)
@@ -208,6 +210,7 @@ class Studio(TerminalApp[None]):
         except TorchdeckError as error:
             self._tell(str(error))
             return
+        self._way_on = "5, then r, tries again"
         self._follow(run)
 
     @on(CommandRequested)
@@ -280,9 +283,13 @@ class Studio(TerminalApp[None]):
         """Stop the watched run at the next step, saved."""
         self.post_message(CommandRequested({"cmd": "stop", "after": "step"}))
 
+    def action_leave(self) -> None:
+        """Leave; with a live run, ask what is to become of it. Once is enough while the question stands."""
+        if not any(isinstance(screen, LeaveScreen) for screen in self.screen_stack):
+            self._leave()
+
     @work(exclusive=True, group="leave")
-    async def action_leave(self) -> None:
-        """Leave; with a live run, ask what is to become of it."""
+    async def _leave(self) -> None:
         if self.launched is not None and self.launched.is_alive:
             answer = await self.push_screen_wait(LeaveScreen(can_detach=self.terminal is not None))
             if answer == "cancel":
@@ -321,7 +328,7 @@ class Studio(TerminalApp[None]):
                 self._show_started(run.path)
             elif not run.is_alive:
                 self._is_start_awaited = False
-                pane.refused(_why_not_started(run))
+                pane.refused(_why_not_started(run), self._way_on)
         tabs.first().status = self._one_line(pane)
 
     def _one_line(self, pane: TrainPane) -> Text:

@@ -52,10 +52,15 @@ def preparing_lines(message: str) -> tuple[Text, Text]:
     return Text("● preparing", style="yellow"), Text(f"{printable(message)} …" if message else "", style="dim")
 
 
-def refusal_lines(reason: str) -> tuple[Text, Text, Text]:
-    """What the pane says of a run that could not be started."""
+def refusal_lines(reason: str, way_on: str) -> tuple[Text, Text, Text]:
+    """What the pane says of a run that could not be started.
+
+    Args:
+        reason: why.
+        way_on: which keys change something and try again, in words.
+    """
     words = Text(printable_lines(reason), style="red")
-    words.append("\n\nNothing was written. 3 changes the settings, s tries again.", style="default")
+    words.append(f"\n\nNothing was written. {way_on}.", style="default")
     return Text("● not started", style="red"), Text(), words
 
 
@@ -156,10 +161,10 @@ def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, An
         return words.append("\n6 shows what was printed; 5, then r, goes on from the newest checkpoint", style="dim")
     if status == "died":
         return Text("its process ended without a word; 5, then r, goes on from the newest checkpoint", style="red")
-    for event in reversed(events):
-        if text := _event_text(event):
-            return text
-    return Text("")
+    words = next((text for event in reversed(events) if (text := _event_text(event))), Text(""))
+    if status == "stopped":
+        words.append("\n" if words else "").append("5, then r, goes on from the newest checkpoint", style="dim")
+    return words
 
 
 def _event_text(event: dict[str, Any]) -> Text | None:

@@ -14,6 +14,7 @@ from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Stati
 from engine.errors import RunError
 from engine.runs.reader import RunReader
 from tui.aside import Aside, AsideError
+from tui.messages import ResumeRequested
 from tui.panes.data import DataPane
 from tui.panes.log import LogPane
 from tui.panes.model import ModelPane
@@ -224,3 +225,44 @@ async def test_the_log_pane_switches_between_the_runs_log_and_the_studios(tmp_pa
         await until_shown(pilot, "engine.log")
         await pilot.press("o")
         await until(pilot, lambda: "engine.log" not in screen_text(app))
+
+
+async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_the_draft(tmp_path: Path) -> None:
+    net = tmp_path / "net.py"
+    net.write_text("def make():\n    raise ValueError('\\n'.join(f'reason {n}' for n in range(1, 10)))\n")
+    async with studio(tmp_path, f"model.name={net}:make") as (app, pilot):
+        await pilot.press("s")
+        await until_shown(pilot, "● not started")
+        await pilot.resize_terminal(90, 30)
+        app.draft = app.draft.model_copy(update={"seed": 7})
+        await pilot.pause(0.2)
+        text = screen_text(app)
+        assert "reason 1" in text
+        assert "reason 9" in text
+        assert "Nothing was written. 3 changes the settings, s tries again." in text
+
+
+async def test_a_refused_resume_does_not_offer_the_key_that_starts_the_draft(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        await pilot.press("s")
+        pane = app.query_one(TrainPane)
+        await until(pilot, lambda: pane.run_status == "finished" and not app.launched.is_alive)
+        broken = app.watched / "checkpoints" / "broken.pt"
+        broken.write_bytes(b"no checkpoint")
+        app.post_message(ResumeRequested(app.watched, broken))
+        await until_shown(pilot, "● not started")
+        await until_shown(pilot, "5, then r, tries again")
+        assert "s tries again" not in screen_text(app).replace("r, tries again", "")
+
+
+async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        pane = app.query_one(TrainPane)
+        await pilot.press("4")
+        pane.refused("no such thing", "3 changes the settings")
+        await until_shown(pilot, "no such thing")
+        await pilot.press("s")
+        await until(pilot, lambda: pane.run_status == "finished")
+        await pilot.resize_terminal(90, 30)
+        await until_shown(pilot, "● finished")
+        assert "no such thing" not in screen_text(app)

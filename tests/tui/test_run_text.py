@@ -71,6 +71,13 @@ def test_a_run_that_died_says_how_it_goes_on() -> None:
     assert "r, goes on from the newest checkpoint" in last_words("died", {}, []).plain
 
 
+def test_a_run_that_was_stopped_says_how_it_goes_on_below_what_was_saved() -> None:
+    saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "stop", "bytes": 3_500_000}
+    first, second = last_words("stopped", {}, [saved]).plain.splitlines()
+    assert first == "saved step-000000040.pt before stopping, 3.5 MB"
+    assert second == last_words("stopped", {}, []).plain == "5, then r, goes on from the newest checkpoint"
+
+
 def test_the_newest_event_with_words_is_shown() -> None:
     saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000}
     assert last_words("running", {}, [{"kind": "note", "text": "slow lane"}]).plain == "slow lane"

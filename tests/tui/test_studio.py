@@ -17,6 +17,7 @@ from tui.app import Studio
 from tui.panes.train import TrainPane
 from tui.screens.leave import LeaveScreen
 from tui.verbs.attach import newest_live_run
+from tui.widgets.chart import Chart
 
 
 async def test_the_number_keys_switch_between_the_panes(tmp_path: Path) -> None:
@@ -95,9 +96,10 @@ async def test_a_run_is_started_watched_and_finishes(tmp_path: Path, size: tuple
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
         text = screen_text(app)
         assert "epoch 2/2" in text
-        assert "loss" in text
-        assert "accuracy" in text
         assert "100%" in text
+        for name in ("loss", "accuracy"):
+            series = app.query_one(f"#{name}", Chart)._series
+            assert {split: len(line.y) for split, line in series.items()} == {"train": 24, "val.": 2}
 
 
 async def test_pause_go_on_save_and_stop(tmp_path: Path) -> None:
@@ -170,6 +172,20 @@ async def test_leaving_during_a_run_asks_and_staying_keeps_it(tmp_path: Path) ->
         await until(pilot, lambda: isinstance(app.screen, LeaveScreen))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, LeaveScreen))
+        assert app.launched is not None
+        assert app.launched.is_alive
+
+
+async def test_asking_to_leave_twice_asks_once_and_staying_keeps_the_run(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
+        await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
+        await pilot.press("ctrl+q", "ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, LeaveScreen))
+        await pilot.press("ctrl+q", "escape")
+        await until(pilot, lambda: len(app.screen_stack) == 1)
+        await pilot.pause(0.2)
+        assert app.is_running
         assert app.launched is not None
         assert app.launched.is_alive
 

@@ -60,6 +60,7 @@ class TrainPane(Widget, can_focus=True):
         self.one_line = Text()
         self._reader: RunReader | None = None
         self._launched: LaunchedRun | None = None
+        self._refusal: tuple[Text, ...] = ()
         self._shown: dict[str, Text] = {}
         self._is_behind = False
 
@@ -75,7 +76,7 @@ class TrainPane(Widget, can_focus=True):
 
     def on_mount(self) -> None:
         """One timer for the whole pane; it does nothing while nothing changed."""
-        self._invite()
+        self._say_what_is_not()
         self.set_interval(_POLL_SECONDS, self._poll)
 
     def on_show(self, event: events.Show) -> None:
@@ -89,21 +90,27 @@ class TrainPane(Widget, can_focus=True):
         if self._reader is not None:
             self._show()
         elif self._launched is None:
-            self._invite()
+            self._say_what_is_not()
 
     def prepare(self, run: LaunchedRun) -> None:
         """Show a run that is being prepared and has no directory yet."""
-        self._launched, self._reader = run, None
+        self._launched, self._reader, self._refusal = run, None, ()
         self._set_status("preparing")
         self._forget()
         self._poll()
 
-    def refused(self, reason: str) -> None:
-        """Show why a run could not be started. Nothing was written."""
+    def refused(self, reason: str, way_on: str) -> None:
+        """Show why a run could not be started, until another is. Nothing was written.
+
+        Args:
+            reason: what was wrong.
+            way_on: which keys change something and try again, in words.
+        """
         self._launched = None
         self.one_line = Text()
         self._set_status("")
-        self._put_lines(*refusal_lines(reason))
+        self._refusal = refusal_lines(reason, way_on)
+        self._say_what_is_not()
 
     def watch_watched(self, path: Path | None) -> None:
         """Show another run."""
@@ -112,7 +119,7 @@ class TrainPane(Widget, can_focus=True):
         else:
             from engine.runs.reader import RunReader
 
-            self._reader, self._launched = RunReader(path), None
+            self._reader, self._launched, self._refusal = RunReader(path), None, ()
         if self.is_mounted:
             self._forget()
             self._poll()
@@ -120,11 +127,14 @@ class TrainPane(Widget, can_focus=True):
     def watch_draft(self) -> None:
         """The invitation names what would be started."""
         if self.is_mounted and self._reader is None and self._launched is None:
-            self._invite()
+            self._say_what_is_not()
 
-    def _invite(self) -> None:
+    def _say_what_is_not(self) -> None:
+        """Without a run: why the last one was refused, or how to start one."""
         self.add_class("-empty")
-        if self.draft is not None:
+        if self._refusal:
+            self._put_lines(*self._refusal)
+        elif self.draft is not None:
             self._put_lines(*invitation(self.draft))
 
     def _forget(self) -> None:
