@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from studio_pilot import FAST, screen_text, studio, until, until_shown
@@ -12,6 +13,7 @@ from textual.widget import Widget
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
 
 from engine.errors import RunError
+from engine.runs.directory import RunSummary
 from engine.runs.reader import RunReader
 from tui.aside import Aside, AsideError
 from tui.messages import ResumeRequested
@@ -266,3 +268,73 @@ async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: 
         await pilot.resize_terminal(90, 30)
         await until_shown(pilot, "● finished")
         assert "no such thing" not in screen_text(app)
+
+
+class RepairedAside(Aside):
+    """A process beside the studio that fails at everything until it is repaired."""
+
+    is_repaired = False
+    looks: ClassVar[list[str]] = []
+
+    async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        self.looks.append(function)
+        if not self.is_repaired:
+            raise AsideError("broke")
+        return await super().call(function, *arguments, **keywords)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"), [("1", "1,438 to train on"), ("2", "288,170 parameters"), ("3", "✓ can be started")]
+)
+async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
+) -> None:
+    monkeypatch.setattr("tui.app.Aside", RepairedAside)
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press(key)
+        await until_shown(pilot, "broke")
+        monkeypatch.setattr(RepairedAside, "is_repaired", True)
+        app.action_show("log")
+        await pilot.pause(0.2)
+        app.action_show({"1": "data", "2": "model", "3": "setup"}[key])
+        await until_shown(pilot, words)
+
+
+@pytest.mark.parametrize(("key", "look"), [("1", "engine.data.look:look"), ("2", "engine.inspection:inspect_draft")])
+async def test_enter_on_the_current_name_looks_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, look: str
+) -> None:
+    monkeypatch.setattr("tui.app.Aside", RepairedAside)
+    monkeypatch.setattr(RepairedAside, "looks", [])
+    async with studio(tmp_path) as (_, pilot):
+        await pilot.press(key)
+        await until_shown(pilot, "broke")
+        before = RepairedAside.looks.count(look)
+        await pilot.press("enter")
+        await until(pilot, lambda: RepairedAside.looks.count(look) == before + 1)
+
+
+async def test_a_look_for_runs_that_takes_long_is_finished_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    may_end, begun = threading.Event(), []
+
+    def slow(root: Path) -> list[RunSummary]:
+        begun.append(root)
+        may_end.wait(60)
+        return []
+
+    monkeypatch.setattr("engine.runs.directory.list_runs", slow)
+    async with studio(tmp_path) as (app, pilot):
+        try:
+            await pilot.press("5")
+            await until(pilot, lambda: bool(begun))
+            for _ in range(3):
+                app.query_one(RunsPane)._look_when_seen()
+                await pilot.pause(0.05)
+            assert len(begun) == 1
+        finally:
+            may_end.set()
+        await until_shown(pilot, "no runs in")
+        app.query_one(RunsPane)._look_when_seen()
+        await until(pilot, lambda: len(begun) >= 2)

@@ -161,9 +161,13 @@ class DataPane(Widget, can_focus=True):
         self._change(**{str(message.pipeline.id): steps})
 
     def _choose(self, name: str) -> None:
-        """Make a data set the draft's, with the transforms of the preset that trains on it."""
+        """Make a data set the draft's, with the transforms of the preset that trains on it; or look at it again."""
         draft = self.draft
-        if draft is None or name == draft.data.dataset:
+        if draft is None:
+            return
+        if name == draft.data.dataset:
+            self._looked_at = ()
+            self._look_when_seen()
             return
         data = next((config.data for config in _preset_configs() if config.data.dataset == name), None)
         if data is None:
@@ -205,6 +209,8 @@ class DataPane(Widget, can_focus=True):
         try:
             look = await self._aside.call("engine.data.look:look", draft, epoch=self._draw, count=_SAMPLES)
         except (TorchdeckError, AsideError) as error:
+            # What was missing may be there the next time somebody looks.
+            self._looked_at = ()
             self.add_class("-nothing")
             self._about(f"{_title(draft.data.dataset, entry)}\n\n{error}", "red")
             return

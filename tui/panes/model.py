@@ -136,8 +136,13 @@ class ModelPane(Widget, can_focus=True):
         self._choose(str(message.option.id))
 
     def _choose(self, name: str) -> None:
-        """Make a model the draft's; the arguments of the one before don't fit another."""
-        if self.draft is not None and name != self.draft.model.name:
+        """Make a model the draft's, or read it again; the arguments of the one before don't fit another."""
+        if self.draft is None:
+            return
+        if name == self.draft.model.name:
+            self._inspected = ()
+            self._inspect_when_seen()
+        else:
             self.post_message(DraftReplaced(self.draft.model_copy(update={"model": ModelConfig(name=name)})))
 
     def _list(self, part: str) -> None:
@@ -172,6 +177,8 @@ class ModelPane(Widget, can_focus=True):
         try:
             inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
         except (TorchdeckError, AsideError) as error:
+            # What was wrong may be mended the next time somebody looks.
+            self._inspected = ()
             self.add_class("-nothing")
             self._say(str(error), "red")
             return

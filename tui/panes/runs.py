@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
+from textual.worker import Worker
 
 from engine.errors import TorchdeckError
 from tui.messages import ResumeRequested, WatchRequested
@@ -49,11 +50,12 @@ class RunsPane(Widget, can_focus=True):
         self._summaries: list[RunSummary] = []
         self._checkpoints: list[CheckpointInfo] = []
         self._shown_run: Path | None = None
+        self._looking: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Two tables with a line above each, and the keys."""
         yield Static(id="where", classes="heading", markup=False)
-        yield DataTable(id="runs", cursor_type="row")
+        yield DataTable(id="all_runs", cursor_type="row")
         yield Static("checkpoints", id="whose", classes="heading", markup=False)
         yield DataTable(id="checkpoints", cursor_type="row")
         yield Static(_HINT, markup=False)
@@ -68,7 +70,7 @@ class RunsPane(Widget, can_focus=True):
 
     def on_resize(self, event: events.Resize) -> None:
         """Columns fit the width."""
-        for name, columns in (("runs", RUN_COLUMNS), ("checkpoints", CHECKPOINT_COLUMNS)):
+        for name, columns in (("all_runs", RUN_COLUMNS), ("checkpoints", CHECKPOINT_COLUMNS)):
             table = self.query_one(f"#{name}", DataTable)
             rows = [table.get_row_at(index) for index in range(table.row_count)]
             cursor = table.cursor_row
@@ -80,12 +82,12 @@ class RunsPane(Widget, can_focus=True):
 
     def on_focus(self) -> None:
         """The runs take the keys."""
-        self.query_one("#runs").focus()
+        self.query_one("#all_runs").focus()
 
     @property
     def chosen(self) -> RunSummary | None:
         """The run under the cursor."""
-        row = self.query_one("#runs", DataTable).cursor_row
+        row = self.query_one("#all_runs", DataTable).cursor_row
         return self._summaries[row] if 0 <= row < len(self._summaries) else None
 
     def action_resume(self) -> None:
@@ -106,15 +108,16 @@ class RunsPane(Widget, can_focus=True):
         if (run := self.chosen) is not None:
             self.post_message(WatchRequested(run.path))
 
-    @on(DataTable.RowHighlighted, "#runs")
+    @on(DataTable.RowHighlighted, "#all_runs")
     def _another_run(self, message: DataTable.RowHighlighted) -> None:
         message.stop()
         if self.chosen is not None and self.chosen.path != self._shown_run:
-            self._look()
+            self._looking = self._look()
 
     def _look_when_seen(self) -> None:
-        if self.is_on_screen:
-            self._look()
+        # On a slow disk a look takes longer than the time between two: it is not begun anew.
+        if self.is_on_screen and (self._looking is None or self._looking.is_finished):
+            self._looking = self._look()
 
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
@@ -134,7 +137,7 @@ class RunsPane(Widget, can_focus=True):
     def _show_runs(self, summaries: list[RunSummary]) -> None:
         chosen = self.chosen
         self._summaries = summaries
-        table = self.query_one("#runs", DataTable)
+        table = self.query_one("#all_runs", DataTable)
         _fill(table, [run_row(run) for run in summaries])
         paths = [summary.path for summary in summaries]
         if chosen is not None and chosen.path in paths and table.cursor_row != paths.index(chosen.path):

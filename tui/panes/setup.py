@@ -58,6 +58,7 @@ class SetupPane(Widget, can_focus=True):
         self._aside = aside
         self._completions: dict[str, list[str]] = {}
         self._shown: RunConfig | None = None
+        self._checked: RunConfig | None = None
         self._faulty = ""
 
     def compose(self) -> ComposeResult:
@@ -128,11 +129,15 @@ class SetupPane(Widget, can_focus=True):
         self.post_message(DraftReplaced(config))
 
     async def _show_draft(self) -> None:
-        if self.draft is None or self.draft == self._shown:
+        draft = self.draft
+        if draft is None:
             return
-        self._shown = self.draft
-        await self._fill_form(self.draft)
-        self._check(self.draft)
+        if draft != self._shown:
+            self._shown = draft
+            await self._fill_form(draft)
+        if draft != self._checked:
+            self._checked = draft
+            self._check(draft)
 
     async def _fill_form(self, draft: RunConfig) -> None:
         presets = tuple(preset.name for preset in list_presets())
@@ -145,7 +150,9 @@ class SetupPane(Widget, can_focus=True):
         if self._loaded is None:
             self._loaded = self._config_of_spec() or draft
         command = command_line(draft, self._loaded, self.spec)
-        self.query_one("#command", Static).update(printable(f"$ {command}"))
+        # The pane may have been taken down while the form was filled.
+        for line in self.query("#command").results(Static):
+            line.update(printable(f"$ {command}"))
 
     def _config_of_spec(self) -> RunConfig | None:
         """What the preset or file says by itself; None when it can't be read any more."""
@@ -176,9 +183,13 @@ class SetupPane(Widget, can_focus=True):
         try:
             await self._aside.call("engine.build:check", draft)
         except (TorchdeckError, AsideError) as error:
+            # What was wrong outside the draft may be mended the next time somebody looks.
+            self._checked = None
             self._blame(str(error))
         else:
-            self._say("✓ can be started", "green")
+            self._blame(self.draft_error)
+            if not self.draft_error:
+                self._say("✓ can be started", "green")
 
     def _blame(self, error: str) -> None:
         """Show an error below its field, or below the form when it is about no one field; "" takes it away."""
