@@ -34,6 +34,7 @@ from tui.panes.model import ModelPane
 from tui.panes.runs import RunsPane
 from tui.panes.setup import SetupPane
 from tui.panes.train import TrainPane
+from tui.polling import Poll
 from tui.private_output import carry_over
 from tui.run_text import one_line
 from tui.screens.help import HelpScreen
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 
 Leaving = Literal["", "keep", "stop"]
 
-_LOOK_EVERY = 0.5  # seconds
+_LOOK_EVERY = 0.5  # seconds, while a run lives or is awaited
+_LOOK_SELDOM = 2.0  # seconds
 _WARM_UP_AFTER = 0.25  # seconds
 
 PANES = {
@@ -121,6 +123,7 @@ class Studio(TerminalApp[None]):
         self._is_start_awaited = False
         self._way_on = ""
         self._live_reader: RunReader | None = None
+        self._poll: Poll | None = None
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
         self.leaving: Leaving = ""
@@ -145,7 +148,7 @@ class Studio(TerminalApp[None]):
             self.exit()
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
-        self.set_interval(_LOOK_EVERY, self._look_after_run)
+        self._poll = Poll(self, self._look_after_run, self._is_any_run_alive, _LOOK_EVERY, _LOOK_SELDOM)
         # Its imports would take processor time from the first paint.
         self.set_timer(_WARM_UP_AFTER, self._warm_up)
 
@@ -238,6 +241,7 @@ class Studio(TerminalApp[None]):
     @on(WatchRequested)
     def _watch(self, message: WatchRequested) -> None:
         self.watched = message.run
+        self._hurry()
         self.query_one(LogPane).follow_run(message.run / LOG_FILE)
         self.action_show("train")
 
@@ -314,6 +318,16 @@ class Studio(TerminalApp[None]):
         self.query_one(LogPane).follow_run(None)
         self.action_show("train")
         self._is_start_awaited = True
+        self._hurry()
+
+    def _hurry(self) -> None:
+        if self._poll is not None:
+            self._poll.hurry()
+
+    def _is_any_run_alive(self) -> bool:
+        """Whether something may change soon: a run that is trained here, or the one that is watched."""
+        is_own = self._is_start_awaited or (self.launched is not None and self.launched.is_alive)
+        return is_own or any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
 
     def _look_after_run(self) -> None:
         """See a run's directory appear, and keep its line at the end of the tabs."""

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
+from tui.polling import Poll
 from tui.run_text import (
     ENDED_BADLY,
     epoch_table,
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from engine.launch import LaunchedRun
     from engine.runs.reader import RunReader
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 0.5  # while the run lives or is prepared
+_POLL_SELDOM = 2.0  # seconds: another process may resume it
 _LINES = ("headline", "progress", "words", "epochs")
 # Two charts stand side by side unless there is little width and enough height for both.
 _NARROW, _TALL = 100, 32
@@ -63,6 +65,7 @@ class TrainPane(Widget, can_focus=True):
         self._refusal: tuple[Text, ...] = ()
         self._shown: dict[str, Text] = {}
         self._is_behind = False
+        self._polling: Poll | None = None
 
     def compose(self) -> ComposeResult:
         """Words above, curves in the middle, epochs below."""
@@ -77,7 +80,7 @@ class TrainPane(Widget, can_focus=True):
     def on_mount(self) -> None:
         """One timer for the whole pane; it does nothing while nothing changed."""
         self._say_what_is_not()
-        self.set_interval(_POLL_SECONDS, self._poll)
+        self._polling = Poll(self, self._poll, self._is_run_live, _POLL_SECONDS, _POLL_SELDOM)
 
     def on_show(self, event: events.Show) -> None:
         """What happened while the pane was hidden is shown at once."""
@@ -137,7 +140,12 @@ class TrainPane(Widget, can_focus=True):
         elif self.draft is not None:
             self._put_lines(*invitation(self.draft))
 
+    def _is_run_live(self) -> bool:
+        return self._launched is not None or self.run_status in LIVE_STATUSES
+
     def _forget(self) -> None:
+        if self._polling is not None:
+            self._polling.hurry()
         self._shown.clear()
         for chart in self.query(Chart):
             chart.clear()

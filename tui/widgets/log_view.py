@@ -7,13 +7,15 @@ import re
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Log, Static
 
+from tui.polling import Poll
 from tui.widgets.plain_text import printable
 
-READ_EVERY = 0.25  # seconds
+READ_EVERY = 0.25  # seconds, while the file grows
+READ_SELDOM = 1.0  # seconds
+_QUIET_READS = 8  # after so many that found nothing, it does not grow
 _FIRST_BYTES = 256 * 1024
 _MOST_BYTES = 1024 * 1024  # in one read
 _LONGEST_LINE = 2000
@@ -44,7 +46,8 @@ class LogView(Widget):
         self._identity: tuple[int, int] | None = None
         self._offset = 0
         self._unfinished = b""
-        self._timer: Timer | None = None
+        self._poll: Poll | None = None
+        self._reads_in_vain = 0
 
     def compose(self) -> ComposeResult:
         """Whole lines, and the unfinished one."""
@@ -60,23 +63,21 @@ class LogView(Widget):
         if self.is_mounted:
             self.read()
 
-    def on_mount(self) -> None:
-        """Begin paused: `Show` comes when there is something to see."""
-        self._timer = self.set_interval(READ_EVERY, self.read, pause=True)
-
     def on_show(self) -> None:
         """Catch up, and go on reading."""
         self.read()
-        if self._timer is not None:
-            self._timer.resume()
+        if self._poll is None:
+            self._poll = Poll(self, self.read, lambda: self._reads_in_vain < _QUIET_READS, READ_EVERY, READ_SELDOM)
+        self._poll.hurry()
 
     def on_hide(self) -> None:
         """Nobody looks."""
-        if self._timer is not None:
-            self._timer.pause()
+        if self._poll is not None:
+            self._poll.stop()
 
     def read(self) -> None:
         """Take what has been added to the file since the last time."""
+        self._reads_in_vain += 1
         if self._path is None:
             return
         try:
@@ -99,6 +100,7 @@ class LogView(Widget):
             file.seek(self._offset)
             data = file.read(_MOST_BYTES)
         self._offset += len(data)
+        self._reads_in_vain = 0
         self._take(data, starts_inside)
 
     def _take(self, data: bytes, starts_inside: bool) -> None:

@@ -169,3 +169,17 @@ async def test_nothing_is_read_while_hidden(tmp_path: Path) -> None:
         log.write_text("while hidden\nagain\n")
         await asyncio.sleep(0.6)
         assert shown(view) == ["while hidden"]
+
+
+async def test_a_log_that_does_not_grow_is_read_less_often(app_with, tmp_path: Path) -> None:
+    log = tmp_path / "engine.log"
+    log.write_text("first\n")
+    view = LogView()
+    async with app_with(view).run_test() as pilot:
+        view.follow(log)
+        while view._poll.is_often:
+            await pilot.pause(0.1)
+        with log.open("a") as file:
+            file.write("second\n")
+        while not view._poll.is_often:
+            await pilot.pause(0.1)

@@ -1,0 +1,46 @@
+"""How often the studio looks: the pace follows whether something goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio_pilot import FAST, studio, until
+from textual.app import App
+
+from tui.panes.train import TrainPane
+from tui.polling import Poll
+
+
+async def test_the_pace_follows_what_goes_on() -> None:
+    app: App[None] = App()
+    looks: list[int] = []
+    is_busy = False
+    async with app.run_test() as pilot:
+        poll = Poll(app, lambda: looks.append(1), lambda: is_busy, often=0.02, seldom=0.05)
+        assert poll.is_often
+        while poll.is_often:
+            await pilot.pause(0.02)
+        assert looks
+        is_busy = True
+        while not poll.is_often:
+            await pilot.pause(0.02)
+        is_busy = False
+        while poll.is_often:
+            await pilot.pause(0.02)
+        poll.hurry()
+        assert poll.is_often
+        poll.stop()
+        count = len(looks)
+        await pilot.pause(0.2)
+        assert len(looks) == count
+
+
+async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST) as (app, pilot):
+        pane = app.query_one(TrainPane)
+        polls = [app._poll, pane._polling]
+        await until(pilot, lambda: not any(poll.is_often for poll in polls))
+        await pilot.press("s")
+        await until(pilot, lambda: all(poll.is_often for poll in polls))
+        await until(pilot, lambda: pane.run_status == "finished")
+        await until(pilot, lambda: not any(poll.is_often for poll in polls))
