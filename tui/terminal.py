@@ -5,8 +5,8 @@ C++ messages, data loading workers) goes to a log file. The screen alone writes 
 descriptor of its own. When the terminal goes away, only that descriptor dies: the app ends, every other thread
 goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
 
-Four private names of Textual are used (`Driver._file`, `_get_terminal_size`, `_sigcont_application` and
-`App._capture_stdout`/`_capture_stderr`); the tests run the whole thing in a real pseudo-terminal.
+Five private names of Textual are used (`Driver._file`, `_get_terminal_size`, `_sigcont_application`,
+`App._capture_stdout` and `App._capture_stderr`); the tests run the whole thing in a real pseudo-terminal.
 """
 
 from __future__ import annotations

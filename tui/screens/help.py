@@ -64,7 +64,7 @@ def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
     """The keys of a pane and of each kind of widget in it, with the widget's name in words."""
     groups: dict[str, Keys] = {}
     for node in pane.walk_children(with_self=True):
-        keys = _keys_of([type(node)])
+        keys = _keys_of(type(node))
         if keys:
             groups.setdefault(title if node is pane else _in_words(type(node)), keys)
     return list(groups.items())
@@ -82,19 +82,18 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
 
 
 def _everywhere(app: DOMNode) -> Keys:
-    return [*_MOVING, *(pair for pair in _keys_of([type(app)]) if not pair[0].isdigit())]
+    return [*_MOVING, *(pair for pair in _keys_of(type(app)) if not pair[0].isdigit())]
 
 
-def _keys_of(classes: Iterable[type[DOMNode]]) -> Keys:
+def _keys_of(kind: type[DOMNode]) -> Keys:
     """Keys with their descriptions, of bindings that are our own: Textual's widgets move as everywhere."""
+    if not kind.__module__.startswith(_OURS):
+        return []
     keys: Keys = []
-    for kind in classes:
-        if not kind.__module__.startswith(_OURS):
-            continue
-        for binding in kind.__dict__.get("BINDINGS", ()):
-            if isinstance(binding, Binding) and binding.description:
-                shown = " ".join(map(format_key, binding.key.split(",")))
-                keys.append((shown, _sentence(binding.description)))
+    for binding in kind.__dict__.get("BINDINGS", ()):
+        if isinstance(binding, Binding) and binding.description:
+            shown = " ".join(map(format_key, binding.key.split(",")))
+            keys.append((shown, _sentence(binding.description)))
     return keys
 
 
