@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from engine.runs.checkpoint_file import inspect_checkpoint, report_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.runs.checkpoint_file import inspect_checkpoint, report_json
 from tui.commands import json_option
 from tui.text import byte_size
 from tui.verbs.output import print_json

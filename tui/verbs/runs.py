@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import click
-from engine.runs.control import send as send_command
-from engine.runs.reader import RunReader
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from engine.config_file import config_values
 from engine.errors import ConfigError
+from engine.runs.control import send as send_command
 from engine.runs.directory import find_run, list_runs
+from engine.runs.reader import RunReader
 from tui.commands import json_option, runs_root_option
 from tui.text import byte_size, duration, figure, percent
 from tui.verbs.output import print_json
