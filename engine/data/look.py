@@ -31,6 +31,7 @@ class DataLook:
         input_shape: (C, H, W) after the eval transforms.
         mean: of each channel, in units of [0, 1], over at most 2,000 evenly spread training samples.
         std: likewise.
+        measured: how many samples they are of.
         storage: where the training pixels would live, in words.
         notes: what the user should know.
         samples: raw and transformed training samples.
@@ -43,6 +44,7 @@ class DataLook:
     input_shape: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    measured: int
     storage: str
     notes: list[str]
     samples: list[PreviewSample]
@@ -72,6 +74,7 @@ def look(config: RunConfig, *, epoch: int, count: int) -> DataLook:
         input_shape=sample_shape(sources, config),
         mean=summary.mean,
         std=summary.std,
+        measured=summary.samples_read,
         storage=lane.words,
         notes=[*sources.notes, *lane.notes],
         samples=preview(sources, config.data, config.seed, epoch, positions, train=True),

@@ -246,11 +246,12 @@ def described(look: DataLook) -> list[str]:
     """What is said of an opened data set: sizes, where its pixels would live, channel statistics, notes."""
     shape = "×".join(map(str, look.input_shape))
     mean = " ".join(f"{value:.4f}" for value in look.mean)
+    of_samples = f" of {look.measured:,} samples"
     std = " ".join(f"{value:.4f}" for value in look.std)
     return [
         f"{look.train_size:,} to train on, {look.validation_size:,} to validate, {len(look.classes)} classes; "
         f"{shape} into the model",
-        f"{look.storage}; mean {mean}, std {std}",
+        f"{look.storage}; mean {mean}, std {std}{'' if look.measured == look.train_size else of_samples}",
         *look.notes,
         "samples as they are, and → as they are trained on",
     ]
