@@ -82,7 +82,10 @@ def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_outpu
         assert len(run.epoch_records()) == 40
         log = run.log_path.read_text()
         # 40 epochs of 23 batches, and the model speaks at every 50th of them.
-        assert log.count("stray print of the model") == log.count("stray words of a subprocess") >= 18
+        spoken = log.count("stray print of the model")
+        assert spoken >= 18
+        # The hang-up itself may end one of the user's subprocesses before it has spoken.
+        assert spoken - 1 <= log.count("stray words of a subprocess") <= spoken
         assert "made by user code" in log
         assert "Traceback" not in log
 

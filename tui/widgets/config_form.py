@@ -164,6 +164,9 @@ class _Row(Widget):
     def show(self, field: FormField) -> None:
         """Another value, help or error of the same field. What is being typed stays."""
         old, self.field = self.field, field
+        if not self.query(".editor"):
+            # Not composed yet: it will be with the new field.
+            return
         editor = self.editor
         if isinstance(editor, _Typed):
             if editor.value == editor.taken:
