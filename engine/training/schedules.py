@@ -47,12 +47,6 @@ class Schedule:
         """The rate of the next step, of the first parameter group."""
         return float(self._optimizer.param_groups[0]["lr"])
 
-    @property
-    def changes_each_step(self) -> bool:
-        """Whether consecutive steps of one epoch can have different rates."""
-        in_warmup = self._step < self._warmup_steps
-        return in_warmup or (self._main is not None and self._interval == "step")
-
     def after_step(self) -> None:
         """Advance by one optimizer step."""
         self._step += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -17,6 +18,9 @@ from tui.commands import json_option
 from tui.private_output import PrivateOutput
 from tui.verbs.output import print_json
 from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.models.tree import ModelReport
 
 
 @click.command()
@@ -57,10 +61,7 @@ def _shape(text: str) -> tuple[int, ...] | None:
     return tuple(int(size) for size in text.split("x"))
 
 
-def _print_tree(report: object, depth: int, console: Console) -> None:
-    from engine.models.tree import ModelReport
-
-    assert isinstance(report, ModelReport)
+def _print_tree(report: ModelReport, depth: int, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("module", no_wrap=True)
     table.add_column("type", no_wrap=True)
@@ -70,7 +71,7 @@ def _print_tree(report: object, depth: int, console: Console) -> None:
     for row in report.modules:
         if depth and row.depth > depth:
             continue
-        name = row.path.rpartition(".")[2] or spec_name(report)
+        name = row.path.rpartition(".")[2] or row.type
         table.add_row(
             Text("  " * row.depth + printable(name) + (f" = {printable(row.alias_of)}" if row.alias_of else "")),
             Text(printable(row.type)),
@@ -84,11 +85,6 @@ def _print_tree(report: object, depth: int, console: Console) -> None:
     if report.flops is not None:
         words.append(f"{report.flops / 1e9:.3g} GFLOPs a sample")
     console.print(Text(", ".join(words)))
-    if report.error:
-        console.print(Text(printable(report.error)))
-
-
-def spec_name(report: object) -> str:
-    """What the root of the tree is called: its class."""
-    modules = getattr(report, "modules", [])
-    return str(modules[0].type) if modules else "model"
+    for words_to_the_user in (report.note, report.error):
+        if words_to_the_user:
+            console.print(Text(printable(words_to_the_user)))
