@@ -18,6 +18,7 @@ from engine.runs.checkpoint_file import inspect_checkpoint
 from engine.runs.directory import CHECKPOINTS, read_json_object
 from engine.runs.durable import SYSTEM, FileOperations, atomic_write
 from engine.runs.json_values import numbers_restored, to_json
+from engine.runs.pins import pinned_by
 
 INDEX_FILE = "index.json"
 LAST_FILE = "last.pt"
@@ -62,6 +63,7 @@ class CheckpointInfo:
         modified: when it was written, in seconds since 1970.
         is_best: whether it is the file that `best.pt` names.
         is_last: whether it is the file that `last.pt` names.
+        is_pinned: whether the user keeps it.
         reason: why it was saved; empty when not known.
         problem: why it can't be read; empty when it can.
     """
@@ -74,6 +76,7 @@ class CheckpointInfo:
     modified: float
     is_best: bool
     is_last: bool
+    is_pinned: bool = False
     reason: str = ""
     problem: str = ""
 
@@ -130,7 +133,7 @@ def list_checkpoints(run: Path) -> list[CheckpointInfo]:
 
 
 def find_checkpoint_files(folder: Path) -> list[_Found]:
-    """The checkpoint files in a folder; `last.pt` and `best.pt` on their own only when no other name is left."""
+    """The checkpoint files in a folder; `last.pt`, `best.pt` and pins on their own only when no other name is left."""
     try:
         with os.scandir(folder) as entries:
             files = [_Found(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in entries]
@@ -138,6 +141,11 @@ def find_checkpoint_files(folder: Path) -> list[_Found]:
         return []
     files = [file for file in files if stat.S_ISREG(file.status.st_mode)]
     by_identity = {file.identity: file for file in files if step_of(file.path.name) is not None}
+    by_name = {file.path.name: file for file in by_identity.values()}
+    for file in files:
+        if pinned := pinned_by(file.path.name):
+            # A pin may be a copy where there are no hard links, and of an earlier save of the same step.
+            (by_name.get(pinned) or by_identity.setdefault(file.identity, file)).names.add(file.path.name)
     for file in files:
         if file.path.name in (LAST_FILE, BEST_FILE):
             by_identity.setdefault(file.identity, file).names.add(file.path.name)
@@ -182,6 +190,7 @@ def _info(found: _Found, entry: IndexEntry | None) -> CheckpointInfo:
         modified=found.status.st_mtime,
         is_best=BEST_FILE in found.names,
         is_last=LAST_FILE in found.names,
+        is_pinned=any(pinned_by(name) for name in found.names),
         reason=entry.reason if entry is not None else "",
         problem=problem,
     )

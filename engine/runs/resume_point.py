@@ -26,6 +26,7 @@ from engine.runs.durable import (
     replace_with_link,
 )
 from engine.runs.json_values import to_json
+from engine.runs.pins import pin_name
 from engine.runs.regular_file import open_regular_file
 
 
@@ -148,6 +149,7 @@ def _put_checkpoints_aside(run: Path, at_step: int, number: int, operations: Fil
     aside.mkdir()
     moved = {checkpoint.file for checkpoint in later}
     moved |= {name for name in (LAST_FILE, BEST_FILE) if any(_is_same(folder, name, file) for file in moved)}
+    moved |= {pin_name(file) for file in moved}
     for file in sorted(moved):
         if (folder / file).exists():
             operations.rename(folder / file, aside / file)
