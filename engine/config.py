@@ -68,6 +68,9 @@ class DataConfig(Section):
         default="test",
         description='"test" for the test split, or a stratified share of the training split such as 0.1',
     )
+    exif: bool = Field(
+        default=True, description="turn photographs of a folder as their EXIF orientation says; false: as stored"
+    )
     storage: Storage = Field(
         default="auto",
         description="where samples live: one uint8 tensor on the device or in memory, or a DataLoader",

@@ -37,7 +37,7 @@ def _content(dataset: SampleDataset) -> bytes:
         digest.update(_memory(dataset.images))
         digest.update(_memory(dataset.targets))
     elif isinstance(dataset, FolderDataset):
-        digest.update(dataset.mode.encode())
+        digest.update(dataset.mode.encode() + b"turned" * dataset.turns)
         for file in dataset.files:
             digest.update(f"{file}\0{(dataset.root / file).stat().st_size}\0".encode("utf-8", "surrogateescape"))
     return digest.digest()

@@ -20,28 +20,40 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", 
 _HEADERS_READ = 50_000
 
 _GREY_MODES = frozenset({"1", "L"})
+# EXIF's orientation tag, and what undoes each of its values (CIPA DC-008, 4.6.5.1.6).
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_QUARTER_TURNS = frozenset({5, 6, 7, 8})
+
 # Pillow clips these to 255 when it converts them, which turns most of such an image white.
 _DEEP_MODES = frozenset({"I", "F", "I;16", "I;16B", "I;16L", "I;16N"})
 
 
 @dataclass(frozen=True)
 class FolderDataset:
-    """Image files, decoded when they are asked for.
-
-    Like torchvision's ImageFolder it takes pixels as they are stored: EXIF orientation is not applied, transparency is
-    dropped.
+    """Image files, decoded when they are asked for. Transparency is dropped, as torchvision's ImageFolder does.
 
     Attributes:
         root: folder that the files' names are relative to.
         files: sorted names of the files.
         targets: int64 [n] class indices.
         mode: "L" where every image is grey, else "RGB", to which all others are converted.
+        turns: whether photographs are turned as their EXIF orientation says; torchvision's ImageFolder leaves them.
     """
 
     root: Path
     files: tuple[str, ...]
     targets: NDArray[np.int64]
     mode: str
+    turns: bool = True
 
     def __len__(self) -> int:
         return len(self.files)
@@ -52,7 +64,9 @@ class FolderDataset:
         try:
             with Image.open(path) as image:
                 _refuse_deep(image, path)
-                return image.convert(self.mode), int(self.targets[index])
+                pixels = image.convert(self.mode)
+                turn = _TURNS.get(orientation(image)) if self.turns else None
+                return pixels if turn is None else pixels.transpose(turn), int(self.targets[index])
         except DataError:
             raise
         except Exception as error:
@@ -67,6 +81,8 @@ class FolderDataset:
             try:
                 with Image.open(self.root / file) as image:
                     size = image.size
+                    if self.turns and orientation(image) in _QUARTER_TURNS:
+                        size = size[::-1]
             except Exception:
                 # Decoding names the file and says what is wrong with it.
                 continue
@@ -93,13 +109,14 @@ def find_classes(folder: Path) -> list[str]:
     return classes
 
 
-def open_folder(folder: Path, classes: list[str], mode: str | None = None) -> FolderDataset:
+def open_folder(folder: Path, classes: list[str], mode: str | None = None, turns: bool = True) -> FolderDataset:
     """Open `folder/<class>/**/*.jpg` and the like.
 
     Args:
         folder: holds one folder a class.
         classes: the class names whose indices become targets; a folder of another name is an error.
         mode: "L" or "RGB"; None to look into the files.
+        turns: whether photographs are turned as their EXIF orientation says.
 
     Raises:
         DataError: a class without images, a folder that isn't one of the classes.
@@ -118,7 +135,15 @@ def open_folder(folder: Path, classes: list[str], mode: str | None = None) -> Fo
         targets += [classes.index(name)] * len(members)
     if mode is None:
         mode = "L" if all(_is_grey(folder / file) for file in files) else "RGB"
-    return FolderDataset(folder, tuple(files), np.asarray(targets, dtype=np.int64), mode)
+    return FolderDataset(folder, tuple(files), np.asarray(targets, dtype=np.int64), mode, turns)
+
+
+def orientation(image: Image.Image) -> int:
+    """The EXIF orientation of an opened file, 1 to 8; 1 where it says nothing. Reads the header only."""
+    if "exif" not in image.info and image.format != "TIFF":
+        # Asking a PNG without it would decode the whole file.
+        return 1
+    return int(image.getexif().get(_ORIENTATION, 1))
 
 
 def _image_files(root: Path, folder: Path) -> Iterator[str]:

@@ -115,7 +115,7 @@ def _open(config: DataConfig) -> DatasetParts:
         if holds_arrays(folder):
             return open_arrays(folder)
         if folder.is_dir():
-            return _open_image_folder(folder)
+            return _open_image_folder(folder, config.exif)
         names = [known.name for known in list_datasets()]
         raise ConfigError(
             f"data.dataset = '{config.dataset}': no data set of this name, no such folder"
@@ -131,26 +131,26 @@ def _open(config: DataConfig) -> DatasetParts:
                 f"data.root = '{config.root}': no such folder; put your images there as "
                 "train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg with a share as data.validation"
             )
-        return _open_image_folder(root)
+        return _open_image_folder(root, config.exif)
     from engine.data.published import open_published
 
     train, test, classes, notes = open_published(entry.name, root, config.download)
     return DatasetParts(train, None, test, classes, notes)
 
 
-def _open_image_folder(root: Path) -> DatasetParts:
+def _open_image_folder(root: Path, turns: bool) -> DatasetParts:
     train = _first_folder(root, _TRAIN_FOLDERS)
     if train is None:
         classes = find_classes(root)
-        return DatasetParts(open_folder(root, classes), None, None, classes)
+        return DatasetParts(open_folder(root, classes, turns=turns), None, None, classes)
     classes = find_classes(train)
-    dataset = open_folder(train, classes)
+    dataset = open_folder(train, classes, turns=turns)
     validation = _first_folder(root, _VALIDATION_FOLDERS)
     test = _first_folder(root, _TEST_FOLDERS)
     return DatasetParts(
         dataset,
-        None if validation is None else open_folder(validation, classes, dataset.mode),
-        None if test is None else open_folder(test, classes, dataset.mode),
+        None if validation is None else open_folder(validation, classes, dataset.mode, turns),
+        None if test is None else open_folder(test, classes, dataset.mode, turns),
         classes,
     )
 

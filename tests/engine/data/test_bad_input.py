@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from data_cases import component, open_and_build, run_config, write_images
-from PIL import Image
+from PIL import Image, ImageOps
 from torchvision import datasets
 
 from engine.data.sources import open_sources
@@ -54,11 +54,33 @@ def test_images_of_other_modes_are_read_as_torchvision_reads_them(
     assert {pixels.tobytes() for pixels in ours} <= theirs
 
 
-def test_pictures_are_not_turned_by_their_exif_as_in_torchvision(tmp_path: Path) -> None:
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("storage", ["auto", "loader"])
+def test_photographs_are_turned_as_their_exif_says(orientation: int, storage: str, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for number in range(2):
+            photograph().save(tmp_path / label / f"{number}.jpg", exif=exif)
+    with Image.open(tmp_path / "a/0.jpg") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    config = {"dataset": str(tmp_path), "validation": 0.5, "storage": storage}
+    pixels = next(open_and_build(run_config(**config))[1].train.batches(0))[0]
+    assert np.array_equal((pixels[0] * 255).round().byte().permute(1, 2, 0).numpy(), expected)
+
+
+def test_photographs_may_be_taken_as_they_are_stored_as_torchvision_does(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     folder_with(tmp_path, photograph(), "0.jpg", exif=exif)
-    assert epoch(tmp_path).shape[1:] == (3, 16, 24)
+    assert epoch(tmp_path, exif=False).shape[1:] == (3, 16, 24)
+    sources = [
+        open_sources(run_config(dataset=str(tmp_path), validation=0.2, exif=exif).data, 0) for exif in (True, False)
+    ]
+    assert sources[0].fingerprint != sources[1].fingerprint
+    with pytest.raises(DataError, match="images differ in shape"):
+        epoch(tmp_path, storage="loader")
 
 
 @pytest.mark.parametrize("storage", ["auto", "loader"])
