@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from engine.config import Component
 from engine.data.batch_steps import BatchStep, FixedStep
+from engine.data.mixing import of_samples
 from engine.data.step_specs import SLOTS, STEPS, NoBatchedForm, make_step
 from engine.data.transforms import is_plain_scaling, make_transform
 
@@ -103,10 +104,13 @@ class Unbatched:
 
 
 def plan_batches(specs: Sequence[Component]) -> BatchPlan | Unbatched:
-    """The batched form of a pipeline, or why there is none. The pipeline has passed `check_transforms`."""
+    """The batched form of a pipeline, or why there is none. The pipeline has passed `check_transforms`.
+
+    What mixes whole batches at its end is left to `engine.data.mixing`.
+    """
     planner = _Planner()
     try:
-        for number, spec in enumerate(specs):
+        for number, spec in enumerate(of_samples(specs)):
             planner.add(spec, number * SLOTS)
     except NoBatchedForm as error:
         return Unbatched(str(error))

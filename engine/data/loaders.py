@@ -12,6 +12,7 @@ from torch import Tensor
 from engine.config import Component, RunConfig
 from engine.data.batch_plan import BatchPlan
 from engine.data.lanes import Lane, choose_lane
+from engine.data.mixing import MixingLoader, make_mixes
 from engine.data.resident import ResidentLoader
 from engine.data.sampling import sequential_sampler, train_sampler
 from engine.data.sources import DataSources
@@ -39,6 +40,7 @@ class BatchLoader(Protocol):
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Inputs float32 [B, C, H, W] and targets int64 [B] on the device, of epoch `epoch` from batch `start` on.
 
+        After MixUp or CutMix, targets are shares of the classes, float32 [B, classes].
         A batch is a pure function of (seed, epoch, its samples), whatever was asked for before.
         """
         ...
@@ -90,6 +92,8 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         )
     train_lane, validation_lane = check_loading(sources, config, device)
     train = _loader(sources.train, train_lane, config, device, progress, train=True)
+    if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
+        train = MixingLoader(train, mixes, seed=config.seed, num_classes=len(sources.classes))
     validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
     for lane in (train_lane, validation_lane):
         notes += [note for note in lane.notes if note not in notes]

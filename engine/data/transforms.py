@@ -18,6 +18,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component
+from engine.data.mixing import MIXES, make_mixes, of_samples
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
 from engine.user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
 
@@ -28,10 +29,8 @@ _UNUSABLE = {
     "ClampBoundingBoxes": "it is about bounding boxes",
     "ClampKeyPoints": "it is about key points",
     "ConvertBoundingBoxFormat": "it is about bounding boxes",
-    "CutMix": "it mixes whole batches and their labels",
     "FiveCrop": "it makes several images of one sample",
     "Lambda": "a function can't be written in TOML: use path/to/file.py:factory",
-    "MixUp": "it mixes whole batches and their labels",
     "RandomIoUCrop": "it is about bounding boxes",
     "SanitizeBoundingBoxes": "it is about bounding boxes",
     "SanitizeKeyPoints": "it is about key points",
@@ -79,7 +78,7 @@ def list_transforms() -> list[TransformEntry]:
                 )
                 for parameter in _parameters(cls)
             ],
-            batched=name in BATCHED,
+            batched=name in BATCHED or name in MIXES,
         )
         for name, cls in sorted(_classes().items())
     ]
@@ -98,6 +97,7 @@ def check_transforms(specs: Sequence[Component], where: str) -> None:
     """
     for position, spec in enumerate(specs):
         make_transform(spec, f"{where}[{position}]")
+    make_mixes(specs, where)
 
 
 def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
@@ -128,6 +128,8 @@ def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
 class SamplePipeline:
     """What happens to one sample: image in, float tensor [C, H, W] out. Pickles as its specification.
 
+    What mixes whole batches is left to `engine.data.mixing`.
+
     Raises ConfigError when it is called on an image that a transform can't take.
     """
 
@@ -145,7 +147,7 @@ class SamplePipeline:
         self.specs = tuple(specs)
         self.where = where
         self.scale = scale
-        self._steps = [(spec, make_transform(spec, f"{where}[{k}]")) for k, spec in enumerate(self.specs)]
+        self._steps = [(spec, make_transform(spec, f"{where}[{k}]")) for k, spec in enumerate(of_samples(self.specs))]
 
     def __getstate__(self) -> dict[str, Any]:
         return {"specs": self.specs, "where": self.where, "scale": self.scale}
@@ -258,7 +260,9 @@ def _classes() -> dict[str, type]:
 
 
 def _parameters(cls: type) -> list[inspect.Parameter]:
-    return list(inspect.signature(cls).parameters.values())
+    parameters = inspect.signature(cls).parameters
+    # What a batch mix would have to be told is known here: the classes, and where the targets are.
+    return [parameters["alpha"]] if cls.__name__ in MIXES else list(parameters.values())
 
 
 def _annotation(parameter: inspect.Parameter) -> str:
@@ -303,6 +307,8 @@ def _value(value: Any, parameter: inspect.Parameter, where: str, transform: str)
         if value.lower() not in policies:
             raise ConfigError(f"{where} = '{value}': {_one_of(value, policies)}")
         return v2.AutoAugmentPolicy(value.lower())
+    if transform in MIXES and _is_number(value) and value <= 0:
+        raise ConfigError(f"{where} = {value!r}: must be above 0")
     if transform == "LinearTransformation":
         return torch.tensor(value)
     _check_type(value, parameter, where)

@@ -49,7 +49,7 @@ class TrainStep:
         """Train on a window of batches as if they were one.
 
         Args:
-            window: batches of inputs [B, C, H, W] and targets [B].
+            window: batches of inputs [B, C, H, W] and targets, class indices [B] or shares of the classes [B, C].
 
         Returns:
             The mean loss over the window's samples, a scalar on the device, and the logits of each batch.

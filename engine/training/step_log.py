@@ -54,7 +54,8 @@ class StepLog:
         Args:
             loss: scalar on the device.
             logits: [B, C] for each batch of the step's window.
-            targets: [B] for each batch of the window.
+            targets: [B] for each batch of the window, or shares of the classes [B, C]; a prediction is right then
+                when it is the class with the largest share, the first of equals.
             learning_rate: the rate the step ran at.
         """
         self._losses.append(loss)
@@ -84,7 +85,8 @@ class StepLog:
         """Reduce the logits held back to one count of right predictions a step."""
         if not self._logits:
             return
-        right = torch.cat(self._logits).argmax(dim=1) == torch.cat(self._targets)
+        targets = torch.cat(self._targets)
+        right = torch.cat(self._logits).argmax(dim=1) == (targets if targets.ndim == 1 else targets.argmax(dim=1))
         steps = self._unfolded_steps
         if all(samples == steps[0] for samples in steps):
             self._correct.append(right.view(len(steps), steps[0]).sum(dim=1))

@@ -32,7 +32,6 @@ PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), d
         (component("Resize", size=8, interpolation="bilinar"), "did you mean 'bilinear'?"),
         (component("AutoAugment", policy="imagnet"), "did you mean 'imagenet'?"),
         (component("ToDtype", dtype="float23"), "did you mean 'float32'?"),
-        (component("MixUp"), "MixUp can't be used here: it mixes whole batches"),
         (component("SanitizeBoundingBoxes"), "it is about bounding boxes"),
         (component("RandomApply", transforms=[]), "must be a list of transforms"),
         (component("RandomApply", transforms=[{"size": 3}]), "must be a table with a name"),
@@ -146,4 +145,5 @@ def test_the_catalogue_lists_parameters_and_what_is_batched() -> None:
     assert entries["RandomCrop"].parameters[0] == ("size", "required", "Union[int, Sequence[int]]")
     assert entries["RandomCrop"].batched and entries["ColorJitter"].batched and not entries["ElasticTransform"].batched
     assert entries["ColorJitter"].summary.startswith("Randomly change the brightness")
-    assert not {"MixUp", "FiveCrop", "Lambda", "Transform"} & set(entries)
+    assert entries["MixUp"].parameters == [("alpha", "1.0", "float")] and entries["MixUp"].batched
+    assert not {"FiveCrop", "Lambda", "Transform"} & set(entries)

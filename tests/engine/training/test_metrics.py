@@ -66,3 +66,11 @@ def test_a_window_of_batches_is_one_step_in_the_log() -> None:
     logits = torch.eye(3)
     log.add(torch.tensor(1.0), [logits, logits], [torch.tensor([0, 1, 2]), torch.tensor([0, 0, 0])], 0.1)
     assert log.drain().correct == [4]
+
+
+def test_a_prediction_of_a_mixed_sample_is_right_when_it_is_the_class_with_the_largest_share() -> None:
+    log = StepLog()
+    shares = torch.tensor([[0.3, 0.7, 0.0], [0.5, 0.0, 0.5], [0.0, 0.0, 1.0]])
+    for predictions, right in (([1, 0, 2], 3), ([0, 2, 2], 1)):
+        log.add(torch.tensor(1.0), [torch.eye(3)[predictions]], [shares], 0.1)
+        assert log.drain().correct == [right]

@@ -36,6 +36,11 @@ SETTINGS = {
     "one cycle": ["schedule.name=OneCycleLR"],
     "plateau": ["schedule={name='ReduceLROnPlateau',interval='epoch',patience=0,threshold=10.0}", "training.epochs=3"],
     "fp16": ["training.precision=fp16"],
+    "mixed batches": [
+        "data.train_transforms=[{name='RandomCrop',size=8,padding=1},"
+        "{name='RandomChoice',transforms=[{name='MixUp',alpha=0.2},{name='CutMix'}]}]",
+        "training.accumulate=2",
+    ],
     "batch norm, momentum": [
         "model={name='cnn',channels=[4],convolutions=1}",
         "optimizer={name='SGD',lr=0.05,momentum=0.9}",
