@@ -195,7 +195,13 @@ class CheckpointConfig(Section):
 
     every_epochs: int = Field(default=1, ge=0, description="save after every so many epochs; 0 for never")
     every_steps: int = Field(default=0, ge=0, description="save after every so many steps as well; 0 for never")
+    every_minutes: float = Field(
+        default=0.0, ge=0, description="save as well when the last save is so many minutes old; 0 for never"
+    )
     keep_last: int = Field(default=3, ge=1, description="how many of the newest checkpoints are kept")
+    keep_every: int = Field(
+        default=0, ge=0, description="keep the checkpoint of every so many epochs for good; 0 for none"
+    )
     best_metric: BestMetric = Field(default="accuracy", description="validation metric that decides which is best")
 
 

@@ -26,7 +26,13 @@ STATUS_STYLES = {
     "failed": "red",
     "died": "red",
 }
-_REASONS = {"epoch": "after the epoch", "asked": "as asked", "stop": "before stopping"}
+_REASONS = {
+    "epoch": "after the epoch",
+    "interval": "after so many steps",
+    "minutes": "after so many minutes",
+    "asked": "as asked",
+    "stop": "before stopping",
+}
 _PHASES = {
     "decoding": "decoding the data",
     "compiling": "compiling the model",
@@ -88,6 +94,12 @@ def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) 
     line.append(f"  {printable(name)}", style="bold")
     if status in ("preparing", "running") and progress.phase in _PHASES:
         line.append(f"  {_PHASES[progress.phase]}", style="yellow")
+    if state.get("write_error"):
+        line.append("  can't write: records wait in memory", style="bold red")
+    elif state.get("save_error"):
+        line.append("  newest save failed", style="bold red")
+    elif state.get("disk_warning"):
+        line.append("  disk filling up", style="bold yellow")
     if message := state.get("message"):
         line.append(f"  {printable(str(message))}", style="dim")
     if state.get("exact") is False:
@@ -177,6 +189,6 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
-    if kind == "note":
+    if kind in ("note", "disk_filling"):
         return Text(printable(str(event.get("text"))), style="yellow")
     return None

@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,12 @@ from engine.runs.checkpoint_index import (
     step_file,
     write_index,
 )
+from engine.runs.disk_room import DiskRoom
 from engine.runs.durable import SYSTEM, FileOperations, atomic_write, fsync_directory, replace_with_link
 from engine.runs.journal import Journal
+from engine.runs.pins import pinned_checkpoints
 from engine.runs.plain_content import check_plain, content_bytes
-
-# Left free on the disk besides the checkpoint itself, for the run's own records.
-_SPARE_BYTES = 16 << 20
+from engine.runs.retention import Retention
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,7 @@ class SaveRequest:
         reason: why it is saved.
         is_best: whether it is the best of the run so far.
         coalesced: earlier requests that this one stands for.
+        when_done: called once the state is not read any more, saved or not.
     """
 
     state: dict[str, Any] = field(repr=False)
@@ -50,6 +52,7 @@ class SaveRequest:
     reason: str
     is_best: bool
     coalesced: int = 0
+    when_done: Callable[[], object] = field(default=lambda: None, repr=False)
 
     @property
     def position(self) -> tuple[int, int, str]:
@@ -73,26 +76,26 @@ class CheckpointSaver:
     """
 
     def __init__(
-        self, folder: Path, keep_last: int, journal: Journal, operations: FileOperations = SYSTEM, keep: str = ""
+        self, folder: Path, retention: Retention, journal: Journal, operations: FileOperations = SYSTEM
     ) -> None:
         """Start the thread.
 
         Args:
             folder: the run's `checkpoints` folder.
-            keep_last: how many of the newest checkpoints are kept, besides the best.
+            retention: which checkpoints are kept, besides the best and the pinned ones.
             journal: takes the acknowledgements.
             operations: the system calls.
-            keep: name of a further file that is never deleted: the one that the run went on from.
         """
         self._folder = folder
-        self._keep_last = keep_last
-        self._keep = keep
+        self._retention = retention
+        self._room = DiskRoom(folder)
         self._journal = journal
         self._operations = operations
         self._index = rebuilt_index(folder, read_index(folder))
         self._waiting: list[SaveRequest] = []
         self._failed_best: SaveRequest | None = None
         self._evaluated: _Evaluated | None = None
+        self._warning = ""
         self._is_saving = False
         self._is_closing = False
         self._changed = threading.Condition()
@@ -107,9 +110,12 @@ class CheckpointSaver:
             same_place = [other for other in earlier if other.position == request.position]
             kept = [other for other in earlier if other.is_best and other not in same_place and not request.is_best]
             self._failed_best = None
-            dropped = sum(other.coalesced + 1 for other in self._waiting if other not in kept[-1:])
-            self._waiting = [*kept[-1:], replace(request, coalesced=dropped)]
+            dropped = [other for other in earlier if other not in kept[-1:]]
+            coalesced = sum(other.coalesced + 1 for other in dropped if other in self._waiting)
+            self._waiting = [*kept[-1:], replace(request, coalesced=coalesced)]
             self._changed.notify_all()
+        for other in dropped:
+            other.when_done()
 
     def flush(self) -> None:
         """Wait until everything asked for is saved, or failed."""
@@ -152,8 +158,14 @@ class CheckpointSaver:
             except Exception as error:
                 self._journal.event("saver_failed", error=f"{type(error).__name__}: {error}")
             with self._changed:
-                if not succeeded and request.is_best and not any(other.is_best for other in self._waiting):
+                is_tried_again = (
+                    not succeeded and request.is_best and not any(other.is_best for other in self._waiting)
+                )
+                if is_tried_again:
                     self._failed_best = request
+            if not is_tried_again:
+                request.when_done()
+            with self._changed:
                 self._is_saving = False
                 self._changed.notify_all()
 
@@ -180,7 +192,17 @@ class CheckpointSaver:
         )
         self._journal.update_state(save_error=None, saved={"file": file, "step": request.step, "epoch": request.epoch})
         self._retain()
+        self._say_room(written)
         return True
+
+    def _say_room(self, written: int) -> None:
+        """Announce that the disk fills up while there is still room for a few checkpoints."""
+        warning = self._room.warning(written)
+        if warning != self._warning:
+            self._warning = warning
+            if warning:
+                self._journal.event("disk_filling", text=warning)
+            self._journal.update_state(disk_warning=warning or None)
 
     def _say_failed(self, request: SaveRequest, error: Exception) -> None:
         file = step_file(request.step)
@@ -204,7 +226,7 @@ class CheckpointSaver:
         import torch
 
         check_plain(request.state)
-        self._require_space(content_bytes(request.state))
+        self._room.require(content_bytes(request.state))
         # A checkpoint is never ahead of the records: going on from it must not leave steps out of the history.
         self._journal.flush()
         path = self._folder / step_file(request.step)
@@ -228,25 +250,15 @@ class CheckpointSaver:
         fsync_directory(self._folder, self._operations)
         return written
 
-    def _require_space(self, needed: int) -> None:
-        disk = os.statvfs(self._folder)
-        free = disk.f_bavail * disk.f_frsize
-        if free < needed + _SPARE_BYTES:
-            raise OSError(
-                errno.ENOSPC,
-                f"the disk has {free / 1e6:,.0f} MB free, the checkpoint needs {needed / 1e6:,.0f} MB; "
-                "free some, or lower checkpoint.keep_last: the next save tries again",
-            )
-
     def _retain(self) -> None:
-        """Delete the oldest checkpoints beyond `keep_last`, once the newest is known to be readable."""
-        newest_first = sorted(self._index, key=lambda name: self._index[name].step, reverse=True)
-        keep = {*newest_first[: self._keep_last], self._keep, self._name_of_best()}
-        surplus = [name for name in newest_first if name not in keep]
+        """Delete what need not be kept, once the newest is known to be readable."""
+        surplus = self._retention.surplus(
+            self._index, frozenset({self._name_of_best(), *pinned_checkpoints(self._folder)})
+        )
         if not surplus:
             return
         try:
-            inspect_checkpoint(self._folder / newest_first[0])
+            inspect_checkpoint(self._folder / max(self._index, key=lambda name: self._index[name].step))
             for name in surplus:
                 self._remove(self._folder / name)
                 self._index.pop(name)

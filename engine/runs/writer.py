@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,7 @@ from engine.runs.journal import Journal
 from engine.runs.lock import RunLock, acquire
 from engine.runs.provenance import boot_id, describe_origin
 from engine.runs.resume_point import newest_results, take_back
+from engine.runs.retention import Retention
 
 
 class RunWriter:
@@ -45,9 +47,7 @@ class RunWriter:
         self._lock = lock
         self._is_closed = False
         self._journal = Journal(path, state, operations)
-        self._saver = CheckpointSaver(
-            path / CHECKPOINTS, config.checkpoint.keep_last, self._journal, operations, keep=resumed_from
-        )
+        self._saver = CheckpointSaver(path / CHECKPOINTS, _retention(config, resumed_from), self._journal, operations)
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
@@ -148,6 +148,7 @@ class RunWriter:
         metrics: dict[str, float],
         reason: str,
         is_best: bool = False,
+        when_done: Callable[[], object] = lambda: None,
     ) -> None:
         """Save in the background. Its end is an event: `saved` once it would survive a power cut, or `save_failed`.
 
@@ -159,8 +160,9 @@ class RunWriter:
             metrics: validation metrics at this point; empty when it was not evaluated.
             reason: why it is saved.
             is_best: whether it is the best so far; `best.pt` will name it.
+            when_done: called once, from any thread, when `state` is not read any more.
         """
-        self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best))
+        self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best, when_done=when_done))
 
     @property
     def save_error(self) -> str:
@@ -189,6 +191,11 @@ class RunWriter:
             self._journal.close()
         finally:
             self._lock.release()
+
+
+def _retention(config: RunConfig, resumed_from: str) -> Retention:
+    settings = config.checkpoint
+    return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
 def _first_state(config: RunConfig) -> dict[str, Any]:

@@ -52,7 +52,9 @@ _NEUTRAL = {
     "training.num_threads",
     "checkpoint.every_epochs",
     "checkpoint.every_steps",
+    "checkpoint.every_minutes",
     "checkpoint.keep_last",
+    "checkpoint.keep_every",
     "checkpoint.best_metric",
 }
 

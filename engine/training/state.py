@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from engine.errors import CheckpointError
 from engine.training.randomness import capture_python_randomness, restore_python_randomness
 from engine.training.schedules import Schedule
+from engine.training.snapshot import Snapshot
 from engine.training.step_log import StepBlock
 
 FORMAT = 1
@@ -104,10 +105,15 @@ class RunState:
 
     def weights_are_finite(self) -> bool:
         """Whether no trained weight is NaN or infinite. Waits for the device."""
-        weights = [weight for group in self.optimizer.param_groups for weight in group["params"]]
-        return bool(torch.stack([weight.detach().isfinite().all() for weight in weights]).all())
+        weights = [weight.detach() for group in self.optimizer.param_groups for weight in group["params"]]
+        # A sum reads each weight once and keeps what is not finite; only where it overflows is every weight looked at.
+        if bool(torch.stack([weight.sum().isfinite() for weight in weights]).all()):
+            return True
+        return bool(torch.stack([weight.isfinite().all() for weight in weights]).all())
 
-    def capture(self, metrics: dict[str, float], live_settings: dict[str, float]) -> dict[str, Any]:
+    def capture(
+        self, metrics: dict[str, float], live_settings: dict[str, float], snapshot: Snapshot
+    ) -> dict[str, Any]:
         """A copy of the state on the CPU, as the dict of a checkpoint.
 
         Its top-level keys `epoch`, `model_state_dict` and `optimizer_state_dict` are those of PyTorch's tutorial.
@@ -115,13 +121,14 @@ class RunState:
         Args:
             metrics: validation metrics of the epoch just completed, or none.
             live_settings: settings that were changed while the run went on.
+            snapshot: takes the tensors; they are valid until it is released.
         """
-        return {
+        state = {
             "torchdeck_format": FORMAT,
             "epoch": self.position.epoch,
-            "model_state_dict": _copied(self.model.state_dict(), {}),
-            "optimizer_state_dict": _copied(self.optimizer.state_dict(), {}),
-            "scheduler_state_dict": _copied(self.schedule.state_dict(), {}),
+            "model_state_dict": snapshot.copied(self.model.state_dict()),
+            "optimizer_state_dict": snapshot.copied(self.optimizer.state_dict()),
+            "scheduler_state_dict": snapshot.copied(self.schedule.state_dict()),
             "scaler_state_dict": dict(self.scaler.state_dict()) if self.scaler is not None else None,
             "rng": capture_python_randomness(),
             "position": asdict(self.position),
@@ -131,6 +138,8 @@ class RunState:
             "live_settings": dict(live_settings),
             **self.identity,
         }
+        snapshot.wait()
+        return state
 
     def restore(self, checkpoint: dict[str, Any], *, with_optimizer: bool = True, with_schedule: bool = True) -> None:
         """Take over the state of a checkpoint that this program wrote.
@@ -160,17 +169,3 @@ class RunState:
             raise CheckpointError(f"the checkpoint can't be resumed from: it has no {error}") from error
         except (RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's model or optimizer: {error}") from error
-
-
-def _copied(value: Any, memo: dict[tuple[Any, ...], Tensor]) -> Any:
-    """`value` with every tensor copied to the CPU; tensors that were one stay one."""
-    if isinstance(value, Tensor):
-        key = (value.device, value.data_ptr(), value.shape, value.stride(), value.dtype)
-        if value.numel() == 0 or key not in memo:
-            memo[key] = value.detach().to("cpu", copy=True)
-        return memo[key]
-    if isinstance(value, dict):
-        return {name: _copied(item, memo) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_copied(item, memo) for item in value)
-    return value

@@ -27,6 +27,7 @@ from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
 from engine.training.randomness import StepRandomness
 from engine.training.schedules import build_schedule
+from engine.training.snapshot import SnapshotBuffers
 from engine.training.state import Best, RunState
 from engine.training.step import Batch, TrainStep
 from engine.training.step_log import StepLog
@@ -112,6 +113,8 @@ class Trainer:
         self._randomness = StepRandomness(config.seed, placement.device)
         self._clock = TrainingClock()
         self._last_drain = 0.0
+        self._last_save = time.monotonic()
+        self._snapshots = SnapshotBuffers(placement.device)
         self._waits_for_compile = config.training.compile
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
@@ -170,6 +173,7 @@ class Trainer:
             log.add(loss, logits, targets_of(window), learning_rate)
             if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
                 self._drain()
+                self._save_if_due()
             if save_every and position.step % save_every == 0:
                 self._save("interval")
             if self._control.pending:
@@ -370,15 +374,23 @@ class Trainer:
         if not self.state.weights_are_finite():
             raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step))
         self.state.totals.seconds = self._clock.seconds()
-        state = self.state.capture(metrics or {}, {"training.clip_norm": self.step.clip_norm})
+        snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
-            state,
+            self.state.capture(metrics or {}, {"training.clip_norm": self.step.clip_norm}, snapshot),
             step=self.state.position.step,
             epoch=self.state.position.epoch,
             metrics=metrics or {},
             reason=reason,
             is_best=is_best,
+            when_done=snapshot.release,
         )
+        self._last_save = time.monotonic()
+
+    def _save_if_due(self) -> None:
+        """Save when the last save is `checkpoint.every_minutes` old."""
+        minutes = self.config.checkpoint.every_minutes
+        if minutes and time.monotonic() - self._last_save >= 60 * minutes:
+            self._save("minutes")
 
     def _report(self, phase: str, **fields: Any) -> None:
         """Say in the run's state where training is."""

@@ -9,8 +9,8 @@ from engine.config import CheckpointConfig, RunConfig
 from engine.runs.writer import RunWriter
 
 
-def new_run(root: Path, name: str = "run", keep_last: int = 3) -> RunWriter:
-    config = RunConfig(name=name, checkpoint=CheckpointConfig(keep_last=keep_last))
+def new_run(root: Path, name: str = "run", keep_last: int = 3, keep_every: int = 0) -> RunWriter:
+    config = RunConfig(name=name, checkpoint=CheckpointConfig(keep_last=keep_last, keep_every=keep_every))
     return RunWriter.create(root, config, {"argv": ["torchdeck", "train", "digits"], "classes": ["0", "1"]})
 
 

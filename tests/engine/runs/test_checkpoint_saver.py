@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from engine.runs.pins import pin, unpin
 from failing_operations import KILLED, FailingOperations
 from run_cases import new_run, plain_state, save
 
 from engine.errors import CheckpointError
 from engine.runs import checkpoint_saver as saver_module
+from engine.runs import disk_room
 from engine.runs.checkpoint import (
     list_checkpoints,
     load_checkpoint,
@@ -32,6 +34,7 @@ from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
 from engine.runs.journal import Journal
 from engine.runs.plain_content import check_plain
 from engine.runs.reader import RunReader
+from engine.runs.retention import Retention
 from engine.runs.writer import RunWriter
 
 FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
@@ -123,6 +126,73 @@ def test_the_newest_and_the_best_are_kept(tmp_path: Path, keep_last: int, best: 
     assert sorted(path.name for path in (run.path / "checkpoints").glob("step-*")) == [
         f"step-{step:09d}.pt" for step in sorted(kept)
     ]
+
+
+def test_of_every_so_many_epochs_the_checkpoint_at_their_end_is_kept(tmp_path: Path) -> None:
+    run = new_run(tmp_path, keep_last=1, keep_every=2)
+    for step in range(1, 13):
+        # An epoch ends with every second step; the other saves are in its middle.
+        save(run, step, epoch=step // 2)
+    assert steps(run.path) == [12, 8, 4]
+    run.close("finished")
+
+
+def test_a_pinned_checkpoint_is_kept_until_it_is_unpinned(tmp_path: Path) -> None:
+    run = new_run(tmp_path, keep_last=1)
+    folder = run.path / "checkpoints"
+    save(run, 1)
+    pin(folder, "step-000000001.pt")
+    save(run, 2)
+    save(run, 3)
+    assert steps(run.path) == [3, 1]
+    unpin(folder, "step-000000001.pt")
+    save(run, 4)
+    assert steps(run.path) == [4]
+    run.close("finished")
+
+
+def test_a_disk_that_fills_up_is_announced_while_there_is_room_for_a_few_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path)
+    for free_megabytes in (1000, 17, 17, 1000):
+        blocks = free_megabytes * 1_000_000 // 4096
+        disk = os.statvfs_result((4096, 4096, 10**6, blocks, blocks, 10, 10, 10, 0, 255))
+        with monkeypatch.context() as small:
+            small.setattr(disk_room, "_FEW", 10**3)
+            small.setattr(os, "statvfs", lambda path, disk=disk: disk)
+            save(run, free_megabytes)
+        warning = RunReader(run.path).state().get("disk_warning")
+        assert (warning is None) == (free_megabytes == 1000)
+    # Said once, not with every save.
+    (event,) = events(run, "disk_filling")
+    assert "17 MB free, room for" in event["text"]
+    run.close("finished")
+
+
+def test_what_a_state_was_copied_into_is_given_back_once_whatever_becomes_of_the_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = new_run(tmp_path)
+    gate = Gate(monkeypatch)
+    given_back: list[int] = []
+    for step in (1, 2, 3):
+        run.save_checkpoint(
+            plain_state(step, rng=object() if step == 3 else {}),
+            step=step,
+            epoch=1,
+            metrics={},
+            reason="t",
+            when_done=lambda step=step: given_back.append(step),
+        )
+        if step == 1:
+            assert gate.entered.wait(30)
+    # The second gave way to the third, which can't be saved; the first is still being read.
+    assert given_back == [2]
+    gate.opened.set()
+    run.flush()
+    assert given_back == [2, 1, 3]
+    run.close("finished")
 
 
 def test_files_of_the_user_are_never_deleted(tmp_path: Path) -> None:
@@ -232,7 +302,7 @@ def test_whichever_operation_of_a_save_fails_the_old_checkpoint_stays_and_the_ne
         folder.mkdir(parents=True)
         journal = Journal(folder.parent, {})
         operations = FailingOperations(0, error)
-        saver = CheckpointSaver(folder, 1, journal, operations)
+        saver = CheckpointSaver(folder, Retention(1), journal, operations)
         for step in (1, 2, 3):
             if step == 2:
                 operations.at = operations.calls + at
@@ -276,7 +346,7 @@ def test_killed_at_every_operation_of_a_save_a_valid_checkpoint_is_there(tmp_pat
         if child == 0:
             journal = Journal(folder.parent, {})
             operations = FailingOperations(0, None)
-            saver = CheckpointSaver(folder, 1, journal, operations)
+            saver = CheckpointSaver(folder, Retention(1), journal, operations)
             for step in (1, 2):
                 if step == 2:
                     operations.at = operations.calls + at

@@ -18,13 +18,13 @@ import json, sys, time
 from pathlib import Path
 root = Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from engine.runs import checkpoint_saver, journal
+from engine.runs import disk_room, journal
 from engine.runs.checkpoint import list_checkpoints, verify_checkpoint
 from engine.runs.reader import RunReader
 from run_cases import new_run, save, train_record
 journal.RETRY_SECONDS = 0.05
 # Let the writes themselves run into the end of the disk.
-checkpoint_saver._SPARE_BYTES = -(1 << 40)
+disk_room._SPARE_BYTES = -(1 << 40)
 
 run = new_run(root)
 save(run, 1, is_best=True)

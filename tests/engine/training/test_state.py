@@ -5,13 +5,15 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from training_cases import make_trainer
 
 from engine.errors import CheckpointError
 from engine.training.randomness import capture_python_randomness, restore_python_randomness, step_seed
-from engine.training.state import Best, Totals, _copied
+from engine.training.snapshot import SnapshotBuffers
+from engine.training.state import Best, Totals
 from engine.training.step_log import StepBlock
+
+CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -55,7 +57,7 @@ def test_an_epoch_without_samples_has_no_metrics() -> None:
 
 def test_a_capture_is_a_copy_that_later_steps_do_not_change(tmp_path_factory: pytest.TempPathFactory) -> None:
     trainer, run = make_trainer(tmp_path_factory.mktemp("runs"))
-    captured = trainer.state.capture({}, {})
+    captured = trainer.state.capture({}, {}, SnapshotBuffers(CPU).snapshot())
     before = {name: tensor.clone() for name, tensor in captured["model_state_dict"].items()}
     trainer.fit()
     run.close("finished")
@@ -68,25 +70,17 @@ def test_a_capture_opens_as_plain_data_with_the_tutorials_keys(tmp_path_factory:
     trainer.fit()
     run.close("finished")
     file = io.BytesIO()
-    torch.save(trainer.state.capture({"loss": 1.0}, {}), file)
+    torch.save(trainer.state.capture({"loss": 1.0}, {}, SnapshotBuffers(CPU).snapshot()), file)
     loaded = torch.load(io.BytesIO(file.getvalue()), weights_only=True)
     assert list(loaded)[1:4] == ["epoch", "model_state_dict", "optimizer_state_dict"]
     assert loaded["scaler_state_dict"]["scale"] > 0
     assert loaded["epoch"] == 2
 
 
-def test_shared_weights_are_copied_once() -> None:
-    tied = nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 4, bias=False))
-    tied[1].weight = tied[0].weight
-    copy = _copied(tied.state_dict(), {})
-    assert copy["0.weight"] is copy["1.weight"]
-    assert copy["0.weight"].data_ptr() != tied[0].weight.data_ptr()
-
-
 def test_a_checkpoint_that_lacks_a_part_is_refused_by_its_name(tmp_path_factory: pytest.TempPathFactory) -> None:
     trainer, run = make_trainer(tmp_path_factory.mktemp("runs"))
     run.close("stopped")
-    checkpoint = trainer.state.capture({}, {})
+    checkpoint = trainer.state.capture({}, {}, SnapshotBuffers(CPU).snapshot())
     del checkpoint["totals"]
     with pytest.raises(CheckpointError, match="it has no 'totals'"):
         trainer.state.restore(checkpoint)
