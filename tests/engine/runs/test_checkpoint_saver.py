@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from engine.runs.pins import pin, unpin
 from failing_operations import KILLED, FailingOperations
 from run_cases import new_run, plain_state, save
 
@@ -32,6 +31,7 @@ from engine.runs.checkpoint import (
 )
 from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
 from engine.runs.journal import Journal
+from engine.runs.pins import pin, unpin
 from engine.runs.plain_content import check_plain
 from engine.runs.reader import RunReader
 from engine.runs.retention import Retention
