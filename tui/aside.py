@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import itertools
 import os
 import pickle
 import signal
 import struct
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +26,9 @@ from typing import Any, BinaryIO
 from engine.errors import TorchdeckError
 
 _LENGTH = struct.Struct("<Q")
-_PATIENCE = 3.0  # seconds for a call that nobody waits for any more
+_PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
+_LOOK_EVERY = 0.1  # seconds between two looks at a job
+_FORGET_WITHIN = 0.05  # seconds; other calls wait meanwhile
 
 # With -P before it: the working folder is the user's, and an engine.py there is not ours. The folder of this program
 # comes first only where Python would not look for it by itself.
@@ -43,7 +47,7 @@ class AsideError(Exception):
 
 
 class Aside:
-    """Runs functions in a process of their own, one at a time, in the order of the calls.
+    """Runs functions in a process of their own: short ones in the order of the calls, long ones beside them.
 
     A call whose task is cancelled is abandoned: if it has begun, its answer is waited for and dropped for a short
     while, since a new process would have to import torch again, and then the process is ended.
@@ -65,6 +69,8 @@ class Aside:
         self._starting = asyncio.Lock()
         self._is_closed = False
         self._killed: list[asyncio.subprocess.Process] = []
+        self._job_numbers = itertools.count()
+        self._endings: set[asyncio.Task[None]] = set()
 
     @property
     def pid(self) -> int | None:
@@ -133,6 +139,55 @@ class Aside:
             raise value
         return value
 
+    async def follow(
+        self, function: str, *arguments: Any, on_progress: Callable[[str, int, int], None], **keywords: Any
+    ) -> Any:
+        """Call a function that takes long, in a thread of the process, which answers other calls meanwhile.
+
+        When the task is cancelled the function ends where it next reports progress; if it does not for a while, the
+        process is ended.
+
+        Args:
+            function: "module:name"; takes a keyword `progress`, a function of what is done, items done, items in all.
+            arguments: positional arguments; they and the result must pickle.
+            on_progress: called here with what the function reported, when that has changed.
+            keywords: keyword arguments.
+
+        Raises:
+            TorchdeckError: raised by the function.
+            AsideError: the function raised anything else, or its process ended.
+        """
+        number = next(self._job_numbers)
+        seen = ("", 0, 0)
+        try:
+            await self.call("tui.jobs:begin", number, function, arguments, keywords)
+            while not (state := await self.call("tui.jobs:look", number)).has_ended:
+                if state.progress != seen:
+                    seen = state.progress
+                    on_progress(*seen)
+                await asyncio.sleep(_LOOK_EVERY)
+        except asyncio.CancelledError:
+            ending = asyncio.create_task(self._end_job(number))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            raise
+        return state.value
+
+    async def _end_job(self, number: int) -> None:
+        try:
+            await self.call("tui.jobs:stop", number)
+            deadline = asyncio.get_running_loop().time() + _PATIENCE
+            while not await self.call("tui.jobs:forget", number, _FORGET_WITHIN):
+                if asyncio.get_running_loop().time() > deadline:
+                    # Between two calls, so that none loses its answer.
+                    async with self._turn:
+                        self._kill()
+                    return
+                await asyncio.sleep(_LOOK_EVERY)
+        except AsideError:
+            # With its process, the job has ended.
+            return
+
     async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
         await self._is_released.wait()
         async with self._turn:
@@ -162,6 +217,8 @@ class Aside:
         async with self._starting:
             self._is_closed = True
             self._kill()
+        for ending in list(self._endings):
+            ending.cancel()
         for process in self._killed:
             await process.wait()
             if process.stdin is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.errors import ConfigError
+from engine.errors import ConfigError, DataError
 from tui.aside import Aside, AsideError
 
 
@@ -152,3 +152,113 @@ def test_modules_of_ours_are_not_taken_from_the_working_folder(tmp_path: Path, p
     environment = {**os.environ, "PYTHONPATH": path}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
     assert "cnn" in done.stdout, done.stderr
+
+
+SLOW = """
+import time
+from pathlib import Path
+
+def count(total, mark, progress):
+    for done in range(total):
+        progress("counting", done, total)
+        time.sleep(0.02)
+    Path(mark).write_text("done")
+    return total
+
+def deaf(progress):
+    time.sleep(600)
+
+def stubborn(progress):
+    while True:
+        try:
+            progress("on", 0, 0)
+        except Exception:
+            pass
+
+def failing(error, progress):
+    from engine.errors import DataError
+    raise DataError("file 7 is torn") if error == "ours" else KeyError("seven")
+"""
+
+
+@pytest.fixture
+def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "slow_functions.py").write_text(SLOW)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}")
+    return tmp_path / "mark"
+
+
+async def test_long_work_tells_how_far_it_is_and_lets_other_calls_through(slow: Path) -> None:
+    aside, seen = Aside(), []
+    try:
+        job = asyncio.create_task(
+            aside.follow("slow_functions:count", 40, str(slow), on_progress=lambda *progress: seen.append(progress))
+        )
+        while not seen:
+            await asyncio.sleep(0.02)
+        assert await aside.call("builtins:len", [1, 2]) == 2
+        assert not job.done()
+        assert await job == 40
+    finally:
+        await aside.close()
+    assert [done for _, done, _ in seen] == sorted({done for _, done, _ in seen})
+    assert {(what, total) for what, _, total in seen} == {("counting", 40)}
+
+
+@pytest.mark.parametrize("function", ["count", "stubborn"])
+async def test_long_work_that_is_cancelled_ends_where_it_reports_progress(slow: Path, function: str) -> None:
+    aside = Aside()
+    try:
+        pid = await aside.call("os:getpid")
+        arguments = (200, str(slow)) if function == "count" else ()
+        job = asyncio.create_task(
+            aside.follow(f"slow_functions:{function}", *arguments, on_progress=lambda *progress: None)
+        )
+        await asyncio.sleep(0.3)
+        job.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await job
+        while await aside.call("threading:active_count") > 1:
+            await asyncio.sleep(0.02)
+        assert aside.pid == pid
+        assert not slow.exists()
+    finally:
+        await aside.close()
+
+
+async def test_long_work_that_does_not_end_when_cancelled_ends_with_its_process(slow: Path) -> None:
+    aside = Aside()
+    try:
+        pid = await aside.call("os:getpid")
+        job = asyncio.create_task(aside.follow("slow_functions:deaf", on_progress=lambda *progress: None))
+        await asyncio.sleep(0.3)
+        job.cancel()
+        while await aside.call("os:getpid") == pid:
+            await asyncio.sleep(0.1)
+    finally:
+        await aside.close()
+
+
+@pytest.mark.parametrize(("kind", "words"), [("ours", "file 7 is torn"), ("any", "KeyError: 'seven'")])
+async def test_what_long_work_raises_comes_back(slow: Path, kind: str, words: str) -> None:
+    aside = Aside()
+    try:
+        with pytest.raises(DataError if kind == "ours" else AsideError, match=words):
+            await aside.follow("slow_functions:failing", kind, on_progress=lambda *progress: None)
+    finally:
+        await aside.close()
+
+
+async def test_long_work_whose_process_dies_says_so(slow: Path) -> None:
+    aside = Aside()
+    try:
+        job = asyncio.create_task(
+            aside.follow("slow_functions:count", 500, str(slow), on_progress=lambda *progress: None)
+        )
+        await asyncio.sleep(0.3)
+        with pytest.raises(AsideError):
+            await aside.call("os:_exit", 3)
+        with pytest.raises(AsideError):
+            await job
+    finally:
+        await aside.close()
