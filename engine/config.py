@@ -134,6 +134,10 @@ class ModelConfig(Component):
     )
     pretrained: bool = Field(default=False, description="start from the library's published weights")
     weights: str = Field(default="", description="start from the weights in this file")
+    weights_entry: str = Field(
+        default="",
+        description="the entry of that file to take them from, such as state_dict_ema; empty finds the best fit",
+    )
     freeze: list[str] = Field(
         default_factory=list,
         description='modules not trained, as patterns; the last match wins, "!" re-opens: ["*", "!fc"]',

@@ -350,10 +350,12 @@ def _check_complete(checkpoint: dict[str, Any], path: Path) -> None:
 def _check_fits(prepared: Prepared, checkpoint: dict[str, Any], path: Path) -> None:
     """Raise CheckpointError when the model that was built is another than the checkpoint's."""
     from engine.config_file import parse_config
-    from engine.models.weights import match_weights
+    from engine.models.weights import model_shapes
+    from engine.models.weights_mapping import same_names
     from engine.training.environment import changed_settings
 
-    problems = match_weights(prepared.model, checkpoint["model_state_dict"]).describe()
+    saved_shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint["model_state_dict"].items()}
+    problems = same_names(saved_shapes, model_shapes(prepared.model)).describe()
     if problems:
         raise CheckpointError(f"{path} does not fit the model {prepared.config.model.name}: {problems}")
     changed = changed_settings(parse_config(checkpoint["config"], str(path)), prepared.config)

@@ -13,10 +13,11 @@ from torch.nn.parameter import is_lazy
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError
 from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.models.published_weights import load_published_weights
 from engine.models.torchvision_models import adapt_stem, published_weights
 from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
 from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
-from engine.models.weights import head_names, load_published_weights, load_weights_file
+from engine.models.weights import head_names, load_weights_file
 from engine.user_code import raise_user_error
 
 
@@ -80,7 +81,9 @@ def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequenc
     if source_of(config) == "torchvision":
         adapt_stem(model, config.name, input_shape[0])
     if config.weights:
-        notes += load_weights_file(model, config.weights, _head(config, num_classes, input_shape))
+        notes += load_weights_file(
+            model, config.weights, config.weights_entry, _head(config, num_classes, input_shape)
+        )
     notes += freeze_notes(model, apply_freeze(model, config.freeze))
     check_something_trains(model, config.freeze)
     return BuiltModel(model, notes)

@@ -23,7 +23,7 @@ from engine.models.forward import ForwardTrace, trace_forward
 from engine.models.torchvision_models import adapt_stem, default_image_size
 from engine.models.transfer import apply_freeze, freeze_notes
 from engine.models.walk import walk
-from engine.models.weightless import ValuelessOnMeta, move_to_meta, untouched_randomness
+from engine.models.weightless import build_weightless, untouched_randomness
 from engine.user_code import user_location
 
 REAL_FORWARD_PARAMS = 100_000_000
@@ -124,7 +124,7 @@ def inspect_model(
     """
     check_architecture(config)
     source = source_of(config)
-    shape = tuple(input_shape) if input_shape is not None else _default_shape(config)
+    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config)
     notes = []
     if input_shape is None:
         notes.append(f"for a sample of {'×'.join(map(str, shape))}")
@@ -161,7 +161,7 @@ def inspect_factory(
     """
     with untouched_randomness():
         try:
-            model = _build_weightless(make)
+            model = build_weightless(lambda: unwrapped(make()))
         except Exception:
             # Either it computes with values in its constructor, or it fails in any case, and says so now.
             if not allow_real:
@@ -184,13 +184,6 @@ def inspect_factory(
 def report_json(report: ModelReport) -> dict[str, Any]:
     """The report as a JSON document: params, trainable, buffers, flops, modules and the rest of its fields."""
     return asdict(report)
-
-
-def _build_weightless(make: Factory) -> nn.Module:
-    with ValuelessOnMeta():
-        model = unwrapped(make())
-    move_to_meta(model)
-    return model
 
 
 def _trace(model: nn.Module, inputs: Inputs) -> ForwardTrace:
@@ -275,7 +268,8 @@ def _describe(model: nn.Module, trace: ForwardTrace, error: Exception) -> str:
     return f"the forward stopped in {module}, given {shapes}: {text}" + (f" ({line})" if line else "")
 
 
-def _default_shape(config: ModelConfig) -> tuple[int, ...]:
+def default_input_shape(config: ModelConfig) -> tuple[int, ...]:
+    """The shape of one sample that a model is shown for where no data say it."""
     source = source_of(config)
     if source == "built-in":
         return (1, 28, 28)

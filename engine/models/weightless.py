@@ -38,6 +38,14 @@ class ValuelessOnMeta(TorchFunctionMode):
         return func(*args, **keywords)
 
 
+def build_weightless(make: Callable[[], nn.Module]) -> nn.Module:
+    """What `make` returns, with all parameters and buffers on meta. Raises what `make` raises."""
+    with ValuelessOnMeta():
+        model = make()
+    move_to_meta(model)
+    return model
+
+
 def move_to_meta(model: nn.Module) -> None:
     """Replace every parameter and buffer by one on meta, in place; shared ones stay shared."""
     moved: dict[int, torch.Tensor] = {}

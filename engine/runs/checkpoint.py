@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine.errors import CheckpointError, RunError
 from engine.runs.checkpoint_file import CheckpointReport, inspect_open_file, open_checkpoint
 from engine.runs.checkpoint_index import CheckpointInfo, find_checkpoint_files, list_checkpoints, step_of
 from engine.runs.directory import CHECKPOINTS
+from engine.runs.tensor_data import read_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "CheckpointInfo",
     "list_checkpoints",
     "load_checkpoint",
+    "load_tensors",
     "newest_valid_checkpoint",
     "verify_checkpoint",
 ]
@@ -36,7 +42,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     with open_checkpoint(path) as file:
         report = _verify(file, path)
         if report.format == "safetensors":
-            return _load_safetensors(file, report)
+            return {entry.name: read_tensor(file, entry, path) for entry in report.tensors}
         _refuse_objects(path, report)
         file.seek(0)
         try:
@@ -47,6 +53,25 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dict of named values")
     return content
+
+
+def load_tensors(path: Path, names: Collection[str]) -> dict[str, Tensor]:
+    """Tensors of a checkpoint by their dotted names, on the CPU; the file is not unpickled.
+
+    So the weights of a file can be had whose other content only code could rebuild: the settings of a Lightning
+    module, timm's `argparse.Namespace`. Structure and checksums of the whole file are verified first.
+
+    Args:
+        path: a file of torch.save, old or new, or of safetensors.
+        names: which tensors; those that the file lacks are left out.
+
+    Raises:
+        CheckpointError: it can't be read or is damaged.
+    """
+    with open_checkpoint(path) as file:
+        report = _verify(file, path)
+        _refuse_oversized(path, report)
+        return {entry.name: read_tensor(file, entry, path) for entry in report.tensors if entry.name in names}
 
 
 def verify_checkpoint(path: Path) -> CheckpointReport:
@@ -116,24 +141,11 @@ def _refuse_objects(path: Path, report: CheckpointReport) -> None:
             f"{path}: holds objects of {shown}; to rebuild them, code that the file names would have to run, "
             "which torchdeck never does. Save its state_dict() instead of the object"
         )
+    _refuse_oversized(path, report)
+
+
+def _refuse_oversized(path: Path, report: CheckpointReport) -> None:
     if report.oversized:
         raise CheckpointError(
             f"{path}: its tensor {report.oversized!r} is larger than the data stored for it; it would fill the memory"
         )
-
-
-def _load_safetensors(file: BinaryIO, report: CheckpointReport) -> dict[str, Any]:
-    import torch
-
-    tensors: dict[str, Any] = {}
-    for entry in report.tensors:
-        file.seek(entry.offset)
-        data = bytearray(entry.bytes)
-        if file.readinto(data) != entry.bytes:  # type: ignore[attr-defined]
-            raise CheckpointError(f"{report.path}: is cut short")
-        dtype = getattr(torch, entry.dtype, None)
-        if not isinstance(dtype, torch.dtype):
-            raise CheckpointError(f"{report.path}: its tensor {entry.name!r} is of {entry.dtype}, which torch lacks")
-        flat = torch.frombuffer(data, dtype=dtype) if data else torch.empty(0, dtype=dtype)
-        tensors[entry.name] = flat.reshape(entry.shape)
-    return tensors

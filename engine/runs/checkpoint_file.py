@@ -160,11 +160,16 @@ def _inspect_zip(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
     pickled = _read_span(file, spans[f"{root}/data.pkl"], check=bool(checksums))
     reader = PickleReader(pickled)
     tree = reader.read()
+    begins: dict[str, int] = {}
     for storage in reader.storages.values():
         span = spans.get(f"{root}/data/{storage.key}")
         if span is None or span.bytes != storage.bytes:
             raise CheckpointError(f"is damaged: its storage {storage.key} is not there in the declared size")
-    return _report(path, "torch zip", size, contents_of(tree, reader), checksums)
+        begins[storage.key] = span.offset
+    order = spans.get(f"{root}/byteorder")
+    if order is not None and _read_span(file, order, check=bool(checksums)) != b"little":
+        raise CheckpointError("was written on a big-endian machine; save it again on this kind of machine")
+    return _report(path, "torch zip", size, contents_of(tree, reader, begins), checksums)
 
 
 def _read_span(file: BinaryIO, span: Span, *, check: bool) -> bytes:
@@ -184,18 +189,20 @@ def _inspect_legacy(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
     if not isinstance(keys, list):
         raise CheckpointError("is damaged: its list of storages is garbled")
     position = readers[4].position
+    begins: dict[str, int] = {}
     for key in keys:
         storage = objects.storages.get(str(key))
         file.seek(position)
         header = file.read(8)
         if storage is None or len(header) < 8 or int.from_bytes(header, "little") != storage.count:
             raise CheckpointError("is damaged or cut short: a storage is not there in the declared size")
+        begins[storage.key] = position + 8
         position += 8 + storage.bytes
     if position > size:
         raise CheckpointError("is cut short: the save was interrupted, or the copy is incomplete")
     if missing := objects.storages.keys() - {str(key) for key in keys}:
         raise CheckpointError(f"is damaged: its storage {min(missing)} is missing")
-    return _report(path, "torch legacy", size, contents_of(trees[3], objects), [])
+    return _report(path, "torch legacy", size, contents_of(trees[3], objects, begins), [])
 
 
 def _read_legacy_pickles(file: BinaryIO, size: int) -> tuple[list[PickleReader], list[Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,14 +49,16 @@ class TensorInfo:
         shape: its sizes.
         dtype: torch's name of its element type, without "torch.".
         bytes: size of its elements.
-        offset: where its data begins in the file, where that is known without torch.
+        offset: where its first element lies in the file.
+        strides: elements from one index to the next in each dimension.
     """
 
     name: str
     shape: tuple[int, ...]
     dtype: str
     bytes: int
-    offset: int = -1
+    offset: int
+    strides: tuple[int, ...]
 
 
 @dataclass
@@ -74,15 +76,20 @@ class Contents:
     oversized: str = ""
 
 
-def contents_of(tree: Any, reader: PickleReader) -> Contents:
-    """Lay out what `reader` has read. Raises CheckpointError when there is more of it than a checkpoint can need."""
+def contents_of(tree: Any, reader: PickleReader, begins: Mapping[str, int]) -> Contents:
+    """Lay out what `reader` has read, with the place in the file where each storage begins, by its key.
+
+    Raises:
+        CheckpointError: there is more of it than a checkpoint can need.
+    """
     contents = Contents()
     foreign = {name for name in reader.names if name not in _KNOWN_NAMES and not name.endswith("Storage")}
     for name, value in _leaves(tree):
         if type(value) is TensorEntry:
             if len(contents.tensors) >= _MAX_TENSORS:
                 raise CheckpointError(f"holds more than {_MAX_TENSORS:,} tensors")
-            contents.tensors.append(TensorInfo(name, value.shape, value.dtype, value.bytes))
+            offset = begins[value.storage.key] + value.offset * ITEM_BYTES[value.dtype]
+            contents.tensors.append(TensorInfo(name, value.shape, value.dtype, value.bytes, offset, value.strides))
             if value.bytes > max(value.storage.bytes, _HARMLESS_BYTES):
                 contents.oversized = contents.oversized or name
         elif type(value) is ForeignObject:

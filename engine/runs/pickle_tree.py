@@ -86,11 +86,13 @@ class Storage:
 
 @dataclass(slots=True, frozen=True)
 class TensorEntry:
-    """A tensor as the stream describes it."""
+    """A tensor as the stream describes it; offset and strides count elements of its type."""
 
     dtype: str
     shape: tuple[int, ...]
     storage: Storage
+    offset: int
+    strides: tuple[int, ...]
 
     @property
     def bytes(self) -> int:
@@ -356,7 +358,7 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any = No
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     if all(shape) and (last + 1) * ITEM_BYTES[kind] > storage.bytes:
         raise CheckpointError("holds a tensor that reaches outside of its storage")
-    return TensorEntry(kind, tuple(shape), storage)
+    return TensorEntry(kind, tuple(shape), storage, offset, tuple(strides))
 
 
 _Operation = Callable[[PickleReader], None]

@@ -6,6 +6,7 @@ Source: https://huggingface.co/docs/safetensors (format): 8 bytes length, a JSON
 from __future__ import annotations
 
 import json
+import math
 from typing import Any, BinaryIO
 
 from engine.errors import CheckpointError
@@ -65,7 +66,8 @@ def _tensor(name: str, entry: Any, data_begins: int) -> TensorInfo:
         size *= length
     if size != end - begin:
         raise CheckpointError(f"is damaged: its tensor {name[:80]!r} declares another size than its shape has")
-    return TensorInfo(name, tuple(shape), dtype, size, data_begins + begin)
+    strides = tuple(math.prod(shape[index + 1 :]) for index in range(len(shape)))
+    return TensorInfo(name, tuple(shape), dtype, size, data_begins + begin, strides)
 
 
 def _refuse_gaps(tensors: list[TensorInfo], data_begins: int, size: int) -> None:

@@ -17,10 +17,12 @@ from engine.errors import ConfigError
 from tui.commands import json_option
 from tui.private_output import PrivateOutput
 from tui.verbs.output import print_json
+from tui.weights_text import mapping_document, mapping_text
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
     from engine.models.tree import ModelReport
+    from engine.models.weights import WeightsPreview
 
 
 @click.command()
@@ -28,29 +30,55 @@ if TYPE_CHECKING:
 @click.option("--input", "input_text", default="", metavar="CxHxW", help="Shape of one sample, such as 3x224x224.")
 @click.option("--classes", "num_classes", default=0, help="Number of classes; the model's own otherwise.")
 @click.option("--set", "arguments", metavar="KEY=VALUE", multiple=True, help="An argument of the model.")
+@click.option(
+    "--weights", default="", metavar="FILE", help="What of the weights in FILE fits the model; loads nothing."
+)
 @click.option("--depth", default=0, help="Levels of the tree to print; 0 for all.")
 @json_option
-def model(spec: str, input_text: str, num_classes: int, arguments: tuple[str, ...], depth: int, as_json: bool) -> int:
+def model(
+    spec: str,
+    input_text: str,
+    num_classes: int,
+    arguments: tuple[str, ...],
+    weights: str,
+    depth: int,
+    as_json: bool,
+) -> int:
     """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
     with PrivateOutput() as output:
         from engine.models.tree import inspect_model, report_json
 
+        config, shape = _model_config(spec, arguments, weights), _shape(input_text)
         try:
-            report = inspect_model(_model_config(spec, arguments), num_classes or None, _shape(input_text))
+            report = inspect_model(config, num_classes or None, shape)
+            preview = _preview(config, num_classes or None, shape)
         finally:
             # What the user's file printed while it was imported; it must not mix with our own output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
-            print_json(report_json(report), output.stdout)
+            fits = {"weights": mapping_document(preview)} if preview is not None else {}
+            print_json({**report_json(report), **fits}, output.stdout)
         else:
-            _print_tree(report, depth, Console(file=output.stdout, soft_wrap=True, highlight=False))
+            console = Console(file=output.stdout, soft_wrap=True, highlight=False)
+            _print_tree(report, depth, console)
+            if preview is not None:
+                console.print(mapping_text(preview))
     sys.stdout.flush()
     return 0
 
 
-def _model_config(spec: str, arguments: tuple[str, ...]) -> ModelConfig:
+def _model_config(spec: str, arguments: tuple[str, ...], weights: str) -> ModelConfig:
     overrides = [f"model.name={spec}", *(f"model.{argument}" for argument in arguments)]
-    return parse_config("", place="torchdeck model", overrides=overrides).model
+    config = parse_config("", place="torchdeck model", overrides=overrides).model
+    return config.model_copy(update={"weights": weights}) if weights else config
+
+
+def _preview(config: ModelConfig, num_classes: int | None, shape: tuple[int, ...] | None) -> WeightsPreview | None:
+    if not config.weights:
+        return None
+    from engine.models.weights_preview import preview_config_weights
+
+    return preview_config_weights(config, num_classes, shape)
 
 
 def _shape(text: str) -> tuple[int, ...] | None:

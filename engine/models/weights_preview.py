@@ -1,0 +1,55 @@
+"""What loading a file's weights into the model of a config would do, before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from engine.config import ModelConfig
+from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.models.forward import trace_forward
+from engine.models.torchvision_models import adapt_stem
+from engine.models.tree import default_input_shape
+from engine.models.weightless import build_weightless, untouched_randomness
+from engine.models.weights import WeightsPreview, head_names, preview_weights
+
+_ANY_CLASSES = 10
+
+
+def preview_config_weights(
+    config: ModelConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None
+) -> WeightsPreview:
+    """Compare the tensors of `config.weights` with those of the model, which is built without its weights.
+
+    Reads the tables of the file and not its tensors, and runs nothing from it.
+
+    Args:
+        config: the model section, with a weights file.
+        num_classes: number of classes; None for the model's own.
+        input_shape: shape of one sample; None for the model's own.
+
+    Raises:
+        ConfigError, UserCodeError: the model can't be built.
+        CheckpointError: the file can't be read safely, or holds no tensors of a model.
+    """
+    check_architecture(config)
+    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config)
+
+    def make(classes: int | None) -> nn.Module:
+        model = build_architecture(config, classes, shape)
+        if source_of(config) == "torchvision":
+            adapt_stem(model, config.name, shape[0])
+        return model
+
+    head: set[str] = set()
+    if takes_num_classes(config):
+        head = head_names(make, num_classes or _ANY_CLASSES)
+    with untouched_randomness():
+        model = build_weightless(lambda: make(num_classes))
+        if any(is_lazy(parameter) for parameter in model.parameters()):
+            with torch.device("meta"):
+                trace_forward(model.eval(), (torch.zeros(1, *shape),))
+    return preview_weights(config.weights, config.weights_entry, model, head)
