@@ -11,8 +11,13 @@ from torch import nn
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError, did_you_mean
 from engine.models.builtin import BUILTIN_MODELS
-from engine.models.torchvision_models import build_torchvision, check_torchvision_arguments, torchvision_names
-from engine.models.transfer import check_freeze_rules
+from engine.models.torchvision_models import (
+    adapt_stem,
+    build_torchvision,
+    check_torchvision_arguments,
+    torchvision_names,
+)
+from engine.models.transfer import FreezeRule, apply_freeze, check_freeze_rules
 from engine.user_code import (
     accepted_arguments,
     argument_default,
@@ -95,6 +100,23 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
     if not isinstance(model, nn.Module):
         raise UserCodeError(f"{config.name}: returned {type(model).__name__}; expected a torch.nn.Module")
     return unwrapped(model)
+
+
+def build_unloaded(
+    config: ModelConfig, num_classes: int | None, input_shape: Sequence[int]
+) -> tuple[nn.Module, list[FreezeRule]]:
+    """The network as a run trains it, but for its weights: for the data's channels, its freeze rules applied.
+
+    Returns:
+        The network, and what each freeze rule matched.
+
+    Raises:
+        ConfigError, UserCodeError: as `build_architecture`.
+    """
+    model = build_architecture(config, num_classes, input_shape)
+    if source_of(config) == "torchvision":
+        adapt_stem(model, config.name, input_shape[0])
+    return model, apply_freeze(model, config.freeze)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

@@ -12,7 +12,7 @@ from torch import nn
 
 from engine.config import ModelConfig
 from engine.models.architecture import (
-    build_architecture,
+    build_unloaded,
     check_architecture,
     own_input_shape,
     source_of,
@@ -20,8 +20,8 @@ from engine.models.architecture import (
 )
 from engine.models.counts import ModuleCounts, count_modules
 from engine.models.forward import ForwardTrace, trace_forward
-from engine.models.torchvision_models import adapt_stem, default_image_size
-from engine.models.transfer import apply_freeze, freeze_notes
+from engine.models.torchvision_models import default_image_size
+from engine.models.transfer import freeze_notes
 from engine.models.walk import walk
 from engine.models.weightless import build_weightless, untouched_randomness
 from engine.user_code import user_location
@@ -132,10 +132,7 @@ def inspect_model(
         notes.append("for 10 classes")
 
     def make() -> nn.Module:
-        model = build_architecture(config, num_classes, shape)
-        if source == "torchvision":
-            adapt_stem(model, config.name, shape[0])
-        rules = apply_freeze(model, config.freeze)
+        model, rules = build_unloaded(config, num_classes, shape)
         notes.extend(note for note in freeze_notes(model, rules) if note not in notes)
         return model
 

@@ -48,20 +48,29 @@ def build_weightless(make: Callable[[], nn.Module]) -> nn.Module:
 
 def move_to_meta(model: nn.Module) -> None:
     """Replace every parameter and buffer by one on meta, in place; shared ones stay shared."""
-    moved: dict[int, torch.Tensor] = {}
+    replace_tensors(model, lambda tensor: tensor if tensor.is_meta else tensor.detach().to("meta"))
+
+
+def replace_tensors(model: nn.Module, make: Callable[[torch.Tensor], torch.Tensor]) -> None:
+    """Replace every parameter and buffer whose shape is known by what `make` makes of it, in place.
+
+    Shared ones stay shared; parameters stay parameters, trained or not as before.
+    """
+    replaced: dict[int, torch.Tensor] = {}
     kept_alive: list[torch.Tensor] = []
     for visit in walk(model):
         for tensors in (visit.module._parameters, visit.module._buffers):
             for name, tensor in tensors.items():
-                if tensor is None or tensor.is_meta or is_lazy(tensor):
+                if tensor is None or is_lazy(tensor):
                     continue
-                if id(tensor) not in moved:
+                if id(tensor) not in replaced:
                     # An id is only unique while its tensor lives.
                     kept_alive.append(tensor)
-                    empty = tensor.detach().to("meta")
-                    is_parameter = isinstance(tensor, nn.Parameter)
-                    moved[id(tensor)] = nn.Parameter(empty, tensor.requires_grad) if is_parameter else empty
-                tensors[name] = moved[id(tensor)]  # type: ignore[assignment]
+                    new = make(tensor)
+                    if new is not tensor and isinstance(tensor, nn.Parameter):
+                        new = nn.Parameter(new, tensor.requires_grad)
+                    replaced[id(tensor)] = new
+                tensors[name] = replaced[id(tensor)]  # type: ignore[assignment]
 
 
 @contextmanager

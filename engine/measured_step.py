@@ -1,0 +1,173 @@
+"""A real training step, measured: its peak memory and its time. To be called in a process that does nothing else."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.build import prepare
+from engine.config import RunConfig
+from engine.data.loaders import evaluation_loader, num_train_batches
+from engine.data.sources import DataSources
+from engine.errors import ConfigError
+from engine.models.build import build_with_notes
+from engine.training.optimizers import build_optimizer
+from engine.training.placement import Placement, choose_placement, placed
+from engine.training.randomness import seed_everything
+from engine.training.step import Batch, TrainStep
+
+_TIMED_SECONDS = 1.0
+_MOST_STEPS = 50
+
+
+@dataclass(frozen=True)
+class StepMeasurement:
+    """What a step of the run took on this machine.
+
+    Attributes:
+        batch_size: samples a batch.
+        precision: the resolved precision.
+        device: where it ran.
+        peak: bytes that torch's allocator had given out at the worst moment, weights and optimizer state included.
+        seconds: median time of an optimizer step, without making its batches.
+        steps_per_epoch: optimizer steps of an epoch; 0 when the data are not known.
+        epochs: of the run.
+    """
+
+    batch_size: int
+    precision: str
+    device: str
+    peak: int
+    seconds: float
+    steps_per_epoch: int
+    epochs: int
+
+
+def measure_draft(config: RunConfig) -> StepMeasurement:
+    """Train some steps of a run on one batch of its own data and throw them away; nothing is written.
+
+    Raises:
+        TorchdeckError: the run could not be started either.
+        torch.OutOfMemoryError: the step doesn't fit on the GPU.
+    """
+    prepared = prepare(config, lambda *_: None)
+    with placed(prepared.placement):
+        batch = _real_batch(prepared.sources, config, prepared.placement.device)
+        measured = _measure(config, prepared.model, prepared.placement, batch, len(prepared.sources.classes))
+    batches = num_train_batches(prepared.sources, config)
+    return replace(measured, steps_per_epoch=-(-batches // config.training.accumulate))
+
+
+def measure_spec(config: RunConfig, num_classes: int, input_shape: Sequence[int]) -> StepMeasurement:
+    """The same on a batch of random numbers, where there are no data.
+
+    Args:
+        config: of which the data section is not looked at.
+        num_classes: number of classes.
+        input_shape: shape of one sample.
+
+    Raises:
+        ConfigError, UserCodeError: the model can't be built.
+        torch.OutOfMemoryError: the step doesn't fit on the GPU.
+    """
+    placement = choose_placement(config.training)
+    seed_everything(config.seed)
+    model = build_with_notes(config.model, num_classes, input_shape).model
+    with placed(placement):
+        inputs = torch.randn(config.loader.batch_size, *input_shape).to(placement.device)
+        targets = torch.randint(num_classes, (config.loader.batch_size,)).to(placement.device)
+        return _measure(config, model, placement, (inputs, targets), num_classes)
+
+
+def _real_batch(sources: DataSources, config: RunConfig, device: torch.device) -> Batch:
+    """The first batch of the training split, and no other sample of it is decoded."""
+    split = sources.train
+    count = min(config.loader.batch_size, len(split))
+    first = np.arange(count) if split.indices is None else split.indices[:count]
+    part = replace(split, indices=first, targets=None if split.targets is None else split.targets[:count])
+    loader = config.loader.model_copy(update={"eval_batch_size": count, "num_workers": 0})
+    data = evaluation_loader(part, config.model_copy(update={"loader": loader}), device, lambda *_: None)
+    inputs, targets = next(iter(data.batches(0)))
+    repeats = -(-config.loader.batch_size // count)
+    if repeats == 1:
+        return inputs, targets
+    whole = config.loader.batch_size
+    return inputs.repeat(repeats, *[1] * (inputs.ndim - 1))[:whole], targets.repeat(repeats)[:whole]
+
+
+def _measure(
+    config: RunConfig, model: nn.Module, placement: Placement, batch: Batch, num_classes: int
+) -> StepMeasurement:
+    device = placement.device
+    if device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"training.device = '{config.training.device}': a step is measured on cpu and cuda only")
+    model = model.to(device)
+    if placement.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    model.train()
+    optimizer = build_optimizer(config.optimizer, model)
+    step = TrainStep(
+        model, optimizer, config.loss, placement, clip_norm=config.training.clip_norm, num_classes=num_classes
+    )
+    window = [(inputs.clone(), targets) for inputs, targets in [batch] * config.training.accumulate]
+    step(window)
+    if device.type == "cuda":
+        peak = _peak_on_gpu(step, window)
+    else:
+        state = [value for values in optimizer.state.values() for value in values.values()]
+        peak = _peak_on_cpu(step, window, [*model.parameters(), *model.buffers(), *state, window[0][0]])
+    return StepMeasurement(
+        batch_size=config.loader.batch_size,
+        precision=placement.precision,
+        device=str(device),
+        peak=peak,
+        seconds=_seconds(step, window, device),
+        steps_per_epoch=0,
+        epochs=config.training.epochs,
+    )
+
+
+def _peak_on_gpu(step: TrainStep, window: list[Batch]) -> int:
+    step(window)
+    torch.cuda.synchronize()
+    return int(torch.cuda.max_memory_allocated())
+
+
+def _peak_on_cpu(step: TrainStep, window: list[Batch], present: Sequence[object]) -> int:
+    """What is there before the step, and the highest point of what torch's allocator gives and gets back in it."""
+    from torch.profiler import ProfilerActivity, profile
+
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        step(window)
+    results = profiler.profiler.kineto_results
+    changes = sorted((event.start_ns(), event.nbytes()) for event in results.events() if event.name() == "[memory]")
+    live = peak = sum(
+        {
+            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+            for tensor in present
+            if isinstance(tensor, Tensor)
+        }.values()
+    )
+    for _, change in changes:
+        live += change
+        peak = max(peak, live)
+    return peak
+
+
+def _seconds(step: TrainStep, window: list[Batch], device: torch.device) -> float:
+    """Median time of a step, over a second."""
+    taken: list[float] = []
+    began = time.perf_counter()
+    while not taken or (time.perf_counter() - began < _TIMED_SECONDS and len(taken) < _MOST_STEPS):
+        start = time.perf_counter()
+        step(window)
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)

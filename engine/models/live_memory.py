@@ -1,0 +1,82 @@
+"""How many bytes of tensors live at every moment of a computation, also of one on tensors without values."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._ops import OpOverload
+from torch._subclasses.fake_tensor import DataDependentOutputException
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+_VALUE_OF_A_TENSOR = torch.ops.aten._local_scalar_dense.default
+
+
+class LiveMemory(TorchDispatchMode):
+    """Counts the bytes of every storage from the operation that makes it to its end.
+
+    Views share their storage and cost nothing. What a kernel allocates and frees within itself is not seen.
+
+    Attributes:
+        live: bytes that live now.
+        peak: the most that lived at once.
+        gradients: bytes of gradients that live now; whoever makes and frees them says so.
+        gradients_at_peak: bytes of gradients at the peak.
+        answers_values: whether an operation that asks a tensor without values for one gets a made-up number: an
+            optimizer's scalars decide nothing about sizes.
+    """
+
+    def __init__(self, granule: int = 64) -> None:
+        """Nothing lives yet.
+
+        Args:
+            granule: bytes that an allocator rounds up to: 64 on the CPU, 512 on a GPU.
+        """
+        super().__init__()
+        self.live = 0
+        self.peak = 0
+        self.gradients = 0
+        self.gradients_at_peak = 0
+        self.answers_values = False
+        self._granule = granule
+        self._known: dict[int, int] = {}
+
+    def restart(self) -> None:
+        """Look for a new peak from here on; there are no gradients now."""
+        self.peak, self.gradients, self.gradients_at_peak = self.live, 0, 0
+
+    def add(self, tensor: Tensor) -> None:
+        """Count a tensor that was there before."""
+        storage = tensor.untyped_storage()
+        key = storage._cdata
+        if key in self._known:
+            return
+        size = -(-storage.nbytes() // self._granule) * self._granule
+        self._known[key] = size
+        self.live += size
+        weakref.finalize(storage, self._drop, key)
+
+    def _drop(self, key: int) -> None:
+        self.live -= self._known.pop(key, 0)
+
+    def __torch_dispatch__(
+        self, func: OpOverload, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run the operation and count what it returns."""
+        try:
+            output = func(*args, **(kwargs or {}))
+        except DataDependentOutputException:
+            if not self.answers_values or func is not _VALUE_OF_A_TENSOR:
+                raise
+            # Neither 0 nor 1, so that formulas with a quotient hold.
+            return 0.5 if args[0].is_floating_point() else 1
+        for leaf in tree_leaves(output):
+            if isinstance(leaf, Tensor):
+                self.add(leaf)
+        if self.live > self.peak:
+            self.peak = self.live
+            self.gradients_at_peak = self.gradients
+        return output

@@ -1,0 +1,330 @@
+"""What one training step takes of the device's memory, estimated without allocating any of it.
+
+The step is run on tensors without values (torch's FakeTensorMode), by the code that trains, and every storage is
+counted from the operation that makes it to its end: what autograd saves for the backward pass is what it really saves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import psutil
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.nn.parameter import is_lazy
+
+from engine.config import ModelConfig, RunConfig
+from engine.errors import ConfigError, TorchdeckError
+from engine.models.architecture import build_unloaded
+from engine.models.live_memory import LiveMemory
+from engine.models.tree import default_input_shape, inspect_model
+from engine.models.weightless import build_weightless, replace_tensors, untouched_randomness
+from engine.training.optimizers import build_optimizer
+from engine.training.placement import Placement, choose_placement
+from engine.training.step import TrainStep
+
+USABLE = 0.9
+"""Share of the free memory that an estimate may take: it is within a tenth of what is measured."""
+
+_GPU_GRANULE, _CPU_GRANULE = 512, 64
+_LARGEST_BATCH = 1 << 20
+_LOOKS = 5
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Memory of a training step in bytes, at the moment when it takes the most. The parts add up to `peak`.
+
+    Attributes:
+        batch_size: samples a batch.
+        precision: the resolved precision.
+        device: where it would be trained: cpu, cuda:0, …
+        parameters: weights, trained or not.
+        buffers: running statistics and the like.
+        optimizer_state: momentum and the like.
+        gradients: gradients at that moment.
+        activations: what is kept for the backward pass, the batch itself, and temporaries.
+        peak: all of it.
+        evaluation_peak: weights, optimizer state and what an evaluation batch takes at its peak.
+        free: what the device has free now, before any of it is allocated.
+    """
+
+    batch_size: int
+    precision: str
+    device: str
+    parameters: int
+    buffers: int
+    optimizer_state: int
+    gradients: int
+    activations: int
+    peak: int
+    evaluation_peak: int
+    free: int
+
+    @property
+    def fits(self) -> bool:
+        """Whether the estimate leaves the margin that an estimate needs."""
+        return self.peak <= self.free * USABLE
+
+
+def estimate_memory(
+    config: RunConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None
+) -> MemoryEstimate:
+    """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
+
+    A compiled model keeps less for the backward pass than is estimated here.
+
+    Args:
+        config: the run.
+        num_classes: number of classes; None for the model's own.
+        input_shape: shape of one sample; None for the model's own.
+
+    Raises:
+        ConfigError, UserCodeError: a setting that is wrong, or a model that computes with values.
+    """
+    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config.model)
+    return _estimate(config, num_classes or _classes(config.model, shape), shape, with_evaluation=True)
+
+
+def largest_batch(
+    config: RunConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None, limit: int = 0
+) -> MemoryEstimate | None:
+    """The largest batch that fits by estimate, in what is free now less a tenth; None when not even one sample does.
+
+    The evaluation is left out of it: it has a batch size of its own.
+
+    Args:
+        config: the run; its batch size is where the search begins.
+        num_classes: number of classes; None for the model's own.
+        input_shape: shape of one sample; None for the model's own.
+        limit: never more than this, such as the number of samples there are; 0 for no limit.
+
+    Raises:
+        ConfigError, UserCodeError: as `estimate_memory`.
+    """
+    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config.model)
+    classes = num_classes or _classes(config.model, shape)
+    most = limit or _LARGEST_BATCH
+    best: MemoryEstimate | None = None
+    looked: dict[int, MemoryEstimate] = {}
+    wanted = min(config.loader.batch_size, most)
+    for _ in range(_LOOKS):
+        loader = config.loader.model_copy(update={"batch_size": wanted})
+        sized = config.model_copy(update={"loader": loader})
+        found = looked[wanted] = _estimate(sized, classes, shape, with_evaluation=False)
+        if found.fits and (best is None or wanted > best.batch_size):
+            best = found
+        wanted = _next_batch(looked, found.free * USABLE, most)
+        if wanted in looked:
+            break
+    return best
+
+
+def _estimate(config: RunConfig, classes: int, shape: tuple[int, ...], *, with_evaluation: bool) -> MemoryEstimate:
+    placement = choose_placement(config.training)
+    is_gpu = placement.device.type != "cpu"
+    # Weights and batch of the studied step lie on a processor without values, whatever device is meant.
+    studied = replace(placement, device=torch.device("cpu"))
+    with untouched_randomness(), _explained(config.model):
+        model = _unloaded_model(config.model, classes, shape)
+        with FakeTensorMode():
+            replace_tensors(model, _without_values)
+            parts = _study(
+                config, model.train(), studied, classes, shape, is_gpu=is_gpu, with_evaluation=with_evaluation
+            )
+    return replace(parts, device=str(placement.device), free=free_memory(placement.device))
+
+
+def free_memory(device: torch.device) -> int:
+    """Bytes that are free on a device now: of the GPU, or of the machine for the CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return int(psutil.virtual_memory().available)
+
+
+def _next_batch(looked: dict[int, MemoryEstimate], usable: float, most: int) -> int:
+    """Where to look next: on the line through the two largest batches looked at, rounded down to a multiple of 8."""
+    sizes = sorted(looked)
+    if len(sizes) == 1:
+        return min(max(2, sizes[0] * 2), most)
+    low, high = sizes[-2:]
+    slope = (looked[high].peak - looked[low].peak) / (high - low)
+    if slope <= 0:
+        # Below some size the optimizer's step, which no batch makes larger, is what takes the most.
+        return min(high * 4, most)
+    wanted = math.floor(high + (usable - looked[high].peak) / slope)
+    wanted = wanted // 8 * 8 if wanted > 16 else wanted
+    return max(1, min(wanted, most))
+
+
+def _unloaded_model(config: ModelConfig, num_classes: int, shape: tuple[int, ...]) -> nn.Module:
+    """The model, without weights where that can be."""
+
+    def make() -> nn.Module:
+        return build_unloaded(config, num_classes, shape)[0]
+
+    try:
+        model = build_weightless(make)
+    except TorchdeckError:
+        raise
+    except Exception:
+        # A constructor that computes with values.
+        model = make()
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        model = make().eval()
+        with torch.no_grad():
+            model(torch.zeros(1, *shape))
+    return model
+
+
+def _without_values(tensor: Tensor) -> Tensor:
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
+
+
+def _study(
+    config: RunConfig,
+    model: nn.Module,
+    placement: Placement,
+    num_classes: int,
+    shape: tuple[int, ...],
+    *,
+    is_gpu: bool,
+    with_evaluation: bool,
+) -> MemoryEstimate:
+    """Run one step, the optimizer's state being there already, and read off the parts at its peak."""
+    if placement.channels_last:
+        model.to(memory_format=torch.channels_last)
+    optimizer = build_optimizer(config.optimizer, model)
+    if is_gpu:
+        _as_on_gpu(optimizer)
+    trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    memory = LiveMemory(_GPU_GRANULE if is_gpu else _CPU_GRANULE)
+    # An optimizer's scalars decide nothing about sizes.
+    optimizer.register_step_pre_hook(lambda *_: setattr(memory, "answers_values", True))
+    optimizer.register_step_post_hook(lambda *_: setattr(memory, "answers_values", False))
+    with memory, _counted_gradients(trained, memory):
+        for tensor in (*model.parameters(), *model.buffers()):
+            memory.add(tensor)
+        _make_state(optimizer, trained)
+        memory.restart()
+        _train(config, model, optimizer, placement, num_classes, shape)
+        peak, gradients = memory.peak, memory.gradients_at_peak
+        memory.restart()
+        if with_evaluation:
+            _evaluate(model, placement, config.loader.eval_batch_size or max(config.loader.batch_size, 256), shape)
+    state = _bytes_of(value for values in optimizer.state.values() for value in values.values())
+    parameters, buffers = _bytes_of(model.parameters()), _bytes_of(model.buffers())
+    return MemoryEstimate(
+        batch_size=config.loader.batch_size,
+        precision=placement.precision,
+        device="",
+        parameters=parameters,
+        buffers=buffers,
+        optimizer_state=state,
+        gradients=gradients,
+        activations=peak - parameters - buffers - state - gradients,
+        peak=peak,
+        evaluation_peak=memory.peak,
+        free=0,
+    )
+
+
+def _train(
+    config: RunConfig,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    placement: Placement,
+    num_classes: int,
+    shape: tuple[int, ...],
+) -> None:
+    """One step of the run; a second accumulated batch meets the gradients of the first, and further ones no more."""
+    step = TrainStep(
+        model, optimizer, config.loss, placement, clip_norm=config.training.clip_norm, num_classes=num_classes
+    )
+    # It asks for values, and takes no memory to speak of.
+    step.scaler = None
+    step([_batch(config.loader.batch_size, shape) for _ in range(min(config.training.accumulate, 2))])
+
+
+def _make_state(optimizer: torch.optim.Optimizer, trained: Sequence[nn.Parameter]) -> None:
+    """What the first step allocates lazily."""
+    for parameter in trained:
+        parameter.grad = torch.empty_like(parameter)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+
+
+def _as_on_gpu(optimizer: torch.optim.Optimizer) -> None:
+    """Where there is no fused form, torch goes over all tensors at once on a GPU, with temporaries for all of them."""
+    for group in optimizer.param_groups:
+        if group.get("foreach") is None and not group.get("fused"):
+            group["foreach"] = True
+
+
+def _batch(batch_size: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    return torch.empty(batch_size, *shape), torch.empty(batch_size, dtype=torch.int64)
+
+
+def _evaluate(model: nn.Module, placement: Placement, batch_size: int, shape: tuple[int, ...]) -> None:
+    model.eval()
+    autocast = torch.autocast("cpu", dtype=placement.autocast_dtype, enabled=placement.autocast_dtype is not None)
+    with torch.no_grad(), autocast:
+        model(_batch(batch_size, shape)[0])
+
+
+@contextmanager
+def _counted_gradients(trained: Sequence[nn.Parameter], memory: LiveMemory) -> Iterator[None]:
+    """Keep the bytes of the gradients that live."""
+
+    def appeared(parameter: Tensor) -> None:
+        if id(parameter) not in known and parameter.grad is not None:
+            known.add(id(parameter))
+            memory.gradients += parameter.grad.untyped_storage().nbytes()
+
+    known: set[int] = set()
+    handles = [parameter.register_post_accumulate_grad_hook(appeared) for parameter in trained]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _explained(config: ModelConfig) -> Iterator[None]:
+    """Turn what a model without values raises into an error that says what to do."""
+    try:
+        yield
+    except TorchdeckError:
+        raise
+    except Exception as error:
+        reason = str(error).strip().splitlines()
+        raise ConfigError(
+            f"model {config.name}: its memory can't be estimated without running it "
+            f"({type(error).__name__}: {reason[0] if reason else ''}); measuring a real step can"
+        ) from error
+
+
+def _classes(config: ModelConfig, shape: tuple[int, ...]) -> int:
+    """The number of scores that the model returns by itself."""
+    report = inspect_model(config, None, shape)
+    if not report.output_shapes or len(report.output_shapes[0]) != 2:
+        raise ConfigError(
+            f"model {config.name}: {report.error or f'returns {report.output_shapes}'}; "
+            "training takes one tensor of [batch, classes]"
+        )
+    return report.output_shapes[0][1]
+
+
+def _bytes_of(values: Iterable[object]) -> int:
+    """Bytes of the tensors among the values, a shared storage once."""
+    sizes = {
+        value.untyped_storage()._cdata: value.untyped_storage().nbytes()
+        for value in values
+        if isinstance(value, Tensor)
+    }
+    return sum(sizes.values())

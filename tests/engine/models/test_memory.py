@@ -1,0 +1,111 @@
+"""What a training step takes of the memory, by estimate, against what torch's allocator gave out in a real one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.config import RunConfig
+from engine.config_file import parse_config
+from engine.errors import ConfigError
+from engine.measured_step import measure_draft, measure_spec
+from engine.models import memory
+from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch
+
+SHAPE = (1, 16, 16)
+
+
+def run(*overrides: str) -> RunConfig:
+    return parse_config("", "test", ["training.device=cpu", "training.num_threads=1", "model.name=cnn", *overrides])
+
+
+def estimate(*overrides: str) -> MemoryEstimate:
+    return estimate_memory(run(*overrides), 10, SHAPE)
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        pytest.param(["optimizer.name=AdamW", "loader.batch_size=128"], id="activations dominate"),
+        pytest.param(["model.name=mlp", "loader.batch_size=8", "optimizer.momentum=0.9"], id="weights dominate"),
+        pytest.param(["training.precision=bf16", "loader.batch_size=128"], id="bf16"),
+        pytest.param(["training.accumulate=3", "training.clip_norm=1", "loader.batch_size=128"], id="accumulated"),
+        pytest.param(["optimizer.name=NAdam", "model.name=mlp"], id="an optimizer without a fused form"),
+    ],
+)
+def test_the_estimate_is_within_a_tenth_of_the_measured_peak(overrides: list[str]) -> None:
+    config = run(*overrides)
+    assert estimate_memory(config, 10, SHAPE).peak == pytest.approx(measure_spec(config, 10, SHAPE).peak, rel=0.1)
+
+
+def test_the_parts_add_up_to_the_peak() -> None:
+    found = estimate("optimizer.name=AdamW")
+    parts = found.parameters + found.buffers + found.optimizer_state + found.gradients + found.activations
+    assert parts == found.peak
+    assert found.evaluation_peak > found.parameters
+
+
+def test_the_optimizer_and_frozen_parts_show() -> None:
+    plain = estimate("model.name=mlp", "optimizer.name=SGD")
+    momentum = estimate("model.name=mlp", "optimizer.name=SGD", "optimizer.momentum=0.9")
+    adam = estimate("model.name=mlp", "optimizer.name=AdamW")
+    frozen = estimate("model.name=mlp", "optimizer.name=AdamW", 'model.freeze=["*", "!5"]')
+    assert plain.optimizer_state == 0
+    assert momentum.optimizer_state == momentum.parameters
+    assert adam.optimizer_state == pytest.approx(2 * adam.parameters, rel=0.001)
+    assert frozen.parameters == adam.parameters
+    assert frozen.optimizer_state < adam.optimizer_state / 10
+    assert frozen.peak < adam.peak
+
+
+def test_every_optimizer_of_the_catalogue_can_be_estimated() -> None:
+    for name in ("ASGD", "Adafactor", "RAdam", "Rprop"):
+        assert estimate(f"optimizer.name={name}", "loader.batch_size=2").peak > 0
+
+
+def test_the_largest_batch_fits_and_the_next_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 200_000_000)
+    found = largest_batch(run(), 10, SHAPE)
+    assert found is not None
+    assert found.fits
+    assert found.batch_size % 8 == 0
+    assert not estimate(f"loader.batch_size={found.batch_size + 8}").fits
+    limited = largest_batch(run(), 10, SHAPE, limit=100)
+    assert limited is not None
+    assert limited.batch_size == 100
+
+
+def test_no_batch_fits_where_the_weights_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "free_memory", lambda device: 100_000)
+    assert largest_batch(run(), 10, SHAPE) is None
+
+
+def test_a_model_that_computes_with_values_is_refused_with_a_way_on(tmp_path: Path) -> None:
+    file = tmp_path / "model.py"
+    file.write_text(
+        "from torch import nn\n"
+        "class Model(nn.Module):\n"
+        "    def __init__(self, num_classes, input_shape):\n"
+        "        super().__init__()\n"
+        "        self.fc = nn.Linear(256, num_classes)\n"
+        "    def forward(self, x):\n"
+        "        return self.fc(x.flatten(1)) * x.mean().item()\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match="measuring a real step can"):
+        estimate(f"model.name={file}:Model")
+    assert measure_spec(run(f"model.name={file}:Model"), 10, SHAPE).peak > 0
+
+
+def test_a_draft_is_measured_on_its_own_data() -> None:
+    config = run(
+        "data.dataset=digits",
+        "data.validation=0.2",
+        "loader.batch_size=100",
+        "training.epochs=3",
+        "training.accumulate=2",
+    )
+    measured = measure_draft(config)
+    assert measured.seconds > 0
+    assert (measured.batch_size, measured.steps_per_epoch, measured.epochs) == (100, 8, 3)
