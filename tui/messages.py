@@ -61,7 +61,7 @@ class ResumeRequested(Message):
 
 @dataclass
 class CommandRequested(Message):
-    """Send a command to the run that is watched: pause, resume, save, stop."""
+    """Send a command to the run that is watched: pause, resume, save, stop, set."""
 
     command: dict[str, Any]
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from engine.config import RunConfig
     from engine.runs.reader import Progress
 
+# What happened stays on the screen this long while saves follow it.
+_STAYS_SECONDS = 20.0
 # What ended so has something to say that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
@@ -32,6 +34,14 @@ _REASONS = {
     "minutes": "after so many minutes",
     "asked": "as asked",
     "stop": "before stopping",
+}
+# The letters of what is marked in a chart.
+_MARKS = {"resumed_from": "R", "paused": "P"}
+# Settings that change while a run trains: their letter in a chart, and their name.
+_SETTINGS = {
+    "optimizer.lr": ("L", "learning rate"),
+    "training.epochs": ("E", "epochs"),
+    "training.clip_norm": ("C", "clip norm"),
 }
 _PHASES = {
     "decoding": "decoding the data",
@@ -157,13 +167,16 @@ def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
 
 
 def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
-    """Where something happened that explains a bend in a curve: R resumed, S a setting changed."""
-    letters = {"resumed_from": "R", "set": "S"}
-    return [
-        (float(event["step"]), letters[event["kind"]])
-        for event in events
-        if event.get("kind") in letters and event.get("step")
-    ]
+    """Where something happened that explains a bend in a curve, each with a letter: see `_MARKS` and `_SETTINGS`."""
+    found = []
+    for event in events:
+        letter = _MARKS.get(str(event.get("kind")))
+        if event.get("kind") == "set":
+            letter = _SETTINGS.get(str(event.get("key")), ("S", ""))[0]
+        step = event.get("step")
+        if letter and isinstance(step, int) and step > 0:
+            found.append((float(step), letter))
+    return found
 
 
 def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, Any]]) -> Text:
@@ -173,10 +186,24 @@ def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, An
         return words.append("\n6 shows what was printed; 5, then r, goes on from the newest checkpoint", style="dim")
     if status == "died":
         return Text("its process ended without a word; 5, then r, goes on from the newest checkpoint", style="red")
-    words = next((text for event in reversed(events) if (text := _event_text(event))), Text(""))
+    words = _newest_text(events) or Text("")
     if status == "stopped":
         words.append("\n" if words else "").append("5, then r, goes on from the newest checkpoint", style="dim")
     return words
+
+
+def _newest_text(events: Sequence[dict[str, Any]]) -> Text | None:
+    """The newest event that has a text. What is no save stays for a while: saves may come every second."""
+    saved = None
+    newest = float(events[-1].get("time", 0.0)) if events else 0.0
+    for event in reversed(events):
+        if saved is not None and newest - float(event.get("time", 0.0)) > _STAYS_SECONDS:
+            break
+        if text := _event_text(event):
+            if event.get("kind") != "saved":
+                return text
+            saved = saved or text
+    return saved
 
 
 def _event_text(event: dict[str, Any]) -> Text | None:
@@ -191,4 +218,12 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
     if kind in ("note", "disk_filling"):
         return Text(printable(str(event.get("text"))), style="yellow")
+    if kind == "set":
+        name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]
+        change = f"{name}: {_shown(event.get('before'))} → {_shown(event.get('after'))} at step {event.get('step')}"
+        return Text(printable(change), style="green")
     return None
+
+
+def _shown(value: Any) -> str:
+    return figure(float(value)) if isinstance(value, int | float) else str(value)

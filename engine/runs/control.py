@@ -30,7 +30,8 @@ PROTOCOL = 1
 _COMMANDS = ("pause", "resume", "save", "stop", "set")
 _STOP_AFTER = ("step", "epoch")
 # What can be set while a run goes on, with the smallest value allowed and whether that value itself is.
-_SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True)}
+_SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True), "training.epochs": (1.0, True)}
+_WHOLE_SETTINGS = ("training.epochs",)
 
 # The kernel's limit for a socket's path is 108 bytes.
 _MAX_PATH_BYTES = 100
@@ -320,6 +321,8 @@ def _problem_with_setting(command: dict[str, Any]) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if value is None or not is_number or value < least or (value == least and not least_is_allowed):
         return f"{key} = {value!r}: must be a number {'of at least' if least_is_allowed else 'above'} {least:g}"
+    if key in _WHOLE_SETTINGS and value != int(value):
+        return f"{key} = {value!r}: must be a whole number"
     return ""
 
 

@@ -61,6 +61,15 @@ def take_back(
     for name in (METRICS_FILE, EVENTS_FILE):
         _take_back_lines(run / name, at_step, at_epoch, number, operations)
     _put_checkpoints_aside(run, at_step, number, operations)
+    _replace_config(run, config_toml, number, operations)
+
+
+def replace_config(run: Path, config_toml: str, operations: FileOperations = SYSTEM) -> None:
+    """Let `run.toml` say something else; what it said stays beside it as `run.<n>.toml`. Raises OSError."""
+    _replace_config(run, config_toml, _next_number(run), operations)
+
+
+def _replace_config(run: Path, config_toml: str, number: int, operations: FileOperations) -> None:
     config = run / CONFIG_FILE
     if config.read_text(encoding="utf-8") != config_toml:
         operations.link(config, run / f"run.{number}.toml")

@@ -18,7 +18,7 @@ from engine.runs.durable import SYSTEM, FileOperations
 from engine.runs.journal import Journal
 from engine.runs.lock import RunLock, acquire
 from engine.runs.provenance import boot_id, describe_origin
-from engine.runs.resume_point import newest_results, take_back
+from engine.runs.resume_point import newest_results, replace_config, take_back
 from engine.runs.retention import Retention
 
 
@@ -138,6 +138,15 @@ class RunWriter:
     def update_state(self, **fields: Any) -> None:
         """Change fields of `state.json`. A new status is written at once, anything else within half a second."""
         self._journal.update_state(**fields)
+
+    def replace_config(self, config: RunConfig) -> None:
+        """Let `run.toml` say what the run goes on with; what it said before stays beside it as `run.<n>.toml`."""
+        from engine.config_file import dump_config
+
+        try:
+            replace_config(self.path, dump_config(config))
+        except OSError as error:
+            self.event("note", text=f"run.toml can't be written, it still says what it said: {error}")
 
     def save_checkpoint(
         self,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
@@ -23,10 +22,11 @@ from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
+from engine.training.live_commands import LiveCommands
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
 from engine.training.randomness import StepRandomness
-from engine.training.schedules import build_schedule
+from engine.training.schedules import Schedule, build_schedule
 from engine.training.snapshot import SnapshotBuffers
 from engine.training.state import Best, RunState
 from engine.training.step import Batch, TrainStep
@@ -43,14 +43,6 @@ Outcome = Literal["finished", "stopped"]
 
 class NonFiniteLossError(TorchdeckError):
     """The loss or a weight is NaN or infinite: no later step can repair it."""
-
-
-@dataclass
-class _Requests:
-    """What the user asked for that is not done yet."""
-
-    stop_after: Literal["", "step", "epoch"] = ""
-    save: bool = False
 
 
 class Trainer:
@@ -80,9 +72,7 @@ class Trainer:
         self.placement = placement
         self.steps_per_epoch = math.ceil(data.train.num_batches / config.training.accumulate)
         self.optimizer = build_optimizer(config.optimizer, model)
-        self.schedule = build_schedule(
-            config.schedule, self.optimizer, steps_per_epoch=self.steps_per_epoch, epochs=config.training.epochs
-        )
+        self.schedule = self._build_schedule()
         self.step = TrainStep(
             model,
             self.optimizer,
@@ -107,8 +97,7 @@ class Trainer:
         )
         self._run = run
         self._control = control
-        self._requests = _Requests()
-        self._waiting_commands: deque[dict[str, Any]] = deque()
+        self._commands = LiveCommands(self, control, run)
         self._log = StepLog()
         self._randomness = StepRandomness(config.seed, placement.device)
         self._clock = TrainingClock()
@@ -116,6 +105,14 @@ class Trainer:
         self._last_save = time.monotonic()
         self._snapshots = SnapshotBuffers(placement.device)
         self._waits_for_compile = config.training.compile
+
+    def _build_schedule(self) -> Schedule:
+        return build_schedule(
+            self.config.schedule,
+            self.optimizer,
+            steps_per_epoch=self.steps_per_epoch,
+            epochs=self.config.training.epochs,
+        )
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
@@ -145,15 +142,15 @@ class Trainer:
         self._report("training")
         while self.state.position.epoch < self.config.training.epochs:
             self._train_epoch()
-            if self._requests.stop_after == "step":
+            if self._commands.stop_after == "step":
                 break
             if not self._finish_epoch():
                 break
-            if self._requests.stop_after:
+            if self._commands.stop_after:
                 break
         finished = self.state.position.epoch >= self.config.training.epochs
         if not finished:
-            self._save("stop")
+            self.save("stop")
         return "finished" if finished else "stopped"
 
     def _train_epoch(self) -> None:
@@ -175,10 +172,10 @@ class Trainer:
                 self._drain()
                 self._save_if_due()
             if save_every and position.step % save_every == 0:
-                self._save("interval")
+                self.save("interval")
             if self._control.pending:
-                self._obey()
-            if self._requests.stop_after == "step":
+                self._commands.obey()
+            if self._commands.stop_after == "step":
                 break
         self._drain()
 
@@ -243,10 +240,10 @@ class Trainer:
         self.state.totals.begin_epoch(self._clock.seconds())
         every, last = self.config.checkpoint.every_epochs, self.state.position.epoch == self.config.training.epochs
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
-            self._save("epoch", metrics=metrics, is_best=is_best)
+            self.save("epoch", metrics=metrics, is_best=is_best)
         self._report("training")
         if self._control.pending:
-            self._obey()
+            self._commands.obey()
         # The next block's seconds are those of its steps alone.
         self._last_drain = time.perf_counter()
         return True
@@ -259,13 +256,8 @@ class Trainer:
             self.data.validation,
             len(self.data.classes),
             self.placement,
-            interrupted=self._stop_asked_during_evaluation,
+            interrupted=self._commands.stop_is_asked,
         )
-
-    def _stop_asked_during_evaluation(self) -> bool:
-        if self._control.pending:
-            self._obey()
-        return self._requests.stop_after == "step"
 
     def _drain(self) -> None:
         """Read the steps since the last drain back from the device and record them."""
@@ -306,69 +298,34 @@ class Trainer:
             "go on from one, or start anew, with a lower optimizer.lr or with training.clip_norm = 1"
         )
 
-    def _obey(self) -> None:
-        """Do what the commands ask, at a step boundary."""
-        for command in self._commands():
-            self._do(command)
-        self._save_if_asked()
-
-    def _commands(self) -> Iterator[dict[str, Any]]:
-        """The commands that wait, one by one: what a pause leaves over is still there after it."""
-        self._waiting_commands.extend(self._control.take())
-        while self._waiting_commands:
-            yield self._waiting_commands.popleft()
-
-    def _save_if_asked(self) -> None:
-        if self._requests.save:
-            self._requests.save = False
-            self._save("asked")
-
-    def _do(self, command: dict[str, Any]) -> None:
-        name = command["cmd"]
-        if name == "save":
-            self._requests.save = True
-        elif name == "stop":
-            self._requests.stop_after = command.get("after", "step")
-        elif name == "pause":
-            self._pause()
-        elif name == "set":
-            self._set(command["key"], float(command["value"]))
-
-    def _pause(self) -> None:
-        """Wait for resume or stop; saving works meanwhile."""
+    def stand_still(self) -> None:
+        """Let the run's clock stand, with everything recorded that was done."""
         self._drain()
         self._clock.pause()
-        self._run.event("paused", step=self.state.position.step)
         self._report("training", status="paused")
-        while True:
-            for command in self._commands():
-                if command["cmd"] in ("resume", "stop"):
-                    self._clock.resume()
-                    self._last_drain = time.perf_counter()
-                    self._run.event("resumed", step=self.state.position.step)
-                    self._report("training", status="running")
-                    if command["cmd"] == "stop":
-                        self._do(command)
-                    return
-                if command["cmd"] != "pause":
-                    self._do(command)
-                    self._save_if_asked()
-            self._control.wait(timeout=None)
 
-    def _set(self, key: str, value: float) -> None:
-        """Change a setting between two steps, with a checkpoint of the state before."""
-        before = self.schedule.learning_rate
-        if key == "optimizer.lr" and before == 0:
-            self._run.event("note", text="the learning rate stays: its schedule has brought it to 0, the run's end")
-            return
-        self._save(f"before {key}")
-        if key == "optimizer.lr":
-            self.schedule.scale(value / before)
-        else:
-            before, self.step.clip_norm = self.step.clip_norm, value
-        self._run.event("set", key=key, before=before, after=value, step=self.state.position.step)
+    def move_on(self) -> None:
+        """End `stand_still`."""
+        self._clock.resume()
+        self._last_drain = time.perf_counter()
+        self._report("training", status="running")
 
-    def _save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
+    def replan(self, config: RunConfig) -> None:
+        """Go on with another number of epochs: exactly what a resume from here with that number would do."""
+        saved, self.config = self.config, config
+        position = self.state.position
+        checkpoint = self.state.capture({}, self._live_settings())
+        self.optimizer = build_optimizer(config.optimizer, self.model)
+        self.schedule = self._build_schedule()
+        self.step.optimizer = self.state.optimizer = self.optimizer
+        self.state.schedule = self.schedule
+        self.state.identity["config"] = dump_config(config)
+        restore_changed(self.state, checkpoint, saved, config, changed_settings(saved, config))
+        # The loop that is under way counts on in this very object.
+        self.state.position = position
+        self._report("training")
+
+    def save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
         """Snapshot the state at this step boundary and hand it to the writer."""
         self._drain()
         if not self.state.weights_are_finite():
@@ -376,7 +333,7 @@ class Trainer:
         self.state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
-            self.state.capture(metrics or {}, {"training.clip_norm": self.step.clip_norm}, snapshot),
+            self.state.capture(metrics or {}, self._live_settings(), snapshot),
             step=self.state.position.step,
             epoch=self.state.position.epoch,
             metrics=metrics or {},
@@ -390,7 +347,10 @@ class Trainer:
         """Save when the last save is `checkpoint.every_minutes` old."""
         minutes = self.config.checkpoint.every_minutes
         if minutes and time.monotonic() - self._last_save >= 60 * minutes:
-            self._save("minutes")
+            self.save("minutes")
+
+    def _live_settings(self) -> dict[str, float]:
+        return {"training.clip_norm": self.step.clip_norm}
 
     def _report(self, phase: str, **fields: Any) -> None:
         """Say in the run's state where training is."""
@@ -404,6 +364,7 @@ class Trainer:
             steps_per_epoch=self.steps_per_epoch,
             batch_size=self.config.loader.batch_size,
             learning_rate=self.schedule.learning_rate,
+            clip_norm=self.step.clip_norm,
             **fields,
         )
 

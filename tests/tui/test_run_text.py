@@ -79,7 +79,7 @@ def test_a_run_that_was_stopped_says_how_it_goes_on_below_what_was_saved() -> No
 
 
 def test_the_newest_event_with_words_is_shown() -> None:
-    saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000}
+    saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000, "time": 30.0}
     assert last_words("running", {}, [{"kind": "note", "text": "slow lane"}]).plain == "slow lane"
     assert (
         last_words("running", {}, [{"kind": "note", "text": "slow lane"}, saved]).plain
@@ -90,8 +90,21 @@ def test_the_newest_event_with_words_is_shown() -> None:
 
 
 def test_marks_stand_where_the_run_was_resumed_or_changed() -> None:
-    events = [{"kind": "resumed_from", "step": 40}, {"kind": "set", "step": 60}, {"kind": "saved", "step": 80}]
-    assert marks(events) == [(40.0, "R"), (60.0, "S")]
+    events = [
+        {"kind": "resumed_from", "step": 40},
+        {"kind": "set", "key": "optimizer.lr", "step": 60},
+        {"kind": "saved", "step": 80},
+        {"kind": "paused", "step": 90},
+    ]
+    assert marks(events) == [(40.0, "R"), (60.0, "L"), (90.0, "P")]
+
+
+def test_what_was_changed_stays_for_a_while_though_saves_follow() -> None:
+    change = {"kind": "set", "key": "training.epochs", "before": 5, "after": 9, "step": 60, "time": 100.0}
+    save = {"kind": "saved", "file": "step-000000061.pt", "reason": "epoch", "time": 101.0}
+    assert "epochs: 5 → 9 at step 60" in last_words("running", {}, [change, save]).plain
+    later = {**save, "time": 130.0}
+    assert "step-000000061.pt" in last_words("running", {}, [change, save, later]).plain
 
 
 def test_the_invitation_names_what_would_be_started() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
@@ -15,6 +16,8 @@ from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
+from tui.messages import CommandRequested
+from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
 from tui.run_text import (
     ENDED_BADLY,
@@ -52,6 +55,11 @@ class TrainPane(Widget, can_focus=True):
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "change_settings", "Change"),
+        Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
+    ]
 
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
@@ -131,6 +139,26 @@ class TrainPane(Widget, can_focus=True):
         """The invitation names what would be started."""
         if self.is_mounted and self._reader is None and self._launched is None:
             self._say_what_is_not()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer changes of a live run only while one is shown."""
+        if action in ("change_settings", "stop_after_epoch"):
+            return self.run_status in LIVE_STATUSES
+        return super().check_action(action, parameters)
+
+    def action_stop_after_epoch(self) -> None:
+        """Stop the watched run when its epoch is done, evaluated and saved."""
+        self.post_message(CommandRequested({"cmd": "stop", "after": "epoch"}))
+
+    def action_change_settings(self) -> None:
+        """Ask for new settings of the watched run."""
+        if self._reader is not None:
+            self._change_settings(live_settings(self._reader.state(), self._reader.progress().epochs))
+
+    @work(exclusive=True, group="settings")
+    async def _change_settings(self, settings: list[LiveSetting]) -> None:
+        for command in await self.app.push_screen_wait(LiveSettingsScreen(settings)):
+            self.post_message(CommandRequested(command))
 
     def _say_what_is_not(self) -> None:
         """Without a run: why the last one was refused, or how to start one."""

@@ -227,6 +227,42 @@ def test_a_live_factor_outlasts_a_resume_with_more_epochs(commanded: Commanded, 
     assert list(after[10:]) == pytest.approx([rate * factor for rate in plain[10:]])
 
 
+@pytest.mark.parametrize("schedule", ["constant", "CosineAnnealingLR"])
+def test_another_number_of_epochs_holds_at_once_and_is_what_a_resume_with_it_would_do(
+    schedule: str, commanded: Commanded, tmp_path: Path
+) -> None:
+    overrides = [f"schedule.name={schedule}"]
+    commanded.before(2, cmd="set", key="training.epochs", value=3)
+    path = finished(commanded.launch(tmp_path / "set", *overrides))
+    assert [record["epoch"] for record in reader_of(path).epoch_records()] == [1, 2, 3]
+    assert reader_of(path).config().training.epochs == 3
+    assert (path / "run.1.toml").exists()
+    (event,) = events_of(path, "set")
+    assert (event["key"], event["before"], event["after"], event["step"]) == ("training.epochs", 2, 3, 3)
+    commanded.before(2, cmd="stop")
+    stopped = ended(commanded.launch(tmp_path / "stopped", *overrides)).path
+    assert stopped is not None
+    resumed = finished(launch_resumed(stopped, overrides=["training.epochs=3"]))
+    assert differences(state_of(resumed), state_of(path)) == []
+    assert history_of(resumed) == history_of(path)
+
+
+def test_a_resume_goes_on_with_the_epochs_that_were_set(commanded: Commanded, tmp_path: Path) -> None:
+    commanded.before(2, cmd="set", key="training.epochs", value=3)
+    reference = finished(commanded.launch(tmp_path / "whole", "schedule.name=CosineAnnealingLR"))
+    resumed = resume_copy(reference, tmp_path / "resumed", f"step-{2 * STEPS_PER_EPOCH:09d}.pt")
+    assert differences(state_of(resumed), state_of(reference)) == []
+    assert history_of(resumed) == history_of(reference)
+    assert events_of(resumed, "resumed_from")[-1]["exact"] is True
+
+
+def test_fewer_epochs_than_have_begun_are_refused_and_the_run_goes_on(commanded: Commanded, tmp_path: Path) -> None:
+    commanded.before(7, cmd="set", key="training.epochs", value=1)
+    path = finished(commanded.launch(tmp_path))
+    assert any("1 is less than epoch 2" in event["text"] for event in events_of(path, "note"))
+    assert len(reader_of(path).epoch_records()) == 2
+
+
 def test_a_command_from_another_process_reaches_the_run(commanded: Commanded, tmp_path: Path) -> None:
     commanded.before(2, cmd="pause")
     run = commanded.launch(tmp_path)

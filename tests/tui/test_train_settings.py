@@ -1,0 +1,61 @@
+"""The small form that changes a live run, and the key that ends it after the epoch."""
+
+from pathlib import Path
+
+import pytest
+from studio_pilot import screen_text, studio, until, until_shown
+from textual.widgets import Input
+
+from engine.runs.reader import RunReader
+from tui.panes.train import TrainPane
+from tui.panes.train_settings import LiveSetting, LiveSettingsScreen
+
+LONG = ("training.epochs=5000", "loader.batch_size=128", "model.name=mlp")
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("0.1", None),
+        ("0.05", {"cmd": "set", "key": "optimizer.lr", "value": 0.05}),
+        ("1e-3", {"cmd": "set", "key": "optimizer.lr", "value": 1e-3}),
+        ("0", "learning rate: must be a number above 0"),
+        ("fast", "learning rate: must be a number above 0"),
+        ("nan", "learning rate: must be a number above 0"),
+    ],
+)
+def test_a_typed_value_is_a_command_or_says_what_is_wrong(text: str, command: object) -> None:
+    assert LiveSetting("optimizer.lr", "learning rate", 0.1).command(text) == command
+
+
+def test_epochs_are_whole_and_a_clip_norm_may_be_zero() -> None:
+    assert LiveSetting("training.epochs", "epochs", 3, is_whole=True).command("2.5") == (
+        "epochs: must be a whole number above 0"
+    )
+    setting = LiveSetting("training.clip_norm", "clip norm", 1.0, may_be_zero=True)
+    assert setting.command("0") == {"cmd": "set", "key": "training.clip_norm", "value": 0.0}
+
+
+async def test_keys_change_a_live_run_and_stop_it_after_its_epoch(tmp_path: Path) -> None:
+    async with studio(tmp_path, *LONG, size=(80, 24)) as (app, pilot):
+        await pilot.press("s")
+        pane = app.query_one(TrainPane)
+        await until(pilot, lambda: pane.run_status == "running" and pane.watched is not None)
+        await until_shown(pilot, "e Change")
+        await pilot.press("e")
+        await until(pilot, lambda: isinstance(app.screen, LiveSettingsScreen))
+        await pilot.press(*"-1", "enter")
+        await until_shown(pilot, "learning rate: must be a number above 0")
+        assert isinstance(app.screen, LiveSettingsScreen)
+        app.screen.query(Input)[0].value = "0.001"
+        app.screen.query(Input)[1].value = "4000"
+        await pilot.press("enter")
+        assert pane.watched is not None
+        reader = RunReader(pane.watched)
+        await until(pilot, lambda: reader.poll() and len([e for e in reader.events() if e["kind"] == "set"]) == 2)
+        await until_shown(pilot, "epochs: 5000 → 4000")
+        await pilot.press("X")
+        await until_shown(pilot, "● stopped")
+        reader.poll()
+        assert reader.state()["step"] % reader.progress().steps_per_epoch == 0
+        await until(pilot, lambda: "e Change" not in screen_text(app))

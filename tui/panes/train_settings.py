@@ -1,0 +1,135 @@
+"""What can be changed while a run trains: a small form over the train pane."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Label, Static
+
+from tui.text import figure
+
+
+@dataclass(frozen=True)
+class LiveSetting:
+    """One field of the form.
+
+    Attributes:
+        key: dotted key of the config.
+        label: its name on the screen.
+        value: what holds now.
+        is_whole: whether only whole numbers are allowed.
+        may_be_zero: whether 0 is allowed.
+    """
+
+    key: str
+    label: str
+    value: float
+    is_whole: bool = False
+    may_be_zero: bool = False
+
+    @property
+    def text(self) -> str:
+        """The value as it is typed."""
+        return str(int(self.value)) if self.is_whole else figure(self.value)
+
+    def command(self, text: str) -> dict[str, Any] | str | None:
+        """What a typed text asks for: a command, None where nothing changes, or what is wrong with it."""
+        if text.strip() == self.text:
+            return None
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        is_allowed = math.isfinite(value) and (value > 0 or (self.may_be_zero and value == 0))
+        if not is_allowed or (self.is_whole and value != int(value)):
+            kind = "a whole number" if self.is_whole else "a number"
+            return f"{self.label}: must be {kind} {'of at least' if self.may_be_zero else 'above'} 0"
+        return {"cmd": "set", "key": self.key, "value": int(value) if self.is_whole else value}
+
+
+def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
+    """The fields, with what holds now.
+
+    Args:
+        state: the run's state.
+        epochs: how many it shall train.
+    """
+    rate, clip_norm = state.get("learning_rate"), state.get("clip_norm")
+    return [
+        LiveSetting("optimizer.lr", "learning rate", float(rate) if isinstance(rate, int | float) else math.nan),
+        LiveSetting("training.epochs", "epochs", epochs, is_whole=True),
+        LiveSetting(
+            "training.clip_norm",
+            "clip norm, 0: off",
+            float(clip_norm) if isinstance(clip_norm, int | float) else math.nan,
+            may_be_zero=True,
+        ),
+    ]
+
+
+class LiveSettingsScreen(ModalScreen[list[dict[str, Any]]]):
+    """Asks for new values; gives back the commands that set those that were changed."""
+
+    DEFAULT_CSS = """
+    LiveSettingsScreen { align: center middle; }
+    LiveSettingsScreen > Vertical {
+        width: 60; max-width: 100%; height: auto; padding: 0 2;
+        border: round $primary; background: $surface;
+    }
+    LiveSettingsScreen Horizontal { height: 1; }
+    LiveSettingsScreen Label { width: 20; }
+    LiveSettingsScreen Input { width: 1fr; }
+    LiveSettingsScreen #words { height: auto; color: $text-muted; margin: 1 0 0 0; }
+    LiveSettingsScreen #words.-bad { color: $error; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "Cancel"),
+        Binding("down", "app.focus_next", "Next", show=False),
+        Binding("up", "app.focus_previous", "Previous", show=False),
+    ]
+
+    def __init__(self, settings: list[LiveSetting]) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def compose(self) -> ComposeResult:
+        """A line for each setting."""
+        with Vertical() as box:
+            box.border_title = "Change the run"
+            box.border_subtitle = "Enter takes over, Escape goes back"
+            for number, setting in enumerate(self._settings):
+                with Horizontal():
+                    yield Label(setting.label)
+                    yield Input(setting.text, id=f"setting-{number}", compact=True)
+            yield Static(
+                "Takes effect at the next step, after a checkpoint of the state before. A learning rate scales this "
+                "and every later one of the schedule.",
+                id="words",
+                markup=False,
+            )
+
+    @on(Input.Submitted)
+    def _take_over(self) -> None:
+        commands = []
+        for number, setting in enumerate(self._settings):
+            command = setting.command(self.query_one(f"#setting-{number}", Input).value)
+            if isinstance(command, str):
+                words = self.query_one("#words", Static)
+                words.update(command)
+                words.add_class("-bad")
+                self.query_one(f"#setting-{number}", Input).focus()
+                return
+            if command is not None:
+                commands.append(command)
+        self.dismiss(commands)
+
+    def action_cancel(self) -> None:
+        """Change nothing."""
+        self.dismiss([])
