@@ -31,6 +31,21 @@ class LineTail:
     _offset: int = 0
     _identity: tuple[int, int] | None = None
     _size: int = field(default=-1)
+    _has_more: bool = False
+
+    @property
+    def offset(self) -> int:
+        """Bytes of the file that were read, up to the end of a line."""
+        return self._offset
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the last `read` stopped before the end."""
+        return self._has_more
+
+    def start_at(self, offset: int, skipped: int) -> None:
+        """Read on behind what is known already. Right after a `look` that found the file."""
+        self._offset, self.skipped = offset, skipped
 
     def look(self) -> bool:
         """Whether there is something new; one `stat`. Sets `was_replaced`."""
@@ -51,8 +66,12 @@ class LineTail:
             return True
         return status.st_size != self._size
 
-    def read(self) -> Iterator[dict[str, Any]]:
-        """The objects on the whole lines that are new. Raises nothing; what can't be read is not there yet."""
+    def read(self, max_bytes: int | None = None) -> Iterator[dict[str, Any]]:
+        """The objects on the whole lines that are new. Raises nothing; what can't be read is not there yet.
+
+        Args:
+            max_bytes: stop after about so many; the next `look` finds the rest. None for all.
+        """
         try:
             descriptor = open_regular_file(self.path)
         except OSError:
@@ -62,7 +81,7 @@ class LineTail:
             if (status.st_dev, status.st_ino) != self._identity:
                 return
             file.seek(self._offset)
-            rest = b""
+            rest, begun_at, self._has_more = b"", self._offset, False
             while piece := file.read(_PIECE_BYTES):
                 *lines, rest = (rest + piece).split(b"\n")
                 for line in lines:
@@ -73,6 +92,9 @@ class LineTail:
                     # No line of ours is that long; its end, when it comes, counts as one more unreadable line.
                     self._offset += len(rest)
                     rest = b""
+                if max_bytes is not None and self._offset - begun_at >= max_bytes:
+                    self._has_more = self._offset + len(rest) < status.st_size
+                    break
             self._size = self._offset + len(rest)
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:

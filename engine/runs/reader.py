@@ -11,6 +11,7 @@ from typing import Any
 from engine.config import RunConfig
 from engine.errors import RunError
 from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
+from engine.runs.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
 from engine.runs.directory import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -83,6 +84,7 @@ class RunReader:
         self._curves = Curves()
         self._events: list[dict[str, Any]] = []
         self._malformed = 0
+        self._cached_bytes = 0
         self._state: dict[str, Any] = {}
         self._state_stamp: tuple[int, int] | None = None
         self._polled_state_stamp: tuple[int, int] | None = None
@@ -95,12 +97,20 @@ class RunReader:
         """Lines of the metrics and events that could not be understood."""
         return self._metrics.skipped + self._event_lines.skipped + self._malformed
 
-    def poll(self) -> bool:
+    @property
+    def has_more(self) -> bool:
+        """Whether the last `poll` left metrics for the next one."""
+        return self._metrics.has_more
+
+    def poll(self, max_bytes: int | None = None) -> bool:
         """Read what is new. True when anything changed since the last call.
 
         On an unchanged run it costs three `stat` calls, and while the run claims to be alive a look at its lock.
+
+        Args:
+            max_bytes: read about so much of the metrics at most, the rest with the next calls; None for all.
         """
-        changed = self._poll_metrics()
+        changed = self._poll_metrics(max_bytes)
         changed = self._poll_events() or changed
         self._poll_state()
         changed = changed or self._state_stamp != self._polled_state_stamp
@@ -226,15 +236,26 @@ class RunReader:
         overhead = sum(besides) / len(besides) if besides else 0.0
         return (total - step) * seconds_per_step + epochs_left * overhead
 
-    def _poll_metrics(self) -> bool:
+    def _poll_metrics(self, max_bytes: int | None) -> bool:
         if not self._metrics.look():
             return False
         if self._metrics.was_replaced:
-            self._curves, self._malformed = Curves(), 0
-        for record in self._metrics.read():
+            self._curves, self._malformed, self._cached_bytes = Curves(), 0, 0
+        if not self._metrics.offset and (cached := load_curves(self.path)) is not None:
+            self._curves, self._malformed, self._cached_bytes = cached.curves, cached.malformed, cached.offset
+            self._metrics.start_at(cached.offset, cached.skipped)
+        for record in self._metrics.read(max_bytes):
             if not self._curves.add(record):
                 self._malformed += 1
+        self._cache_curves()
         return True
+
+    def _cache_curves(self) -> None:
+        """Spare the next reader the parsing. A growing file is cached anew when it is half as large again."""
+        offset = self._metrics.offset
+        if offset - self._cached_bytes >= max(WORTH_CACHING_BYTES, self._cached_bytes // 2):
+            self._cached_bytes = offset
+            store_curves(self.path, CachedCurves(offset, self._metrics.skipped, self._malformed, self._curves))
 
     def _poll_events(self) -> bool:
         if not self._event_lines.look():

@@ -11,10 +11,10 @@ from engine.runs.json_values import numbers_restored
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
+# One point a step, from the blocks of training records.
+STEP_SERIES = ("train/loss", "train/accuracy", "lr")
 SERIES = (
-    "train/loss",
-    "train/accuracy",
-    "lr",
+    *STEP_SERIES,
     "validation/loss",
     "validation/accuracy",
     "validation/macro_f1",
@@ -58,11 +58,13 @@ class Curves:
     Attributes:
         epochs: the records of completed epochs, NaN and infinity as floats.
         newest_blocks: images, seconds and steps of the newest training blocks.
+        other_records: every record but the training blocks, as it was read.
     """
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, Any]] = []
         self.newest_blocks: list[tuple[float, float, int]] = []
+        self.other_records: list[dict[str, Any]] = []
         self.last_step = 0
         self.last_rate = float("nan")
         self._series = {name: GrowingSeries() for name in SERIES}
@@ -77,10 +79,30 @@ class Curves:
             kind = record["kind"]
             if kind == "train":
                 self._add_block(record)
-            elif kind == "epoch":
+                return True
+            if kind == "epoch":
                 self._add_epoch(numbers_restored(record))
+            self.other_records.append(record)
             return isinstance(kind, str)
         except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+            return False
+
+    def restore(
+        self, step_series: dict[str, Points], newest_blocks: list[list[float]], other_records: list[dict[str, Any]]
+    ) -> bool:
+        """Take over what another `Curves` held, into this empty one. False when it isn't of the right form."""
+        try:
+            for name in STEP_SERIES:
+                x, y = step_series[name]
+                self._series[name].extend(x, y)
+            self.newest_blocks = [
+                (float(images), float(seconds), int(steps)) for images, seconds, steps in newest_blocks
+            ]
+            steps, rates = self.points("lr")
+            if len(steps):
+                self.last_step, self.last_rate = int(steps[-1]), float(rates[-1])
+            return all(self.add(record) for record in other_records)
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return False
 
     def _add_block(self, record: dict[str, Any]) -> None:

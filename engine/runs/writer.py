@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -18,6 +19,7 @@ from engine.runs.durable import SYSTEM, FileOperations
 from engine.runs.journal import Journal
 from engine.runs.lock import RunLock, acquire
 from engine.runs.provenance import boot_id, describe_origin
+from engine.runs.reader import RunReader
 from engine.runs.resume_point import newest_results, replace_config, take_back
 from engine.runs.retention import Retention
 
@@ -198,6 +200,10 @@ class RunWriter:
             self._journal.event("ended", status=status, error=error)
             self._journal.update_state(status=status, phase="", message="", error=error)
             self._journal.close()
+            # A directory that was removed has no reader to be spared anything.
+            with contextlib.suppress(RunError):
+                # A long run's curves are parsed once here rather than by the first who opens it.
+                RunReader(self.path).poll()
         finally:
             self._lock.release()
 

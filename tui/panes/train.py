@@ -40,6 +40,9 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.5  # while the run lives or is prepared
 _POLL_SELDOM = 2.0  # seconds: another process may resume it
 _LINES = ("headline", "progress", "words", "epochs")
+# The metrics of a very long run are read in pieces that hold no key press back: about a tenth of a second each.
+_BYTES_A_LOOK = 4 << 20
+
 # Two charts stand side by side unless there is little width and enough height for both.
 _NARROW, _TALL = 100, 32
 
@@ -169,7 +172,8 @@ class TrainPane(Widget, can_focus=True):
             self._put_lines(*invitation(self.draft))
 
     def _is_run_live(self) -> bool:
-        return self._launched is not None or self.run_status in LIVE_STATUSES
+        is_reading = self._reader is not None and self._reader.has_more
+        return is_reading or self._launched is not None or self.run_status in LIVE_STATUSES
 
     def _forget(self) -> None:
         if self._polling is not None:
@@ -190,7 +194,7 @@ class TrainPane(Widget, can_focus=True):
         if reader is None or len(self.query(Static)) < len(_LINES):
             # There is no run, or the pane is being taken down.
             return
-        if reader.poll() or reader.status() != self.run_status:
+        if reader.poll(_BYTES_A_LOOK) or reader.status() != self.run_status:
             self._set_status(reader.status())
             self.one_line = one_line(self.run_status, reader.progress(), reader.latest_metrics())
             self._is_behind = True

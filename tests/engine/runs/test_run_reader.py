@@ -17,6 +17,7 @@ import pytest
 from run_cases import epoch_record, new_run, save, train_record
 
 from engine.errors import RunError
+from engine.runs import line_tail
 from engine.runs.reader import RunReader
 from engine.runs.series import SERIES
 from engine.runs.writer import RunWriter
@@ -91,6 +92,21 @@ def test_not_a_number_and_infinity_come_back(run: RunWriter) -> None:
     assert math.isnan(reader.epoch_records()[0]["train"]["accuracy"])
     assert reader.skipped_lines == 0
     run.close("finished")
+
+
+def test_a_long_run_can_be_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_tail, "_PIECE_BYTES", 4096)
+    run = new_run(tmp_path)
+    for step in range(10, 2001, 10):
+        run.record(train_record(step, 10))
+    run.close("finished")
+    reader, seen = RunReader(run.path), []
+    while reader.poll(max_bytes=4096):
+        seen.append(len(reader.series("train/loss")[0]))
+        assert reader.has_more == (seen[-1] < 2000)
+    assert seen == sorted(set(seen))
+    assert seen[-1] == 2000
+    assert len(seen) > 3
 
 
 def test_nothing_changed_is_told_apart_and_costs_a_few_stats(run: RunWriter, monkeypatch: pytest.MonkeyPatch) -> None:
