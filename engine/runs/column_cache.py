@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.runs.directory import METRICS_FILE
 from engine.runs.durable import FileContent, atomic_write
@@ -85,9 +86,9 @@ def load_curves(run: Path) -> CachedCurves | None:
 
 
 def _writer(cached: CachedCurves, probe: int) -> FileContent:
-    columns: list[np.ndarray[Any, np.dtype[np.float64]]] = []
+    columns: list[npt.NDArray[np.float64]] = []
 
-    def number(column: np.ndarray[Any, np.dtype[np.float64]]) -> int:
+    def number(column: npt.NDArray[np.float64]) -> int:
         """The column's place in the file; one that is there already, as steps mostly are, is not written again."""
         for place, other in enumerate(columns):
             if len(other) == len(column) and np.array_equal(other, column):
@@ -131,13 +132,14 @@ def _read_header(file: Any) -> dict[str, Any]:
     return content
 
 
-def _read_column(file: Any, length: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _read_column(file: Any, length: int) -> npt.NDArray[np.float64]:
     left = os.fstat(file.fileno()).st_size - file.tell()
     if not 0 <= length <= left // 8:
         raise ValueError("the cache is cut short")
-    column = np.empty(length, dtype="<f8")
-    if file.readinto(memoryview(column).cast("B")) != column.nbytes:
+    content = file.read(8 * length)
+    if len(content) != 8 * length:
         raise ValueError("the cache is cut short")
+    column: npt.NDArray[np.float64] = np.frombuffer(content, dtype="<f8")
     return column
 
 
