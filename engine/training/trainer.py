@@ -314,15 +314,16 @@ class Trainer:
         """Go on with another number of epochs: exactly what a resume from here with that number would do."""
         saved, self.config = self.config, config
         position = self.state.position
+        # Never released: the new optimizer goes on in this very memory.
         snapshot = self._snapshots.snapshot()
         checkpoint = self.state.capture({}, self._live_settings(), snapshot)
+        snapshot.wait()
         self.optimizer = build_optimizer(config.optimizer, self.model)
         self.schedule = self._build_schedule()
         self.step.optimizer = self.state.optimizer = self.optimizer
         self.state.schedule = self.schedule
         self.state.identity["config"] = dump_config(config)
         restore_changed(self.state, checkpoint, saved, config, changed_settings(saved, config))
-        snapshot.release()
         # The loop that is under way counts on in this very object.
         self.state.position = position
         self._report("training")
