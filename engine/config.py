@@ -17,6 +17,9 @@ Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Sampler = Literal["auto", "shuffled", "sequential", "balanced", "replacement"]
 BestMetric = Literal["accuracy", "macro_f1", "loss"]
 
+Notable = Literal["finished", "stopped", "failed", "stalled"]
+TerminalNotice = Literal["auto", "bell", "osc9", "osc777", "off"]
+
 
 class Section(BaseModel):
     """A group of settings. Immutable; an unknown key is an error."""
@@ -209,6 +212,35 @@ class CheckpointConfig(Section):
     best_metric: BestMetric = Field(default="accuracy", description="validation metric that decides which is best")
 
 
+def _webhook(url: str) -> str:
+    if url and not re.match(r"https?://[^\s/]+", url):
+        raise ValueError("must be the address of a web server, beginning with https:// or http://")
+    return url
+
+
+class NotifyConfig(Section):
+    """Who is told when nobody looks."""
+
+    on: list[Notable] = Field(
+        default=["finished", "failed", "stalled"], description="what is told: finished, stopped, failed, stalled"
+    )
+    after_minutes: float = Field(default=1.0, ge=0, description="the end of a shorter run is not told")
+    stalled_minutes: float = Field(
+        default=15.0, ge=0, description="a run without a step for so long has stalled; 0 never looks"
+    )
+    command: str = Field(
+        default="", description="shell command to run, with TORCHDECK_RUN, _PATH, _STATUS and _TEXT in its environment"
+    )
+    webhook: Annotated[str, AfterValidator(_webhook)] = Field(
+        default="", description="address that gets the notice as JSON, in a form that Slack and Discord show"
+    )
+    terminal: TerminalNotice = Field(
+        default="auto",
+        description="how an attached terminal tells: bell, osc9 or osc777 (desktop notifications), off; "
+        "auto: a bell and what the terminal understands",
+    )
+
+
 class RunConfig(Section):
     """A complete run. `torchdeck train FILE` needs nothing else."""
 
@@ -222,6 +254,7 @@ class RunConfig(Section):
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> RunConfig:

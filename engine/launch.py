@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.config import RunConfig
 from engine.config_paths import with_absolute_paths
 from engine.errors import CheckpointError, RunError, TorchdeckError
+from engine.notify import RunNotifier
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter
@@ -98,11 +99,29 @@ class LaunchedRun:
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
+        self.path = run.path
+        with RunNotifier(prepared.config.notify, run) as notifier:
+            try:
+                outcome = self._train_prepared(prepared, run, checkpoint, fields)
+                run.close(outcome)
+            except _Stopped:
+                run.close("stopped")
+                raise
+            except BaseException as error:
+                words = describe_failure(error)
+                run.close("failed", error=words)
+                notifier.tell_end("failed", words)
+                raise
+            notifier.tell_end(outcome)
+            return outcome
+
+    def _train_prepared(
+        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+    ) -> Status:
         from engine.data.loaders import build_loaders
         from engine.training.placement import placed
         from engine.training.trainer import Trainer
 
-        self.path = run.path
         server: ControlServer | None = None
         try:
             server = ControlServer(run.path, self.control)
@@ -128,14 +147,7 @@ class LaunchedRun:
             run.flush()
             if run.save_error:
                 raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
-            run.close(outcome)
             return outcome
-        except _Stopped:
-            run.close("stopped")
-            raise
-        except BaseException as error:
-            run.close("failed", error=describe_failure(error))
-            raise
         finally:
             if server is not None:
                 server.stop()

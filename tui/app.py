@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -25,6 +27,7 @@ from tui.messages import (
     DraftEdited,
     DraftReplaced,
     ResumeRequested,
+    RunNoticed,
     StartRequested,
     WatchRequested,
 )
@@ -40,6 +43,7 @@ from tui.run_text import one_line
 from tui.screens.help import HelpScreen
 from tui.screens.leave import LeaveScreen
 from tui.terminal import Terminal, TerminalApp
+from tui.terminal_notice import notice_for
 from tui.widgets.plain_text import printable
 from tui.widgets.tab_line import TabLine
 
@@ -357,6 +361,16 @@ class Studio(TerminalApp[None]):
             self._live_reader = RunReader(run.path)
         self._live_reader.poll()
         return one_line(self._live_reader.status(), self._live_reader.progress())
+
+    @on(RunNoticed)
+    def _tell_terminal(self, message: RunNoticed) -> None:
+        """Whoever looks at another window hears of it, as the run's config says."""
+        from engine.runs.reader import RunReader
+
+        with contextlib.suppress(TorchdeckError):
+            sequences = notice_for(RunReader(message.path), message.status, os.environ)
+            if sequences and self._driver is not None:
+                self._driver.write(sequences)
 
     def _show_started(self, path: Path) -> None:
         self.watched = path

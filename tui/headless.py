@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from typing import Any, TextIO
 
@@ -14,6 +15,7 @@ from rich.text import Text
 from engine.launch import LaunchedRun
 from engine.runs.reader import RunReader
 from tui.shell_text import shell_command
+from tui.terminal_notice import notice_for
 from tui.text import duration, figure, percent
 from tui.widgets.plain_text import printable
 
@@ -71,6 +73,9 @@ class Display:
         self._say(words)
         if run.status == "stopped":
             self._say(f"to go on from here: {shell_command('resume', self._reader.path)}")
+        if self.is_live:
+            self._console.file.write(notice_for(self._reader, run.status, os.environ))
+            self._console.file.flush()
 
     def _prepare(self, message: str) -> None:
         if message == self._message:
@@ -149,7 +154,7 @@ def _bars(console: Console) -> Progress:
 def _event_line(event: dict[str, Any]) -> str:
     """An event that a person at the command line wants to know of, as a line; others give ''."""
     kind = event.get("kind")
-    if kind == "note":
+    if kind in ("note", "disk_filling", "stalled"):
         return str(event.get("text"))
     if kind == "resumed_from":
         exact = "exactly" if event.get("exact") else "not exactly: " + "; ".join(event.get("not_exact_because", []))

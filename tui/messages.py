@@ -71,3 +71,16 @@ class WatchRequested(Message):
     """Show a run in the train pane."""
 
     run: Path
+
+
+@dataclass
+class RunNoticed(Message):
+    """A run that is watched ended or stands still: somebody who looks elsewhere may want to know.
+
+    Args:
+        path: its directory.
+        status: finished, stopped, failed, died or stalled.
+    """
+
+    path: Path
+    status: str

@@ -175,6 +175,10 @@ class RunWriter:
         """
         self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best, when_done=when_done))
 
+    def state(self) -> dict[str, Any]:
+        """A copy of the state as it will be written."""
+        return self._journal.state()
+
     @property
     def save_error(self) -> str:
         """Why the newest save failed; empty when it didn't."""

@@ -16,7 +16,7 @@ from engine.config_file import parse_config
 from engine.data.sources import open_sources
 from engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
-from engine.runs.checkpoint_saver import CheckpointSaver
+from engine.runs.disk_room import DiskRoom
 from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter
 from engine.training.trainer import Trainer
@@ -403,10 +403,10 @@ def test_a_run_killed_between_an_epochs_record_and_its_save_records_the_epoch_on
 
 
 def test_a_last_save_that_fails_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_space(self: CheckpointSaver, needed: int) -> None:
+    def no_space(self: DiskRoom, needed: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(CheckpointSaver, "_require_space", no_space)
+    monkeypatch.setattr(DiskRoom, "require", no_space)
     run = ended(launch(config(), tmp_path))
     assert run.status == "failed"
     assert "the last checkpoint could not be saved" in str(run.error)

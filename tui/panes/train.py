@@ -16,7 +16,7 @@ from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
-from tui.messages import CommandRequested
+from tui.messages import CommandRequested, RunNoticed
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
 from tui.run_text import (
@@ -70,6 +70,7 @@ class TrainPane(Widget, can_focus=True):
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
         self.run_status = ""
+        self._noticed_events = 0
         self.one_line = Text()
         self._reader: RunReader | None = None
         self._launched: LaunchedRun | None = None
@@ -134,6 +135,7 @@ class TrainPane(Widget, can_focus=True):
             from engine.runs.reader import RunReader
 
             self._reader, self._launched, self._refusal = RunReader(path), None, ()
+            self._noticed_events = 0
         if self.is_mounted:
             self._forget()
             self._poll()
@@ -195,11 +197,22 @@ class TrainPane(Widget, can_focus=True):
             # There is no run, or the pane is being taken down.
             return
         if reader.poll(_BYTES_A_LOOK) or reader.status() != self.run_status:
+            was_live = self.run_status in LIVE_STATUSES
             self._set_status(reader.status())
+            self._notice(reader, was_live)
             self.one_line = one_line(self.run_status, reader.progress(), reader.latest_metrics())
             self._is_behind = True
         if self._is_behind and self.is_on_screen:
             self._show()
+
+    def _notice(self, reader: RunReader, was_live: bool) -> None:
+        """Post what happened to a run while it was watched."""
+        new_events = reader.events()[self._noticed_events :]
+        self._noticed_events = len(reader.events())
+        if was_live and self.run_status not in LIVE_STATUSES:
+            self.post_message(RunNoticed(reader.path, self.run_status))
+        elif was_live and any(event["kind"] == "stalled" for event in new_events):
+            self.post_message(RunNoticed(reader.path, "stalled"))
 
     def _set_status(self, status: str) -> None:
         if status != self.run_status:

@@ -1,0 +1,157 @@
+"""Telling how a run ended, from the process that trains it."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.config import NotifyConfig, RunConfig
+from engine.config_file import load_config
+from engine.errors import ConfigError
+from engine.launch import launch
+from engine.notify import RunNotifier
+from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
+
+AT_ONCE = ["notify.after_minutes=0", "training.epochs=1", "schedule.warmup_epochs=0", "training.device=cpu"]
+
+
+class Server(HTTPServer):
+    answer = 200
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Receiver)
+        self.received: list[dict[str, Any]] = []
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class Receiver(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.received.append(json.loads(body))
+        self.send_response(self.server.answer)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def wait_for_notices() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "notify":
+            thread.join(30)
+
+
+def run_to_its_end(root: Path, *overrides: str) -> Path:
+    run = launch(load_config("digits", [*AT_ONCE, *overrides]), root)
+    run.join(120)
+    wait_for_notices()
+    assert run.path is not None
+    return run.path
+
+
+def new_run(root: Path, **settings: Any) -> tuple[RunWriter, NotifyConfig]:
+    notify = NotifyConfig(**{"after_minutes": 0.0, **settings})
+    return RunWriter.create(root, RunConfig(notify=notify), {}), notify
+
+
+def test_a_finished_run_calls_the_webhook_and_runs_the_command(tmp_path: Path, server: Server) -> None:
+    told = tmp_path / "told"
+    command = f'printf "%s|%s" "$TORCHDECK_STATUS" "$TORCHDECK_TEXT" > {told}'
+    path = run_to_its_end(tmp_path / "runs", f"notify.webhook={server.address}", f"notify.command={command}")
+    (notice,) = server.received
+    assert (notice["run"], notice["status"], notice["epoch"]) == (path.name, "finished", 1)
+    assert 0 < notice["metrics"]["accuracy"] <= 1
+    # The names under which chat services look for what to show.
+    assert notice["text"] == notice["content"]
+    assert path.name in notice["text"]
+    assert told.read_text() == f"finished|{notice['text']}"
+
+
+def test_a_run_that_fails_tells_why(tmp_path: Path, server: Server) -> None:
+    run_to_its_end(tmp_path, f"notify.webhook={server.address}", "optimizer.lr=1e30")
+    (notice,) = server.received
+    assert notice["status"] == "failed"
+    assert "training stopped" in notice["text"]
+
+
+def test_what_is_not_asked_for_and_what_was_short_is_not_told(tmp_path: Path, server: Server) -> None:
+    for number, settings in enumerate(({"on": ["failed"]}, {"after_minutes": 5.0})):
+        run, notify = new_run(tmp_path / str(number), webhook=server.address, **settings)
+        with RunNotifier(notify, run) as notifier:
+            run.close("finished")
+            notifier.tell_end("finished")
+        wait_for_notices()
+    assert server.received == []
+
+
+def test_who_can_not_be_told_is_named_in_the_log_and_the_run_is_none_the_worse(
+    tmp_path: Path, server: Server, capfd: pytest.CaptureFixture[str]
+) -> None:
+    server.answer = 500
+    path = run_to_its_end(tmp_path, f"notify.webhook={server.address}", "notify.command=exit 3")
+    assert RunReader(path).status() == "finished"
+    printed = capfd.readouterr().err
+    assert "nobody was told" in printed
+    assert "exit 3" in printed
+    assert server.address in printed
+
+
+def test_a_run_that_stands_still_is_told_once_until_it_moves_again(tmp_path: Path, server: Server) -> None:
+    run, notify = new_run(tmp_path, webhook=server.address, stalled_minutes=0.002)
+
+    def events(kind: str) -> list[dict[str, Any]]:
+        run.flush()
+        reader = RunReader(run.path)
+        reader.poll()
+        return [event for event in reader.events() if event["kind"] == kind]
+
+    def wait_until(kind: str, count: int) -> None:
+        for _ in range(300):
+            if len(events(kind)) >= count:
+                return
+            time.sleep(0.05)
+        pytest.fail(f"no event {kind}")
+
+    with RunNotifier(notify, run):
+        # Before its first step and while it is paused a run is expected to stand still.
+        time.sleep(0.3)
+        run.update_state(status="paused")
+        time.sleep(0.3)
+        assert events("stalled") == []
+        run.update_state(status="running", phase="training", step=7)
+        wait_until("stalled", 1)
+        time.sleep(0.5)
+        run.update_state(step=8)
+        wait_until("note", 1)
+        wait_until("stalled", 2)
+    wait_for_notices()
+    run.close("finished")
+    assert [event["step"] for event in events("stalled")] == [7, 8]
+    assert [notice["step"] for notice in server.received] == [7, 8]
+    assert "no step for 0.002 minutes while training" in server.received[0]["text"]
+
+
+def test_an_address_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigError, match="must be the address of a web server"):
+        load_config("digits", ["notify.webhook=file:///etc/passwd"])
