@@ -191,6 +191,9 @@ class TrainingConfig(Section):
     channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
     accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
     clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    probe_every: int = Field(
+        default=50, ge=0, description="steps between two looks at the gradients of every module; 0 for none"
+    )
     deterministic: bool = Field(default=False, description="only deterministic kernels; slower on some GPUs")
     num_threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen"

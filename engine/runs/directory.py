@@ -24,6 +24,7 @@ INFO_FILE = "run.json"
 STATE_FILE = "state.json"
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FILE = "events.jsonl"
+PROBES_FILE = "probes.jsonl"
 LOG_FILE = "engine.log"
 CHECKPOINTS = "checkpoints"
 

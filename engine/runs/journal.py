@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from engine.runs.directory import EVENTS_FILE, METRICS_FILE, STATE_FILE
+from engine.runs.directory import EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
 from engine.runs.durable import SYSTEM, FileOperations, atomic_write
 from engine.runs.json_values import to_json
 
@@ -128,6 +128,8 @@ class Journal:
         self._operations = operations
         self._metrics = LineFile(run / METRICS_FILE, operations)
         self._events = LineFile(run / EVENTS_FILE, operations)
+        self._probes = LineFile(run / PROBES_FILE, operations)
+        self._files = (self._metrics, self._events, self._probes)
         self._state_path = run / STATE_FILE
         self._state = dict(state)
         self._state_error: OSError | None = None
@@ -147,6 +149,11 @@ class Journal:
         self._metrics.add(record)
         if not self._wake.is_set():
             self._wake.set()
+
+    def probe(self, record: dict[str, Any]) -> None:
+        """Append a record to `probes.jsonl`, which must not be changed after."""
+        self._probes.add(record)
+        self._wake.set()
 
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event with the time of day to `events.jsonl`."""
@@ -175,7 +182,7 @@ class Journal:
     @property
     def error(self) -> str:
         """What can't be written at the moment and why; empty when all is well."""
-        for file in (self._metrics, self._events):
+        for file in self._files:
             if file.error is not None:
                 reason = file.error.strerror or str(file.error)
                 return f"{file.path.name}: {reason}; {file.waiting} records wait in memory"
@@ -189,8 +196,8 @@ class Journal:
         self._wake.set()
         self._thread.join()
         self.flush()
-        self._metrics.close()
-        self._events.close()
+        for file in self._files:
+            file.close()
 
     def _write_until_closed(self) -> None:
         next_sync = next_state = 0.0
@@ -207,11 +214,10 @@ class Journal:
                 next_state = now + STATE_SECONDS
 
     def _is_behind(self) -> bool:
-        files = (self._metrics, self._events)
-        return self._state_changed or any(file.waiting or not file.is_synced for file in files)
+        return self._state_changed or any(file.waiting or not file.is_synced for file in self._files)
 
     def _write(self, *, sync: bool, state: bool = True) -> None:
-        for file in (self._metrics, self._events):
+        for file in self._files:
             file.write()
             if sync and not file.is_synced:
                 file.sync()

@@ -26,6 +26,7 @@ from engine.runs.directory import (
     read_state,
     status_of,
 )
+from engine.runs.gradient_records import GradientRecords
 from engine.runs.json_values import numbers_restored
 from engine.runs.line_tail import LineTail
 from engine.runs.lock import owner_pid
@@ -81,6 +82,7 @@ class RunReader:
         self.log_path = path / LOG_FILE
         self._metrics = LineTail(path / METRICS_FILE)
         self._event_lines = LineTail(path / EVENTS_FILE)
+        self._gradients = GradientRecords(path)
         self._curves = Curves()
         self._events: list[dict[str, Any]] = []
         self._malformed = 0
@@ -169,6 +171,11 @@ class RunReader:
         if name not in SERIES:
             raise KeyError(f"{name}: no such series; there are {', '.join(SERIES)}")
         return self._curves.points(name)
+
+    def gradients(self) -> GradientRecords:
+        """What the run wrote about its gradients, read up to now. Costs nothing to those who never ask."""
+        self._gradients.poll()
+        return self._gradients
 
     def events(self) -> list[dict[str, Any]]:
         """The events as of the last poll, the oldest first."""

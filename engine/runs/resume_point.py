@@ -16,7 +16,7 @@ from engine.runs.checkpoint_index import (
     rebuilt_index,
     write_index,
 )
-from engine.runs.directory import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, METRICS_FILE
+from engine.runs.directory import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE
 from engine.runs.durable import (
     SYSTEM,
     FileOperations,
@@ -40,9 +40,9 @@ def take_back(
 ) -> None:
     """Make the run's files say what they said when step `at_step` was done.
 
-    Records of later steps move to `metrics.<n>.jsonl` and `events.<n>.jsonl` (the whole old file each), later
-    checkpoints to `checkpoints/before-resume.<n>/`, and another config to `run.<n>.toml`. Half a last line, left by a
-    killed writer, is cut off. Interrupted at any point, it can be done again.
+    Records of later steps move to `metrics.<n>.jsonl`, `events.<n>.jsonl` and `probes.<n>.jsonl` (the whole old file
+    each), later checkpoints to `checkpoints/before-resume.<n>/`, and another config to `run.<n>.toml`. Half a last
+    line, left by a killed writer, is cut off. Interrupted at any point, it can be done again.
 
     Args:
         run: the run's directory, owned by this process.
@@ -58,7 +58,7 @@ def take_back(
     number = _next_number(run)
     for folder in (run, run / CHECKPOINTS):
         remove_temporary_files(folder)
-    for name in (METRICS_FILE, EVENTS_FILE):
+    for name in (METRICS_FILE, EVENTS_FILE, PROBES_FILE):
         _take_back_lines(run / name, at_step, at_epoch, number, operations)
     _put_checkpoints_aside(run, at_step, number, operations)
     _replace_config(run, config_toml, number, operations)

@@ -133,6 +133,10 @@ class RunWriter:
                 fields["best"] = _best_of(record, self._best_metric)
             self._journal.update_state(**fields)
 
+    def probe(self, record: dict[str, Any]) -> None:
+        """Append to `probes.jsonl`, what was observed inside the model; the record must not be changed afterwards."""
+        self._journal.probe(record)
+
     def event(self, kind: str, **fields: Any) -> None:
         """Append to `events.jsonl`, with the time of day."""
         self._journal.event(kind, **fields)

@@ -50,6 +50,7 @@ _NEUTRAL = {
     "training.channels_last",
     "training.deterministic",
     "training.num_threads",
+    "training.probe_every",
     "checkpoint.every_epochs",
     "checkpoint.every_steps",
     "checkpoint.every_minutes",

@@ -11,6 +11,7 @@ from torch.nn import functional
 from engine.config import LossConfig
 from engine.errors import ConfigError
 from engine.training.placement import Placement
+from engine.training.probes import GradientProbe
 
 Batch = tuple[Tensor, Tensor]
 
@@ -21,6 +22,7 @@ class TrainStep:
     Attributes:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
+        probe: looks at the gradients and the update of the next steps; None for no look.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class TrainStep:
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self.probe: GradientProbe | None = None
         self.scaler = torch.amp.GradScaler(placement.device.type) if placement.uses_grad_scaler else None
         self._placement = placement
         self._label_smoothing = loss.label_smoothing
@@ -98,15 +101,20 @@ class TrainStep:
             loss.backward()
 
     def _update(self) -> None:
+        unscales = self.scaler is not None and self.clip_norm > 0
+        if self.scaler is not None and unscales:
+            self.scaler.unscale_(self.optimizer)
+        if self.probe is not None:
+            self.probe.before_update(None if unscales else self.scaler)
         if self.clip_norm > 0:
-            if self.scaler is not None:
-                self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
         if self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()
         else:
             self.optimizer.step()
+        if self.probe is not None:
+            self.probe.after_update()
         self.optimizer.zero_grad(set_to_none=True)
 
 

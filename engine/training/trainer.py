@@ -22,6 +22,7 @@ from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
+from engine.training.gradient_watch import GradientWatch
 from engine.training.live_commands import LiveCommands
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
@@ -82,6 +83,7 @@ class Trainer:
             num_classes=len(data.classes),
             copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )
+        self._watch = GradientWatch(model, config.training.probe_every, has_scaler=self.step.scaler is not None)
         self.state = RunState(
             model,
             self.optimizer,
@@ -162,6 +164,7 @@ class Trainer:
         for window in self._windows():
             self._randomness.seed_step(position.step)
             learning_rate = self.schedule.learning_rate
+            self.step.probe = self._watch.due(position.step + 1)
             loss, logits = train(window)
             train = self.step
             self.schedule.after_step()
@@ -282,6 +285,7 @@ class Trainer:
                 }
             )
             self._report("training")
+            self._watch.write(self._run)
             self._check_finite(block.loss)
         self._last_drain = now
 
