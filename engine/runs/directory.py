@@ -50,6 +50,7 @@ class RunSummary:
         best: the best epoch's `metric`, `value`, `epoch` and `step`; None before the first.
         started: when it was made, in seconds since 1970; 0 when not known.
         modified: when it last wrote its state, in seconds since 1970.
+        error: why it failed, in one line or several; empty when it did not.
     """
 
     name: str
@@ -62,6 +63,7 @@ class RunSummary:
     best: dict[str, Any] | None = None
     started: float = 0.0
     modified: float = 0.0
+    error: str = ""
 
 
 def create_run_directory(
@@ -119,7 +121,7 @@ def find_run(root: Path, reference: str) -> Path:
     as_path = Path(reference).expanduser()
     if is_run(as_path):
         return as_path
-    names = [run.name for run in _run_directories(root)]
+    names = [run.name for run in run_directories(root)]
     if reference in names:
         return root / reference
     same_name = [name for name in names if given_name(name) == reference]
@@ -135,8 +137,12 @@ def find_run(root: Path, reference: str) -> Path:
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """All runs in `root`, the newest first. Reads one small file and asks for one lock a run; never raises."""
-    summaries = [summarize_run(run) for run in _run_directories(root)]
+    """All runs in `root`, the newest first. Reads two small files and asks for one lock a run; never raises."""
+    return newest_first([summarize_run(run) for run in run_directories(root)])
+
+
+def newest_first(summaries: list[RunSummary]) -> list[RunSummary]:
+    """Runs by when they were made."""
     return sorted(summaries, key=lambda summary: (summary.started, summary.name), reverse=True)
 
 
@@ -159,6 +165,7 @@ def summarize_run(run: Path) -> RunSummary:
         best=best if isinstance(best, dict) else None,
         started=started,
         modified=_seconds(state.get("updated")) or started,
+        error=str(state.get("error") or ""),
     )
 
 
@@ -197,7 +204,8 @@ def given_name(run_id: str) -> str:
     return run_id.rsplit("-", 3)[0]
 
 
-def _run_directories(root: Path) -> list[Path]:
+def run_directories(root: Path, is_known: Callable[[str], bool] = lambda name: False) -> list[Path]:
+    """The directories of runs in `root`; of those whose name `is_known` nothing more is looked at."""
     try:
         with os.scandir(root) as entries:
             folders = [
@@ -207,7 +215,7 @@ def _run_directories(root: Path) -> list[Path]:
             ]
     except OSError:
         return []
-    return [folder for folder in folders if is_run(folder)]
+    return [folder for folder in folders if is_known(folder.name) or is_run(folder)]
 
 
 def _made(run: Path) -> float:

@@ -15,6 +15,7 @@ from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Stati
 from engine.errors import RunError
 from engine.runs.directory import RunSummary
 from engine.runs.reader import RunReader
+from engine.runs.run_catalog import RunCatalog
 from tui.aside import Aside, AsideError
 from tui.messages import ResumeRequested
 from tui.panes.data import DataPane
@@ -54,10 +55,10 @@ async def test_an_unexpected_error_in_the_process_beside_is_said_in_the_pane(
 async def test_an_error_while_looking_for_runs_is_said_in_the_pane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(root: Path) -> None:
+    def broken(catalog: RunCatalog) -> None:
         raise RunError("the disk is gone")
 
-    monkeypatch.setattr("engine.runs.directory.list_runs", broken)
+    monkeypatch.setattr(RunCatalog, "look", broken)
     async with studio(tmp_path) as (_, pilot):
         await pilot.press("5")
         await until_shown(pilot, "the disk is gone")
@@ -319,12 +320,12 @@ async def test_a_look_for_runs_that_takes_long_is_finished_before_the_next(
 ) -> None:
     may_end, begun = threading.Event(), []
 
-    def slow(root: Path) -> list[RunSummary]:
-        begun.append(root)
+    def slow(catalog: RunCatalog) -> list[RunSummary]:
+        begun.append(catalog.root)
         may_end.wait(60)
         return []
 
-    monkeypatch.setattr("engine.runs.directory.list_runs", slow)
+    monkeypatch.setattr(RunCatalog, "look", slow)
     async with studio(tmp_path) as (app, pilot):
         try:
             await pilot.press("5")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,8 +16,11 @@ from rich.text import Text
 from engine.config_file import config_values
 from engine.errors import ConfigError
 from engine.runs.control import send as send_command
-from engine.runs.directory import find_run, list_runs
+from engine.runs.directory import find_run
 from engine.runs.reader import RunReader
+from engine.runs.run_catalog import RunCatalog
+from engine.runs.run_filter import parse_filter
+from engine.runs.run_order import ORDERS, in_order
 from tui.commands import json_option, runs_root_option
 from tui.text import byte_size, duration, figure, percent
 from tui.verbs.output import print_json
@@ -24,13 +28,29 @@ from tui.widgets.plain_text import printable
 
 
 @click.command()
+@click.argument("words", metavar="[FILTER]...", nargs=-1)
+@click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, or a metric.")
+@click.option("--reverse", "is_reversed", is_flag=True, help="The other way round.")
 @runs_root_option
 @json_option
-def runs(runs_root: Path, as_json: bool) -> None:
-    """All runs, the newest first."""
-    summaries = list_runs(runs_root)
+def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path, as_json: bool) -> None:
+    """All runs, the newest first, or those that a filter chooses.
+
+    Every word of the filter has to hold: part of a name, or KEY=VALUE with = != < <= > >= and a metric, a setting,
+    status or age as KEY. For instance: torchdeck runs 'acc>0.9' model=resnet 'age<2d'
+    """
+    catalog = RunCatalog(runs_root)
+    everything = catalog.look()
+    chosen = parse_filter(shlex.join(words))
+    settings = [catalog.settings(run) if chosen.terms else {} for run in everything]
+    chosen.check_keys(everything, settings)
+    matching = [run for run, own in zip(everything, settings, strict=True) if chosen.matches(run, own)]
+    summaries = in_order(matching, order, is_reversed=is_reversed)
     if as_json:
         print_json([asdict(summary) for summary in summaries])
+        return
+    if everything and not summaries:
+        click.echo(f"none of the {len(everything)} runs in {runs_root} matches")
         return
     if not summaries:
         click.echo(f"no runs in {runs_root}; `torchdeck train digits` makes one")
@@ -166,7 +186,8 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for checkpoint in checkpoints:
-        marks = [name for name, holds in (("best", checkpoint.is_best), ("last", checkpoint.is_last)) if holds]
+        named = (("best", checkpoint.is_best), ("last", checkpoint.is_last), ("pinned", checkpoint.is_pinned))
+        marks = [name for name, holds in named if holds]
         table.add_row(
             Text(printable(checkpoint.file)),
             str(checkpoint.epoch),

@@ -16,10 +16,11 @@ from typing import Any
 import click
 
 from engine.config_file import load_config, replace_value
-from engine.errors import ConfigError, TorchdeckError
+from engine.errors import TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
 from engine.runs.directory import LOG_FILE, find_run
 from engine.runs.reader import RunReader
+from engine.runs.references import checkpoint_of
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
@@ -91,7 +92,7 @@ def resume(
 ) -> int:
     """Go on with a run, exactly where it was saved; says what is no longer exact where settings changed."""
     path = find_run(runs_root, run)
-    chosen = _find_checkpoint(path, checkpoint)
+    chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
     if detach:
         load_config(str(path), overrides)
         return _detached(as_json)
@@ -100,18 +101,6 @@ def resume(
         as_json,
         announce,
     )
-
-
-def _find_checkpoint(run: Path, reference: str | None) -> Path | None:
-    """A checkpoint by path, or by its file name in the run, with or without `.pt`. Raises ConfigError."""
-    if reference is None:
-        return None
-    names = [reference, f"{reference}.pt"]
-    for candidate in [Path(reference), *(run / "checkpoints" / name for name in names)]:
-        if candidate.is_file():
-            return candidate
-    there = ", ".join(sorted(file.name for file in (run / "checkpoints").glob("*.pt"))) or "none"
-    raise ConfigError(f"--from {reference}: no such checkpoint; {run.name} has: {there}")
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

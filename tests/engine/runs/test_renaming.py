@@ -1,0 +1,49 @@
+from pathlib import Path
+
+import pytest
+from run_cases import new_run, save
+
+from engine.config_file import load_config
+from engine.errors import ConfigError, RunError
+from engine.runs.checkpoint_index import list_checkpoints
+from engine.runs.directory import given_name
+from engine.runs.lock import acquire
+from engine.runs.reader import RunReader
+from engine.runs.renaming import rename_run
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    writer = new_run(tmp_path, "first")
+    save(writer, 10)
+    writer.close("stopped")
+    return writer.path
+
+
+def test_a_renamed_run_keeps_its_date_and_says_its_new_name_everywhere(run: Path) -> None:
+    renamed = rename_run(run, "second")
+    assert renamed.name == run.name.replace("first", "second")
+    assert not run.exists()
+    assert given_name(renamed.name) == "second"
+    info = RunReader(renamed).info()
+    assert (info["id"], info["name"]) == (renamed.name, "second")
+    assert load_config(str(renamed)).name == "second"
+    assert [checkpoint.step for checkpoint in list_checkpoints(renamed)] == [10]
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "a b"])
+def test_a_name_that_a_run_can_not_have_is_refused(run: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="name"):
+        rename_run(run, name)
+    assert run.exists()
+
+
+def test_neither_a_live_run_is_renamed_nor_another_one_replaced(run: Path) -> None:
+    run.with_name(run.name.replace("first", "second")).mkdir()
+    with pytest.raises(RunError, match="there is such a run already"):
+        rename_run(run, "second")
+    lock = acquire(run)
+    with pytest.raises(RunError, match="is being trained"):
+        rename_run(run, "third")
+    lock.release()
+    assert load_config(str(run)).name == "first"

@@ -1,0 +1,98 @@
+"""Two small questions over the studio: yes or no, and a line of text."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui.widgets.plain_text import printable, printable_lines
+
+_BOX = """
+    {name} {{ align: center middle; }}
+    {name} > Vertical {{
+        width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
+        border: round $primary; background: $surface;
+    }}
+    {name} Static {{ height: auto; }}
+    {name} .error {{ color: $text-error; }}
+"""
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Asks whether to do something that can't be undone."""
+
+    DEFAULT_CSS = _BOX.format(name="ConfirmScreen")
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes"),
+        Binding("escape,n,q", "answer(False)", "No"),
+    ]
+
+    def __init__(self, question: str, what_happens: str) -> None:
+        """A question.
+
+        Args:
+            question: one line.
+            what_happens: what is done on yes, in lines.
+        """
+        super().__init__()
+        self._question = question
+        self._what_happens = what_happens
+
+    def compose(self) -> ComposeResult:
+        """The question with its keys."""
+        with Vertical():
+            yield Static(Text(f"{printable(self._question)}\n", style="bold"))
+            yield Static(Text(f"{printable_lines(self._what_happens)}\n"))
+            yield Static(Text("y       yes\nEscape  no"))
+
+    def action_answer(self, answer: bool) -> None:
+        """Close with an answer."""
+        self.dismiss(answer)
+
+
+class PromptScreen(ModalScreen[str | None]):
+    """Asks for a line of text; None when nothing is wanted after all."""
+
+    DEFAULT_CSS = _BOX.format(name="PromptScreen")
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back")]
+
+    def __init__(self, title: str, explanation: str, value: str = "", *, error: str = "") -> None:
+        """A question for a line of text.
+
+        Args:
+            title: what is asked, on one line.
+            explanation: what may be typed.
+            value: what stands in the field at first.
+            error: why the last answer was no good.
+        """
+        super().__init__()
+        self._title = title
+        self._explanation = explanation
+        self._value = value
+        self._error = error
+
+    def compose(self) -> ComposeResult:
+        """The field below its explanation."""
+        with Vertical():
+            yield Static(Text(f"{printable(self._title)}\n", style="bold"))
+            yield Static(Text(f"{printable_lines(self._explanation)}\n", style="dim"))
+            yield Input(self._value, select_on_focus=False)
+            if self._error:
+                yield Static(Text(printable_lines(self._error)), classes="error")
+            yield Static(Text("\nEnter goes on, Escape goes back", style="dim"))
+
+    @on(Input.Submitted)
+    def _answer(self, message: Input.Submitted) -> None:
+        message.stop()
+        self.dismiss(message.value.strip())
+
+    def action_cancel(self) -> None:
+        """Close without an answer."""
+        self.dismiss(None)

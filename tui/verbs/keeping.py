@@ -1,0 +1,97 @@
+"""`torchdeck pin`, `unpin`, `rename` and `delete`: what is kept of the runs there are."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from engine.errors import ConfigError
+from engine.runs.directory import CHECKPOINTS, find_run
+from engine.runs.pins import pin as pin_checkpoint
+from engine.runs.pins import pinned_by
+from engine.runs.pins import unpin as unpin_checkpoint
+from engine.runs.references import checkpoint_of, find_checkpoint, step_file_of
+from engine.runs.removal import delete_checkpoint, delete_run, plan_removal
+from engine.runs.renaming import rename_run
+from tui.commands import runs_root_option
+from tui.text import byte_size
+from tui.widgets.plain_text import printable
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.argument("checkpoint", required=False)
+@runs_root_option
+def pin(run: str, checkpoint: str | None, runs_root: Path) -> None:
+    """Keep a checkpoint whatever its run saves later; the run's best where none is named."""
+    folder, name = _of_a_run(runs_root, run, checkpoint)
+    pin_checkpoint(folder, name)
+    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is kept until it is unpinned")
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.argument("checkpoint", required=False)
+@runs_root_option
+def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
+    """Leave a checkpoint to its run's own rules again."""
+    folder, name = _of_a_run(runs_root, run, checkpoint)
+    unpin_checkpoint(folder, name)
+    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is not pinned")
+
+
+@click.command()
+@click.argument("run")
+@click.argument("name")
+@runs_root_option
+def rename(run: str, name: str, runs_root: Path) -> None:
+    """Give a run that nobody trains another name; date and number behind it stay."""
+    click.echo(rename_run(find_run(runs_root, run), name).name)
+
+
+@click.command()
+@click.argument("run")
+@click.argument("checkpoint", required=False)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@runs_root_option
+def delete(run: str, checkpoint: str | None, yes: bool, runs_root: Path) -> int:
+    """Delete a run that nobody trains, or one of its checkpoints. Asks first.
+
+    Only files that torchdeck itself makes are deleted; whatever else lies in the directory stays, and no link is
+    followed.
+    """
+    path = find_run(runs_root, run)
+    if checkpoint is not None:
+        file = step_file_of(checkpoint_of(path, checkpoint))
+        if _is_wanted(f"Delete {printable(file)} of {printable(path.name)}?", yes):
+            click.echo(f"{byte_size(delete_checkpoint(path, file))} freed")
+            return 0
+        return 1
+    plan = plan_removal(path)
+    question = f"Delete {printable(path.name)}: {plan.files} files, {byte_size(plan.bytes)}?"
+    if not _is_wanted(question, yes):
+        return 1
+    delete_run(path)
+    click.echo(f"{byte_size(plan.bytes)} freed")
+    for other in plan.others:
+        click.echo(f"not made by torchdeck, and left: {printable(str(path / other))}")
+    return 0
+
+
+def _of_a_run(runs_root: Path, reference: str, checkpoint: str | None) -> tuple[Path, str]:
+    """The `checkpoints` folder and the name of a checkpoint there. Raises ConfigError when it lies elsewhere."""
+    found = find_checkpoint(runs_root, reference, checkpoint)
+    if found.run is None:
+        raise ConfigError(f"{found.path}: belongs to no run, so nothing would delete it")
+    name = step_file_of(found.path)
+    return found.run / CHECKPOINTS, pinned_by(name) or name
+
+
+def _is_wanted(question: str, is_certain: bool) -> bool:
+    if is_certain:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError(f"{question} There is no terminal to ask on; --yes does it without asking")
+    return click.confirm(question)
