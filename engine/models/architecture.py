@@ -1,16 +1,19 @@
-"""From the name in a config to a network without weights of its own: built-in, torchvision's or the user's."""
+"""From the name in a config to a network without weights of its own: built-in, torchvision's, timm's or the user's."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from torch import nn
 
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError, did_you_mean
 from engine.models.builtin import BUILTIN_MODELS
+from engine.models.catalog import ModelSource
+from engine.models.timm_catalog import TIMM_PREFIX, is_timm, timm_modules
+from engine.models.timm_models import build_timm, check_timm_arguments, check_timm_name
 from engine.models.torchvision_models import (
     adapt_stem,
     build_torchvision,
@@ -31,7 +34,7 @@ _DEFAULT_CLASSES = 10
 _WANTED = "a function or class that makes a torch.nn.Module"
 
 
-def source_of(config: ModelConfig) -> Literal["built-in", "torchvision", "user"]:
+def source_of(config: ModelConfig) -> ModelSource:
     """Who wrote the model that the config names.
 
     Raises:
@@ -41,12 +44,18 @@ def source_of(config: ModelConfig) -> Literal["built-in", "torchvision", "user"]
         return "user"
     if config.name in BUILTIN_MODELS:
         return "built-in"
+    if is_timm(config.name):
+        check_timm_name(config.name)
+        return "timm"
     names = torchvision_names()
     if config.name in names:
         return "torchvision"
-    hint = did_you_mean(config.name, [*BUILTIN_MODELS, *names])
+    in_timm = [f"{TIMM_PREFIX}{name}" for name in timm_modules()]
+    own = [f"{TIMM_PREFIX}{config.name}"] if f"{TIMM_PREFIX}{config.name}" in in_timm else []
+    hint = f"; did you mean '{own[0]}'?" if own else did_you_mean(config.name, [*BUILTIN_MODELS, *names, *in_timm])
     raise ConfigError(
-        f"model.name = {config.name!r}: no built-in model, none of torchvision's and no path/to/file.py:name{hint}"
+        f"model.name = {config.name!r}: no built-in model, none of torchvision's, no timm/NAME "
+        f"and no path/to/file.py:name{hint}"
     )
 
 
@@ -59,7 +68,7 @@ def check_architecture(config: ModelConfig) -> None:
         ConfigError, UserCodeError: the first thing that is wrong.
     """
     source = source_of(config)
-    if config.pretrained and source != "torchvision":
+    if config.pretrained and source not in ("torchvision", "timm"):
         raise ConfigError(
             f"model.pretrained: the {source} model {config.name} has no published weights; "
             "model.weights takes those of a file"
@@ -69,6 +78,8 @@ def check_architecture(config: ModelConfig) -> None:
     check_freeze_rules(config.freeze)
     if source == "torchvision":
         check_torchvision_arguments(config.name, config.arguments)
+    elif source == "timm":
+        check_timm_arguments(config.name, config.arguments)
     elif source == "built-in":
         _check_builtin_arguments(config)
     else:
@@ -92,6 +103,8 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
     source = source_of(config)
     if source == "torchvision":
         return build_torchvision(config.name, config.arguments, num_classes, input_shape)
+    if source == "timm":
+        return build_timm(config.name, config.arguments, num_classes, input_shape)
     if source == "built-in":
         factory = BUILTIN_MODELS[config.name]
         return factory(num_classes or _DEFAULT_CLASSES, input_shape or (1, 28, 28), **config.arguments)

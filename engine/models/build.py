@@ -14,6 +14,7 @@ from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError
 from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
 from engine.models.published_weights import load_published_weights
+from engine.models.timm_models import build_pretrained_timm
 from engine.models.torchvision_models import adapt_stem, published_weights
 from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
 from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
@@ -72,10 +73,13 @@ def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequenc
     """
     check_model(config)
     _check_fit(config, num_classes, input_shape)
-    model = build_architecture(config, num_classes, input_shape)
-    _initialise_lazy(model, config, input_shape)
     notes: list[str] = []
-    if config.pretrained:
+    if config.pretrained and source_of(config) == "timm":
+        model, notes = build_pretrained_timm(config.name, config.arguments, num_classes, input_shape)
+    else:
+        model = build_architecture(config, num_classes, input_shape)
+    _initialise_lazy(model, config, input_shape)
+    if config.pretrained and source_of(config) == "torchvision":
         weights = published_weights(config.name, input_shape[1])
         notes += load_published_weights(model, weights, config.name, _head(config, num_classes, input_shape))
     if source_of(config) == "torchvision":

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.models.timm_catalog import TIMM_PREFIX, timm_modules, timm_sizes
 from engine.models.torchvision_table import TORCHVISION_MODELS
 
-ModelSource = Literal["built-in", "torchvision", "user"]
+ModelSource = Literal["built-in", "torchvision", "timm", "user"]
 
 _BUILTIN = {
     "mlp": "multilayer perceptron on the flattened sample, 512-512 by default: hidden, dropout, activation",
@@ -23,9 +26,9 @@ class ModelEntry:
     Attributes:
         name: what the config calls it.
         source: who wrote it.
-        params: parameters as published; None where they depend on the data.
+        params: parameters as published, for timm as torchdeck counts them; None where they depend on the data.
         gflops: billions of floating-point operations to classify one image of `image_size`; a multiply-add counts as
-            two, as everywhere in torchdeck (torchvision publishes half of this number). None where not published.
+            two, as everywhere in torchdeck (torchvision publishes half of this number). None where not known.
         accuracy: top-1 accuracy of its published weights on ImageNet-1K, in percent; None where there are none.
         description: one line.
         image_size: height and width its published figures hold for; None where it takes any.
@@ -41,10 +44,61 @@ class ModelEntry:
 
 
 def list_models() -> list[ModelEntry]:
-    """The built-in models, then torchvision's classification models by name."""
+    """The built-in models, then torchvision's classification models and those of timm, if it is installed, by name."""
     builtin = [ModelEntry(name, "built-in", None, None, None, text) for name, text in _BUILTIN.items()]
     published = [
         ModelEntry(name, "torchvision", params, round(2 * multiply_adds, 3), accuracy, description, image_size)
         for name, params, multiply_adds, accuracy, image_size, description in TORCHVISION_MODELS
     ]
-    return builtin + published
+    return builtin + published + _timm()
+
+
+def search_models(entries: Sequence[ModelEntry], words: str) -> list[ModelEntry]:
+    """The entries whose name, source or description has every word; those whose name begins with the first lead.
+
+    Args:
+        entries: where to look, in the order that ties keep.
+        words: separated by spaces; `*` and `?` in a word stand for any characters, for one. Case does not count.
+    """
+    wanted = [re.compile(_pattern(word)) for word in words.lower().split()]
+    if not wanted:
+        return list(entries)
+    found = [
+        entry
+        for entry in entries
+        if all(each.search(f"{entry.name} {entry.source} {entry.description}".lower()) is not None for each in wanted)
+    ]
+    return sorted(found, key=lambda entry: _relevance(entry.name.lower(), wanted[0]))
+
+
+def _pattern(word: str) -> str:
+    return "".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in word)
+
+
+def _relevance(name: str, first: re.Pattern[str]) -> int:
+    """Lower comes first: the name itself, its beginning, anywhere in it, only in what is said about it."""
+    own = name.removeprefix(TIMM_PREFIX)
+    if first.fullmatch(own) or first.fullmatch(name):
+        return 0
+    if first.match(own) or first.match(name):
+        return 1
+    return 2 if first.search(name) else 3
+
+
+def _timm() -> list[ModelEntry]:
+    sizes = timm_sizes()
+    entries = []
+    for name, module in timm_modules().items():
+        size = sizes.get(name)
+        entries.append(
+            ModelEntry(
+                f"{TIMM_PREFIX}{name}",
+                "timm",
+                size.params if size else None,
+                size.gflops if size else None,
+                None,
+                f"timm.models.{module}",
+                size.image_size if size else None,
+            )
+        )
+    return entries

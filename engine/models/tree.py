@@ -20,6 +20,7 @@ from engine.models.architecture import (
 )
 from engine.models.counts import ModuleCounts, count_modules
 from engine.models.forward import ForwardTrace, trace_forward
+from engine.models.timm_models import timm_input_shape
 from engine.models.torchvision_models import default_image_size
 from engine.models.transfer import freeze_notes
 from engine.models.walk import walk
@@ -270,6 +271,8 @@ def default_input_shape(config: ModelConfig) -> tuple[int, ...]:
     source = source_of(config)
     if source == "built-in":
         return (1, 28, 28)
+    if source == "timm":
+        return timm_input_shape(config.name)
     if source == "torchvision":
         side = default_image_size(config.name)
         return (3, side, side)

@@ -39,9 +39,22 @@ class ValuelessOnMeta(TorchFunctionMode):
 
 
 def build_weightless(make: Callable[[], nn.Module]) -> nn.Module:
-    """What `make` returns, with all parameters and buffers on meta. Raises what `make` raises."""
-    with ValuelessOnMeta():
-        model = make()
+    """What `make` returns, with all parameters and buffers on meta.
+
+    Some constructors copy values from one tensor to another, or run a forward: those are built wholly on meta.
+
+    Raises:
+        Exception: what `make` raised the first time.
+    """
+    try:
+        with ValuelessOnMeta():
+            model = make()
+    except Exception as error:
+        try:
+            with torch.device("meta"):
+                model = make()
+        except Exception:
+            raise error from None
     move_to_meta(model)
     return model
 

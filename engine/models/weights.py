@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from engine.errors import CheckpointError
-from engine.models.weightless import ValuelessOnMeta, untouched_randomness
+from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights_mapping import Shape, Shapes, WeightsMapping, map_weights
 from engine.runs.checkpoint import load_tensors
 from engine.runs.checkpoint_file import CheckpointReport, inspect_checkpoint
@@ -110,11 +110,9 @@ def head_names(make: Callable[[int], nn.Module], num_classes: int) -> set[str]:
 
     Builds the model twice without weights, for `num_classes` and for one more, and compares.
     """
-    with untouched_randomness(), ValuelessOnMeta():
-        shapes, others = (
-            {name: tuple(tensor.shape) for name, tensor in _tensors(make(classes)).items()}
-            for classes in (num_classes, num_classes + 1)
-        )
+    with untouched_randomness():
+        shapes = model_shapes(build_weightless(lambda: make(num_classes)))
+        others = model_shapes(build_weightless(lambda: make(num_classes + 1)))
     return {name for name, shape in shapes.items() if others.get(name) != shape}
 
 

@@ -67,10 +67,10 @@ async def test_an_error_while_looking_for_runs_is_said_in_the_pane(
 async def test_letters_typed_into_a_field_are_letters(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
         await pilot.press("2", "f", *"spcxq12?")
-        assert app.query_one("#filter", Input).value == "spcxq12?"
+        assert app.screen.query_one(Input).value == "spcxq12?"
         assert app.query_one(ContentSwitcher).current == "model"
         assert app.launched is None
-        assert len(app.screen_stack) == 1
+        assert len(app.screen_stack) == 2
         await pilot.press("escape", "1")
         assert app.query_one(ContentSwitcher).current == "data"
 

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.config import ModelConfig, RunConfig
@@ -20,6 +20,7 @@ from engine.errors import TorchdeckError
 from engine.models.catalog import ModelEntry, list_models
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
+from tui.screens.model_picker import ModelPicker
 from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
 from tui.widgets.plain_text import printable, printable_lines
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _NAME_CELLS, _SIZE_CELLS = 18, 5
-_HINT = "f finds a name or takes file.py:factory · t: tree"
+_HINT = "f finds any model, timm's and file.py:factory · t: tree"
 
 
 class ModelPane(Widget, can_focus=True):
@@ -43,7 +44,6 @@ class ModelPane(Widget, can_focus=True):
     ModelPane {
         layout: vertical;
         & #catalogue { width: 26; height: 1fr; border-right: solid $panel-lighten-1; }
-        & #filter { height: 1; border: none; padding: 0 1; }
         & #names { height: 1fr; border: none; padding: 0; scrollbar-size-vertical: 1; }
         & #tree { width: 1fr; height: 1fr; padding: 0 1; }
         & #said { height: auto; max-height: 50%; overflow-y: auto; }
@@ -53,7 +53,7 @@ class ModelPane(Widget, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "filter", "Find a model"),
+        Binding("f", "find", "Find a model"),
         Binding("t", "tree", "Tree"),
         Binding("escape", "list", "Back to the list", show=False),
     ]
@@ -63,16 +63,12 @@ class ModelPane(Widget, can_focus=True):
     def __init__(self, aside: Aside, id: str | None = None) -> None:
         super().__init__(id=id)
         self._aside = aside
-        self._entries = list_models()
         self._inspected: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The catalogue, the tree, what is to be said about it."""
         with Horizontal():
             with Vertical(id="catalogue"):
-                field = Input(id="filter", placeholder="name or file.py:factory", compact=True)
-                field.cursor_blink = False
-                yield field
                 yield OptionList(id="names")
             with Vertical(id="tree"):
                 yield ModuleTree()
@@ -80,8 +76,8 @@ class ModelPane(Widget, can_focus=True):
                 yield Static(_HINT, id="hint", markup=False)
 
     def on_mount(self) -> None:
-        """Show the whole catalogue, and the draft's model."""
-        self._list("")
+        """Show the catalogue, and the draft's model."""
+        self._list()
         self._inspect_when_seen()
 
     def on_show(self) -> None:
@@ -98,37 +94,22 @@ class ModelPane(Widget, can_focus=True):
             self._mark_current()
             self._inspect_when_seen()
 
-    def action_filter(self) -> None:
-        """Type a part of a name."""
-        self.query_one("#filter").focus()
+    def action_find(self) -> None:
+        """Choose among all models, with their sizes and published accuracy."""
+        if self.draft is not None:
+            self.app.push_screen(ModelPicker(self.draft.model.name), self._take)
+
+    def _take(self, name: str | None) -> None:
+        if name is not None:
+            self._choose(name)
 
     def action_tree(self) -> None:
         """Move into the tree."""
         self.query_one(ModuleTree).rows.focus()
 
     def action_list(self) -> None:
-        """Back from the field or the tree, with the whole list."""
-        self.query_one("#filter", Input).value = ""
+        """Back from the tree to the list."""
         self.query_one("#names").focus()
-
-    @on(Input.Changed, "#filter")
-    def _filter(self, message: Input.Changed) -> None:
-        message.stop()
-        self._list(message.value)
-
-    @on(Input.Submitted, "#filter")
-    def _take_typed(self, message: Input.Submitted) -> None:
-        message.stop()
-        names, typed = self.query_one("#names", OptionList), message.value.strip()
-        listed = [str(option.id) for option in names.options]
-        if ".py" in typed or typed in listed:
-            self._choose(typed)
-        elif listed:
-            self._choose(listed[names.highlighted or 0])
-        elif typed:
-            # Whatever builds models says what is allowed, and the nearest name.
-            self._choose(typed)
-        self.action_list()
 
     @on(OptionList.OptionSelected, "#names")
     def _take_listed(self, message: OptionList.OptionSelected) -> None:
@@ -145,13 +126,9 @@ class ModelPane(Widget, can_focus=True):
         else:
             self.post_message(DraftReplaced(self.draft.model_copy(update={"model": ModelConfig(name=name)})))
 
-    def _list(self, part: str) -> None:
+    def _list(self) -> None:
         names = self.query_one("#names", OptionList)
-        names.clear_options()
-        found = [entry for entry in self._entries if part.lower() in entry.name.lower()]
-        names.add_options(Option(_line(entry), id=entry.name) for entry in found)
-        if found:
-            names.highlighted = 0
+        names.add_options(Option(_line(entry), id=entry.name) for entry in list_models() if entry.source != "timm")
         self._mark_current()
 
     def _mark_current(self) -> None:

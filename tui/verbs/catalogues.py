@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict
+from fnmatch import fnmatchcase
 from typing import Any
 
 import click
@@ -22,10 +23,11 @@ Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]
 @click.argument(
     "catalogue", type=click.Choice(["datasets", "transforms", "models", "presets", "optimizers", "schedules"])
 )
+@click.argument("words", nargs=-1)
 @json_option
-def list_catalogue(catalogue: str, as_json: bool) -> None:
-    """The catalogues: what can be named in a config."""
-    headings, rows, entries = _CATALOGUES[catalogue]()
+def list_catalogue(catalogue: str, words: tuple[str, ...], as_json: bool) -> None:
+    """The catalogues: what can be named in a config. WORDS leave the entries that have them all; * is any text."""
+    headings, rows, entries = _CATALOGUES[catalogue](" ".join(words))
     if as_json:
         print_json(entries)
         return
@@ -80,10 +82,10 @@ def _transforms() -> Rows:
     return ["name", "", "arguments", "what"], rows, documents
 
 
-def _models() -> Rows:
-    from engine.models.catalog import list_models
+def _models(words: str) -> Rows:
+    from engine.models.catalog import list_models, search_models
 
-    entries = list_models()
+    entries = search_models(list_models(), words)
     rows = [
         [
             entry.name,
@@ -126,11 +128,27 @@ def _schedules() -> Rows:
     return ["name", "arguments", "what"], rows, [asdict(entry) for entry in entries]
 
 
-_CATALOGUES: dict[str, Callable[[], Rows]] = {
-    "datasets": _datasets,
-    "transforms": _transforms,
+def _filtered(catalogue: Callable[[], Rows]) -> Callable[[str], Rows]:
+    """The catalogue's rows that have every word in one of their cells."""
+
+    def rows_with(words: str) -> Rows:
+        headings, rows, entries = catalogue()
+        wanted = [f"*{word}*" for word in words.lower().split()]
+        kept = [
+            index
+            for index, row in enumerate(rows)
+            if all(any(fnmatchcase(cell.lower(), word) for cell in row) for word in wanted)
+        ]
+        return headings, [rows[index] for index in kept], [entries[index] for index in kept]
+
+    return rows_with
+
+
+_CATALOGUES: dict[str, Callable[[str], Rows]] = {
+    "datasets": _filtered(_datasets),
+    "transforms": _filtered(_transforms),
     "models": _models,
-    "presets": _presets,
-    "optimizers": _optimizers,
-    "schedules": _schedules,
+    "presets": _filtered(_presets),
+    "optimizers": _filtered(_optimizers),
+    "schedules": _filtered(_schedules),
 }

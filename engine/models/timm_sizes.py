@@ -1,0 +1,61 @@
+"""How large timm's models are, counted by torchdeck's tree: timm ships no such table.
+
+`python -m engine.models.timm_sizes` counts those of the installed timm that `timm_sizes.csv` has not, and adds them;
+it prints those whose tree is not complete. Minutes for all; no weights are allocated.
+"""
+
+from __future__ import annotations
+
+import csv
+import sys
+from dataclasses import dataclass
+
+from engine.config import ModelConfig
+from engine.models.timm_catalog import SIZES_FILE, TIMM_PREFIX, TimmSize, timm_modules, timm_sizes
+from engine.models.tree import inspect_model
+
+
+@dataclass(frozen=True)
+class Counted:
+    """One model of timm.
+
+    Attributes:
+        name: timm's name.
+        size: what the tree counted; None when the model couldn't be built.
+        problem: why the tree is not complete; empty when it is.
+    """
+
+    name: str
+    size: TimmSize | None
+    problem: str
+
+
+def count(name: str) -> Counted:
+    """Build one of timm's models without its weights, and count."""
+    try:
+        report = inspect_model(ModelConfig(name=f"{TIMM_PREFIX}{name}"))
+    except Exception as error:
+        return Counted(name, None, f"{type(error).__name__}: {error}")
+    gflops = None if report.error else round((report.flops or 0) / 1e9, 4)
+    return Counted(name, TimmSize(report.params, gflops, report.input_shape[-1]), report.error or "")
+
+
+def main() -> None:
+    """Add the models that are missing in the table."""
+    known = dict(timm_sizes())
+    for name in timm_modules():
+        if name not in known:
+            counted = count(name)
+            if counted.problem:
+                print(f"{name}: {counted.problem}", file=sys.stderr, flush=True)
+            if counted.size is not None:
+                known[name] = counted.size
+    with SIZES_FILE.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file, lineterminator="\n")
+        rows.writerow(["name", "params", "gflops", "size"])
+        for name, size in sorted(known.items()):
+            rows.writerow([name, size.params, "" if size.gflops is None else f"{size.gflops:g}", size.image_size])
+
+
+if __name__ == "__main__":
+    main()
