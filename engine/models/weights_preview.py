@@ -9,9 +9,8 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig
-from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.models.architecture import build_unloaded, check_architecture, takes_num_classes
 from engine.models.forward import trace_forward
-from engine.models.torchvision_models import adapt_stem
 from engine.models.tree import default_input_shape
 from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights import WeightsPreview, head_names, preview_weights
@@ -39,10 +38,7 @@ def preview_config_weights(
     shape = tuple(input_shape) if input_shape is not None else default_input_shape(config)
 
     def make(classes: int | None) -> nn.Module:
-        model = build_architecture(config, classes, shape)
-        if source_of(config) == "torchvision":
-            adapt_stem(model, config.name, shape[0])
-        return model
+        return build_unloaded(config, classes, shape)[0]
 
     head: set[str] = set()
     if takes_num_classes(config):
