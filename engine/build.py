@@ -12,6 +12,7 @@ from engine.config import RunConfig
 from engine.data.loaders import check_loading, num_train_batches, sample_shape
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
+from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
@@ -52,6 +53,8 @@ def check(config: RunConfig) -> Placement:
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
+    if config.mirror.tensorboard:
+        require_tensorboard()
     return placement
 
 

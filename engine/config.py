@@ -244,6 +244,14 @@ class NotifyConfig(Section):
     )
 
 
+class MirrorConfig(Section):
+    """Copies of the metrics in other tools' formats, while the run goes on."""
+
+    tensorboard: bool = Field(
+        default=False, description="TensorBoard event files in the run's folder tensorboard; needs the package"
+    )
+
+
 class RunConfig(Section):
     """A complete run. `torchdeck train FILE` needs nothing else."""
 
@@ -258,6 +266,7 @@ class RunConfig(Section):
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    mirror: MirrorConfig = Field(default_factory=MirrorConfig)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> RunConfig:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import threading
 import traceback
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from engine.config import RunConfig
 from engine.config_paths import with_absolute_paths
 from engine.errors import CheckpointError, RunError, TorchdeckError
+from engine.interchange.tensorboard_mirror import start_mirror
 from engine.notify import RunNotifier
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
@@ -55,6 +57,7 @@ class LaunchedRun:
         self.error: BaseException | None = None
         self.trainer: Trainer | None = None
         self._on_directory = on_directory
+        self._mirror: subprocess.Popen[bytes] | None = None
         self._has_directory_or_ended = threading.Event()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
@@ -100,6 +103,8 @@ class LaunchedRun:
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
         self.path = run.path
+        if prepared.config.mirror.tensorboard:
+            self._mirror = start_mirror(run.path)
         with RunNotifier(prepared.config.notify, run) as notifier:
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)

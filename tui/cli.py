@@ -19,6 +19,7 @@ VERBS = {
     "attach": ("tui.verbs.attach", "attach", "The studio on a run that lives in another process."),
     "runs": ("tui.verbs.runs", "runs", "All runs."),
     "show": ("tui.verbs.runs", "show", "One run: config, state, metrics, checkpoints."),
+    "metrics": ("tui.verbs.metrics", "metrics", "A run's metrics as CSV, JSON or TensorBoard event files."),
     "send": ("tui.verbs.runs", "send", "Send a command to a live run."),
     "pin": ("tui.verbs.keeping", "pin", "Keep a checkpoint whatever its run saves later."),
     "unpin": ("tui.verbs.keeping", "unpin", "Leave a checkpoint to its run's own rules again."),

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from engine.config import Component, RunConfig, Section
 from tui.widgets.config_form import FieldKind, FormField
 
-SECTIONS = ("loader", "loss", "optimizer", "schedule", "training", "checkpoint", "notify")
+SECTIONS = ("loader", "loss", "optimizer", "schedule", "training", "checkpoint", "notify", "mirror")
 ADD = "add"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from engine.config import NotifyConfig, RunConfig
+from engine.config import MirrorConfig, NotifyConfig, RunConfig
 from engine.config_file import config_values
 from engine.training.placement import Placement
 from engine.training.schedules import depends_on_length
@@ -58,6 +58,7 @@ _NEUTRAL = {
     "checkpoint.keep_every",
     "checkpoint.best_metric",
     *(f"notify.{field}" for field in NotifyConfig.model_fields),
+    *(f"mirror.{field}" for field in MirrorConfig.model_fields),
 }
 
 

@@ -1,0 +1,1 @@
+"""A run's metrics for other tools, and other tools' curves for the comparison."""

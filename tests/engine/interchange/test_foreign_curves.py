@@ -1,0 +1,56 @@
+"""Curves that other tools wrote."""
+
+from pathlib import Path
+
+import pytest
+
+from engine.errors import RunError
+from engine.interchange.foreign_curves import read_curves
+
+LIGHTNING = """epoch,lr-SGD,step,train_loss,val_acc,val_loss
+0,0.1,49,1.25,,
+0,,99,,0.5,0.75
+1,0.05,149,nan,,
+1,,199,,0.625,0.5
+"""
+
+
+def test_lightnings_table_gives_a_curve_for_every_column_with_only_the_points_there_are(tmp_path: Path) -> None:
+    (tmp_path / "version_0").mkdir()
+    (tmp_path / "version_0" / "metrics.csv").write_text(LIGHTNING)
+    for path in (tmp_path, tmp_path / "version_0" / "metrics.csv"):
+        curves = read_curves(path)
+        assert [points.tolist() for points in curves["val_acc"]] == [[99.0, 199.0], [0.5, 0.625]]
+        assert [points.tolist() for points in curves["lr-SGD"]] == [[49.0, 149.0], [0.1, 0.05]]
+        assert curves["train_loss"][0].tolist() == [49.0, 149.0]
+        assert "step" not in curves
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n", "has no column step, global_step, iteration, epoch; its columns are: a, b"),
+        ("", "its columns are: none"),
+        ("step,loss\nx,y\n", "holds no curve"),
+        ("step\n1\n", "holds no curve"),
+        ('step,loss\n1,"', "holds no curve"),
+    ],
+)
+def test_a_table_without_curves_is_refused_with_what_it_has(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(RunError, match=message):
+        read_curves(tmp_path / "table.csv")
+
+
+def test_binary_garbage_a_missing_file_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "garbage.csv").write_bytes(bytes(range(256)) * 100)
+    for path, message in (
+        (tmp_path / "garbage.csv", "garbage.csv"),
+        (tmp_path / "missing.csv", "No such file"),
+        (Path("/dev/zero"), "can't be read"),
+    ):
+        with pytest.raises(RunError, match=message):
+            read_curves(path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match="holds no curves; what can be read"):
+        read_curves(tmp_path / "empty")

@@ -1,0 +1,69 @@
+"""`torchdeck metrics`: the metrics of a run for other tools. Needs no torch."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from engine.errors import ConfigError
+from engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
+from engine.runs.directory import find_run
+from engine.runs.reader import RunReader
+from tui.commands import json_option, runs_root_option
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+
+@click.command()
+@click.argument("run")
+@click.option("--epochs", is_flag=True, help="A row an epoch instead of a row a step.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A .csv or .json file; CSV on stdout otherwise."
+)
+@click.option(
+    "--tensorboard",
+    "tensorboard_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write TensorBoard event files into this folder, as long as the run lives.",
+)
+@runs_root_option
+@json_option
+def metrics(
+    run: str, epochs: bool, out: Path | None, tensorboard_folder: Path | None, runs_root: Path, as_json: bool
+) -> None:
+    """A run's metrics as CSV, JSON or TensorBoard event files."""
+    path = find_run(runs_root, run)
+    if tensorboard_folder is not None:
+        _mirror(path, tensorboard_folder)
+        return
+    if out is not None and out.suffix not in (".csv", ".json"):
+        raise ConfigError(f"--out {out}: must end in .csv or .json")
+    reader = RunReader(path)
+    reader.poll()
+    rows = epoch_rows(reader) if epochs else step_rows(reader)
+    if out is None:
+        if as_json:
+            print_json({"run": path.name, "rows": list(rows)})
+        else:
+            write_csv(rows, sys.stdout)
+        return
+    try:
+        with out.open("w", encoding="utf-8", newline="") as file:
+            if out.suffix == ".json":
+                print_json({"run": path.name, "rows": list(rows)}, file)
+            else:
+                write_csv(rows, file)
+    except OSError as error:
+        raise ConfigError(f"--out {out}: can't be written: {error.strerror or error}") from error
+
+
+def _mirror(path: Path, folder: Path) -> None:
+    from engine.interchange.tensorboard_mirror import mirror
+
+    try:
+        count = mirror(path, folder, follow=True)
+    except OSError as error:
+        raise ConfigError(f"--tensorboard {folder}: can't be written to: {error.strerror or error}") from error
+    click.echo(f"{count:,} scalars in {printable(str(folder))}; tensorboard --logdir {printable(str(folder))}")
