@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.loaders import check_loading, num_train_batches, sample_shape
+from engine.data.loaders import check_loading, example_inputs, num_train_batches
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
+from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
+from engine.shapes import Shape
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
@@ -27,14 +29,14 @@ class Prepared:
     """A run that can start: its config is checked, its data are open, its model is built on the CPU.
 
     Attributes:
-        input_shape: (C, H, W) of a sample after the eval transforms.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
         notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
     """
 
     config: RunConfig
     placement: Placement
     sources: DataSources
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     model: nn.Module
     notes: list[str]
 
@@ -75,10 +77,11 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     progress(f"opening {config.data.dataset}", 0, 0)
     sources = open_sources(config.data, config.seed)
     check_loading(sources, config, placement.device)
-    input_shape = sample_shape(sources, config)
+    example = example_inputs(sources, config)
+    input_shape = sample_shape_of(example)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
-    built = build_with_notes(config.model, len(sources.classes), input_shape)
+    built = build_with_notes(config.model, len(sources.classes), input_shape, example)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)

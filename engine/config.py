@@ -103,6 +103,11 @@ class LoaderConfig(Section):
         default=0, ge=0, description="samples an epoch of a balanced or replacement sampler; 0 for the split's size"
     )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
+    collate_fn: str = Field(
+        default="",
+        description="path/to/file.py:function that makes (inputs, targets) of a list of samples; empty: the data "
+        "set's own, else samples are stacked",
+    )
     num_workers: int = Field(default=0, ge=0, le=256, description="worker processes of the DataLoader lane")
     prefetch_factor: int = Field(default=2, ge=1, description="batches each worker prepares ahead")
     pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")

@@ -399,7 +399,7 @@ def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:
         "environment": describe_environment(prepared.config, prepared.placement),
         "classes": list(prepared.sources.classes),
         "samples": {"train": len(prepared.sources.train), "validation": len(prepared.sources.validation)},
-        "input_shape": list(prepared.input_shape),
+        "input_shape": prepared.input_shape,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     }

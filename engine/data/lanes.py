@@ -104,8 +104,12 @@ def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:
     """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
+    if split.collate is not None:
+        return "a collate_fn makes the batches"
     if isinstance(split.dataset, ArrayDataset):
         return ""
+    if not split.is_image:
+        return "samples are no images"
     if split.targets is None:
         return f"the {split.name} data have no list of targets"
     if isinstance(split.dataset, FolderDataset):

@@ -13,6 +13,7 @@ from engine.data.preview import PreviewSample, preview
 from engine.data.sources import open_sources
 from engine.data.storage import measure_room
 from engine.data.summary import summarize
+from engine.shapes import Shape
 from engine.training.placement import choose_device
 
 # Pixels of so many samples give channel statistics that are close enough for the eye within a fraction of a second.
@@ -28,7 +29,7 @@ class DataLook:
         class_counts: training samples of each class.
         train_size: training samples.
         validation_size: validation samples.
-        input_shape: (C, H, W) after the eval transforms.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
         mean: of each channel, in units of [0, 1], over at most 2,000 evenly spread training samples.
         std: likewise.
         measured: how many samples they are of.
@@ -41,7 +42,7 @@ class DataLook:
     class_counts: list[int]
     train_size: int
     validation_size: int
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     mean: tuple[float, ...]
     std: tuple[float, ...]
     measured: int

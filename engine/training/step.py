@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from engine.config import LossConfig
 from engine.errors import ConfigError
+from engine.inputs import Inputs, call_model, channels_last
 from engine.training.placement import Placement
 from engine.training.probes import GradientProbe
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Inputs, Tensor]
 
 
 class TrainStep:
@@ -79,16 +80,16 @@ class TrainStep:
         """Logits that outlive the next step."""
         return logits.detach().clone() if self._copies_logits else logits.detach()
 
-    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        if self._placement.channels_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+    def _forward(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self._placement.channels_last:
+            inputs = channels_last(inputs)
         if self._placement.autocast_dtype is None:
             return self._loss_and_logits(inputs, targets)
         with torch.autocast(self._placement.device.type, dtype=self._placement.autocast_dtype):
             return self._loss_and_logits(inputs, targets)
 
-    def _loss_and_logits(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model(inputs)
+    def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits = call_model(self.model, inputs)
         if not self._logits_are_checked:
             check_logits(logits, targets, self._num_classes)
             self._logits_are_checked = True

@@ -19,6 +19,7 @@ from engine.config_file import load_config
 from engine.data.catalog import DatasetEntry, find_dataset, list_datasets
 from engine.errors import TorchdeckError
 from engine.presets import list_presets
+from engine.shapes import shape_words
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.widgets.bars import Bar, Bars
@@ -244,7 +245,7 @@ class DataPane(Widget, can_focus=True):
 
 def described(look: DataLook) -> list[str]:
     """What is said of an opened data set: sizes, where its pixels would live, channel statistics, notes."""
-    shape = "×".join(map(str, look.input_shape))
+    shape = shape_words(look.input_shape)
     mean = " ".join(f"{value:.4f}" for value in look.mean)
     of_samples = f" of {look.measured:,} samples"
     std = " ".join(f"{value:.4f}" for value in look.std)
