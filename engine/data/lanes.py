@@ -12,6 +12,7 @@ from engine.config import DataConfig
 from engine.data.augment import window_store_bytes
 from engine.data.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
 from engine.data.folder import FolderDataset
+from engine.data.kept_tensors import KeptTensors, plan_kept
 from engine.data.splits import ArrayDataset, Split
 from engine.data.storage import DecodedSplit, Room, read_image
 from engine.errors import ConfigError
@@ -36,14 +37,14 @@ class Lane:
 
     Attributes:
         tier: "device" and "memory" hold a decoded tensor, "loader" makes samples one by one.
-        plan: what is done to batches; None in the "loader" tier.
+        plan: what is done to batches, or what is kept of samples that are no images; None in the "loader" tier.
         words: the tier and its size for people.
         notes: why a slower tier was taken.
         left: the room that remains for others.
     """
 
     tier: Tier
-    plan: BatchPlan | None
+    plan: BatchPlan | KeptTensors | None
     words: str
     notes: list[str]
     left: Room
@@ -66,6 +67,12 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
     if config.storage == "loader":
         return Lane("loader", None, "DataLoader", [], room)
     transforms = config.train_transforms if train else config.eval_transforms
+    if not split.is_image:
+        kept = plan_kept(split, transforms)
+        if isinstance(kept, str):
+            return _through_loader(config, f"{kept}: samples go through a DataLoader", split, room)
+        # While the parts are put together, they are there twice.
+        return _kept(split, kept, 2 * len(split) * kept.sample_bytes, config, device, room)
     plan = plan_batches(transforms)
     reason = plan.reason if isinstance(plan, Unbatched) else why_not_resident(split, plan)
     if reason or isinstance(plan, Unbatched):
@@ -79,6 +86,13 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
     needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0)
+    return _kept(split, plan, needed, config, device, room)
+
+
+def _kept(
+    split: Split, plan: BatchPlan | KeptTensors, needed: int, config: DataConfig, device: torch.device, room: Room
+) -> Lane:
+    """Where a split that needs so many bytes is kept; the DataLoader where there is no room."""
     if device.type != "cpu" and config.storage in ("auto", "device"):
         if needed <= room.device:
             left = Room(room.device - needed, room.memory)
@@ -108,8 +122,6 @@ def why_not_resident(split: Split, plan: BatchPlan) -> str:
         return "a collate_fn makes the batches"
     if isinstance(split.dataset, ArrayDataset):
         return ""
-    if not split.is_image:
-        return "samples are no images"
     if split.targets is None:
         return f"the {split.name} data have no list of targets"
     if isinstance(split.dataset, FolderDataset):

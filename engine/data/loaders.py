@@ -11,6 +11,7 @@ import torch
 from engine.config import RunConfig
 from engine.data.batch_plan import BatchPlan
 from engine.data.collation import with_collate
+from engine.data.kept_tensors import KeptTensors, TensorLoader
 from engine.data.lanes import Lane, choose_lane
 from engine.data.mixing import MixingLoader, make_mixes
 from engine.data.resident import ResidentLoader
@@ -205,6 +206,16 @@ def _loader(
             sampler=sampler,
             drop_last=drop_last,
             pin_memory=loader.pin_memory,
+        )
+    if isinstance(lane.plan, KeptTensors):
+        return TensorLoader(
+            split,
+            batch_size=batch_size,
+            home=device if lane.tier == "device" else torch.device("cpu"),
+            device=device,
+            sampler=sampler,
+            drop_last=drop_last,
+            progress=progress,
         )
     return WorkerLoader(
         split,
