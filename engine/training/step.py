@@ -24,6 +24,7 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        is_updating: whether the weights are being changed, after which a step can't be done again.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class TrainStep:
         self._num_classes = num_classes
         self._copies_logits = copies_logits
         self._logits_are_checked = False
+        self.is_updating = False
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
@@ -102,6 +104,7 @@ class TrainStep:
             loss.backward()
 
     def _update(self) -> None:
+        self.is_updating = True
         unscales = self.scaler is not None and self.clip_norm > 0
         if self.scaler is not None and unscales:
             self.scaler.unscale_(self.optimizer)
@@ -117,6 +120,7 @@ class TrainStep:
         if self.probe is not None:
             self.probe.after_update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.is_updating = False
 
 
 def check_logits(logits: object, targets: Tensor, num_classes: int) -> None:
