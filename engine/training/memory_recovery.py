@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -103,7 +104,7 @@ class SplitLoader:
         self.num_batches = loader.num_batches * -(-loader.batch_size // self.batch_size)
         self._loader = loader
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Every part of every batch, from part `start` on."""
         per_batch = -(-self._loader.batch_size // self.batch_size)
         whole, first = divmod(start, per_batch)
@@ -116,7 +117,17 @@ def parts_of(batch: Batch, largest: int) -> list[Batch]:
     """A batch as the fewest parts of at most `largest` samples, nearly equal in size."""
     inputs, targets = batch
     count = -(-len(targets) // largest)
-    return list(zip(inputs.tensor_split(count), targets.tensor_split(count), strict=True))
+    return list(zip(_split(inputs, count), targets.tensor_split(count), strict=True))
+
+
+def _split(inputs: Any, count: int) -> Sequence[Any]:
+    """Inputs in parts: of a model that takes several tensors, each of them."""
+    if isinstance(inputs, Tensor):
+        return inputs.tensor_split(count)
+    if isinstance(inputs, dict):
+        parts = {name: _split(value, count) for name, value in inputs.items()}
+        return [{name: part[number] for name, part in parts.items()} for number in range(count)]
+    return list(zip(*(_split(value, count) for value in inputs), strict=True))
 
 
 def is_out_of_memory(error: BaseException) -> bool:
