@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import nn
 
 from engine.config import RunConfig
+from engine.data.bad_files import BadFile, find_bad_files, refuse_bad_files, without_bad_files
 from engine.data.loaders import check_loading, example_inputs, num_train_batches
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
@@ -31,6 +33,7 @@ class Prepared:
     Attributes:
         input_shape: of a sample after the eval transforms; (C, H, W) for images.
         notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
+        left_out: image files that can't be decoded, which no split has any more.
     """
 
     config: RunConfig
@@ -39,6 +42,7 @@ class Prepared:
     input_shape: Shape
     model: nn.Module
     notes: list[str]
+    left_out: list[BadFile] = field(default_factory=list)
 
 
 def check(config: RunConfig) -> Placement:
@@ -76,7 +80,16 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources = open_sources(config.data, config.seed)
-    check_loading(sources, config, placement.device)
+    sources, left_out = _without_bad_files(sources, config, progress)
+    lanes = check_loading(sources, config, placement.device)
+    if config.data.bad_files == "stop":
+        # What is decoded once is found out about then; the others would come up in the middle of an epoch.
+        late = [
+            split
+            for split, lane in zip((sources.train, sources.validation), lanes, strict=True)
+            if lane.tier in ("loader", "encoded")
+        ]
+        refuse_bad_files(find_bad_files(late, Path(config.data.cache).expanduser(), progress))
     example = example_inputs(sources, config)
     input_shape = sample_shape_of(example)
     progress(f"building {config.model.name}", 0, 0)
@@ -86,4 +99,14 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
-    return Prepared(config, placement, sources, input_shape, built.model, built.notes)
+    return Prepared(config, placement, sources, input_shape, built.model, built.notes, left_out)
+
+
+def _without_bad_files(
+    sources: DataSources, config: RunConfig, progress: Progress
+) -> tuple[DataSources, list[BadFile]]:
+    if config.data.bad_files == "stop":
+        return sources, []
+    splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
+    bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
+    return without_bad_files(sources, bad), bad

@@ -78,6 +78,13 @@ class DataConfig(Section):
         default="auto",
         description="where samples live: one uint8 tensor on the device or in memory, or a DataLoader",
     )
+    bad_files: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="images of a folder that can't be decoded: stop says which before training, skip leaves them out",
+    )
+    cache: str = Field(
+        default="~/.cache/torchdeck", min_length=1, description="folder of what can be made again from the data"
+    )
     train_transforms: list[Component] = Field(
         default_factory=list, description="what is done to a training sample, in order"
     )

@@ -143,6 +143,9 @@ class LaunchedRun:
                 data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
                 for note in (*prepared.notes, *data.notes):
                     run.event("note", text=note)
+                if prepared.left_out:
+                    run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
+                    print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
                 model = prepared.model.to(prepared.placement.device)
                 if prepared.placement.channels_last:
                     model = model.to(memory_format=_channels_last())
