@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
-Storage = Literal["auto", "device", "memory", "loader"]
+Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Sampler = Literal["auto", "shuffled", "sequential", "balanced", "replacement"]
 BestMetric = Literal["accuracy", "macro_f1", "loss"]
@@ -76,14 +76,11 @@ class DataConfig(Section):
     )
     storage: Storage = Field(
         default="auto",
-        description="where samples live: one uint8 tensor on the device or in memory, or a DataLoader",
-    )
-    bad_files: Literal["stop", "skip"] = Field(
-        default="stop",
-        description="images of a folder that can't be decoded: stop says which before training, skip leaves them out",
+        description="where samples live: decoded on the device, in memory or in a file (mmap), encoded files that "
+        "threads decode, or a DataLoader; auto: by arithmetic",
     )
     cache: str = Field(
-        default="~/.cache/torchdeck", min_length=1, description="folder of what can be made again from the data"
+        default="~/.cache/torchdeck", min_length=1, description='folder of the files of storage = "mmap"'
     )
     train_transforms: list[Component] = Field(
         default_factory=list, description="what is done to a training sample, in order"
@@ -110,12 +107,12 @@ class LoaderConfig(Section):
         default=0, ge=0, description="samples an epoch of a balanced or replacement sampler; 0 for the split's size"
     )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
-    collate_fn: str = Field(
-        default="",
-        description="path/to/file.py:function that makes (inputs, targets) of a list of samples; empty: the data "
-        "set's own, else samples are stacked",
+    num_workers: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="worker processes of the DataLoader lane; threads that decode encoded files, 0 for one a core",
     )
-    num_workers: int = Field(default=0, ge=0, le=256, description="worker processes of the DataLoader lane")
     prefetch_factor: int = Field(default=2, ge=1, description="batches each worker prepares ahead")
     pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")
     persistent_workers: bool = Field(default=True, description="keep worker processes from one epoch to the next")

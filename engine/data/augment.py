@@ -154,6 +154,12 @@ class WindowStore:
         return windows.view(len(samples), self.channels, size.crop_height, size.crop_width)
 
 
+def cut_moves(images: Tensor, plan: BatchPlan, keys: SampleKeys) -> Tensor:
+    """Crops and flips of a batch that isn't laid out before: uint8 [n, C, H, W] and the keys of its samples."""
+    windows = WindowStore(images, plan)
+    return windows.gather(torch.arange(len(images), device=images.device), draw_moves(plan, windows.size, keys))
+
+
 def _pad(images: Tensor, plan: BatchPlan, size: PaddedSize) -> Tensor:
     if plan.crop is None or not any(size.padding):
         return images

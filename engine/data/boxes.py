@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -41,21 +42,56 @@ def crop_boxes(
         ratio: smallest and largest width / height.
     """
     height, width = size
-    draws = keys.uniforms(slot, 4 * _TRIES).view(-1, _TRIES, 4)
-    area, aspect = _areas(draws, height * width, scale, ratio)
+    draws = crop_tries(keys, slot, scale, ratio)
+    area, aspect = height * width * draws[..., 0], draws[..., 1]
     widths, heights = (area * aspect).sqrt().round(), (area / aspect).sqrt().round()
     fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
     box, found = _first(draws, heights, widths, fits, size)
-    shape = width / height
-    if shape < min(ratio):
-        fallback = round(width / min(ratio)), width
-    elif shape > max(ratio):
-        fallback = height, round(height * max(ratio))
-    else:
-        fallback = height, width
-    middle = ((height - fallback[0]) // 2, (width - fallback[1]) // 2, *fallback)
     sides = (box.top, box.left, box.height, box.width)
+    middle = _middle(size, ratio)
     return Boxes(*(torch.where(found, side, default) for side, default in zip(sides, middle, strict=True)))
+
+
+def crop_tries(keys: SampleKeys, slot: int, scale: tuple[float, float], ratio: tuple[float, float]) -> Tensor:
+    """What RandomResizedCrop draws before it knows an image's size, float64 [n, tries, 4].
+
+    The share of the area, uniform; the aspect ratio, uniform in its logarithm; where the box lies down and across,
+    uniform in [0, 1).
+    """
+    draws = keys.uniforms(slot, 4 * _TRIES).view(-1, _TRIES, 4)
+    area, aspect = _areas(draws, 1, scale, ratio)
+    return torch.stack((area, aspect, draws[..., 2], draws[..., 3]), dim=2)
+
+
+def crop_box(
+    tries: Sequence[Sequence[float]], size: tuple[int, int], ratio: tuple[float, float]
+) -> tuple[int, int, int, int]:
+    """The box (top, left, height, width) that `crop_boxes` gives for one image.
+
+    Args:
+        tries: of this sample, by `crop_tries`.
+        size: (height, width) of the image.
+        ratio: smallest and largest width / height.
+    """
+    height, width = size
+    for share, aspect, down, across in tries:
+        area = height * width * share
+        wide, tall = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < wide <= width and 0 < tall <= height:
+            return math.floor(down * (height - tall + 1)), math.floor(across * (width - wide + 1)), tall, wide
+    return _middle(size, ratio)
+
+
+def _middle(size: tuple[int, int], ratio: tuple[float, float]) -> tuple[int, int, int, int]:
+    """The largest box of an allowed ratio in the middle of an image: (top, left, height, width)."""
+    height, width = size
+    if width / height < min(ratio):
+        tall, wide = round(width / min(ratio)), width
+    elif width / height > max(ratio):
+        tall, wide = height, round(height * max(ratio))
+    else:
+        tall, wide = height, width
+    return (height - tall) // 2, (width - wide) // 2, tall, wide
 
 
 def erase_boxes(

@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
+from engine.data.jpeg import SUFFIXES, read_jpeg
 from engine.errors import DataError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
@@ -58,9 +60,13 @@ class FolderDataset:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, index: int, /) -> tuple[Image.Image, int]:
-        """Decode one file. Raises DataError that names it."""
+    def __getitem__(self, index: int, /) -> tuple[Image.Image | Tensor, int]:
+        """Decode one file, to an image or to pixels uint8 [C, H, W]. Raises DataError that names it."""
         path = self.root / self.files[index]
+        if path.suffix.lower() in SUFFIXES:
+            decoded = read_jpeg(path, self.mode, turns=self.turns)
+            if decoded is not None:
+                return decoded, int(self.targets[index])
         try:
             with Image.open(path) as image:
                 _refuse_deep(image, path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -11,13 +11,13 @@ from torch import Tensor
 from engine.config import DataConfig
 from engine.data.augment import window_store_bytes
 from engine.data.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
+from engine.data.encoded import encoded_words, find_head, is_encoded
 from engine.data.folder import FolderDataset
-from engine.data.kept_tensors import KeptTensors, plan_kept
 from engine.data.splits import ArrayDataset, Split
-from engine.data.storage import DecodedSplit, Room, read_image
+from engine.data.storage import MEMORY_SHARE, DecodedSplit, Room, read_image
 from engine.errors import ConfigError
 
-Tier = Literal["device", "memory", "loader"]
+Tier = Literal["device", "memory", "mmap", "encoded", "loader"]
 
 # Samples of a foreign data set that are looked at before it is decoded.
 _LOOKED_AT = 3
@@ -36,21 +36,26 @@ class Lane:
     """The way of one split.
 
     Attributes:
-        tier: "device" and "memory" hold a decoded tensor, "loader" makes samples one by one.
-        plan: what is done to batches, or what is kept of samples that are no images; None in the "loader" tier.
+        tier: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
+            every epoch, "loader" makes samples one by one.
+        plan: what is done to batches; None in the "loader" tier.
         words: the tier and its size for people.
         notes: why a slower tier was taken.
         left: the room that remains for others.
+        reason: the arithmetic behind the choice, in words.
     """
 
     tier: Tier
-    plan: BatchPlan | KeptTensors | None
+    plan: BatchPlan | None
     words: str
     notes: list[str]
     left: Room
+    reason: str = ""
 
 
-def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.device, room: Room) -> Lane:
+def choose_lane(
+    split: Split, config: DataConfig, *, train: bool, device: torch.device, room: Room, num_workers: int = 0
+) -> Lane:
     """Choose where a split lives.
 
     Args:
@@ -59,54 +64,83 @@ def choose_lane(split: Split, config: DataConfig, *, train: bool, device: torch.
         train: whether the train transforms apply, else the eval transforms.
         device: where batches go.
         room: bytes that may be taken.
+        num_workers: `loader.num_workers`.
 
     Raises:
         ConfigError: the tier asked for can't hold this split.
         DataError: the sample that is looked at can't be read.
     """
     if config.storage == "loader":
-        return Lane("loader", None, "DataLoader", [], room)
+        return Lane("loader", None, "DataLoader", [], room, 'data.storage = "loader"')
     transforms = config.train_transforms if train else config.eval_transforms
-    if not split.is_image:
-        kept = plan_kept(split, transforms)
-        if isinstance(kept, str):
-            return _through_loader(config, f"{kept}: samples go through a DataLoader", split, room)
-        # While the parts are put together, they are there twice.
-        return _kept(split, kept, 2 * len(split) * kept.sample_bytes, config, device, room)
     plan = plan_batches(transforms)
-    reason = plan.reason if isinstance(plan, Unbatched) else why_not_resident(split, plan)
-    if reason or isinstance(plan, Unbatched):
+    if isinstance(plan, Unbatched):
+        return _through_loader(config, f"{plan.reason}: samples go through a DataLoader", split, room)
+    encoded = _encoded_lane(split, plan, room, num_workers) if is_encoded(split) else None
+    if encoded is not None and config.storage == "encoded":
+        if isinstance(encoded, str):
+            raise ConfigError(f'data.storage = "encoded": {encoded}; use "auto" or "loader"')
+        return encoded
+    if config.storage == "encoded":
+        raise ConfigError(f'data.storage = "encoded": the {split.name} split is no folder of image files; use "auto"')
+    if reason := why_not_resident(split, plan):
+        if isinstance(encoded, Lane) and config.storage == "auto":
+            return replace(encoded, reason=f"{reason} before their random crop, so they can't be decoded once")
         return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
-    shape = DecodedSplit(split, plan.baked).image(0).shape
-    channels, height, width = shape
+    return _decoded_lane(split, plan, config, device, room, encoded)
+
+
+def _decoded_lane(
+    split: Split, plan: BatchPlan, config: DataConfig, device: torch.device, room: Room, encoded: Lane | str | None
+) -> Lane:
+    """The nearest place with room for a split that can be decoded once; failing that, its encoded files."""
+    channels, height, width = DecodedSplit(split, plan.baked).image(0).shape
     slower = faster_one_by_one(split, plan, max(height, width)) if device.type == "cpu" else ""
     if slower and config.storage == "auto":
         note = f"{slower} of {height}×{width} pixels takes less time one by one: samples go through a DataLoader"
         return _through_loader(config, note, split, room)
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
-    needed = size + (window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0)
-    return _kept(split, plan, needed, config, device, room)
-
-
-def _kept(
-    split: Split, plan: BatchPlan | KeptTensors, needed: int, config: DataConfig, device: torch.device, room: Room
-) -> Lane:
-    """Where a split that needs so many bytes is kept; the DataLoader where there is no room."""
+    copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
+    needed = size + copies
+    sum_of = f"{len(split):,} × {channels}×{height}×{width} bytes = {_bytes(size)}"
+    total = f"{sum_of}, and {_bytes(copies)} of padded and mirrored copies" if copies else sum_of
     if device.type != "cpu" and config.storage in ("auto", "device"):
         if needed <= room.device:
-            left = Room(room.device - needed, room.memory)
-            return Lane("device", plan, f"{_bytes(needed)} in the memory of {device}", [], left)
+            reason = f"{total}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
+            left = replace(room, device=room.device - needed)
+            return Lane("device", plan, f"{_bytes(needed)} in the memory of {device}", [], left, reason)
         if config.storage == "device":
             raise ConfigError(
                 f'data.storage = "device": the {split.name} split needs {_bytes(needed)}, and {_bytes(room.device)} '
                 f'of {device} may be taken; use "auto"'
             )
-    if needed <= room.memory:
-        left = Room(room.device, room.memory - needed)
-        return Lane("memory", plan, f"{_bytes(needed)} in memory", [], left)
+    memory = f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
+    if needed <= room.memory and config.storage != "mmap":
+        left = replace(room, memory=room.memory - needed)
+        return Lane("memory", plan, f"{_bytes(needed)} in memory", [], left, f"{total}; {memory}")
+    mapped = Lane("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
+    if config.storage == "mmap":
+        return replace(mapped, reason=f"{sum_of} on disk")
+    if config.storage == "auto" and size <= room.disk:
+        disk = f"{total}; {memory}; {_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
+        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Lane):
+            return replace(mapped, reason=disk)
+        # Read in random order every epoch, from a disk: the smaller files win.
+        return replace(encoded, reason=f"{total}; {memory}; more than memory could keep of a file")
+    if config.storage == "auto" and isinstance(encoded, Lane):
+        return replace(encoded, reason=f"{total}; {memory}; the disk of {config.cache} has no room for it")
     reason = f"the {split.name} split needs {_bytes(needed)} decoded, and {_bytes(room.memory)} of memory may be taken"
     return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+
+
+def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Lane | str:
+    """The lane of files decoded in every epoch, or why there is none."""
+    assert isinstance(split.dataset, FolderDataset)
+    head = find_head(plan, has_one_size=split.dataset.has_one_size)
+    if isinstance(head, str):
+        return head
+    return Lane("encoded", plan, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
 
 
 def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
@@ -118,8 +152,6 @@ def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:
     """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
-    if split.collate is not None:
-        return "a collate_fn makes the batches"
     if isinstance(split.dataset, ArrayDataset):
         return ""
     if split.targets is None:
@@ -143,7 +175,7 @@ def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> 
     if config.storage != "auto":
         reason = note.removesuffix(": samples go through a DataLoader")
         raise ConfigError(f'data.storage = "{config.storage}": {reason}; use "auto" or "loader"')
-    return Lane("loader", None, "DataLoader", [note], room)
+    return Lane("loader", None, "DataLoader", [note], room, note)
 
 
 def _repeats_itself(split: Split) -> bool:

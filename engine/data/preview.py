@@ -12,10 +12,9 @@ from torch import Tensor
 
 from engine.config import Component, DataConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
+from engine.data.encoded import Head, find_head, is_encoded, transform_files
 from engine.data.lanes import faster_one_by_one, why_not_resident
 from engine.data.resident import transform_images
-from engine.data.sample_text import SampleText, describe, target_words
-from engine.data.samples import read_sample
 from engine.data.sources import DataSources
 from engine.data.splits import Split
 from engine.data.storage import DecodedSplit, read_image
@@ -29,13 +28,13 @@ class PreviewSample:
 
     Attributes:
         index: its position in the split.
-        target: the name of its class, or its numbers.
+        label: its class index.
         raw: uint8 [H, W, C], as it is stored.
         shown: uint8 [H', W', C], after the transforms, with Normalize undone for the eye.
     """
 
     index: int
-    target: str
+    label: int
     raw: NDArray[np.uint8]
     shown: NDArray[np.uint8]
 
@@ -43,7 +42,7 @@ class PreviewSample:
 def preview(
     sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
 ) -> list[PreviewSample]:
-    """Images of the training or validation split, transformed exactly as in `epoch` of a run with this seed.
+    """Samples of the training or validation split, transformed exactly as in `epoch` of a run with this seed.
 
     Args:
         sources: the opened data.
@@ -66,27 +65,9 @@ def preview(
     mean, std = _normalisation(transforms)
     samples = []
     for position, pixels in zip(positions, inputs, strict=True):
-        image, target = read_image(split, position)
-        words = target_words(target, sources.classes)
-        samples.append(PreviewSample(position, words, _shown(image), _shown(pixels * std + mean)))
+        image, label = read_image(split, position)
+        samples.append(PreviewSample(position, label, _shown(image), _shown(pixels * std + mean)))
     return samples
-
-
-def preview_text(
-    sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
-) -> list[SampleText]:
-    """What `preview` shows, in words, for samples that are no images: before they are collated."""
-    split = sources.train if train else sources.validation
-    transforms = config.train_transforms if train else config.eval_transforms
-    where = "data.train_transforms" if train else "data.eval_transforms"
-    keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
-    texts = []
-    for position in indices:
-        value, target = read_sample(split, position)
-        with global_generators_kept():
-            shown = keyed.sample(epoch, position)[0]
-        texts.append(SampleText(position, target_words(target, sources.classes), describe(value), describe(shown)))
-    return texts
 
 
 def _transformed(
@@ -100,12 +81,15 @@ def _transformed(
 ) -> list[Tensor]:
     """What the model's loader makes of the samples: float32 [C, H, W] each, in the lane that the loader takes."""
     plan = plan_batches(transforms)
-    if storage != "loader" and isinstance(plan, BatchPlan) and not why_not_resident(split, plan):
-        decoded = DecodedSplit(split, plan.baked, where)
-        images = torch.stack([decoded.image(position) for position in positions])
-        on_cpu = storage == "auto" and not torch.cuda.is_available()
-        if not (on_cpu and faster_one_by_one(split, plan, max(images.shape[2:]))):
-            return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
+    if storage != "loader" and isinstance(plan, BatchPlan):
+        if not why_not_resident(split, plan):
+            decoded = DecodedSplit(split, plan.baked, where)
+            images = torch.stack([decoded.image(position) for position in positions])
+            on_cpu = storage == "auto" and not torch.cuda.is_available()
+            if not (on_cpu and faster_one_by_one(split, plan, max(images.shape[2:]))):
+                return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
+        elif is_encoded(split) and isinstance(head := find_head(plan, has_one_size=False), Head):
+            return list(transform_files(split, head, seed, epoch, positions, where))
     keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
     with global_generators_kept():
         return [keyed.sample(epoch, position)[0] for position in positions]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 
 import torch
 from torch import Tensor
 
-from engine.data.augment import WindowStore, draw_moves
+from engine.data.augment import WindowStore, cut_moves, draw_moves
 from engine.data.batch_plan import BatchPlan
 from engine.data.batch_steps import run_steps
 from engine.data.random_keys import SampleKeys, sample_keys
@@ -67,16 +69,17 @@ class ResidentLoader:
         self._targets = store.targets
         self._home = store.images.device
         self._pins = pin_memory and device.type == "cuda" and self._home.type == "cpu"
-        self._windows = WindowStore(store.images, plan) if plan.moves else None
+        self._is_mapped = store.is_mapped
+        self._windows = WindowStore(store.images, plan) if plan.moves and not store.is_mapped else None
         self._images = store.images
+        self._stored_shape = tuple(store.images.shape[1:])
         if self._windows is None:
-            channels, height, width = store.images.shape[1:]
+            channels, height, width = self._stored_shape
         else:
             # The padded copy replaces the images; a slice of them would keep their memory.
             self._images = store.images.new_empty((0, 1, 1, 1))
             channels = self._windows.channels
             height, width = self._windows.size.crop_height, self._windows.size.crop_width
-        self._shape = (channels, height, width)
         self._rows = self._images.flatten(1)
         self._scale = _scaling(plan, channels, device)
         chunk_bytes = _CHUNK_BYTES if self._home.type == "cpu" else _DEVICE_CHUNK_BYTES
@@ -99,9 +102,9 @@ class ResidentLoader:
         chunk = self._chunk_batches * self.batch_size
         # A chunk is cut alike wherever the epoch is entered: what is done to it at once may round by its size.
         skipped = start % self._chunk_batches
-        for first in range((start - skipped) * self.batch_size, end, chunk):
-            part = slice(first, min(first + chunk, end))
-            pixels, targets = self._gathered(at_home, part, epoch)
+        firsts = range((start - skipped) * self.batch_size, end, chunk)
+        parts = [slice(first, min(first + chunk, end)) for first in firsts]
+        for part, (pixels, targets) in zip(parts, self._chunks(at_home, parts, epoch), strict=True):
             inputs = self._moved(pixels)
             if self._plan.has_steps:
                 samples = torch.arange(part.start, part.stop) if order is None else order.draws[part]
@@ -117,15 +120,30 @@ class ResidentLoader:
         samples = order.samples.to(self._home)
         return EpochOrder(samples, samples if order.draws is order.samples else order.draws.to(self._home))
 
+    def _chunks(self, order: EpochOrder | None, parts: list[slice], epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Pixels and targets of each part; from a disk, the next part is read while this one is used."""
+        if not self._is_mapped:
+            yield from (self._gathered(order, part, epoch) for part in parts)
+            return
+        with ThreadPoolExecutor(1, thread_name_prefix="disk") as reader:
+            coming = deque[Future[tuple[Tensor, Tensor]]]()
+            for part in parts:
+                coming.append(reader.submit(self._gathered, order, part, epoch))
+                if len(coming) > 1:
+                    yield coming.popleft().result()
+            while coming:
+                yield coming.popleft().result()
+
     def _gathered(self, order: EpochOrder | None, part: slice, epoch: int) -> tuple[Tensor, Tensor]:
         """Several batches in one tensor, cropped and flipped: uint8 pixels and targets."""
-        if self._windows is None and order is None:
+        if self._windows is None and order is None and not self._is_mapped:
             return self._images[part], self._targets[part]
         samples = torch.arange(part.start, part.stop, device=self._home) if order is None else order.samples[part]
         targets = self._targets.index_select(0, samples)
-        if self._windows is None:
-            return self._rows.index_select(0, samples).view(-1, *self._shape), targets
         keys = sample_keys(self._seed, epoch, samples if order is None else order.draws[part])
+        if self._windows is None:
+            pixels = self._rows.index_select(0, samples).view(-1, *self._stored_shape)
+            return (cut_moves(pixels, self._plan, keys) if self._plan.moves else pixels), targets
         return self._windows.gather(samples, draw_moves(self._plan, self._windows.size, keys)), targets
 
     def _moved(self, tensor: Tensor) -> Tensor:
@@ -187,12 +205,29 @@ def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, pos
     Raises:
         ConfigError: a crop larger than the images.
     """
-    scale = _scaling(plan, images.shape[1], images.device)
-    keys = sample_keys(seed, epoch, positions)
-    if plan.moves:
-        windows = WindowStore(images, plan)
-        images = windows.gather(torch.arange(len(images)), draw_moves(plan, windows.size, keys))
-    return run_plan(plan, scale, images, keys)
+    return BatchFinish(plan, images.shape[1], images.device)(images, sample_keys(seed, epoch, positions))
+
+
+class BatchFinish:
+    """What is done to a batch of decoded images, after the plan's baked transforms."""
+
+    def __init__(self, plan: BatchPlan, channels: int, device: torch.device) -> None:
+        """Set up for images of so many channels whose batches go to `device`. Raises ConfigError for a Normalize."""
+        self._plan, self._device = plan, device
+        self._scale = _scaling(plan, channels, device)
+
+    def __call__(self, images: Tensor, keys: SampleKeys) -> Tensor:
+        """uint8 [n, C, H, W] to float32 [n, C, H', W'] on the device; keys are on the CPU.
+
+        Raises:
+            ConfigError: a crop larger than the images.
+        """
+        if self._plan.moves:
+            pins = images.is_pinned()
+            images = cut_moves(images, self._plan, keys)
+            images = images.pin_memory() if pins else images
+        images = images.to(self._device, non_blocking=images.is_pinned())
+        return run_plan(self._plan, self._scale, images, keys)
 
 
 def run_plan(plan: BatchPlan, scale: Callable[[Tensor], Tensor], images: Tensor, keys: SampleKeys) -> Tensor:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,18 +17,19 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.folder import FolderDataset
-from engine.data.samples import is_own, read_sample, sample_name
-from engine.data.splits import ArrayDataset, Split
+from engine.data.splits import ArrayDataset, LabelledDataset, SampleDataset, Split
 from engine.data.transforms import SamplePipeline, to_tensor
-from engine.errors import DataError
+from engine.errors import DataError, TorchdeckError
 from engine.user_code import raise_user_error
 
 Progress = Callable[[str, int, int], None]
 
 DEVICE_SHARE = 0.4
 MEMORY_SHARE = 0.5
+DISK_SHARE = 0.5
 
 _CHUNK = 1024
+_PART = 64
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,13 @@ class ImageStore:
 
     Attributes:
         images: uint8 [N, C, H, W], contiguous.
-        targets: int64 [N] class indices, or float32 [N] or [N, K] values.
+        targets: int64 [N] class indices.
+        is_mapped: whether the images lie in a file, of which the system keeps in memory what it can.
     """
 
     images: Tensor
     targets: Tensor
+    is_mapped: bool = False
 
     def to(self, device: torch.device) -> ImageStore:
         """The same store with its pixels and targets on another device."""
@@ -53,16 +58,34 @@ class Room:
     Attributes:
         device: on the accelerator; 0 on the CPU, where the memory is the device's.
         memory: of the machine.
+        disk: where caches of decoded data are kept.
     """
 
     device: int
     memory: int
+    disk: int = 0
 
 
-def measure_room(device: torch.device) -> Room:
-    """What data may take now: 40 % of the GPU's free memory, half of the machine's available memory."""
+def measure_room(device: torch.device, cache: str = "") -> Room:
+    """What data may take now.
+
+    40 % of the GPU's free memory, half of the machine's available memory, half of what is free on the disk where the
+    folder `cache` is or would be.
+    """
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-    return Room(int(free * DEVICE_SHARE), int(psutil.virtual_memory().available * MEMORY_SHARE))
+    memory = int(psutil.virtual_memory().available * MEMORY_SHARE)
+    return Room(int(free * DEVICE_SHARE), memory, int(free_disk(cache) * DISK_SHARE) if cache else 0)
+
+
+def free_disk(folder: str) -> int:
+    """Bytes that are free for this user where a folder is, or would be; 0 where that can't be told."""
+    path = Path(folder).expanduser()
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    try:
+        return shutil.disk_usage(path).free
+    except OSError:
+        return 0
 
 
 class DecodedSplit:
@@ -92,30 +115,41 @@ class DecodedSplit:
         """
         if self.split.targets is None:
             raise DataError(f"the {self.split.name} split has no targets to keep beside its images")
-        targets = torch.from_numpy(np.array(self.split.targets))
+        targets = torch.from_numpy(np.array(self.split.targets, dtype=np.int64))
+        images = torch.empty((len(self.split), *self.image(0).shape), dtype=torch.uint8)
+        done = 0
+        for part in self.parts(progress):
+            images[done : done + len(part)] = part
+            done += len(part)
+        return ImageStore(images, targets)
+
+    def parts(self, progress: Progress) -> Iterator[Tensor]:
+        """Every sample in order, decoded: uint8 [n, C, H, W] at a time. Raises as `decode` does."""
         if isinstance(self.split.dataset, ArrayDataset):
-            return ImageStore(self._decode_array(self.split.dataset), targets)
+            yield from self._array_parts(self.split.dataset)
+            return
         message, total = f"decoding {self.split.name}", len(self.split)
+        part: list[Tensor] = []
         first = self.image(0)
-        images = torch.empty((total, *first.shape), dtype=torch.uint8)
         for position, image in enumerate(self._decoded()):
             if image.shape != first.shape:
                 raise DataError(different_sizes(self.split, (0, first), (position, image)))
-            images[position] = image
-            if position % 64 == 0:
+            part.append(image)
+            if len(part) == _PART:
                 progress(message, position, total)
+                yield torch.stack(part)
+                part = []
+        if part:
+            yield torch.stack(part)
         progress(message, total, total)
-        return ImageStore(images, targets)
 
-    def _decode_array(self, dataset: ArrayDataset) -> Tensor:
+    def _array_parts(self, dataset: ArrayDataset) -> Iterator[Tensor]:
         indices = self.split.indices
-        parts = []
         for start in range(0, len(self.split), _CHUNK):
             chosen = slice(start, start + _CHUNK) if indices is None else indices[start : start + _CHUNK]
             array = torch.from_numpy(np.array(dataset.images[chosen]))
             part = array[:, None] if array.ndim == 3 else array.movedim(-1, 1)
-            parts.append(part if self._bake is None else self._bake.apply(part))
-        return torch.cat(parts).contiguous()
+            yield part if self._bake is None else self._bake.apply(part)
 
     def _decoded(self) -> Iterator[Tensor]:
         """All samples in order. Files are decoded in threads: Pillow lets go of the interpreter meanwhile."""
@@ -129,20 +163,38 @@ class DecodedSplit:
                 yield from pool.map(self.image, positions[start : start + _CHUNK])
 
 
-def read_image(split: Split, position: int) -> tuple[Tensor, Any]:
-    """One sample of a split of images as a tensor [C, H, W], and its target as the data set gives it.
+def read_image(split: Split, position: int) -> tuple[Tensor, int]:
+    """One sample of a split as a tensor [C, H, W] and its class index.
 
     Raises:
         DataError: it can't be read; names its file or index.
         UserCodeError: the user's data set failed; names the index and the lines of the user's file.
     """
-    image, target = read_sample(split, position)
+    index = split.dataset_index(position)
     try:
-        return to_tensor(image), target
+        sample = split.dataset[index]
+        image, target = sample
+        return to_tensor(image), int(target)
+    except TorchdeckError:
+        raise
     except Exception as error:
         if is_own(split.dataset):
             raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
         raise_user_error(error, sample_name(split, position))
+
+
+def is_own(dataset: SampleDataset) -> bool:
+    """Whether a data set is one of torchdeck's own or torchvision's, whose reading runs no code of the user's."""
+    return isinstance(dataset, ArrayDataset | FolderDataset | LabelledDataset)
+
+
+def sample_name(split: Split, position: int) -> str:
+    """How a message calls a sample: its file, else its index."""
+    index = split.dataset_index(position)
+    dataset: Any = split.dataset
+    if isinstance(dataset, FolderDataset):
+        return str(dataset.root / dataset.files[index])
+    return f"sample {index} of the {split.name} data"
 
 
 def different_sizes(split: Split, one: tuple[int, Tensor], other: tuple[int, Tensor]) -> str:

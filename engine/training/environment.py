@@ -37,6 +37,7 @@ _NEUTRAL = {
     "name",
     "data.root",
     "data.download",
+    "data.cache",
     "loader.num_workers",
     "loader.prefetch_factor",
     "loader.pin_memory",

@@ -5,9 +5,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from kill_and_resume import differences, history_of, state_of
+from PIL import Image
 from training_cases import (
     ended,
     events_of,
@@ -289,3 +291,23 @@ def test_a_setting_the_optimizers_state_has_no_room_for_is_refused_and_the_run_l
     assert expected in str(run.error)
     assert (path / "run.toml").read_bytes() == before
     assert not list(path.glob("run.*.toml"))
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize("tier", ["mmap", "encoded"])
+def test_files_on_disk_are_gone_on_with_exactly(tier: str, tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+    for number in range(30):
+        file = tmp_path / "images" / "ab"[number % 2] / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 256, (14, 20, 3), dtype=np.uint8)).save(file)
+    reference = whole_run(
+        tmp_path / "whole",
+        f"data={{dataset='{tmp_path}/images',storage='{tier}',cache='{tmp_path}/cache',validation=0.3,"
+        "train_transforms=[{name='RandomResizedCrop',size=8},{name='RandomHorizontalFlip'}],"
+        "eval_transforms=[{name='Resize',size=[8,8]}]}",
+        "loader.batch_size=8",
+    )
+    assert (tmp_path / "cache").exists() == (tier == "mmap")
+    file = "step-000000002.pt"
+    assert wrong_after(reference, resume_copy(reference, tmp_path / file, file)) == []
