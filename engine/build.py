@@ -58,7 +58,7 @@ def check(config: RunConfig) -> Placement:
     return placement
 
 
-def prepare(config: RunConfig, progress: Progress) -> Prepared:
+def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True) -> Prepared:
     """Check the config, open the data, build the model. Writes nothing.
 
     Seeds torch, Python and NumPy from the config, so that the weights are a function of the seed.
@@ -66,6 +66,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     Args:
         config: the run.
         progress: called with what is being done, how much of it is done, and how much there is (0 for unknown).
+        load_weights: whether the model starts from the weights that the config names; a checkpoint has others.
 
     Raises:
         TorchdeckError: whatever is wrong, in one message.
@@ -78,7 +79,7 @@ def prepare(config: RunConfig, progress: Progress) -> Prepared:
     input_shape = sample_shape(sources, config)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
-    built = build_with_notes(config.model, len(sources.classes), input_shape)
+    built = build_with_notes(config.model, len(sources.classes), input_shape, load=load_weights)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)

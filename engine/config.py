@@ -136,6 +136,17 @@ class LoaderConfig(Section):
         return self
 
 
+class InitRule(Component):
+    """One rule of initialisation: a scheme of torch.nn.init with its arguments, and the parameters that it fills."""
+
+    name: str = Field(min_length=1, description="scheme of torch.nn.init: kaiming_normal, orthogonal, zeros, …")
+    modules: str = Field(
+        default="*", description='pattern of module paths, as in model.freeze: "layer4", "re:.*conv1"'
+    )
+    types: str = Field(default="*", description='pattern of class names: "Conv*", "Linear"')
+    parameters: str = Field(default="weight", description="pattern of the modules' own parameters")
+
+
 class ModelConfig(Component):
     """Which network, where its weights come from, and which of them are trained."""
 
@@ -152,7 +163,16 @@ class ModelConfig(Component):
     )
     freeze: list[str] = Field(
         default_factory=list,
-        description='modules not trained, as patterns; the last match wins, "!" re-opens: ["*", "!fc"]',
+        description='modules not trained, as patterns; the last match wins, "!" re-opens: ["*", "!fc"]; '
+        '"re:" begins a regular expression',
+    )
+    freeze_norm: bool = Field(
+        default=True, description="normalisation layers that are frozen keep their running statistics, too"
+    )
+    init: list[InitRule] = Field(
+        default_factory=list,
+        description='fill parameters anew: [{ name = "kaiming_normal", types = "Conv*" }]; '
+        "trained weights only where modules names them",
     )
 
 

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from engine.config import Component, RunConfig
+from engine.config import Component, InitRule, RunConfig
 
 _INTRODUCTION = """# Settings of a run
 
@@ -98,6 +98,8 @@ def _type_name(annotation: Any) -> str:
         return "text"
     if origin is list:
         item = arguments[0]
+        if item is InitRule:
+            return "list of init rules"
         return "list of transforms" if item is Component else f"list of {_type_name(item)}s"
     if origin in (Union, types.UnionType):
         return " or ".join(_type_name(argument) for argument in arguments)

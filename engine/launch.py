@@ -238,7 +238,7 @@ class _ResumedRun(LaunchedRun):
                 f"to go on, ask for more: torchdeck resume {self._path.name} "
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
-        prepared = prepare(self._config, self._progress)
+        prepared = prepare(self._config, self._progress, load_weights=False)
         _check_fits(prepared, checkpoint, checkpoint_path)
         reasons = inexact_because(
             checkpoint["environment"],

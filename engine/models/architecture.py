@@ -12,6 +12,7 @@ from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError, did_you_mean
 from engine.models.builtin import BUILTIN_MODELS
 from engine.models.catalog import ModelSource
+from engine.models.initialisation import check_init_rules
 from engine.models.timm_catalog import TIMM_PREFIX, is_timm, timm_modules
 from engine.models.timm_models import build_timm, check_timm_arguments, check_timm_name
 from engine.models.torchvision_models import (
@@ -76,6 +77,7 @@ def check_architecture(config: ModelConfig) -> None:
     if config.pretrained and config.weights:
         raise ConfigError("model.pretrained and model.weights: set only one, the start is from one or the other")
     check_freeze_rules(config.freeze)
+    check_init_rules(config.init)
     if source == "torchvision":
         check_torchvision_arguments(config.name, config.arguments)
     elif source == "timm":
@@ -129,7 +131,7 @@ def build_unloaded(
     model = build_architecture(config, num_classes, input_shape)
     if source_of(config) == "torchvision":
         adapt_stem(model, config.name, input_shape[0])
-    return model, apply_freeze(model, config.freeze)
+    return model, apply_freeze(model, config.freeze, hold_norms=config.freeze_norm)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

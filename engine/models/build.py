@@ -13,12 +13,13 @@ from torch.nn.parameter import is_lazy
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError
 from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.models.initialisation import apply_init, plan_init
 from engine.models.published_weights import load_published_weights
-from engine.models.timm_models import build_pretrained_timm
-from engine.models.torchvision_models import adapt_stem, published_weights
+from engine.models.timm_models import build_pretrained_timm, published_classes
+from engine.models.torchvision_models import adapt_stem, expect_published_normalisation, published_weights
 from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
 from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
-from engine.models.weights import head_names, load_weights_file
+from engine.models.weights import LoadedWeights, head_names, load_weights_file
 from engine.user_code import raise_user_error
 
 
@@ -55,7 +56,9 @@ def build_model(config: ModelConfig, num_classes: int, input_shape: Sequence[int
     return built.model
 
 
-def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> BuiltModel:
+def build_with_notes(
+    config: ModelConfig, num_classes: int, input_shape: Sequence[int], *, load: bool = True
+) -> BuiltModel:
     """Build a model on the CPU for a data set, with its weights loaded and its freeze rules applied.
 
     That it takes the data and returns a logit a class is checked first, without allocating its weights. Draws from
@@ -65,6 +68,8 @@ def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequenc
         config: the model section.
         num_classes: number of logits.
         input_shape: shape of one sample after the transforms: (C, H, W) for images.
+        load: whether its trained weights are loaded and its rules of initialisation applied: a run that goes on has
+            its weights from a checkpoint, and the files that it started from may be gone.
 
     Raises:
         ConfigError: the model can't be built for these data, or nothing of it would train.
@@ -73,22 +78,31 @@ def build_with_notes(config: ModelConfig, num_classes: int, input_shape: Sequenc
     """
     check_model(config)
     _check_fit(config, num_classes, input_shape)
-    notes: list[str] = []
-    if config.pretrained and source_of(config) == "timm":
-        model, notes = build_pretrained_timm(config.name, config.arguments, num_classes, input_shape)
+    trained: LoadedWeights | None = None
+    if config.pretrained and source_of(config) == "timm" and load:
+        model, note = build_pretrained_timm(config.name, config.arguments, num_classes, input_shape)
+        fresh = _head(config, num_classes, input_shape) if num_classes != published_classes(config.name) else set()
+        trained = LoadedWeights(set(model.state_dict()).difference(fresh), note)
     else:
         model = build_architecture(config, num_classes, input_shape)
     _initialise_lazy(model, config, input_shape)
     if config.pretrained and source_of(config) == "torchvision":
-        weights = published_weights(config.name, input_shape[1])
-        notes += load_published_weights(model, weights, config.name, _head(config, num_classes, input_shape))
+        expect_published_normalisation(model)
+        if load:
+            weights = published_weights(config.name, input_shape[1])
+            head = _head(config, num_classes, input_shape)
+            trained = load_published_weights(model, weights, config.name, head)
     if source_of(config) == "torchvision":
         adapt_stem(model, config.name, input_shape[0])
-    if config.weights:
-        notes += load_weights_file(
-            model, config.weights, config.weights_entry, _head(config, num_classes, input_shape)
-        )
-    notes += freeze_notes(model, apply_freeze(model, config.freeze))
+    if config.weights and load:
+        head = _head(config, num_classes, input_shape)
+        trained = load_weights_file(model, config.weights, config.weights_entry, head)
+    notes = [trained.note] if trained is not None else []
+    if load:
+        plans = plan_init(model, config.init, trained.names if trained is not None else ())
+        apply_init(model, plans)
+        notes += [plan.describe() for plan in plans]
+    notes += freeze_notes(model, apply_freeze(model, config.freeze, hold_norms=config.freeze_norm))
     check_something_trains(model, config.freeze)
     return BuiltModel(model, notes)
 

@@ -11,16 +11,16 @@ from urllib.parse import urlparse
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import GoogLeNet, Inception3, WeightsEnum
+from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
 from engine.errors import ConfigError
-from engine.models.weights import copy_weights, model_shapes
+from engine.models.weights import LoadedWeights, copy_weights, model_shapes
 from engine.models.weights_mapping import map_weights
 from engine.runs.checkpoint import load_checkpoint
 
 
-def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, head: Collection[str]) -> list[str]:
+def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, head: Collection[str]) -> LoadedWeights:
     """Load torchvision's published weights into a model that takes 3 channels, in place, all but a differing head.
 
     The file comes from torch's download cache, and is fetched into it when it is not there.
@@ -31,9 +31,6 @@ def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, he
         name: what the config calls the model.
         head: names of the tensors whose shape follows from the number of classes.
 
-    Returns:
-        Notes: what stayed fresh, what of the file was not used.
-
     Raises:
         ConfigError: not in the cache and not to be had; or the arguments made another network.
         CheckpointError: the file in the cache is damaged.
@@ -42,9 +39,6 @@ def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, he
     state: Mapping[str, Any] = load_checkpoint(file)
     if isinstance(model, VisionTransformer):
         state = interpolate_embeddings(model.image_size, model.patch_size, dict(state))
-    if isinstance(model, GoogLeNet | Inception3):
-        # These weights were trained on another normalisation; the model converts.
-        model.transform_input = True
     tensors = {key: value for key, value in state.items() if isinstance(value, Tensor)}
     mapping = map_weights({key: tuple(tensor.shape) for key, tensor in tensors.items()}, model_shapes(model))
     problems = mapping.without(head)

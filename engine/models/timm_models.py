@@ -76,14 +76,14 @@ def build_timm(
 
 def build_pretrained_timm(
     name: str, arguments: Mapping[str, Any], num_classes: int, input_shape: Sequence[int]
-) -> tuple[nn.Module, list[str]]:
+) -> tuple[nn.Module, str]:
     """Like `build_timm`, with published weights in all but a head for other classes.
 
     timm adapts a stem for other channels and position embeddings for another image size. The file that the message
     of a failure names is read where it lies; else timm fetches the weights into its cache.
 
     Returns:
-        The model, and notes.
+        The model, and a note of where the weights are from and what stayed fresh.
 
     Raises:
         ConfigError: timm publishes no weights for it, or they are not to be had.
@@ -100,13 +100,18 @@ def build_pretrained_timm(
         source["pretrained_cfg_overlay"] = {"state_dict": _state_dict(file), "custom_load": False}
     model = _create(name, arguments, num_classes, input_shape, source)
     origin = file.name if file is not None else published.hf_hub_id or published.url
-    notes = [f"weights from {origin}"]
+    note = f"weights from {origin}"
     if num_classes != published.num_classes:
-        notes[0] += f", all but the head: it is fresh, for {num_classes} classes instead of {published.num_classes}"
+        note += f", all but the head: it is fresh, for {num_classes} classes instead of {published.num_classes}"
     if tuple(input_shape) != tuple(published.input_size):
         trained, given = ("×".join(map(str, shape)) for shape in (published.input_size, input_shape))
-        notes.append(f"{name}: its weights were trained on {trained}; the data's samples are {given}")
-    return model, notes
+        note += f"; trained on {trained}, and the data's samples are {given}"
+    return model, note
+
+
+def published_classes(name: str) -> int:
+    """Number of classes of the weights that timm publishes for a model; 0 for weights without a head."""
+    return int(_published(name).num_classes)
 
 
 def timm_input_shape(name: str) -> tuple[int, int, int]:

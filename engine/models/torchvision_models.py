@@ -105,6 +105,12 @@ def adapt_stem(model: nn.Module, name: str, in_channels: int) -> None:
         model.transform_input = False
 
 
+def expect_published_normalisation(model: nn.Module) -> None:
+    """Make a model whose published weights were trained on another normalisation convert to it, in place."""
+    if isinstance(model, GoogLeNet | Inception3):
+        model.transform_input = True
+
+
 def published_weights(name: str, image_height: int) -> WeightsEnum:
     """The published weights to start from: torchvision's default, or those trained at this image height.
 

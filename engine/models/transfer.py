@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from engine.errors import ConfigError, did_you_mean
+from engine.models.patterns import path_pattern
 from engine.models.walk import walk
 
 
@@ -30,18 +31,21 @@ class FreezeRule:
 def check_freeze_rules(rules: Sequence[str]) -> None:
     """Raises ConfigError for a rule that is no pattern."""
     for rule in rules:
-        if not rule.removeprefix("!").strip():
-            raise ConfigError(f'model.freeze: "{rule}" names nothing; a rule is a pattern such as "layer1" or "!fc"')
+        _pattern(rule)
 
 
-def apply_freeze(model: nn.Module, rules: Sequence[str]) -> list[FreezeRule]:
+def apply_freeze(model: nn.Module, rules: Sequence[str], *, hold_norms: bool = True) -> list[FreezeRule]:
     """Set which parameters are trained, in place; hold normalisation layers whose parameters are all frozen in eval.
 
     Rules are read in order and the last one that matches a parameter's name decides: it freezes, or with `!` before
-    it trains. `*` stands for any characters, dots included; the name of a module covers everything below it. A shared
-    parameter answers to all its names. A parameter that no rule matches stays as it is.
+    it trains. What they match says `engine.models.patterns`. A shared parameter answers to all its names. A parameter
+    that no rule matches stays as it is.
 
-    A normalisation layer held in eval keeps its running statistics through every later `model.train()`.
+    Args:
+        model: changed in place.
+        rules: patterns of names.
+        hold_norms: hold frozen normalisation layers in eval: they keep their running statistics through every later
+            `model.train()`.
 
     Returns:
         What each rule matched, in order.
@@ -57,7 +61,7 @@ def apply_freeze(model: nn.Module, rules: Sequence[str]) -> list[FreezeRule]:
             if any(pattern.fullmatch(name) for name in names):
                 hits[index] += 1
                 parameter.requires_grad_(rule.startswith("!"))
-    for visit in walk(model):
+    for visit in walk(model) if hold_norms else ():
         module = visit.module
         if isinstance(module, _NormBase) and _stands_still(visit.path, module, rules, patterns):
             hold_in_eval(module)
@@ -114,7 +118,4 @@ def _names_of_parameters(model: nn.Module) -> list[tuple[nn.Parameter, list[str]
 
 
 def _pattern(rule: str) -> re.Pattern[str]:
-    """What a rule matches: `*` any characters, `?` one; and whatever lies below the module that it names."""
-    wildcards = {"*": ".*", "?": "."}
-    name = rule.removeprefix("!").strip()
-    return re.compile("".join(wildcards.get(character, re.escape(character)) for character in name) + r"(\..*)?")
+    return path_pattern(rule.removeprefix("!"), f'model.freeze: "{rule}"')

@@ -12,25 +12,30 @@ from torch import nn
 
 from engine.config import ModelConfig
 from engine.models.architecture import (
+    build_architecture,
     build_unloaded,
     check_architecture,
     own_input_shape,
     source_of,
+    takes_num_classes,
     unwrapped,
 )
 from engine.models.counts import ModuleCounts, count_modules
 from engine.models.forward import ForwardTrace, trace_forward
+from engine.models.initialisation import plan_init
 from engine.models.timm_models import timm_input_shape
 from engine.models.torchvision_models import default_image_size
 from engine.models.transfer import freeze_notes
 from engine.models.walk import walk
 from engine.models.weightless import build_weightless, untouched_randomness
+from engine.models.weights import head_names
 from engine.user_code import user_location
 
 REAL_FORWARD_PARAMS = 100_000_000
 """A model that can't run without values is run with real weights up to this many parameters."""
 
 _LONGEST_EXTRA = 400
+_ANY_CLASSES = 10
 
 Factory = Callable[[], nn.Module]
 Inputs = Callable[[], tuple[Any, ...]]
@@ -132,9 +137,13 @@ def inspect_model(
     if num_classes is None and source == "built-in":
         notes.append("for 10 classes")
 
+    head = _head_beside_trained(config, num_classes, shape)
+
     def make() -> nn.Module:
         model, rules = build_unloaded(config, num_classes, shape)
-        notes.extend(note for note in freeze_notes(model, rules) if note not in notes)
+        loaded = set(model.state_dict()).difference(head) if head is not None else ()
+        plans = [plan.describe() for plan in plan_init(model, config.init, loaded)]
+        notes.extend(note for note in [*freeze_notes(model, rules), *plans] if note not in notes)
         return model
 
     report = inspect_factory(make, lambda: (torch.zeros(1, *shape),), allow_real=source == "user", input_shape=shape)
@@ -177,6 +186,18 @@ def inspect_factory(
         trace = _trace(model, inputs)
         report = _report(model, trace, input_shape)
         return report if trace.error else replace(report, note="run with real weights, as it needs their values")
+
+
+def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Sequence[int]) -> set[str] | None:
+    """What stays fresh beside the trained weights that the config asks for; None when it asks for none.
+
+    Only needed to tell what rules of initialisation fill.
+    """
+    if not config.init or not (config.pretrained or config.weights):
+        return None
+    if not takes_num_classes(config):
+        return set()
+    return head_names(lambda classes: build_architecture(config, classes, shape), num_classes or _ANY_CLASSES)
 
 
 def report_json(report: ModelReport) -> dict[str, Any]:

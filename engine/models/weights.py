@@ -71,7 +71,20 @@ def preview_weights(path: str, entry: str, model: nn.Module, head: Collection[st
     return WeightsPreview(report.path, report.format, _map(report, shapes, own, entry), sorted(head), len(own))
 
 
-def load_weights_file(model: nn.Module, path: str, entry: str, head: Collection[str]) -> list[str]:
+@dataclass(frozen=True)
+class LoadedWeights:
+    """What was loaded into a model.
+
+    Attributes:
+        names: the model's tensors that hold trained weights now.
+        note: where they are from, what stayed fresh, what of the file was not used.
+    """
+
+    names: set[str]
+    note: str
+
+
+def load_weights_file(model: nn.Module, path: str, entry: str, head: Collection[str]) -> LoadedWeights:
     """Load the weights of a local file into a model, in place. No code from the file runs.
 
     Takes a state_dict, or a checkpoint that holds one, as torch or safetensors save it; what programs and wrappers
@@ -82,9 +95,6 @@ def load_weights_file(model: nn.Module, path: str, entry: str, head: Collection[
         path: the file.
         entry: the entry of the file to look in; empty for anywhere.
         head: names of the tensors whose shape follows from the number of classes.
-
-    Returns:
-        Notes: what stayed fresh, what of the file was not used.
 
     Raises:
         CheckpointError: the file can't be read safely, or something besides the head doesn't fit.
@@ -121,8 +131,8 @@ def model_shapes(model: nn.Module) -> dict[str, Shape]:
     return {name: tuple(tensor.shape) for name, tensor in _tensors(model).items() if not is_lazy(tensor)}
 
 
-def copy_weights(model: nn.Module, state: Mapping[str, Tensor], mapping: WeightsMapping, origin: str) -> list[str]:
-    """Copy the tensors that match into a model, in place. Returns a note of what was taken and what was left."""
+def copy_weights(model: nn.Module, state: Mapping[str, Tensor], mapping: WeightsMapping, origin: str) -> LoadedWeights:
+    """Copy the tensors that match into a model, in place; `origin` is for the note."""
     own = _tensors(model)
     with torch.no_grad():
         for name, in_file in mapping.matched.items():
@@ -131,7 +141,7 @@ def copy_weights(model: nn.Module, state: Mapping[str, Tensor], mapping: Weights
     below = f" below {mapping.prefix}" if mapping.prefix else ""
     others = f"; also there: {', '.join(mapping.alternatives)}" if mapping.alternatives else ""
     note = f"weights from {origin}{below}: {len(mapping.matched)} of {len(own)} tensors"
-    return [note + others + (f"; {left}" if left else "")]
+    return LoadedWeights(set(mapping.matched), note + others + (f"; {left}" if left else ""))
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

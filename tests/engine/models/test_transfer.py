@@ -9,7 +9,7 @@ from torch import nn
 from engine.config import ModelConfig
 from engine.errors import ConfigError
 from engine.models.build import build_model, build_with_notes
-from engine.models.transfer import apply_freeze
+from engine.models.transfer import apply_freeze, check_freeze_rules
 
 
 def trainable(model: nn.Module) -> set[str]:
@@ -110,3 +110,22 @@ def test_freezing_everything_is_refused() -> None:
 def test_a_rule_that_names_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match='"!" names nothing'):
         build_model(ModelConfig(name="mlp", freeze=["!"]), 10, (1, 8, 8))
+
+
+def test_a_rule_may_be_a_regular_expression() -> None:
+    model = build_with_notes(
+        ModelConfig(name="cnn", freeze=[r"re:features\.[024]\..*", "!re:.*4.*bias"]), 3, (1, 8, 8)
+    ).model
+    open_ = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    assert "features.0.0.weight" not in open_
+    assert "features.4.1.bias" in open_
+    with pytest.raises(ConfigError, match="no regular expression"):
+        check_freeze_rules(["re:("])
+
+
+def test_frozen_norm_layers_go_on_averaging_when_the_switch_is_off() -> None:
+    config = ModelConfig(name="cnn", freeze=["features"], freeze_norm=False)
+    model = build_with_notes(config, 3, (1, 8, 8)).model.train()
+    before = model.features[0][1].running_mean.clone()
+    model(torch.rand(4, 1, 8, 8))
+    assert not torch.equal(model.features[0][1].running_mean, before)

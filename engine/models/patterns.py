@@ -1,0 +1,34 @@
+"""Patterns that name parts of a model: what freeze rules and initialisation rules have in common."""
+
+from __future__ import annotations
+
+import re
+
+from engine.errors import ConfigError
+
+_WILDCARDS = {"*": ".*", "?": "."}
+_REGEX = "re:"
+
+
+def path_pattern(pattern: str, where: str) -> re.Pattern[str]:
+    r"""What a pattern matches among dotted names, by `fullmatch`.
+
+    `*` stands for any characters, dots included, `?` for one; the name of a module covers everything below it. After
+    `re:` stands a regular expression of Python instead, which has to match a whole name: `re:layer[34]\..*`.
+
+    Args:
+        pattern: as it stands in the config.
+        where: what stands before a message, such as 'model.freeze: "!fc"'.
+
+    Raises:
+        ConfigError: it names nothing, or is no regular expression.
+    """
+    text = pattern.strip()
+    if text.startswith(_REGEX):
+        try:
+            return re.compile(text.removeprefix(_REGEX))
+        except re.error as error:
+            raise ConfigError(f"{where} is no regular expression: {error}") from error
+    if not text:
+        raise ConfigError(f'{where} names nothing; a pattern is such as "layer1" or "*.conv1"')
+    return re.compile("".join(_WILDCARDS.get(character, re.escape(character)) for character in text) + r"(\..*)?")
