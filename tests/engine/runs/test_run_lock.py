@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import is_full_campaign
 
 from engine.errors import RunError
 from engine.runs.lock import LOCK_FILE, acquire, owner_pid
@@ -161,3 +162,45 @@ def test_a_symbolic_link_in_place_of_the_lock_file_is_not_followed(tmp_path: Pat
     assert owner_pid(tmp_path) is None
     with pytest.raises(OSError, match="symbolic links"):
         acquire(tmp_path)
+
+
+RACE = """
+import os, sys
+from pathlib import Path
+from engine.errors import RunError
+from engine.runs.lock import acquire
+
+run, processes = Path(sys.argv[1]), int(sys.argv[2])
+for _ in range(int(sys.argv[3])):
+    (start, starter), (answer, answerer), (end, ender) = os.pipe(), os.pipe(), os.pipe()
+    for _ in range(processes):
+        if os.fork() == 0:
+            os.close(starter), os.close(ender)
+            os.read(start, 1)
+            try:
+                acquire(run)
+                os.write(answerer, b"1")
+            except RunError:
+                os.write(answerer, b"0")
+            # The winner keeps the run until everybody has tried.
+            os.read(end, 1)
+            os._exit(0)
+    os.write(starter, b"x" * processes)
+    answers = b""
+    while len(answers) < processes:
+        answers += os.read(answer, processes)
+    print(answers.count(b"1"))
+    for descriptor in (start, starter, answer, answerer, end, ender):
+        os.close(descriptor)
+    for _ in range(processes):
+        os.wait()
+"""
+
+
+@pytest.mark.campaign
+def test_of_many_that_start_at_once_exactly_one_owns_the_run(tmp_path: Path) -> None:
+    races = 1000 if is_full_campaign() else 250
+    done = subprocess.run(
+        [sys.executable, "-c", RACE, str(tmp_path), "4", str(races)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["1"] * races

@@ -1,0 +1,79 @@
+"""A folder that becomes read-only or vanishes under a live run: training goes on, and it is said."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_cases import new_run, plain_state, train_record
+
+CAN_MOUNT = subprocess.run(
+    ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"], capture_output=True
+).returncode
+
+SCRIPT = """
+import json, subprocess, sys
+from pathlib import Path
+root = Path(sys.argv[1])
+sys.path.insert(0, sys.argv[2])
+from engine.runs import journal
+from engine.runs.reader import RunReader
+from run_cases import new_run, save, train_record
+journal.RETRY_SECONDS = 0.05
+
+run = new_run(root / "runs")
+save(run, 1, is_best=True)
+run.record(train_record(10, 10))
+run.flush()
+# Only the checkpoints' folder: a whole disk can't be made read-only while the journal is open on it.
+folder = str(run.path / "checkpoints")
+subprocess.run(["mount", "--bind", folder, folder], check=True)
+subprocess.run(["mount", "-o", "remount,ro,bind", folder], check=True)
+save(run, 2)
+error = run.save_error
+run.record(train_record(20, 10))
+run.flush()
+subprocess.run(["mount", "-o", "remount,rw,bind", folder], check=True)
+save(run, 3)
+run.close("finished")
+reader = RunReader(run.path)
+reader.poll()
+print(json.dumps({
+    "error": error,
+    "failed": [event["errno"] for event in reader.events() if event["kind"] == "save_failed"],
+    "steps": len(reader.series("train/loss")[0]),
+    "checkpoints": [info.step for info in reader.checkpoints()],
+    "status": reader.status(),
+}))
+"""
+
+
+@pytest.mark.skipif(CAN_MOUNT != 0, reason="this machine lets nobody mount a small disk (unshare -rm)")
+def test_a_folder_that_turns_read_only_costs_the_saves_of_that_time_and_nothing_else(tmp_path: Path) -> None:
+    mount = f'mount -t tmpfs -o size=64m tmpfs "{tmp_path}" && exec "$@"'
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", *command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    outcome = json.loads(result.stdout)
+    assert outcome["failed"] == ["EROFS"]
+    assert "Read-only file system" in outcome["error"]
+    assert outcome["steps"] == 20
+    assert outcome["checkpoints"] == [3, 1]
+    assert outcome["status"] == "finished"
+
+
+def test_a_run_whose_directory_is_removed_goes_on_to_its_end_and_says_that_nothing_was_saved(tmp_path: Path) -> None:
+    run = new_run(tmp_path)
+    run.record(train_record(10, 10))
+    run.flush()
+    shutil.rmtree(run.path)
+    run.record(train_record(20, 10))
+    run.save_checkpoint(plain_state(1), step=1, epoch=1, metrics={}, reason="t")
+    run.flush()
+    assert "No such file or directory" in run.save_error
+    run.close("finished")
+    assert not run.path.exists()
