@@ -23,6 +23,7 @@ from engine.models.architecture import (
 from engine.models.counts import ModuleCounts, count_modules
 from engine.models.forward import ForwardTrace, trace_forward
 from engine.models.initialisation import plan_init
+from engine.models.module_details import TensorRow, buffer_rows, common_dtype, documentation, parameter_rows
 from engine.models.timm_models import timm_input_shape
 from engine.models.torchvision_models import default_image_size
 from engine.models.transfer import freeze_notes
@@ -61,6 +62,10 @@ class ModuleRow:
         alias_of: path of the row where the same module is listed first; None for a first listing.
         shared: its parameters that an earlier row holds too, as "weight = embedding.weight".
         uninitialised: whether it has parameters whose shape only a first forward tells.
+        dtype: of its own parameters, or else of its own buffers; "mixed" for several, empty for none.
+        training: whether it is in training mode when a run begins; a frozen normalisation layer is not.
+        parameters: its own parameters.
+        own_buffers: its own buffers.
     """
 
     path: str
@@ -77,6 +82,10 @@ class ModuleRow:
     alias_of: str | None
     shared: list[str]
     uninitialised: bool
+    dtype: str
+    training: bool
+    parameters: list[TensorRow]
+    own_buffers: list[TensorRow]
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,7 @@ class ModelReport:
         input_shape: shape of the sample that went through it.
         modules: the tree, parents first.
         output_shapes: shapes of what the model returned, with a batch dimension of 1.
+        docs: what each type of module is for, in the words of its author, by the type's name.
         note: what else to know, such as what was assumed.
         error: why the forward stopped, and in which module; None when it ran to its end.
     """
@@ -103,6 +113,7 @@ class ModelReport:
     input_shape: list[int]
     modules: list[ModuleRow]
     output_shapes: list[list[int]] = field(default_factory=list)
+    docs: dict[str, str] = field(default_factory=dict)
     note: str | None = None
     error: str | None = None
 
@@ -207,9 +218,14 @@ def report_json(report: ModelReport) -> dict[str, Any]:
 
 def _trace(model: nn.Module, inputs: Inputs) -> ForwardTrace:
     # In eval mode: a batch norm refuses a single value a channel in training, and the sample has no company.
-    for visit in walk(model):
-        visit.module.training = False
-    return trace_forward(model, inputs())
+    modes = [(visit.module, visit.module.training) for visit in walk(model)]
+    for module, _ in modes:
+        module.training = False
+    try:
+        return trace_forward(model, inputs())
+    finally:
+        for module, training in modes:
+            module.training = training
 
 
 def _report(model: nn.Module, trace: ForwardTrace, input_shape: Sequence[int]) -> ModelReport:
@@ -225,6 +241,11 @@ def _report(model: nn.Module, trace: ForwardTrace, input_shape: Sequence[int]) -
         input_shape=list(input_shape),
         modules=rows,
         output_shapes=trace.output_shapes,
+        docs={
+            kind.__name__: text
+            for kind in dict.fromkeys(type(entry.visit.module) for entry in counts)
+            if (text := documentation(kind))
+        },
         error=None if trace.error is None else _describe(model, trace, trace.error),
     )
 
@@ -250,6 +271,7 @@ def _row(entry: ModuleCounts, trace: ForwardTrace, flops: int) -> ModuleRow:
     calls = trace.modules[visit.path if visit.alias_of is None else visit.alias_of]
     # What ran when the forward stopped is not all that the module does.
     is_known = trace.error is None or calls.calls > 0
+    parameters, buffers = parameter_rows(visit.module), buffer_rows(visit.module)
     return ModuleRow(
         path=visit.path,
         type=type(visit.module).__name__,
@@ -265,6 +287,10 @@ def _row(entry: ModuleCounts, trace: ForwardTrace, flops: int) -> ModuleRow:
         alias_of=visit.alias_of,
         shared=list(entry.shared),
         uninitialised=entry.uninitialised,
+        dtype=common_dtype(parameters or buffers),
+        training=visit.module.training,
+        parameters=parameters,
+        own_buffers=buffers,
     )
 
 

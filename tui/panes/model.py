@@ -20,13 +20,13 @@ from engine.errors import TorchdeckError
 from engine.models.catalog import ModelEntry, list_models
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
+from tui.module_text import tree_rows
 from tui.screens.model_picker import ModelPicker
-from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+from tui.widgets.module_tree import ModuleTree
 from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
-    from engine.models.tree import ModelReport
 
 
 _NAME_CELLS, _SIZE_CELLS = 18, 5
@@ -165,21 +165,6 @@ class ModelPane(Widget, can_focus=True):
 
     def _say(self, text: str, style: str = "") -> None:
         self.query_one("#said", Static).update(Text(printable_lines(text), style=style))
-
-
-def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
-    """The rows of the widget from those of the report."""
-    return [
-        ModuleTreeRow(
-            path=row.path,
-            type=row.type,
-            params=row.params,
-            trainable=row.trainable,
-            output="×".join(map(str, row.output_shape)) if row.output_shape else "",
-            note=f"= {row.alias_of}" if row.alias_of else row.extra,
-        )
-        for row in report.modules
-    ]
 
 
 def totals(inspection: Inspection) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from rich.style import Style
@@ -13,171 +12,73 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.widget import Widget
-from textual.widgets import Input, Static, Tree
-from textual.widgets.tree import TreeNode
+from textual.widgets import Input, Static
 
+from tui.widgets.line_list import LineList
+from tui.widgets.module_columns import VIEWS, Column, ModuleHeat, Totals, View, columns_for
+from tui.widgets.module_outline import ORDERS, ModuleTreeRow, Outline, OutlineLine
 from tui.widgets.plain_text import printable
 
-_GUIDE = 2
-_ICON = 2
-_BAR = "▏▎▍▌▋▊▉█"
+__all__ = ["ModuleHeat", "ModuleTree", "ModuleTreeRow"]
+
+_GUIDE = "│ "
+_QUIET = Style(dim=True)
 
 
-@dataclass(frozen=True)
-class ModuleTreeRow:
-    """One module.
+class ModuleLines(LineList):
+    """The lines of the tree: keys that open and close."""
 
-    Attributes:
-        path: Dotted name, "" for the whole model.
-        type: Class name.
-        params: Parameters of the module and everything below it.
-        trainable: How many of them are trained.
-        output: Output shape as text, "" if not known.
-        note: Shown behind the type where there is room (arguments, "shared with encoder.0").
-    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right", "unfold", "open, or go to the first below", key_display="→"),
+        Binding("left", "fold", "close, or go to what it is part of", key_display="←"),
+        Binding("space", "select", "open or close", show=False),
+    ]
 
-    path: str
-    type: str
-    params: int
-    trainable: int
-    output: str = ""
-    note: str = ""
+    class Moved(Message):
+        """The cursor is on another line."""
 
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self.path.rpartition(".")[2]
+    class Turned(Message):
+        """The line under the cursor is to be opened or closed."""
 
+        def __init__(self, is_open: bool) -> None:
+            super().__init__()
+            self.is_open = is_open
 
-@dataclass(frozen=True)
-class _Columns:
-    """Widths in cells; a column of width 0 is left out."""
+    def watch_cursor(self) -> None:
+        """Tell where it is."""
+        super().watch_cursor()
+        self.post_message(self.Moved())
 
-    name: int
-    type: int
-    params: int
-    share: int
-    output: int
+    def action_unfold(self) -> None:
+        """Open the line."""
+        self.post_message(self.Turned(True))
 
-    @classmethod
-    def fitting(cls, width: int, params: int) -> _Columns:
-        """Columns for a line of this width; from the right, columns go when there is no room."""
-        share, output, kind = 12, 15, 16
-        if width >= 120:
-            spare = width - 120
-            share, output, kind = 16 + spare // 10, 20 + spare // 10, 24 + spare // 5
-        fixed = params + 3
-        for share_width, output_width, type_width in ((share, output, kind), (7, output, 12), (7, 0, 12), (0, 0, 10)):
-            rest = width - fixed - type_width - 1 - sum(cell + 1 for cell in (share_width, output_width) if cell)
-            if rest >= 20:
-                break
-        return cls(max(rest, 8), type_width, params, share_width, output_width)
-
-    def line(self, name: Text, row: tuple[Text, Text, str, Text, Text], indent: int) -> Text:
-        """One line: name, then type, params, trainable mark, share and output."""
-        kind, params, mark, share, output = row
-        name.truncate(max(self.name - indent, 1), overflow="ellipsis", pad=True)
-        kind.truncate(self.type, overflow="ellipsis", pad=True)
-        params.align("right", self.params)
-        cells = [name, Text(" "), kind, Text(" "), params, Text(f" {mark} ")]
-        for cell, width in ((share, self.share), (output, self.output)):
-            if width:
-                cell.truncate(width, overflow="ellipsis", pad=True)
-                cells += [cell, Text(" ")]
-        return Text.assemble(*cells, no_wrap=True)
-
-
-class _Rows(Tree[ModuleTreeRow]):
-    """The tree itself; its labels are whole table lines."""
-
-    DEFAULT_CSS = """
-    _Rows { height: 1fr; overflow-x: hidden; scrollbar-gutter: stable; background: transparent; }
-    """
-
-    def __init__(self) -> None:
-        super().__init__("", id="rows")
-        self.guide_depth = _GUIDE
-        self.auto_expand = False
-        self.columns = _Columns.fitting(80, 11)
-        self.total = 0
-        self.children_of: dict[str, list[ModuleTreeRow]] = {}
-        self.found: frozenset[str] = frozenset()
-
-    def fit(self) -> None:
-        longest = max(len(f"{self.total:,}"), len("params"))
-        self.columns = _Columns.fitting(self.scrollable_content_region.width, longest)
-        self.refresh()
-
-    def populate(self, node: TreeNode[ModuleTreeRow]) -> None:
-        """Add the children of a node, once."""
-        if node.data is None or node.children:
-            return
-        for row in self.children_of.get(node.data.path, ()):
-            node.add(Text(printable(row.name)), row, allow_expand=row.path in self.children_of)
-
-    def go_to(self, node: TreeNode[ModuleTreeRow]) -> None:
-        """Move the cursor, also to a node that was only now added: asking for the last line numbers all lines."""
-        if self.last_line >= 0:
-            self.move_cursor(node)
-
-    def get_label_width(self, node: TreeNode[ModuleTreeRow]) -> int:
-        # Every line is made to fit, so nothing scrolls sideways.
-        return 1
-
-    def render_label(self, node: TreeNode[ModuleTreeRow], base_style: Style, style: Style) -> Text:
-        row = node.data
-        if row is None:
-            return Text()
-        icon = ("▼ " if node.is_expanded else "▶ ") if node.allow_expand else "  "
-        depth = 0 if not row.path else row.path.count(".") + 1
-        is_found = row.path in self.found
-        title = node.label if isinstance(node.label, Text) else Text(str(node.label))
-        name = Text(icon, style=base_style + Style(meta={"toggle": True})) + Text(
-            title.plain, style=Style(bold=True, underline=is_found) if not depth or is_found else ""
-        )
-        quiet = Style(dim=True)
-        kind = Text(printable(row.type))
-        if row.note:
-            kind.append(f" {printable(row.note)}", quiet)
-        params = Text(f"{row.params:,}" if row.params else "-", style="" if row.params else quiet)
-        share = self._share(row)
-        output = Text(printable(row.output), quiet)
-        line = self.columns.line(name, (kind, params, _trainable_mark(row), share, output), depth * _GUIDE)
-        line.stylize_before(style)
-        return line
-
-    def _share(self, row: ModuleTreeRow) -> Text:
-        if not row.params or not self.total:
-            return Text()
-        part = row.params / self.total
-        text = Text(f"{100 * part:5.1f}%" if part >= 0.0005 else " <0.1%")
-        room = self.columns.share - 7
-        if room > 0:
-            eighths = max(1, round(part * room * 8))
-            text.append(" " + "█" * (eighths // 8) + (_BAR[eighths % 8 - 1] if eighths % 8 else ""), "bright_blue")
-        return text
+    def action_fold(self) -> None:
+        """Close the line."""
+        self.post_message(self.Turned(False))
 
 
 class ModuleTree(Widget):
-    """Modules, counts and shapes of one model.
-
-    Children are added when a module is first opened, so a model of thousands of modules costs what is seen of it.
-    Keys: `+` and `-` open and close one level of the whole tree, `*` opens everything, `/` searches.
-    """
+    """Modules, counts and shapes of one model; of thousands of modules, only those that are seen are rendered."""
 
     DEFAULT_CSS = """
     ModuleTree { height: 1fr; layout: vertical; }
-    ModuleTree > #header { height: 1; color: $text-muted; }
+    ModuleTree > #header { height: 1; color: $text-muted; text-wrap: nowrap; }
     ModuleTree > #search { display: none; height: 1; border: none; padding: 0; }
     ModuleTree.-searching > #search { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "deeper", "open a level", key_display="+", id="tree.deeper"),
-        Binding("minus", "shallower", "close a level", key_display="-", id="tree.shallower"),
+        Binding("plus", "deeper", "open a level", key_display="+", show=False, id="tree.deeper"),
+        Binding("minus", "shallower", "close a level", key_display="-", show=False, id="tree.shallower"),
         Binding("asterisk", "expand_all", "open all", key_display="*", show=False, id="tree.all"),
         Binding("slash", "search", "search", key_display="/", id="tree.search"),
         Binding("n", "next_match(1)", "next match", show=False, id="tree.next"),
         Binding("N", "next_match(-1)", "previous match", show=False, id="tree.previous"),
+        Binding("v", "next_view", "columns", id="tree.view"),
+        Binding("o", "next_order", "order: model, parameters, FLOPs", show=False, id="tree.order"),
+        Binding("r", "fold_repeats", "fold repeated blocks", show=False, id="tree.repeats"),
+        Binding("b", "biggest", "the biggest, the next biggest", show=False, id="tree.biggest"),
+        Binding("y", "copy_path", "copy the path", show=False, id="tree.copy"),
         Binding("escape", "end_search", "end search", show=False, id="tree.end_search"),
     ]
 
@@ -199,80 +100,88 @@ class ModuleTree(Widget):
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
-        self._rows: list[ModuleTreeRow] = []
+        self._outline = Outline([])
+        self._lines: list[OutlineLine] = []
+        self._title = ""
         self._depth = 1
-        self._matches: list[ModuleTreeRow] = []
+        self._matches: list[int] = []
+        self._found: frozenset[int] = frozenset()
+        self._last_told: ModuleTreeRow | None = None
+        self._view: View = "overview"
+        self._totals = Totals()
+        self._name_width = 20
+        self._columns: list[Column] = []
 
     def compose(self) -> ComposeResult:
         """Column titles, the tree, the search field."""
         yield Static(id="header", markup=False)
-        yield _Rows()
-        search = Input(id="search", placeholder="part of a module's path or type", compact=True)
+        yield ModuleLines(id="rows")
+        search = Input(id="search", placeholder="part of a path or type, or a pattern such as *.fc?", compact=True)
         search.cursor_blink = False
         yield search
 
     @property
-    def rows(self) -> Tree[ModuleTreeRow]:
-        """Textual's tree, to move the cursor or the focus."""
-        return self.query_one(_Rows)
+    def rows(self) -> ModuleLines:
+        """The lines, to move the cursor or the focus."""
+        return self.query_one(ModuleLines)
 
     @property
     def current_row(self) -> ModuleTreeRow | None:
         """The module under the cursor."""
-        node = self.rows.cursor_node
-        return node.data if node else None
+        index = self._current
+        return None if index is None else self._outline.rows[index]
 
-    def set_rows(self, rows: Sequence[ModuleTreeRow], title: str = "model", depth: int = 1) -> None:
+    @property
+    def _current(self) -> int | None:
+        cursor = self.rows.cursor
+        return self._lines[cursor].index if 0 <= cursor < len(self._lines) else None
+
+    def set_rows(
+        self, rows: Sequence[ModuleTreeRow], title: str = "model", depth: int = 1, *, keeps_place: bool = False
+    ) -> None:
         """Show a model; parents come before their children, the first row is the whole model.
 
         Args:
             rows: All modules, the one with path "" first.
             title: The name of the model, shown for the first row.
             depth: How many levels are open.
+            keeps_place: Whether what is open, the order and the cursor stay: the same model in another state.
         """
-        tree = self.query_one(_Rows)
-        self._rows = list(rows)
-        self._matches = []
-        tree.found = frozenset()
-        tree.children_of = {}
-        for row in self._rows[1:]:
-            tree.children_of.setdefault(row.path.rpartition(".")[0], []).append(row)
-        tree.total = self._rows[0].params if self._rows else 0
-        tree.reset(Text(printable(title)), self._rows[0] if self._rows else None)
-        tree.fit()
-        self._show_header()
-        self.open_to(depth)
-        tree.go_to(tree.root)
-        if self._rows:
-            # The cursor may have been on the first line before, and then the tree itself has nothing to tell.
-            self.post_message(self.Highlighted(self, self._rows[0]))
+        before, current = self._outline, self.current_row
+        self._outline = Outline(rows)
+        self._title = title
+        self._set_matches([])
+        if keeps_place and before.rows:
+            self._outline.take_state(before)
+        else:
+            self._depth = min(max(depth, 0), max(self._outline.deepest, 1))
+            self._outline.open_to(self._depth)
+        root = self._outline.rows[0] if self._outline.rows else None
+        self._totals = Totals(root.params, root.flops or 0, self._totals.heat) if root else Totals()
+        self._last_told = None
+        kept = self._outline.index_of(current.path) if keeps_place and current is not None else None
+        self._show(kept or 0)
+
+    def set_heat(self, heat: Mapping[str, ModuleHeat]) -> None:
+        """Show what was last seen of the gradients of a run of this model, by path; nothing for an empty mapping."""
+        if heat != self._totals.heat:
+            self._totals = Totals(self._totals.params, self._totals.flops, heat)
+            self._fit()
 
     def open_to(self, depth: int) -> None:
         """Open exactly this many levels of the whole tree."""
-        tree = self.query_one(_Rows)
-        deepest = max((row.path.count(".") + 2 for row in self._rows[1:]), default=1)
-        self._depth = min(max(depth, 0), deepest - 1)
-        with self.app.batch_update():
-            for node, level in self._walk(tree.root, self._depth):
-                if level < self._depth:
-                    node.expand()
-                else:
-                    node.collapse()
+        self._depth = min(max(depth, 0), self._outline.deepest)
+        current = self._current
+        self._outline.open_to(self._depth)
+        self._show(self._nearest(current))
 
     def reveal(self, path: str) -> bool:
         """Open what is above a module and move the cursor there; False if there is no such module."""
-        tree = self.query_one(_Rows)
-        node = tree.root
-        parts = path.split(".") if path else []
-        for index in range(len(parts)):
-            tree.populate(node)
-            node.expand()
-            wanted = ".".join(parts[: index + 1])
-            child = next((child for child in node.children if child.data and child.data.path == wanted), None)
-            if child is None:
-                return False
-            node = child
-        tree.go_to(node)
+        index = self._outline.index_of(path)
+        if index is None:
+            return False
+        self._outline.reveal(index)
+        self._show(index)
         return True
 
     def action_deeper(self) -> None:
@@ -285,7 +194,7 @@ class ModuleTree(Widget):
 
     def action_expand_all(self) -> None:
         """Open everything."""
-        self.open_to(len(self._rows))
+        self.open_to(self._outline.deepest)
 
     def action_search(self) -> None:
         """Open the search field."""
@@ -302,11 +211,36 @@ class ModuleTree(Widget):
 
     def action_next_match(self, step: int) -> None:
         """Go to the next module that was found (or with -1 to the one before)."""
-        current = self.current_row
-        if not self._matches:
-            return
-        index = self._matches.index(current) + step if current in self._matches else 0
-        self.reveal(self._matches[index % len(self._matches)].path)
+        self._go_round(self._matches, step)
+
+    def action_next_view(self) -> None:
+        """Other columns: overview, parameters, compute, and gradients where a run is looked at."""
+        views = [view for view in VIEWS if view != "gradients" or self._totals.heat]
+        self._view = views[(views.index(self._view) + 1) % len(views)] if self._view in views else views[0]
+        self._fit()
+
+    def action_next_order(self) -> None:
+        """Sort siblings by the next number, or as the model has them."""
+        current = self._current
+        self._outline.order = ORDERS[(ORDERS.index(self._outline.order) + 1) % len(ORDERS)]
+        self._show(current)
+
+    def action_fold_repeats(self) -> None:
+        """One line for neighbouring blocks of the same structure, or each again."""
+        current = self._current
+        self._outline.toggle_folding()
+        self._show(self._nearest(current))
+
+    def action_biggest(self) -> None:
+        """Go to the module with the most parameters of its own; from there to the next biggest."""
+        self._go_round(self._outline.biggest(), 1)
+
+    def action_copy_path(self) -> None:
+        """Put the path into the terminal's clipboard."""
+        row = self.current_row
+        if row is not None:
+            self.app.copy_to_clipboard(row.path)
+            self.notify(f"copied: {printable(row.path) or 'the empty path of the whole model'}", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
         """Columns follow the width."""
@@ -315,11 +249,10 @@ class ModuleTree(Widget):
     @on(Input.Changed, "#search")
     def _find(self, event: Input.Changed) -> None:
         event.stop()
-        wanted = event.value.casefold()
-        found = [r for r in self._rows if wanted and (wanted in r.path.casefold() or wanted in r.type.casefold())]
-        self._set_matches(found)
-        if found:
-            self.reveal(found[0].path)
+        self._set_matches(self._outline.search(event.value))
+        if self._matches:
+            self._outline.reveal(self._matches[0])
+            self._show(self._matches[0])
 
     @on(Input.Submitted, "#search")
     def _end_typing(self, event: Input.Submitted) -> None:
@@ -327,66 +260,112 @@ class ModuleTree(Widget):
         self.remove_class("-searching")
         self.rows.focus()
 
-    @on(Tree.NodeExpanded)
-    def _open(self, event: Tree.NodeExpanded[ModuleTreeRow]) -> None:
+    @on(ModuleLines.Turned)
+    def _turn(self, event: ModuleLines.Turned) -> None:
         event.stop()
-        self.query_one(_Rows).populate(event.node)
+        current = self._current
+        if current is None:
+            return
+        if event.is_open == self._outline.is_open(current) or (
+            event.is_open and not self._lines[self.rows.cursor].has_children
+        ):
+            below = self.rows.cursor + 1
+            if event.is_open and self._outline.is_open(current):
+                self.rows.cursor = below
+            elif not event.is_open and (above := self._outline.parent(current)) is not None:
+                self._show(above)
+            return
+        self._outline.set_open(current, event.is_open)
+        self._show(current)
 
-    @on(Tree.NodeCollapsed)
-    def _close(self, event: Tree.NodeCollapsed[ModuleTreeRow]) -> None:
+    @on(ModuleLines.Moved)
+    def _tell(self, event: ModuleLines.Moved) -> None:
         event.stop()
+        row = self.current_row
+        if row is not None and row is not self._last_told:
+            self._last_told = row
+            self.post_message(self.Highlighted(self, row))
 
-    @on(Tree.NodeHighlighted)
-    def _highlight(self, event: Tree.NodeHighlighted[ModuleTreeRow]) -> None:
+    @on(LineList.Selected)
+    def _select(self, event: LineList.Selected) -> None:
         event.stop()
-        if event.node.data is not None:
-            self.post_message(self.Highlighted(self, event.node.data))
+        current = self._current
+        if current is None:
+            return
+        self._outline.set_open(current, not self._outline.is_open(current))
+        self._show(current)
+        self.post_message(self.Selected(self, self._outline.rows[current]))
 
-    @on(Tree.NodeSelected)
-    def _select(self, event: Tree.NodeSelected[ModuleTreeRow]) -> None:
-        event.stop()
-        if event.node.allow_expand:
-            event.node.toggle()
-        if event.node.data is not None:
-            self.post_message(self.Selected(self, event.node.data))
+    def _go_round(self, indices: list[int], step: int) -> None:
+        """To the entry after (or before) the one under the cursor, or to the first."""
+        if not indices:
+            return
+        current = self._current
+        place = indices.index(current) + step if current in indices else 0
+        index = indices[place % len(indices)]
+        self._outline.reveal(index)
+        self._show(index)
 
-    def _set_matches(self, matches: list[ModuleTreeRow]) -> None:
-        tree = self.query_one(_Rows)
+    def _nearest(self, index: int | None) -> int | None:
+        """The module, or what is seen of what it is part of."""
+        seen = {line.index for line in self._outline.lines()}
+        while index is not None and index not in seen:
+            index = self._outline.parent(index)
+        return index
+
+    def _show(self, index: int | None) -> None:
+        """Show what is open now, with the cursor on a row."""
+        self._lines = self._outline.lines()
+        place = next((number for number, line in enumerate(self._lines) if line.index == index), 0)
+        self.rows.set_lines(len(self._lines), self._line, place)
+        self._fit()
+        # The cursor may be on the same line of other rows.
+        self._tell(ModuleLines.Moved())
+
+    def _set_matches(self, matches: list[int]) -> None:
         self._matches = matches
-        tree.found = frozenset(row.path for row in matches)
-        tree.notify_style_update()
-        tree.refresh()
+        self._found = frozenset(matches)
+        self.rows.refresh()
         self._show_header()
 
     def _fit(self) -> None:
-        tree = self.query_one(_Rows)
-        tree.fit()
-        tree.notify_style_update()
+        width = self.rows.scrollable_content_region.width
+        self._name_width, self._columns = columns_for(self._view, width, self._totals)
+        self.rows.refresh()
         self._show_header()
 
     def _show_header(self) -> None:
-        tree = self.query_one(_Rows)
-        found = f" ({len(self._matches)} found)" if self._matches else ""
-        titles = (Text("type"), Text("params"), "t", Text(" share"), Text("output"))
-        self.query_one("#header", Static).update(tree.columns.line(Text(" " * _ICON + "module" + found), titles, 0))
+        words = "module"
+        if self._matches:
+            words = f"module ({len(self._matches)} found)"
+        elif self._outline.order != "model":
+            words = f"module, by {self._outline.order}"
+        cells = [
+            Text(f"{column.title:>{column.width}}" if column.is_right else column.title) for column in self._columns
+        ]
+        self.query_one("#header", Static).update(self._assembled(Text("  " + words), cells))
 
-    def _walk(self, node: TreeNode[ModuleTreeRow], depth: int) -> Iterator[tuple[TreeNode[ModuleTreeRow], int]]:
-        """Nodes that can be opened, those above `depth` with their children added."""
-        tree = self.query_one(_Rows)
-        pending = [(node, 0)]
-        while pending:
-            current, level = pending.pop()
-            if level < depth:
-                tree.populate(current)
-            if current.allow_expand:
-                yield current, level
-            pending += [(child, level + 1) for child in current.children]
+    def _line(self, number: int) -> Text:
+        line = self._lines[number]
+        row = self._outline.rows[line.index]
+        name = Text(_GUIDE * line.depth, _QUIET)
+        name.append(("▼ " if line.is_open else "▶ ") if line.has_children else "  ", "default")
+        title = printable(row.name) if line.depth else printable(self._title)
+        is_found = line.index in self._found
+        name.append(
+            title, Style(bold=True, dim=False, underline=is_found) if not line.depth or is_found else "default"
+        )
+        if line.repeats > 1:
+            name.append(f"…{printable(line.last)} ×{line.repeats}", "bright_blue")
+        if row.is_shared:
+            name.append(" ⇄", "yellow")
+        return self._assembled(name, [column.cell(row, self._totals, column.width) for column in self._columns])
 
-
-def _trainable_mark(row: ModuleTreeRow) -> str:
-    """All trained, some, none, or nothing to train."""
-    if not row.params:
-        return " "
-    if row.trainable == row.params:
-        return "✓"
-    return "◐" if row.trainable else "·"
+    def _assembled(self, name: Text, cells: list[Text]) -> Text:
+        """A line of cells at the widths of their columns."""
+        name.truncate(self._name_width - 1, overflow="ellipsis", pad=True)
+        line = Text(no_wrap=True, end="").append_text(name)
+        for cell, column in zip(cells, self._columns, strict=True):
+            cell.truncate(column.width, overflow="ellipsis", pad=True)
+            line.append(" ").append_text(cell)
+        return line

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
+from tui.widgets.module_columns import short_number
+from tui.widgets.module_outline import Outline
+from tui.widgets.module_tree import ModuleHeat, ModuleTree, ModuleTreeRow
 
 ROWS = [
     ModuleTreeRow("", "ResNet", 11_181_642, 5130, "[1, 10]"),
@@ -81,13 +86,11 @@ async def test_shares_and_trainable_marks(lines_of) -> None:
         assert "3, 64, kernel_size" in lines[2]
 
 
-async def test_children_are_added_when_their_parent_is_opened(lines_of) -> None:
+async def test_children_are_seen_when_their_parent_is_opened(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "fc"]
-        layer = app.modules.rows.root.children[2]
-        assert not layer.children
         await pilot.press("down", "down", "down", "enter")
         await pilot.pause()
         assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "0", "1", "fc"]
@@ -163,12 +166,12 @@ async def test_another_model_replaces_the_tree(lines_of) -> None:
 async def test_foreign_names_are_text(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        rows = [ModuleTreeRow("", "[b]Evil\x1b[2J", 1, 1, "\x07"), ModuleTreeRow("[red]a\x9b", "東京" * 30, 1, 1)]
+        rows = [ModuleTreeRow("", "[b]Evil\x1b", 1, 1, "\x07"), ModuleTreeRow("[red]a\x9b", "東京" * 30, 1, 1)]
         app.modules.set_rows(rows, "[link=x]y\x1b")
         await pilot.pause()
         text = "\n".join(lines_of(app))
         assert r"[link=x]y\x1b" in text
-        assert r"[b]Evil\x1b[2J" in text
+        assert r"[b]Evil\x1b" in text
         assert r"[red]a\x9b" in text
         assert all(cell_len(line) <= 80 for line in lines_of(app))
 
@@ -184,10 +187,168 @@ async def test_a_deep_tree_of_thousands_of_modules(lines_of) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.modules.set_rows(rows, "deep")
         await pilot.pause()
-        assert len(app.modules.rows.root.children) == 1
         await pilot.press("asterisk")
         await pilot.pause()
         assert app.modules.reveal(rows[-1].path)
         await pilot.pause()
         assert app.modules.current_row == rows[-1]
         assert all(cell_len(line) <= 80 for line in lines_of(app))
+
+
+async def test_only_the_lines_that_are_seen_are_rendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        ModuleTreeRow("", "Net", 5000, 5000),
+        *(ModuleTreeRow(f"m{n}", "Linear", 1, 1, own=1) for n in range(5000)),
+    ]
+    rendered: list[int] = []
+    original = ModuleTree._line
+    monkeypatch.setattr(ModuleTree, "_line", lambda tree, number: (rendered.append(number), original(tree, number))[1])
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.modules.set_rows(rows, "flat")
+        await pilot.pause()
+        rendered.clear()
+        await pilot.press("pagedown")
+        await pilot.pause()
+        assert 0 < len(rendered) <= 3 * 24
+        rendered.clear()
+        await pilot.press("end")
+        await pilot.pause()
+        assert app.modules.current_row == rows[-1]
+        assert max(rendered) == 5000
+        assert len(rendered) <= 3 * 24
+
+
+def block(path: str, params: int, note: str = "") -> list[ModuleTreeRow]:
+    return [
+        ModuleTreeRow(path, "Block", params, params),
+        ModuleTreeRow(f"{path}.fc", "Linear", params, params, note=note, own=params, flops=2 * params),
+    ]
+
+
+REPEATED = [
+    ModuleTreeRow("", "Net", 460, 460),
+    ModuleTreeRow("blocks", "Sequential", 400, 400),
+    *(row for number in range(4) for row in block(f"blocks.{number}", 100)),
+    *block("wide", 50, "50, 1"),
+    ModuleTreeRow("head", "Linear", 10, 10, own=10, flops=900),
+]
+
+
+async def test_repeated_blocks_are_one_line_until_one_of_them_is_looked_for(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.modules.set_rows(REPEATED, "net", depth=2)
+        await pilot.press("r")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["net", "blocks", "0…3", "wide", "fc", "head"]
+        assert "×4" in lines_of(app)[3]
+        assert app.modules.reveal("blocks.2.fc")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["net", "blocks", "0", "1", "2", "fc", "3", "wide", "fc", "head"]
+        await pilot.press("r", "r")
+        await pilot.pause()
+        assert "×4" in lines_of(app)[3]
+
+
+async def test_siblings_are_sorted_by_a_number(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.modules.set_rows([REPEATED[0], REPEATED[-1], *REPEATED[1:-1]], "net")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["net", "head", "blocks", "wide"]
+        await pilot.press("o")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["net", "blocks", "wide", "head"]
+        assert "by parameters" in lines_of(app)[0]
+        await pilot.press("o")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["net", "head", "blocks", "wide"]
+
+
+async def test_the_biggest_is_found_and_its_path_copied() -> None:
+    app = TreeApp()
+    async with app.run_test() as pilot:
+        app.modules.set_rows(REPEATED, "net")
+        await pilot.press("b", "b", "y")
+        await pilot.pause()
+        assert app.modules.current_row is not None
+        assert app.modules.current_row.path == "blocks.1.fc"
+        assert app.clipboard == "blocks.1.fc"
+
+
+@pytest.mark.parametrize(
+    ("typed", "expected"),
+    [
+        ("BATCH", ["layer1.0.bn1"]),
+        ("layer?.*.conv1", ["layer1.0.conv1"]),
+        ("*conv1", ["conv1", "layer1.0.conv1"]),
+        ("l10bn", ["layer1.0.bn1"]),
+        ("zz", []),
+    ],
+)
+def test_what_is_searched_for_is_a_part_a_pattern_or_letters_in_order(typed: str, expected: list[str]) -> None:
+    outline = Outline(ROWS)
+    assert [outline.rows[index].path for index in outline.search(typed)] == expected
+
+
+async def test_left_and_right_close_and_open(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("down", "down", "down", "right", "right", "right")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "0", "conv1", "bn1", "1", "fc"]
+        assert app.modules.current_row == ROWS[4]
+        await pilot.press("left", "left", "left")
+        await pilot.pause()
+        assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "fc"]
+
+
+async def test_every_view_has_its_columns_and_the_gradients_only_with_a_run(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(100, 24)) as pilot:
+        rows = [
+            ModuleTreeRow("", "Net", 9_999_999, 9, flops=4_000_000, calls=1, mode="train"),
+            ModuleTreeRow("bn", "BatchNorm2d", 6, 0, own=6, dtype="float32", buffers=7, calls=0, mode="eval"),
+        ]
+        app.modules.set_rows(rows, "net")
+        titles = []
+        for _ in range(3):
+            await pilot.pause()
+            titles.append(lines_of(app)[0].split()[1:])
+            await pilot.press("v")
+        assert titles == [
+            ["type", "params", "t", "share", "output", "FLOPs"],
+            ["own", "total", "trained", "frozen", "share", "buffers", "dtype"],
+            ["calls", "FLOPs", "of", "all", "mode", "output", "type"],
+        ]
+        app.modules.set_heat({"": ModuleHeat(2.0, 1e-3), "bn": ModuleHeat(math.nan, 0.0)})
+        await pilot.press("v", "v", "v")
+        await pilot.pause()
+        header, net, bn = lines_of(app)[:3]
+        assert header.split()[1:] == ["gradient", "heat", "update", "params", "type"]
+        assert "2.0e+00" in net
+        assert "1.0e-03" in net
+        assert " nan " in bn
+
+
+async def test_the_same_model_keeps_its_place(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.modules.reveal("layer1.0.bn1")
+        frozen = [replace(row, trainable=0) for row in ROWS]
+        app.modules.set_rows(frozen, "resnet18", keeps_place=True)
+        await pilot.pause()
+        assert app.modules.current_row == frozen[6]
+        assert "bn1" in names(lines_of(app))
+
+
+def test_numbers_are_short() -> None:
+    assert [short_number(count) for count in (0, 999, 5130, 11_181_642, 1_819_000_000, None)] == [
+        "-",
+        "999",
+        "5130",
+        "11.2M",
+        "1.82G",
+        "-",
+    ]

@@ -1,0 +1,88 @@
+"""What one module is made of: its own tensors, their type, and what its author says it is for."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+_LONGEST_DOC = 400
+# Where the descriptions of arguments, formulas and shapes begin, in torch's docstrings and in most others.
+_DOC_ENDS = re.compile(
+    r"^(Args?|Arguments|Parameters|Shape|Inputs?|Examples?|Attributes|Returns)\s*:|^\.\. |^\* |^>>>"
+)
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """A parameter or a buffer of a module.
+
+    Attributes:
+        name: within its module.
+        shape: None where only a first forward tells.
+        dtype: such as float32.
+        bytes: of memory; 0 where the shape is not known.
+        trainable: whether it is trained.
+        persistent: whether it is part of the state_dict, as every parameter is.
+    """
+
+    name: str
+    shape: list[int] | None
+    dtype: str
+    bytes: int
+    trainable: bool
+    persistent: bool
+
+
+def parameter_rows(module: nn.Module) -> list[TensorRow]:
+    """A module's own parameters."""
+    return [_tensor_row(name, tensor, True) for name, tensor in module._parameters.items() if tensor is not None]
+
+
+def buffer_rows(module: nn.Module) -> list[TensorRow]:
+    """A module's own buffers."""
+    unsaved = module._non_persistent_buffers_set
+    return [
+        _tensor_row(name, tensor, name not in unsaved)
+        for name, tensor in module._buffers.items()
+        if tensor is not None
+    ]
+
+
+def common_dtype(tensors: Iterable[TensorRow]) -> str:
+    """The type of the tensors, "mixed" for several, empty for none."""
+    found = {tensor.dtype for tensor in tensors}
+    return "mixed" if len(found) > 1 else next(iter(found), "")
+
+
+def documentation(kind: type[nn.Module]) -> str:
+    """The first paragraphs of a module's own docstring, as plain text; empty where it has none."""
+    written = kind.__dict__.get("__doc__")
+    if not isinstance(written, str):
+        return ""
+    lines: list[str] = []
+    for line in inspect.cleandoc(written).splitlines():
+        if _DOC_ENDS.match(line):
+            break
+        lines.append(line)
+    paragraphs = [" ".join(part.split()) for part in "\n".join(lines).split("\n\n")]
+    text = "\n".join(part for part in paragraphs if part)
+    text = re.sub(r":[\w:]+:`~?([^`<]*?)(?:\s*<[^`]*>)?`", r"\1", text)
+    text = re.sub(r"`([^`<]*?)\s*<[^`]*>`_+", r"\1", text).replace("`", "")
+    return text if len(text) <= _LONGEST_DOC else text[: _LONGEST_DOC - 1].rstrip() + "…"
+
+
+def _tensor_row(name: str, tensor: Tensor, persistent: bool) -> TensorRow:
+    is_known = not is_lazy(tensor)
+    return TensorRow(
+        name=name,
+        shape=list(tensor.shape) if is_known else None,
+        dtype=str(tensor.dtype).removeprefix("torch."),
+        bytes=tensor.numel() * tensor.element_size() if is_known else 0,
+        trainable=isinstance(tensor, nn.Parameter) and tensor.requires_grad,
+        persistent=persistent,
+    )
