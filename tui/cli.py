@@ -27,6 +27,7 @@ VERBS = {
     "delete": ("tui.verbs.keeping", "delete", "Delete a run or a checkpoint."),
     "model": ("tui.verbs.model", "model", "The module tree of a model, with parameter counts."),
     "checkpoint": ("tui.verbs.checkpoint", "checkpoint", "What is inside a checkpoint, without loading it."),
+    "export": ("tui.verbs.export", "export", "Weights or a model for other programs: safetensors, pt2, ONNX."),
     "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
     "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),
 }

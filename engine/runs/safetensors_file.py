@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, BinaryIO
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from engine.errors import CheckpointError
 from engine.runs.object_tree import TensorInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _MAX_HEADER_BYTES = 100_000_000
 _MAX_TEXT = 500
@@ -52,6 +56,32 @@ def read_safetensors_header(file: BinaryIO, size: int) -> tuple[list[TensorInfo]
     tensors = [_tensor(name, entry, data_begins) for name, entry in header.items()]
     _refuse_gaps(tensors, data_begins, size)
     return tensors, {str(key): value[:_MAX_TEXT] for key, value in metadata.items() if isinstance(value, str)}
+
+
+def safetensors_content(tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> Iterator[bytes | memoryview]:
+    """The bytes of a file, in pieces: header, then each tensor.
+
+    Raises:
+        CheckpointError: a tensor of a type that the format lacks.
+    """
+    import torch
+
+    codes = {name: code for code, (name, _) in _DTYPES.items()}
+    header: dict[str, Any] = {"__metadata__": dict(metadata)}
+    end = 0
+    for name, tensor in tensors.items():
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        if dtype not in codes:
+            raise CheckpointError(f"{name}: safetensors has no numbers of type {dtype}")
+        begin, end = end, end + tensor.numel() * tensor.element_size()
+        header[name] = {"dtype": codes[dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    # Data begin at a multiple of 8, as other writers of the format have it.
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little") + text
+    for tensor in tensors.values():
+        if tensor.numel():
+            yield tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _tensor(name: str, entry: Any, data_begins: int) -> TensorInfo:

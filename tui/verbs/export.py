@@ -1,0 +1,50 @@
+"""`torchdeck export`: the weights or the model of a checkpoint in a format that other programs read."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from engine.runs.references import find_checkpoint
+from tui.commands import json_option, runs_root_option
+from tui.private_output import PrivateOutput
+from tui.text import byte_size
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
+@click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@runs_root_option
+@json_option
+def export(
+    run: str, out: Path, checkpoint: str | None, averaged: bool, overwrite: bool, runs_root: Path, as_json: bool
+) -> int:
+    """Write weights or a model into OUT; its suffix says the format.
+
+    .safetensors and .pt or .pth hold the weights by name; .pt2 (torch.export) and .onnx the model as a program. The
+    new file is read back and compared. Any checkpoint's weights can be had, also those of a pickled model, of which
+    nothing is run; a program needs a checkpoint of torchdeck.
+    """
+    found = find_checkpoint(runs_root, run, checkpoint)
+    with PrivateOutput() as output:
+        from engine.export import export_checkpoint
+
+        try:
+            report = export_checkpoint(found.path, out, averaged=averaged, overwrite=overwrite)
+        finally:
+            # Exporters print what they do; it must not mix with our own output.
+            print(output.logged().decode(errors="replace"), end="", file=output.stderr)
+        if as_json:
+            print_json({"checkpoint": found.path, **asdict(report)}, output.stdout)
+        else:
+            what = f"{report.tensors} tensors" if report.tensors else "the model"
+            words = f"{what} of {found.path.name} as {report.format}, {byte_size(report.bytes)}: {report.checked}"
+            print(printable(words), file=output.stdout)
+    return 0
