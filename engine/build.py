@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.loaders import check_loading, num_train_batches, sample_shape
+from engine.data.bad_files import BadFile, find_bad_files, refuse_bad_files, without_bad_files
+from engine.data.loaders import check_loading, example_inputs, num_train_batches
 from engine.data.sources import DataSources, open_sources
 from engine.data.transforms import check_transforms
+from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
+from engine.shapes import Shape
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
@@ -27,16 +31,18 @@ class Prepared:
     """A run that can start: its config is checked, its data are open, its model is built on the CPU.
 
     Attributes:
-        input_shape: (C, H, W) of a sample after the eval transforms.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
         notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
+        left_out: image files that can't be decoded, which no split has any more.
     """
 
     config: RunConfig
     placement: Placement
     sources: DataSources
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     model: nn.Module
     notes: list[str]
+    left_out: list[BadFile] = field(default_factory=list)
 
 
 def check(config: RunConfig) -> Placement:
@@ -75,13 +81,33 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources = open_sources(config.data, config.seed)
-    check_loading(sources, config, placement.device)
-    input_shape = sample_shape(sources, config)
+    sources, left_out = _without_bad_files(sources, config, progress)
+    lanes = check_loading(sources, config, placement.device)
+    if config.data.bad_files == "stop":
+        # What is decoded once is found out about then; the others would come up in the middle of an epoch.
+        late = [
+            split
+            for split, lane in zip((sources.train, sources.validation), lanes, strict=True)
+            if lane.tier in ("loader", "encoded")
+        ]
+        refuse_bad_files(find_bad_files(late, Path(config.data.cache).expanduser(), progress))
+    example = example_inputs(sources, config)
+    input_shape = sample_shape_of(example)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
-    built = build_with_notes(config.model, len(sources.classes), input_shape, load=load_weights)
+    built = build_with_notes(config.model, len(sources.classes), input_shape, example, load=load_weights)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
-    return Prepared(config, placement, sources, input_shape, built.model, built.notes)
+    return Prepared(config, placement, sources, input_shape, built.model, built.notes, left_out)
+
+
+def _without_bad_files(
+    sources: DataSources, config: RunConfig, progress: Progress
+) -> tuple[DataSources, list[BadFile]]:
+    if config.data.bad_files == "stop":
+        return sources, []
+    splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
+    bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
+    return without_bad_files(sources, bad), bad

@@ -79,8 +79,12 @@ class DataConfig(Section):
         description="where samples live: decoded on the device, in memory or in a file (mmap), encoded files that "
         "threads decode, or a DataLoader; auto: by arithmetic",
     )
+    bad_files: Literal["stop", "skip"] = Field(
+        default="stop",
+        description="images of a folder that can't be decoded: stop says which before training, skip leaves them out",
+    )
     cache: str = Field(
-        default="~/.cache/torchdeck", min_length=1, description='folder of the files of storage = "mmap"'
+        default="~/.cache/torchdeck", min_length=1, description="folder of what can be made again from the data"
     )
     train_transforms: list[Component] = Field(
         default_factory=list, description="what is done to a training sample, in order"
@@ -107,6 +111,11 @@ class LoaderConfig(Section):
         default=0, ge=0, description="samples an epoch of a balanced or replacement sampler; 0 for the split's size"
     )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
+    collate_fn: str = Field(
+        default="",
+        description="path/to/file.py:function that makes (inputs, targets) of a list of samples; empty: the data "
+        "set's own, else samples are stacked",
+    )
     num_workers: int = Field(
         default=0,
         ge=0,

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from engine.config import RunConfig
 from engine.data.catalog import find_dataset
-from engine.data.loaders import sample_shape
+from engine.data.loaders import example_inputs
 from engine.data.sources import open_sources
 from engine.errors import ConfigError, DataError
+from engine.inputs import Inputs, sample_shape_of
 from engine.models.tree import ModelReport, inspect_model
 from engine.models.weights import WeightsPreview
 from engine.models.weights_preview import preview_config_weights
+from engine.shapes import Shape
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,13 @@ class Inspection:
 
     Attributes:
         report: the tree.
-        input_shape: (C, H, W) that went in.
+        input_shape: of the sample that went in; (C, H, W) for images.
         num_classes: size of its last layer.
         assumption: said when the data are not there and the catalogue's shape was taken; empty otherwise.
     """
 
     report: ModelReport
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     num_classes: int
     assumption: str = ""
 
@@ -37,8 +39,8 @@ def inspect_draft(config: RunConfig) -> Inspection:
     Raises:
         TorchdeckError: the model can't be built, or neither the data nor the catalogue tell a shape.
     """
-    shape, num_classes, assumption = _data_shape(config)
-    report = inspect_model(config.model, num_classes, shape)
+    example, shape, num_classes, assumption = _data_example(config)
+    report = inspect_model(config.model, num_classes, shape, example)
     return Inspection(report, shape, num_classes, assumption)
 
 
@@ -48,18 +50,19 @@ def draft_weights(config: RunConfig) -> WeightsPreview:
     Raises:
         TorchdeckError: the model can't be built, or the file can't be read safely.
     """
-    shape, num_classes, _ = _data_shape(config)
+    _, shape, num_classes, _ = _data_example(config)
     return preview_config_weights(config.model, num_classes, shape)
 
 
-def _data_shape(config: RunConfig) -> tuple[tuple[int, ...], int, str]:
-    """Shape of a sample, number of classes, and what was assumed where the data are not there."""
+def _data_example(config: RunConfig) -> tuple[Inputs | None, Shape, int, str]:
+    """A sample where the data are there, its shape, number of classes, and what was assumed where they are not."""
     try:
         sources = open_sources(config.data, config.seed)
-        return sample_shape(sources, config), len(sources.classes), ""
+        example = example_inputs(sources, config)
+        return example, sample_shape_of(example), len(sources.classes), ""
     except (ConfigError, DataError) as error:
         entry = find_dataset(config.data.dataset)
         if entry is None or entry.shape is None or entry.classes is None:
             raise
         said = str(error).splitlines()[0]
-        return entry.shape, entry.classes, f"the data are not there ({said}); shown for the catalogue's shape"
+        return None, entry.shape, entry.classes, f"the data are not there ({said}); shown for the catalogue's shape"

@@ -18,6 +18,7 @@ from engine.interchange.tensorboard_mirror import start_mirror
 from engine.notify import RunNotifier
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
+from engine.runs.system_sampler import SystemSampler
 from engine.runs.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -124,15 +125,17 @@ class LaunchedRun:
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
     ) -> Status:
         from engine.data.loaders import build_loaders
-        from engine.training.placement import placed
+        from engine.training.placement import gpu_uuid_of, placed
         from engine.training.trainer import Trainer
 
         server: ControlServer | None = None
+        sampler = SystemSampler(run.path, gpu_uuid_of(prepared.placement.device))
         try:
             server = ControlServer(run.path, self.control)
             self._on_directory(run.path)
             self._has_directory_or_ended.set()
             server.start()
+            sampler.start()
             self.status = "running"
             with placed(prepared.placement):
                 run.update_state(status="preparing", phase="decoding", **fields)
@@ -140,6 +143,9 @@ class LaunchedRun:
                 data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
                 for note in (*prepared.notes, *data.notes):
                     run.event("note", text=note)
+                if prepared.left_out:
+                    run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
+                    print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
                 model = prepared.model.to(prepared.placement.device)
                 if prepared.placement.channels_last:
                     model = model.to(memory_format=_channels_last())
@@ -147,7 +153,12 @@ class LaunchedRun:
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
                 self.trainer = trainer
-                run.update_state(status="running", message="", storage=data.storage)
+                run.update_state(
+                    status="running",
+                    message="",
+                    storage=data.storage,
+                    uses_gpu=prepared.placement.device.type == "cuda",
+                )
                 outcome: Status = trainer.fit()
             run.flush()
             if run.save_error:
@@ -156,6 +167,7 @@ class LaunchedRun:
         finally:
             if server is not None:
                 server.stop()
+            sampler.stop()
 
     def _progress(self, message: str, done: int, total: int) -> None:
         self.message = f"{message} {done:,}/{total:,}" if total else message
@@ -328,8 +340,8 @@ def describe_failure(error: BaseException) -> str:
         return str(error)
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
-            f"out of memory: {str(error).splitlines()[0]}. Lower loader.batch_size, and raise training.accumulate "
-            "by the same factor to keep the effective batch"
+            f"out of memory: {str(error).splitlines()[0]}. Smaller parts of the batch don't help any more: take a "
+            "smaller model or smaller images, an optimizer that keeps less (SGD), or end what else uses the device"
         )
     remedy = ""
     if "Expected more than 1 value per channel when training" in str(error):
@@ -399,7 +411,7 @@ def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:
         "environment": describe_environment(prepared.config, prepared.placement),
         "classes": list(prepared.sources.classes),
         "samples": {"train": len(prepared.sources.train), "validation": len(prepared.sources.validation)},
-        "input_shape": list(prepared.input_shape),
+        "input_shape": prepared.input_shape,
         "parameters": sum(parameter.numel() for parameter in parameters),
         "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
     }

@@ -16,6 +16,7 @@ from engine.config import RunConfig
 from engine.data.loaders import evaluation_loader, num_train_batches
 from engine.data.sources import DataSources
 from engine.errors import ConfigError
+from engine.inputs import map_tensors, tensors_of
 from engine.models.build import build_with_notes
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement, placed
@@ -64,7 +65,7 @@ def measure_draft(config: RunConfig) -> StepMeasurement:
     return replace(measured, steps_per_epoch=-(-batches // config.training.accumulate))
 
 
-def measure_spec(config: RunConfig, num_classes: int, input_shape: Sequence[int]) -> StepMeasurement:
+def measure_spec(config: RunConfig, num_classes: int, input_shape: tuple[int, ...]) -> StepMeasurement:
     """The same on a batch of random numbers, where there are no data.
 
     Args:
@@ -98,7 +99,11 @@ def _real_batch(sources: DataSources, config: RunConfig, device: torch.device) -
     if repeats == 1:
         return inputs, targets
     whole = config.loader.batch_size
-    return inputs.repeat(repeats, *[1] * (inputs.ndim - 1))[:whole], targets.repeat(repeats)[:whole]
+
+    def repeated(tensor: Tensor) -> Tensor:
+        return tensor.repeat(repeats, *[1] * (tensor.ndim - 1))[:whole]
+
+    return map_tensors(repeated, inputs), repeated(targets)
 
 
 def _measure(
@@ -115,13 +120,13 @@ def _measure(
     step = TrainStep(
         model, optimizer, config.loss, placement, clip_norm=config.training.clip_norm, num_classes=num_classes
     )
-    window = [(inputs.clone(), targets) for inputs, targets in [batch] * config.training.accumulate]
+    window = [(map_tensors(Tensor.clone, inputs), targets) for inputs, targets in [batch] * config.training.accumulate]
     step(window)
     if device.type == "cuda":
         peak = _peak_on_gpu(step, window)
     else:
         state = [value for values in optimizer.state.values() for value in values.values()]
-        peak = _peak_on_cpu(step, window, [*model.parameters(), *model.buffers(), *state, window[0][0]])
+        peak = _peak_on_cpu(step, window, [*model.parameters(), *model.buffers(), *state, *tensors_of(window[0][0])])
     return StepMeasurement(
         batch_size=config.loader.batch_size,
         precision=placement.precision,

@@ -13,6 +13,7 @@ from engine.data.augment import window_store_bytes
 from engine.data.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
 from engine.data.encoded import encoded_words, find_head, is_encoded
 from engine.data.folder import FolderDataset
+from engine.data.kept_tensors import KeptTensors, plan_kept
 from engine.data.splits import ArrayDataset, Split
 from engine.data.storage import MEMORY_SHARE, DecodedSplit, Room, read_image
 from engine.errors import ConfigError
@@ -38,7 +39,7 @@ class Lane:
     Attributes:
         tier: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
             every epoch, "loader" makes samples one by one.
-        plan: what is done to batches; None in the "loader" tier.
+        plan: what is done to batches, or what is kept of samples that are no images; None in the "loader" tier.
         words: the tier and its size for people.
         notes: why a slower tier was taken.
         left: the room that remains for others.
@@ -46,7 +47,7 @@ class Lane:
     """
 
     tier: Tier
-    plan: BatchPlan | None
+    plan: BatchPlan | KeptTensors | None
     words: str
     notes: list[str]
     left: Room
@@ -73,10 +74,20 @@ def choose_lane(
     if config.storage == "loader":
         return Lane("loader", None, "DataLoader", [], room, 'data.storage = "loader"')
     transforms = config.train_transforms if train else config.eval_transforms
+    if not split.is_image:
+        kept = plan_kept(split, transforms)
+        if isinstance(kept, str):
+            return _through_loader(config, f"{kept}: samples go through a DataLoader", split, room)
+        if config.storage in ("mmap", "encoded"):
+            return _through_loader(config, f"the {split.name} split is no images", split, room)
+        # While the parts are put together, they are there twice.
+        needed = 2 * len(split) * kept.sample_bytes
+        words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
+        return _kept(split, kept, _Need(needed, words), config, device, room, None)
     plan = plan_batches(transforms)
     if isinstance(plan, Unbatched):
         return _through_loader(config, f"{plan.reason}: samples go through a DataLoader", split, room)
-    encoded = _encoded_lane(split, plan, room, num_workers) if is_encoded(split) else None
+    encoded = _encoded_lane(split, plan, room, num_workers) if is_encoded(split) and split.collate is None else None
     if encoded is not None and config.storage == "encoded":
         if isinstance(encoded, str):
             raise ConfigError(f'data.storage = "encoded": {encoded}; use "auto" or "loader"')
@@ -102,36 +113,75 @@ def _decoded_lane(
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
     copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
-    needed = size + copies
     sum_of = f"{len(split):,} × {channels}×{height}×{width} bytes = {_bytes(size)}"
     total = f"{sum_of}, and {_bytes(copies)} of padded and mirrored copies" if copies else sum_of
-    if device.type != "cpu" and config.storage in ("auto", "device"):
-        if needed <= room.device:
-            reason = f"{total}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
-            left = replace(room, device=room.device - needed)
-            return Lane("device", plan, f"{_bytes(needed)} in the memory of {device}", [], left, reason)
-        if config.storage == "device":
-            raise ConfigError(
-                f'data.storage = "device": the {split.name} split needs {_bytes(needed)}, and {_bytes(room.device)} '
-                f'of {device} may be taken; use "auto"'
-            )
-    memory = f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
-    if needed <= room.memory and config.storage != "mmap":
-        left = replace(room, memory=room.memory - needed)
-        return Lane("memory", plan, f"{_bytes(needed)} in memory", [], left, f"{total}; {memory}")
     mapped = Lane("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
     if config.storage == "mmap":
         return replace(mapped, reason=f"{sum_of} on disk")
-    if config.storage == "auto" and size <= room.disk:
-        disk = f"{total}; {memory}; {_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
-        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Lane):
-            return replace(mapped, reason=disk)
-        # Read in random order every epoch, from a disk: the smaller files win.
-        return replace(encoded, reason=f"{total}; {memory}; more than memory could keep of a file")
-    if config.storage == "auto" and isinstance(encoded, Lane):
-        return replace(encoded, reason=f"{total}; {memory}; the disk of {config.cache} has no room for it")
-    reason = f"the {split.name} split needs {_bytes(needed)} decoded, and {_bytes(room.memory)} of memory may be taken"
+    need = _Need(size + copies, total)
+    return _kept(split, plan, need, config, device, room, _elsewhere(config, need, size, room, mapped, encoded))
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Bytes that a split takes in memory, and how they come about."""
+
+    bytes: int
+    words: str
+
+
+def _kept(
+    split: Split,
+    plan: BatchPlan | KeptTensors,
+    need: _Need,
+    config: DataConfig,
+    device: torch.device,
+    room: Room,
+    elsewhere: Lane | None,
+) -> Lane:
+    """Where a split is kept: on the device, in memory, or else in `elsewhere`; without that, the DataLoader."""
+    if device.type != "cpu" and config.storage in ("auto", "device"):
+        if need.bytes <= room.device:
+            reason = f"{need.words}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
+            left = replace(room, device=room.device - need.bytes)
+            return Lane("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
+        if config.storage == "device":
+            raise ConfigError(
+                f'data.storage = "device": the {split.name} split needs {_bytes(need.bytes)}, and '
+                f'{_bytes(room.device)} of {device} may be taken; use "auto"'
+            )
+    if need.bytes <= room.memory:
+        left = replace(room, memory=room.memory - need.bytes)
+        words = f"{_bytes(need.bytes)} in memory"
+        return Lane("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}")
+    if elsewhere is not None:
+        return elsewhere
+    reason = (
+        f"the {split.name} split needs {_bytes(need.bytes)} decoded, and {_bytes(room.memory)} of memory may be taken"
+    )
     return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+
+
+def _elsewhere(
+    config: DataConfig, need: _Need, size: int, room: Room, mapped: Lane, encoded: Lane | str | None
+) -> Lane | None:
+    """Where images go that don't fit into memory: mapped from a file, or decoded from their own in every epoch."""
+    if config.storage != "auto":
+        return None
+    reason = f"{need.words}; {_memory_words(room)}"
+    if size <= room.disk:
+        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Lane):
+            disk = f"{_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
+            return replace(mapped, reason=f"{reason}; {disk}")
+        # Read in random order every epoch, from a disk: the smaller files win.
+        return replace(encoded, reason=f"{reason}; more than memory could keep of a file")
+    if isinstance(encoded, Lane):
+        return replace(encoded, reason=f"{reason}; the disk of {config.cache} has no room for it")
+    return None
+
+
+def _memory_words(room: Room) -> str:
+    return f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
 
 
 def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Lane | str:
@@ -152,6 +202,8 @@ def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:
     """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
+    if split.collate is not None:
+        return "a collate_fn makes the batches"
     if isinstance(split.dataset, ArrayDataset):
         return ""
     if split.targets is None:

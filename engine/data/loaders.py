@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
-from torch import Tensor
 
-from engine.config import Component, RunConfig
+from engine.config import RunConfig
 from engine.data.batch_plan import BatchPlan
+from engine.data.collation import with_collate
 from engine.data.disk_cache import mapped_split
 from engine.data.encoded import encoded_loader
+from engine.data.kept_tensors import KeptTensors, TensorLoader
 from engine.data.lanes import Lane, choose_lane
 from engine.data.mixing import MixingLoader, make_mixes
 from engine.data.resident import ResidentLoader
@@ -24,6 +25,8 @@ from engine.data.storage import DecodedSplit, Progress, Room, measure_room
 from engine.data.transforms import SamplePipeline
 from engine.data.workers import KeyedSamples, WorkerLoader, global_generators_kept
 from engine.errors import ConfigError
+from engine.inputs import Inputs, sample_shape_of
+from engine.shapes import Shape, shape_words
 from engine.user_code import load_object
 
 
@@ -40,9 +43,11 @@ class BatchLoader(Protocol):
     num_batches: int
     batch_size: int
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """Inputs float32 [B, C, H, W] and targets int64 [B] on the device, of epoch `epoch` from batch `start` on.
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:
+        """Inputs and targets on the device, of epoch `epoch` from batch `start` on.
 
+        Images are float32 [B, C, H, W]; other inputs are tensors, or tuples or dicts of tensors. Targets are class
+        indices int64 [B], or values float32 [B] or [B, K].
         After MixUp or CutMix, targets are shares of the classes, float32 [B, classes].
         A batch is a pure function of (seed, epoch, its samples), whatever was asked for before.
         """
@@ -56,7 +61,7 @@ class TrainingData:
     Attributes:
         train: shuffled, with the train transforms.
         validation: in order, with the eval transforms.
-        input_shape: (C, H, W) after the eval transforms.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
         classes: names by class index.
         storage: where the pixels live, in words.
         reason: the arithmetic behind that, for the training split, in words.
@@ -66,7 +71,7 @@ class TrainingData:
 
     train: BatchLoader
     validation: BatchLoader
-    input_shape: tuple[int, int, int]
+    input_shape: Shape
     classes: list[str]
     storage: str
     notes: list[str] = field(default_factory=list)
@@ -89,11 +94,11 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     """
     notes = list(sources.notes)
     input_shape = sample_shape(sources, config)
-    train_shape = _shape(sources.train, config.data.train_transforms, "data.train_transforms", config.seed)
-    if train_shape != input_shape:
+    train_shape = sample_shape_of(_example(sources.train, config, train=True))
+    if sources.train.collate is None and train_shape != input_shape:
         notes.append(
-            f"after their transforms, training samples are {_sized(train_shape)} and validation samples "
-            f"{_sized(input_shape)}"
+            f"after their transforms, training samples are {shape_words(train_shape)} and validation samples "
+            f"{shape_words(input_shape)}"
         )
     train_lane, validation_lane = check_loading(sources, config, device)
     train = _loader(sources.train, train_lane, config, device, progress, train=True)
@@ -132,10 +137,9 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
     if config.loader.worker_init:
         load_object(config.loader.worker_init, "a function that takes a worker's number")
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers
-    train = choose_lane(sources.train, config.data, train=True, device=device, room=room, num_workers=workers)
-    validation = choose_lane(
-        sources.validation, config.data, train=False, device=device, room=train.left, num_workers=workers
-    )
+    splits = [with_collate(split, config.loader) for split in (sources.train, sources.validation)]
+    train = choose_lane(splits[0], config.data, train=True, device=device, room=room, num_workers=workers)
+    validation = choose_lane(splits[1], config.data, train=False, device=device, room=train.left, num_workers=workers)
     return train, validation
 
 
@@ -159,15 +163,25 @@ def evaluation_loader(
     split: Split, config: RunConfig, device: torch.device, progress: Progress, room: Room | None = None
 ) -> BatchLoader:
     """A loader of one split in order, with the eval transforms. Raises as `build_loaders` does."""
+    split = with_collate(split, config.loader)
     room = room or measure_room(device, config.data.cache)
     workers = config.loader.num_workers
     lane = choose_lane(split, config.data, train=False, device=device, room=room, num_workers=workers)
     return _loader(split, lane, config, device, progress, train=False)
 
 
-def sample_shape(sources: DataSources, config: RunConfig) -> tuple[int, int, int]:
-    """(C, H, W) of a sample after the eval transforms, from the first one. Raises ConfigError, DataError."""
-    return _shape(sources.validation, config.data.eval_transforms, "data.eval_transforms", config.seed)
+def example_inputs(sources: DataSources, config: RunConfig) -> Inputs:
+    """The first validation sample as a batch of one, as the model takes it. Raises ConfigError, DataError."""
+    return _example(sources.validation, config, train=False)
+
+
+def sample_shape(sources: DataSources, config: RunConfig) -> Shape:
+    """The shape of a sample after the eval transforms, (C, H, W) for images, from the first one.
+
+    Raises:
+        ConfigError, DataError, UserCodeError: it can't be read, transformed or collated.
+    """
+    return sample_shape_of(example_inputs(sources, config))
 
 
 def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
@@ -175,11 +189,16 @@ def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
     return sources.fingerprint
 
 
-def _shape(split: Split, transforms: Sequence[Component], where: str, seed: int) -> tuple[int, int, int]:
-    samples = KeyedSamples(split, SamplePipeline(transforms, where), seed)
+def _example(split: Split, config: RunConfig, *, train: bool) -> Inputs:
+    samples = KeyedSamples(with_collate(split, config.loader), _pipeline(config, train), config.seed)
     with global_generators_kept():
-        channels, height, width = samples.sample(0, 0)[0].shape
-    return channels, height, width
+        return samples.batch([(0, 0, 0)])[0]
+
+
+def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
+    if train:
+        return SamplePipeline(config.data.train_transforms, "data.train_transforms")
+    return SamplePipeline(config.data.eval_transforms, "data.eval_transforms")
 
 
 def _loader(
@@ -189,9 +208,9 @@ def _loader(
     batch_size = loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256)
     drop_last = train and loader.drop_last
     sampler = train_sampler(split, loader, config.seed) if train else sequential_sampler(split)
-    transforms = config.data.train_transforms if train else config.data.eval_transforms
+    split = with_collate(split, loader)
     where = "data.train_transforms" if train else "data.eval_transforms"
-    if lane.tier == "encoded" and lane.plan is not None:
+    if lane.tier == "encoded" and isinstance(lane.plan, BatchPlan):
         return encoded_loader(
             split,
             lane.plan,
@@ -220,9 +239,19 @@ def _loader(
             drop_last=drop_last,
             pin_memory=loader.pin_memory,
         )
+    if isinstance(lane.plan, KeptTensors):
+        return TensorLoader(
+            split,
+            batch_size=batch_size,
+            home=device if lane.tier == "device" else torch.device("cpu"),
+            device=device,
+            sampler=sampler,
+            drop_last=drop_last,
+            progress=progress,
+        )
     return WorkerLoader(
         split,
-        SamplePipeline(transforms, where),
+        _pipeline(config, train),
         batch_size=batch_size,
         device=device,
         seed=config.seed,
@@ -230,7 +259,3 @@ def _loader(
         drop_last=drop_last,
         options=loader,
     )
-
-
-def _sized(shape: tuple[int, int, int]) -> str:
-    return "×".join(map(str, shape))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from engine.config import RunConfig
+from engine.data.collation import with_collate
 from engine.data.lanes import choose_lane
 from engine.data.loaders import sample_shape
-from engine.data.preview import PreviewSample, preview
+from engine.data.preview import PreviewSample, preview, preview_text
+from engine.data.sample_text import SampleText
 from engine.data.sources import open_sources
 from engine.data.storage import measure_room
-from engine.data.summary import summarize
+from engine.data.summary import class_counts, summarize
+from engine.shapes import Shape
 from engine.training.placement import choose_device
 
 # Pixels of so many samples give channel statistics that are close enough for the eye within a fraction of a second.
@@ -25,24 +28,26 @@ class DataLook:
 
     Attributes:
         classes: names by class index.
-        class_counts: training samples of each class.
+        class_counts: training samples of each class; empty where targets are no classes.
         train_size: training samples.
         validation_size: validation samples.
-        input_shape: (C, H, W) after the eval transforms.
-        mean: of each channel, in units of [0, 1], over at most 2,000 evenly spread training samples.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
+        mean: of each channel, in units of [0, 1], over at most 2,000 evenly spread training samples; empty for samples
+            that are no images.
         std: likewise.
         measured: how many samples they are of.
         storage: where the training pixels would live, in words.
         storage_reason: the arithmetic behind that, in words.
         notes: what the user should know.
-        samples: raw and transformed training samples.
+        samples: raw and transformed training samples, where they are images.
+        texts: the same in words, where they are none.
     """
 
     classes: list[str]
     class_counts: list[int]
     train_size: int
     validation_size: int
-    input_shape: tuple[int, ...]
+    input_shape: Shape
     mean: tuple[float, ...]
     std: tuple[float, ...]
     measured: int
@@ -50,6 +55,7 @@ class DataLook:
     storage_reason: str
     notes: list[str]
     samples: list[PreviewSample]
+    texts: list[SampleText] = field(default_factory=list)
 
 
 def look(config: RunConfig, *, epoch: int, count: int) -> DataLook:
@@ -65,9 +71,10 @@ def look(config: RunConfig, *, epoch: int, count: int) -> DataLook:
     """
     sources = open_sources(config.data, config.seed)
     device = choose_device(config.training.device)
-    summary = summarize(sources.train, sources.classes, limit=_MEASURED_SAMPLES)
+    train = with_collate(sources.train, config.loader)
+    images = summarize(train, sources.classes, limit=_MEASURED_SAMPLES) if train.is_image else None
     lane = choose_lane(
-        sources.train,
+        train,
         config.data,
         train=True,
         device=device,
@@ -75,17 +82,19 @@ def look(config: RunConfig, *, epoch: int, count: int) -> DataLook:
         num_workers=config.loader.num_workers,
     )
     positions = np.linspace(0, len(sources.train) - 1, min(count, len(sources.train))).astype(int).tolist()
+    shown = sources, config.data, config.seed, epoch, positions
     return DataLook(
         classes=sources.classes,
-        class_counts=summary.counts,
+        class_counts=class_counts(train, sources.classes),
         train_size=len(sources.train),
         validation_size=len(sources.validation),
         input_shape=sample_shape(sources, config),
-        mean=summary.mean,
-        std=summary.std,
-        measured=summary.samples_read,
+        mean=images.mean if images else (),
+        std=images.std if images else (),
+        measured=images.samples_read if images else 0,
         storage=lane.words,
         storage_reason=lane.reason,
         notes=[*sources.notes, *lane.notes],
-        samples=preview(sources, config.data, config.seed, epoch, positions, train=True),
+        samples=preview(*shown, train=True) if train.is_image else [],
+        texts=[] if train.is_image else preview_text(*shown, train=True),
     )

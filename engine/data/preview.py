@@ -15,6 +15,8 @@ from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.encoded import Head, find_head, is_encoded, transform_files
 from engine.data.lanes import faster_one_by_one, why_not_resident
 from engine.data.resident import transform_images
+from engine.data.sample_text import SampleText, describe, target_words
+from engine.data.samples import read_sample
 from engine.data.sources import DataSources
 from engine.data.splits import Split
 from engine.data.storage import DecodedSplit, read_image
@@ -28,13 +30,13 @@ class PreviewSample:
 
     Attributes:
         index: its position in the split.
-        label: its class index.
+        target: the name of its class, or its numbers.
         raw: uint8 [H, W, C], as it is stored.
         shown: uint8 [H', W', C], after the transforms, with Normalize undone for the eye.
     """
 
     index: int
-    label: int
+    target: str
     raw: NDArray[np.uint8]
     shown: NDArray[np.uint8]
 
@@ -42,7 +44,7 @@ class PreviewSample:
 def preview(
     sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
 ) -> list[PreviewSample]:
-    """Samples of the training or validation split, transformed exactly as in `epoch` of a run with this seed.
+    """Images of the training or validation split, transformed exactly as in `epoch` of a run with this seed.
 
     Args:
         sources: the opened data.
@@ -65,9 +67,27 @@ def preview(
     mean, std = _normalisation(transforms)
     samples = []
     for position, pixels in zip(positions, inputs, strict=True):
-        image, label = read_image(split, position)
-        samples.append(PreviewSample(position, label, _shown(image), _shown(pixels * std + mean)))
+        image, target = read_image(split, position)
+        words = target_words(target, sources.classes)
+        samples.append(PreviewSample(position, words, _shown(image), _shown(pixels * std + mean)))
     return samples
+
+
+def preview_text(
+    sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
+) -> list[SampleText]:
+    """What `preview` shows, in words, for samples that are no images: before they are collated."""
+    split = sources.train if train else sources.validation
+    transforms = config.train_transforms if train else config.eval_transforms
+    where = "data.train_transforms" if train else "data.eval_transforms"
+    keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
+    texts = []
+    for position in indices:
+        value, target = read_sample(split, position)
+        with global_generators_kept():
+            shown = keyed.sample(epoch, position)[0]
+        texts.append(SampleText(position, target_words(target, sources.classes), describe(value), describe(shown)))
+    return texts
 
 
 def _transformed(

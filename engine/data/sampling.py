@@ -13,6 +13,7 @@ from torch import Tensor
 from engine.config import LoaderConfig
 from engine.data.random_keys import combine, epoch_order
 from engine.data.splits import Split
+from engine.data.targets import kind_of
 from engine.errors import ConfigError
 
 Kind = Literal["shuffled", "sequential", "balanced", "replacement"]
@@ -85,11 +86,13 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
         ConfigError: a balanced sampler for a split whose labels are not known without reading it.
     """
     kind: Kind = config.sampler if config.sampler != "auto" else ("shuffled" if config.shuffle else "sequential")
-    if kind == "balanced" and split.targets is None:
+    targets = split.targets if kind == "balanced" else None
+    if kind == "balanced" and targets is None:
         raise ConfigError('loader.sampler = "balanced": the data set has no list of targets to balance')
-    return EpochSampler(
-        kind, len(split), config.num_samples or len(split), seed, split.targets if kind == "balanced" else None
-    )
+    if targets is not None and kind_of(targets) != "classes":
+        raise ConfigError('loader.sampler = "balanced": the targets are numbers, and only classes can be balanced')
+    classes = None if targets is None else targets.astype(np.int64)
+    return EpochSampler(kind, len(split), config.num_samples or len(split), seed, classes)
 
 
 def sequential_sampler(split: Split) -> EpochSampler:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from engine.data.catalog import find_dataset, list_datasets
 from engine.data.digits import read_digits
 from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import find_classes, open_folder
-from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, stratified_split
+from engine.data.samples import is_image, is_own, read_sample
+from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
+from engine.data.targets import TargetKind, Targets, kind_of, num_outputs, read_targets
 from engine.data.torchvision_table import find_row
 from engine.errors import ConfigError, DataError, did_you_mean
 from engine.user_code import is_user_spec
@@ -37,7 +39,7 @@ class DataSources:
         validation: what it is measured on during training.
         test: what is kept for the end; the validation split itself where `data.validation` is "test" and the data set
             has no validation split of its own; None where there is no test split.
-        classes: names by class index.
+        classes: names by class index; where targets are numbers, the names of those.
         notes: what the user should know about how the data were found.
     """
 
@@ -46,6 +48,11 @@ class DataSources:
     test: Split | None
     classes: list[str]
     notes: list[str]
+
+    @property
+    def target_kind(self) -> TargetKind:
+        """Whether targets are classes, values, or something of the data set's own."""
+        return kind_of(self.train.targets)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -66,34 +73,40 @@ def open_sources(config: DataConfig, seed: int) -> DataSources:
         UserCodeError: the user's own factory failed.
     """
     opened = _open(config)
-    train_targets = _targets_of(opened.train, opened.notes)
-    classes = class_names(train_targets, opened.classes)
-    _check_targets(train_targets, classes, config.dataset)
-    test = None if opened.test is None else _whole(opened.test, "test", opened.notes, classes, config.dataset)
+    train = _whole(opened.train, "train", opened)
+    classes = _classes(train.targets, opened.classes, config.dataset)
+    _check_targets(train.targets, classes, config.dataset)
+    validation, test = (
+        None if part is None else _like(train, _whole(part, name, opened), classes, config.dataset)
+        for part, name in ((opened.validation, "validation"), (opened.test, "test"))
+    )
     if config.validation == "test":
-        if opened.validation is not None:
-            validation = _whole(opened.validation, "validation", opened.notes, classes, config.dataset)
-        elif test is not None:
-            validation = test
-        else:
+        measured = validation if validation is not None else test
+        if measured is None:
             raise ConfigError(
                 f'data.validation = "test": {config.dataset} has no test split; '
                 "hold out a share of the training split instead, such as data.validation = 0.2"
             )
-        return DataSources(Split(opened.train, None, train_targets, "train"), validation, test, classes, opened.notes)
-    share = float(config.validation)
-    train_indices, validation_indices = stratified_split(train_targets, share, seed)
-    if not len(validation_indices):
+        return DataSources(train, measured, test, classes, opened.notes)
+    kept, held_out = _split(train, float(config.validation), seed)
+    if not len(held_out):
         raise ConfigError(
-            f"data.validation = {share:g}: no class of {config.dataset} has two samples, so none can be held out"
+            f"data.validation = {config.validation:g}: no class of {config.dataset} has two samples, so none can be "
+            "held out"
         )
-    return DataSources(
-        Split(opened.train, train_indices, train_targets[train_indices], "train"),
-        Split(opened.train, validation_indices, train_targets[validation_indices], "validation"),
-        test,
-        classes,
-        opened.notes,
-    )
+    return DataSources(_part(train, kept, "train"), _part(train, held_out, "validation"), test, classes, opened.notes)
+
+
+def _split(train: Split, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    if kind_of(train.targets) == "classes":
+        assert train.targets is not None
+        return stratified_split(train.targets.astype(np.int64), share, seed)
+    return random_split(len(train), share, seed)
+
+
+def _part(whole: Split, indices: NDArray[np.int64], name: str) -> Split:
+    targets = None if whole.targets is None else whole.targets[indices]
+    return replace(whole, indices=indices, targets=targets, name=name)
 
 
 def _open(config: DataConfig) -> DatasetParts:
@@ -159,32 +172,53 @@ def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def _whole(dataset: SampleDataset, name: str, notes: list[str], classes: list[str], where: str) -> Split:
-    targets = _targets_of(dataset, notes)
-    _check_targets(targets, classes, where)
-    return Split(dataset, None, targets, name)
+def _whole(dataset: SampleDataset, name: str, opened: DatasetParts) -> Split:
+    """All of an opened part, with its targets."""
+
+    def note(text: str) -> None:
+        if text not in opened.notes:
+            opened.notes.append(text)
+
+    targets = read_targets(dataset, note)
+    split = Split(dataset, None, targets, name, collate=opened.collate)
+    return split if is_own(dataset) else replace(split, is_image=is_image(read_sample(split, 0)[0]))
 
 
-def _targets_of(dataset: SampleDataset, notes: list[str]) -> NDArray[np.int64]:
-    """The class index of every sample: the data set's own list of them, else by reading every sample."""
-    if not len(dataset):
-        raise DataError("the data set has no samples")
-    targets = getattr(dataset, "targets", None)
-    if targets is not None and len(targets) == len(dataset):
-        return np.asarray(targets, dtype=np.int64)
-    note = "labels were read sample by sample: an attribute `targets` on the data set would make opening it instant"
-    if note not in notes:
-        notes.append(note)
-    labels = []
-    for index in range(len(dataset)):
-        sample = dataset[index]
-        if not isinstance(sample, tuple | list) or len(sample) != 2:
-            raise DataError(f"sample {index}: is {type(sample).__name__}; expected a pair (image, class index)")
-        labels.append(int(sample[1]))
-    return np.asarray(labels, dtype=np.int64)
+def _like(train: Split, other: Split, classes: list[str], where: str) -> Split:
+    """Another part of the data set. Raises DataError when its targets are not like those of the training part."""
+    _check_targets(other.targets, classes, where)
+    kinds = kind_of(train.targets), kind_of(other.targets)
+    shapes = [None if part.targets is None else part.targets.shape[1:] for part in (train, other)]
+    if kinds[0] != kinds[1] or shapes[0] != shapes[1]:
+        raise DataError(f"{where}: the targets of its {other.name} part are not like those of its training part")
+    return other
 
 
-def _check_targets(targets: NDArray[np.int64], classes: list[str], where: str) -> None:
+def _classes(targets: Targets | None, names: list[str] | None, where: str) -> list[str]:
+    """Names of what the model has to tell: of the classes, or of the numbers."""
+    if targets is None:
+        if names is None:
+            raise DataError(
+                f"{where}: its targets are no numbers, so how many outputs a model needs can't be told; give the data "
+                "set an attribute `classes`, a list with one name an output"
+            )
+        return class_names(np.zeros(0, dtype=np.int64), names)
+    if kind_of(targets) == "classes":
+        return class_names(targets.astype(np.int64), names)
+    count = num_outputs(targets, [])
+    if names is not None and len(names) == count:
+        return [str(name) for name in names]
+    return ["value"] if targets.ndim == 1 else [f"value {number}" for number in range(count)]
+
+
+def _check_targets(targets: Targets | None, classes: list[str], where: str) -> None:
+    if targets is None:
+        return
+    if kind_of(targets) == "values":
+        unknown = np.flatnonzero(~np.isfinite(targets.reshape(len(targets), -1)).all(axis=1))
+        if len(unknown):
+            raise DataError(f"{where}: the target of sample {unknown[0]} is {targets[unknown[0]]}; must be finite")
+        return
     wrong = np.flatnonzero((targets < 0) | (targets >= len(classes)))
     if len(wrong):
         raise DataError(

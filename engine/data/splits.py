@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 
 class SampleDataset(Protocol):
-    """A map-style data set: `dataset[i]` is (image, class index).
+    """A map-style data set: `dataset[i]` is (input, target).
 
-    An image is a PIL image, a uint8 array [H, W] or [H, W, C], or a tensor [C, H, W].
+    An image is a PIL image, a uint8 array [H, W] or [H, W, C], or a tensor [C, H, W]; any other input reaches the
+    model as it is. A target is a class index, a number, a vector of numbers, or what a collate_fn understands.
     """
 
     def __len__(self) -> int: ...
@@ -54,6 +55,10 @@ class LabelledDataset:
         return self._dataset[index][0], int(self.targets[index])
 
 
+Collate = Callable[[list[tuple[Any, Any]]], Any]
+"""What makes a batch, (inputs, targets), of a list of samples."""
+
+
 @dataclass(frozen=True)
 class DatasetParts:
     """A data set as its reader found it, before a validation share is held out.
@@ -64,6 +69,7 @@ class DatasetParts:
         test: the test part, where there is one.
         classes: class names; None where the data set has none.
         notes: what the user should know about how it was found.
+        collate: makes batches of its samples; None for stacking them.
     """
 
     train: SampleDataset
@@ -71,6 +77,7 @@ class DatasetParts:
     test: SampleDataset | None
     classes: list[str] | None
     notes: list[str] = field(default_factory=list)
+    collate: Collate | None = None
 
 
 @dataclass(frozen=True)
@@ -80,14 +87,19 @@ class Split:
     Attributes:
         dataset: where the samples come from.
         indices: int64 [n], which of the data set's samples belong to the split; None for all of them.
-        targets: int64 [n], class index of each sample of the split in its order; None where only decoding tells.
+        targets: int64 [n], class index of each sample of the split in its order, or float32 [n] or [n, K] values;
+            None where only reading a sample tells.
         name: "train", "validation" or "test".
+        is_image: whether inputs are images; any others reach the model as they are.
+        collate: makes batches of samples; None for stacking them.
     """
 
     dataset: SampleDataset
     indices: NDArray[np.int64] | None
-    targets: NDArray[np.int64] | None
+    targets: NDArray[np.int64] | NDArray[np.float32] | None
     name: str
+    is_image: bool = True
+    collate: Collate | None = None
 
     def __len__(self) -> int:
         return len(self.dataset) if self.indices is None else len(self.indices)
@@ -122,6 +134,18 @@ def stratified_split(
         count = min(max(round(share * len(members)), 1), len(members) - 1)
         held_out[generator.permutation(members)[:count]] = True
     return np.flatnonzero(~held_out), np.flatnonzero(held_out)
+
+
+def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Split `count` samples in two at random, for targets that are no classes; each part has at least one.
+
+    Returns:
+        Two sorted int64 arrays of indices; the second has about `share` of them, or none where there is one sample.
+    """
+    generator = np.random.Generator(np.random.PCG64([seed, 0x5EED]))
+    order = generator.permutation(count)
+    held_out = min(max(round(share * count), 1), count - 1)
+    return np.sort(order[held_out:]), np.sort(order[:held_out])
 
 
 def class_names(targets: NDArray[np.int64], names: Sequence[str] | None) -> list[str]:

@@ -17,9 +17,10 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.folder import FolderDataset
-from engine.data.splits import ArrayDataset, LabelledDataset, SampleDataset, Split
+from engine.data.samples import is_own, read_sample, sample_name
+from engine.data.splits import ArrayDataset, Split
 from engine.data.transforms import SamplePipeline, to_tensor
-from engine.errors import DataError, TorchdeckError
+from engine.errors import DataError
 from engine.user_code import raise_user_error
 
 Progress = Callable[[str, int, int], None]
@@ -38,7 +39,7 @@ class ImageStore:
 
     Attributes:
         images: uint8 [N, C, H, W], contiguous.
-        targets: int64 [N] class indices.
+        targets: int64 [N] class indices, or float32 [N] or [N, K] values.
         is_mapped: whether the images lie in a file, of which the system keeps in memory what it can.
     """
 
@@ -115,7 +116,7 @@ class DecodedSplit:
         """
         if self.split.targets is None:
             raise DataError(f"the {self.split.name} split has no targets to keep beside its images")
-        targets = torch.from_numpy(np.array(self.split.targets, dtype=np.int64))
+        targets = torch.from_numpy(np.array(self.split.targets))
         images = torch.empty((len(self.split), *self.image(0).shape), dtype=torch.uint8)
         done = 0
         for part in self.parts(progress):
@@ -163,38 +164,20 @@ class DecodedSplit:
                 yield from pool.map(self.image, positions[start : start + _CHUNK])
 
 
-def read_image(split: Split, position: int) -> tuple[Tensor, int]:
-    """One sample of a split as a tensor [C, H, W] and its class index.
+def read_image(split: Split, position: int) -> tuple[Tensor, Any]:
+    """One sample of a split of images as a tensor [C, H, W], and its target as the data set gives it.
 
     Raises:
         DataError: it can't be read; names its file or index.
         UserCodeError: the user's data set failed; names the index and the lines of the user's file.
     """
-    index = split.dataset_index(position)
+    image, target = read_sample(split, position)
     try:
-        sample = split.dataset[index]
-        image, target = sample
-        return to_tensor(image), int(target)
-    except TorchdeckError:
-        raise
+        return to_tensor(image), target
     except Exception as error:
         if is_own(split.dataset):
             raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
         raise_user_error(error, sample_name(split, position))
-
-
-def is_own(dataset: SampleDataset) -> bool:
-    """Whether a data set is one of torchdeck's own or torchvision's, whose reading runs no code of the user's."""
-    return isinstance(dataset, ArrayDataset | FolderDataset | LabelledDataset)
-
-
-def sample_name(split: Split, position: int) -> str:
-    """How a message calls a sample: its file, else its index."""
-    index = split.dataset_index(position)
-    dataset: Any = split.dataset
-    if isinstance(dataset, FolderDataset):
-        return str(dataset.root / dataset.files[index])
-    return f"sample {index} of the {split.name} data"
 
 
 def different_sizes(split: Split, one: tuple[int, Tensor], other: tuple[int, Tensor]) -> str:

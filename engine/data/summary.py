@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine.data.splits import ArrayDataset, Split
 from engine.data.storage import Progress, read_image
+from engine.data.targets import kind_of
 from engine.errors import DataError
 
 _CHUNK = 4096
@@ -23,7 +24,7 @@ class DataSummary:
 
     Attributes:
         samples: how many there are.
-        counts: samples of each class, in the order of the classes.
+        counts: samples of each class, in the order of the classes; empty where targets are no classes.
         classes: names by class index.
         shape: (C, H, W) where all looked-at images have one; None where they differ.
         smallest, largest: (H, W) of the image with the fewest and with the most pixels.
@@ -83,10 +84,14 @@ def summarize(
                 if done and stop():
                     break
             pixels.add(read_image(split, position)[0][None])
-    counts = (
-        [0] * len(classes) if split.targets is None else np.bincount(split.targets, minlength=len(classes)).tolist()
-    )
-    return pixels.summary(total, counts, list(classes))
+    return pixels.summary(total, class_counts(split, classes), list(classes))
+
+
+def class_counts(split: Split, classes: Sequence[str]) -> list[int]:
+    """Samples of each class, in the order of the classes; empty where targets are no classes."""
+    if split.targets is None or kind_of(split.targets) != "classes":
+        return []
+    return np.bincount(split.targets, minlength=len(classes)).tolist()
 
 
 def _read_array(pixels: _Pixels, split: Split, dataset: ArrayDataset, positions: NDArray[np.int64]) -> None:

@@ -161,12 +161,18 @@ class SamplePipeline:
 
     def apply(self, image: Tensor) -> Tensor:
         """Apply every transform to a tensor [C, H, W], or [N, C, H, W] where all of them are deterministic."""
-        pixels: Any = image
+        pixels = self._run(image, _apply_step)
+        return to_float(pixels) if self.scale else to_tensor(pixels)
+
+    def apply_as_it_is(self, value: Any) -> Any:
+        """Apply every transform to an input that is no image; nothing is scaled or converted."""
+        return self._run(value, _apply_plainly)
+
+    def _run(self, value: Any, apply: Callable[[Component, Callable[[Any], Any], Any, str], Any]) -> Any:
+        pixels = value
         for position, (spec, transform) in enumerate(self._steps):
             try:
-                pixels = _apply_step(spec, transform, pixels)
-                if is_user_spec(spec.name):
-                    pixels = _checked(pixels, f"{self.where}[{position}]: {spec.name}")
+                pixels = apply(spec, transform, pixels, f"{self.where}[{position}]: {spec.name}")
             except TorchdeckError:
                 raise
             except Exception as error:
@@ -177,7 +183,7 @@ class SamplePipeline:
                     f"{self.where}[{position}]: {spec.name}({_shown(spec.arguments)}) can't be applied to "
                     f"{shape or type(pixels).__name__}: {error}"
                 ) from error
-        return to_float(pixels) if self.scale else to_tensor(pixels)
+        return pixels
 
 
 def build_transform(specs: Sequence[Component], where: str = "transforms") -> SamplePipeline:
@@ -213,7 +219,11 @@ def to_float(pixels: Any) -> Tensor:
     return functional.to_dtype(tensor, torch.float32, scale=True).as_subclass(Tensor)
 
 
-def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any) -> Any:
+def _apply_plainly(spec: Component, transform: Callable[[Any], Any], value: Any, where: str) -> Any:
+    return transform(value)
+
+
+def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any, where: str) -> Any:
     if spec.name in _NO_OPERATION:
         return to_tensor(pixels)
     if spec.name == "ToTensor" or is_plain_scaling(spec):
@@ -222,7 +232,7 @@ def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any) -
         pixels = to_float(pixels)
     if spec.name == "Normalize":
         check_normalize(spec, pixels.shape[-3])
-    return transform(pixels)
+    return _checked(transform(pixels), where) if is_user_spec(spec.name) else transform(pixels)
 
 
 def _checked(returned: Any, where: str) -> Any:

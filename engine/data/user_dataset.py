@@ -18,7 +18,8 @@ def open_user_dataset(config: DataConfig) -> DatasetParts:
     The factory is given `root` where it takes it. It makes the splits in one of three ways: it takes `train` (True or
     False) and is called twice; it takes `split` ("train" or "test") and is called twice; or it is called once and
     returns a data set, or a mapping of data sets by "train", "validation" and "test". A data set is map-style, its
-    samples are (image, class index). `classes` (names) and `targets` (class indices) are read where it has them.
+    samples are (input, target). `classes` (names), `targets` (one a sample) and `collate_fn` (samples into a batch)
+    are read where it has them; a mapping may hold a `collate_fn` too.
 
     Raises:
         ConfigError: arguments that the factory doesn't take.
@@ -46,9 +47,13 @@ def _opened(parts: Mapping[str, Any], spec: str) -> DatasetParts:
         raise DataError(
             f'{spec}: returned data sets named {", ".join(map(str, parts)) or "nothing"}; expected "train"'
         )
+    parts = dict(parts)
+    collate = parts.pop("collate_fn", None) or getattr(parts["train"], "collate_fn", None)
+    if collate is not None and not callable(collate):
+        raise DataError(f"{spec}: collate_fn is {type(collate).__name__}; expected a function of a list of samples")
     for name, part in parts.items():
         if name not in ("train", "validation", "test"):
-            raise DataError(f'{spec}: returned a data set named "{name}"; known: train, validation, test')
+            raise DataError(f'{spec}: returned a data set named "{name}"; known: train, validation, test, collate_fn')
         if part is not None and not (hasattr(part, "__len__") and hasattr(part, "__getitem__")):
             raise DataError(
                 f"{spec}: returned {type(part).__name__} for {name}; expected a map-style data set, "
@@ -58,4 +63,10 @@ def _opened(parts: Mapping[str, Any], spec: str) -> DatasetParts:
     if train is None:
         raise DataError(f"{spec}: returned None; expected a map-style data set")
     classes = getattr(train, "classes", None)
-    return DatasetParts(train, parts.get("validation"), parts.get("test"), None if classes is None else list(classes))
+    return DatasetParts(
+        train,
+        parts.get("validation"),
+        parts.get("test"),
+        None if classes is None else list(classes),
+        collate=collate,
+    )

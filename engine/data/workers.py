@@ -21,21 +21,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Sampler
 
 from engine.config import LoaderConfig
+from engine.data.collation import make_batch
 from engine.data.random_keys import combine
+from engine.data.samples import as_tensors, read_sample, sample_name
 from engine.data.sampling import EpochOrder, EpochSampler
 from engine.data.splits import Split
-from engine.data.storage import different_sizes, read_image, sample_name
+from engine.data.storage import read_image
 from engine.data.transforms import SamplePipeline
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from engine.inputs import Inputs, map_tensors, moved
 from engine.user_code import load_object
 
 Key = tuple[int, int, int]
 
 _SAMPLE_STREAM = 0x5A
+_COLLATE_STREAM = 0xC0
 _DYING_SECONDS = 2.0
 
 
@@ -65,39 +68,50 @@ class KeyedSamples:
     def __len__(self) -> int:
         return len(self._split)
 
-    def sample(self, epoch: int, position: int, draw: int | None = None) -> tuple[Tensor, int]:
-        """One sample: float32 [C, H, W] and its class index. Its random numbers follow from `draw`, or its position.
+    def sample(self, epoch: int, position: int, draw: int | None = None) -> tuple[Any, Any]:
+        """One sample, input and target, before it is collated; an image is float32 [C, H, W].
+
+        Its random numbers follow from `draw`, or its position.
 
         Raises:
             ConfigError, DataError, UserCodeError: it can't be read or transformed; names the sample.
         """
         _seed_generators(combine(self._seed, epoch, position if draw is None else draw, _SAMPLE_STREAM))
-        image, target = read_image(self._split, position)
         try:
-            return self._pipeline.apply(image), target
+            if self._split.is_image:
+                image, target = read_image(self._split, position)
+                return self._pipeline.apply(image), target
+            value, target = read_sample(self._split, position)
+            value = self._pipeline.apply_as_it_is(value)
+            # A collate_fn gets what the data set gives; its own business is what becomes of it.
+            return (value if self._split.collate is not None else as_tensors(value)), target
         except ConfigError as error:
             raise ConfigError(f"{error} ({sample_name(self._split, position)})") from error
 
-    def __getitems__(self, keys: list[Key]) -> tuple[Tensor, Tensor] | _Failure:
+    def batch(self, keys: list[Key]) -> tuple[Inputs, Any]:
+        """The samples of some keys as one batch: inputs, as the model takes them, and targets.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: a sample can't be made, or they can't be collated.
+        """
+        samples = [self.sample(*key) for key in keys]
+        if self._split.collate is not None:
+            epoch, _, draw = keys[0]
+            _seed_generators(combine(self._seed, epoch, draw, _COLLATE_STREAM))
+        return make_batch(self._split, [position for _, position, _ in keys], samples)
+
+    def __getitems__(self, keys: list[Key]) -> tuple[Inputs, Any] | _Failure:
         """A whole batch, or what went wrong: the DataLoader would bury the message in a traceback."""
         try:
-            return self._batch(keys)
+            return self.batch(keys)
         except TorchdeckError as error:
             return _Failure(type(error).__name__, str(error))
         except Exception as error:
             frames = "".join(traceback.format_tb(error.__traceback__))
             return _Failure("DataError", f"{type(error).__name__}: {error}\n{frames}".rstrip())
 
-    def __getitem__(self, key: Key) -> tuple[Tensor, Tensor] | _Failure:
+    def __getitem__(self, key: Key) -> tuple[Inputs, Any] | _Failure:
         return self.__getitems__([key])
-
-    def _batch(self, keys: list[Key]) -> tuple[Tensor, Tensor]:
-        samples = [self.sample(*key) for key in keys]
-        first = samples[0][0]
-        for (_, position, _), (image, _) in zip(keys, samples, strict=True):
-            if image.shape != first.shape:
-                raise DataError(different_sizes(self._split, (keys[0][1], first), (position, image)))
-        return torch.stack([image for image, _ in samples]), torch.tensor([target for _, target in samples])
 
 
 class _EpochBatches(Sampler[list[Key]]):
@@ -158,11 +172,11 @@ class WorkerLoader:
         self._pins = options.pin_memory and device.type == "cuda"
         self._loader: DataLoader[Any] | None = None
 
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:
         """Batches of an epoch from number `start` on, without making those before.
 
         Yields:
-            Inputs float32 [B, C, H, W] and targets int64 [B], both on the device.
+            Inputs, float32 [B, C, H, W] for images, and targets, int64 [B] for classes, both on the device.
 
         Raises:
             ConfigError, DataError, UserCodeError: a sample can't be made; a worker process died.
@@ -173,19 +187,19 @@ class WorkerLoader:
                 raise batch.error()
             inputs, targets = batch
             yield (
-                inputs.to(self._device, non_blocking=self._pins),
-                targets.to(self._device, non_blocking=self._pins),
+                moved(inputs, self._device, non_blocking=self._pins),
+                moved(targets, self._device, non_blocking=self._pins),
             )
 
-    def _in_this_process(self) -> Iterator[tuple[Tensor, Tensor] | _Failure]:
+    def _in_this_process(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
         for keys in self._keys:
             with global_generators_kept():
                 batch = self._samples.__getitems__(keys)
             if self._pins and not isinstance(batch, _Failure):
-                batch = batch[0].pin_memory(), batch[1].pin_memory()
+                batch = map_tensors(lambda tensor: tensor.pin_memory(), batch)
             yield batch
 
-    def _from_workers(self) -> Iterator[tuple[Tensor, Tensor] | _Failure]:
+    def _from_workers(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
         if self._loader is None:
             self._loader = DataLoader(
                 self._samples,  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -22,6 +21,7 @@ from engine.models.torchvision_models import (
     torchvision_names,
 )
 from engine.models.transfer import FreezeRule, apply_freeze, check_freeze_rules
+from engine.shapes import Shape, is_plain, shape_words
 from engine.user_code import (
     accepted_arguments,
     argument_default,
@@ -88,7 +88,7 @@ def check_architecture(config: ModelConfig) -> None:
         _user_call(config, 1, (1, 1, 1))
 
 
-def build_architecture(config: ModelConfig, num_classes: int | None, input_shape: Sequence[int] | None) -> nn.Module:
+def build_architecture(config: ModelConfig, num_classes: int | None, input_shape: Shape | None) -> nn.Module:
     """Build the network with the initialisation of its author; without published or local weights, nothing frozen.
 
     A torchvision model still takes 3 channels: `adapt_stem` comes after its weights.
@@ -103,13 +103,14 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
         UserCodeError: the user's code raised, or returned something else than a Module.
     """
     source = source_of(config)
-    if source == "torchvision":
-        return build_torchvision(config.name, config.arguments, num_classes, input_shape)
-    if source == "timm":
-        return build_timm(config.name, config.arguments, num_classes, input_shape)
-    if source == "built-in":
+    if source != "user":
+        shape = None if input_shape is None else plain_shape(config, input_shape)
+        if source == "torchvision":
+            return build_torchvision(config.name, config.arguments, num_classes, shape)
+        if source == "timm":
+            return build_timm(config.name, config.arguments, num_classes, shape)
         factory = BUILTIN_MODELS[config.name]
-        return factory(num_classes or _DEFAULT_CLASSES, input_shape or (1, 28, 28), **config.arguments)
+        return factory(num_classes or _DEFAULT_CLASSES, shape or (1, 28, 28), **config.arguments)
     user_factory, arguments = _user_call(config, num_classes, input_shape)
     model = call_user_code(user_factory, arguments, config.name)
     if not isinstance(model, nn.Module):
@@ -118,7 +119,7 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
 
 
 def build_unloaded(
-    config: ModelConfig, num_classes: int | None, input_shape: Sequence[int]
+    config: ModelConfig, num_classes: int | None, input_shape: Shape
 ) -> tuple[nn.Module, list[FreezeRule]]:
     """The network as a run trains it, but for its weights: for the data's channels, its freeze rules applied.
 
@@ -130,8 +131,18 @@ def build_unloaded(
     """
     model = build_architecture(config, num_classes, input_shape)
     if source_of(config) == "torchvision":
-        adapt_stem(model, config.name, input_shape[0])
+        adapt_stem(model, config.name, plain_shape(config, input_shape)[0])
     return model, apply_freeze(model, config.freeze, hold_norms=config.freeze_norm)
+
+
+def plain_shape(config: ModelConfig, shape: Shape) -> tuple[int, ...]:
+    """The shape of a sample for a model that takes one tensor. Raises ConfigError for samples of several."""
+    if isinstance(shape, dict) or not is_plain(shape):
+        raise ConfigError(
+            f"model {config.name}: takes one tensor, and the data's samples are several: {shape_words(shape)}; use a "
+            "model of your own: model.name = 'path/to/file.py:factory'"
+        )
+    return shape
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -170,9 +181,7 @@ def _check_builtin_arguments(config: ModelConfig) -> None:
     check_arguments(BUILTIN_MODELS[config.name], config.arguments, f"model {config.name}", supplied)
 
 
-def _user_call(
-    config: ModelConfig, num_classes: int | None, input_shape: Sequence[int] | None
-) -> tuple[Any, dict[str, Any]]:
+def _user_call(config: ModelConfig, num_classes: int | None, input_shape: Shape | None) -> tuple[Any, dict[str, Any]]:
     """The user's factory and the keyword arguments it is called with, checked against its signature."""
     factory = load_object(config.name, _WANTED)
     if isinstance(factory, nn.Module):
@@ -181,7 +190,7 @@ def _user_call(
     if num_classes is not None or argument_default(factory, "num_classes") is inspect.Parameter.empty:
         offered["num_classes"] = num_classes or _DEFAULT_CLASSES
     if input_shape is not None:
-        offered["input_shape"] = tuple(input_shape)
+        offered["input_shape"] = input_shape
     arguments = {**accepted_arguments(factory, offered), **config.arguments}
     check_arguments(factory, arguments, f"model {config.name}")
     return factory, arguments

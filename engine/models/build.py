@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,7 +11,14 @@ from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError
-from engine.models.architecture import build_architecture, check_architecture, source_of, takes_num_classes
+from engine.inputs import Inputs, call_model, one_sample
+from engine.models.architecture import (
+    build_architecture,
+    check_architecture,
+    plain_shape,
+    source_of,
+    takes_num_classes,
+)
 from engine.models.initialisation import apply_init, plan_init
 from engine.models.published_weights import load_published_weights
 from engine.models.timm_models import build_pretrained_timm, published_classes
@@ -20,6 +26,7 @@ from engine.models.torchvision_models import adapt_stem, expect_published_normal
 from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
 from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
 from engine.models.weights import LoadedWeights, head_names, load_weights_file
+from engine.shapes import Shape, shape_words
 from engine.user_code import raise_user_error
 
 
@@ -48,7 +55,7 @@ def check_model(config: ModelConfig) -> None:
     check_architecture(config)
 
 
-def build_model(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> nn.Module:
+def build_model(config: ModelConfig, num_classes: int, input_shape: Shape) -> nn.Module:
     """`build_with_notes`, its notes given as warnings."""
     built = build_with_notes(config, num_classes, input_shape)
     for note in built.notes:
@@ -57,7 +64,7 @@ def build_model(config: ModelConfig, num_classes: int, input_shape: Sequence[int
 
 
 def build_with_notes(
-    config: ModelConfig, num_classes: int, input_shape: Sequence[int], *, load: bool = True
+    config: ModelConfig, num_classes: int, input_shape: Shape, example: Inputs | None = None, *, load: bool = True
 ) -> BuiltModel:
     """Build a model on the CPU for a data set, with its weights loaded and its freeze rules applied.
 
@@ -68,6 +75,7 @@ def build_with_notes(
         config: the model section.
         num_classes: number of logits.
         input_shape: shape of one sample after the transforms: (C, H, W) for images.
+        example: a batch of one sample, where zeros of that shape would not do.
         load: whether its trained weights are loaded and its rules of initialisation applied: a run that goes on has
             its weights from a checkpoint, and the files that it started from may be gone.
 
@@ -77,23 +85,24 @@ def build_with_notes(
         CheckpointError: the weights can't be read or don't fit.
     """
     check_model(config)
-    _check_fit(config, num_classes, input_shape)
+    _check_fit(config, num_classes, input_shape, example)
     trained: LoadedWeights | None = None
     if config.pretrained and source_of(config) == "timm" and load:
-        model, note = build_pretrained_timm(config.name, config.arguments, num_classes, input_shape)
+        image_shape = plain_shape(config, input_shape)
+        model, note = build_pretrained_timm(config.name, config.arguments, num_classes, image_shape)
         fresh = _head(config, num_classes, input_shape) if num_classes != published_classes(config.name) else set()
         trained = LoadedWeights(set(model.state_dict()).difference(fresh), note)
     else:
         model = build_architecture(config, num_classes, input_shape)
-    _initialise_lazy(model, config, input_shape)
+    _initialise_lazy(model, config, input_shape, example)
     if config.pretrained and source_of(config) == "torchvision":
         expect_published_normalisation(model)
         if load:
-            weights = published_weights(config.name, input_shape[1])
+            weights = published_weights(config.name, plain_shape(config, input_shape)[1])
             head = _head(config, num_classes, input_shape)
             trained = load_published_weights(model, weights, config.name, head)
     if source_of(config) == "torchvision":
-        adapt_stem(model, config.name, input_shape[0])
+        adapt_stem(model, config.name, plain_shape(config, input_shape)[0])
     if config.weights and load:
         head = _head(config, num_classes, input_shape)
         trained = load_weights_file(model, config.weights, config.weights_entry, head)
@@ -107,21 +116,20 @@ def build_with_notes(
     return BuiltModel(model, notes)
 
 
-def _head(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> set[str]:
+def _head(config: ModelConfig, num_classes: int, input_shape: Shape) -> set[str]:
     if not takes_num_classes(config):
         return set()
     return head_names(lambda classes: build_architecture(config, classes, input_shape), num_classes)
 
 
-def _check_fit(config: ModelConfig, num_classes: int, input_shape: Sequence[int]) -> None:
+def _check_fit(config: ModelConfig, num_classes: int, input_shape: Shape, example: Inputs | None) -> None:
     """Raise ConfigError when the model does not take the samples, or returns something else than a logit a class."""
-    report = inspect_model(config, num_classes, input_shape)
+    report = inspect_model(config, num_classes, input_shape, example)
     if report.error is not None:
         if source_of(config) == "user" and report.params > REAL_FORWARD_PARAMS:
             # It may only need the values of its weights; training will tell.
             return
-        shape = "×".join(map(str, input_shape))
-        raise ConfigError(f"model {config.name}: does not take samples of {shape}: {report.error}")
+        raise ConfigError(f"model {config.name}: does not take samples of {shape_words(input_shape)}: {report.error}")
     if report.output_shapes != [[1, num_classes]]:
         returned = ", ".join(map(str, report.output_shapes)) or "no tensor"
         raise ConfigError(
@@ -130,14 +138,14 @@ def _check_fit(config: ModelConfig, num_classes: int, input_shape: Sequence[int]
         )
 
 
-def _initialise_lazy(model: nn.Module, config: ModelConfig, input_shape: Sequence[int]) -> None:
+def _initialise_lazy(model: nn.Module, config: ModelConfig, input_shape: Shape, example: Inputs | None) -> None:
     """Give lazy modules their shapes, by one forward in eval mode."""
     if not any(is_lazy(parameter) for parameter in model.parameters()):
         return
     model.eval()
     try:
         with torch.no_grad():
-            model(torch.zeros(1, *input_shape))
+            call_model(model, one_sample(input_shape) if example is None else example)
     except Exception as error:
         raise_user_error(error, f"{config.name}: first forward")
     finally:

@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 from torch.utils.hooks import RemovableHandle
 
+from engine.inputs import Inputs, call_model
 from engine.models.walk import walk
 
 
@@ -53,20 +54,20 @@ class ForwardTrace:
     stopped_input: list[list[int]] = field(default_factory=list)
 
 
-def trace_forward(model: nn.Module, inputs: tuple[Any, ...]) -> ForwardTrace:
+def trace_forward(model: nn.Module, inputs: Inputs) -> ForwardTrace:
     """Run a model once, without gradients, in whatever mode its modules are.
 
     Never raises for what the model does: that ends up in the trace. The model is left without hooks.
 
     Args:
         model: on the device of the inputs; meta gives shapes and operation counts without computing anything.
-        inputs: positional arguments of its forward.
+        inputs: of its forward: a tuple of positional arguments, or a dict of arguments by keyword.
     """
     recorder = _Recorder()
     handles = recorder.attach(model)
     try:
         with torch.no_grad(), _unfused(inputs), _FlopCounter(recorder):
-            outputs = model(*inputs)
+            outputs = call_model(model, inputs)
         recorder.trace.output_shapes = _shapes(outputs)
     except Exception as error:
         recorder.trace.error = error
@@ -145,7 +146,7 @@ class _FlopCounter(TorchDispatchMode):
 
 
 @contextmanager
-def _unfused(inputs: tuple[Any, ...]) -> Iterator[None]:
+def _unfused(inputs: Inputs) -> Iterator[None]:
     """Without fused kernels, which hide the modules and the operations inside them."""
     fast_path = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -13,6 +13,7 @@ from engine.config_file import parse_config
 from engine.data.loaders import sample_shape
 from engine.data.sources import open_sources
 from engine.errors import CheckpointError
+from engine.models.architecture import plain_shape
 from engine.models.build import build_with_notes
 from engine.models.weightless import untouched_randomness
 from engine.runs.checkpoint import load_checkpoint
@@ -92,7 +93,7 @@ def _input_shape(path: Path, config: RunConfig) -> tuple[int, ...]:
     recorded = read_json_object(run / INFO_FILE).get("input_shape") if run is not None else None
     if isinstance(recorded, list) and recorded and all(isinstance(size, int) and size > 0 for size in recorded):
         return tuple(recorded)
-    return sample_shape(open_sources(config.data, config.seed), config)
+    return plain_shape(config.model, sample_shape(open_sources(config.data, config.seed), config))
 
 
 def _outputs(state: dict[str, Tensor]) -> int:

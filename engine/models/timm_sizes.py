@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.config import ModelConfig
 from engine.models.timm_catalog import SIZES_FILE, TIMM_PREFIX, TimmSize, timm_modules, timm_sizes
-from engine.models.tree import inspect_model
+from engine.models.tree import default_input_shape, inspect_model
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,12 @@ class Counted:
 def count(name: str) -> Counted:
     """Build one of timm's models without its weights, and count."""
     try:
-        report = inspect_model(ModelConfig(name=f"{TIMM_PREFIX}{name}"))
+        config = ModelConfig(name=f"{TIMM_PREFIX}{name}")
+        report, shape = inspect_model(config), default_input_shape(config)
     except Exception as error:
         return Counted(name, None, f"{type(error).__name__}: {error}")
     gflops = None if report.error else round((report.flops or 0) / 1e9, 4)
-    return Counted(name, TimmSize(report.params, gflops, report.input_shape[-1]), report.error or "")
+    return Counted(name, TimmSize(report.params, gflops, shape[-1]), report.error or "")
 
 
 def main() -> None:

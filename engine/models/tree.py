@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from engine.config import ModelConfig
+from engine.inputs import Inputs as ModelInputs
+from engine.inputs import map_tensors, one_sample
 from engine.models.architecture import (
     build_architecture,
     build_unloaded,
@@ -30,6 +32,7 @@ from engine.models.transfer import freeze_notes
 from engine.models.walk import walk
 from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights import head_names
+from engine.shapes import Shape, shape_words
 from engine.user_code import user_location
 
 REAL_FORWARD_PARAMS = 100_000_000
@@ -39,7 +42,7 @@ _LONGEST_EXTRA = 400
 _ANY_CLASSES = 10
 
 Factory = Callable[[], nn.Module]
-Inputs = Callable[[], tuple[Any, ...]]
+Inputs = Callable[[], ModelInputs]
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ class ModelReport:
         buffers: elements of the buffers.
         flops: floating-point operations to classify one sample (matrix products and convolutions; a multiply-add
             counts as two); None when the forward did not run to its end.
-        input_shape: shape of the sample that went through it.
+        input_shape: shape of the sample that went through it; of each part where it has several.
         modules: the tree, parents first.
         output_shapes: shapes of what the model returned, with a batch dimension of 1.
         docs: what each type of module is for, in the words of its author, by the type's name.
@@ -110,7 +113,7 @@ class ModelReport:
     trainable: int
     buffers: int
     flops: int | None
-    input_shape: list[int]
+    input_shape: list[Any] | dict[str, Any]
     modules: list[ModuleRow]
     output_shapes: list[list[int]] = field(default_factory=list)
     docs: dict[str, str] = field(default_factory=dict)
@@ -119,7 +122,10 @@ class ModelReport:
 
 
 def inspect_model(
-    config: ModelConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None
+    config: ModelConfig,
+    num_classes: int | None = None,
+    input_shape: Shape | None = None,
+    example: ModelInputs | None = None,
 ) -> ModelReport:
     """Take apart the model that `build_model` would build, without its weights and without moving a random stream.
 
@@ -135,16 +141,17 @@ def inspect_model(
         num_classes: number of classes; None for the model as its author publishes it, 10 where that asks for a number.
         input_shape: shape of one sample; None for what torchvision's weights were trained on, 1×28×28 for a built-in
             model, 3×224×224 for the user's.
+        example: a batch of one sample to run it on; None for zeros of `input_shape`.
 
     Raises:
         ConfigError, UserCodeError: the model can't be built.
     """
     check_architecture(config)
     source = source_of(config)
-    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config)
+    shape = input_shape if input_shape is not None else default_input_shape(config)
     notes = []
     if input_shape is None:
-        notes.append(f"for a sample of {'×'.join(map(str, shape))}")
+        notes.append(f"for a sample of {shape_words(shape)}")
     if num_classes is None and source == "built-in":
         notes.append("for 10 classes")
 
@@ -157,20 +164,22 @@ def inspect_model(
         notes.extend(note for note in [*freeze_notes(model, rules), *plans] if note not in notes)
         return model
 
-    report = inspect_factory(make, lambda: (torch.zeros(1, *shape),), allow_real=source == "user", input_shape=shape)
+    def inputs() -> ModelInputs:
+        device = torch.get_default_device()
+        return map_tensors(lambda tensor: tensor.to(device), one_sample(shape) if example is None else example)
+
+    report = inspect_factory(make, inputs, allow_real=source == "user", input_shape=shape)
     if report.note:
         notes.append(report.note)
     return replace(report, note="; ".join(notes) or None)
 
 
-def inspect_factory(
-    make: Factory, inputs: Inputs, *, allow_real: bool = True, input_shape: Sequence[int] = ()
-) -> ModelReport:
+def inspect_factory(make: Factory, inputs: Inputs, *, allow_real: bool = True, input_shape: Shape = ()) -> ModelReport:
     """Take apart what `make` returns, run once in eval mode on what `inputs` returns.
 
     Args:
         make: builds the model; called again when it can't be built or run without values.
-        inputs: positional arguments of the forward; made on the meta device unless the run is for real.
+        inputs: arguments of the forward; made on the meta device unless the run is for real.
         allow_real: whether it may be built and run with real weights when it can't be without.
         input_shape: what the report says of the input.
 
@@ -199,7 +208,7 @@ def inspect_factory(
         return report if trace.error else replace(report, note="run with real weights, as it needs their values")
 
 
-def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Sequence[int]) -> set[str] | None:
+def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Shape) -> set[str] | None:
     """What stays fresh beside the trained weights that the config asks for; None when it asks for none.
 
     Only needed to tell what rules of initialisation fill.
@@ -228,7 +237,7 @@ def _trace(model: nn.Module, inputs: Inputs) -> ForwardTrace:
             module.training = training
 
 
-def _report(model: nn.Module, trace: ForwardTrace, input_shape: Sequence[int]) -> ModelReport:
+def _report(model: nn.Module, trace: ForwardTrace, input_shape: Shape) -> ModelReport:
     counts = count_modules(model)
     flops = _flops_below(counts, trace)
     rows = [_row(entry, trace, total) for entry, total in zip(counts, flops, strict=True)]
@@ -238,7 +247,7 @@ def _report(model: nn.Module, trace: ForwardTrace, input_shape: Sequence[int]) -
         trainable=root.trainable,
         buffers=root.buffers,
         flops=root.flops,
-        input_shape=list(input_shape),
+        input_shape=dict(input_shape) if isinstance(input_shape, dict) else list(input_shape),
         modules=rows,
         output_shapes=trace.output_shapes,
         docs={

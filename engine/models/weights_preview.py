@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig
+from engine.inputs import one_sample
 from engine.models.architecture import build_unloaded, check_architecture, takes_num_classes
 from engine.models.forward import trace_forward
 from engine.models.tree import default_input_shape
 from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights import WeightsPreview, head_names, preview_weights
+from engine.shapes import Shape
 
 _ANY_CLASSES = 10
 
 
 def preview_config_weights(
-    config: ModelConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None
+    config: ModelConfig, num_classes: int | None = None, input_shape: Shape | None = None
 ) -> WeightsPreview:
     """Compare the tensors of `config.weights` with those of the model, which is built without its weights.
 
@@ -35,7 +35,7 @@ def preview_config_weights(
         CheckpointError: the file can't be read safely, or holds no tensors of a model.
     """
     check_architecture(config)
-    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config)
+    shape = input_shape if input_shape is not None else default_input_shape(config)
 
     def make(classes: int | None) -> nn.Module:
         return build_unloaded(config, classes, shape)[0]
@@ -47,5 +47,5 @@ def preview_config_weights(
         model = build_weightless(lambda: make(num_classes))
         if any(is_lazy(parameter) for parameter in model.parameters()):
             with torch.device("meta"):
-                trace_forward(model.eval(), (torch.zeros(1, *shape),))
+                trace_forward(model.eval(), one_sample(shape))
     return preview_weights(config.weights, config.weights_entry, model, head)

@@ -25,6 +25,7 @@ STATE_FILE = "state.json"
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FILE = "events.jsonl"
 PROBES_FILE = "probes.jsonl"
+SYSTEM_FILE = "system.jsonl"
 LOG_FILE = "engine.log"
 CHECKPOINTS = "checkpoints"
 

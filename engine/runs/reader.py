@@ -21,6 +21,7 @@ from engine.runs.directory import (
     LOG_FILE,
     METRICS_FILE,
     STATE_FILE,
+    SYSTEM_FILE,
     is_run,
     read_json_object,
     read_state,
@@ -83,6 +84,8 @@ class RunReader:
         self._metrics = LineTail(path / METRICS_FILE)
         self._event_lines = LineTail(path / EVENTS_FILE)
         self._gradients = GradientRecords(path)
+        self._system_lines = LineTail(path / SYSTEM_FILE)
+        self._system: dict[str, Any] = {}
         self._curves = Curves()
         self._events: list[dict[str, Any]] = []
         self._malformed = 0
@@ -107,13 +110,14 @@ class RunReader:
     def poll(self, max_bytes: int | None = None) -> bool:
         """Read what is new. True when anything changed since the last call.
 
-        On an unchanged run it costs three `stat` calls, and while the run claims to be alive a look at its lock.
+        On an unchanged run it costs four `stat` calls, and while the run claims to be alive a look at its lock.
 
         Args:
             max_bytes: read about so much of the metrics at most, the rest with the next calls; None for all.
         """
         changed = self._poll_metrics(max_bytes)
         changed = self._poll_events() or changed
+        changed = self._poll_system() or changed
         self._poll_state()
         changed = changed or self._state_stamp != self._polled_state_stamp
         self._polled_state_stamp = self._state_stamp
@@ -180,6 +184,10 @@ class RunReader:
     def events(self) -> list[dict[str, Any]]:
         """The events as of the last poll, the oldest first."""
         return self._events
+
+    def system(self) -> dict[str, Any]:
+        """The newest sample of what the run takes of its machine, as of the last poll; empty before the first."""
+        return self._system
 
     def epoch_records(self) -> list[dict[str, Any]]:
         """The records of the completed epochs as of the last poll."""
@@ -270,6 +278,13 @@ class RunReader:
         if self._event_lines.was_replaced:
             self._events = []
         self._events += (numbers_restored(event) for event in self._event_lines.read() if "kind" in event)
+        return True
+
+    def _poll_system(self) -> bool:
+        if not self._system_lines.look():
+            return False
+        for sample in self._system_lines.read():
+            self._system = sample
         return True
 
     def _poll_state(self) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.data.loaders import BatchLoader
+from engine.inputs import call_model, channels_last
 from engine.training.metrics import ConfusionMatrix, accuracy, macro_f1
 from engine.training.placement import Placement
 
@@ -63,14 +64,14 @@ def evaluate(
         for inputs, targets in loader.batches(epoch=0):
             if interrupted():
                 return None
-            if placement.channels_last and inputs.ndim == 4:
-                inputs = inputs.contiguous(memory_format=torch.channels_last)
+            if placement.channels_last:
+                inputs = channels_last(inputs)
             with torch.autocast(
                 placement.device.type,
                 dtype=placement.autocast_dtype,
                 enabled=placement.autocast_dtype is not None,
             ):
-                logits = model(inputs)
+                logits = call_model(model, inputs)
             total_loss += functional.cross_entropy(logits.float(), targets, reduction="sum")
             matrix.update(logits, targets)
             samples += len(targets)

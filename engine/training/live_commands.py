@@ -69,15 +69,17 @@ class LiveCommands:
     def _pause(self) -> None:
         """Wait for resume or stop; everything else is done meanwhile."""
         step = self._trainer.state.position.step
-        self._trainer.stand_still()
-        self._run.event("paused", step=step)
+        with self._trainer.standing_still():
+            self._run.event("paused", step=step)
+            self._wait_while_paused()
+            self._run.event("resumed", step=step)
+
+    def _wait_while_paused(self) -> None:
         while True:
             for command in self._commands():
+                if command["cmd"] == "stop":
+                    self._do(command)
                 if command["cmd"] in ("resume", "stop"):
-                    self._run.event("resumed", step=step)
-                    self._trainer.move_on()
-                    if command["cmd"] == "stop":
-                        self._do(command)
                     return
                 if command["cmd"] != "pause":
                     self._do(command)

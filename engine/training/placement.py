@@ -95,6 +95,11 @@ def choose_precision(name: str, device: torch.device) -> str:
     return name
 
 
+def gpu_uuid_of(device: torch.device) -> str:
+    """The name that NVML has for a GPU; empty for other devices."""
+    return str(torch.cuda.get_device_properties(device).uuid) if device.type == "cuda" else ""
+
+
 def default_num_threads() -> int:
     """Physical cores that this process may use, less one for the screen and the writer, at least 1.
 

@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from engine.config import LossConfig
 from engine.errors import ConfigError
+from engine.inputs import Inputs, call_model, channels_last
 from engine.training.placement import Placement
 from engine.training.probes import GradientProbe
 
-Batch = tuple[Tensor, Tensor]
+Batch = tuple[Inputs, Tensor]
 
 
 class TrainStep:
@@ -23,6 +24,7 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        is_updating: whether the weights are being changed, after which a step can't be done again.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class TrainStep:
         self._num_classes = num_classes
         self._copies_logits = copies_logits
         self._logits_are_checked = False
+        self.is_updating = False
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
@@ -79,16 +82,16 @@ class TrainStep:
         """Logits that outlive the next step."""
         return logits.detach().clone() if self._copies_logits else logits.detach()
 
-    def _forward(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        if self._placement.channels_last and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+    def _forward(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self._placement.channels_last:
+            inputs = channels_last(inputs)
         if self._placement.autocast_dtype is None:
             return self._loss_and_logits(inputs, targets)
         with torch.autocast(self._placement.device.type, dtype=self._placement.autocast_dtype):
             return self._loss_and_logits(inputs, targets)
 
-    def _loss_and_logits(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = self.model(inputs)
+    def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits = call_model(self.model, inputs)
         if not self._logits_are_checked:
             check_logits(logits, targets, self._num_classes)
             self._logits_are_checked = True
@@ -101,6 +104,7 @@ class TrainStep:
             loss.backward()
 
     def _update(self) -> None:
+        self.is_updating = True
         unscales = self.scaler is not None and self.clip_norm > 0
         if self.scaler is not None and unscales:
             self.scaler.unscale_(self.optimizer)
@@ -116,6 +120,7 @@ class TrainStep:
         if self.probe is not None:
             self.probe.after_update()
         self.optimizer.zero_grad(set_to_none=True)
+        self.is_updating = False
 
 
 def check_logits(logits: object, targets: Tensor, num_classes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
@@ -24,6 +25,14 @@ from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.gradient_watch import GradientWatch
 from engine.training.live_commands import LiveCommands
+from engine.training.memory_recovery import (
+    Parts,
+    RecoveringStep,
+    SplitLoader,
+    free_memory,
+    is_out_of_memory,
+    parts_in_words,
+)
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
 from engine.training.randomness import StepRandomness
@@ -32,6 +41,7 @@ from engine.training.snapshot import SnapshotBuffers
 from engine.training.state import Best, RunState
 from engine.training.step import Batch, TrainStep
 from engine.training.step_log import StepLog
+from engine.training.time_shares import TimeShares
 
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.
 _DRAIN_SECONDS = 0.2
@@ -102,6 +112,9 @@ class Trainer:
         self._commands = LiveCommands(self, control, run)
         self._log = StepLog()
         self._randomness = StepRandomness(config.seed, placement.device)
+        self._recovering = RecoveringStep(self.step, self._seed_step, self._say_parts)
+        self._evaluation_part = 0
+        self.times = TimeShares()
         self._clock = TrainingClock()
         self._last_drain = 0.0
         self._last_save = time.monotonic()
@@ -127,6 +140,8 @@ class Trainer:
         restore_changed(self.state, checkpoint, saved, self.config, changed)
         if "training.clip_norm" not in changed:
             self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
+        self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
+        self._evaluation_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
         self._clock.start_at(self.state.totals.seconds)
 
     def fit(self) -> Outcome:
@@ -139,6 +154,7 @@ class Trainer:
             NonFiniteLossError: the loss or a weight became NaN or infinite.
         """
         self._clock.resume()
+        self.times.start()
         self._last_drain = time.perf_counter()
         self.model.train()
         self._report("training")
@@ -160,13 +176,13 @@ class Trainer:
         self.model.train()
         position, log, targets_of = self.state.position, self._log, _targets
         save_every = self.config.checkpoint.every_steps
-        train = self._first_compiled_step if self._waits_for_compile else self.step
-        for window in self._windows():
+        train = self._first_compiled_step if self._waits_for_compile else self._recovering
+        for window in self.times.waited_for(self._windows()):
             self._randomness.seed_step(position.step)
             learning_rate = self.schedule.learning_rate
             self.step.probe = self._watch.due(position.step + 1)
             loss, logits = train(window)
-            train = self.step
+            train = self._recovering
             self.schedule.after_step()
             position.step += 1
             position.step_in_epoch += 1
@@ -198,9 +214,10 @@ class Trainer:
         """The run's first step when it is compiled: torch compiles in it, and the screen says so."""
         self._waits_for_compile = False
         self._report("compiling", message=f"torch.compile, mode {self.config.training.compile_mode}")
-        result, outcome = compile_with_first_step(
-            self.model, self.config.training.compile_mode, lambda: self._seeded_step(window)
-        )
+        with self.times.spent_on("compiling"):
+            result, outcome = compile_with_first_step(
+                self.model, self.config.training.compile_mode, lambda: self._seeded_step(window)
+            )
         self._run.event("compiled" if outcome.succeeded else "compile_failed", **asdict(outcome))
         self._report("training", compile=outcome.sentence, message="")
         # Compiling is no part of the seconds that steps take.
@@ -208,8 +225,23 @@ class Trainer:
         return result
 
     def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
+        self._seed_step()
+        return self._recovering(window)
+
+    def _seed_step(self) -> None:
         self._randomness.seed_step(self.state.position.step)
-        return self.step(window)
+
+    def _say_parts(self, parts: Parts) -> None:
+        self._say_out_of_memory(parts, "training")
+
+    def _say_out_of_memory(self, parts: Parts, what: str) -> None:
+        self._run.event(
+            "out_of_memory",
+            text=parts_in_words(parts, what),
+            step=self.state.position.step,
+            largest_part=parts.largest,
+        )
+        self._report("training")
 
     def _finish_epoch(self) -> bool:
         """Evaluate, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
@@ -253,14 +285,27 @@ class Trainer:
 
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
-        self._randomness.seed_step(self.state.position.step)
-        return evaluate(
-            self.model,
-            self.data.validation,
-            len(self.data.classes),
-            self.placement,
-            interrupted=self._commands.stop_is_asked,
-        )
+        with self.times.spent_on("evaluation"):
+            while True:
+                self._seed_step()
+                validation = self.data.validation
+                if self._evaluation_part:
+                    validation = SplitLoader(validation, self._evaluation_part)
+                try:
+                    return evaluate(
+                        self.model,
+                        validation,
+                        len(self.data.classes),
+                        self.placement,
+                        interrupted=self._commands.stop_is_asked,
+                    )
+                except (RuntimeError, MemoryError) as error:
+                    if not is_out_of_memory(error) or validation.batch_size == 1:
+                        raise
+                    problem = str(error).split("\n", 1)[0]
+                free_memory()
+                self._evaluation_part = -(-min(validation.batch_size, validation.num_samples) // 2)
+                self._say_out_of_memory(Parts(self._evaluation_part, problem), "evaluation")
 
     def _drain(self) -> None:
         """Read the steps since the last drain back from the device and record them."""
@@ -302,14 +347,14 @@ class Trainer:
             "go on from one, or start anew, with a lower optimizer.lr or with training.clip_norm = 1"
         )
 
-    def stand_still(self) -> None:
-        """Let the run's clock stand, with everything recorded that was done."""
+    @contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """Let the run's clock stand in here, with everything recorded that was done."""
         self._drain()
         self._clock.pause()
         self._report("training", status="paused")
-
-    def move_on(self) -> None:
-        """End `stand_still`."""
+        with self.times.spent_on("paused"):
+            yield
         self._clock.resume()
         self._last_drain = time.perf_counter()
         self._report("training", status="running")
@@ -335,15 +380,19 @@ class Trainer:
     def save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
         """Snapshot the state at this step boundary and hand it to the writer."""
         self._drain()
+        with self.times.spent_on("saving"):
+            self._save(reason, metrics or {}, is_best)
+
+    def _save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
         if not self.state.weights_are_finite():
             raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step))
         self.state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
-            self.state.capture(metrics or {}, self._live_settings(), snapshot),
+            self.state.capture(metrics, self._live_settings(), snapshot),
             step=self.state.position.step,
             epoch=self.state.position.epoch,
-            metrics=metrics or {},
+            metrics=metrics,
             reason=reason,
             is_best=is_best,
             when_done=snapshot.release,
@@ -357,7 +406,11 @@ class Trainer:
             self.save("minutes")
 
     def _live_settings(self) -> dict[str, float]:
-        return {"training.clip_norm": self.step.clip_norm}
+        return {
+            "training.clip_norm": self.step.clip_norm,
+            "largest_part": self._recovering.largest_part,
+            "evaluation_part": self._evaluation_part,
+        }
 
     def _report(self, phase: str, **fields: Any) -> None:
         """Say in the run's state where training is."""
@@ -372,6 +425,8 @@ class Trainer:
             batch_size=self.config.loader.batch_size,
             learning_rate=self.schedule.learning_rate,
             clip_norm=self.step.clip_norm,
+            largest_part=self._recovering.largest_part,
+            seconds=self.times.seconds(),
             **fields,
         )
 

@@ -19,6 +19,7 @@ from engine.config_file import load_config
 from engine.data.catalog import DatasetEntry, find_dataset, list_datasets
 from engine.errors import TorchdeckError
 from engine.presets import list_presets
+from engine.shapes import shape_words
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.widgets.bars import Bar, Bars
@@ -218,14 +219,14 @@ class DataPane(Widget, can_focus=True):
         self._show_look(look, entry, draft)
 
     def _show_look(self, look: DataLook, entry: DatasetEntry | None, draft: RunConfig) -> None:
-        words = [_title(draft.data.dataset, entry), *described(look)]
+        words = [_title(draft.data.dataset, entry), *described(look), *sample_lines(look)]
         self._about("\n".join(words))
         images = []
         for sample in look.samples:
-            label = look.classes[sample.label]
-            images += [GridImage(sample.raw, label), GridImage(sample.shown, f"→ {label}")]
+            images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
         self.query_one(ImageGrid).set_images(images)
-        bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=True)]
+        # Targets that are no classes have no counts.
+        bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
         self.query_one(Bars).set_bars(bars)
 
     @work(exclusive=True, group="names")
@@ -244,17 +245,26 @@ class DataPane(Widget, can_focus=True):
 
 def described(look: DataLook) -> list[str]:
     """What is said of an opened data set: sizes, where its pixels would live, channel statistics, notes."""
-    shape = "×".join(map(str, look.input_shape))
+    shape = shape_words(look.input_shape)
     mean = " ".join(f"{value:.4f}" for value in look.mean)
     of_samples = f" of {look.measured:,} samples"
     std = " ".join(f"{value:.4f}" for value in look.std)
+    pixels = f"; mean {mean}, std {std}{'' if look.measured == look.train_size else of_samples}" if look.mean else ""
+    outputs = f"{len(look.classes)} classes" if look.class_counts else f"targets: {', '.join(look.classes)}"
     return [
-        f"{look.train_size:,} to train on, {look.validation_size:,} to validate, {len(look.classes)} classes; "
-        f"{shape} into the model",
-        f"{look.storage}; mean {mean}, std {std}{'' if look.measured == look.train_size else of_samples}",
+        f"{look.train_size:,} to train on, {look.validation_size:,} to validate, {outputs}; {shape} into the model",
+        f"{look.storage}{pixels}",
         *look.notes,
         "samples as they are, and → as they are trained on",
     ]
+
+
+def sample_lines(look: DataLook) -> list[str]:
+    """Samples that are no images, in words."""
+    lines = []
+    for sample in look.texts:
+        lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
+    return lines
 
 
 def _title(name: str, entry: DatasetEntry | None) -> str:

@@ -18,6 +18,7 @@ from textual.widgets.option_list import Option
 from engine.config import ModelConfig, RunConfig
 from engine.errors import TorchdeckError
 from engine.models.catalog import ModelEntry, list_models
+from engine.shapes import shape_words
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.module_text import tree_rows
@@ -172,7 +173,7 @@ def totals(inspection: Inspection) -> str:
     report = inspection.report
     share = f", {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
     flops = f", {report.flops / 1e9:.3g} GFLOPs a sample" if report.flops else ""
-    shape = "×".join(map(str, inspection.input_shape))
+    shape = shape_words(inspection.input_shape)
     lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
     if report.error:
         lines.append(report.error)

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
+from tui.machine_text import machine_line
 from tui.messages import CommandRequested, RunNoticed
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5  # while the run lives or is prepared
 _POLL_SELDOM = 2.0  # seconds: another process may resume it
-_LINES = ("headline", "progress", "words", "epochs")
+_LINES = ("headline", "progress", "words", "epochs", "machine")
 # The metrics of a very long run are read in pieces that hold no key press back: about a tenth of a second each.
 _BYTES_A_LOOK = 4 << 20
 
@@ -83,6 +84,7 @@ class TrainPane(Widget, can_focus=True):
         """Words above, curves in the middle, epochs below."""
         yield Static(id="headline", markup=False)
         yield Static(id="progress", markup=False)
+        yield Static(id="machine", markup=False)
         yield Static(id="words", markup=False)
         with Container(id="charts"):
             yield Chart("loss", budget=0.005, id="loss")
@@ -234,6 +236,7 @@ class TrainPane(Widget, can_focus=True):
             progress_line(progress, self.content_size.width, is_live=is_live),
             last_words(self.run_status, state, events_so_far),
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
+            machine_line(state, reader.system(), is_live=is_live),
         )
         for name in ("loss", "accuracy"):
             chart = self.query_one(f"#{name}", Chart)

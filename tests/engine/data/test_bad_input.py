@@ -6,12 +6,18 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from data_cases import component, open_and_build, run_config, write_images
+from data_cases import CPU, component, no_progress, open_and_build, run_config, write_images
 from PIL import Image, ImageOps
 from torchvision import datasets
 
+from engine.build import prepare
+from engine.config import RunConfig, TrainingConfig
+from engine.data.bad_files import find_bad_files
+from engine.data.loaders import build_loaders
 from engine.data.sources import open_sources
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from engine.launch import launch
+from engine.runs.reader import RunReader
 
 IN_ORDER = {"shuffle": False}
 
@@ -93,6 +99,80 @@ def test_a_truncated_photograph_is_named(storage: str, tmp_path: Path) -> None:
         data = open_and_build(config)[1]
         for loader in (data.train, data.validation):
             list(loader.batches(0))
+
+
+def damaged_folder(root: Path) -> Path:
+    """Two classes of ten images, two of them damaged."""
+    for label in ("a", "b"):
+        write_images(root / label, 10, size=(24, 16))
+    whole = (root / "a/3.png").read_bytes()
+    (root / "a/3.png").write_bytes(whole[: len(whole) // 2])
+    (root / "b/7.png").write_text("no image")
+    return root
+
+
+def damaged_config(tmp_path: Path, **data: Any) -> RunConfig:
+    root = damaged_folder(tmp_path / "images")
+    return run_config(dataset=str(root), validation=0.2, cache=str(tmp_path / "cache"), loader=IN_ORDER, **data)
+
+
+@pytest.mark.parametrize("storage", ["auto", "loader"])
+def test_damaged_files_are_skipped_by_choice_and_listed(storage: str, tmp_path: Path) -> None:
+    config = damaged_config(tmp_path, storage=storage, bad_files="skip")
+    prepared = prepare(config, no_progress)
+    assert [Path(file.path).name for file in prepared.left_out] == ["3.png", "7.png"]
+    assert len(prepared.sources.train) + len(prepared.sources.validation) == 18
+    assert any("2 images can't be decoded and are left out" in note for note in prepared.sources.notes)
+    data = build_loaders(prepared.sources, config, CPU, no_progress)
+    batches = [batch for loader in (data.train, data.validation) for batch in loader.batches(0)]
+    assert sum(len(targets) for _, targets in batches) == 18
+    whole = open_sources(config.data, config.seed)
+    assert whole.train.indices is not None and prepared.sources.train.indices is not None
+    assert set(prepared.sources.train.indices) <= set(whole.train.indices)
+
+
+def test_all_damaged_files_are_named_before_the_first_step(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r'2 images can\'t be decoded: .*3\.png: .*7\.png: .*data.bad_files = "skip"'):
+        prepare(damaged_config(tmp_path, storage="loader"), no_progress)
+
+
+def test_damaged_files_are_in_the_events_and_the_log_of_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = damaged_config(tmp_path, bad_files="skip").model_copy(update={"training": TrainingConfig(epochs=1)})
+    run = launch(config, tmp_path / "runs")
+    run.join()
+    assert run.status == "finished" and run.path is not None
+    reader = RunReader(run.path)
+    reader.poll()
+    (event,) = [event for event in reader.events() if event["kind"] == "left_out"]
+    assert [Path(path).name for path, _ in event["files"]] == ["3.png", "7.png"]
+    assert "3.png: image file is truncated" in capsys.readouterr().out
+
+
+def test_files_are_looked_at_once_until_they_change(tmp_path: Path) -> None:
+    config = damaged_config(tmp_path)
+    splits = [open_sources(config.data, 0).train]
+    decoded: list[int] = []
+
+    def find() -> int:
+        decoded.clear()
+        return len(find_bad_files(splits, tmp_path / "cache", lambda message, done, total: decoded.append(done)))
+
+    assert find() == 2 and decoded
+    assert find() == 2 and not decoded
+    write_images(tmp_path / "images/b", 10, size=(24, 16))
+    assert find() == 1 and decoded
+
+
+def test_a_split_of_damaged_files_only_is_refused(tmp_path: Path) -> None:
+    write_images(tmp_path / "train/a", 3)
+    write_images(tmp_path / "val/a", 2)
+    for file in (tmp_path / "val/a").iterdir():
+        file.write_text("no image")
+    config = run_config(dataset=str(tmp_path), cache=str(tmp_path / "cache"), bad_files="skip")
+    with pytest.raises(DataError, match="none of the validation split's 2 images can be decoded"):
+        prepare(config, no_progress)
 
 
 def test_files_that_are_no_images_are_left_out_by_name_and_named_by_content(tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_a_preview_shows_what_the_model_gets(transforms: list, storage: str) -> 
     assert [sample.index for sample in shown] == [150, 3, 77]
     for sample in shown:
         assert np.array_equal(sample.shown, expected[sample.index])
-        assert sample.label == targets[sample.index]
+        assert sample.target == str(int(targets[sample.index]))
         assert sample.raw.shape == (8, 8, 1)
 
 
@@ -105,7 +105,7 @@ def test_a_preview_of_validation_samples() -> None:
     sources = open_sources(config.data, 0)
     (sample,) = preview(sources, config.data, 0, 0, [5], train=False)
     assert sample.shown.shape == (16, 16, 1)
-    assert sample.label == sources.validation.targets[5]
+    assert sources.validation.targets is not None and sample.target == str(sources.validation.targets[5])
     assert preview(sources, config.data, 0, 0, [], train=False) == []
 
 

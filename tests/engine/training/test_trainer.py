@@ -228,11 +228,11 @@ def test_a_last_batch_of_one_sample_that_batch_norm_refuses_says_to_drop_it(tmp_
     assert "loader.drop_last = true" in error
 
 
-def test_running_out_of_memory_says_how_to_keep_the_effective_batch(tmp_path: Path) -> None:
-    body = "if self.training and len(x) > 1: torch.empty(2**60)\nreturn self.fc(x.flatten(1))"
+def test_running_out_of_memory_with_single_samples_says_what_helps(tmp_path: Path) -> None:
+    body = "if self.training: torch.empty(2**60)\nreturn self.fc(x.flatten(1))"
     error = run_fails(tmp_path, f"model={{name='{write_model(tmp_path, body)}'}}")
     assert error.startswith("out of memory: ")
-    assert "Lower loader.batch_size, and raise training.accumulate by the same factor" in error
+    assert "take a smaller model or smaller images" in error
 
 
 def test_an_exception_in_the_models_forward_names_the_users_line_and_keeps_its_traceback(

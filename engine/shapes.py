@@ -1,0 +1,23 @@
+"""Shapes of samples as values and as words. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+Shape = tuple[Any, ...] | dict[str, Any]
+"""Of a sample: (C, H, W) for an image, the shapes of the parts for a tuple or a dict."""
+
+
+def shape_words(shape: Shape) -> str:
+    """A shape for people: "3×32×32"; the parts of a tuple or a dict behind one another; "1" for a number."""
+    if isinstance(shape, Mapping):
+        return ", ".join(f"{name} {shape_words(item)}" for name, item in shape.items())
+    if any(isinstance(item, tuple | dict) for item in shape):
+        return ", ".join(shape_words(item) for item in shape)
+    return "×".join(map(str, shape)) or "1"
+
+
+def is_plain(shape: Shape) -> bool:
+    """Whether it is the shape of one tensor."""
+    return not isinstance(shape, Mapping) and all(isinstance(size, int) for size in shape)

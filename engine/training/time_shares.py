@@ -1,0 +1,65 @@
+"""Where the time of a run goes: waiting for data, evaluation, saving; the rest is computing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal, TypeVar
+
+Kind = Literal["data", "evaluation", "saving", "compiling", "paused"]
+Item = TypeVar("Item")
+
+
+class TimeShares:
+    """Seconds of this life of the run by what they were spent on, as the training thread's clock sees it.
+
+    On a GPU the host prepares batches while the device computes: waiting for data means that the host waited, and a
+    device that is starved shows as low utilisation.
+
+    Attributes:
+        is_waiting_for_data: whether the thread stands at a step boundary and waits for its next batch.
+    """
+
+    def __init__(self) -> None:
+        self.is_waiting_for_data = False
+        self._seconds: dict[Kind, float] = {"data": 0.0, "evaluation": 0.0, "saving": 0.0, "compiling": 0.0}
+        self._paused = 0.0
+        self._began = time.perf_counter()
+
+    def start(self) -> None:
+        """Begin to count."""
+        self._began = time.perf_counter()
+
+    def waited_for(self, items: Iterator[Item]) -> Iterator[Item]:
+        """`items`, with the time that each of them took to come counted as data."""
+        clock, seconds = time.perf_counter, self._seconds
+        nothing = object()
+        while True:
+            self.is_waiting_for_data = True
+            began = clock()
+            item = next(items, nothing)
+            seconds["data"] += clock() - began
+            self.is_waiting_for_data = False
+            if item is nothing:
+                return
+            yield item  # type: ignore[misc]
+
+    @contextmanager
+    def spent_on(self, kind: Kind) -> Iterator[None]:
+        """Count the time in here."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - began
+            if kind == "paused":
+                self._paused += spent
+            else:
+                self._seconds[kind] += spent
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds so far by what they were spent on; pauses aside."""
+        total = time.perf_counter() - self._began - self._paused
+        rest = max(0.0, total - sum(self._seconds.values()))
+        return {"computing": round(rest, 3), **{kind: round(spent, 3) for kind, spent in self._seconds.items()}}

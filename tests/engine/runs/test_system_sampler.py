@@ -1,0 +1,81 @@
+"""What a run takes of its machine, sampled beside it."""
+
+import os
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from engine.runs.line_tail import LineTail
+from engine.runs.system_sampler import Gpu, SystemSampler
+
+
+def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
+    sampler = SystemSampler(tmp_path, every=0.01)
+    sampler.start()
+    tail = LineTail(tmp_path / "system.jsonl")
+    deadline = time.monotonic() + 30
+    samples: list[dict[str, Any]] = []
+    while len(samples) < 2 and time.monotonic() < deadline:
+        if tail.look():
+            samples += tail.read()
+    sampler.stop()
+    assert samples[0]["memory"] > 1 << 20
+    assert samples[0]["cpu"] >= 0
+    assert samples[0]["gpu"] is None
+    assert samples[0]["time"] == pytest.approx(time.time(), abs=60)
+
+
+def test_one_that_never_started_can_be_stopped(tmp_path: Path) -> None:
+    SystemSampler(tmp_path).stop()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_machine_without_a_driver_knows_nothing_of_its_gpu() -> None:
+    assert Gpu("12345678-0000-0000-0000-000000000000").sample() is None
+
+
+class FakeNvml(ModuleType):
+    """NVML with one GPU that doesn't tell its power."""
+
+    NVML_TEMPERATURE_GPU = 0
+
+    class NVMLError(Exception):
+        pass
+
+    class _Values:
+        gpu, used, total = 50, 1e9, 4e9
+
+    def nvmlInit(self) -> None:
+        self.is_open = True
+
+    def nvmlShutdown(self) -> None:
+        self.is_open = False
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> str:
+        assert uuid == "GPU-abc"
+        return uuid
+
+    def nvmlDeviceGetUtilizationRates(self, handle: str) -> Any:
+        return self._Values
+
+    def nvmlDeviceGetMemoryInfo(self, handle: str) -> Any:
+        return self._Values
+
+    def nvmlDeviceGetPowerUsage(self, handle: str) -> int:
+        raise self.NVMLError("not supported")
+
+    def nvmlDeviceGetTemperature(self, handle: str, sensor: int) -> int:
+        return 61
+
+
+def test_what_a_gpu_does_not_tell_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    nvml = FakeNvml("pynvml")
+    monkeypatch.setitem(sys.modules, "pynvml", nvml)
+    gpu = Gpu("abc")
+    assert gpu.sample() == {"utilisation": 0.5, "memory_used": 1e9, "memory_total": 4e9, "temperature": 61.0}
+    gpu.close()
+    assert not nvml.is_open
