@@ -232,6 +232,13 @@ class TrainingConfig(Section):
     probe_every: int = Field(
         default=50, ge=0, description="steps between two looks at the gradients of every module; 0 for none"
     )
+    on_nonfinite: Literal["stop", "rollback"] = Field(
+        default="stop", description="after a loss that is no number: stop, or go back to the last good checkpoint"
+    )
+    rollback_lr_factor: float = Field(
+        default=0.5, gt=0, le=1, description="what going back multiplies the learning rate by"
+    )
+    max_rollbacks: int = Field(default=3, ge=1, description="how often a run goes back before it stops")
     deterministic: bool = Field(default=False, description="only deterministic kernels; slower on some GPUs")
     num_threads: int = Field(
         default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen"

@@ -125,6 +125,7 @@ class LaunchedRun:
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
     ) -> Status:
         from engine.data.loaders import build_loaders
+        from engine.training.divergence import fit_past_divergence
         from engine.training.placement import gpu_uuid_of, placed
         from engine.training.trainer import Trainer
 
@@ -152,6 +153,8 @@ class LaunchedRun:
                 trainer = Trainer(prepared.config, data, model, prepared.placement, run, self.control)
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
+                else:
+                    trainer.remember_start()
                 self.trainer = trainer
                 run.update_state(
                     status="running",
@@ -159,7 +162,7 @@ class LaunchedRun:
                     storage=data.storage,
                     uses_gpu=prepared.placement.device.type == "cuda",
                 )
-                outcome: Status = trainer.fit()
+                outcome: Status = fit_past_divergence(trainer, run)
             run.flush()
             if run.save_error:
                 raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")

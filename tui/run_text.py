@@ -36,7 +36,7 @@ _REASONS = {
     "stop": "before stopping",
 }
 # The letters of what is marked in a chart.
-_MARKS = {"resumed_from": "R", "paused": "P", "out_of_memory": "M"}
+_MARKS = {"resumed_from": "R", "paused": "P", "out_of_memory": "M", "rolled_back": "B"}
 # Settings that change while a run trains: their letter in a chart, and their name.
 _SETTINGS = {
     "optimizer.lr": ("L", "learning rate"),
@@ -216,7 +216,7 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
-    if kind in ("note", "disk_filling", "stalled", "out_of_memory"):
+    if kind in ("note", "disk_filling", "stalled", "out_of_memory", "rolled_back"):
         return Text(printable(str(event.get("text"))), style="yellow")
     if kind == "set":
         name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]

@@ -48,8 +48,15 @@ class RunWriter:
         self._best_metric = config.checkpoint.best_metric
         self._lock = lock
         self._is_closed = False
-        self._journal = Journal(path, state, operations)
-        self._saver = CheckpointSaver(path / CHECKPOINTS, _retention(config, resumed_from), self._journal, operations)
+        self._operations = operations
+        self._open_files(config, state, resumed_from)
+
+    def _open_files(self, config: RunConfig, state: dict[str, Any], resumed_from: str) -> None:
+        self._journal = Journal(self.path, state, self._operations)
+        self._saver = CheckpointSaver(
+            self.path / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
+        )
+        self._has_open_files = True
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
@@ -123,6 +130,31 @@ class RunWriter:
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: its files can't be opened: {error.strerror or error}") from error
+
+    def go_back(self, config: RunConfig, at_step: int, at_epoch: int) -> None:
+        """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
+
+        Raises:
+            RunError: its files can't be written.
+        """
+        from engine.config_file import dump_config
+
+        self._saver.close()
+        state = self._journal.state()
+        self._journal.close()
+        self._has_open_files = False
+        try:
+            take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch)
+            results = newest_results(self.path)
+            best = results["best_epoch"]
+            state |= {
+                "step": at_step,
+                "metrics": results["metrics"],
+                "best": _best_of(best, self._best_metric) if best is not None else None,
+            }
+            self._open_files(config, state, resumed_from=step_file(at_step))
+        except OSError as error:
+            raise RunError(f"{self.path.name}: can't be taken back: {error.strerror or error}") from error
 
     def record(self, record: dict[str, Any]) -> None:
         """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
@@ -204,6 +236,8 @@ class RunWriter:
             return
         self._is_closed = True
         try:
+            if not self._has_open_files:
+                return
             self._saver.close()
             self._journal.event("ended", status=status, error=error)
             self._journal.update_state(status=status, phase="", message="", error=error)

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from engine.config import RunConfig
 from engine.config_file import dump_config, parse_config
 from engine.data.loaders import TrainingData
-from engine.errors import TorchdeckError
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
+from engine.training.divergence import NonFiniteLossError
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.gradient_watch import GradientWatch
@@ -52,15 +52,16 @@ _CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
 Outcome = Literal["finished", "stopped"]
 
 
-class NonFiniteLossError(TorchdeckError):
-    """The loss or a weight is NaN or infinite: no later step can repair it."""
-
-
 class Trainer:
     """Trains a model on a data set, writing everything it does to a run directory.
 
     Knows nothing of a screen: it is watched through the directory and controlled through `control`, whose commands
     it obeys between steps. All its work happens in the thread that calls `fit`.
+
+    Attributes:
+        rollbacks: how often the run went back to a good state after it had diverged.
+        start: the state before the first step, until checkpoints take its place.
+        times: where the time goes.
     """
 
     def __init__(
@@ -115,6 +116,9 @@ class Trainer:
         self._recovering = RecoveringStep(self.step, self._seed_step, self._say_parts)
         self._evaluation_part = 0
         self.times = TimeShares()
+        self.rollbacks = 0
+        self.start: dict[str, Any] | None = None
+        self._saves = 0
         self._clock = TrainingClock()
         self._last_drain = 0.0
         self._last_save = time.monotonic()
@@ -140,6 +144,8 @@ class Trainer:
         restore_changed(self.state, checkpoint, saved, self.config, changed)
         if "training.clip_norm" not in changed:
             self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
+        self._log = StepLog()
+        self.rollbacks = int(checkpoint["live_settings"].get("rollbacks", 0))
         self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
         self._evaluation_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
         self._clock.start_at(self.state.totals.seconds)
@@ -177,7 +183,7 @@ class Trainer:
         position, log, targets_of = self.state.position, self._log, _targets
         save_every = self.config.checkpoint.every_steps
         train = self._first_compiled_step if self._waits_for_compile else self._recovering
-        for window in self.times.waited_for(self._windows()):
+        for window in self.times.waited_for(self.windows()):
             self._randomness.seed_step(position.step)
             learning_rate = self.schedule.learning_rate
             self.step.probe = self._watch.due(position.step + 1)
@@ -198,7 +204,19 @@ class Trainer:
                 break
         self._drain()
 
-    def _windows(self) -> Iterator[list[Batch]]:
+    def advance(self, window: list[Batch]) -> None:
+        """Do a step that is not recorded."""
+        self._seed_step()
+        self._recovering(window)
+        self.schedule.after_step()
+        self.state.position.step += 1
+        self.state.position.step_in_epoch += 1
+
+    def stop_is_asked(self) -> bool:
+        """Whether a stop at the next step was asked for."""
+        return self._commands.stop_is_asked()
+
+    def windows(self) -> Iterator[list[Batch]]:
         """The rest of this epoch's batches, in windows of one optimizer step each."""
         accumulate = self.config.training.accumulate
         start = self.state.position.step_in_epoch * accumulate
@@ -338,13 +356,14 @@ class Trainer:
         for offset, loss in enumerate(losses):
             if not math.isfinite(loss):
                 step = self.state.position.step - len(losses) + offset + 1
-                raise NonFiniteLossError(self._diverged(f"the loss is {loss} at", step))
+                raise NonFiniteLossError(self._diverged(f"the loss is {loss} at", step), step)
 
     def _diverged(self, what: str, step: int) -> str:
         return (
             f"{what} step {step} of epoch {self.state.position.epoch + 1} (learning rate "
             f"{self.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
-            "go on from one, or start anew, with a lower optimizer.lr or with training.clip_norm = 1"
+            "go on from one, or start anew, with a lower optimizer.lr, with training.clip_norm = 1 or with "
+            'training.on_nonfinite = "rollback"'
         )
 
     @contextmanager
@@ -377,6 +396,12 @@ class Trainer:
         self.state.position = position
         self._report("training")
 
+    def remember_start(self) -> None:
+        """Keep a copy of the state, to go back to until the first checkpoints are written."""
+        snapshot = self._snapshots.snapshot()
+        self.start = self.state.capture({}, self._live_settings(), snapshot)
+        snapshot.wait()
+
     def save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
         """Snapshot the state at this step boundary and hand it to the writer."""
         self._drain()
@@ -385,7 +410,7 @@ class Trainer:
 
     def _save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
         if not self.state.weights_are_finite():
-            raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step))
+            raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step), 0)
         self.state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
@@ -398,6 +423,10 @@ class Trainer:
             when_done=snapshot.release,
         )
         self._last_save = time.monotonic()
+        self._saves += 1
+        if self._saves > 1:
+            # The first is written by now, or will be: there is something on disk to go back to.
+            self.start = None
 
     def _save_if_due(self) -> None:
         """Save when the last save is `checkpoint.every_minutes` old."""
@@ -410,6 +439,7 @@ class Trainer:
             "training.clip_norm": self.step.clip_norm,
             "largest_part": self._recovering.largest_part,
             "evaluation_part": self._evaluation_part,
+            "rollbacks": self.rollbacks,
         }
 
     def _report(self, phase: str, **fields: Any) -> None:

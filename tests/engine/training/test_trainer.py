@@ -21,7 +21,8 @@ from training_cases import (
 from engine.errors import ConfigError, TorchdeckError
 from engine.launch import launch
 from engine.training import trainer as trainer_module
-from engine.training.trainer import NonFiniteLossError, Trainer
+from engine.training.divergence import NonFiniteLossError
+from engine.training.trainer import Trainer
 
 
 class HostReads(TorchDispatchMode):

@@ -1,0 +1,144 @@
+"""What happens when a loss or a weight is no number any more: where it began, then an end or a way back."""
+
+from __future__ import annotations
+
+import copy
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from engine.errors import RunError, TorchdeckError
+from engine.runs.writer import RunWriter
+
+if TYPE_CHECKING:
+    from engine.training.step import Batch
+    from engine.training.trainer import Outcome, Trainer
+
+# The steps since the last good state are done again to find the module, for no longer than this.
+_REPLAY_SECONDS = 60.0
+
+
+class NonFiniteLossError(TorchdeckError):
+    """The loss or a weight is NaN or infinite: no later step can repair it.
+
+    Attributes:
+        step: the optimizer step, from 1, whose loss it was; 0 when it is a weight.
+    """
+
+    def __init__(self, message: str, step: int) -> None:
+        super().__init__(message)
+        self.step = step
+
+
+def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
+    """Train to the end. A loss that is no number is told with the module that it began in.
+
+    With `training.on_nonfinite = "rollback"` the run then goes back to its last good checkpoint, and on with a lower
+    learning rate.
+
+    Raises:
+        NonFiniteLossError: it diverged, and shall stop or has gone back often enough.
+    """
+    while True:
+        try:
+            return trainer.fit()
+        except NonFiniteLossError as error:
+            failure = error
+        rollbacks = trainer.rollbacks
+        good, name = _last_good(trainer, run)
+        where = _where(trainer, failure, good)
+        training = trainer.config.training
+        if training.on_nonfinite == "stop" or good is None or rollbacks >= training.max_rollbacks:
+            often = f" It went back {rollbacks} times in vain." * (rollbacks > 0)
+            raise NonFiniteLossError(f"{failure}.{where}{often}", failure.step)
+        _go_back(trainer, run, good, rollbacks + 1, f"{str(failure).split(' (', 1)[0]}.{where} Back to {name}")
+
+
+def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None, str]:
+    """The newest state known to be good, and its name: a checkpoint, else the run's start."""
+    from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint
+
+    run.flush()
+    try:
+        path: Path = newest_valid_checkpoint(run.path)[0]
+        return load_checkpoint(path), path.name
+    except RunError:
+        return trainer.start, "the run's start"
+
+
+def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: int, why: str) -> None:
+    position = good["position"]
+    run.go_back(trainer.config, at_step=position["step"], at_epoch=position["epoch"])
+    trainer.restore(good)
+    # The good state may itself have come after an earlier way back.
+    factor = trainer.config.training.rollback_lr_factor
+    trainer.schedule.scale(factor ** (rollbacks - trainer.rollbacks))
+    trainer.rollbacks = rollbacks
+    rate = f"{trainer.schedule.learning_rate:g}"
+    run.event(
+        "rolled_back",
+        text=f"{why}, learning rate {rate} ({rollbacks} of {trainer.config.training.max_rollbacks})",
+        step=position["step"],
+        learning_rate=trainer.schedule.learning_rate,
+    )
+
+
+def _where(trainer: Trainer, failure: NonFiniteLossError, good: dict[str, Any] | None) -> str:
+    """A sentence about where it began; empty when that can't be found out."""
+    if failure.step == 0:
+        names = [name for name, weight in trainer.model.named_parameters() if not bool(weight.isfinite().all())]
+        return f" The first such weight is {names[0]}." if names else ""
+    if good is None:
+        return ""
+    # A copy: an optimizer goes on in the very memory that it is restored from.
+    trainer.restore(copy.deepcopy(good))
+    end = time.monotonic() + _REPLAY_SECONDS
+    while trainer.state.position.epoch < trainer.config.training.epochs:
+        for window in trainer.windows():
+            if trainer.state.position.step + 1 == failure.step:
+                return _first_nonfinite(trainer, window)
+            if time.monotonic() > end or trainer.stop_is_asked():
+                return ""
+            trainer.advance(window)
+        trainer.state.position.epoch += 1
+        trainer.state.position.step_in_epoch = 0
+        trainer.schedule.after_epoch(0.0)
+    return ""
+
+
+def _first_nonfinite(trainer: Trainer, window: list[Batch]) -> str:
+    """Do a step again with a look at every module's output."""
+    for inputs, _ in window:
+        if not _is_finite(inputs):
+            return " The batch itself holds values that are not finite: look at the data and the transforms."
+    found: list[str] = []
+
+    def look(name: str, module: nn.Module) -> Any:
+        def hook(_module: nn.Module, _arguments: Any, output: Any) -> None:
+            if not found and not _is_finite(output):
+                found.append(f" It began in the output of {name or 'the model'} ({type(module).__name__}).")
+
+        return hook
+
+    handles = [module.register_forward_hook(look(name, module)) for name, module in trainer.model.named_modules()]
+    try:
+        # Hooks of a compiled model would be compiled into it.
+        with torch.compiler.set_stance("force_eager"):
+            trainer.advance(window)
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found[0] if found else " Every module's output was finite: the loss itself is not."
+
+
+def _is_finite(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return not value.is_floating_point() or bool(value.isfinite().all())
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return True
