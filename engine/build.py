@@ -80,7 +80,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress("checking the config", 0, 0)
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
-    sources = open_sources(config.data, config.seed)
+    sources = open_sources(config.data, config.seed, progress)
     sources, left_out = _without_bad_files(sources, config, progress)
     lanes = check_loading(sources, config, placement.device)
     if config.data.bad_files == "stop":

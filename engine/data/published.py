@@ -47,7 +47,7 @@ def _open_mnist_like(name: str, root: Path, download: bool) -> Published:
     if found is None:
         if not download:
             raise ConfigError(
-                f"{name} is not in {root}: data.download = true fetches it, or put "
+                f"{name} is not in {root}: `torchdeck download {name}` or data.download = true fetches it, or put "
                 f"{{train,t10k}}-images-idx3-ubyte and {{train,t10k}}-labels-idx1-ubyte (or their .gz) into {raw}"
             )
         _fetch(lambda: constructor(root, download=True), name, root)
@@ -68,8 +68,8 @@ def _open_cifar(name: str, root: Path, download: bool) -> Published:
     folder = root / constructor.base_folder
     if not folder.is_dir():
         raise ConfigError(
-            f"{name} is not in {root}: data.download = true fetches it, or unpack {constructor.url} into {root}, "
-            f"which makes {folder}"
+            f"{name} is not in {root}: `torchdeck download {name}` or data.download = true fetches it, or unpack "
+            f"{constructor.url} into {root}, which makes {folder}"
         )
     try:
         parts = [constructor(root, train=train) for train in (True, False)]

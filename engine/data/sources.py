@@ -17,6 +17,7 @@ from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import find_classes, open_folder
 from engine.data.samples import is_image, is_own, read_sample
 from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
+from engine.data.storage import Progress
 from engine.data.targets import TargetKind, Targets, kind_of, num_outputs, read_targets
 from engine.data.torchvision_table import find_row
 from engine.errors import ConfigError, DataError, did_you_mean
@@ -60,19 +61,20 @@ class DataSources:
         return fingerprint_splits([self.train, self.validation], self.classes)
 
 
-def open_sources(config: DataConfig, seed: int) -> DataSources:
+def open_sources(config: DataConfig, seed: int, progress: Progress | None = None) -> DataSources:
     """Find and open a data set, and split it.
 
     Args:
         config: the `[data]` section.
         seed: decides which samples a validation share takes.
+        progress: called while something is fetched, with what is done, kilobytes done and in all.
 
     Raises:
         ConfigError: an unknown name, a data set that isn't there, a split that it doesn't have.
         DataError: files that can't be used.
         UserCodeError: the user's own factory failed.
     """
-    opened = _open(config)
+    opened = open_parts(config, progress)
     train = _whole(opened.train, "train", opened)
     classes = _classes(train.targets, opened.classes, config.dataset)
     _check_targets(train.targets, classes, config.dataset)
@@ -107,6 +109,24 @@ def _split(train: Split, share: float, seed: int) -> tuple[NDArray[np.int64], ND
 def _part(whole: Split, indices: NDArray[np.int64], name: str) -> Split:
     targets = None if whole.targets is None else whole.targets[indices]
     return replace(whole, indices=indices, targets=targets, name=name)
+
+
+def open_parts(config: DataConfig, progress: Progress | None = None) -> DatasetParts:
+    """The parts of a data set before anything is held out; fetched first where `data.download` asks for it.
+
+    Raises:
+        ConfigError, DataError, UserCodeError: as `open_sources`.
+    """
+    if not config.download:
+        return _open(config)
+    from engine.data.download import transfers
+
+    with transfers(progress or _silent):
+        return _open(config)
+
+
+def _silent(message: str, done: int, total: int) -> None:
+    pass
 
 
 def _open(config: DataConfig) -> DatasetParts:

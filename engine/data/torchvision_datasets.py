@@ -96,7 +96,8 @@ def _make(row: TorchvisionRow, root: Path, download: bool, arguments: dict[str, 
 def _what_to_put(row: TorchvisionRow, root: Path) -> str:
     if row.files:
         return f"put {row.files} into {root}"
-    return f"data.download = true fetches it, or copy it as torchvision.datasets.{row.name} lays it out to {root}"
+    fetch = f"`torchdeck download {row.name} --root {root}` or data.download = true fetches it"
+    return f"{fetch}, or copy it as torchvision.datasets.{row.name} lays it out to {root}"
 
 
 def _check_packages(row: TorchvisionRow) -> None:

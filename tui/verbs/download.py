@@ -1,0 +1,93 @@
+"""`torchdeck download`: fetch a published data set."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.text import Text
+
+from engine.config import DataConfig
+from tui.commands import json_option
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+_PLAIN_SECONDS = 10.0
+_KILOBYTE = 1000
+
+
+@click.command()
+@click.argument("dataset")
+@click.option("--root", default=DataConfig().root, show_default=True, help="Folder that holds the data sets.")
+@json_option
+def download(dataset: str, root: str, as_json: bool) -> int:
+    """Fetch DATASET of the catalogue, unpack it and check it.
+
+    Ctrl-C ends it; the next call goes on with the file that was begun. What is there already is not fetched again.
+    """
+    from engine.data.download import download as fetch
+
+    with _Shown(Console(stderr=True, highlight=False), quiet=as_json) as shown:
+        try:
+            done = fetch(dataset, root, shown.progress)
+        except KeyboardInterrupt:
+            shown.say("interrupted; what has come is kept, and the same command goes on from there")
+            return 130
+    if as_json:
+        print_json(asdict(done))
+        return 0
+    parts = ", ".join(f"{count:,} {part}" for part, count in done.samples.items())
+    print(printable(f"{done.name} is in {done.root}: {parts}"))
+    for note in done.notes:
+        print(printable(note))
+    return 0
+
+
+class _Shown:
+    """Transfers on the screen: a bar for each file on a terminal, a line now and then elsewhere."""
+
+    def __init__(self, console: Console, *, quiet: bool) -> None:
+        self._console = console
+        self._quiet = quiet
+        self._message = ""
+        self._last_line = 0.0
+        self._bars = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TextColumn("{task.fields[size]}", markup=False),
+            TransferSpeedColumn(),
+            console=console,
+            disable=quiet or not console.is_terminal,
+        )
+        self._task = self._bars.add_task("connecting", total=None, size="")
+
+    def __enter__(self) -> _Shown:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+
+    def progress(self, message: str, done: int, total: int) -> None:
+        """Show where a transfer is, in kilobytes."""
+        name = printable(message.removeprefix("fetching ").removesuffix(" (kB)"))
+        size = f"{done / _KILOBYTE:,.1f}/{total / _KILOBYTE:,.1f} MB" if total else f"{done / _KILOBYTE:,.1f} MB"
+        if message != self._message:
+            if self._message:
+                self._task = self._bars.add_task(name, total=None, size="")
+            self._message, self._last_line = message, 0.0
+        self._bars.update(
+            self._task, description=name, completed=done * _KILOBYTE, total=total * _KILOBYTE or None, size=size
+        )
+        is_due = time.monotonic() - self._last_line >= _PLAIN_SECONDS or (total and done == total)
+        if self._bars.disable and is_due:
+            self._last_line = time.monotonic()
+            self.say(f"{name}  {size}")
+
+    def say(self, text: str) -> None:
+        """A line of its own."""
+        if not self._quiet:
+            self._console.print(Text(printable(text)), soft_wrap=True)
