@@ -15,6 +15,7 @@ import torch
 
 from engine.config import ModelConfig, OptimizerConfig, RunConfig
 from engine.models.build import build_with_notes
+from engine.training.objective import class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import choose_placement
 from engine.training.probes import GradientProbe
@@ -37,9 +38,8 @@ def main() -> None:
     shape = (3, options.side, options.side)
     model = build_with_notes(ModelConfig(name=options.model), CLASSES, shape).model
     optimizer = build_optimizer(OptimizerConfig.model_validate({"name": "SGD", "lr": 0.01, "momentum": 0.9}), model)
-    step = TrainStep(
-        model, optimizer, config.loss, choose_placement(config.training), clip_norm=0.0, num_classes=CLASSES
-    )
+    objective = class_objective(CLASSES, torch.device("cpu"))
+    step = TrainStep(model, optimizer, objective, choose_placement(config.training), clip_norm=0.0)
     probe = GradientProbe(model)
     batch = (torch.randn(options.batch_size, *shape), torch.randint(CLASSES, (options.batch_size,)))
     taken: dict[bool, list[float]] = {False: [], True: []}

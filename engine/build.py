@@ -18,6 +18,9 @@ from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
 from engine.shapes import Shape
+from engine.training.losses import check_loss
+from engine.training.metric_names import decisive_metric
+from engine.training.objective import Objective, build_objective
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
@@ -31,6 +34,7 @@ class Prepared:
     """A run that can start: its config is checked, its data are open, its model is built on the CPU.
 
     Attributes:
+        objective: what is minimised and measured, on the run's device.
         input_shape: of a sample after the eval transforms; (C, H, W) for images.
         notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
         left_out: image files that can't be decoded, which no split has any more.
@@ -39,6 +43,7 @@ class Prepared:
     config: RunConfig
     placement: Placement
     sources: DataSources
+    objective: Objective
     input_shape: Shape
     model: nn.Module
     notes: list[str]
@@ -54,6 +59,7 @@ def check(config: RunConfig) -> Placement:
         ConfigError, UserCodeError: the first thing that is wrong, with what is allowed.
     """
     placement = choose_placement(config.training)
+    check_loss(config.loss)
     check_optimizer(config.optimizer)
     check_schedule(config.schedule, config.optimizer.lr)
     check_transforms(config.data.train_transforms, "data.train_transforms")
@@ -93,14 +99,18 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
         refuse_bad_files(find_bad_files(late, Path(config.data.cache).expanduser(), progress))
     example = example_inputs(sources, config)
     input_shape = sample_shape_of(example)
+    objective = build_objective(
+        config.loss, config.evaluation, sources.train.targets, sources.classes, placement.device
+    )
+    decisive_metric(config.checkpoint.best_metric, objective.kind, "checkpoint.best_metric")
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
-    built = build_with_notes(config.model, len(sources.classes), input_shape, example, load=load_weights)
+    built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
-    return Prepared(config, placement, sources, input_shape, built.model, built.notes, left_out)
+    return Prepared(config, placement, sources, objective, input_shape, built.model, built.notes, left_out)
 
 
 def _without_bad_files(

@@ -15,7 +15,23 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 Sampler = Literal["auto", "shuffled", "sequential", "balanced", "replacement"]
-BestMetric = Literal["accuracy", "macro_f1", "loss"]
+MetricName = Literal[
+    "auto",
+    "loss",
+    "accuracy",
+    "top_k",
+    "macro_f1",
+    "micro_f1",
+    "weighted_f1",
+    "macro_precision",
+    "macro_recall",
+    "calibration_error",
+    "likelihood",
+    "exact_match",
+    "mae",
+    "rmse",
+    "r2",
+]
 
 Notable = Literal["finished", "stopped", "failed", "stalled"]
 TerminalNotice = Literal["auto", "bell", "osc9", "osc777", "off"]
@@ -52,6 +68,14 @@ def _validation(value: Any) -> str | float:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 0.9:
         return float(value)
     raise ValueError('must be "test", or a share of the training split above 0 and at most 0.9, such as 0.1')
+
+
+def _class_weights(value: Any) -> str | list[float]:
+    if value in ("none", "balanced"):
+        return str(value)
+    if isinstance(value, list) and value and all(isinstance(item, int | float) and item >= 0 for item in value):
+        return [float(item) for item in value]
+    raise ValueError('must be "none", "balanced", or a list of one number a class, none of them negative')
 
 
 class DataConfig(Section):
@@ -185,11 +209,24 @@ class ModelConfig(Component):
     )
 
 
-class LossConfig(Section):
+class LossConfig(Component):
     """What is minimised."""
 
-    name: Literal["cross_entropy"] = Field(default="cross_entropy", description="the loss function")
+    name: str = Field(
+        default="cross_entropy",
+        min_length=1,
+        description="cross_entropy for classes, bce for labels of 0 and 1, mse, l1, smooth_l1 or huber for numbers, "
+        "or path/to/file.py:loss",
+    )
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    class_weights: Annotated[str | list[float], PlainValidator(_class_weights)] = Field(
+        default="none",
+        description="what each class counts, or each label where it is 1: a list of numbers, or balanced: the rarer "
+        "in the training split the more",
+    )
+    auxiliary: float = Field(
+        default=0.3, ge=0, description="weight of the losses of auxiliary classifiers, for models that return them"
+    )
 
 
 class OptimizerConfig(Component):
@@ -245,6 +282,16 @@ class TrainingConfig(Section):
     )
 
 
+class EvaluationConfig(Section):
+    """How the model is measured on the validation split."""
+
+    top_k: int = Field(default=5, ge=1, description="a sample counts in top_k when its class is among so many")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="probability from which bce's labels are predicted")
+    calibration_bins: int = Field(
+        default=15, ge=1, le=1000, description="intervals of confidence that calibration is measured in"
+    )
+
+
 class CheckpointConfig(Section):
     """When the run is saved and what is kept."""
 
@@ -257,7 +304,10 @@ class CheckpointConfig(Section):
     keep_every: int = Field(
         default=0, ge=0, description="keep the checkpoint of every so many epochs for good; 0 for none"
     )
-    best_metric: BestMetric = Field(default="accuracy", description="validation metric that decides which is best")
+    best_metric: MetricName = Field(
+        default="auto",
+        description="validation metric that decides which is best; auto: accuracy, or loss where targets are numbers",
+    )
 
 
 def _webhook(url: str) -> str:
@@ -309,6 +359,7 @@ class RunConfig(Section):
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     mirror: MirrorConfig = Field(default_factory=MirrorConfig)

@@ -21,6 +21,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     for name in ("train_transforms", "eval_transforms"):
         data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
     model["name"] = _absolute_name(model["name"])
+    values["loss"]["name"] = _absolute_name(values["loss"]["name"])
     if values["loader"]["worker_init"]:
         values["loader"]["worker_init"] = _absolute_name(values["loader"]["worker_init"])
     if model["weights"]:

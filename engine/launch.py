@@ -150,7 +150,9 @@ class LaunchedRun:
                 model = prepared.model.to(prepared.placement.device)
                 if prepared.placement.channels_last:
                     model = model.to(memory_format=_channels_last())
-                trainer = Trainer(prepared.config, data, model, prepared.placement, run, self.control)
+                trainer = Trainer(
+                    prepared.config, data, model, prepared.placement, prepared.objective, run, self.control
+                )
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
                 else:

@@ -18,6 +18,7 @@ from engine.data.sources import DataSources
 from engine.errors import ConfigError
 from engine.inputs import map_tensors, tensors_of
 from engine.models.build import build_with_notes
+from engine.training.objective import Objective, class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement, placed
 from engine.training.randomness import seed_everything
@@ -60,7 +61,7 @@ def measure_draft(config: RunConfig) -> StepMeasurement:
     prepared = prepare(config, lambda *_: None)
     with placed(prepared.placement):
         batch = _real_batch(prepared.sources, config, prepared.placement.device)
-        measured = _measure(config, prepared.model, prepared.placement, batch, len(prepared.sources.classes))
+        measured = _measure(config, prepared.model, prepared.placement, batch, prepared.objective)
     batches = num_train_batches(prepared.sources, config)
     return replace(measured, steps_per_epoch=-(-batches // config.training.accumulate))
 
@@ -83,7 +84,7 @@ def measure_spec(config: RunConfig, num_classes: int, input_shape: tuple[int, ..
     with placed(placement):
         inputs = torch.randn(config.loader.batch_size, *input_shape).to(placement.device)
         targets = torch.randint(num_classes, (config.loader.batch_size,)).to(placement.device)
-        return _measure(config, model, placement, (inputs, targets), num_classes)
+        return _measure(config, model, placement, (inputs, targets), class_objective(num_classes, placement.device))
 
 
 def _real_batch(sources: DataSources, config: RunConfig, device: torch.device) -> Batch:
@@ -107,7 +108,7 @@ def _real_batch(sources: DataSources, config: RunConfig, device: torch.device) -
 
 
 def _measure(
-    config: RunConfig, model: nn.Module, placement: Placement, batch: Batch, num_classes: int
+    config: RunConfig, model: nn.Module, placement: Placement, batch: Batch, objective: Objective
 ) -> StepMeasurement:
     device = placement.device
     if device.type not in ("cpu", "cuda"):
@@ -117,9 +118,7 @@ def _measure(
         model = model.to(memory_format=torch.channels_last)
     model.train()
     optimizer = build_optimizer(config.optimizer, model)
-    step = TrainStep(
-        model, optimizer, config.loss, placement, clip_norm=config.training.clip_norm, num_classes=num_classes
-    )
+    step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
     window = [(map_tensors(Tensor.clone, inputs), targets) for inputs, targets in [batch] * config.training.accumulate]
     step(window)
     if device.type == "cuda":

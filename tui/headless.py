@@ -14,9 +14,11 @@ from rich.text import Text
 
 from engine.launch import LaunchedRun
 from engine.runs.reader import RunReader
+from engine.training.metric_names import metric
+from tui.epoch_columns import epoch_columns
 from tui.shell_text import shell_command
 from tui.terminal_notice import notice_for
-from tui.text import duration, figure, percent
+from tui.text import duration, figure
 from tui.widgets.plain_text import printable
 
 # Without a terminal, a line at least this often, so that a log shows that the run lives.
@@ -94,14 +96,13 @@ class Display:
     def _show_epochs(self, reader: RunReader) -> None:
         records = reader.epoch_records()
         for record in records[self._shown_epochs :]:
-            train, validation = record["train"], record["validation"]
-            self._say(
-                f"epoch {record['epoch']:>3}  "
-                f"train loss {figure(train['loss'])} accuracy {percent(train['accuracy'])}  "
-                f"validation loss {figure(validation['loss'])} accuracy {percent(validation['accuracy'])} "
-                f"F1 {figure(validation['macro_f1'])}  "
-                f"{duration(record['seconds'])}{'  best' if record.get('is_best') else ''}"
-            )
+            figures = {"train": "", "validation": "", "ema": ""}
+            for column in epoch_columns(records):
+                title = metric(column.name).title.removeprefix("macro ")
+                figures[column.part] += f" {title} {column.text(record)}"
+            parts = [f"{part}{words}" for part, words in figures.items() if words and record.get(part)]
+            best = "  best" if record.get("is_best") else ""
+            self._say(f"epoch {record['epoch']:>3}  {'  '.join(parts)}  {duration(record['seconds'])}{best}")
         self._shown_epochs = len(records)
 
     def _show_progress(self, reader: RunReader) -> None:

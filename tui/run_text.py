@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from tui.text import byte_size, duration, figure, percent
+from tui.epoch_columns import epoch_columns, metric_text
+from tui.text import byte_size, duration, figure
 from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
     if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
         line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=STATUS_STYLES[status])
     elif status == "finished":
-        line = Text(f"● finished {percent((metrics or {}).get('accuracy'))}", style=STATUS_STYLES[status])
+        score = "mae" if "mae" in (metrics or {}) else "accuracy"
+        words = metric_text(score, (metrics or {}).get(score))
+        line = Text(f"● finished {'MAE ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status])
     return line
 
 
@@ -152,15 +155,14 @@ def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
         records: the run's epoch records, in order.
         rows: epochs that fit.
     """
-    text = Text("epoch  train loss  accuracy   val. loss  accuracy  macro F1      time", style="dim", no_wrap=True)
+    columns = epoch_columns(records)
+    widths = [max(len(column.heading), 10 if column.name == "loss" else 8) for column in columns]
+    headings = (f"{column.heading:>{width}}" for column, width in zip(columns, widths, strict=True))
+    text = Text("  ".join(["epoch", *headings, "    time"]), style="dim", no_wrap=True)
     for record in list(reversed(records))[: max(0, rows)]:
-        train, validation = record["train"], record["validation"]
-        text.append(
-            f"\n{record['epoch']:>5}  {figure(train['loss']):>10}  {percent(train['accuracy']):>8}"
-            f"  {figure(validation['loss']):>10}  {percent(validation['accuracy']):>8}"
-            f"  {figure(validation['macro_f1']):>8}  {duration(record['seconds']):>8}",
-            style="default",
-        )
+        figures = (f"{column.text(record):>{width}}" for column, width in zip(columns, widths, strict=True))
+        words = [f"{record['epoch']:>5}", *figures, f"{duration(record['seconds']):>8}"]
+        text.append("\n" + "  ".join(words), style="default")
         if record.get("is_best"):
             text.append("  ★ best", style="green")
     return text

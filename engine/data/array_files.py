@@ -2,7 +2,8 @@
 
 Arrays are called `images` and `labels`, or `train_images`, `train_labels`, `val_images`, … (MedMNIST's names), or
 `x_train`, `y_train`, `x_test`, `y_test` (Keras's). Images are uint8 [N, H, W], [N, H, W, C] or [N, C, H, W], labels
-integers [N] or [N, 1]. Pickled objects are not opened: they would run code.
+integers [N] or [N, 1], the class indices, or else values to predict: floats [N], or [N, K] of any number. Pickled
+objects are not opened: they would run code.
 """
 
 from __future__ import annotations
@@ -97,9 +98,15 @@ def _images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     return array
 
 
-def _labels(array: NDArray[Any], where: str) -> NDArray[np.int64]:
+def _labels(array: NDArray[Any], where: str) -> NDArray[np.int64] | NDArray[np.float32]:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        raise DataError(f"{where} is {array.dtype} {list(array.shape)}; expected whole numbers [N], the class indices")
-    return array.astype(np.int64)
+    if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
+        raise DataError(
+            f"{where} is {array.dtype} {list(array.shape)}; expected class indices, whole numbers [N], or values: "
+            "floats [N] or numbers [N, K], as of several labels"
+        )
+    # A whole number a sample is a class; several are labels, each there or not.
+    if array.ndim == 1 and array.dtype.kind in "biu":
+        return array.astype(np.int64)
+    return array.astype(np.float32)

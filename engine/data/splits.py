@@ -28,17 +28,18 @@ class ArrayDataset:
 
     Attributes:
         images: uint8 [N, H, W] or [N, H, W, C].
-        targets: int64 [N] class indices.
+        targets: int64 [N] class indices, or float32 [N] or [N, K] values.
     """
 
     images: NDArray[np.uint8]
-    targets: NDArray[np.int64]
+    targets: NDArray[np.int64] | NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, index: int, /) -> tuple[NDArray[np.uint8], int]:
-        return self.images[index], int(self.targets[index])
+    def __getitem__(self, index: int, /) -> tuple[NDArray[np.uint8], Any]:
+        target = self.targets[index]
+        return self.images[index], target if target.ndim else target.item()
 
 
 class LabelledDataset:

@@ -130,11 +130,12 @@ def _check_fit(config: ModelConfig, num_classes: int, input_shape: Shape, exampl
             # It may only need the values of its weights; training will tell.
             return
         raise ConfigError(f"model {config.name}: does not take samples of {shape_words(input_shape)}: {report.error}")
-    if report.output_shapes != [[1, num_classes]]:
+    if report.prediction_shape != [1, num_classes]:
         returned = ", ".join(map(str, report.output_shapes)) or "no tensor"
         raise ConfigError(
-            f"model {config.name}: returns {returned} for one sample; the data's {num_classes} classes need "
-            f"one tensor of [1, {num_classes}]"
+            f"model {config.name}: returns {returned} for one sample; training takes one tensor of "
+            f"[1, {num_classes}]: an output for each of the data's {num_classes} classes, labels or values (of "
+            "several tensors, .logits, the key logits or out, or the first of a tuple is taken)"
         )
 
 

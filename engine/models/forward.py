@@ -16,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.hooks import RemovableHandle
 
 from engine.inputs import Inputs, call_model
+from engine.models.prediction import prediction_of
 from engine.models.walk import walk
 
 
@@ -42,6 +43,7 @@ class ForwardTrace:
     Attributes:
         modules: what each module did, by its first path.
         output_shapes: shapes of the tensors that the model returned; empty when it did not get there.
+        prediction_shape: shape of the one among them that is trained; None when there is none. See `prediction_of`.
         error: what stopped it; None when it ran to its end.
         stopped_in: path of the innermost module that ran then.
         stopped_input: shapes of the tensors that it was given.
@@ -49,6 +51,7 @@ class ForwardTrace:
 
     modules: dict[str, ModuleCalls] = field(default_factory=dict)
     output_shapes: list[list[int]] = field(default_factory=list)
+    prediction_shape: list[int] | None = None
     error: Exception | None = None
     stopped_in: str = ""
     stopped_input: list[list[int]] = field(default_factory=list)
@@ -69,6 +72,8 @@ def trace_forward(model: nn.Module, inputs: Inputs) -> ForwardTrace:
         with torch.no_grad(), _unfused(inputs), _FlopCounter(recorder):
             outputs = call_model(model, inputs)
         recorder.trace.output_shapes = _shapes(outputs)
+        prediction = prediction_of(outputs)
+        recorder.trace.prediction_shape = list(prediction.shape) if isinstance(prediction, Tensor) else None
     except Exception as error:
         recorder.trace.error = error
         if recorder.running:

@@ -23,6 +23,7 @@ from engine.models.architecture import build_unloaded
 from engine.models.live_memory import LiveMemory
 from engine.models.tree import default_input_shape, inspect_model
 from engine.models.weightless import build_weightless, replace_tensors, untouched_randomness
+from engine.training.objective import class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.step import TrainStep
@@ -242,9 +243,8 @@ def _train(
     shape: tuple[int, ...],
 ) -> None:
     """One step of the run; a second accumulated batch meets the gradients of the first, and further ones no more."""
-    step = TrainStep(
-        model, optimizer, config.loss, placement, clip_norm=config.training.clip_norm, num_classes=num_classes
-    )
+    objective = class_objective(num_classes, torch.device("cpu"))
+    step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
     # It asks for values, and takes no memory to speak of.
     step.scaler = None
     step([_batch(config.loader.batch_size, shape) for _ in range(min(config.training.accumulate, 2))])

@@ -105,6 +105,7 @@ class ModelReport:
         modules: the tree, parents first.
         output_shapes: shapes of what the model returned, with a batch dimension of 1.
         docs: what each type of module is for, in the words of its author, by the type's name.
+        prediction_shape: shape of the one among them that is trained; None when there is none.
         note: what else to know, such as what was assumed.
         error: why the forward stopped, and in which module; None when it ran to its end.
     """
@@ -117,6 +118,7 @@ class ModelReport:
     modules: list[ModuleRow]
     output_shapes: list[list[int]] = field(default_factory=list)
     docs: dict[str, str] = field(default_factory=dict)
+    prediction_shape: list[int] | None = None
     note: str | None = None
     error: str | None = None
 
@@ -255,6 +257,7 @@ def _report(model: nn.Module, trace: ForwardTrace, input_shape: Shape) -> ModelR
             for kind in dict.fromkeys(type(entry.visit.module) for entry in counts)
             if (text := documentation(kind))
         },
+        prediction_shape=trace.prediction_shape,
         error=None if trace.error is None else _describe(model, trace, trace.error),
     )
 

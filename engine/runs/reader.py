@@ -10,6 +10,7 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.errors import RunError
+from engine.runs.best_result import best_of
 from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
 from engine.runs.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
 from engine.runs.directory import (
@@ -31,7 +32,7 @@ from engine.runs.gradient_records import GradientRecords
 from engine.runs.json_values import numbers_restored
 from engine.runs.line_tail import LineTail
 from engine.runs.lock import owner_pid
-from engine.runs.series import SERIES, Curves, Points
+from engine.runs.series import Curves, Points
 
 _MAX_INFO_BYTES = 16 << 20
 
@@ -164,7 +165,7 @@ class RunReader:
         """One curve as of the last poll.
 
         Args:
-            name: one of `SERIES`.
+            name: one of `SERIES`, or "train/" or "validation/" before the name of another metric of the run.
 
         Returns:
             x (optimizer steps) and y, float64 [N] each, not writable.
@@ -172,14 +173,19 @@ class RunReader:
         Raises:
             KeyError: there is no such series.
         """
-        if name not in SERIES:
-            raise KeyError(f"{name}: no such series; there are {', '.join(SERIES)}")
+        if name not in self._curves.names:
+            raise KeyError(f"{name}: no such series; there are {', '.join(self._curves.names)}")
         return self._curves.points(name)
 
     def gradients(self) -> GradientRecords:
         """What the run wrote about its gradients, read up to now. Costs nothing to those who never ask."""
         self._gradients.poll()
         return self._gradients
+
+    @property
+    def score(self) -> str:
+        """What is measured of every training step beside its loss: "accuracy" or "mae"."""
+        return self._curves.score
 
     def events(self) -> list[dict[str, Any]]:
         """The events as of the last poll, the oldest first."""
@@ -202,10 +208,7 @@ class RunReader:
         records = [record for record in self._curves.epochs if record.get("is_best")]
         if not records:
             return None
-        metric = self.config().checkpoint.best_metric
-        record = records[-1]
-        value = record["validation"].get(metric, math.nan)
-        return {"metric": metric, "value": value, "epoch": record["epoch"], "step": record["step"]}
+        return best_of(records[-1], self.config().checkpoint.best_metric)
 
     def progress(self) -> Progress:
         """How far the run is, as of the last poll."""

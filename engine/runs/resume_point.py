@@ -120,7 +120,8 @@ def _up_to(line: bytes, at_step: int, at_epoch: int | None) -> bytes:
     count = at_step - first + 1
     share = count / (step - first + 1)
     shortened = {
-        key: value[:count] if key in ("loss", "accuracy", "lr") and isinstance(value, list) else value
+        # Every list of a block has an entry a step.
+        key: value[:count] if isinstance(value, list) else value
         for key, value in record.items()
     }
     for key in ("seconds", "images"):

@@ -8,17 +8,22 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.runs.json_values import numbers_restored
+from engine.training.metric_names import TRAINING_SCORE
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
 # One point a step, from the blocks of training records.
-STEP_SERIES = ("train/loss", "train/accuracy", "lr")
+STEP_SERIES = ("train/loss", *(f"train/{name}" for name in dict.fromkeys(TRAINING_SCORE.values())), "lr")
 SERIES = (
     *STEP_SERIES,
     "validation/loss",
     "validation/accuracy",
     "validation/macro_f1",
 )
+"""The series that every run has, empty where it does not measure them. Other metrics follow as they appear."""
+
+# What a training block measures beside its loss: one of these.
+_SCORES = tuple(dict.fromkeys(TRAINING_SCORE.values()))
 
 _FIRST_CAPACITY = 1024
 
@@ -59,6 +64,7 @@ class Curves:
         epochs: the records of completed epochs, NaN and infinity as floats.
         newest_blocks: images, seconds and steps of the newest training blocks.
         other_records: every record but the training blocks, as it was read.
+        score: what is measured of every training step beside its loss.
     """
 
     def __init__(self) -> None:
@@ -67,6 +73,7 @@ class Curves:
         self.other_records: list[dict[str, Any]] = []
         self.last_step = 0
         self.last_rate = float("nan")
+        self.score = _SCORES[0]
         self._series = {name: GrowingSeries() for name in SERIES}
 
     def points(self, name: str) -> Points:
@@ -84,7 +91,7 @@ class Curves:
                 self._add_epoch(numbers_restored(record))
             self.other_records.append(record)
             return isinstance(kind, str)
-        except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
+        except (KeyError, TypeError, StopIteration, ValueError, OverflowError, AttributeError):
             return False
 
     def restore(
@@ -98,6 +105,7 @@ class Curves:
             self.newest_blocks = [
                 (float(images), float(seconds), int(steps)) for images, seconds, steps in newest_blocks
             ]
+            self.score = next((name for name in _SCORES if len(self._series[f"train/{name}"])), self.score)
             steps, rates = self.points("lr")
             if len(steps):
                 self.last_step, self.last_rate = int(steps[-1]), float(rates[-1])
@@ -105,29 +113,40 @@ class Curves:
         except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return False
 
+    @property
+    def names(self) -> list[str]:
+        """The series there are."""
+        return list(self._series)
+
+    def _curve(self, name: str) -> GrowingSeries:
+        return self._series.setdefault(name, GrowingSeries())
+
     def _add_block(self, record: dict[str, Any]) -> None:
         loss = _vector(record["loss"])
         count, step = len(loss), _whole(record["step"])
-        accuracy = _vector(record["accuracy"])
+        name = next(name for name in _SCORES if name in record)
+        score = _vector(record[name])
         rate = np.broadcast_to(np.asarray(record["lr"], dtype=np.float64), (count,))
         images, seconds = float(record["images"]), float(record["seconds"])
-        if count == 0 or len(accuracy) != count or step < count:
+        if count == 0 or len(score) != count or step < count:
             raise ValueError("the block's lists don't fit its step")
         steps = np.arange(step - count + 1, step + 1, dtype=np.float64)
         self._series["train/loss"].extend(steps, loss)
-        self._series["train/accuracy"].extend(steps, accuracy)
+        self.score = name
+        self._curve(f"train/{name}").extend(steps, score)
         self._series["lr"].extend(steps, rate)
         self.newest_blocks = [*self.newest_blocks[-19:], (images, seconds, count)]
         self.last_step, self.last_rate = step, float(rate[-1])
 
     def _add_epoch(self, record: dict[str, Any]) -> None:
         step, _ = _whole(record["step"]), _whole(record["epoch"])
-        train = {name: float(record["train"][name]) for name in ("loss", "accuracy")}
+        train = {str(name): float(value) for name, value in record["train"].items()}
+        train["loss"] = float(record["train"]["loss"])
         validation = {str(name): float(value) for name, value in record["validation"].items()}
         rate, seconds = float(record["lr"]), float(record["seconds"])
-        curves = {name: validation[name] for name in ("loss", "accuracy", "macro_f1")}
-        for name, value in curves.items():
-            self._series[f"validation/{name}"].extend(np.array([float(step)]), np.array([value]))
+        validation["loss"] = float(record["validation"]["loss"])
+        for name, value in validation.items():
+            self._curve(f"validation/{name}").extend(np.array([float(step)]), np.array([value]))
         clean = {"train": train, "validation": validation, "lr": rate, "seconds": seconds}
         self.epochs.append({**record, **clean})
         self.last_step = max(self.last_step, step)

@@ -12,6 +12,7 @@ from typing import Any, Self
 
 from engine.config import RunConfig
 from engine.errors import RunError
+from engine.runs.best_result import best_of
 from engine.runs.checkpoint_index import step_file
 from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
 from engine.runs.directory import CHECKPOINTS, create_run_directory, is_run, read_state
@@ -117,7 +118,7 @@ class RunWriter:
             "started": earlier.get("started", time.time()),
             "step": at_step,
             "metrics": results["metrics"],
-            "best": _best_of(best, config.checkpoint.best_metric) if best is not None else None,
+            "best": best_of(best, config.checkpoint.best_metric) if best is not None else None,
         }
         return cls._opened(path, config, lock, state, resumed_from=step_file(at_step))
 
@@ -150,7 +151,7 @@ class RunWriter:
             state |= {
                 "step": at_step,
                 "metrics": results["metrics"],
-                "best": _best_of(best, self._best_metric) if best is not None else None,
+                "best": best_of(best, self._best_metric) if best is not None else None,
             }
             self._open_files(config, state, resumed_from=step_file(at_step))
         except OSError as error:
@@ -162,7 +163,7 @@ class RunWriter:
         if record["kind"] == "epoch":
             fields: dict[str, Any] = {"metrics": record["validation"]}
             if record.get("is_best"):
-                fields["best"] = _best_of(record, self._best_metric)
+                fields["best"] = best_of(record, self._best_metric)
             self._journal.update_state(**fields)
 
     def probe(self, record: dict[str, Any]) -> None:
@@ -273,14 +274,4 @@ def _first_state(config: RunConfig) -> dict[str, Any]:
         "started": time.time(),
         "error": None,
         "resumed_from": None,
-    }
-
-
-def _best_of(record: dict[str, Any], metric: str) -> dict[str, Any]:
-    """An epoch's record as the run's best result."""
-    return {
-        "metric": metric,
-        "value": record["validation"].get(metric),
-        "epoch": record["epoch"],
-        "step": record["step"],
     }

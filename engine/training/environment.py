@@ -44,6 +44,9 @@ _NEUTRAL = {
     "loader.persistent_workers",
     "loader.timeout",
     "loader.eval_batch_size",
+    "evaluation.top_k",
+    "evaluation.threshold",
+    "evaluation.calibration_bins",
     "training.device",
     "training.precision",
     "training.compile",
@@ -86,7 +89,7 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
 def _user_code(config: RunConfig) -> str:
     """The user's own files that the config names, each with the beginning of its hash; empty when there are none."""
     transforms = (*config.data.train_transforms, *config.data.eval_transforms)
-    named = (config.model.name, config.data.dataset, config.loader.worker_init)
+    named = (config.model.name, config.loss.name, config.data.dataset, config.loader.worker_init)
     specs = {*named, *(transform.name for transform in transforms)}
     files = sorted(
         {Path(spec.rpartition(":")[0]).expanduser() for spec in specs if ":" in spec and is_user_spec(spec)}

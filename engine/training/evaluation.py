@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
+from torch import nn
 
 from engine.data.loaders import BatchLoader
 from engine.inputs import call_model, channels_last
-from engine.training.metrics import ConfusionMatrix, accuracy, macro_f1
+from engine.models.prediction import prediction_of
+from engine.training.objective import Objective
 from engine.training.placement import Placement
 
 
@@ -21,42 +22,36 @@ class Evaluation:
     """What a model scores on a split.
 
     Attributes:
-        loss: mean cross-entropy in nats, without label smoothing, so that runs compare.
-        accuracy: share of right predictions, between 0 and 1.
-        macro_f1: unweighted mean of the classes' F1, between 0 and 1.
-        counts: [C, C] int64 confusion matrix; rows are targets.
+        metrics: the figures by name, those of `MEASURED` for its targets.
+        tables: what is no single figure, as plain values; see the meters of `engine.training.metrics`.
+        samples: in the split.
     """
 
-    loss: float
-    accuracy: float
-    macro_f1: float
-    counts: Tensor
-
-    def metrics(self) -> dict[str, float]:
-        """The scalar metrics by name, as they stand in the run's records."""
-        return {"loss": self.loss, "accuracy": self.accuracy, "macro_f1": self.macro_f1}
+    metrics: dict[str, float]
+    tables: dict[str, Any]
+    samples: int
 
 
 def evaluate(
     model: nn.Module,
     loader: BatchLoader,
-    num_classes: int,
+    objective: Objective,
     placement: Placement,
     interrupted: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
     """Evaluate `model` on every batch of `loader`.
 
     Args:
-        model: any classifier [B, C, H, W] -> [B, num_classes].
+        model: takes a batch's inputs; what of its output counts, `prediction_of` says.
         loader: the split, with its eval transforms.
-        num_classes: size of the confusion matrix.
+        objective: the loss and what else is measured.
         placement: precision and memory format, as in training.
         interrupted: asked between batches; when it says True, evaluation ends.
 
     Returns:
         The scores, or None when interrupted.
     """
-    matrix = ConfusionMatrix(num_classes, placement.device)
+    meter = objective.new_meter()
     total_loss = torch.zeros((), dtype=torch.float64, device=placement.device)
     samples = 0
     # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
@@ -71,13 +66,12 @@ def evaluate(
                 dtype=placement.autocast_dtype,
                 enabled=placement.autocast_dtype is not None,
             ):
-                logits = call_model(model, inputs)
-            total_loss += functional.cross_entropy(logits.float(), targets, reduction="sum")
-            matrix.update(logits, targets)
+                outputs = prediction_of(call_model(model, inputs))
+            total_loss += objective.plain_loss(outputs.float(), targets) * len(targets)
+            meter.update(outputs, targets)
             samples += len(targets)
-    counts = matrix.counts()
     loss = float(total_loss) / samples if samples else float("nan")
-    return Evaluation(loss, accuracy(counts), macro_f1(counts), counts)
+    return Evaluation({"loss": loss, **meter.metrics()}, meter.tables(), samples)
 
 
 @contextmanager

@@ -1,72 +1,69 @@
-"""Classification metrics from a confusion matrix that is counted on the device."""
+"""What an evaluation adds up on the device, batch by batch, and the figures it makes of that at its end.
+
+`new_meter` gives the meter that fits the targets; `update` never waits for the device, `result` does.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-
-class ConfusionMatrix:
-    """Counts of (target, predicted class), added up on the device without synchronising with the host."""
-
-    def __init__(self, num_classes: int, device: torch.device) -> None:
-        self.num_classes = num_classes
-        self._counts = torch.zeros(num_classes * num_classes, dtype=torch.int64, device=device)
-
-    def update(self, logits: Tensor, targets: Tensor) -> None:
-        """Count a batch.
-
-        Args:
-            logits: [B, num_classes] scores of any float dtype.
-            targets: [B] int64 class indices below num_classes.
-        """
-        cells = targets * self.num_classes + logits.argmax(dim=1)
-        self._counts.index_add_(0, cells, torch.ones_like(cells))
-
-    def counts(self) -> Tensor:
-        """[num_classes, num_classes] int64 on the CPU; rows are targets, columns predictions."""
-        return self._counts.view(self.num_classes, self.num_classes).cpu()
+from engine.training.class_metrics import ClassMeter
+from engine.training.label_metrics import LabelMeter
+from engine.training.metric_names import TargetKind
+from engine.training.value_metrics import ValueMeter
 
 
 @dataclass(frozen=True)
-class ClassScores:
-    """Per-class figures, each a list over classes.
+class MetricOptions:
+    """What metrics are counted with.
 
-    A class that is neither a target nor predicted has 0 in all of them and is left out of the macro average.
+    Attributes:
+        top_k: a sample counts as found when its class is among so many.
+        bins: intervals of confidence that calibration is measured in.
+        threshold: probability from which a label counts as predicted.
     """
 
-    precision: list[float]
-    recall: list[float]
-    f1: list[float]
-    support: list[int]
+    top_k: int = 5
+    bins: int = 15
+    threshold: float = 0.5
 
 
-def accuracy(counts: Tensor) -> float:
-    """The share of samples on the diagonal of a confusion matrix, NaN when it is empty."""
-    total = int(counts.sum())
-    return int(counts.diagonal().sum()) / total if total else float("nan")
+class Meter(Protocol):
+    """Adds up what a model predicts for a split."""
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Count a batch.
+
+        Args:
+            outputs: [B, K] of any float dtype, on the meter's device: logits, or predicted values.
+            targets: [B] class indices or [B, K] floats.
+        """
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, in the order of `MEASURED`, without the loss. Waits for the device."""
+        ...
+
+    def tables(self) -> dict[str, Any]:
+        """What is no single figure, as plain values: per class or output, the confusion matrix, calibration bins."""
+        ...
 
 
-def macro_f1(counts: Tensor) -> float:
-    """The mean of per-class F1 = 2·TP / (2·TP + FP + FN) over the classes that occur as target or prediction.
+def new_meter(kind: TargetKind, num_outputs: int, device: torch.device, options: MetricOptions) -> Meter:
+    """A meter for targets of a kind.
 
-    The definition of scikit-learn's `f1_score(average="macro")`, NaN when the matrix is empty.
+    Args:
+        kind: of the targets.
+        num_outputs: classes, labels, or values a sample.
+        device: of outputs and targets.
+        options: what is counted with.
     """
-    scores = class_scores(counts)
-    predicted = counts.sum(dim=0).tolist()
-    present = [f1 for f1, rows, columns in zip(scores.f1, scores.support, predicted, strict=True) if rows or columns]
-    return sum(present) / len(present) if present else float("nan")
-
-
-def class_scores(counts: Tensor) -> ClassScores:
-    """Precision, recall, F1 and support of each class from a confusion matrix [C, C]."""
-    hits = counts.diagonal().double()
-    support, predicted = counts.sum(dim=1), counts.sum(dim=0)
-    return ClassScores(
-        precision=(hits / predicted.clamp(min=1)).tolist(),
-        recall=(hits / support.clamp(min=1)).tolist(),
-        f1=(2 * hits / (support + predicted).clamp(min=1)).tolist(),
-        support=support.tolist(),
-    )
+    if kind == "classes":
+        return ClassMeter(num_outputs, device, top_k=options.top_k, bins=options.bins)
+    if kind == "labels":
+        return LabelMeter(num_outputs, device, threshold=options.threshold)
+    return ValueMeter(num_outputs, device)

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
+from engine.training.metric_names import metric
+from engine.training.objective import Objective
 from engine.training.randomness import capture_python_randomness, restore_python_randomness
 from engine.training.schedules import Schedule
 from engine.training.snapshot import Snapshot
@@ -38,27 +40,28 @@ class Totals:
     """What the current epoch has added up to so far, and the run's training time in seconds."""
 
     loss: float = 0.0
-    correct: int = 0
+    score: float = 0
     samples: int = 0
     seconds: float = 0.0
     epoch_began: float = 0.0
 
     def add(self, block: StepBlock) -> None:
         """Add steps in order, so that the sum doesn't depend on how they were grouped."""
-        for loss, samples in zip(block.loss, block.samples, strict=True):
+        for loss, score, samples in zip(block.loss, block.scores, block.samples, strict=True):
             self.loss += loss * samples
+            self.score += score
             self.samples += samples
-        self.correct += sum(block.correct)
 
-    def epoch_metrics(self) -> dict[str, float]:
-        """Mean loss and accuracy over the samples trained on in this epoch."""
+    def epoch_metrics(self, objective: Objective) -> dict[str, float]:
+        """Mean loss and score over the samples trained on in this epoch."""
         if not self.samples:
-            return {"loss": math.nan, "accuracy": math.nan}
-        return {"loss": self.loss / self.samples, "accuracy": self.correct / self.samples}
+            return {"loss": math.nan, objective.score_name: math.nan}
+        score = self.score / (self.samples * objective.scores_a_sample)
+        return {"loss": self.loss / self.samples, objective.score_name: score}
 
     def begin_epoch(self, seconds: float) -> None:
         """Start the next epoch's sums; `seconds` is the training time at which it begins."""
-        self.loss, self.correct, self.samples, self.epoch_began = 0.0, 0, 0, seconds
+        self.loss, self.score, self.samples, self.epoch_began = 0.0, 0, 0, seconds
 
 
 @dataclass
@@ -76,7 +79,7 @@ class Best:
         An epoch whose loss is not finite is never better.
         """
         value = metrics[self.metric]
-        sign = -1 if self.metric == "loss" else 1
+        sign = 1 if metric(self.metric).larger_is_better else -1
         if not math.isfinite(value + metrics["loss"]) or (
             not math.isnan(self.value) and sign * value <= sign * self.value
         ):

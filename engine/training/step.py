@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from engine.config import LossConfig
 from engine.errors import ConfigError
 from engine.inputs import Inputs, call_model, channels_last
+from engine.models.prediction import auxiliary_predictions, prediction_of
+from engine.training.losses import check_scalar
+from engine.training.objective import Objective
 from engine.training.placement import Placement
 from engine.training.probes import GradientProbe
 
@@ -31,11 +32,11 @@ class TrainStep:
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        loss: LossConfig,
+        objective: Objective,
         placement: Placement,
         *,
         clip_norm: float,
-        num_classes: int,
+        auxiliary_weight: float = 0.0,
         copies_logits: bool = False,
     ) -> None:
         self.model = model
@@ -44,10 +45,10 @@ class TrainStep:
         self.probe: GradientProbe | None = None
         self.scaler = torch.amp.GradScaler(placement.device.type) if placement.uses_grad_scaler else None
         self._placement = placement
-        self._label_smoothing = loss.label_smoothing
-        self._num_classes = num_classes
+        self._objective = objective
+        self._auxiliary_weight = auxiliary_weight
         self._copies_logits = copies_logits
-        self._logits_are_checked = False
+        self._is_checked = False
         self.is_updating = False
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
@@ -55,10 +56,11 @@ class TrainStep:
         """Train on a window of batches as if they were one.
 
         Args:
-            window: batches of inputs [B, C, H, W] and targets, class indices [B] or shares of the classes [B, C].
+            window: batches of inputs [B, C, H, W] and targets: class indices [B], shares of the classes [B, C],
+                labels or numbers [B, K].
 
         Returns:
-            The mean loss over the window's samples, a scalar on the device, and the logits of each batch.
+            The mean loss over the window's samples, a scalar on the device, and the predictions of each batch.
             Neither is synchronised with the host.
         """
         if len(window) == 1:
@@ -66,12 +68,13 @@ class TrainStep:
             self._backward(loss)
             self._update()
             return loss.detach(), [self._kept(logits)]
-        samples = sum(len(targets) for _, targets in window)
+        weights = [self._objective.weight(targets) for _, targets in window]
+        weight_in_all = sum(weights)
         total = torch.zeros((), device=self._placement.device)
         all_logits = []
-        for inputs, targets in window:
+        for (inputs, targets), weight in zip(window, weights, strict=True):
             loss, logits = self._forward(inputs, targets)
-            loss = loss * (len(targets) / samples)
+            loss = loss * (weight / weight_in_all)
             self._backward(loss)
             total += loss.detach()
             all_logits.append(self._kept(logits))
@@ -91,11 +94,18 @@ class TrainStep:
             return self._loss_and_logits(inputs, targets)
 
     def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
-        logits = call_model(self.model, inputs)
-        if not self._logits_are_checked:
-            check_logits(logits, targets, self._num_classes)
-            self._logits_are_checked = True
-        return functional.cross_entropy(logits, targets, label_smoothing=self._label_smoothing), logits
+        output = call_model(self.model, inputs)
+        logits = prediction_of(output)
+        if not self._is_checked:
+            check_prediction(logits, targets, self._objective)
+        loss = self._objective.loss(logits, targets)
+        if not isinstance(output, Tensor) and self._auxiliary_weight:
+            for auxiliary in auxiliary_predictions(output):
+                loss = loss + self._auxiliary_weight * self._objective.loss(auxiliary, targets)
+        if not self._is_checked:
+            check_scalar(loss, self._objective.name)
+            self._is_checked = True
+        return loss, logits
 
     def _backward(self, loss: Tensor) -> None:
         if self.scaler is not None:
@@ -123,22 +133,22 @@ class TrainStep:
         self.is_updating = False
 
 
-def check_logits(logits: object, targets: Tensor, num_classes: int) -> None:
-    """Check what the model returned for the first batch.
+def check_prediction(prediction: object, targets: Tensor, objective: Objective) -> None:
+    """Check what the model predicted for the first batch.
 
     Raises:
-        ConfigError: it isn't a tensor of [B, num_classes].
+        ConfigError: it isn't a tensor of [B, outputs].
     """
-    expected = f"a tensor of [batch, {num_classes}]"
-    if not isinstance(logits, Tensor):
+    expected = f"a tensor of [batch, {objective.num_outputs}]"
+    if not isinstance(prediction, Tensor):
         raise ConfigError(
-            f"the model returned {_described(logits)}; training takes {expected}, one score a class: "
-            "return the logits alone"
+            f"the model returned {_described(prediction)}; training takes {expected}, or that tensor as .logits, "
+            "under the key logits or out, or as the first of a tuple"
         )
-    if tuple(logits.shape) != (len(targets), num_classes):
+    if tuple(prediction.shape) != (len(targets), objective.num_outputs):
         raise ConfigError(
-            f"the model returned a tensor of {list(logits.shape)} for {len(targets)} samples; "
-            f"training takes {expected}: set the number of its outputs to the data's {num_classes} classes"
+            f"the model returned a tensor of {list(prediction.shape)} for {len(targets)} samples; "
+            f"training takes {expected}: set the number of its outputs to {objective.needed_outputs}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Loss and accuracy of every step, kept on the device and read back a few times a second."""
+"""Loss and score of every step, kept on the device and read back a few times a second."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from engine.training.objective import Objective
 
 # Logits held back for one batched argmax: enough steps to make it free, little enough memory to go unnoticed.
 _FOLD_STEPS = 64
@@ -18,13 +20,13 @@ class StepBlock:
 
     Attributes:
         loss: mean loss of each step.
-        correct: right predictions of each step.
+        scores: right predictions of each step, or whatever else its objective's `scores` add up to.
         samples: samples of each step.
         learning_rate: the rate each step ran at.
     """
 
     loss: list[float]
-    correct: list[int]
+    scores: list[float]
     samples: list[int]
     learning_rate: list[float]
 
@@ -35,11 +37,12 @@ class StepBlock:
 class StepLog:
     """Collects what each step produced; `drain` is the only place that waits for the device."""
 
-    def __init__(self) -> None:
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
         self._losses: list[Tensor] = []
         self._samples: list[int] = []
         self._learning_rates: list[float] = []
-        self._correct: list[Tensor] = []
+        self._scores: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._targets: list[Tensor] = []
         self._unfolded_steps: list[int] = []
@@ -53,9 +56,8 @@ class StepLog:
 
         Args:
             loss: scalar on the device.
-            logits: [B, C] for each batch of the step's window.
-            targets: [B] for each batch of the window, or shares of the classes [B, C]; a prediction is right then
-                when it is the class with the largest share, the first of equals.
+            logits: [B, K] for each batch of the step's window.
+            targets: of each batch of the window.
             learning_rate: the rate the step ran at.
         """
         self._losses.append(loss)
@@ -74,22 +76,22 @@ class StepLog:
         self._fold()
         block = StepBlock(
             loss=torch.stack(self._losses).tolist() if self._losses else [],
-            correct=torch.cat(self._correct).tolist() if self._correct else [],
+            scores=torch.cat(self._scores).tolist() if self._scores else [],
             samples=self._samples,
             learning_rate=self._learning_rates,
         )
-        self._losses, self._correct, self._samples, self._learning_rates = [], [], [], []
+        self._losses, self._scores, self._samples, self._learning_rates = [], [], [], []
         return block
 
     def _fold(self) -> None:
-        """Reduce the logits held back to one count of right predictions a step."""
+        """Reduce the logits held back to one score a step."""
         if not self._logits:
             return
-        targets = torch.cat(self._targets)
-        right = torch.cat(self._logits).argmax(dim=1) == (targets if targets.ndim == 1 else targets.argmax(dim=1))
+        scores = self._objective.scores(torch.cat(self._logits), torch.cat(self._targets))
         steps = self._unfolded_steps
-        if all(samples == steps[0] for samples in steps):
-            self._correct.append(right.view(len(steps), steps[0]).sum(dim=1))
+        # Counts add up alike in any order; a sum of floats is the same bits only over the same slice.
+        if not scores.is_floating_point() and all(samples == steps[0] for samples in steps):
+            self._scores.append(scores.view(len(steps), steps[0]).sum(dim=1))
         else:
-            self._correct.append(torch.stack([part.sum() for part in right.split(steps)]))
+            self._scores.append(torch.stack([part.sum() for part in scores.split(steps)]))
         self._logits, self._targets, self._unfolded_steps, self._unfolded_bytes = [], [], [], 0

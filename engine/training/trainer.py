@@ -33,6 +33,8 @@ from engine.training.memory_recovery import (
     is_out_of_memory,
     parts_in_words,
 )
+from engine.training.metric_names import decisive_metric
+from engine.training.objective import Objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
 from engine.training.randomness import StepRandomness
@@ -70,10 +72,11 @@ class Trainer:
         data: TrainingData,
         model: nn.Module,
         placement: Placement,
+        objective: Objective,
         run: RunWriter,
         control: Control,
     ) -> None:
-        """Set up optimizer, schedule and step for a model that lies on its device.
+        """Set up optimizer, schedule and step for a model that lies on its device, as does the objective.
 
         Raises:
             ConfigError: an optimizer or schedule that can't be built on this model.
@@ -82,16 +85,17 @@ class Trainer:
         self.data = data
         self.model = model
         self.placement = placement
+        self.objective = objective
         self.steps_per_epoch = math.ceil(data.train.num_batches / config.training.accumulate)
         self.optimizer = build_optimizer(config.optimizer, model)
         self.schedule = self._build_schedule()
         self.step = TrainStep(
             model,
             self.optimizer,
-            config.loss,
+            objective,
             placement,
             clip_norm=config.training.clip_norm,
-            num_classes=len(data.classes),
+            auxiliary_weight=config.loss.auxiliary,
             copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )
         self._watch = GradientWatch(model, config.training.probe_every, has_scaler=self.step.scaler is not None)
@@ -100,7 +104,7 @@ class Trainer:
             self.optimizer,
             self.schedule,
             self.step.scaler,
-            Best(metric=config.checkpoint.best_metric),
+            Best(decisive_metric(config.checkpoint.best_metric, objective.kind, "checkpoint.best_metric")),
             identity={
                 "config": dump_config(config),
                 "classes": list(data.classes),
@@ -111,7 +115,7 @@ class Trainer:
         self._run = run
         self._control = control
         self._commands = LiveCommands(self, control, run)
-        self._log = StepLog()
+        self._log = StepLog(objective)
         self._randomness = StepRandomness(config.seed, placement.device)
         self._recovering = RecoveringStep(self.step, self._seed_step, self._say_parts)
         self._evaluation_part = 0
@@ -144,7 +148,7 @@ class Trainer:
         restore_changed(self.state, checkpoint, saved, self.config, changed)
         if "training.clip_norm" not in changed:
             self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
-        self._log = StepLog()
+        self._log = StepLog(self.objective)
         self.rollbacks = int(checkpoint["live_settings"].get("rollbacks", 0))
         self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
         self._evaluation_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
@@ -266,14 +270,14 @@ class Trainer:
         evaluation = self._evaluate()
         if evaluation is None:
             return False
-        if not math.isfinite(evaluation.loss):
+        metrics = evaluation.metrics
+        if not math.isfinite(metrics["loss"]):
             self._run.event(
                 "note",
-                text=f"the validation loss is {evaluation.loss} after epoch {self.state.position.epoch + 1}: its "
+                text=f"the validation loss is {metrics['loss']} after epoch {self.state.position.epoch + 1}: its "
                 "weights are never taken for the best",
             )
-        self.schedule.after_epoch(evaluation.loss)
-        metrics = evaluation.metrics()
+        self.schedule.after_epoch(metrics["loss"])
         is_best = self.state.best.offer(metrics, epoch=self.state.position.epoch + 1, step=self.state.position.step)
         self._run.record(
             {
@@ -283,9 +287,10 @@ class Trainer:
                 "t": self._clock.seconds(),
                 "seconds": self._clock.seconds() - self.state.totals.epoch_began,
                 "lr": self.schedule.learning_rate,
-                "train": self.state.totals.epoch_metrics(),
+                "train": self.state.totals.epoch_metrics(self.objective),
                 "validation": metrics,
                 "is_best": is_best,
+                "rated": {"metric": self.state.best.metric, "value": metrics[self.state.best.metric]},
             }
         )
         self.state.position.epoch += 1
@@ -313,7 +318,7 @@ class Trainer:
                     return evaluate(
                         self.model,
                         validation,
-                        len(self.data.classes),
+                        self.objective,
                         self.placement,
                         interrupted=self._commands.stop_is_asked,
                     )
@@ -341,8 +346,9 @@ class Trainer:
                     "seconds": now - self._last_drain,
                     "images": sum(block.samples),
                     "loss": block.loss,
-                    "accuracy": [
-                        correct / samples for correct, samples in zip(block.correct, block.samples, strict=True)
+                    self.objective.score_name: [
+                        score / (samples * self.objective.scores_a_sample)
+                        for score, samples in zip(block.scores, block.samples, strict=True)
                     ],
                     "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
                 }

@@ -16,6 +16,7 @@ from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
+from engine.training.metric_names import metric
 from tui.machine_text import machine_line
 from tui.messages import CommandRequested, RunNoticed
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
@@ -238,8 +239,9 @@ class TrainPane(Widget, can_focus=True):
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
             machine_line(state, reader.system(), is_live=is_live),
         )
-        for name in ("loss", "accuracy"):
-            chart = self.query_one(f"#{name}", Chart)
+        for chart_id, name in (("loss", "loss"), ("accuracy", reader.score)):
+            chart = self.query_one(f"#{chart_id}", Chart)
+            chart.title = metric(name).title
             for split, legend, color in (("train", "train", "$primary"), ("validation", "val.", "$warning")):
                 x, y = reader.series(f"{split}/{name}")
                 if len(x):

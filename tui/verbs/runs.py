@@ -22,6 +22,7 @@ from engine.runs.run_catalog import RunCatalog
 from engine.runs.run_filter import parse_filter
 from engine.runs.run_order import ORDERS, in_order
 from tui.commands import json_option, runs_root_option
+from tui.epoch_columns import epoch_columns
 from tui.text import byte_size, duration, figure, percent
 from tui.verbs.output import print_json
 from tui.widgets.plain_text import printable
@@ -159,19 +160,12 @@ def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
     if not records:
         return
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    for heading in ("epoch", "train loss", "accuracy", "val. loss", "accuracy", "macro F1", "lr"):
+    columns = epoch_columns(records)
+    for heading in ("epoch", *(column.heading for column in columns), "lr"):
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records[-20:]:
-        train, validation = record["train"], record["validation"]
-        table.add_row(
-            str(record["epoch"]),
-            figure(train["loss"]),
-            percent(train["accuracy"]),
-            figure(validation["loss"]),
-            percent(validation["accuracy"]),
-            figure(validation["macro_f1"]),
-            figure(record["lr"]),
-        )
+        figures = (column.text(record) for column in columns)
+        table.add_row(str(record["epoch"]), *figures, figure(record["lr"]))
     console.print()
     console.print(table)
 

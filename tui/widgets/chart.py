@@ -107,6 +107,16 @@ class Chart(Widget, can_focus=True):
         self.drawings = 0
         self.cost = 0.0
 
+    @property
+    def title(self) -> str:
+        """Shown before the legend."""
+        return self._title
+
+    @title.setter
+    def title(self, title: str) -> None:
+        self._is_changed = self._is_changed or title != self._title
+        self._title = title
+
     def set_series(
         self,
         name: str,

@@ -194,7 +194,7 @@ def test_a_compiled_model_is_unwrapped(models: Path) -> None:
         ("number", UserCodeError, r"returned int; expected a torch.nn.Module"),
         ("failing", UserCodeError, r"(?s)ValueError: no such width.*models.py.*in failing"),
         ("instance", ConfigError, "is a model that is already built"),
-        ("fixed", ConfigError, r"returns \[1, 10\] for one sample; the data's 3 classes need one tensor of \[1, 3\]"),
+        ("fixed", ConfigError, r"returns \[1, 10\] for one sample; training takes one tensor of \[1, 3\]"),
         ("Pair", ConfigError, r"returns \[1, 1, 8, 8\], \[1, 3\] for one sample"),
         (
             "Mismatched",

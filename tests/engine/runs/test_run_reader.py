@@ -38,7 +38,7 @@ def run(tmp_path: Path) -> RunWriter:
 def test_curves_grow_as_the_run_writes(run: RunWriter) -> None:
     reader = RunReader(run.path)
     reader.poll()
-    assert [len(reader.series(name)[0]) for name in SERIES] == [0] * 6
+    assert [len(reader.series(name)[0]) for name in SERIES] == [0] * len(SERIES)
     for number in range(1, 31):
         run.record(train_record(number * 100, 100))
     run.flush()

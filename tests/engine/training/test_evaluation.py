@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from training_cases import placement, training_data
+from training_cases import objective, placement, training_data
 
 from engine.models.transfer import apply_freeze
 from engine.training.evaluation import evaluate
@@ -26,7 +26,7 @@ def validation() -> object:
 
 def test_scores_are_those_computed_by_hand_over_the_whole_split(validation: object) -> None:
     model = make_model()
-    result = evaluate(model, validation, 10, placement())
+    result = evaluate(model, validation, objective(), placement())
     assert result is not None
     batches = list(validation.batches(0))
     inputs, targets = torch.cat([batch[0] for batch in batches]), torch.cat([batch[1] for batch in batches])
@@ -37,10 +37,10 @@ def test_scores_are_those_computed_by_hand_over_the_whole_split(validation: obje
     for label in range(10):
         hits = int(((predicted == label) & (targets == label)).sum())
         f1.append(2 * hits / max(1, int((predicted == label).sum()) + int((targets == label).sum())))
-    assert result.loss == pytest.approx(float(functional.cross_entropy(logits, targets)), rel=1e-6)
-    assert result.accuracy == pytest.approx(float((predicted == targets).double().mean()))
-    assert result.macro_f1 == pytest.approx(sum(f1) / 10)
-    assert int(result.counts.sum()) == len(targets) == validation.num_samples
+    assert result.metrics["loss"] == pytest.approx(float(functional.cross_entropy(logits, targets)), rel=1e-6)
+    assert result.metrics["accuracy"] == pytest.approx(float((predicted == targets).double().mean()))
+    assert result.metrics["macro_f1"] == pytest.approx(sum(f1) / 10)
+    assert result.samples == len(targets) == validation.num_samples
 
 
 def test_each_module_is_put_back_into_its_own_mode(validation: object) -> None:
@@ -52,7 +52,7 @@ def test_each_module_is_put_back_into_its_own_mode(validation: object) -> None:
     assert not before["0.1"], "a frozen norm layer stands still"
     seen: list[bool] = []
     model.register_forward_hook(lambda *_: seen.extend(module.training for module in model.modules()))
-    evaluate(model, validation, 10, placement())
+    evaluate(model, validation, objective(), placement())
     assert not any(seen)
     assert {name: module.training for name, module in model.named_modules()} == before
 
@@ -61,7 +61,7 @@ def test_modes_are_put_back_when_the_model_raises(validation: object) -> None:
     model = make_model()
     model.append(nn.Linear(3, 3))
     with pytest.raises(RuntimeError, match="shapes"):
-        evaluate(model, validation, 10, placement())
+        evaluate(model, validation, objective(), placement())
     assert all(module.training for module in model.modules())
 
 
@@ -69,7 +69,7 @@ def test_weights_buffers_and_random_generators_are_not_moved(validation: object)
     model = make_model()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     states = torch.get_rng_state(), random.getstate(), repr(np.random.get_state())
-    evaluate(model, validation, 10, placement())
+    evaluate(model, validation, objective(), placement())
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), states[0])
     assert (random.getstate(), repr(np.random.get_state())) == states[1:]
@@ -81,18 +81,18 @@ def test_evaluation_runs_in_the_precision_of_training_and_sums_in_full(precision
     model = make_model()
     dtypes: set[torch.dtype] = set()
     model.register_forward_hook(lambda module, args, output: dtypes.add(output.dtype))
-    result = evaluate(model, validation, 10, placement(f"training.precision={precision}"))
-    whole = evaluate(model, validation, 10, placement())
+    result = evaluate(model, validation, objective(), placement(f"training.precision={precision}"))
+    whole = evaluate(model, validation, objective(), placement())
     assert result is not None
     assert whole is not None
     assert dtypes == {torch.bfloat16 if precision == "bf16" else torch.float16, torch.float32}
-    assert result.loss == pytest.approx(whole.loss, rel=0.01)
+    assert result.metrics["loss"] == pytest.approx(whole.metrics["loss"], rel=0.01)
 
 
 def test_an_interrupted_evaluation_gives_no_scores(validation: object) -> None:
     model = make_model()
     answers: Iterator[bool] = iter([False, True])
-    assert evaluate(model, validation, 10, placement(), interrupted=lambda: next(answers)) is None
+    assert evaluate(model, validation, objective(), placement(), interrupted=lambda: next(answers)) is None
     assert model.training
 
 
@@ -101,6 +101,6 @@ def test_a_model_without_a_right_answer_scores_zero_not_nothing(validation: obje
         def forward(self, x: Tensor) -> Tensor:
             return functional.one_hot(torch.full((len(x),), 10), 11).float()[:, :11]
 
-    result = evaluate(Never(), validation, 11, placement())
+    result = evaluate(Never(), validation, objective(num_classes=11), placement())
     assert result is not None
-    assert (result.accuracy, result.macro_f1) == (0.0, 0.0)
+    assert (result.metrics["accuracy"], result.metrics["macro_f1"]) == (0.0, 0.0)

@@ -5,7 +5,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from training_cases import make_trainer
+from training_cases import make_trainer, objective
 
 from engine.errors import CheckpointError
 from engine.training.randomness import capture_python_randomness, restore_python_randomness, step_seed
@@ -48,11 +48,11 @@ def test_sums_do_not_depend_on_how_steps_were_grouped() -> None:
     for start, end in ((0, 2), (2, 3), (3, 9)):
         many.add(StepBlock(losses[start:end], [1] * (end - start), samples[start:end], [0.1] * (end - start)))
     assert one == many
-    assert one.epoch_metrics() == {"loss": one.loss / 45, "accuracy": 9 / 45}
+    assert one.epoch_metrics(objective()) == {"loss": one.loss / 45, "accuracy": 9 / 45}
 
 
 def test_an_epoch_without_samples_has_no_metrics() -> None:
-    assert all(math.isnan(value) for value in Totals().epoch_metrics().values())
+    assert all(math.isnan(value) for value in Totals().epoch_metrics(objective()).values())
 
 
 def test_a_capture_is_a_copy_that_later_steps_do_not_change(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -4,9 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from training_cases import placement
+from training_cases import objective, placement
 
-from engine.config import LossConfig
 from engine.errors import ConfigError
 from engine.training.step import Batch, TrainStep
 
@@ -34,10 +33,9 @@ def make_step(
     return TrainStep(
         model,
         optimizer or torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9),
-        LossConfig(label_smoothing=label_smoothing),
+        objective(f"loss.label_smoothing={label_smoothing}"),
         placement(f"training.precision={precision}"),
         clip_norm=clip_norm,
-        num_classes=10,
     )
 
 
@@ -181,8 +179,8 @@ class Returns(nn.Module):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (Returns(lambda logits: (logits, logits)), r"returned a tuple of 2 \(Tensor, Tensor\); .* \[batch, 10\]"),
-        (Returns(lambda logits: {"out": logits}), "returned a dict with the keys out; .* the logits alone"),
+        (Returns(lambda logits: ((logits,), logits)), r"returned a tuple of 2 \(tuple, Tensor\); .* \[batch, 10\]"),
+        (Returns(lambda logits: {"scores": logits}), "returned a dict with the keys scores; .* the key logits"),
         (Returns(lambda logits: None), "returned a NoneType"),
         (Returns(lambda logits: logits, outputs=7), r"\[16, 7\] for 16 samples; .* data's 10 classes"),
         (Returns(lambda logits: logits[:, :, None]), r"\[16, 10, 1\] for 16 samples"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,7 @@ from engine.launch import LaunchedRun, launch, launch_resumed
 from engine.runs.control import Control
 from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter
+from engine.training.objective import Objective, build_objective
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import StepRandomness
 from engine.training.trainer import Trainer
@@ -116,7 +118,16 @@ def make_trainer(root: Path, *overrides: str, model: nn.Module | None = None) ->
     prepared = prepare(config, lambda *_: None)
     data = build_loaders(prepared.sources, config, prepared.placement.device, lambda *_: None)
     run = RunWriter.create(root, config, {})
-    return Trainer(config, data, model or prepared.model, prepared.placement, run, Control()), run
+    parts = (data, model or prepared.model, prepared.placement, prepared.objective)
+    return Trainer(config, *parts, run, Control()), run
+
+
+def objective(*overrides: str, num_classes: int = 10) -> Objective:
+    """What a case minimises and measures, for samples of classes that are equally many."""
+    config, classes = case(*overrides), [str(label) for label in range(num_classes)]
+    return build_objective(
+        config.loss, config.evaluation, np.arange(num_classes), classes, choose_placement(config.training).device
+    )
 
 
 def training_data(*overrides: str) -> TrainingData:
