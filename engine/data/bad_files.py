@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.cores import available_cores
 from engine.data.folder import FolderDataset
 from engine.data.sources import DataSources
 from engine.data.splits import Split
@@ -122,8 +123,7 @@ def _decode_all(dataset: FolderDataset, progress: Progress) -> list[BadFile]:
         return None
 
     found: list[BadFile] = []
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(cores, thread_name_prefix="decode") as pool:
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="decode") as pool:
         for start in range(0, total, _CHUNK):
             progress(message, start, total)
             indices = range(start, min(start + _CHUNK, total))

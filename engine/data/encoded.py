@@ -7,7 +7,6 @@ whole batches on the device, as to a resident split's.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component
+from engine.cores import available_cores
 from engine.data.batch_plan import BatchPlan, fixed_size
 from engine.data.batch_steps import ResizedCropStep
 from engine.data.boxes import crop_box, crop_tries
@@ -72,9 +72,7 @@ def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | str:
 
 def decode_threads(num_workers: int) -> int:
     """How many threads decode: `loader.num_workers`, or one a core."""
-    if num_workers:
-        return num_workers
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return num_workers or available_cores()
 
 
 def encoded_words(num_workers: int) -> str:

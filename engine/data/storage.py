@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from engine.config import Component
+from engine.cores import available_cores
 from engine.data.folder import FolderDataset
 from engine.data.samples import is_own, read_sample, sample_name
 from engine.data.splits import ArrayDataset, Split
@@ -158,7 +158,7 @@ class DecodedSplit:
         if not isinstance(self.split.dataset, FolderDataset):
             yield from map(self.image, positions)
             return
-        workers = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+        workers = available_cores()
         with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
             for start in range(0, len(positions), _CHUNK):
                 yield from pool.map(self.image, positions[start : start + _CHUNK])

@@ -11,6 +11,7 @@ import psutil
 import torch
 
 from engine.config import TrainingConfig
+from engine.cores import available_cores
 from engine.errors import ConfigError
 
 # cuBLAS is deterministic with a fixed workspace only; torch refuses deterministic products without it.
@@ -105,7 +106,7 @@ def default_num_threads() -> int:
 
     The same number headless and in the studio: the order of float additions, and so the result, depends on it.
     """
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    allowed = available_cores()
     physical = psutil.cpu_count(logical=False) or allowed
     return max(1, min(allowed, physical) - 1)
 
