@@ -162,6 +162,7 @@ class LaunchedRun:
                     status="running",
                     message="",
                     storage=data.storage,
+                    storage_reason=data.reason,
                     uses_gpu=prepared.placement.device.type == "cuda",
                 )
                 outcome: Status = fit_past_divergence(trainer, run)
