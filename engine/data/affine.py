@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from engine.data.slices import slices
+from engine.data.slices import joined, slices
 
 Interpolation = Literal["nearest", "bilinear"]
 Center = tuple[float, float]
@@ -76,7 +76,7 @@ def warp(images: Tensor, matrices: Tensor, interpolation: Interpolation, fill: l
         fill: pixel outside the image, one value or one a channel; None for zeros. As in torchvision, bilinear
             interpolation at the border differs between None and zeros.
     """
-    return torch.cat([_warped(images[part], matrices[part], interpolation, fill) for part in slices(images)])
+    return joined(_warped(images[part], matrices[part], interpolation, fill) for part in slices(images))
 
 
 def _warped(images: Tensor, matrices: Tensor, interpolation: Interpolation, fill: list[float] | None) -> Tensor:

@@ -24,7 +24,7 @@ from engine.data.boxes import Boxes, crop_boxes, erase_boxes, erased
 from engine.data.colour import apply_to
 from engine.data.random_keys import SampleKeys
 from engine.data.resize import resized_crops
-from engine.data.slices import slices
+from engine.data.slices import joined, part_of, slices
 
 Range = tuple[float, float]
 
@@ -72,7 +72,7 @@ class ChosenStep:
         return apply_to(images, drawn, lambda chosen, _: self._transformed(chosen))
 
     def _transformed(self, images: Tensor) -> Tensor:
-        return torch.cat([self.transform(images[part]) for part in slices(images)])
+        return joined(self.transform(images[part]) for part in slices(images))
 
 
 @dataclass(frozen=True)
@@ -272,11 +272,21 @@ def flip_step(slot: int, axis: Literal["horizontal", "vertical"], probability: f
     return ChosenStep(slot, probability, flip)
 
 
-def run_steps(steps: tuple[BatchStep, ...], images: Tensor, keys: SampleKeys) -> Tensor:
-    """Apply steps one after the other; the keys are in the machine's memory."""
-    for step in steps:
-        images = step.apply(images, step.draw(keys, tuple(images.shape)))
-    return images
+class StepRun:
+    """Steps done to the pieces of a batch one after the other; parameters are drawn once, for the whole batch."""
+
+    def __init__(self, steps: tuple[BatchStep, ...], keys: SampleKeys) -> None:
+        """Begin with the keys of the whole batch, in the machine's memory."""
+        self._steps, self._keys = steps, keys
+        self._drawn: list[Any] = []
+
+    def __call__(self, images: Tensor, part: slice) -> Tensor:
+        """Apply every step to a piece; all pieces have the same size and dtype."""
+        for number, step in enumerate(self._steps):
+            if number == len(self._drawn):
+                self._drawn.append(step.draw(self._keys, (len(self._keys.base), *images.shape[1:])))
+            images = step.apply(images, part_of(self._drawn[number], part))
+        return images
 
 
 def _from_middle(center: Center | None, images: Tensor) -> Center:

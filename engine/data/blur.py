@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from engine.data.slices import slices
+from engine.data.slices import joined, slices
 
 
 def gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigma: Tensor) -> Tensor:
@@ -21,7 +21,7 @@ def gaussian_blur(images: Tensor, kernel_size: tuple[int, int], sigma: Tensor) -
         kernel_size: (width, height) in pixels, odd.
         sigma: standard deviation in pixels, float64 [n].
     """
-    return torch.cat([_blurred(images[part], kernel_size, sigma[part]) for part in slices(images)])
+    return joined(_blurred(images[part], kernel_size, sigma[part]) for part in slices(images))
 
 
 def _blurred(images: Tensor, kernel_size: tuple[int, int], sigma: Tensor) -> Tensor:

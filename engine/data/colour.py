@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d
 from torchvision.transforms.v2 import functional
 
-from engine.data.slices import slices
+from engine.data.slices import joined, slices
 
 _RED, _GREEN, _BLUE = 0.2989, 0.587, 0.114
 
@@ -40,7 +40,7 @@ def adjust_hue(images: Tensor, shifts: Tensor) -> Tensor:
     """Turn the hue by `shifts` of a full circle, from -0.5 to 0.5. Images of one channel stay as they are."""
     if images.shape[1] == 1:
         return images
-    return torch.cat([_hue_turned(images[part], shifts[part]) for part in slices(images)])
+    return joined(_hue_turned(images[part], shifts[part]) for part in slices(images))
 
 
 def _hue_turned(images: Tensor, shifts: Tensor) -> Tensor:

@@ -23,14 +23,6 @@ Tier = Literal["device", "memory", "mmap", "encoded", "loader"]
 # Samples of a foreign data set that are looked at before it is decoded.
 _LOOKED_AT = 3
 
-# On a CPU these transforms of larger images take less time one by one: at 128 pixels a side the batched forms are at
-# least 1.1 times as fast as the DataLoader lane, at 224 pixels 0.8 to 0.9 times (benchmarks/data_path.py
-# --operations). That holds for images in memory only; any other data set would be decoded again in every epoch.
-_LARGEST_SIDE = 160
-_ONE_BY_ONE = frozenset(
-    {"AutoAugment", "ColorJitter", "RandAugment", "RandomErasing", "RandomResizedCrop", "TrivialAugmentWide"}
-)
-
 
 @dataclass(frozen=True)
 class Lane:
@@ -106,10 +98,6 @@ def _decoded_lane(
 ) -> Lane:
     """The nearest place with room for a split that can be decoded once; failing that, its encoded files."""
     channels, height, width = DecodedSplit(split, plan.baked).image(0).shape
-    slower = faster_one_by_one(split, plan, max(height, width)) if device.type == "cpu" else ""
-    if slower and config.storage == "auto":
-        note = f"{slower} of {height}×{width} pixels takes less time one by one: samples go through a DataLoader"
-        return _through_loader(config, note, split, room)
     size = len(split) * channels * height * width
     # While a random plan's padded copy is made, the decoded images are still there.
     copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
@@ -191,13 +179,6 @@ def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -
     if isinstance(head, str):
         return head
     return Lane("encoded", plan, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
-
-
-def faster_one_by_one(split: Split, plan: BatchPlan, side: int) -> str:
-    """The transform for whose sake images of `side` pixels take the DataLoader lane on a CPU; empty without one."""
-    if side <= _LARGEST_SIDE or not isinstance(split.dataset, ArrayDataset):
-        return ""
-    return next((name for name in plan.names if name in _ONE_BY_ONE), "")
 
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.config import Component, DataConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.encoded import Head, find_head, is_encoded, transform_files
-from engine.data.lanes import faster_one_by_one, why_not_resident
+from engine.data.lanes import why_not_resident
 from engine.data.resident import transform_images
 from engine.data.sample_text import SampleText, describe, target_words
 from engine.data.samples import read_sample
@@ -105,10 +105,8 @@ def _transformed(
         if not why_not_resident(split, plan):
             decoded = DecodedSplit(split, plan.baked, where)
             images = torch.stack([decoded.image(position) for position in positions])
-            on_cpu = storage == "auto" and not torch.cuda.is_available()
-            if not (on_cpu and faster_one_by_one(split, plan, max(images.shape[2:]))):
-                return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
-        elif is_encoded(split) and isinstance(head := find_head(plan, has_one_size=False), Head):
+            return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
+        if is_encoded(split) and isinstance(head := find_head(plan, has_one_size=False), Head):
             return list(transform_files(split, head, seed, epoch, positions, where))
     keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
     with global_generators_kept():

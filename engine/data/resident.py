@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from engine.data.augment import WindowStore, cut_moves, draw_moves
 from engine.data.batch_plan import BatchPlan
-from engine.data.batch_steps import run_steps
+from engine.data.batch_steps import StepRun
 from engine.data.random_keys import SampleKeys, sample_keys
 from engine.data.sampling import EpochOrder, EpochSampler
 from engine.data.slices import slices
@@ -26,6 +26,8 @@ _CHUNK_BYTES = 2 << 20
 # On a GPU fewer and larger kernels are better.
 _DEVICE_CHUNK_BYTES = 64 << 20
 _CHUNK_SAMPLES = 8192
+# 3×96×96.
+_LARGE_BYTES = 4 * 3 * 96 * 96
 
 
 class ResidentLoader:
@@ -154,7 +156,7 @@ class ResidentLoader:
 
 
 @dataclass(frozen=True)
-class _Scaling:
+class Scaling:
     """From uint8 pixels x to (x / 255 - mean) / std = (x - offset) * factor, or to x / 255 without Normalize.
 
     Attributes:
@@ -174,17 +176,25 @@ class _Scaling:
             return pixels.float().div_(255)
         return pixels.float().sub_(self.offset).mul_(self.factor)
 
+    def into(self, result: Tensor, pixels: Tensor) -> None:
+        """The same, written into a float32 tensor."""
+        result.copy_(pixels)
+        if self.offset is None or self.factor is None:
+            result.div_(255)
+        else:
+            result.sub_(self.offset).mul_(self.factor)
 
-def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> _Scaling:
+
+def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> Scaling:
     if plan.mean is None or plan.std is None:
-        return _Scaling()
+        return Scaling()
     for name, values in (("mean", plan.mean), ("std", plan.std)):
         if len(values) not in (1, channels):
             raise ConfigError(f"Normalize: {name} has {len(values)} values and the images have {channels} channels")
     mean = torch.tensor(plan.mean, dtype=torch.float64) * 255
     factor = 1 / (torch.tensor(plan.std, dtype=torch.float64) * 255)
     shape = (channels, 1, 1)
-    return _Scaling(
+    return Scaling(
         mean.float().expand(channels).reshape(shape).to(device),
         factor.float().expand(channels).reshape(shape).to(device),
     )
@@ -230,11 +240,33 @@ class BatchFinish:
         return run_plan(self._plan, self._scale, images, keys)
 
 
-def run_plan(plan: BatchPlan, scale: Callable[[Tensor], Tensor], images: Tensor, keys: SampleKeys) -> Tensor:
+def run_plan(plan: BatchPlan, scale: Scaling, images: Tensor, keys: SampleKeys) -> Tensor:
     """The plan's steps and its scaling, on uint8 images [n, C, H, W] that are cropped and flipped already."""
-    parts = []
-    for part in slices(images, _CHUNK_BYTES):
-        these = keys.of(part)
-        pixels = run_steps(plan.pixel_steps, images[part], these)
-        parts.append(run_steps(plan.float_steps, scale(pixels), these))
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    to_pixels, to_floats = StepRun(plan.pixel_steps, keys), StepRun(plan.float_steps, keys)
+    result: Tensor | None = None
+    for part in slices(images, _part_bytes(images)):
+        pixels = to_pixels(images[part], part)
+        if plan.float_steps or len(pixels) == len(images):
+            floats = to_floats(scale(pixels), part)
+            if len(floats) == len(images):
+                return floats
+        else:
+            floats = pixels
+        if result is None:
+            result = torch.empty((len(images), *floats.shape[1:]), device=floats.device)
+        if floats is pixels:
+            scale.into(result[part], pixels)
+        else:
+            result[part] = floats
+    assert result is not None
+    return result
+
+
+def _part_bytes(images: Tensor) -> int:
+    """Float pixels done at a time.
+
+    Of large images one: what happens to some samples of a batch and not to others then copies none, and the pixels
+    between two steps stay in the CPU's cache (benchmarks/data_path.py --operations 224).
+    """
+    one = 4 * images[0].numel() if len(images) else 0
+    return one if one >= _LARGE_BYTES else _CHUNK_BYTES

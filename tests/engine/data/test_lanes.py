@@ -6,6 +6,7 @@ from data_cases import CPU, component, no_progress
 from engine.config import DataConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.lanes import choose_lane
+from engine.data.resident import transform_images
 from engine.data.splits import ArrayDataset, Split
 from engine.data.storage import DecodedSplit, Room, measure_room
 from engine.errors import ConfigError
@@ -51,32 +52,6 @@ def test_too_little_room_is_said_in_numbers() -> None:
         choose_lane(SPLIT, DataConfig(storage="device"), train=True, device=GPU, room=Room(1000, SIZE))
 
 
-@pytest.mark.parametrize(
-    ("side", "transform", "device", "tier"),
-    [
-        (224, "ColorJitter", CPU, "loader"),
-        (96, "ColorJitter", CPU, "memory"),
-        (224, "GaussianBlur", CPU, "memory"),
-        (224, "ColorJitter", GPU, "device"),
-    ],
-)
-def test_large_images_take_the_faster_form_of_a_transform(
-    side: int, transform: str, device: torch.device, tier: str
-) -> None:
-    arguments = {"hue": 0.1} if transform == "ColorJitter" else {"kernel_size": 3}
-    images = np.zeros((2, side, side, 3), dtype=np.uint8)
-    split = Split(ArrayDataset(images, np.zeros(2, dtype=np.int64)), None, np.zeros(2, dtype=np.int64), "train")
-    config = DataConfig(train_transforms=[component(transform, **arguments)])
-    lane = choose_lane(split, config, train=True, device=device, room=Room(10**9, 10**9))
-    assert lane.tier == tier
-    if tier == "loader":
-        assert lane.notes == [
-            "ColorJitter of 224×224 pixels takes less time one by one: samples go through a DataLoader"
-        ]
-        asked = config.model_copy(update={"storage": "memory"})
-        assert choose_lane(split, asked, train=True, device=device, room=Room(0, 10**9)).tier == "memory"
-
-
 def test_room_is_a_share_of_what_is_free() -> None:
     room = measure_room(CPU)
     assert room.device == 0
@@ -100,3 +75,21 @@ def test_baked_transforms_give_what_they_give_one_by_one() -> None:
     images = decoded.decode(no_progress).images
     assert images.shape == (100, 1, 7, 6)
     assert torch.equal(images[17], decoded.image(17))
+
+
+def test_large_images_are_done_one_by_one_with_the_same_draws() -> None:
+    """What a sample becomes doesn't depend on how many of a batch are done at a time."""
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (5, 3, 100, 104), dtype=np.uint8))
+    specs = [
+        component("RandomHorizontalFlip"),
+        component("ColorJitter", brightness=0.4, contrast=0.3, hue=0.1),
+        component("RandAugment"),
+        component("Normalize", mean=[0.5] * 3, std=[0.2] * 3),
+        component("RandomErasing"),
+    ]
+    plan = plan_batches(specs)
+    assert isinstance(plan, BatchPlan)
+    whole = transform_images(images, plan, 0, 1, torch.arange(5))
+    for position in range(5):
+        alone = transform_images(images[position : position + 1], plan, 0, 1, torch.tensor([position]))
+        assert torch.equal(whole[position], alone[0])
