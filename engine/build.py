@@ -10,9 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.bad_files import BadFile, find_bad_files, refuse_bad_files, without_bad_files
+from engine.data.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
 from engine.data.loaders import check_loading, example_inputs, num_train_batches
-from engine.data.sources import DataSources, open_sources
+from engine.data.sources import DataSources
 from engine.data.transforms import check_transforms
 from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
@@ -86,8 +86,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress("checking the config", 0, 0)
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
-    sources = open_sources(config.data, config.seed, progress)
-    sources, left_out = _without_bad_files(sources, config, progress)
+    sources, left_out = open_usable(config, progress)
     lanes = check_loading(sources, config, placement.device)
     if config.data.bad_files == "stop":
         # What is decoded once is found out about then; the others would come up in the middle of an epoch.
@@ -111,13 +110,3 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
     return Prepared(config, placement, sources, objective, input_shape, built.model, built.notes, left_out)
-
-
-def _without_bad_files(
-    sources: DataSources, config: RunConfig, progress: Progress
-) -> tuple[DataSources, list[BadFile]]:
-    if config.data.bad_files == "stop":
-        return sources, []
-    splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
-    bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
-    return without_bad_files(sources, bad), bad

@@ -28,6 +28,7 @@ VERBS = {
     "model": ("tui.verbs.model", "model", "The module tree of a model, with parameter counts."),
     "checkpoint": ("tui.verbs.checkpoint", "checkpoint", "What is inside a checkpoint, without loading it."),
     "export": ("tui.verbs.export", "export", "Weights or a model for other programs: safetensors, pt2, ONNX."),
+    "batch": ("tui.verbs.batch", "batch", "What the model sees at a step: samples, inputs, targets."),
     "download": ("tui.verbs.download", "download", "Fetch a data set; goes on where it was interrupted."),
     "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
     "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),

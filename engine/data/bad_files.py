@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.config import RunConfig
 from engine.cores import available_cores
 from engine.data.folder import FolderDataset
-from engine.data.sources import DataSources
+from engine.data.sources import DataSources, open_sources
 from engine.data.splits import Split
 from engine.data.storage import Progress
 from engine.errors import DataError
@@ -34,6 +35,20 @@ class BadFile:
 
     path: str
     problem: str
+
+
+def open_usable(config: RunConfig, progress: Progress) -> tuple[DataSources, list[BadFile]]:
+    """Open the data of a run as it sees them: with `data.bad_files = "skip"` without the files that can't be decoded.
+
+    Raises:
+        TorchdeckError: as `open_sources`; or nothing is left of a split.
+    """
+    sources = open_sources(config.data, config.seed, progress)
+    if config.data.bad_files == "stop":
+        return sources, []
+    splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
+    bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
+    return without_bad_files(sources, bad), bad
 
 
 def find_bad_files(splits: Iterable[Split], cache: Path, progress: Progress) -> list[BadFile]:

@@ -101,9 +101,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
             f"{shape_words(input_shape)}"
         )
     train_lane, validation_lane = check_loading(sources, config, device)
-    train = _loader(sources.train, train_lane, config, device, progress, train=True)
-    if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
-        train = MixingLoader(train, mixes, seed=config.seed, num_classes=len(sources.classes))
+    train = _train_loader(sources, train_lane, config, device, progress)
     validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
     for lane in (train_lane, validation_lane):
         notes += [note for note in lane.notes if note not in notes]
@@ -124,6 +122,20 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         data_fingerprint(sources, config),
         train_lane.reason,
     )
+
+
+def train_loader(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> BatchLoader:
+    """The loader of the training split alone. Raises as `build_loaders` does."""
+    return _train_loader(sources, check_loading(sources, config, device)[0], config, device, progress)
+
+
+def _train_loader(
+    sources: DataSources, lane: Lane, config: RunConfig, device: torch.device, progress: Progress
+) -> BatchLoader:
+    loader = _loader(sources.train, lane, config, device, progress, train=True)
+    if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
+        return MixingLoader(loader, mixes, seed=config.seed, num_classes=len(sources.classes))
+    return loader
 
 
 def check_loading(sources: DataSources, config: RunConfig, device: torch.device) -> tuple[Lane, Lane]:

@@ -64,12 +64,12 @@ def preview(
     if not positions:
         return []
     inputs = _transformed(split, transforms, where, config.storage, seed, epoch, positions)
-    mean, std = _normalisation(transforms)
+    mean, std = normalisation(transforms)
     samples = []
     for position, pixels in zip(positions, inputs, strict=True):
         image, target = read_image(split, position)
         words = target_words(target, sources.classes)
-        samples.append(PreviewSample(position, words, _shown(image), _shown(pixels * std + mean)))
+        samples.append(PreviewSample(position, words, shown_pixels(image), shown_pixels(pixels * std + mean)))
     return samples
 
 
@@ -113,7 +113,7 @@ def _transformed(
         return [keyed.sample(epoch, position)[0] for position in positions]
 
 
-def _normalisation(transforms: Sequence[Component]) -> tuple[Tensor, Tensor]:
+def normalisation(transforms: Sequence[Component]) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation of a pipeline that ends in Normalize, as [C, 1, 1]; 0 and 1 without it."""
     for spec in transforms:
         if spec.name == "Normalize":
@@ -122,7 +122,7 @@ def _normalisation(transforms: Sequence[Component]) -> tuple[Tensor, Tensor]:
     return torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
 
 
-def _shown(pixels: Tensor) -> NDArray[np.uint8]:
+def shown_pixels(pixels: Tensor) -> NDArray[np.uint8]:
     """A tensor [C, H, W], uint8 or float between 0 and 1, as uint8 [H, W, C]."""
     if pixels.dtype != torch.uint8:
         pixels = (pixels.float() * 255).round().clamp(0, 255).to(torch.uint8)

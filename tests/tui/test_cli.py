@@ -265,7 +265,19 @@ def test_doctor_looks_at_everything() -> None:
 def test_help_names_every_verb() -> None:
     result = torchdeck("--help")
     assert result.returncode == 0
-    for verb in ("train", "resume", "runs", "show", "send", "model", "checkpoint", "download", "list", "doctor"):
+    for verb in (
+        "train",
+        "resume",
+        "runs",
+        "show",
+        "send",
+        "model",
+        "checkpoint",
+        "batch",
+        "download",
+        "list",
+        "doctor",
+    ):
         assert verb in result.stdout
 
 

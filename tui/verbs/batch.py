@@ -1,0 +1,124 @@
+"""`torchdeck batch`: what the model sees at a step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from engine.config import RunConfig
+from engine.config_file import load_config
+from engine.errors import ConfigError, UnknownRunError
+from engine.runs.directory import find_run
+from tui.commands import json_option, runs_root_option
+from tui.private_output import PrivateOutput
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.data.seen import SeenBatch
+
+_PRINTED = 16
+
+
+@click.command()
+@click.argument("spec", metavar="RUN|PRESET|FILE.toml")
+@click.option("--step", type=int, default=1, show_default=True, help="Optimizer step, from 1.")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.option("--all", "every", is_flag=True, help=f"Every sample; the first {_PRINTED} otherwise.")
+@click.option(
+    "--save",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write inputs, targets and indices into this file, for torch.load.",
+)
+@runs_root_option
+@json_option
+def batch(
+    spec: str, step: int, overrides: tuple[str, ...], every: bool, save: Path | None, runs_root: Path, as_json: bool
+) -> int:
+    """Which samples the model sees at a step, and what their transforms made of them.
+
+    A function of the run's settings alone: it is the same whether the run was ever started, and wherever it was
+    resumed.
+    """
+    config = _config(spec, overrides, runs_root)
+    with PrivateOutput() as output:
+        from engine.data.seen import batches_at
+
+        try:
+            batches = batches_at(config, step)
+        finally:
+            # What the user's own files printed must not mix with our output.
+            print(output.logged().decode(errors="replace"), end="", file=output.stderr)
+        if save is not None:
+            _save(batches, save)
+        if as_json:
+            print_json({"step": step, "batches": [_document(seen) for seen in batches]}, output.stdout)
+            return 0
+        for seen in batches:
+            print(printable_text(seen, every), file=output.stdout)
+    return 0
+
+
+def _config(spec: str, overrides: tuple[str, ...], runs_root: Path) -> RunConfig:
+    try:
+        path = find_run(runs_root, spec)
+    except UnknownRunError:
+        return load_config(spec, overrides)
+    return load_config(str(path / "run.toml"), overrides)
+
+
+def _save(batches: list[SeenBatch], path: Path) -> None:
+    import torch
+
+    content = [
+        {
+            "inputs": seen.inputs,
+            "targets": seen.targets,
+            "indices": torch.tensor([sample.index for sample in seen.samples]),
+        }
+        for seen in batches
+    ]
+    try:
+        torch.save(content if len(content) > 1 else content[0], path)
+    except (OSError, RuntimeError) as error:
+        raise ConfigError(f"--save {path}: can't be written: {error}") from error
+
+
+def _document(seen: SeenBatch) -> dict[str, Any]:
+    return {
+        "epoch": seen.epoch,
+        "batch": seen.batch,
+        "samples": [asdict(sample) for sample in seen.samples],
+        "inputs": [{"name": name, **_figures(tensor)} for name, tensor in _parts(seen)],
+        "targets": _figures(seen.targets),
+    }
+
+
+def _parts(seen: SeenBatch) -> Any:
+    from engine.data.seen import parts_of
+
+    return parts_of(seen.inputs)
+
+
+def _figures(tensor: Any) -> dict[str, Any]:
+    numbers = tensor.double()
+    figures = {"min": numbers.min().item(), "max": numbers.max().item(), "mean": numbers.mean().item()}
+    return {"shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch."), **figures}
+
+
+def printable_text(seen: SeenBatch, every: bool) -> str:
+    """A batch for people: its tensors, then a line a sample."""
+    lines = [f"step {seen.step:,}: epoch {seen.epoch}, batch {seen.batch} of it, {len(seen.samples)} samples"]
+    for name, tensor in [*_parts(seen), ("targets", seen.targets)]:
+        figures = _figures(tensor)
+        shape = "×".join(map(str, figures["shape"]))
+        spread = f"{figures['min']:.4g} to {figures['max']:.4g}, mean {figures['mean']:.4g}"
+        lines.append(f"  {name or 'inputs'}: {shape} {figures['dtype']}, {spread}")
+    shown = seen.samples if every else seen.samples[:_PRINTED]
+    lines += [f"  {sample.index:>8}  {sample.target:<16}  {sample.name}" for sample in shown]
+    if len(shown) < len(seen.samples):
+        lines.append(f"  … {len(seen.samples) - len(shown)} more: --all shows them")
+    return "\n".join(printable(line) for line in lines)
