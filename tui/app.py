@@ -135,7 +135,7 @@ class Studio(TerminalApp[None]):
 
     def compose(self) -> ComposeResult:
         """A line of tabs, the panes, the keys."""
-        yield TabLine(PANES, active="data")
+        yield TabLine(PANES, active="data", id="tabs")
         with ContentSwitcher(initial="data"):
             yield DataPane(self.aside, id="data").data_bind(Studio.draft)
             yield ModelPane(self.aside, id="model").data_bind(Studio.draft)
@@ -253,11 +253,11 @@ class Studio(TerminalApp[None]):
 
     def action_show(self, pane: str) -> None:
         """Show a pane and give it the focus."""
-        self.query_one(TabLine).active = pane
+        self.query_one("#tabs", TabLine).active = pane
         self.query_one(ContentSwitcher).current = pane
         self.query_one(f"#{pane}").focus()
 
-    @on(TabLine.Chosen)
+    @on(TabLine.Chosen, "#tabs")
     def _choose_tab(self, message: TabLine.Chosen) -> None:
         self.action_show(message.tab)
 
@@ -335,7 +335,7 @@ class Studio(TerminalApp[None]):
 
     def _look_after_run(self) -> None:
         """See a run's directory appear, and keep its line at the end of the tabs."""
-        run, panes, tabs = self.launched, self.query(TrainPane), self.query(TabLine)
+        run, panes, tabs = self.launched, self.query(TrainPane), self.query("#tabs")
         if not panes or not tabs:
             # The screen is being taken down.
             return
@@ -347,7 +347,7 @@ class Studio(TerminalApp[None]):
             elif not run.is_alive:
                 self._is_start_awaited = False
                 pane.refused(_why_not_started(run), self._way_on)
-        tabs.first().status = self._one_line(pane)
+        tabs.first(TabLine).status = self._one_line(pane)
 
     def _one_line(self, pane: TrainPane) -> Text:
         """The live run's line, also while another run is watched; otherwise that of the watched run."""

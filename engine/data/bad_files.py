@@ -15,9 +15,9 @@ import numpy as np
 from engine.config import RunConfig
 from engine.cores import available_cores
 from engine.data.folder import FolderDataset
+from engine.data.progress import Progress
 from engine.data.sources import DataSources, open_sources
 from engine.data.splits import Split
-from engine.data.storage import Progress
 from engine.errors import DataError
 
 _CHUNK = 256

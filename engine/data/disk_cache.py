@@ -21,9 +21,10 @@ from torch import Tensor
 from engine.config import Component
 from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import FolderDataset
+from engine.data.progress import Progress
 from engine.data.samples import is_own
 from engine.data.splits import Split
-from engine.data.storage import DecodedSplit, ImageStore, Progress, free_disk
+from engine.data.storage import DecodedSplit, ImageStore, free_disk
 from engine.errors import DataError
 from engine.runs.durable import atomic_write
 

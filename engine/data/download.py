@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.config import DataConfig
 from engine.data.catalog import find_dataset, list_datasets
-from engine.data.storage import Progress
+from engine.data.progress import Progress
 from engine.data.transfer import TransferError, fetch_file
 from engine.errors import ConfigError, did_you_mean
 

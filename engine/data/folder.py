@@ -14,12 +14,14 @@ from PIL import Image
 from torch import Tensor
 
 from engine.data.jpeg import SUFFIXES, read_jpeg
+from engine.data.progress import Progress, unreported
 from engine.errors import DataError
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
 # Takes a second or two.
 _HEADERS_READ = 50_000
+_REPORT_EVERY = 256
 
 _GREY_MODES = frozenset({"1", "L"})
 # EXIF's orientation tag, and what undoes each of its values (CIPA DC-008, 4.6.5.1.6).
@@ -115,7 +117,13 @@ def find_classes(folder: Path) -> list[str]:
     return classes
 
 
-def open_folder(folder: Path, classes: list[str], mode: str | None = None, turns: bool = True) -> FolderDataset:
+def open_folder(
+    folder: Path,
+    classes: list[str],
+    mode: str | None = None,
+    turns: bool = True,
+    progress: Progress = unreported,
+) -> FolderDataset:
     """Open `folder/<class>/**/*.jpg` and the like.
 
     Args:
@@ -123,6 +131,7 @@ def open_folder(folder: Path, classes: list[str], mode: str | None = None, turns
         classes: the class names whose indices become targets; a folder of another name is an error.
         mode: "L" or "RGB"; None to look into the files.
         turns: whether photographs are turned as their EXIF orientation says.
+        progress: called with the number of files found, then of headers read.
 
     Raises:
         DataError: a class without images, a folder that isn't one of the classes.
@@ -134,13 +143,18 @@ def open_folder(folder: Path, classes: list[str], mode: str | None = None, turns
     files: list[str] = []
     targets: list[int] = []
     for name in found:
-        members = sorted(_image_files(folder, folder / name))
+        members: list[str] = []
+        for member in _image_files(folder, folder / name):
+            if len(members) % _REPORT_EVERY == 0:
+                progress(f"listing {folder.name}", len(files) + len(members), 0)
+            members.append(member)
+        members.sort()
         if not members:
             raise DataError(f"{folder / name}: no images in it (known file types: {', '.join(EXTENSIONS)})")
         files += members
         targets += [classes.index(name)] * len(members)
     if mode is None:
-        mode = "L" if all(_is_grey(folder / file) for file in files) else "RGB"
+        mode = "L" if _all_grey(folder, files, progress) else "RGB"
     return FolderDataset(folder, tuple(files), np.asarray(targets, dtype=np.int64), mode, turns)
 
 
@@ -161,9 +175,19 @@ def _image_files(root: Path, folder: Path) -> Iterator[str]:
             subfolders.clear()
             continue
         seen.add(real)
+        relative = os.path.relpath(parent, root)
         for name in names:
             if name.lower().endswith(EXTENSIONS) and not name.startswith("."):
-                yield os.path.relpath(os.path.join(parent, name), root)
+                yield os.path.join(relative, name)
+
+
+def _all_grey(folder: Path, files: list[str], progress: Progress) -> bool:
+    for done, file in enumerate(files):
+        if done % _REPORT_EVERY == 0:
+            progress("looking for colour", done, len(files))
+        if not _is_grey(folder / file):
+            return False
+    return True
 
 
 def _is_grey(path: Path) -> bool:

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.collation import make_batch
+from engine.data.progress import Progress
 from engine.data.samples import as_tensors, read_sample
 from engine.data.sampling import EpochSampler
 from engine.data.splits import Split
-from engine.data.storage import Progress
 from engine.inputs import moved
 
 # Samples that are looked at before a split is read.

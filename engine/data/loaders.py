@@ -17,11 +17,12 @@ from engine.data.encoded import encoded_loader
 from engine.data.kept_tensors import KeptTensors, TensorLoader
 from engine.data.lanes import Lane, choose_lane
 from engine.data.mixing import MixingLoader, make_mixes
+from engine.data.progress import Progress
 from engine.data.resident import ResidentLoader
 from engine.data.sampling import sequential_sampler, train_sampler
 from engine.data.sources import DataSources
 from engine.data.splits import Split
-from engine.data.storage import DecodedSplit, Progress, Room, measure_room
+from engine.data.storage import DecodedSplit, Room, measure_room
 from engine.data.transforms import SamplePipeline
 from engine.data.workers import KeyedSamples, WorkerLoader, global_generators_kept
 from engine.errors import ConfigError

@@ -3,42 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Literal
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config import Component, DataConfig
 from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.encoded import Head, find_head, is_encoded, transform_files
+from engine.data.findings import PreviewSample, SampleText
+from engine.data.image_bytes import eye_image
 from engine.data.lanes import why_not_resident
 from engine.data.resident import transform_images
-from engine.data.sample_text import SampleText, describe, target_words
+from engine.data.sample_text import describe, target_words
 from engine.data.samples import read_sample
 from engine.data.sources import DataSources
 from engine.data.splits import Split
 from engine.data.storage import DecodedSplit, read_image
 from engine.data.transforms import SamplePipeline
 from engine.data.workers import KeyedSamples, global_generators_kept
-
-
-@dataclass(frozen=True)
-class PreviewSample:
-    """One sample before and after its transforms.
-
-    Attributes:
-        index: its position in the split.
-        target: the name of its class, or its numbers.
-        raw: uint8 [H, W, C], as it is stored.
-        shown: uint8 [H', W', C], after the transforms, with Normalize undone for the eye.
-    """
-
-    index: int
-    target: str
-    raw: NDArray[np.uint8]
-    shown: NDArray[np.uint8]
 
 
 def preview(
@@ -63,13 +46,13 @@ def preview(
     positions = [index for index in indices if 0 <= index < len(split)]
     if not positions:
         return []
-    inputs = _transformed(split, transforms, where, config.storage, seed, epoch, positions)
-    mean, std = normalisation(transforms)
+    lane = sample_lane(split, transforms, config.storage)
+    inputs = transform_samples(split, transforms, where, seed, epoch, positions, lane=lane)
     samples = []
     for position, pixels in zip(positions, inputs, strict=True):
         image, target = read_image(split, position)
         words = target_words(target, sources.classes)
-        samples.append(PreviewSample(position, words, shown_pixels(image), shown_pixels(pixels * std + mean)))
+        samples.append(PreviewSample(position, words, eye_image(image), eye_image(denormalized(pixels, transforms))))
     return samples
 
 
@@ -90,40 +73,56 @@ def preview_text(
     return texts
 
 
-def _transformed(
+SampleLane = Literal["batches", "files", "samples"]
+"""How samples are made: whole batches of decoded images, encoded files with the rest in batches, or one by one."""
+
+
+def sample_lane(split: Split, transforms: Sequence[Component], storage: str) -> SampleLane:
+    """How a run on this machine makes the split's samples.
+
+    Args:
+        split: what is read.
+        transforms: the pipeline.
+        storage: `data.storage`.
+    """
+    plan = plan_batches(transforms)
+    if storage == "loader" or not isinstance(plan, BatchPlan):
+        return "samples"
+    if why_not_resident(split, plan):
+        can_encode = is_encoded(split) and isinstance(find_head(plan, has_one_size=False), Head)
+        return "files" if can_encode else "samples"
+    return "batches"
+
+
+def transform_samples(
     split: Split,
     transforms: Sequence[Component],
     where: str,
-    storage: str,
     seed: int,
     epoch: int,
     positions: list[int],
+    *,
+    lane: SampleLane,
 ) -> list[Tensor]:
-    """What the model's loader makes of the samples: float32 [C, H, W] each, in the lane that the loader takes."""
+    """What the model's loader makes of the samples in one of its lanes: float32 [C, H, W] each."""
     plan = plan_batches(transforms)
-    if storage != "loader" and isinstance(plan, BatchPlan):
-        if not why_not_resident(split, plan):
-            decoded = DecodedSplit(split, plan.baked, where)
-            images = torch.stack([decoded.image(position) for position in positions])
-            return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
-        if is_encoded(split) and isinstance(head := find_head(plan, has_one_size=False), Head):
+    if lane == "files" and isinstance(plan, BatchPlan):
+        head = find_head(plan, has_one_size=False)
+        if isinstance(head, Head):
             return list(transform_files(split, head, seed, epoch, positions, where))
+    if lane == "batches" and isinstance(plan, BatchPlan):
+        decoded = DecodedSplit(split, plan.baked, where)
+        images = torch.stack([decoded.image(position) for position in positions])
+        return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
     keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
     with global_generators_kept():
         return [keyed.sample(epoch, position)[0] for position in positions]
 
 
-def normalisation(transforms: Sequence[Component]) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of a pipeline that ends in Normalize, as [C, 1, 1]; 0 and 1 without it."""
+def denormalized(pixels: Tensor, transforms: Sequence[Component]) -> Tensor:
+    """Pixels [C, H, W] with a Normalize among the transforms undone."""
     for spec in transforms:
         if spec.name == "Normalize":
             mean, std = (torch.tensor(spec.arguments[name], dtype=torch.float32) for name in ("mean", "std"))
-            return mean[:, None, None], std[:, None, None]
-    return torch.zeros(1, 1, 1), torch.ones(1, 1, 1)
-
-
-def shown_pixels(pixels: Tensor) -> NDArray[np.uint8]:
-    """A tensor [C, H, W], uint8 or float between 0 and 1, as uint8 [H, W, C]."""
-    if pixels.dtype != torch.uint8:
-        pixels = (pixels.float() * 255).round().clamp(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(pixels.movedim(0, -1).numpy())
+            return pixels * std[:, None, None] + mean[:, None, None]
+    return pixels

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,23 +16,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _CHANNELS_SHOWN = 3
 _NUMBERS_SHOWN = 24
 _LONGEST_TEXT = 200
-
-
-@dataclass(frozen=True)
-class SampleText:
-    """One sample in words.
-
-    Attributes:
-        index: its position in the split.
-        target: its class, or its numbers.
-        raw: lines about it as it is stored.
-        shown: lines about it after the transforms.
-    """
-
-    index: int
-    target: str
-    raw: list[str]
-    shown: list[str]
 
 
 def target_words(target: Any, classes: Sequence[str]) -> str:

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from engine.config import RunConfig
 from engine.data.bad_files import open_usable
+from engine.data.image_bytes import eye_image
 from engine.data.loaders import num_train_batches, train_loader
-from engine.data.preview import normalisation, shown_pixels
+from engine.data.preview import denormalized
+from engine.data.progress import Progress
 from engine.data.sample_text import target_words
 from engine.data.samples import sample_name
 from engine.data.sampling import train_sampler
-from engine.data.storage import Progress
 from engine.errors import ConfigError
 from engine.inputs import Inputs, moved
 from engine.training.placement import choose_device
@@ -117,8 +118,7 @@ def pictures(batch: SeenBatch, config: RunConfig, count: int) -> list[NDArray[np
     inputs = batch.inputs
     if not isinstance(inputs, Tensor) or inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
         return []
-    mean, std = normalisation(config.data.train_transforms)
-    return [shown_pixels(image * std + mean) for image in inputs[:count]]
+    return [eye_image(denormalized(image, config.data.train_transforms)) for image in inputs[:count]]
 
 
 def parts_of(inputs: Inputs) -> Sequence[tuple[str, Tensor]]:

@@ -15,9 +15,9 @@ from engine.data.catalog import find_dataset, list_datasets
 from engine.data.digits import read_digits
 from engine.data.fingerprint import fingerprint_splits
 from engine.data.folder import find_classes, open_folder
+from engine.data.progress import Progress, unreported
 from engine.data.samples import is_image, is_own, read_sample
 from engine.data.splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
-from engine.data.storage import Progress
 from engine.data.targets import TargetKind, Targets, kind_of, num_outputs, read_targets
 from engine.data.torchvision_table import find_row
 from engine.errors import ConfigError, DataError, did_you_mean
@@ -61,13 +61,14 @@ class DataSources:
         return fingerprint_splits([self.train, self.validation], self.classes)
 
 
-def open_sources(config: DataConfig, seed: int, progress: Progress | None = None) -> DataSources:
+def open_sources(config: DataConfig, seed: int, progress: Progress = unreported) -> DataSources:
     """Find and open a data set, and split it.
 
     Args:
         config: the `[data]` section.
         seed: decides which samples a validation share takes.
-        progress: called while something is fetched, with what is done, kilobytes done and in all.
+        progress: called while a folder is listed, or something is fetched: with what is done, files or kilobytes done,
+            and in all (0 where that is not known).
 
     Raises:
         ConfigError: an unknown name, a data set that isn't there, a split that it doesn't have.
@@ -111,25 +112,21 @@ def _part(whole: Split, indices: NDArray[np.int64], name: str) -> Split:
     return replace(whole, indices=indices, targets=targets, name=name)
 
 
-def open_parts(config: DataConfig, progress: Progress | None = None) -> DatasetParts:
+def open_parts(config: DataConfig, progress: Progress = unreported) -> DatasetParts:
     """The parts of a data set before anything is held out; fetched first where `data.download` asks for it.
 
     Raises:
         ConfigError, DataError, UserCodeError: as `open_sources`.
     """
     if not config.download:
-        return _open(config)
+        return _open(config, progress)
     from engine.data.download import transfers
 
-    with transfers(progress or _silent):
-        return _open(config)
+    with transfers(progress):
+        return _open(config, progress)
 
 
-def _silent(message: str, done: int, total: int) -> None:
-    pass
-
-
-def _open(config: DataConfig) -> DatasetParts:
+def _open(config: DataConfig, progress: Progress) -> DatasetParts:
     entry = find_dataset(config.dataset)
     if entry is None and is_user_spec(config.dataset):
         from engine.data.user_dataset import open_user_dataset
@@ -148,7 +145,7 @@ def _open(config: DataConfig) -> DatasetParts:
         if holds_arrays(folder):
             return open_arrays(folder)
         if folder.is_dir():
-            return _open_image_folder(folder, config.exif)
+            return _open_image_folder(folder, config.exif, progress)
         names = [known.name for known in list_datasets()]
         raise ConfigError(
             f"data.dataset = '{config.dataset}': no data set of this name, no such folder"
@@ -164,26 +161,26 @@ def _open(config: DataConfig) -> DatasetParts:
                 f"data.root = '{config.root}': no such folder; put your images there as "
                 "train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg with a share as data.validation"
             )
-        return _open_image_folder(root, config.exif)
+        return _open_image_folder(root, config.exif, progress)
     from engine.data.published import open_published
 
     train, test, classes, notes = open_published(entry.name, root, config.download)
     return DatasetParts(train, None, test, classes, notes)
 
 
-def _open_image_folder(root: Path, turns: bool) -> DatasetParts:
+def _open_image_folder(root: Path, turns: bool, progress: Progress) -> DatasetParts:
     train = _first_folder(root, _TRAIN_FOLDERS)
     if train is None:
         classes = find_classes(root)
-        return DatasetParts(open_folder(root, classes, turns=turns), None, None, classes)
+        return DatasetParts(open_folder(root, classes, turns=turns, progress=progress), None, None, classes)
     classes = find_classes(train)
-    dataset = open_folder(train, classes, turns=turns)
+    dataset = open_folder(train, classes, turns=turns, progress=progress)
     validation = _first_folder(root, _VALIDATION_FOLDERS)
     test = _first_folder(root, _TEST_FOLDERS)
     return DatasetParts(
         dataset,
-        None if validation is None else open_folder(validation, classes, dataset.mode, turns),
-        None if test is None else open_folder(test, classes, dataset.mode, turns),
+        None if validation is None else open_folder(validation, classes, dataset.mode, turns, progress),
+        None if test is None else open_folder(test, classes, dataset.mode, turns, progress),
         classes,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +17,12 @@ from torch import Tensor
 from engine.config import Component
 from engine.cores import available_cores
 from engine.data.folder import FolderDataset
+from engine.data.progress import Progress
 from engine.data.samples import is_own, read_sample, sample_name
 from engine.data.splits import ArrayDataset, Split
 from engine.data.transforms import SamplePipeline, to_tensor
 from engine.errors import DataError
 from engine.user_code import raise_user_error
-
-Progress = Callable[[str, int, int], None]
 
 DEVICE_SHARE = 0.4
 MEMORY_SHARE = 0.5
@@ -158,8 +157,7 @@ class DecodedSplit:
         if not isinstance(self.split.dataset, FolderDataset):
             yield from map(self.image, positions)
             return
-        workers = available_cores()
-        with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
+        with ThreadPoolExecutor(available_cores(), thread_name_prefix="decode") as pool:
             for start in range(0, len(positions), _CHUNK):
                 yield from pool.map(self.image, positions[start : start + _CHUNK])
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,12 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from engine.cores import available_cores
+from engine.data.folder import FolderDataset
+from engine.data.progress import Progress
+from engine.data.samples import sample_name
 from engine.data.splits import ArrayDataset, Split
-from engine.data.storage import Progress, read_image
+from engine.data.storage import read_image
 from engine.data.targets import kind_of
-from engine.errors import DataError
+from engine.errors import DataError, TorchdeckError
 
 _CHUNK = 4096
+_FILES_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,7 @@ def summarize(
     limit: int | None = None,
     progress: Progress = lambda message, done, total: None,
     stop: Callable[[], bool] = lambda: False,
+    unreadable: dict[str, str] | None = None,
 ) -> DataSummary:
     """Count a split's classes and measure its pixels.
 
@@ -61,9 +68,10 @@ def summarize(
     Args:
         split: what to look at.
         classes: names by class index.
-        limit: look at the pixels of this many samples, evenly spread; None for all of them.
+        limit: look at the pixels of this many samples, chosen alike every time from all over the split; None for all.
         progress: called with what is done, samples done, samples in all.
         stop: asked now and then; when it says True the summary is of what was read so far.
+        unreadable: takes the name of each sample that can't be read, and why; it is left out. None to raise.
 
     Raises:
         DataError: a sample that can't be read, images of different numbers of channels, a split without samples.
@@ -71,19 +79,27 @@ def summarize(
     if not len(split):
         raise DataError(f"the {split.name} split has no samples")
     total = len(split)
-    positions = (
-        np.arange(total) if limit is None or limit >= total else np.linspace(0, total - 1, limit).astype(np.int64)
-    )
+    # In no order of theirs: what is read when it is stopped early stands for all of them.
+    positions = np.arange(total) if limit is None or limit >= total else _anywhere(total, limit)
     pixels = _Pixels()
     if isinstance(split.dataset, ArrayDataset):
         _read_array(pixels, split, split.dataset, positions)
     else:
-        for done, position in enumerate(positions.tolist()):
+        chosen = positions.tolist()
+        for done, (position, image) in enumerate(zip(chosen, _images(split, chosen), strict=True)):
             if done % 64 == 0:
-                progress(f"looking at {split.name}", done, len(positions))
+                progress(f"measuring {split.name}", done, len(positions))
                 if done and stop():
                     break
-            pixels.add(read_image(split, position)[0][None])
+            if isinstance(image, Tensor):
+                pixels.add(image[None])
+            elif unreadable is None:
+                raise image
+            else:
+                name = sample_name(split, position)
+                unreadable[name] = str(image).partition("\n")[0].removeprefix(f"{name}: ")
+        if pixels.is_empty:
+            raise DataError(f"none of the {len(positions):,} samples looked at can be read")
     return pixels.summary(total, class_counts(split, classes), list(classes))
 
 
@@ -92,6 +108,27 @@ def class_counts(split: Split, classes: Sequence[str]) -> list[int]:
     if split.targets is None or kind_of(split.targets) != "classes":
         return []
     return np.bincount(split.targets, minlength=len(classes)).tolist()
+
+
+def _anywhere(total: int, count: int) -> NDArray[np.int64]:
+    return np.random.Generator(np.random.PCG64(total)).choice(total, count, replace=False)
+
+
+def _images(split: Split, positions: list[int]) -> Iterator[Tensor | TorchdeckError]:
+    """Every sample, or what is wrong with it. Files are decoded in threads."""
+
+    def read(position: int) -> Tensor | TorchdeckError:
+        try:
+            return read_image(split, position)[0]
+        except TorchdeckError as error:
+            return error
+
+    if not isinstance(split.dataset, FolderDataset):
+        yield from map(read, positions)
+        return
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="measure") as pool:
+        for start in range(0, len(positions), _FILES_CHUNK):
+            yield from pool.map(read, positions[start : start + _FILES_CHUNK])
 
 
 def _read_array(pixels: _Pixels, split: Split, dataset: ArrayDataset, positions: NDArray[np.int64]) -> None:
@@ -110,6 +147,10 @@ class _Pixels:
         self._pixels = 0
         self._shapes: set[tuple[int, int, int]] = set()
         self._samples = 0
+
+    @property
+    def is_empty(self) -> bool:
+        return self._samples == 0
 
     def add(self, images: Tensor) -> None:
         """Take in images [N, C, H, W]. Raises DataError when channels or number formats are mixed."""

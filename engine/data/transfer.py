@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from engine.data.storage import Progress
+from engine.data.progress import Progress
 
 _PIECE = 1 << 16
 _ATTEMPTS = 4

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,6 +17,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component
+from engine.data.findings import TransformEntry
 from engine.data.mixing import MIXES, make_mixes, of_samples
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
 from engine.user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
@@ -43,23 +43,6 @@ _UNUSABLE = {
 # These keep their own image formats, or are what the pipeline does by itself.
 _NO_OPERATION = frozenset({"ToImage", "PILToTensor", "ToPureTensor", "Identity"})
 NEEDS_FLOAT = frozenset({"Normalize", "LinearTransformation"})
-
-
-@dataclass(frozen=True)
-class TransformEntry:
-    """A transform of the catalogue.
-
-    Attributes:
-        name: its class in torchvision.transforms.v2.
-        summary: the first sentence of its documentation.
-        parameters: (name, default or "required", type) as text.
-        batched: whether torchdeck applies it to whole batches; others make samples go through a DataLoader.
-    """
-
-    name: str
-    summary: str
-    parameters: list[tuple[str, str, str]]
-    batched: bool
 
 
 def list_transforms() -> list[TransformEntry]:

@@ -36,6 +36,9 @@ class BrokenAside(Aside):
         await asyncio.sleep(0)
         raise AsideError(f"RuntimeError: {function} broke [bold]here[/bold]")
 
+    async def follow(self, function: str, *arguments: Any, on_progress: Any, **keywords: Any) -> Any:
+        return await self.call(function)
+
 
 @pytest.mark.parametrize(
     ("key", "words"),
@@ -282,6 +285,10 @@ class RepairedAside(Aside):
         if not self.is_repaired:
             raise AsideError("broke")
         return await super().call(function, *arguments, **keywords)
+
+    async def follow(self, function: str, *arguments: Any, on_progress: Any, **keywords: Any) -> Any:
+        self.looks.append(function)
+        return await super().follow(function, *arguments, on_progress=on_progress, **keywords)
 
 
 @pytest.mark.parametrize(

@@ -2,72 +2,79 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container, Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Static
 
 from engine.config import Component, DataConfig, RunConfig
 from engine.config_file import load_config
-from engine.data.catalog import DatasetEntry, find_dataset, list_datasets
+from engine.data.catalog import find_dataset
 from engine.errors import TorchdeckError
 from engine.presets import list_presets
-from engine.shapes import shape_words
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
+from tui.panes import data_words
+from tui.panes.data_catalogue import DataCatalogue
+from tui.screens.pick import PickEntry, PickScreen
+from tui.screens.sample import SampleScreen
 from tui.widgets.bars import Bar, Bars
 from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.pipeline_list import PipelineList, PipelineStep
+from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind
 from tui.widgets.plain_text import printable, printable_lines
+from tui.widgets.progress_line import ProgressLine
+from tui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
-    from engine.data.look import DataLook
+    from engine.data.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane
 
-_WIDE, _TALL = 120, 36
-_SAMPLES = 12
+VIEWS = {"images": "Images", "transforms": "Transforms", "numbers": "Numbers", "copies": "Copies"}
+_KEYS = "gtmu"
+_FOCUSED = {
+    "images": "#images",
+    "transforms": "#train_transforms OptionList",
+    "numbers": "#settings",
+    "copies": "#copied",
+}
+_WIDE = 120
+_SAMPLES = 24
+_ALL_CLASSES = "all classes"
+_TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
+
+# Of `[data]`, what does not decide which samples there are.
+_RETAINED = {"train_transforms", "eval_transforms", "storage"}
 
 
 class DataPane(Widget, can_focus=True):
-    """The catalogue on the left; samples as they are and as they are trained on, pipelines and class counts right.
+    """The catalogue on the left; of the chosen data set its images, transforms, numbers and copies on the right.
 
     Attributes:
         draft: the config whose data are shown.
     """
 
-    DEFAULT_CSS = """
-    DataPane {
-        layout: vertical;
-        & #catalogue { width: 24; height: 1fr; border-right: solid $panel-lighten-1; }
-        & #folder { height: 1; border: none; padding: 0; }
-        & #names { height: 1fr; border: none; padding: 0; }
-        & #look { width: 1fr; height: 1fr; padding: 0 1; }
-        & #about { height: auto; }
-        &.-nothing #images, &.-nothing #counts, &.-nothing #counts_heading { display: none; }
-        & .heading { height: 1; color: $text-accent; text-style: bold; margin-top: 1; }
-        & #images { height: 8; }
-        &.-tall #images { height: 16; }
-        & #settings { height: auto; }
-        &.-wide #look { layout: horizontal; }
-        &.-wide #pictures { width: 1fr; height: 1fr; }
-        &.-wide #images { height: 1fr; min-height: 8; }
-        &.-wide #settings { width: 1fr; height: 1fr; padding-left: 2; overflow-y: auto; }
-        & #pictures { height: auto; }
-    }
-    """
+    DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f", "find", "Find"),
+        Binding("g", "view('images')", "Images", show=False),
+        Binding("t", "view('transforms')", "Transforms", show=False),
+        Binding("m", "measure", "Numbers; again: measure every sample", show=False),
+        Binding("u", "compare", "Copies: exact duplicates and leakage", show=False),
+        Binding("U", "compare(True)", "Copies by decoded pixels", show=False),
         Binding("n", "draw(1)", "Next draw"),
-        Binding("b", "draw(-1)", "Draw before", show=False),
-        Binding("t", "pipeline", "Transforms"),
-        Binding("e", "copy_to_eval", "Train → eval", show=False),
-        Binding("f", "folder", "Your own data", show=False),
-        Binding("escape", "list", "Back to the list", show=False),
+        Binding("N", "draw(-1)", "Draw before", show=False),
+        Binding("o", "others(1)", "Other samples"),
+        Binding("O", "others(-1)", "Samples before", show=False),
+        Binding("l", "choose_class", "Class"),
+        Binding("w", "normalize", "Mean and std into Normalize", show=False),
+        Binding("e", "copy_to_eval", "Train → eval, without what is random", show=False),
+        Binding("escape", "back", "Stop what is under way; back to the list", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -75,33 +82,53 @@ class DataPane(Widget, can_focus=True):
     def __init__(self, aside: Aside, id: str | None = None) -> None:
         super().__init__(id=id)
         self._aside = aside
+        self._view = "images"
         self._draw = 0
-        self._looked_at: tuple[object, ...] = ()
+        self._page = 0
+        self._class: int | None = None
+        self._opened: tuple[object, ...] = ()
+        self._sampled: tuple[object, ...] = ()
+        self._found: DataLook | None = None
+        self._samples: SampleLook | None = None
+        self._kinds: list[StepKind] = []
 
     def compose(self) -> ComposeResult:
         """The catalogue; what is in the chosen data set."""
         with Horizontal():
-            with Vertical(id="catalogue"):
-                yield OptionList(*_options(), id="names")
-                field = Input(id="folder", placeholder="f: folder, file.py:name", compact=True)
-                field.cursor_blink = False
-                yield field
-            with VerticalScroll(id="look", can_focus=False):
-                with Container(id="pictures"):
-                    yield Static(id="about", markup=False)
-                    yield ImageGrid(empty="", id="images")
-                with Container(id="settings"):
-                    yield Static("train transforms", classes="heading")
-                    yield PipelineList(id="train_transforms", empty="none: pixels become floats between 0 and 1")
-                    yield Static("eval transforms", classes="heading")
-                    yield PipelineList(id="eval_transforms", empty="none: pixels become floats between 0 and 1")
-                    yield Static("training samples of each class", id="counts_heading", classes="heading")
-                    yield Bars(id="counts")
+            yield DataCatalogue(id="catalogue")
+            with Vertical(id="look"):
+                yield Static(id="about", markup=False)
+                yield TabLine(VIEWS, active="images", keys=_KEYS, id="views")
+                with Horizontal(id="parts"):
+                    with Vertical(id="seen"):
+                        with Vertical(id="pictures"):
+                            yield Static(id="shown", markup=False)
+                            yield ImageGrid(empty="", group=2, id="images")
+                        with Vertical(id="copies"):
+                            yield Static(id="found", markup=False)
+                            yield ImageGrid(empty="", id="copied")
+                    with VerticalScroll(id="settings"):
+                        yield from self._compose_settings()
+                yield ProgressLine(id="work")
+
+    def _compose_settings(self) -> ComposeResult:
+        nothing = "none: pixels become floats between 0 and 1; a adds one"
+        with Vertical(id="transforms"):
+            yield Static("train transforms", classes="heading")
+            yield PipelineList(id="train_transforms", empty=nothing)
+            yield Static("eval transforms (e: from the train transforms)", id="eval_heading", classes="heading")
+            yield PipelineList(id="eval_transforms", empty=nothing)
+        with Vertical(id="numbers"):
+            yield Static("pixels and labels of the training split", classes="heading")
+            yield Static(id="measured", markup=False)
+            yield Static("training samples of each class", id="counts_heading", classes="heading")
+            yield Bars(id="counts")
 
     def on_mount(self) -> None:
         """Show the draft."""
+        self._show_view()
         self._show_draft()
-        self._ask_for_names()
+        self._ask_for_kinds()
 
     def on_show(self) -> None:
         """Data are opened when somebody looks at them."""
@@ -110,7 +137,7 @@ class DataPane(Widget, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         """Two columns where there is room."""
         self.set_class(event.size.width >= _WIDE, "-wide")
-        self.set_class(event.size.width < _WIDE and event.size.height >= _TALL, "-tall")
+        self._show_view()
 
     def on_focus(self) -> None:
         """The catalogue takes the keys."""
@@ -121,54 +148,92 @@ class DataPane(Widget, can_focus=True):
         if self.is_mounted:
             self._show_draft()
 
+    # Keys
+
+    def action_find(self) -> None:
+        """Type a part of a name, a folder of images, or a file with a factory."""
+        self.query_one(DataCatalogue).search()
+
+    def action_view(self, view: str) -> None:
+        """Show one of the views and move into it."""
+        self._view = view
+        self._show_view()
+        # At once: the next key is meant for the view.
+        self.screen.set_focus(self.query_one(_FOCUSED[view]))
+
+    def action_back(self) -> None:
+        """Stop what is under way; else back to the catalogue."""
+        if self.has_class("-working"):
+            self.workers.cancel_group(self, "work")
+            if self._found is None and self.draft is not None:
+                self._opened = ()
+                self._about([self.draft.data.dataset, "not opened; Enter opens it"])
+            else:
+                self._say_of_copies(["stopped; u: compare again"])
+        else:
+            self.query_one(DataCatalogue).leave()
+
     def action_draw(self, step: int) -> None:
         """Show how other epochs would see the same samples."""
         self._draw = max(0, self._draw + step)
         self._look_when_seen()
 
-    def action_pipeline(self) -> None:
-        """Move into the train transforms."""
-        self.query_one("#train_transforms OptionList").focus()
+    def action_others(self, step: int) -> None:
+        """Show other samples."""
+        self._page += step
+        self._look_when_seen()
 
-    def action_folder(self) -> None:
-        """Type a folder of images, or a file with a factory."""
-        self.query_one("#folder").focus()
+    def action_choose_class(self) -> None:
+        """Show samples of one class only."""
+        look = self._found
+        if look is None:
+            return
+        entries = [PickEntry(_ALL_CLASSES, f"{look.train_size:,}")]
+        entries += [
+            PickEntry(name, f"{count:,}")
+            for name, count in zip(look.classes, look.class_counts, strict=False)
+            if count
+        ]
+        self.app.push_screen(PickScreen("Show samples of", entries), self._take_class)
 
-    def action_list(self) -> None:
-        """Back to the catalogue."""
-        self.query_one("#names").focus()
+    def action_measure(self) -> None:
+        """Show the numbers; when they are shown already, measure every sample."""
+        if self._view != "numbers":
+            self.action_view("numbers")
+        elif self._found is not None and not self._found.pixels.is_whole and self.draft is not None:
+            self._measure(self.draft)
+
+    def action_compare(self, by_pixels: bool = False) -> None:
+        """Look for samples that occur twice, and for training samples in the other splits."""
+        if self._view != "copies":
+            self.action_view("copies")
+        if self.draft is not None and self._found is not None:
+            self._compare(self.draft, by_pixels)
+
+    def action_normalize(self) -> None:
+        """Put the measured channel statistics into the Normalize of both pipelines."""
+        look = self._found
+        if self.draft is None or look is None or not look.pixels.mean:
+            self.notify("no channel statistics are known: m measures them", severity="warning")
+            return
+        self._normalize(self.draft, look.pixels)
 
     def action_copy_to_eval(self) -> None:
-        """Use the train transforms for evaluation as well."""
+        """Use the train transforms for evaluation, without what is random."""
         if self.draft is not None:
-            self._change(eval_transforms=self.draft.data.train_transforms)
+            self._copy_to_eval(self.draft)
 
-    @on(OptionList.OptionSelected, "#names")
-    def _take_listed(self, message: OptionList.OptionSelected) -> None:
-        message.stop()
-        self._choose(str(message.option.id))
+    # What the parts tell
 
-    @on(Input.Submitted, "#folder")
-    def _take_typed(self, message: Input.Submitted) -> None:
-        message.stop()
-        if message.value.strip():
-            self._choose(message.value.strip())
-            self.action_list()
-
-    @on(PipelineList.Changed)
-    def _take_pipeline(self, message: PipelineList.Changed) -> None:
-        message.stop()
-        steps = [Component.model_validate({"name": step.name, **step.arguments}) for step in message.steps]
-        self._change(**{str(message.pipeline.id): steps})
-
-    def _choose(self, name: str) -> None:
+    @on(DataCatalogue.Chosen)
+    def _choose(self, message: DataCatalogue.Chosen) -> None:
         """Make a data set the draft's, with the transforms of the preset that trains on it; or look at it again."""
-        draft = self.draft
+        message.stop()
+        draft, name = self.draft, message.name
         if draft is None:
             return
         if name == draft.data.dataset:
-            self._looked_at = ()
-            self._look_when_seen()
+            self._open(draft, is_fresh=True)
             return
         data = next((config.data for config in _preset_configs() if config.data.dataset == name), None)
         if data is None:
@@ -176,106 +241,286 @@ class DataPane(Widget, can_focus=True):
             data = DataConfig(dataset=name, validation=validation)
         self.post_message(DraftReplaced(draft.model_copy(update={"data": data})))
 
+    @on(DataCatalogue.Passed)
+    def _tell_of_listed(self, message: DataCatalogue.Passed) -> None:
+        message.stop()
+        entry = find_dataset(message.name)
+        if self.draft is None or entry is None or self.has_class("-nothing"):
+            return
+        if entry.name == self.draft.data.dataset:
+            self._tell_of_opened()
+        else:
+            self._about(data_words.listed(entry))
+
+    @on(TabLine.Chosen, "#views")
+    def _take_view(self, message: TabLine.Chosen) -> None:
+        message.stop()
+        self.action_view(message.tab)
+
+    @on(PipelineList.Changed)
+    def _take_pipeline(self, message: PipelineList.Changed) -> None:
+        message.stop()
+        steps = [Component.model_validate({"name": step.name, **step.arguments}) for step in message.steps]
+        self._change(**{str(message.pipeline.id): steps})
+
+    @on(PipelineList.KindWanted)
+    def _offer_kinds(self, message: PipelineList.KindWanted) -> None:
+        message.stop()
+        pipeline = message.pipeline
+        entries = [PickEntry(kind.name, kind.lane, f"{kind.summary}\n{kind.signature}") for kind in self._kinds]
+
+        def take(name: str | None) -> None:
+            if name is not None:
+                pipeline.take_kind(name)
+
+        self.app.push_screen(PickScreen(_TITLES[str(pipeline.id)], entries), take)
+
+    @on(ImageGrid.Chosen, "#images")
+    def _enlarge(self, message: ImageGrid.Chosen) -> None:
+        message.stop()
+        if self.draft is None or self._samples is None:
+            return
+        positions = [sample.index for sample in self._samples.samples]
+        screen = SampleScreen(self._aside, self.draft, positions, message.group, self._draw)
+        self.app.push_screen(screen, self._take_draw)
+
+    def _take_draw(self, draw: int | None) -> None:
+        if draw is not None:
+            self._draw = draw
+            self._look_when_seen()
+
+    def _take_class(self, name: str | None) -> None:
+        if name is not None and self._found is not None:
+            self._class = None if name == _ALL_CLASSES else self._found.classes.index(name)
+            self._look_when_seen()
+
     def _change(self, **values: object) -> None:
         if self.draft is not None:
             data = self.draft.data.model_copy(update=values)
             self.post_message(DraftReplaced(self.draft.model_copy(update={"data": data})))
 
-    def _show_draft(self) -> None:
-        draft = self.draft
-        if draft is None:
-            return
-        names = self.query_one("#names", OptionList)
-        ids = [option.id for option in names.options]
-        if draft.data.dataset in ids:
-            names.highlighted = ids.index(draft.data.dataset)
-        for name in ("train_transforms", "eval_transforms"):
-            steps = [PipelineStep(step.name, step.arguments) for step in getattr(draft.data, name)]
-            self.query_one(f"#{name}", PipelineList).set_steps(steps)
-        self._look_when_seen()
+    # What is asked of the process beside the studio
 
     def _look_when_seen(self) -> None:
         draft = self.draft
         if draft is None or not self.is_on_screen:
             return
-        subject = (draft.data, draft.seed, self._draw)
-        if subject != self._looked_at:
-            self._looked_at = subject
-            self._look(draft)
+        subject = (draft.data.model_dump_json(exclude=_RETAINED), draft.seed)
+        if subject != self._opened:
+            self._opened = subject
+            self._class, self._page = None, 0
+            self._open(draft, is_fresh=False)
+        elif self._found is not None:
+            self._sample_when_changed(draft)
 
-    @work(exclusive=True, group="look")
-    async def _look(self, draft: RunConfig) -> None:
-        entry = find_dataset(draft.data.dataset)
-        self._about(f"{_title(draft.data.dataset, entry)}\nopening …")
+    def _sample_when_changed(self, draft: RunConfig) -> None:
+        subject = (draft.data, draft.seed, draft.training.device, self._draw, self._page, self._class)
+        if subject != self._sampled:
+            self._sampled = subject
+            self._sample(draft)
+
+    @work(exclusive=True, group="work")
+    async def _open(self, draft: RunConfig, is_fresh: bool) -> None:
+        self._found, self._sampled = None, ()
+        title = data_words.title_of(draft.data.dataset, find_dataset(draft.data.dataset))
+        self._about([title, "opening …"])
         try:
-            look = await self._aside.call("engine.data.look:look", draft, epoch=self._draw, count=_SAMPLES)
+            look: DataLook = await self._follow("engine.data.look:look", draft, is_fresh=is_fresh)
         except (TorchdeckError, AsideError) as error:
             # What was missing may be there the next time somebody looks.
-            self._looked_at = ()
+            self._opened = ()
             self.add_class("-nothing")
-            self._about(f"{_title(draft.data.dataset, entry)}\n\n{error}", "red")
+            self._about([title, "", str(error)], "red")
             return
+        self._found = look
+        self._samples = None
         self.remove_class("-nothing")
-        self._show_look(look, entry, draft)
+        self._tell_of_opened()
+        self._show_numbers(look)
+        self._say_of_copies(["u: compare every sample with every other, and the splits with one another"])
+        self.query_one("#copied", ImageGrid).set_images([])
+        self._sample_when_changed(draft)
 
-    def _show_look(self, look: DataLook, entry: DatasetEntry | None, draft: RunConfig) -> None:
-        words = [_title(draft.data.dataset, entry), *described(look), *sample_lines(look)]
-        self._about("\n".join(words))
-        images = []
-        for sample in look.samples:
-            images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
-        self.query_one(ImageGrid).set_images(images)
-        # Targets that are no classes have no counts.
-        bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
-        self.query_one(Bars).set_bars(bars)
+    @work(exclusive=True, group="sample")
+    async def _sample(self, draft: RunConfig) -> None:
+        try:
+            samples = await self._aside.call(
+                "engine.data.look:look_at_samples",
+                draft,
+                epoch=self._draw,
+                count=_SAMPLES,
+                page=self._page,
+                class_index=self._class,
+            )
+        except (TorchdeckError, AsideError) as error:
+            self._sampled = ()
+            self._say_of_samples(str(error), "red")
+            return
+        self._samples = samples
+        self._show_samples(samples)
 
-    @work(exclusive=True, group="names")
-    async def _ask_for_names(self) -> None:
+    @work(exclusive=True, group="work")
+    async def _measure(self, draft: RunConfig) -> None:
+        try:
+            pixels = await self._follow("engine.data.look:measure", draft)
+        except (TorchdeckError, AsideError) as error:
+            self.query_one("#measured", Static).update(Text(printable_lines(str(error)), "red"))
+            return
+        if self._found is not None:
+            self._found = self._found.with_pixels(pixels)
+            self._show_numbers(self._found)
+
+    @work(exclusive=True, group="work")
+    async def _compare(self, draft: RunConfig, by_pixels: bool) -> None:
+        self._say_of_copies(["comparing …"])
+        try:
+            report = await self._follow("engine.data.look:compare", draft, by_pixels=by_pixels)
+        except (TorchdeckError, AsideError) as error:
+            self._say_of_copies([str(error)], "red")
+            return
+        self._show_copies(report)
+
+    @work(exclusive=True, group="edit")
+    async def _normalize(self, draft: RunConfig, pixels: PixelStatistics) -> None:
+        changed = {}
+        for name in ("train_transforms", "eval_transforms"):
+            specs = getattr(draft.data, name)
+            function = "engine.data.pipeline_edits:with_normalize"
+            changed[name] = await self._aside.call(function, specs, pixels.mean, pixels.std)
+        self._change(**changed)
+        of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
+        self.notify(f"Normalize of both pipelines has the mean and std of {of}", markup=False)
+
+    @work(exclusive=True, group="edit")
+    async def _copy_to_eval(self, draft: RunConfig) -> None:
+        sizes = self._found.pixels.sizes.sizes if self._found is not None else {}
+        size = next(iter(sizes)) if len(sizes) == 1 else None
+        function = "engine.data.pipeline_edits:for_evaluation"
+        try:
+            steps, words = await self._aside.call(function, draft.data.train_transforms, size)
+        except (TorchdeckError, AsideError) as error:
+            self.notify(printable(str(error)), severity="warning", markup=False)
+            return
+        self._change(eval_transforms=steps)
+        self.notify(f"Train → eval: {printable(words)}", timeout=8, markup=False)
+
+    @work(exclusive=True, group="kinds")
+    async def _ask_for_kinds(self) -> None:
         try:
             entries = await self._aside.call("engine.data.transforms:list_transforms")
         except (TorchdeckError, AsideError) as error:
             self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
             return
+        self._kinds = [
+            StepKind(
+                entry.name,
+                entry.summary,
+                tuple((name, kind, "" if value == "required" else value) for name, value, kind in entry.parameters),
+                "batched" if entry.batched else "sample by sample",
+            )
+            for entry in entries
+        ]
         for pipeline in self.query(PipelineList):
-            pipeline.set_names([entry.name for entry in entries])
+            pipeline.set_kinds(self._kinds)
 
-    def _about(self, text: str, style: str = "") -> None:
-        self.query_one("#about", Static).update(Text(printable_lines(text), style=style))
+    async def _follow(self, function: str, draft: RunConfig, **keywords: object) -> Any:
+        """Long work, with its progress at the bottom."""
+        try:
+            return await self._aside.follow(function, draft, on_progress=self._show_progress, **keywords)
+        finally:
+            self.remove_class("-working")
 
+    def _show_progress(self, message: str, done: int, total: int) -> None:
+        self.add_class("-working")
+        count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
+        fraction = done / total if total else None
+        self.query_one(ProgressLine).show(message, fraction, f"{count}  Esc stops".strip())
 
-def described(look: DataLook) -> list[str]:
-    """What is said of an opened data set: sizes, where its pixels would live, channel statistics, notes."""
-    shape = shape_words(look.input_shape)
-    mean = " ".join(f"{value:.4f}" for value in look.mean)
-    of_samples = f" of {look.measured:,} samples"
-    std = " ".join(f"{value:.4f}" for value in look.std)
-    pixels = f"; mean {mean}, std {std}{'' if look.measured == look.train_size else of_samples}" if look.mean else ""
-    outputs = f"{len(look.classes)} classes" if look.class_counts else f"targets: {', '.join(look.classes)}"
-    return [
-        f"{look.train_size:,} to train on, {look.validation_size:,} to validate, {outputs}; {shape} into the model",
-        f"{look.storage}{pixels}",
-        *look.notes,
-        "samples as they are, and → as they are trained on",
-    ]
+    # What is shown
 
+    def _show_view(self) -> None:
+        view, is_wide = self._view, self.has_class("-wide")
+        is_displayed = {
+            "seen": is_wide or view in ("images", "copies"),
+            "pictures": view == "images" or (is_wide and view != "copies"),
+            "copies": view == "copies",
+            "settings": is_wide or view in ("transforms", "numbers"),
+            "transforms": is_wide or view == "transforms",
+            "numbers": is_wide or view == "numbers",
+        }
+        for part, display in is_displayed.items():
+            self.query_one(f"#{part}").display = display
+        self.query_one("#views", TabLine).active = view
 
-def sample_lines(look: DataLook) -> list[str]:
-    """Samples that are no images, in words."""
-    lines = []
-    for sample in look.texts:
-        lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
-    return lines
+    def _show_draft(self) -> None:
+        draft = self.draft
+        if draft is None:
+            return
+        self.query_one(DataCatalogue).show(draft.data.dataset)
+        for name in ("train_transforms", "eval_transforms"):
+            self._show_steps(draft, name, [])
+        self._look_when_seen()
 
+    def _show_steps(self, draft: RunConfig, name: str, lanes: list[StepLane]) -> None:
+        steps = [PipelineStep(step.name, step.arguments) for step in getattr(draft.data, name)]
+        notes = {number: lane.lane for number, lane in enumerate(lanes) if lane.lane}
+        errors = {number: lane.error for number, lane in enumerate(lanes) if lane.error}
+        self.query_one(f"#{name}", PipelineList).set_steps(steps, notes=notes, errors=errors)
 
-def _title(name: str, entry: DatasetEntry | None) -> str:
-    if entry is None:
-        return name
-    license = entry.license if entry.license != "unknown" else "license unknown"
-    return f"{entry.name}: {entry.title} ({license})"
+    def _tell_of_opened(self) -> None:
+        if self.draft is None or self._found is None:
+            return
+        name = self.draft.data.dataset
+        self._about([data_words.title_of(name, find_dataset(name)), *data_words.opened(self._found, self._samples)])
 
+    def _show_samples(self, look: SampleLook) -> None:
+        draft, found = self.draft, self._found
+        if draft is None or found is None:
+            return
+        self._tell_of_opened()
+        self._show_steps(draft, "train_transforms", look.train_steps)
+        self._show_steps(draft, "eval_transforms", look.eval_steps)
+        images = []
+        for sample in look.samples:
+            images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
+        self.query_one("#images", ImageGrid).set_images(images)
+        if look.error:
+            self._say_of_samples(look.error, "red")
+            return
+        of = "" if self._class is None else f" of {found.classes[self._class]}"
+        words = f"samples{of} → as trained on in epoch {self._draw + 1} (Enter: large)"
+        self._say_of_samples("\n".join([words, *look.unreadable, *data_words.texts(look)]))
+        self.query_one("#images").display = bool(images) or not look.texts
 
-def _options() -> list[Option]:
-    return [Option(entry.name, id=entry.name) for entry in list_datasets()]
+    def _show_numbers(self, look: DataLook) -> None:
+        words = data_words.numbers(look.pixels, look.balance, look.train_size)
+        self.query_one("#measured", Static).update(Text(printable_lines("\n".join(words))))
+        # Targets that are no classes have no counts.
+        bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
+        self.query_one(Bars).set_bars(bars)
+
+    def _show_copies(self, report: DuplicateReport) -> None:
+        if self._found is None:
+            return
+        classes = self._found.classes
+        self._say_of_copies(data_words.copies(report))
+        examples = [
+            GridImage(each.pixels, data_words.members(each, classes))
+            for each in report.examples
+            if each.pixels is not None
+        ]
+        self.query_one("#copied", ImageGrid).set_images(examples)
+
+    def _say_of_samples(self, text: str, style: str = "") -> None:
+        self.query_one("#shown", Static).update(Text(printable_lines(text), style=style))
+
+    def _say_of_copies(self, lines: list[str], style: str = "") -> None:
+        self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+
+    def _about(self, lines: list[str], style: str = "") -> None:
+        # The pane may have been taken down meanwhile.
+        for about in self.query("#about").results(Static):
+            about.update(Text(printable_lines("\n".join(lines)), style=style))
 
 
 def _preset_configs() -> list[RunConfig]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.color import Color
@@ -13,6 +13,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.app import RenderResult
+from textual.binding import Binding, BindingType
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -39,24 +41,61 @@ class GridImage:
     caption: str = ""
 
 
-class ImageGrid(Widget):
+class ImageGrid(Widget, can_focus=True):
     """Images side by side, as large as the space allows for all of them, and as many as it allows at all.
 
     Each cell shows an upper half block whose foreground is the upper pixel and whose background is the lower one.
-    Images are scaled to the nearest pixel, so what is seen are true pixel values.
+    Images are enlarged to the nearest pixel, so what is seen are true pixel values; larger ones are averaged down.
+
+    Several images may belong together; they stay side by side, and the cursor moves over such groups.
+
+    Attributes:
+        shown: how many of the images there is room for.
+        cursor: number of the group that the cursor is on.
     """
 
     DEFAULT_CSS = """
     ImageGrid { height: 1fr; min-height: 4; }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "move(-1)", "sample before", show=False),
+        Binding("right", "move(1)", "next sample", show=False),
+        Binding("up", "move_row(-1)", show=False),
+        Binding("down", "move_row(1)", show=False),
+        Binding("enter", "choose", "open the sample", show=False),
+    ]
 
-    def __init__(self, *, empty: str = "no images", id: str | None = None, classes: str | None = None) -> None:
+    @dataclass
+    class Chosen(Message):
+        """A group of images was chosen, with Enter or a click."""
+
+        grid: ImageGrid
+        group: int
+
+        @property
+        def control(self) -> ImageGrid:
+            """The grid that sent it."""
+            return self.grid
+
+    def __init__(
+        self, *, empty: str = "no images", group: int = 1, id: str | None = None, classes: str | None = None
+    ) -> None:
+        """A grid without images.
+
+        Args:
+            empty: shown while there are none.
+            group: how many images belong together.
+            id: as for every widget.
+            classes: as for every widget.
+        """
         super().__init__(id=id, classes=classes)
         self._empty = empty
+        self._group = group
         self._images: list[GridImage] = []
         self._strips: list[Strip] = []
+        self._columns, self._cell, self._rows = 1, 1, 1
         self.shown = 0
-        """How many of the images there is room for."""
+        self.cursor = 0
 
     def set_images(self, images: Sequence[GridImage]) -> None:
         """Show these images in reading order.
@@ -67,6 +106,40 @@ class ImageGrid(Widget):
         for image in images:
             _check(image.pixels)
         self._images = list(images)
+        self.cursor = min(self.cursor, max(len(self._images) // self._group - 1, 0))
+        self._layout_images()
+
+    def action_move(self, step: int) -> None:
+        """The next group, or the one before."""
+        last = self.shown // self._group - 1
+        if 0 <= self.cursor + step <= last:
+            self.cursor += step
+            self._layout_images()
+
+    def action_move_row(self, step: int) -> None:
+        """The group below, or above."""
+        self.action_move(step * (self._columns // self._group))
+
+    def action_choose(self) -> None:
+        """Choose the group under the cursor."""
+        if self._images:
+            self.post_message(self.Chosen(self, self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose the group under the mouse."""
+        column, row = event.x // (self._cell + _GAP), event.y // (self._rows + 2)
+        at = row * self._columns + column
+        if column < self._columns and at < self.shown:
+            self.cursor = at // self._group
+            self._layout_images()
+            self.action_choose()
+
+    def on_focus(self) -> None:
+        """The cursor is shown."""
+        self._layout_images()
+
+    def on_blur(self) -> None:
+        """The cursor is not shown."""
         self._layout_images()
 
     def on_resize(self, event: events.Resize) -> None:
@@ -94,20 +167,22 @@ class ImageGrid(Widget):
             lines = [[Segment(self._empty.center(width), base + Style(dim=True))]]
         else:
             aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
-            columns, cell, rows = _best_cell(len(self._images), aspect, (width, height))
+            columns, cell, rows = _best_cell(len(self._images), aspect, (width, height), self._group)
+            self._columns, self._cell, self._rows = columns, cell, rows
             fitting = columns * max(1, (height + 1) // (rows + 2))
             self.shown = min(fitting, len(self._images))
+            self.cursor = min(self.cursor, max(self.shown // self._group - 1, 0))
             lines = []
             for first in range(0, self.shown, columns):
-                lines += self._row(self._images[first : min(first + columns, self.shown)], cell, rows)
+                lines += self._row(first, min(first + columns, self.shown), cell, rows)
         self._strips = [Strip(line).adjust_cell_length(width, base) for line in lines[:height]]
         self.refresh()
 
-    def _row(self, images: Sequence[GridImage], cell: int, rows: int) -> list[list[Segment]]:
+    def _row(self, first: int, last: int, cell: int, rows: int) -> list[list[Segment]]:
         """The lines of one row of images: pixels, captions, an empty line."""
         base = self.rich_style
         lines: list[list[Segment]] = [[] for _ in range(rows + 2)]
-        for image in images:
+        for number, image in enumerate(self._images[first:last], start=first):
             picture = _half_blocks(image.pixels, cell, rows * 2)
             for index in range(rows):
                 row = picture[index] if index < len(picture) else []
@@ -116,7 +191,9 @@ class ImageGrid(Widget):
             caption = printable(image.caption)
             if cell_len(caption) > cell:
                 caption = set_cell_size(caption, cell - 1) + "…"
-            lines[rows].append(Segment(set_cell_size(caption, cell + _GAP), base))
+            is_current = self.has_focus and number // self._group == self.cursor
+            style = base + Style(reverse=True) if is_current else base
+            lines[rows] += [Segment(set_cell_size(caption, cell), style), Segment(" " * _GAP, base)]
         return lines
 
 
@@ -128,17 +205,24 @@ def _check(pixels: np.ndarray) -> None:
         )
 
 
-def _best_cell(count: int, aspect: float, size: tuple[int, int]) -> tuple[int, int, int]:
-    """Images per row, the cells' width, and their height in lines, for the largest images that all fit."""
+def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1) -> tuple[int, int, int]:
+    """Images per row, the cells' width, and their height in lines, for the largest images that all fit.
+
+    Images of a group stay in one row.
+    """
     width, height = size
     for cell in range(min(LARGEST_WIDTH, width), SMALLEST_WIDTH - 1, -1):
-        columns = max(1, (width + _GAP) // (cell + _GAP))
+        columns = (width + _GAP) // (cell + _GAP) // group * group
+        if not columns:
+            continue
         rows = max(1, -(-round(cell * aspect) // 2))
         if rows + 1 <= height and columns * ((height + 1) // (rows + 2)) >= count:
             return columns, cell, rows
     # Not all of them fit: then the smallest that can be recognised, or what the height allows.
-    cell = min(SMALLEST_WIDTH, width, max(2, int((height - 1) * 2 / aspect)))
-    return max(1, (width + _GAP) // (cell + _GAP)), cell, max(1, -(-round(cell * aspect) // 2))
+    narrow = max(2, (width + _GAP) // group - _GAP)
+    cell = min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect)))
+    columns = max(1, (width + _GAP) // (cell + _GAP) // group * group)
+    return columns, cell, max(1, -(-round(cell * aspect) // 2))
 
 
 def _half_blocks(pixels: np.ndarray, width: int, height: int) -> list[list[Segment]]:
@@ -149,9 +233,18 @@ def _half_blocks(pixels: np.ndarray, width: int, height: int) -> list[list[Segme
     rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[:, :, :3]
     scale = min(width / rgb.shape[1], height / rgb.shape[0])
     columns, rows = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    row_index = ((np.arange(rows) + 0.5) * rgb.shape[0] / rows).astype(int)
-    column_index = ((np.arange(columns) + 0.5) * rgb.shape[1] / columns).astype(int)
-    scaled = rgb[row_index][:, column_index]
+    if scale < 1:
+        # A cell stands for several pixels: their mean is what the eye would see.
+        row_starts = np.arange(rows) * rgb.shape[0] // rows
+        column_starts = np.arange(columns) * rgb.shape[1] // columns
+        sums = np.add.reduceat(np.add.reduceat(rgb.astype(np.uint32), row_starts, axis=0), column_starts, axis=1)
+        heights = np.diff(row_starts, append=rgb.shape[0])[:, None, None]
+        widths = np.diff(column_starts, append=rgb.shape[1])[None, :, None]
+        scaled = (sums // (heights * widths)).astype(np.uint8)
+    else:
+        row_index = ((np.arange(rows) + 0.5) * rgb.shape[0] / rows).astype(int)
+        column_index = ((np.arange(columns) + 0.5) * rgb.shape[1] / columns).astype(int)
+        scaled = rgb[row_index][:, column_index]
     lines = []
     for top in range(0, rows, 2):
         upper = list(map(tuple, scaled[top].tolist()))

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.widgets.plain_text import printable
+from tui.widgets.plain_text import printable, printable_lines
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,37 @@ class PipelineStep:
         if not self.arguments:
             return self.name
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+
+
+@dataclass(frozen=True)
+class StepKind:
+    """A step that can be added.
+
+    Attributes:
+        name: its name.
+        summary: what it does, in a sentence.
+        parameters: (name, type, default; empty where a value is required) each.
+        lane: how it is done, in a few words.
+    """
+
+    name: str
+    summary: str = ""
+    parameters: tuple[tuple[str, str, str], ...] = ()
+    lane: str = ""
+
+    @property
+    def template(self) -> str:
+        """What one begins to type from: the required arguments, without values."""
+        required = [f"{name}=" for name, _, default in self.parameters if not default]
+        return f"{self.name}({', '.join(required)})" if required else self.name
+
+    @property
+    def signature(self) -> str:
+        """Every parameter with its type and default."""
+        return ", ".join(
+            f"{name}: {kind or 'any'}" + (f" = {default}" if default else " (required)")
+            for name, kind, default in self.parameters
+        )
 
 
 def parse_step(text: str) -> PipelineStep:
@@ -74,6 +105,8 @@ class PipelineList(Widget):
 
     Keys: `a` adds below the cursor, Enter edits, `d` removes, `K` and `J` move up and down. Every change posts
     `Changed` with all steps; whoever receives it answers with `set_steps`, with errors where there are any.
+
+    Where the kinds of steps are known, `a` posts `KindWanted`, and whoever lets the user choose answers with `begin`.
     """
 
     DEFAULT_CSS = """
@@ -84,6 +117,8 @@ class PipelineList(Widget):
     PipelineList.-editing > Input { display: block; }
     PipelineList > #mistake { display: none; color: $text-error; height: auto; }
     PipelineList.-mistake > #mistake { display: block; }
+    PipelineList > #signature { display: none; color: $text-muted; height: auto; max-height: 6; }
+    PipelineList.-editing > #signature { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "add", "add", id="pipeline.add"),
@@ -100,6 +135,18 @@ class PipelineList(Widget):
             super().__init__()
             self.pipeline = pipeline
             self.steps = steps
+
+        @property
+        def control(self) -> PipelineList:
+            """The list that sent it."""
+            return self.pipeline
+
+    class KindWanted(Message):
+        """The user wants to add a step and has to choose of which kind."""
+
+        def __init__(self, pipeline: PipelineList) -> None:
+            super().__init__()
+            self.pipeline = pipeline
 
         @property
         def control(self) -> PipelineList:
@@ -128,6 +175,7 @@ class PipelineList(Widget):
         self._steps: list[PipelineStep] = []
         self._notes: dict[int, str] = {}
         self._errors: dict[int, str] = {}
+        self._kinds: dict[str, StepKind] = {}
         self._edited = -1
         self._is_new = False
 
@@ -143,15 +191,17 @@ class PipelineList(Widget):
         editor.cursor_blink = False
         yield editor
         yield Static(id="mistake", markup=False)
+        yield Static(id="signature", markup=False)
 
     @property
     def steps(self) -> list[PipelineStep]:
         """The steps as they are now."""
         return list(self._steps)
 
-    def set_names(self, names: Sequence[str]) -> None:
-        """Complete these names while a step is typed."""
-        self._names = tuple(names)
+    def set_kinds(self, kinds: Sequence[StepKind]) -> None:
+        """Complete these names while a step is typed, and show what they take."""
+        self._kinds = {kind.name: kind for kind in kinds}
+        self._names = tuple(self._kinds)
         self.query_one(Input).suggester = SuggestFromList(self._names, case_sensitive=False)
 
     def set_steps(
@@ -168,9 +218,31 @@ class PipelineList(Widget):
             self._show(self.query_one(OptionList).highlighted)
 
     def action_add(self) -> None:
-        """Type a new step, which comes below the cursor."""
+        """Choose or type a new step, which comes below the cursor."""
+        if self._kinds:
+            self.post_message(self.KindWanted(self))
+        else:
+            self.begin("")
+
+    def begin(self, text: str) -> None:
+        """Let the user type a new step below the cursor, beginning from `text`."""
         at = self.query_one(OptionList).highlighted
         self._edit(len(self._steps) if at is None or not self._steps else at + 1, is_new=True)
+        editor = self.query_one(Input)
+        editor.value = text
+        # Behind the first "=" there is a value to be typed.
+        editor.cursor_position = text.find("=") + 1 or len(text)
+
+    def take_kind(self, name: str) -> None:
+        """Add a step of this kind: at once where it needs no argument, else what it needs is typed."""
+        kind = self._kinds[name]
+        if kind.template != kind.name:
+            self.begin(kind.template)
+            return
+        at = self.query_one(OptionList).highlighted
+        below = len(self._steps) if at is None or not self._steps else at + 1
+        self._change([*self._steps[:below], PipelineStep(name), *self._steps[below:]], below)
+        self.query_one(OptionList).focus()
 
     def action_remove(self) -> None:
         """Take the step under the cursor out."""
@@ -202,8 +274,11 @@ class PipelineList(Widget):
         event.stop()
 
     @on(Input.Changed)
-    def _keep_change(self, event: Input.Changed) -> None:
+    def _show_signature(self, event: Input.Changed) -> None:
         event.stop()
+        kind = self._kinds.get(event.value.partition("(")[0].strip())
+        lines = [kind.signature or "it takes no arguments", kind.summary] if kind is not None else []
+        self.query_one("#signature", Static).update(printable_lines("\n".join(filter(None, lines))))
 
     @on(Input.Submitted)
     def _take(self, event: Input.Submitted) -> None:

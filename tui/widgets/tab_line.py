@@ -1,8 +1,8 @@
-"""One line of numbered tabs."""
+"""One line of tabs, each with its key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -17,7 +17,7 @@ class TabLine(Widget):
     """Shows which of a few tabs is active; a click chooses one, keys are the owner's business.
 
     Attributes:
-        active: the key of the active tab.
+        active: the name of the active tab.
         status: text at the right end of the line.
     """
 
@@ -32,26 +32,36 @@ class TabLine(Widget):
     class Chosen(Message):
         """A tab was clicked."""
 
+        line: TabLine
         tab: str
 
-    def __init__(self, tabs: Mapping[str, str], active: str, id: str | None = None) -> None:
+        @property
+        def control(self) -> TabLine:
+            """The line that sent it."""
+            return self.line
+
+    def __init__(
+        self, tabs: Mapping[str, str], active: str, *, keys: Sequence[str] = "", id: str | None = None
+    ) -> None:
         """A line of tabs.
 
         Args:
-            tabs: their titles by key, in order.
-            active: the key of the tab that is active at first.
+            tabs: their titles by name, in order.
+            active: the name of the tab that is active at first.
+            keys: on the keyboard, shown before the titles; numbers from 1 on where none are given.
             id: as for every widget.
         """
         super().__init__(id=id)
         self._tabs = dict(tabs)
+        self._keys = list(keys) or [str(number) for number in range(1, len(tabs) + 1)]
         self.set_reactive(TabLine.active, active)
 
     def render(self) -> RenderResult:
         """The tabs from the left, the status at the right."""
         line = Text(no_wrap=True, overflow="ellipsis", end="")
-        for number, (key, title) in enumerate(self._tabs.items(), start=1):
-            style = "bold reverse" if key == self.active else ""
-            line.append(f" {number} {title} ", style=style)
+        for key, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
+            style = "bold reverse" if tab == self.active else ""
+            line.append(f" {key} {title} ", style=style)
         room = self.size.width - line.cell_len - self.status.cell_len - 1
         if self.status.cell_len and room > 0:
             line.append(" " * room)
@@ -61,9 +71,10 @@ class TabLine(Widget):
     def on_click(self, event: events.Click) -> None:
         """Choose the tab under the mouse."""
         start = 0
-        for number, (key, title) in enumerate(self._tabs.items(), start=1):
-            end = start + len(f" {number} {title} ")
+        for key, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
+            end = start + len(f" {key} {title} ")
             if start <= event.x < end:
-                self.post_message(self.Chosen(key))
+                event.stop()
+                self.post_message(self.Chosen(self, tab))
                 return
             start = end

@@ -1,0 +1,35 @@
+"""What is said of each step of a pipeline."""
+
+from data_cases import component
+
+from engine.data.step_lanes import step_lanes
+
+CROP = component("RandomCrop", size=8)
+
+
+def lanes(*specs) -> list[str]:
+    return [step.lane for step in step_lanes(specs, "data.train_transforms")]
+
+
+def test_steps_with_a_batched_form_say_so() -> None:
+    assert lanes(component("Resize", size=[8, 8]), CROP, component("MixUp")) == [
+        "once, when decoded",
+        "batched",
+        "on the whole batch",
+    ]
+
+
+def test_one_step_without_takes_the_others_along() -> None:
+    found = lanes(CROP, component("ElasticTransform"), component("RandomHorizontalFlip"))
+    assert found[1].startswith("sample by sample: ElasticTransform has no batched form")
+    assert found[0] == found[2] == "sample by sample, with the others"
+
+
+def test_every_wrong_step_has_its_own_error() -> None:
+    found = step_lanes([component("RandomCorp"), CROP, component("Resize", size=-1)], "data.train_transforms")
+    assert [bool(step.error) for step in found] == [True, False, True]
+    assert "did you mean 'RandomCrop'" in found[0].error
+
+
+def test_what_mixes_batches_too_early_is_an_error() -> None:
+    assert step_lanes([component("MixUp"), CROP], "data.train_transforms")[0].error

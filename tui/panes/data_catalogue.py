@@ -1,0 +1,104 @@
+"""The list of data sets, searched as one types."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input, OptionList
+from textual.widgets.option_list import Option
+
+from engine.data.catalog import list_datasets
+from tui.screens.pick import PickEntry, found
+
+
+class DataCatalogue(Vertical):
+    """A field and the names of all data sets; the field also takes a folder, arrays, or `file.py:factory`."""
+
+    DEFAULT_CSS = """
+    DataCatalogue { width: 22; height: 1fr; border-right: solid $panel-lighten-1; }
+    DataCatalogue > Input { height: 1; border: none; padding: 0; }
+    DataCatalogue > OptionList { height: 1fr; border: none; padding: 0; background: transparent; }
+    DataCatalogue > OptionList:focus { border: none; }
+    """
+
+    @dataclass
+    class Chosen(Message):
+        """A data set was chosen: a name of the catalogue, a path, or `file.py:factory`."""
+
+        name: str
+
+    @dataclass
+    class Passed(Message):
+        """The cursor came to a name."""
+
+        name: str
+
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__(id=id)
+        # What a researcher types may be the name or what it shows: "birds" as well as "CUB".
+        self._entries = [PickEntry(entry.name, entry.title) for entry in list_datasets()]
+        self._current = ""
+
+    def compose(self) -> ComposeResult:
+        """The field, the names."""
+        field = Input(id="find", placeholder="name, folder, .py:name", compact=True)
+        field.cursor_blink = False
+        yield field
+        yield OptionList(*(Option(entry.name, id=entry.name) for entry in self._entries), id="names")
+
+    def show(self, name: str) -> None:
+        """Put the cursor on a name, if it is listed."""
+        self._current = name
+        names = self.query_one(OptionList)
+        listed = [option.id for option in names.options]
+        if name in listed:
+            names.highlighted = listed.index(name)
+
+    def search(self) -> None:
+        """Move into the field."""
+        self.query_one(Input).focus()
+
+    def leave(self) -> None:
+        """Back to the whole list."""
+        self.query_one(Input).value = ""
+        self.query_one(OptionList).focus()
+
+    @on(Input.Changed)
+    def _find(self, message: Input.Changed) -> None:
+        message.stop()
+        names = self.query_one(OptionList)
+        names.clear_options()
+        by_name = found(self._entries, message.value)
+        part = message.value.strip().lower()
+        by_title = [entry for entry in self._entries if part and part in entry.note.lower() and entry not in by_name]
+        names.add_options(Option(entry.name, id=entry.name) for entry in [*by_name, *by_title])
+        if part and names.options:
+            names.highlighted = 0
+        else:
+            self.show(self._current)
+
+    @on(Input.Submitted)
+    def _take_typed(self, message: Input.Submitted) -> None:
+        message.stop()
+        typed = message.value.strip()
+        names = self.query_one(OptionList)
+        is_path = "/" in typed or "." in typed or "~" in typed
+        if not is_path and names.highlighted is not None:
+            typed = str(names.get_option_at_index(names.highlighted).id)
+        if typed:
+            self.post_message(self.Chosen(typed))
+            self.leave()
+
+    @on(OptionList.OptionSelected)
+    def _take_listed(self, message: OptionList.OptionSelected) -> None:
+        message.stop()
+        self.post_message(self.Chosen(str(message.option.id)))
+
+    @on(OptionList.OptionHighlighted)
+    def _pass(self, message: OptionList.OptionHighlighted) -> None:
+        message.stop()
+        self.post_message(self.Passed(str(message.option.id)))

@@ -1,0 +1,106 @@
+"""What the data pane says: of a data set in the catalogue, of an opened one, of its pixels, of its copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from engine.data.catalog import DatasetEntry
+from engine.data.findings import describe_duplicates, describe_sizes
+from tui.widgets.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from engine.data.findings import DataLook, DuplicateExample, DuplicateReport, PixelStatistics, SampleLook
+
+_NAMED = 8
+_NOT_KNOWN = "unknown"
+
+
+def title_of(name: str, entry: DatasetEntry | None) -> str:
+    """The first line: what the data set is called and under which license it comes."""
+    if entry is None:
+        return name
+    license = "license unknown" if entry.license == _NOT_KNOWN else entry.license
+    return f"{entry.name}: {entry.title} ({license})"
+
+
+def listed(entry: DatasetEntry) -> list[str]:
+    """What the catalogue knows of a data set that is not opened."""
+    facts = []
+    if entry.classes is not None:
+        facts.append(f"{entry.classes:,} classes")
+    if entry.train_size is not None:
+        facts.append(f"{entry.train_size:,} to train on")
+    if entry.shape is not None:
+        facts.append(f"{'×'.join(map(str, entry.shape))} each")
+    how = {
+        "embedded": "comes with torchdeck",
+        "download": "data.download = true fetches it where it is not there yet",
+        "manual": "can't be fetched: put its files into data.root yourself",
+    }[entry.obtain]
+    return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "Enter opens it"]
+
+
+def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
+    """What is said of an opened data set: sizes, where its pixels would live, what the user should know."""
+    test = "" if look.test_size is None else f", {look.test_size:,} to test"
+    lines = [
+        f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {len(look.classes)} classes"
+    ]
+    notes = list(look.notes)
+    if samples is not None and samples.storage:
+        lines.append(f"{samples.input_shape} into the model; {samples.storage}")
+        notes += [note for note in samples.notes if note not in notes]
+    return lines + notes
+
+
+def texts(look: SampleLook) -> list[str]:
+    """Samples that are no images, in words."""
+    lines = []
+    for sample in look.texts:
+        lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
+    return lines
+
+
+def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]:
+    """Channel statistics, sizes, modes, classes and what can't be read."""
+    lines = []
+    if pixels.mean:
+        mean = " ".join(f"{value:.4f}" for value in pixels.mean)
+        std = " ".join(f"{value:.4f}" for value in pixels.std)
+        of = "every sample" if pixels.is_whole else f"{pixels.measured:,} of {train_size:,} samples"
+        lines += [f"mean {mean}  std {std}  (of {of})"]
+    if pixels.trouble:
+        lines.append(pixels.trouble)
+    lines += [f"{sparkline(counts)} values of channel {k}" for k, counts in enumerate(pixels.histogram)]
+    lines += describe_sizes(pixels.sizes)
+    unreadable = pixels.sizes.unreadable
+    if unreadable:
+        looked_at = "" if pixels.is_whole else f" of the {pixels.sizes.looked_at:,} looked at"
+        lines.append(f"{len(unreadable):,} samples{looked_at} can't be read:")
+        lines += [f"  {name}: {why}" for name, why in list(unreadable.items())[:_NAMED]]
+        lines += ["  …"] if len(unreadable) > _NAMED else []
+    lines += [balance] if balance else []
+    if pixels.mean:
+        lines.append("w: mean and std into Normalize" + ("" if pixels.is_whole else " · m: measure every sample"))
+    return lines
+
+
+def copies(report: DuplicateReport) -> list[str]:
+    """What a comparison found, and what its pictures mean."""
+    lines = describe_duplicates(report)
+    if report.examples:
+        lines.append("one picture for each that occurs more than once; ! where the labels disagree")
+    if report.compared == "file bytes":
+        lines.append("U: compare decoded pixels, which also finds pictures that were saved in different ways")
+    return lines
+
+
+def members(example: DuplicateExample, classes: list[str]) -> str:
+    """Where one image occurs, and as which class."""
+    found = [
+        f"{split} {position}" + (f" is {classes[label]}" if label >= 0 else "")
+        for split, position, label in example.members
+    ]
+    labels = {label for _, _, label in example.members}
+    warning = "! " if len(labels) > 1 else ""
+    return warning + ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "")

@@ -1,0 +1,137 @@
+"""Choose one name out of many by typing a part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.fuzzy import Matcher
+from textual.screen import ModalScreen
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui.widgets.plain_text import printable, printable_lines
+
+
+@dataclass(frozen=True)
+class PickEntry:
+    """One that can be chosen.
+
+    Attributes:
+        name: what is chosen.
+        note: behind the name.
+        details: shown below the list while the cursor is on it.
+    """
+
+    name: str
+    note: str = ""
+    details: str = ""
+
+
+class PickScreen(ModalScreen[str | None]):
+    """A field and a list; ends with the chosen name, or None. Letters scattered over a name find it as well."""
+
+    DEFAULT_CSS = """
+    PickScreen { align: center middle; }
+    PickScreen > Vertical {
+        width: 90; max-width: 100%; height: 36; max-height: 100%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    PickScreen Input { height: 1; border: none; padding: 0; }
+    PickScreen OptionList { height: 1fr; border: none; padding: 0; background: transparent; }
+    PickScreen Static { height: auto; max-height: 50%; overflow-y: auto; color: $text-muted; margin-top: 1; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", "Back"),
+        Binding("down", "move('cursor_down')", show=False),
+        Binding("up", "move('cursor_up')", show=False),
+        Binding("pagedown", "move('page_down')", show=False),
+        Binding("pageup", "move('page_up')", show=False),
+    ]
+
+    def __init__(self, title: str, entries: Sequence[PickEntry]) -> None:
+        """A list to choose from.
+
+        Args:
+            title: on the border.
+            entries: in the order in which they are listed while nothing is typed.
+        """
+        super().__init__()
+        self._title = title
+        self._entries = list(entries)
+        self._listed = self._entries
+
+    def compose(self) -> ComposeResult:
+        """The field, the list, the details."""
+        with Vertical() as box:
+            box.border_title = self._title
+            box.border_subtitle = "type to find · Enter chooses · Escape goes back"
+            field = Input(placeholder="a part of the name", compact=True)
+            field.cursor_blink = False
+            yield field
+            names = OptionList(compact=True, markup=False)
+            names.can_focus = False
+            yield names
+            yield Static(id="details", markup=False)
+
+    def on_mount(self) -> None:
+        """Everything is listed at first."""
+        self._list(self._entries)
+
+    def action_move(self, action: str) -> None:
+        """The field keeps the focus; the list follows its keys."""
+        getattr(self.query_one(OptionList), f"action_{action}")()
+
+    @on(Input.Changed)
+    def _find(self, message: Input.Changed) -> None:
+        message.stop()
+        self._list(found(self._entries, message.value))
+
+    @on(Input.Submitted)
+    def _take(self, message: Input.Submitted) -> None:
+        message.stop()
+        at = self.query_one(OptionList).highlighted
+        if at is not None and self._listed:
+            self.dismiss(self._listed[at].name)
+
+    @on(OptionList.OptionSelected)
+    def _take_clicked(self, message: OptionList.OptionSelected) -> None:
+        message.stop()
+        if self._listed:
+            self.dismiss(self._listed[message.option_index].name)
+
+    @on(OptionList.OptionHighlighted)
+    def _describe(self, message: OptionList.OptionHighlighted) -> None:
+        message.stop()
+        details = self._listed[message.option_index].details if self._listed else ""
+        self.query_one("#details", Static).update(printable_lines(details))
+
+    def _list(self, entries: list[PickEntry]) -> None:
+        self._listed = entries
+        names = self.query_one(OptionList)
+        names.clear_options()
+        if not entries:
+            names.add_option(Option(Text("nothing of this name", "dim"), disabled=True))
+            self.query_one("#details", Static).update("")
+            return
+        width = max(len(printable(entry.name)) for entry in self._entries)
+        names.add_options(
+            Option(Text(f"{printable(entry.name):<{width}}  ", no_wrap=True).append(printable(entry.note), "dim"))
+            for entry in entries
+        )
+        names.highlighted = 0
+
+
+def found(entries: Sequence[PickEntry], part: str) -> list[PickEntry]:
+    """The entries that hold the part, the best match first; all of them in their order where nothing is typed."""
+    if not part.strip():
+        return list(entries)
+    matcher = Matcher(part.strip())
+    scores = [(matcher.match(entry.name), entry) for entry in entries]
+    return [entry for score, entry in sorted(scores, key=lambda pair: -pair[0]) if score > 0]
