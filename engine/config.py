@@ -308,6 +308,9 @@ class CheckpointConfig(Section):
         default="auto",
         description="validation metric that decides which is best; auto: accuracy, or loss where targets are numbers",
     )
+    requeue: bool = Field(
+        default=False, description="under SLURM, SIGUSR1 saves, ends and puts the job back into the queue"
+    )
 
 
 def _webhook(url: str) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 # Arguments of optimizers that need averages which a checkpoint without them doesn't hold.
 _STATE_CREATING = {"optimizer.amsgrad", "optimizer.centered"}
+
+# A run that was told to stop is saved from outside when it has waited for a batch for so long since.
+STALL_SECONDS = 10.0
 
 Status = Literal["preparing", "running", "finished", "stopped", "failed"]
 
@@ -57,6 +61,8 @@ class LaunchedRun:
         self.message = ""
         self.error: BaseException | None = None
         self.trainer: Trainer | None = None
+        self._run: RunWriter | None = None
+        self._stop_asked: float | None = None
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
         self._has_directory_or_ended = threading.Event()
@@ -78,7 +84,24 @@ class LaunchedRun:
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
         """Ask the run to save and end at the next boundary. Safe to call from a signal handler's thread."""
+        if after == "step" and self._stop_asked is None:
+            self._stop_asked = time.monotonic()
         self.control.submit({"cmd": "stop", "after": after, "reason": reason})
+
+    def save_if_stalled(self) -> bool:
+        """Save and close a run that was told to stop and can't, because no batch comes. Call it now and then.
+
+        Returns:
+            Whether that was done: the process then has to end by `os._exit`, as the engine's thread still waits.
+        """
+        trainer, run = self.trainer, self._run
+        is_due = self._stop_asked is not None and time.monotonic() - self._stop_asked >= STALL_SECONDS
+        if not is_due or trainer is None or run is None or not self.is_alive or not trainer.save_from_outside():
+            return False
+        run.event("note", text="no batch came after the stop: saved at the last step")
+        run.close("stopped")
+        self.status = "stopped"
+        return True
 
     def _start(self) -> None:
         self._thread.start()
@@ -103,7 +126,7 @@ class LaunchedRun:
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
-        self.path = run.path
+        self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
             self._mirror = start_mirror(run.path)
         with RunNotifier(prepared.config.notify, run) as notifier:

@@ -85,6 +85,9 @@ def _after_the_screen(
     while run is not None and run.is_alive:
         run.join(0.5)
         signals.pass_on(run)
+        if run.save_if_stalled():
+            _tell(terminal, f"{_name(run)}: saved while no batch came")
+            os._exit(128 + signals.received if signals.received else 0)
     if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
         _tell(terminal, f"{run.path.name}: {run.status}; to go on: {shell_command('resume', run.path)}")
     if signals.received:
@@ -111,14 +114,14 @@ def _tell(terminal: Terminal, text: str) -> None:
 
 
 class _Signals:
-    """SIGTERM and SIGINT: the first saves and ends run and screen, a second one ends the process at once."""
+    """SIGTERM, SIGINT and SIGUSR1: the first saves and ends run and screen, a second one ends the process at once."""
 
     def __init__(self, app: Studio) -> None:
         self.received = 0
         self._app = app
         self._is_passed_on = False
         # Set before the app's event loop starts, so that they stay when it has ended.
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
 
     @property

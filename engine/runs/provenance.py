@@ -11,6 +11,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from engine.runs.requeue import slurm_job
+
 _PACKAGES = ("torchdeck", "torch", "torchvision", "numpy")
 _GIT_SECONDS = 2.0
 
@@ -26,6 +28,7 @@ def describe_origin() -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {package: version for package in _PACKAGES if (version := _version(package))},
         "git": _describe_git(),
+        "slurm_job": slurm_job(),
     }
 
 

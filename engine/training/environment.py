@@ -61,6 +61,7 @@ _NEUTRAL = {
     "checkpoint.keep_last",
     "checkpoint.keep_every",
     "checkpoint.best_metric",
+    "checkpoint.requeue",
     *(f"notify.{field}" for field in NotifyConfig.model_fields),
     *(f"mirror.{field}" for field in MirrorConfig.model_fields),
 }

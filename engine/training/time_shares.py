@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +19,13 @@ class TimeShares:
     device that is starved shows as low utilisation.
 
     Attributes:
-        is_waiting_for_data: whether the thread stands at a step boundary and waits for its next batch.
+        is_at_boundary: whether the thread waits for a batch or evaluates: the run's state is that after a step.
+        is_given_up: set from outside when the thread shall take no further step: another one saves for it.
     """
 
     def __init__(self) -> None:
-        self.is_waiting_for_data = False
+        self.is_at_boundary = False
+        self.is_given_up = False
         self._seconds: dict[Kind, float] = {"data": 0.0, "evaluation": 0.0, "saving": 0.0, "compiling": 0.0}
         self._paused = 0.0
         self._began = time.perf_counter()
@@ -36,14 +39,28 @@ class TimeShares:
         clock, seconds = time.perf_counter, self._seconds
         nothing = object()
         while True:
-            self.is_waiting_for_data = True
+            self.is_at_boundary = True
             began = clock()
             item = next(items, nothing)
             seconds["data"] += clock() - began
-            self.is_waiting_for_data = False
+            self._leave_boundary()
             if item is nothing:
                 return
             yield item  # type: ignore[misc]
+
+    @contextmanager
+    def evaluating(self) -> Iterator[None]:
+        """Count the time in here as evaluation, which changes nothing of the run's state."""
+        self.is_at_boundary = True
+        with self.spent_on("evaluation"):
+            yield
+        self._leave_boundary()
+
+    def _leave_boundary(self) -> None:
+        self.is_at_boundary = False
+        if self.is_given_up:
+            # The process is about to end; the state must stay as it is being saved.
+            threading.Event().wait()
 
     @contextmanager
     def spent_on(self, kind: Kind) -> Iterator[None]:

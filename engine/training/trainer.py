@@ -308,7 +308,7 @@ class Trainer:
 
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
-        with self.times.spent_on("evaluation"):
+        with self.times.evaluating():
             while True:
                 self._seed_step()
                 validation = self.data.validation
@@ -401,6 +401,20 @@ class Trainer:
         # The loop that is under way counts on in this very object.
         self.state.position = position
         self._report("training")
+
+    def save_from_outside(self) -> bool:
+        """Save in another thread's stead that waits for data or evaluates and can't be told to stop.
+
+        Returns:
+            Whether it was saved: then the engine's thread takes no further step, and the process has to end. False
+            when that thread is between two boundaries; it obeys a stop by itself.
+        """
+        self.times.is_given_up = True
+        if not self.times.is_at_boundary:
+            self.times.is_given_up = False
+            return False
+        self.save("stop")
+        return True
 
     def remember_start(self) -> None:
         """Keep a copy of the state, to go back to until the first checkpoints are written."""

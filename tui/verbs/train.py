@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -21,6 +21,7 @@ from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
 from engine.runs.directory import LOG_FILE, find_run
 from engine.runs.reader import RunReader
 from engine.runs.references import checkpoint_of
+from engine.runs.requeue import requeue_job, run_of_restarted_job
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
@@ -55,13 +56,15 @@ def train(
     """Train a preset or a TOML file, without the studio.
 
     On a terminal with progress bars, under nohup with plain lines. Exit status: 0 done, 2 bad usage or bad config,
-    1 failed, 130 and 143 stopped by a signal after saving.
+    1 failed, 130, 138 and 143 stopped by a signal after saving.
     """
     config = load_config(spec, overrides)
     if name is not None:
         config = replace_value(config, "name", name)
     if detach:
         return _detached(as_json)
+    if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
+        return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
     argv = ["torchdeck", *sys.argv[1:]]
     return _follow(
         lambda on_directory: launch(config, runs_root, argv=argv, on_directory=on_directory), as_json, announce
@@ -118,7 +121,12 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
                 _announce(announce, _beginning(run.path))
                 is_announced = True
             display.update(run)
+            if run.save_if_stalled():
+                _requeue_if_asked(run, signals.received, output.stderr)
+                output.stderr.flush()
+                os._exit(128 + signals.received if signals.received else 0)
         display.finish(run)
+        _requeue_if_asked(run, signals.received, output.stderr)
         status = _exit_status(run, signals.received)
         message = describe_failure(run.error) if run.error is not None else ""
         if not is_announced:
@@ -129,6 +137,14 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
         if as_json and run.path is not None:
             print_json(summary(RunReader(run.path)), output.stdout)
     return status
+
+
+def _requeue_if_asked(run: LaunchedRun, received: int | None, file: TextIO) -> None:
+    """After a SIGUSR1 that was obeyed, put the SLURM job back into the queue where the config asks for it."""
+    if received != signal.SIGUSR1 or run.status != "stopped" or run.path is None:
+        return
+    if RunReader(run.path).config().checkpoint.requeue:
+        print(f"torchdeck: {requeue_job()}", file=file)
 
 
 def summary(reader: RunReader) -> dict[str, Any]:
@@ -158,13 +174,13 @@ def _exit_status(run: LaunchedRun, received: int | None) -> int:
 
 
 class _StopSignals:
-    """SIGINT and SIGTERM: the first asks for a save and an end, a second one ends the process at once."""
+    """SIGINT, SIGTERM and SIGUSR1: the first asks for a save and an end, a second one ends the process at once."""
 
     def __init__(self) -> None:
         self.received: int | None = None
         self._run: LaunchedRun | None = None
         self._is_passed_on = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, self._on_signal)
 
     def watch(self, run: LaunchedRun) -> None:

@@ -1,0 +1,50 @@
+"""SLURM: putting the job that a run trains in back into the queue, and finding the run again when the job restarts."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+from engine.runs.directory import INFO_FILE, list_runs, read_json_object
+
+_SCONTROL_SECONDS = 30.0
+_MAX_INFO_BYTES = 16 << 20
+
+
+def slurm_job() -> str:
+    """The job that this process belongs to, an element of an array included; empty outside of SLURM."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else os.environ.get("SLURM_JOB_ID", "")
+
+
+def requeue_job() -> str:
+    """Put this process's job back into the queue. Returns what was done or why not, in words."""
+    job = slurm_job()
+    if not job:
+        return "not requeued: checkpoint.requeue is about SLURM jobs, and there is no SLURM_JOB_ID here"
+    try:
+        result = subprocess.run(
+            ["scontrol", "requeue", job],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SCONTROL_SECONDS,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"job {job} was not requeued: {error}"
+    if result.returncode:
+        return f"job {job} was not requeued: scontrol ended with {result.returncode}: {result.stderr.strip()}"
+    return f"job {job} was put back into the queue"
+
+
+def run_of_restarted_job(runs_root: Path) -> Path | None:
+    """The newest run that an earlier life of this process's job made; None when the job has not been restarted."""
+    job = slurm_job()
+    if not job or os.environ.get("SLURM_RESTART_COUNT", "0") in ("", "0"):
+        return None
+    for summary in list_runs(runs_root):
+        if read_json_object(summary.path / INFO_FILE, _MAX_INFO_BYTES).get("slurm_job") == job:
+            return summary.path
+    return None

@@ -1,0 +1,88 @@
+"""Signals of a batch system to real processes: SLURM's requeue, and a stop while no batch comes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from engine.runs.reader import RunReader
+
+ROOT = Path(__file__).parents[2]
+
+
+def started(runs: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tui", "train", *arguments, "--runs", str(runs)]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+    )
+
+
+def read_until(process: subprocess.Popen[str], beginning: str) -> str:
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(beginning):
+            return line
+    raise AssertionError(f"never said {beginning}: {process.communicate()[1]}")
+
+
+def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run(tmp_path: Path) -> None:
+    scontrol = tmp_path / "bin" / "scontrol"
+    scontrol.parent.mkdir()
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/called\n', encoding="utf-8")
+    scontrol.chmod(0o755)
+    arguments = ["digits", "--set", "checkpoint.requeue=true", "--set", "training.epochs=400"]
+    job = {"PATH": f"{scontrol.parent}:{os.environ['PATH']}", "SLURM_JOB_ID": "4711", "SLURM_RESTART_COUNT": "0"}
+    first = started(tmp_path / "runs", *arguments, **job)
+    read_until(first, "epoch")
+    first.send_signal(signal.SIGUSR1)
+    _, errors = first.communicate(timeout=60)
+    assert first.returncode == 128 + signal.SIGUSR1
+    assert "job 4711 was put back into the queue" in errors
+    assert (tmp_path / "called").read_text() == "requeue 4711\n"
+    second = started(tmp_path / "runs", *arguments, **{**job, "SLURM_RESTART_COUNT": "1"})
+    assert "exactly" in read_until(second, "goes on from")
+    second.send_signal(signal.SIGTERM)
+    second.communicate(timeout=60)
+    assert second.returncode == 128 + signal.SIGTERM
+    (run,) = (tmp_path / "runs").iterdir()
+    assert json.loads((run / "run.json").read_text())["slurm_job"] == "4711"
+    assert (tmp_path / "called").read_text() == "requeue 4711\n"
+
+
+def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tmp_path: Path) -> None:
+    (tmp_path / "hangs.py").write_text(
+        "import threading, numpy as np\n"
+        "class Part:\n"
+        "    classes = ['a', 'b']\n"
+        "    targets = [0, 1] * 40\n"
+        "    served = 0\n"
+        "    def __len__(self):\n        return 80\n"
+        "    def __getitem__(self, index):\n"
+        "        Part.served += 1\n"
+        "        if Part.served > 60:\n            print('hangs', flush=True)\n            threading.Event().wait()\n"
+        "        return np.zeros((8, 8, 1), np.uint8), index % 2\n"
+        "def make(train):\n    return Part()\n",
+        encoding="utf-8",
+    )
+    sets = [f"data.dataset={tmp_path}/hangs.py:make", "data.storage=loader", "loader.batch_size=10", "model.name=mlp"]
+    sets += ["data.train_transforms=[{name='ToTensor'}]", "data.eval_transforms=[{name='ToTensor'}]"]
+    process = started(tmp_path / "runs", "digits", *[word for key in sets for word in ("--set", key)])
+    run = Path(read_until(process, "run ").split(" ", 1)[1].strip())
+    while "hangs" not in (run / "engine.log").read_text():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    reader = RunReader(run)
+    reader.poll()
+    assert reader.status() == "stopped"
+    assert reader.checkpoints()[0].step == reader.progress().step > 0
