@@ -9,7 +9,7 @@ from torch import nn
 
 from engine.config import ModelConfig
 from engine.errors import ConfigError, UserCodeError, did_you_mean
-from engine.models.builtin import BUILTIN_MODELS
+from engine.models.builtin import BUILTIN_MODELS, TAKES_SEVERAL, example_shape
 from engine.models.catalog import ModelSource
 from engine.models.initialisation import check_init_rules
 from engine.models.timm_catalog import TIMM_PREFIX, is_timm, timm_modules
@@ -103,6 +103,8 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
         UserCodeError: the user's code raised, or returned something else than a Module.
     """
     source = source_of(config)
+    if config.name in TAKES_SEVERAL:
+        return BUILTIN_MODELS[config.name](num_classes or _DEFAULT_CLASSES, input_shape, **config.arguments)
     if source != "user":
         shape = None if input_shape is None else plain_shape(config, input_shape)
         if source == "torchvision":
@@ -110,7 +112,7 @@ def build_architecture(config: ModelConfig, num_classes: int | None, input_shape
         if source == "timm":
             return build_timm(config.name, config.arguments, num_classes, shape)
         factory = BUILTIN_MODELS[config.name]
-        return factory(num_classes or _DEFAULT_CLASSES, shape or (1, 28, 28), **config.arguments)
+        return factory(num_classes or _DEFAULT_CLASSES, shape or example_shape(config.name), **config.arguments)
     user_factory, arguments = _user_call(config, num_classes, input_shape)
     model = call_user_code(user_factory, arguments, config.name)
     if not isinstance(model, nn.Module):

@@ -1,7 +1,7 @@
-"""The networks that come with torchdeck: small, readable, and fit for images of any size.
+"""The networks that come with torchdeck: small, readable, and fit for samples of any size.
 
-A factory takes the number of classes, the shape of one sample and its own arguments. What it returns maps a float
-tensor [B, C, H, W] to logits [B, num_classes].
+A factory takes the number of classes, the shape of one sample and its own arguments. What it returns maps a batch to
+logits [B, num_classes]. Those for images are here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,9 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from engine.errors import ConfigError, did_you_mean
+from engine.models.argument_checks import check_probability, check_stages, is_integer, positive_integers
+from engine.models.signal_nets import cnn1d, cnn3d
+from engine.models.text_nets import embedding_bag
 
 _ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -41,8 +44,8 @@ def mlp(
     Raises:
         ConfigError: an argument out of its bounds.
     """
-    widths = _positive_integers("model.hidden", hidden, may_be_empty=True)
-    _check_probability("model.dropout", dropout)
+    widths = positive_integers("model.hidden", hidden, may_be_empty=True)
+    check_probability("model.dropout", dropout)
     make_activation = _activation(activation)
     layers: list[nn.Module] = [nn.Flatten()]
     features = math.prod(input_shape)
@@ -115,14 +118,10 @@ def cnn(
         ConfigError: an argument out of its bounds, or samples too small for so many stages.
     """
     in_channels, height, width = _image_shape("cnn", input_shape)
-    stages = _positive_integers("model.channels", channels)
-    _positive_integers("model.convolutions", [convolutions])
-    _check_probability("model.dropout", dropout)
-    if min(height, width) < 2 ** (len(stages) - 1):
-        fitting = int(math.log2(min(height, width))) + 1
-        raise ConfigError(
-            f"model.channels: {len(stages)} stages halve a sample of {height}×{width} to nothing; at most {fitting}"
-        )
+    stages = positive_integers("model.channels", channels)
+    positive_integers("model.convolutions", [convolutions])
+    check_probability("model.dropout", dropout)
+    check_stages((height, width), len(stages))
     return CNN(num_classes, in_channels, stages, convolutions, float(dropout))
 
 
@@ -196,10 +195,16 @@ def resnet(num_classes: int, input_shape: Sequence[int], *, depth: int = 20, wid
         ConfigError: an argument out of its bounds.
     """
     in_channels, _, _ = _image_shape("resnet", input_shape)
-    _positive_integers("model.width", [width])
-    if not _is_integer(depth) or depth < 8 or (depth - 2) % 6:
+    positive_integers("model.width", [width])
+    if not is_integer(depth) or depth < 8 or (depth - 2) % 6:
         raise ConfigError(f"model.depth = {depth}: must be 6n + 2, such as 8, 14, 20, 26, 32, 44, 56 or 110")
     return ResNet(num_classes, in_channels, (depth - 2) // 6, width)
+
+
+def example_shape(name: str) -> tuple[int, ...]:
+    """Shape of a sample that a model is shown for where no data say it."""
+    shapes: dict[str, tuple[int, ...]] = {"cnn1d": (1, 256), "cnn3d": (1, 16, 32, 32), "embedding_bag": (64,)}
+    return shapes.get(name, (1, 28, 28))
 
 
 def _residual_stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.Sequential:
@@ -215,28 +220,21 @@ def _image_shape(name: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
     return channels, height, width
 
 
-def _is_integer(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _positive_integers(where: str, values: object, *, may_be_empty: bool = False) -> list[int]:
-    if not isinstance(values, list | tuple) or not all(_is_integer(value) and value > 0 for value in values):
-        raise ConfigError(f"{where} = {values}: must be a list of integers above 0")
-    if not values and not may_be_empty:
-        raise ConfigError(f"{where}: must not be empty")
-    return list(values)
-
-
-def _check_probability(where: str, value: object) -> None:
-    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 1:
-        raise ConfigError(f"{where} = {value}: must be at least 0 and below 1")
-
-
 def _activation(name: str) -> Callable[[], nn.Module]:
     if name not in _ACTIVATIONS:
         raise ConfigError(f"model.activation = {name!r}: unknown{did_you_mean(str(name), _ACTIVATIONS)}")
     return _ACTIVATIONS[name]
 
 
-BUILTIN_MODELS: dict[str, Callable[..., nn.Module]] = {"mlp": mlp, "cnn": cnn, "resnet": resnet}
+BUILTIN_MODELS: dict[str, Callable[..., nn.Module]] = {
+    "mlp": mlp,
+    "cnn": cnn,
+    "resnet": resnet,
+    "cnn1d": cnn1d,
+    "cnn3d": cnn3d,
+    "embedding_bag": embedding_bag,
+}
 """The factories by the names that a config gives them."""
+
+TAKES_SEVERAL = {"embedding_bag"}
+"""Those that samples of several tensors may be for, by position or by keyword; the others take one tensor."""

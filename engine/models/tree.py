@@ -22,6 +22,7 @@ from engine.models.architecture import (
     takes_num_classes,
     unwrapped,
 )
+from engine.models.builtin import example_shape
 from engine.models.counts import ModuleCounts, count_modules
 from engine.models.forward import ForwardTrace, trace_forward
 from engine.models.initialisation import plan_init
@@ -329,7 +330,7 @@ def default_input_shape(config: ModelConfig) -> tuple[int, ...]:
     """The shape of one sample that a model is shown for where no data say it."""
     source = source_of(config)
     if source == "built-in":
-        return (1, 28, 28)
+        return example_shape(config.name)
     if source == "timm":
         return timm_input_shape(config.name)
     if source == "torchvision":

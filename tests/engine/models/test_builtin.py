@@ -4,15 +4,45 @@ import pytest
 import torch
 from torch import nn
 
+from engine.config import ModelConfig
 from engine.errors import ConfigError
 from engine.models.builtin import BUILTIN_MODELS, ResidualBlock, cnn, mlp, resnet
+from engine.models.signal_nets import cnn1d, cnn3d
+from engine.models.text_nets import embedding_bag
+from engine.models.tree import inspect_model
 
 
-@pytest.mark.parametrize("name", BUILTIN_MODELS)
+@pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 37, 50), (4, 64, 64)])
 def test_a_builtin_model_maps_images_to_logits(name: str, shape: tuple[int, int, int]) -> None:
     model = BUILTIN_MODELS[name](7, shape)
     assert model(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("cnn1d", (1, 4)), ("cnn1d", (6, 250)), ("cnn3d", (1, 4, 4, 4)), ("cnn3d", (3, 8, 20, 24))],
+)
+def test_signals_and_volumes_are_mapped_to_logits(name: str, shape: tuple[int, ...]) -> None:
+    assert BUILTIN_MODELS[name](7, shape)(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+def test_a_text_is_the_average_of_its_words_however_they_are_given() -> None:
+    model = embedding_bag(3, (4,), vocabulary=9, dimensions=5).eval()
+    texts = torch.tensor([[1, 2, 3, 0], [4, 0, 0, 0]])
+    logits = model(texts)
+    assert logits.shape == (2, 3)
+    assert torch.allclose(model(torch.tensor([1, 2, 3, 4]), torch.tensor([0, 3])), logits)
+    assert torch.allclose(model(torch.tensor([[1, 2, 3, 8], [4, 7, 7, 7]]), mask=texts != 0), logits)
+    vectors = model.embedding.weight
+    assert torch.allclose(model.classifier(vectors[1:4].mean(0)), logits[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", BUILTIN_MODELS)
+def test_every_builtin_model_has_a_tree_without_data(name: str) -> None:
+    report = inspect_model(ModelConfig(name=name))
+    assert (report.error, report.output_shapes) == (None, [[1, 10]])
+    assert report.flops
 
 
 def test_the_default_mlp_is_784_512_512_10() -> None:
@@ -54,6 +84,10 @@ def test_a_residual_block_starts_as_the_identity() -> None:
         (lambda: cnn(10, (784,)), "takes samples of channels × height × width; the data's are 784"),
         (lambda: cnn(10, (1, 8, 8), channels=[8] * 5), "5 stages halve a sample of 8×8 to nothing; at most 4"),
         (lambda: cnn(10, (1, 8, 8), channels=[]), "model.channels: must not be empty"),
+        (lambda: cnn1d(10, (3, 32, 32)), "takes samples of channels × length; the data's are 3×32×32"),
+        (lambda: cnn1d(10, (1, 64), kernel=4), "model.kernel = 4: must be odd"),
+        (lambda: cnn3d(10, (1, 2, 8, 8)), "3 stages halve a sample of 2×8×8 to nothing; at most 2"),
+        (lambda: embedding_bag(10, (8,), vocabulary=0), "model.vocabulary = 0: must be an integer above 0"),
         (lambda: resnet(10, (3, 32, 32), depth=18), "model.depth = 18: must be 6n \\+ 2"),
         (lambda: resnet(10, (3, 32, 32), width=True), "must be a list of integers above 0"),
     ],

@@ -1,5 +1,6 @@
 """timm's models: listed, built for the data, started from published weights."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ import torch
 from engine.config import ModelConfig
 from engine.errors import CheckpointError, ConfigError
 from engine.models.build import build_with_notes, check_model
-from engine.models.timm_catalog import timm_modules
+from engine.models.timm_catalog import timm_modules, timm_sizes
+from engine.models.timm_sizes import count
 from engine.models.tree import inspect_model
 
 timm = pytest.importorskip("timm")
@@ -100,3 +102,15 @@ def test_weights_that_can_not_be_had_say_which_file_goes_where(cache: Path, monk
 
 def _no_network(*arguments: object, **keywords: object) -> None:
     raise OSError("Name or service not known")
+
+
+_SHORT = ("vgg11", "swinv2_cr_tiny_224", "vitamin_small_224", "coat_lite_medium", "levit_128", "test_vit")
+IN_FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("name", list(timm_modules()) if IN_FULL else _SHORT)
+def test_the_tree_is_complete_and_of_the_size_in_the_table(name: str) -> None:
+    counted = count(name)
+    assert not counted.problem
+    assert counted.size == timm_sizes()[name]
