@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import pickle
 import random
 import signal
 import sys
+import time
 import traceback
+import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing import connection
+from multiprocessing import connection, reduction
 from multiprocessing.context import BaseContext
 from typing import Any
 
@@ -40,6 +43,7 @@ Key = tuple[int, int, int]
 _SAMPLE_STREAM = 0x5A
 _COLLATE_STREAM = 0xC0
 _DYING_SECONDS = 2.0
+_LOOK_SECONDS = 0.25
 
 
 @dataclass(frozen=True)
@@ -211,7 +215,7 @@ class WorkerLoader:
                 timeout=self._options.timeout,
                 pin_memory=self._pins,
                 multiprocessing_context=_forkserver(),
-                worker_init_fn=_WorkerStart(self._options.worker_init),
+                worker_init_fn=_WorkerStart(self._options.worker_init, (1, 2)),
                 # The DataLoader draws its workers' base seed from the global generator unless it has its own.
                 generator=torch.Generator(),
             )
@@ -222,6 +226,7 @@ class WorkerLoader:
                 f"loader.num_workers = {self._num_workers}: the data set or a transform can't be sent to worker "
                 f"processes: {error}; define its class at the top of its file, or set loader.num_workers = 0"
             ) from error
+        _look_often(batches)
         try:
             yield from batches
         except (RuntimeError, OSError, EOFError) as error:
@@ -234,8 +239,9 @@ class WorkerLoader:
                     f"loader.timeout = {self._options.timeout:g}: no batch came from the worker processes in this time"
                 ) from error
             self._loader = None
+            dead = _name_the_dead(batches._workers)  # type: ignore[attr-defined]
             raise DataError(
-                f"a worker process of the DataLoader died: {error}. Often the machine ran out of memory: use fewer, "
+                f"a worker process of the DataLoader died: {dead}. Often the machine ran out of memory: use fewer, "
                 f"loader.num_workers = {self._num_workers // 2}"
             ) from error
 
@@ -244,14 +250,64 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
+def _look_often(batches: Any) -> None:
+    """Let a DataLoader's iterator look after its workers several times a second.
+
+    By itself it does so every 5 seconds outside of the main thread, where no handler of SIGCHLD tells it more.
+    """
+    if "_try_get_data" in vars(batches):
+        return
+    wait = type(batches)._try_get_data
+    # A reference to itself would keep the iterator, and its workers, after its loader is gone.
+    itself = weakref.ref(batches)
+
+    def wait_in_turns(timeout: float = _LOOK_SECONDS) -> tuple[bool, Any]:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            found, batch = wait(itself(), max(min(left, _LOOK_SECONDS), 0.001))
+            if found or left <= _LOOK_SECONDS:
+                return found, batch
+
+    batches._try_get_data = wait_in_turns
+
+
+def _name_the_dead(workers: list[Any]) -> str:
+    """Which workers are gone, and how they ended."""
+    words = []
+    for number, worker in enumerate(workers):
+        worker.join(0.1)
+        code = worker.exitcode
+        if code is not None:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+            words.append(f"worker {number} (process {worker.pid}) {how}")
+    return ", ".join(words) or "it can't be told which"
+
+
 @dataclass(frozen=True)
 class _WorkerStart:
-    """What a worker process does first. `function` is the user's `path/to/file.py:function`, or empty."""
+    """What a worker process does first.
+
+    Attributes:
+        function: the user's `path/to/file.py:function`, or empty.
+        outputs: descriptors that its standard output and error shall be, by their numbers in the engine's process:
+            the server that starts workers still has those of the first run that needed workers.
+    """
 
     function: str
+    outputs: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Handed over with the process that is being started; Windows inherits nothing of the kind.
+        handed = tuple(map(reduction.DupFd, self.outputs)) if sys.platform != "win32" else ()
+        return {"function": self.function, "outputs": handed}
 
     def __call__(self, worker: int) -> None:
         """Leave Ctrl-C and hang-ups to the engine, which saves and then ends its workers; call the user's function."""
+        for descriptor, handed in enumerate(self.outputs, start=1):
+            inherited = handed.detach()
+            os.dup2(inherited, descriptor)
+            os.close(inherited)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if sys.platform != "win32":
             signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -3,6 +3,8 @@
 import os
 import random
 import signal
+import threading
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -247,9 +249,91 @@ class TestWorkerProcesses:
         loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 16})
         batches = loader.batches(0)
         next(batches)
-        os.kill(worker_pids(loader)[0], signal.SIGKILL)
-        with pytest.raises(DataError, match=r"a worker process of the DataLoader died.*loader.num_workers = 0"):
+        pid = worker_pids(loader)[0]
+        os.kill(pid, signal.SIGKILL)
+        named = rf"died: worker 0 \(process {pid}\) was killed by SIGKILL. .*loader.num_workers = 0"
+        with pytest.raises(DataError, match=named):
             list(batches)
+
+    def test_one_that_is_killed_at_work_is_noticed_from_a_thread_at_once(self, tmp_path: Path) -> None:
+        (tmp_path / "slow.py").write_text(STANDS_STILL)
+        options = {"num_workers": 2, "batch_size": 2, "shuffle": False}
+        config = run_config(dataset=f"{tmp_path}/slow.py:make", storage="loader", loader=options)
+        loader = open_and_build(config)[1].train
+        batches = loader.batches(0)
+        next(batches)
+        pids, noticed = worker_pids(loader), []
+
+        def wait() -> None:
+            try:
+                next(batches)
+            except DataError as error:
+                noticed.append((time.monotonic(), str(error)))
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.5)
+        killed = time.monotonic()
+        os.kill(pids[1], signal.SIGKILL)
+        thread.join()
+        ((when, message),) = noticed
+        # Looked after four times a second; 5 seconds is what torch takes by itself.
+        assert when - killed < 4
+        assert f"worker 1 (process {pids[1]}) was killed by SIGKILL" in message
+
+    def test_prints_go_where_the_engine_s_own_go_now(self, tmp_path: Path) -> None:
+        (tmp_path / "talks.py").write_text(TALKS)
+        kept = os.dup(1)
+        try:
+            for number in range(2):
+                log = os.open(tmp_path / f"{number}.log", os.O_CREAT | os.O_WRONLY)
+                os.dup2(log, 1)
+                os.close(log)
+                options = {"num_workers": 1, "persistent_workers": False}
+                config = run_config(dataset=f"{tmp_path}/talks.py:make", storage="loader", loader=options)
+                list(open_and_build(config)[1].train.batches(0))
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        assert [(tmp_path / f"{number}.log").read_text().count("read in a worker") for number in range(2)] == [4, 4]
+
+
+STANDS_STILL = """
+import time
+import torch
+
+class Slow:
+    targets = [0, 1] * 10
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        if index >= 2 and torch.utils.data.get_worker_info():
+            time.sleep(60)
+        return torch.zeros(3, 4, 4, dtype=torch.uint8), index % 2
+
+def make():
+    return {"train": Slow(), "test": Slow()}
+"""
+
+TALKS = """
+import torch
+
+class Talks:
+    targets = [0, 1, 0, 1]
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if torch.utils.data.get_worker_info():
+            print("read in a worker", flush=True)
+        return torch.zeros(3, 4, 4, dtype=torch.uint8), index % 2
+
+def make():
+    return {"train": Talks(), "test": Talks()}
+"""
 
 
 def worker_pids(loader: BatchLoader) -> list[int]:
