@@ -355,6 +355,9 @@ class RunConfig(Section):
 
     name: Annotated[str, AfterValidator(_run_name)] = Field(default="run", description="name of the run")
     seed: int = Field(default=0, ge=0, lt=2**63, description="everything random follows from it")
+    start_from: str = Field(
+        default="", description="begin from the whole state in this checkpoint of another run, as a fork of it"
+    )
     data: DataConfig = Field(default_factory=DataConfig)
     loader: LoaderConfig = Field(default_factory=LoaderConfig)
     model: ModelConfig = Field(default_factory=ModelConfig)

@@ -24,6 +24,8 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     values["loss"]["name"] = _absolute_name(values["loss"]["name"])
     if values["loader"]["worker_init"]:
         values["loader"]["worker_init"] = _absolute_name(values["loader"]["worker_init"])
+    if values["start_from"]:
+        values["start_from"] = _absolute(values["start_from"])
     if model["weights"]:
         model["weights"] = _absolute(model["weights"])
     return config_from_values(values)

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from engine.config import RunConfig
 from engine.config_paths import with_absolute_paths
-from engine.errors import CheckpointError, RunError, TorchdeckError
+from engine.errors import RunError, TorchdeckError
 from engine.interchange.tensorboard_mirror import start_mirror
 from engine.notify import RunNotifier
+from engine.resumable import check_complete, check_fits
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
 from engine.runs.system_sampler import SystemSampler
@@ -25,9 +26,6 @@ from engine.runs.writer import RunWriter
 if TYPE_CHECKING:
     from engine.build import Prepared
     from engine.training.trainer import Trainer
-
-# Arguments of optimizers that need averages which a checkpoint without them doesn't hold.
-_STATE_CREATING = {"optimizer.amsgrad", "optimizer.centered"}
 
 # A run that was told to stop is saved from outside when it has waited for a batch for so long since.
 STALL_SECONDS = 10.0
@@ -232,11 +230,16 @@ class _NewRun(LaunchedRun):
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
         from engine.build import prepare
+        from engine.fork import begin_fork, parent_of
 
-        prepared = prepare(self._config, self._progress)
-        info = _run_info(prepared, self._argv)
+        prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
+        fork = begin_fork(prepared) if self._config.start_from else None
+        info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config)}
         run = RunWriter.create(self._runs_root, self._config, info)
-        return self._run_engine(prepared, run, checkpoint=None, fields={})
+        if fork is None:
+            return self._run_engine(prepared, run, checkpoint=None, fields={})
+        run.event("forked_from", **fork.event)
+        return self._run_engine(prepared, run, fork.checkpoint, fork.state_fields)
 
 
 class _ResumedRun(LaunchedRun):
@@ -268,7 +271,7 @@ class _ResumedRun(LaunchedRun):
         checkpoint = load_checkpoint(checkpoint_path)
         if checkpoint.get("torchdeck_format") != 1:
             raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
-        _check_complete(checkpoint, checkpoint_path)
+        check_complete(checkpoint, checkpoint_path)
         if checkpoint["position"]["epoch"] >= self._config.training.epochs:
             if RunReader(self._path).status() == "died":
                 # It had trained everything and was killed before it could say so.
@@ -280,7 +283,7 @@ class _ResumedRun(LaunchedRun):
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
         prepared = prepare(self._config, self._progress, load_weights=False)
-        _check_fits(prepared, checkpoint, checkpoint_path)
+        check_fits(prepared, checkpoint, checkpoint_path)
         reasons = inexact_because(
             checkpoint["environment"],
             describe_environment(self._config, prepared.placement),
@@ -387,47 +390,6 @@ def _place_of(error: BaseException) -> str:
     own = str(Path(__file__).parent) + os.sep
     users = [frame for frame in frames if not frame.filename.startswith(own) and "site-packages" not in frame.filename]
     return "".join(f" ({frame.filename}, line {frame.lineno})" for frame in (users or frames)[-1:])
-
-
-def _check_complete(checkpoint: dict[str, Any], path: Path) -> None:
-    """Raise CheckpointError when a part is missing that going on needs."""
-    needed = (
-        "model_state_dict",
-        "optimizer_state_dict",
-        "scheduler_state_dict",
-        "position",
-        "totals",
-        "rng",
-        "config",
-    )
-    missing = [name for name in (*needed, "environment", "data_fingerprint", "best") if name not in checkpoint]
-    if missing:
-        raise CheckpointError(f"{path}: can't be gone on from: it lacks {', '.join(missing)}")
-
-
-def _check_fits(prepared: Prepared, checkpoint: dict[str, Any], path: Path) -> None:
-    """Raise CheckpointError when the model that was built is another than the checkpoint's."""
-    from engine.config_file import parse_config
-    from engine.models.weights import model_shapes
-    from engine.models.weights_mapping import same_names
-    from engine.training.environment import changed_settings
-
-    saved_shapes = {name: tuple(tensor.shape) for name, tensor in checkpoint["model_state_dict"].items()}
-    problems = same_names(saved_shapes, model_shapes(prepared.model)).describe()
-    if problems:
-        raise CheckpointError(f"{path} does not fit the model {prepared.config.model.name}: {problems}")
-    changed = changed_settings(parse_config(checkpoint["config"], str(path)), prepared.config)
-    if "optimizer.name" in changed:
-        return
-    trained = sum(parameter.requires_grad for parameter in prepared.model.parameters())
-    saved = sum(len(group["params"]) for group in checkpoint["optimizer_state_dict"]["param_groups"])
-    if trained != saved:
-        raise CheckpointError(
-            f"{path}: its optimizer trains {saved} tensors, and with model.freeze as it is now there are {trained}; "
-            f"to train other parts, start a new run with model.weights = '{path}'"
-        )
-    for name in sorted(_STATE_CREATING & changed.keys()):
-        raise CheckpointError(f"{name} can't be changed while a run goes on: {path} has no averages for it")
 
 
 def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:

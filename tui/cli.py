@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 VERBS = {
     "train": ("tui.verbs.train", "train", "Train a preset or a TOML file, without the studio."),
     "resume": ("tui.verbs.train", "resume", "Go on with a run, exactly where it was."),
+    "fork": ("tui.verbs.train", "fork", "A new run from the state or the weights of another, with changed settings."),
     "attach": ("tui.verbs.attach", "attach", "The studio on a run that lives in another process."),
     "runs": ("tui.verbs.runs", "runs", "All runs."),
     "show": ("tui.verbs.runs", "show", "One run: config, state, metrics, checkpoints."),
@@ -27,6 +28,7 @@ VERBS = {
     "delete": ("tui.verbs.keeping", "delete", "Delete a run or a checkpoint."),
     "model": ("tui.verbs.model", "model", "The module tree of a model, with parameter counts."),
     "checkpoint": ("tui.verbs.checkpoint", "checkpoint", "What is inside a checkpoint, without loading it."),
+    "compare": ("tui.verbs.evaluate", "compare", "Two checkpoints: settings, metrics, distance of their weights."),
     "export": ("tui.verbs.export", "export", "Weights or a model for other programs: safetensors, pt2, ONNX."),
     "batch": ("tui.verbs.batch", "batch", "What the model sees at a step: samples, inputs, targets."),
     "download": ("tui.verbs.download", "download", "Fetch a data set; goes on where it was interrupted."),

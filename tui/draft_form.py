@@ -24,7 +24,9 @@ def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> 
         draft: the config to show.
         completions: for keys of free text, what may be typed, such as the optimizers of the installed torch.
     """
-    fields = [_field(draft, key, "run", RunConfig.model_fields[key], completions) for key in ("name", "seed")]
+    fields = [
+        _field(draft, key, "run", RunConfig.model_fields[key], completions) for key in ("name", "seed", "start_from")
+    ]
     for name in SECTIONS:
         section = getattr(draft, name)
         for key, info in type(section).model_fields.items():

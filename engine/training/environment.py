@@ -35,6 +35,7 @@ _MEANING = {
 # Settings that don't change what is computed, or whose effect the environment above records.
 _NEUTRAL = {
     "name",
+    "start_from",
     "data.root",
     "data.download",
     "data.cache",

@@ -16,11 +16,12 @@ from typing import Any, TextIO
 import click
 
 from engine.config_file import load_config, replace_value
-from engine.errors import TorchdeckError
+from engine.errors import ConfigError, TorchdeckError
+from engine.fork import fork_config
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
 from engine.runs.directory import LOG_FILE, find_run
 from engine.runs.reader import RunReader
-from engine.runs.references import checkpoint_of
+from engine.runs.references import checkpoint_of, find_checkpoint
 from engine.runs.requeue import requeue_job, run_of_restarted_job
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
@@ -103,6 +104,46 @@ def resume(
         lambda on_directory: launch_resumed(path, checkpoint=chosen, overrides=overrides, on_directory=on_directory),
         as_json,
         announce,
+    )
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
+@click.option(
+    "--weights", "weights_only", is_flag=True, help="Only the weights: begin at epoch 1 with a new optimizer."
+)
+@click.option("--ema", "averaged", is_flag=True, help="The averaged weights; with --weights.")
+@_set_option
+@runs_root_option
+@click.option("--name", help="Name of the new run; the old one's with -fork otherwise.")
+@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
+@json_option
+@_detached_option
+def fork(
+    run: str,
+    checkpoint: str | None,
+    weights_only: bool,
+    averaged: bool,
+    overrides: tuple[str, ...],
+    runs_root: Path,
+    name: str | None,
+    detach: bool,
+    as_json: bool,
+    announce: int,
+) -> int:
+    """A new run that begins where another was, with changed settings; the other one stays as it is."""
+    if averaged and not weights_only:
+        raise ConfigError("--ema: only the weights can be the averaged ones; add --weights")
+    found = find_checkpoint(runs_root, run, checkpoint)
+    config = fork_config(found.path, weights_only=weights_only, averaged=averaged, overrides=overrides)
+    if name is not None:
+        config = replace_value(config, "name", name)
+    if detach:
+        return _detached(as_json)
+    argv = ["torchdeck", *sys.argv[1:]]
+    return _follow(
+        lambda on_directory: launch(config, runs_root, argv=argv, on_directory=on_directory), as_json, announce
     )
 
 

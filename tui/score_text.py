@@ -1,0 +1,118 @@
+"""What a checkpoint scores and how two differ, as text: for the verbs and the screens alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.training.metric_names import metric
+from rich.text import Text
+
+from tui.text import figure, percent
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.compare import Comparison
+    from engine.evaluate import CheckpointScores
+
+_NAME_CELLS = 16
+# More classes than these, and a matrix of them says less than the pairs that are confused most.
+_LARGEST_MATRIX = 20
+_SHOWN_PAIRS = 12
+
+
+def metrics_text(scores: CheckpointScores) -> Text:
+    """Which checkpoint was measured on what, and its figures."""
+    name = f"{scores.run}, {scores.checkpoint.name}" if scores.run else scores.checkpoint.name
+    text = Text(f"{printable(name)}, after epoch {scores.epoch}\n", style="bold")
+    text.append(f"{scores.split} split, {scores.samples:,} samples\n", style="not bold")
+    for note in scores.notes:
+        text.append(f"{printable(note)}\n", style="not bold yellow")
+    for key, value in scores.metrics.items():
+        known = metric(key)
+        shown = percent(value) if known.is_share else figure(value)
+        text.append(f"  {known.title:<12}", style="not bold dim").append(f"{shown}\n", style="not bold")
+    text.right_crop(1)
+    return text
+
+
+def per_class_rows(scores: CheckpointScores) -> list[tuple[str, ...]]:
+    """A table of the classes, its heading first; empty when nothing was measured per class."""
+    table = scores.tables.get("per_class") or scores.tables.get("per_output")
+    if not table:
+        return []
+    columns = [name for name in ("precision", "recall", "f1", "mae", "rmse", "r2", "support") if name in table]
+    names = scores.classes or [str(number) for number in range(len(table[columns[0]]))]
+    rows: list[tuple[str, ...]] = [("class", *columns)]
+    for number, name in enumerate(names):
+        values = (table[column][number] for column in columns)
+        rows.append(
+            (printable(name), *(figure(value) if isinstance(value, float) else f"{value:,}" for value in values))
+        )
+    return rows
+
+
+def confusion_text(scores: CheckpointScores, width: int) -> Text:
+    """The confusion matrix where it fits, rows being targets; else the pairs of classes that are confused most."""
+    cells = scores.tables.get("confusion") or []
+    classes = [printable(name) for name in scores.classes]
+    counts = {(target, predicted): count for target, predicted, count in cells}
+    largest = max(counts.values(), default=0)
+    cell = max(4, len(str(largest)) + 1)
+    if not counts or len(classes) > _LARGEST_MATRIX or _NAME_CELLS + cell * len(classes) > width:
+        return _confused_pairs(counts, classes)
+    text = Text("confusion: rows are targets, columns predictions\n", style="bold")
+    text.append(" " * _NAME_CELLS)
+    for name in classes:
+        text.append(f"{name[: cell - 1]:>{cell}}", style="not bold dim")
+    for target, name in enumerate(classes):
+        text.append(f"\n{name[: _NAME_CELLS - 1]:<{_NAME_CELLS}}", style="not bold")
+        for predicted in range(len(classes)):
+            count = counts.get((target, predicted), 0)
+            style = "not bold green" if target == predicted else ("not bold red" if count else "not bold dim")
+            text.append(f"{count or '·':>{cell}}", style=style)
+    return text
+
+
+def _confused_pairs(counts: dict[tuple[int, int], int], classes: list[str]) -> Text:
+    wrong = sorted((-count, pair) for pair, count in counts.items() if pair[0] != pair[1])
+    if not wrong:
+        return Text()
+    text = Text("confused most\n", style="bold")
+    for count, (target, predicted) in wrong[:_SHOWN_PAIRS]:
+        text.append(f"{-count:>7,}  {classes[target]} taken for {classes[predicted]}\n", style="not bold")
+    text.right_crop(1)
+    return text
+
+
+def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
+    """Which two are compared, and their metrics."""
+    text = Text()
+    for word, path in (("first ", first), ("second", second)):
+        text.append(f"{word}  ", style="dim").append(f"{printable(_short(path))}\n", style="bold")
+    for name, values in comparison.metrics.items():
+        is_share = metric(name).is_share
+        shown = ["–" if value is None else percent(value) if is_share else figure(value) for value in values]
+        text.append(f"{metric(name).title:<12}{shown[0]:>12}{shown[1]:>12}\n")
+    if comparison.note:
+        text.append(f"settings are not compared: {printable(comparison.note)}\n", style="yellow")
+    elif not comparison.settings:
+        text.append("no setting differs\n")
+    for word, names in (("first", comparison.only_first), ("second", comparison.only_second)):
+        if names:
+            more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+            text.append(f"in the {word} only, or in another shape: {printable(', '.join(names[:4]))}{more}\n")
+    return text
+
+
+def setting_rows(comparison: Comparison) -> list[tuple[str, ...]]:
+    """The settings that differ, with both values."""
+    return [
+        (key, *(printable("–" if value is None else str(value), 40) for value in values))
+        for key, values in comparison.settings.items()
+    ]
+
+
+def _short(path: Path) -> str:
+    """A checkpoint in its run, or a file by its whole path."""
+    return f"{path.parent.parent.name}/{path.name}" if path.parent.name == "checkpoints" else str(path)

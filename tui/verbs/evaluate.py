@@ -1,0 +1,119 @@
+"""`torchdeck evaluate` and `torchdeck compare`: what checkpoints score, and how two of them differ."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from engine.runs.references import find_checkpoint
+from tui.commands import json_option, runs_root_option
+from tui.private_output import PrivateOutput
+from tui.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
+from tui.text import figure
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.compare import Comparison
+    from engine.evaluate import CheckpointScores
+
+
+@click.command()
+@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "test", "validation", "train"]),
+    default="auto",
+    help="auto: the test split, or where there is none the validation split.",
+)
+@click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
+@runs_root_option
+@json_option
+def evaluate(run: str, checkpoint: str | None, split: Any, averaged: bool, runs_root: Path, as_json: bool) -> int:
+    """What a checkpoint scores: all metrics, a table of the classes, the confusion matrix, the worst samples."""
+    found = find_checkpoint(runs_root, run, checkpoint)
+    with PrivateOutput() as output:
+        from engine.evaluate import evaluate_checkpoint
+
+        try:
+            scores = evaluate_checkpoint(found.path, split=split, averaged=averaged)
+        finally:
+            # What the user's code printed; it must not mix with our own output.
+            print(output.logged().decode(errors="replace"), end="", file=output.stderr)
+        if as_json:
+            print_json(scores_document(scores), output.stdout)
+        else:
+            _print_scores(scores, Console(file=output.stdout, soft_wrap=True, highlight=False))
+    return 0
+
+
+def scores_document(scores: CheckpointScores) -> dict[str, Any]:
+    """The document of `torchdeck evaluate --json`."""
+    document = {name: value for name, value in vars(scores).items() if name not in ("worst", "checkpoint")}
+    worst = [{name: value for name, value in vars(sample).items() if name != "pixels"} for sample in scores.worst]
+    return {"checkpoint": str(scores.checkpoint), **document, "worst": worst}
+
+
+@click.command()
+@click.argument("first", metavar="RUN|CHECKPOINT")
+@click.argument("second", metavar="RUN|CHECKPOINT")
+@runs_root_option
+@json_option
+def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
+    """Two checkpoints side by side: settings that differ, metrics, and how far each module's weights lie apart.
+
+    A run stands for its best checkpoint.
+    """
+    one, other = (find_checkpoint(runs_root, reference).path for reference in (first, second))
+    from engine.compare import compare_checkpoints
+
+    comparison = compare_checkpoints(one, other)
+    if as_json:
+        print_json({"first": one, "second": other, **asdict(comparison)})
+        return 0
+    _print_comparison(comparison, one, other, Console(soft_wrap=True, highlight=False))
+    return 0
+
+
+def _print_scores(scores: CheckpointScores, console: Console) -> None:
+    console.print(metrics_text(scores))
+    if rows := per_class_rows(scores):
+        console.print()
+        console.print(_table(rows))
+    if confusion := confusion_text(scores, console.width):
+        console.print()
+        console.print(confusion)
+    for sample in scores.worst[:10]:
+        target, predicted = (printable(scores.classes[index]) for index in (sample.target, sample.predicted))
+        words = f"sample {sample.index}: {target} taken for {predicted} ({sample.confidence:.0%} sure)"
+        console.print(Text(f"{words}, loss {figure(sample.loss)}"))
+
+
+def _print_comparison(comparison: Comparison, first: Path, second: Path, console: Console) -> None:
+    console.print(comparison_text(comparison, first, second))
+    if rows := setting_rows(comparison):
+        console.print(_table([("setting", "first", "second"), *rows]))
+    modules = [
+        (printable(row.module) or "(the model)", f"{row.elements:,}", figure(row.distance), f"{row.relative:.2%}")
+        for row in comparison.modules
+    ]
+    if modules:
+        console.print()
+        console.print(_table([("module", "elements", "distance", "relative"), *modules]))
+
+
+def _table(rows: list[tuple[str, ...]]) -> Table:
+    heading, *body = rows
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, title in enumerate(heading):
+        table.add_column(Text(title), no_wrap=True, justify="right" if number else "left")
+    for row in body:
+        table.add_row(*map(Text, row))
+    return table
