@@ -95,6 +95,9 @@ def _distances(first: Path, second: Path, names: dict[str, tuple[str, str]]) -> 
     sums: dict[str, list[float]] = {}
     for name, (in_first, in_second) in names.items():
         mine, theirs = one[in_first], other[in_second]
+        if not (mine.is_floating_point() or mine.is_complex()):
+            # Counts, such as a batch norm's of its batches, are no weights.
+            continue
         wide = torch.complex128 if mine.is_complex() or theirs.is_complex() else torch.float64
         before, after = mine.to(wide), theirs.to(wide)
         totals = sums.setdefault(name.rpartition(".")[0], [0.0, 0.0, 0.0])

@@ -28,6 +28,11 @@ VERBS = {
     "delete": ("tui.verbs.keeping", "delete", "Delete a run or a checkpoint."),
     "model": ("tui.verbs.model", "model", "The module tree of a model, with parameter counts."),
     "checkpoint": ("tui.verbs.checkpoint", "checkpoint", "What is inside a checkpoint, without loading it."),
+    "evaluate": (
+        "tui.verbs.evaluate",
+        "evaluate",
+        "What a checkpoint scores: metrics, classes, confusion, worst samples.",
+    ),
     "compare": ("tui.verbs.evaluate", "compare", "Two checkpoints: settings, metrics, distance of their weights."),
     "export": ("tui.verbs.export", "export", "Weights or a model for other programs: safetensors, pt2, ONNX."),
     "batch": ("tui.verbs.batch", "batch", "What the model sees at a step: samples, inputs, targets."),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.training.metric_names import metric
 from rich.text import Text
 
+from engine.training.metric_names import metric
 from tui.text import figure, percent
 from tui.widgets.plain_text import printable
 
