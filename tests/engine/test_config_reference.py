@@ -22,7 +22,7 @@ def test_the_page_in_the_docs_is_what_the_config_says_now() -> None:
 
 
 def test_every_field_of_a_run_is_on_the_page_with_a_description() -> None:
-    expected = {"name", "seed"}
+    expected = {"name", "seed", "start_from"}
     for name, field in RunConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             expected |= {f"{name}.{key}" for key in field.annotation.model_fields}
