@@ -180,6 +180,13 @@ OPERATIONS: list[dict[str, Any]] = [
     {"name": "TrivialAugmentWide"},
     {"name": "RandAugment"},
     {"name": "AutoAugment", "policy": "cifar10"},
+    {"name": "AugMix"},
+    {"name": "RandomPerspective"},
+    {"name": "ElasticTransform", "sigma": 3.0},
+    {"name": "GaussianNoise"},
+    {"name": "RandomChannelPermutation"},
+    {"name": "RandomPhotometricDistort"},
+    {"name": "RandomApply", "transforms": [{"name": "GaussianBlur", "kernel_size": 3}], "p": 0.5},
 ]
 
 

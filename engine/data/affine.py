@@ -6,6 +6,7 @@ translations in pixels, coordinates relative to the image's centre. Parameters a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,6 +82,14 @@ def warp(images: Tensor, matrices: Tensor, interpolation: Interpolation, fill: l
 
 def _warped(images: Tensor, matrices: Tensor, interpolation: Interpolation, fill: list[float] | None) -> Tensor:
     grid = _grid(matrices.float().to(images.device), *images.shape[2:])
+    return looked_up(images, grid, interpolation, fill)
+
+
+def looked_up(images: Tensor, grid: Tensor, interpolation: Interpolation, fill: Sequence[float] | None) -> Tensor:
+    """Images [n, C, H, W] whose pixels come from the places in `grid`, float32 [n, H, W, 2] as grid_sample takes it.
+
+    Interpolation and fill are those of `warp`.
+    """
     pixels = images.float()
     # Outside is 0 anyway.
     masked = fill is not None and (interpolation == "bilinear" or any(fill))

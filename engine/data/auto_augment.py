@@ -64,10 +64,10 @@ class TrivialAugmentStep:
 
     def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> list[Turn]:
         """The operation of each sample."""
-        space = _tables(v2.TrivialAugmentWide._AUGMENTATION_SPACE, self.bins, shape)
+        space = magnitude_tables(v2.TrivialAugmentWide._AUGMENTATION_SPACE, self.bins, shape)
         draws = keys.uniforms(self.slot, 3)
         magnitude_bin = (draws[:, 1] * self.bins).long()
-        return [_turn(space, _index(draws[:, 0], len(space)), magnitude_bin, draws[:, 2])]
+        return [drawn_turn(space, _index(draws[:, 0], len(space)), magnitude_bin, draws[:, 2])]
 
     def apply(self, images: Tensor, drawn: list[Turn]) -> Tensor:
         """The augmented uint8 images."""
@@ -87,11 +87,11 @@ class RandAugmentStep:
 
     def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> list[Turn]:
         """The operations of each sample, in order."""
-        space = _tables(v2.RandAugment._AUGMENTATION_SPACE, self.bins, shape)
+        space = magnitude_tables(v2.RandAugment._AUGMENTATION_SPACE, self.bins, shape)
         draws = keys.uniforms(self.slot, 2 * self.count)
         magnitude_bin = torch.full((len(draws),), self.magnitude)
         return [
-            _turn(space, _index(draws[:, 2 * turn], len(space)), magnitude_bin, draws[:, 2 * turn + 1])
+            drawn_turn(space, _index(draws[:, 2 * turn], len(space)), magnitude_bin, draws[:, 2 * turn + 1])
             for turn in range(self.count)
         ]
 
@@ -111,7 +111,7 @@ class AutoAugmentStep:
 
     def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> list[Turn]:
         """The two operations of each sample, in order."""
-        space = _tables(v2.AutoAugment._AUGMENTATION_SPACE, _AUTO_AUGMENT_BINS, shape)
+        space = magnitude_tables(v2.AutoAugment._AUGMENTATION_SPACE, _AUTO_AUGMENT_BINS, shape)
         names = list(space)
         pairs = v2.AutoAugment(self.policy)._policies
         draws = keys.uniforms(self.slot, 5)
@@ -121,7 +121,7 @@ class AutoAugmentStep:
             operations = torch.tensor([names.index(both[place][0]) for both in pairs])[pair]
             probability = torch.tensor([both[place][1] for both in pairs], dtype=torch.float64)[pair]
             magnitude_bin = torch.tensor([both[place][2] or 0 for both in pairs])[pair]
-            turn = _turn(space, operations, magnitude_bin, draws[:, 3 + place])
+            turn = drawn_turn(space, operations, magnitude_bin, draws[:, 3 + place])
             happens = draws[:, 1 + place] < probability
             turns.append(Turn(torch.where(happens, turn.operation, 0), turn.magnitude))
         return turns
@@ -176,7 +176,7 @@ def _operating(operate: Callable[[Tensor, Tensor], Tensor], turn: Turn) -> Calla
     return lambda images, positions: operate(images, turn.magnitude[positions])
 
 
-def _tables(space: Any, bins: int, shape: tuple[int, ...]) -> dict[str, tuple[Tensor | None, bool]]:
+def magnitude_tables(space: Any, bins: int, shape: tuple[int, ...]) -> dict[str, tuple[Tensor | None, bool]]:
     """Magnitudes by bin, float64 [bins], of each operation for images [n, C, H, W], and whether they have a sign."""
     tables: dict[str, tuple[Tensor | None, bool]] = {}
     for name, (magnitudes_of, signed) in space.items():
@@ -189,7 +189,7 @@ def _index(uniform: Tensor, count: int) -> Tensor:
     return (uniform * count).long()
 
 
-def _turn(
+def drawn_turn(
     space: dict[str, tuple[Tensor | None, bool]], operation: Tensor, magnitude_bin: Tensor, sign: Tensor
 ) -> Turn:
     """Magnitudes of the operations drawn (int64 [n], index into the space); `sign` below a half turns them round."""

@@ -15,14 +15,18 @@ from engine.config import Component
 from engine.data.batch_steps import BatchStep, FixedStep
 from engine.data.mixing import of_samples
 from engine.data.step_specs import SLOTS, STEPS, NoBatchedForm, make_step
-from engine.data.transforms import is_plain_scaling, make_transform
+from engine.data.transforms import as_component, is_plain_scaling, make_transform
 
 _FIXED = frozenset({"Resize", "CenterCrop", "Pad", "Grayscale", "RGB"})
 _SCALING = frozenset({"ToTensor", "ToDtype", "ConvertImageDtype"})
 _IGNORED = frozenset({"ToImage", "PILToTensor", "ToPureTensor", "Identity"})
 _FLIPS = frozenset({"RandomHorizontalFlip", "RandomVerticalFlip"})
 
-BATCHED = _FIXED | _SCALING | _IGNORED | frozenset(STEPS) | {"Normalize"}
+_CONTAINERS = frozenset({"Compose", "RandomApply", "RandomChoice", "RandomOrder"})
+# More than any pipeline is long.
+_NESTED_SLOTS = 1 << 20
+
+BATCHED = _CONTAINERS | _FIXED | _SCALING | _IGNORED | frozenset(STEPS) | {"LinearTransformation", "Normalize"}
 
 
 @dataclass(frozen=True)
@@ -148,6 +152,14 @@ class _Planner:
     def add(self, spec: Component, slot: int) -> None:
         name = spec.name
         if name in _IGNORED:
+            return
+        if name == "Compose":
+            for number, inner in enumerate(spec.arguments["transforms"]):
+                self.add(as_component(inner, name), (slot + 1) * _NESTED_SLOTS + number * SLOTS)
+            return
+        if name == "LinearTransformation":
+            self._is_float = True
+            self._add_step(name, FixedStep(make_transform(spec, name)))
             return
         if name in _SCALING:
             if name != "ToTensor" and not is_plain_scaling(spec):

@@ -29,7 +29,7 @@ def _blurred(images: Tensor, kernel_size: tuple[int, int], sigma: Tensor) -> Ten
     pixels = pad(images.float(), [across, across, down, down], mode="reflect")
     for axis, size in ((3, kernel_size[0]), (2, kernel_size[1])):
         length = images.shape[axis]
-        weights = _kernel(size, sigma).to(images.device)
+        weights = blur_kernel(size, sigma).to(images.device)
         parts = (pixels.narrow(axis, tap, length) * weights[:, tap, None, None, None] for tap in range(size))
         total = next(parts)
         for part in parts:
@@ -38,8 +38,8 @@ def _blurred(images: Tensor, kernel_size: tuple[int, int], sigma: Tensor) -> Ten
     return pixels if images.is_floating_point() else pixels.round_().to(images.dtype)
 
 
-def _kernel(size: int, sigma: Tensor) -> Tensor:
-    """Weights float32 [n, size]."""
+def blur_kernel(size: int, sigma: Tensor) -> Tensor:
+    """Weights float32 [n, size] of a Gaussian with standard deviations `sigma` [n]."""
     # The factor of 1/2 in the exponent is in the distances, as in torchvision.
     limit = (size - 1) / (2.0 * math.sqrt(2.0))
     distance = torch.linspace(-limit, limit, steps=size)

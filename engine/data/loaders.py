@@ -16,7 +16,7 @@ from engine.data.disk_cache import mapped_split
 from engine.data.encoded import encoded_loader
 from engine.data.kept_tensors import KeptTensors, TensorLoader
 from engine.data.lanes import Lane, choose_lane
-from engine.data.mixing import MixingLoader, make_mixes
+from engine.data.mixing import MixingLoader, check_mixing, make_mixes
 from engine.data.progress import Progress
 from engine.data.resident import ResidentLoader
 from engine.data.sampling import sequential_sampler, train_sampler
@@ -147,6 +147,7 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
         DataError: a sample that can't be read.
     """
     check_epoch_has_batches(sources, config)
+    check_mixing(config.data.train_transforms, sources.train)
     if config.loader.worker_init:
         load_object(config.loader.worker_init, "a function that takes a worker's number")
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers

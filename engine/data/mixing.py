@@ -19,6 +19,8 @@ from torch import Tensor
 
 from engine.config import Component
 from engine.data.random_keys import combine
+from engine.data.splits import Split
+from engine.data.targets import kind_of
 from engine.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -156,6 +158,26 @@ def make_mixes(specs: Sequence[Component], where: str) -> tuple[MixStep, ...]:
         else:
             steps.append(_make_mix(spec, place))
     return tuple(steps)
+
+
+def check_mixing(specs: Sequence[Component], split: Split) -> None:
+    """Check that a training split's batches can be mixed, where its pipeline asks for it.
+
+    Raises:
+        ConfigError: inputs that are no images, batches of a collate_fn, targets that are no classes.
+    """
+    name = next((spec.name for spec in specs if mixes_batches(spec)), "")
+    if not name:
+        return
+    if not split.is_image or split.collate is not None:
+        raise ConfigError(
+            f"data.train_transforms: {name} mixes batches of images, and the data set's are others: take it out"
+        )
+    if split.targets is None or kind_of(split.targets) != "classes":
+        raise ConfigError(
+            f"data.train_transforms: {name} makes shares of classes, and the data set's targets are not one class a "
+            "sample: take it out"
+        )
 
 
 def _make_mix(spec: Component, where: str) -> MixStep:

@@ -6,6 +6,7 @@ Counter-based, with splitmix64's finaliser (Steele, Lea, Flood: Fast Splittable 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -62,6 +63,16 @@ class SampleKeys:
     def uniform(self, slot: int, low: float, high: float) -> Tensor:
         """Uniform numbers between `low` and `high`, float64 [n]."""
         return low + (high - low) * self.uniforms(slot, 1)[:, 0]
+
+    def stream(self, slot: int) -> SampleKeys:
+        """Keys of the same samples for draws of their own, whose slots count from 0 again."""
+        return SampleKeys(_mix(self._bits(slot) ^ _signed(_MULTIPLIER_1)))
+
+    def generators(self, slot: int) -> Iterator[torch.Generator]:
+        """For each sample a generator on the CPU that is its own: for draws of many numbers a sample."""
+        generator = torch.Generator()
+        for key in self._bits(slot).tolist():
+            yield generator.manual_seed(key)
 
     def of(self, part: slice) -> SampleKeys:
         """The keys of some of the samples."""

@@ -12,6 +12,7 @@ from torchvision.transforms.v2 import functional
 
 from engine.config import Component
 from engine.data.affine import Center, Interpolation
+from engine.data.aug_mix import AugMixStep
 from engine.data.auto_augment import AutoAugmentStep, RandAugmentStep, TrivialAugmentStep
 from engine.data.batch_steps import (
     AffineStep,
@@ -20,13 +21,17 @@ from engine.data.batch_steps import (
     ChosenStep,
     CropStep,
     ErasingStep,
+    FixedStep,
     JitterStep,
     Range,
     ResizedCropStep,
     RotationStep,
     flip_step,
 )
-from engine.data.transforms import make_transform
+from engine.data.containers import ApplyStep, ChoiceStep, OrderStep
+from engine.data.distortion import ElasticStep, PerspectiveStep
+from engine.data.photometric import DistortStep, NoiseStep, PermutationStep
+from engine.data.transforms import as_component, make_transform
 
 # Numbers of draws that one transform may use.
 SLOTS = 2
@@ -47,10 +52,34 @@ def make_step(spec: Component, slot: int, is_float: bool) -> BatchStep:
     Raises:
         NoBatchedForm: there is none.
     """
-    build = STEPS.get(spec.name)
+    if spec.name in ("RandomApply", "RandomChoice", "RandomOrder"):
+        return _container(spec, slot, is_float)
+    build = _identity if spec.name == "Identity" else STEPS.get(spec.name)
     if build is None:
         raise NoBatchedForm(f"{spec.name} has no batched form")
     return build(cast(Any, make_transform(spec, spec.name)), slot, is_float)
+
+
+def _container(spec: Component, slot: int, is_float: bool) -> BatchStep:
+    arguments = spec.arguments
+    specs = [as_component(item, spec.name) for item in arguments["transforms"]]
+    for inner in specs:
+        if inner.name not in _KEEPS_SIZE:
+            raise NoBatchedForm(f"{spec.name} of {inner.name} has no batched form")
+    steps = tuple(make_step(inner, 0, is_float) for inner in specs)
+    if spec.name == "RandomApply":
+        return ApplyStep(slot, steps, float(arguments.get("p", 0.5)))
+    if spec.name == "RandomChoice":
+        return ChoiceStep(slot, steps, tuple(map(float, arguments.get("p") or [1.0] * len(steps))))
+    return OrderStep(slot, steps)
+
+
+def _identity(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    return FixedStep(_unchanged)
+
+
+def _unchanged(images: Tensor) -> Tensor:
+    return images
 
 
 def _flip(axis: Any) -> Callable[[Any, int, bool], BatchStep]:
@@ -158,6 +187,44 @@ def _happened(transform: Any, images: Tensor) -> Tensor:
     return changed
 
 
+def _perspective(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    interpolation, fill = _interpolation(transform), _fill(transform)
+    return PerspectiveStep(slot, transform.p, float(transform.distortion_scale), interpolation, fill)
+
+
+def _elastic(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    alpha, sigma = _range(transform.alpha), _range(transform.sigma)
+    return ElasticStep(slot, alpha, sigma, _interpolation(transform), _fill(transform))
+
+
+def _noise(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    return NoiseStep(slot, float(transform.mean), float(transform.sigma), bool(transform.clip))
+
+
+def _permutation(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    return PermutationStep(slot)
+
+
+def _distort(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    ranges = (transform.brightness, transform.contrast, transform.saturation, transform.hue)
+    brightness, contrast, saturation, hue = map(_range, ranges)
+    return DistortStep(slot, (brightness, contrast, saturation, hue), transform.p)
+
+
+def _aug_mix(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    _uint8_only(transform, is_float)
+    return AugMixStep(
+        slot,
+        transform.severity,
+        transform.mixture_width,
+        transform.chain_depth,
+        float(transform.alpha),
+        bool(transform.all_ops),
+        _interpolation(transform),
+        _fill(transform),
+    )
+
+
 STEPS: dict[str, Callable[[Any, int, bool], BatchStep]] = {
     "RandomHorizontalFlip": _flip("horizontal"),
     "RandomVerticalFlip": _flip("vertical"),
@@ -178,6 +245,19 @@ STEPS: dict[str, Callable[[Any, int, bool], BatchStep]] = {
     "RandomAutocontrast": _happening,
     "RandomEqualize": _happening,
     "RandomAdjustSharpness": _happening,
+    "RandomPerspective": _perspective,
+    "ElasticTransform": _elastic,
+    "GaussianNoise": _noise,
+    "RandomChannelPermutation": _permutation,
+    "RandomPhotometricDistort": _distort,
+    "AugMix": _aug_mix,
+}
+# What RandomApply, RandomChoice and RandomOrder may hold: some samples of a batch may go through it and others not.
+_KEEPS_SIZE = frozenset(STEPS) - {"RandomCrop", "RandomResizedCrop"} | {
+    "Identity",
+    "RandomApply",
+    "RandomChoice",
+    "RandomOrder",
 }
 
 

@@ -60,7 +60,10 @@ def test_each_step_is_done_to_the_pixels_it_would_meet_one_by_one(
 @pytest.mark.parametrize(
     ("spec", "reason"),
     [
-        (component("ElasticTransform"), "ElasticTransform has no batched form"),
+        (component("JPEG", quality=50), "JPEG has no batched form"),
+        (component("RandomApply", transforms=[{"name": "JPEG", "quality": 50}]), "RandomApply of JPEG has no batched"),
+        (component("RandomChoice", transforms=[{"name": "RandomCrop", "size": 4}]), "RandomChoice of RandomCrop has"),
+        (component("ElasticTransform", interpolation="bicubic"), "ElasticTransform with bicubic interpolation"),
         (component("my.py:make"), "my.py:make has no batched form"),
         (component("ToDtype", dtype="float32"), "ToDtype to anything but float32 between 0 and 1"),
         (component("RandomResizedCrop", size=8, interpolation="bicubic"), "with bicubic interpolation"),

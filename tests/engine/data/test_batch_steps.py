@@ -15,9 +15,12 @@ from engine.data.affine import AffineParameters
 from engine.data.auto_augment import OPERATIONS, Turn, run_turns
 from engine.data.batch_steps import BatchStep, Jitter
 from engine.data.boxes import Boxes
+from engine.data.distortion import Perspectives
+from engine.data.photometric import Distortions
 from engine.data.random_keys import SampleKeys, sample_keys
 from engine.data.step_specs import make_step
 
+BILINEAR = v2.InterpolationMode.BILINEAR
 COUNT = 60
 DRAWS = 20_000
 # Vector units with 16-bit products: there torchvision resizes uint8 images in fixed point.
@@ -88,11 +91,38 @@ def of_crop(image: Tensor, drawn: tuple[Tensor, Tensor], n: int) -> Tensor:
     return functional.crop(functional.pad(image, [2, 3]), int(drawn[0][n]), int(drawn[1][n]), 20, 18)
 
 
+def of_perspective(image: Tensor, drawn: Perspectives, n: int) -> Tensor:
+    if not drawn.happens[n]:
+        return image
+    coefficients = drawn.coefficients[n].tolist()
+    return functional.perspective(image, None, None, BILINEAR, fill=0, coefficients=coefficients)
+
+
+def of_elastic(image: Tensor, drawn: Tensor, n: int) -> Tensor:
+    return functional.elastic(image, drawn[n : n + 1], fill=0)
+
+
+def of_noise(image: Tensor, drawn: Tensor, n: int) -> Tensor:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(torch, "randn_like", lambda *_, **__: drawn[n])
+        return functional.gaussian_noise(image, mean=0.02, sigma=0.2)
+
+
+def of_distort(image: Tensor, drawn: Distortions, n: int) -> Tensor:
+    names = ("brightness_factor", "contrast_factor", "saturation_factor", "hue_factor")
+    happens = drawn.happens[n].tolist()
+    params: dict[str, Any] = {
+        name: number(drawn.factors[:, k], n) if happens[k] else None for k, name in enumerate(names)
+    }
+    params["contrast_before"] = bool(drawn.contrast_first[n])
+    params["channel_permutation"] = drawn.order[n] if happens[4] else None
+    return v2.RandomPhotometricDistort().transform(image, params)
+
+
 def of_chosen(transform: Callable[[Tensor], Tensor]) -> Callable[[Tensor, Tensor, int], Tensor]:
     return lambda image, drawn, n: transform(image) if drawn[n] else image
 
 
-BILINEAR = v2.InterpolationMode.BILINEAR
 JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
 AFFINE: dict[str, Any] = {"degrees": 40, "translate": [0.2, 0.1], "scale": [0.7, 1.3], "shear": [-9, 9, -5, 5]}
 
@@ -112,6 +142,11 @@ CASES: list[tuple[str, dict[str, Any], Callable[..., Tensor]]] = [
     ("RandomAffine", AFFINE | {"fill": 1, "center": [3, 5]}, of_affine(fill=1, center=[3, 5])),
     ("ColorJitter", JITTER, of_jitter),
     ("RandomCrop", {"size": [20, 18], "padding": [2, 3]}, of_crop),
+    ("RandomPerspective", {"p": 0.8}, of_perspective),
+    ("ElasticTransform", {"alpha": 30.0, "sigma": [2.0, 2.5]}, of_elastic),
+    ("GaussianNoise", {"mean": 0.02, "sigma": 0.2}, of_noise),
+    ("RandomChannelPermutation", {}, lambda image, drawn, n: functional.permute_channels(image, drawn[n])),
+    ("RandomPhotometricDistort", {}, of_distort),
     ("RandomHorizontalFlip", {}, of_chosen(functional.horizontal_flip)),
     ("RandomVerticalFlip", {}, of_chosen(functional.vertical_flip)),
     ("RandomGrayscale", {"p": 0.5}, of_chosen(lambda image: functional.rgb_to_grayscale(image, image.shape[0]))),
@@ -129,7 +164,16 @@ CASES: list[tuple[str, dict[str, Any], Callable[..., Tensor]]] = [
 
 # Products are added in another order than torchvision's, which moves a level that lies between two by at most one; a
 # pixel looked up exactly between two may come from either.
-NEARLY = {"GaussianBlur", "ColorJitter", "RandomRotation", "RandomAffine", "RandomAdjustSharpness"}
+NEARLY = {
+    "RandomPerspective",
+    "ElasticTransform",
+    "RandomPhotometricDistort",
+    "GaussianBlur",
+    "ColorJitter",
+    "RandomRotation",
+    "RandomAffine",
+    "RandomAdjustSharpness",
+}
 
 
 @pytest.mark.parametrize("channels", [3, 1])
@@ -148,7 +192,9 @@ def test_levels_equal_torchvisions_given_the_same_parameters(
         assert different < 4e-3
     else:
         assert different == 0
-    assert torch.equal(ours[3:], images[3:]) == (name == "RandomGrayscale" and channels == 1)
+    assert torch.equal(ours[3:], images[3:]) == (
+        name in ("RandomGrayscale", "RandomChannelPermutation") and channels == 1
+    )
 
 
 @pytest.mark.parametrize(("name", "arguments", "one"), CASES, ids=lambda case: case if isinstance(case, str) else "")

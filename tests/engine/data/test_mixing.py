@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,8 @@ from data_cases import component, open_and_build, run_config
 from test_batch_steps import assert_same_counts, assert_same_distribution
 from torchvision.transforms import v2
 
-from engine.data.mixing import Mix, class_shares, draw_mixes, make_mixes
+from engine.data.mixing import Mix, check_mixing, class_shares, draw_mixes, make_mixes
+from engine.data.splits import ArrayDataset, Split
 from engine.data.transforms import check_transforms
 from engine.errors import ConfigError
 
@@ -119,3 +121,22 @@ def test_every_lane_mixes_alike_wherever_an_epoch_is_entered() -> None:
 def test_a_mix_in_the_wrong_place_is_refused(specs: list[Any], where: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_transforms(specs, where)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"targets": np.zeros(4, dtype=np.float32)}, "MixUp makes shares of classes, and the data set's targets are"),
+        ({"targets": None}, "targets are not one class a sample"),
+        ({"is_image": False}, "MixUp mixes batches of images, and the data set's are others"),
+        ({"collate": lambda samples: samples}, "mixes batches of images"),
+    ],
+)
+def test_data_that_can_not_be_mixed_are_refused_before_the_run(changes: dict[str, Any], message: str) -> None:
+    dataset = ArrayDataset(np.zeros((4, 5, 5), dtype=np.uint8), np.zeros(4, dtype=np.int64))
+    split = Split(dataset, None, np.zeros(4, dtype=np.int64), "train")
+    mixes = [component("RandomInvert"), component("MixUp")]
+    check_mixing(mixes, split)
+    check_mixing(mixes[:1], replace(split, **changes))
+    with pytest.raises(ConfigError, match=message):
+        check_mixing(mixes, replace(split, **changes))
