@@ -19,8 +19,7 @@ from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
 from engine.shapes import Shape
 from engine.training.losses import check_loss
-from engine.training.metric_names import decisive_metric
-from engine.training.objective import Objective, build_objective
+from engine.training.objective import DecisiveMetrics, Objective, build_objective
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
@@ -101,7 +100,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     objective = build_objective(
         config.loss, config.evaluation, sources.train.targets, sources.classes, placement.device
     )
-    decisive_metric(config.checkpoint.best_metric, objective.kind, "checkpoint.best_metric")
+    DecisiveMetrics.of(config, objective.kind)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)

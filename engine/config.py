@@ -244,8 +244,11 @@ class ScheduleConfig(Component):
     )
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear warm-up from 0 to the learning rate")
     interval: Literal["epoch", "step"] = Field(
-        default="step", description="what one step of the schedule is; its arguments count in this unit"
+        default="step",
+        description="what one step of the schedule is; its arguments count in this unit, but for ReduceLROnPlateau, "
+        "which counts evaluations",
     )
+    metric: MetricName = Field(default="loss", description="validation metric that ReduceLROnPlateau watches")
 
 
 class TrainingConfig(Section):
@@ -283,12 +286,41 @@ class TrainingConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How the model is measured on the validation split."""
+    """When and how the model is measured on the validation split."""
 
+    every_epochs: int = Field(
+        default=1, ge=1, description="measure after every so many epochs; after the last in any case"
+    )
+    every_steps: int = Field(default=0, ge=0, description="measure after every so many steps as well; 0 for never")
     top_k: int = Field(default=5, ge=1, description="a sample counts in top_k when its class is among so many")
     threshold: float = Field(default=0.5, gt=0, lt=1, description="probability from which bce's labels are predicted")
     calibration_bins: int = Field(
         default=15, ge=1, le=1000, description="intervals of confidence that calibration is measured in"
+    )
+
+
+class EmaConfig(Section):
+    """A moving average of the weights, measured and saved beside them."""
+
+    decay: float = Field(
+        default=0.0, ge=0, lt=1, description="share of itself that the average keeps at an update; 0 for no average"
+    )
+    warmup: bool = Field(default=True, description="a smaller decay in the first updates: (1 + n) / (10 + n)")
+    every_steps: int = Field(default=1, ge=1, description="update the average after every so many steps")
+    decides_best: bool = Field(
+        default=False, description="the average's metrics decide which is best, early stopping and plateaus"
+    )
+
+
+class EarlyStoppingConfig(Section):
+    """Ending a run that no longer gets better."""
+
+    patience: int = Field(
+        default=0, ge=0, description="evaluations in a row without an improvement that end the run; 0 for never"
+    )
+    min_delta: float = Field(default=0.0, ge=0, description="an improvement has to be larger than this")
+    metric: MetricName = Field(
+        default="auto", description="validation metric that has to improve; auto: that of checkpoint.best_metric"
     )
 
 
@@ -366,6 +398,8 @@ class RunConfig(Section):
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    ema: EmaConfig = Field(default_factory=EmaConfig)
+    early_stopping: EarlyStoppingConfig = Field(default_factory=EarlyStoppingConfig)
     checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
     notify: NotifyConfig = Field(default_factory=NotifyConfig)
     mirror: MirrorConfig = Field(default_factory=MirrorConfig)

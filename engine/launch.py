@@ -293,7 +293,13 @@ class _ResumedRun(LaunchedRun):
             data_fingerprint(prepared.sources, self._config),
         )
         position = checkpoint["position"]
-        run = RunWriter.reopen(self._path, self._config, at_step=position["step"], at_epoch=position["epoch"])
+        run = RunWriter.reopen(
+            self._path,
+            self._config,
+            at_step=position["step"],
+            at_epoch=position["epoch"],
+            evaluated_step=checkpoint["evaluated_step"],
+        )
         run.event(
             "resumed_from",
             checkpoint=checkpoint_path.name,

@@ -24,8 +24,13 @@ def check_complete(checkpoint: dict[str, Any], path: Path) -> None:
         "totals",
         "rng",
         "config",
+        "environment",
+        "data_fingerprint",
+        "best",
+        "early_stopping",
+        "evaluated_step",
     )
-    missing = [name for name in (*needed, "environment", "data_fingerprint", "best") if name not in checkpoint]
+    missing = [name for name in needed if name not in checkpoint]
     if missing:
         raise CheckpointError(f"{path}: can't be gone on from: it lacks {', '.join(missing)}")
 

@@ -21,7 +21,7 @@ def step_rows(reader: RunReader) -> Iterator[Row]:
         reader: a run that was polled.
     """
     series = {name: reader.series(name) for name in SERIES}
-    series |= evaluation_series(reader.epoch_records())
+    series |= evaluation_series(reader.evaluation_records())
     series = {name: points for name, points in series.items() if len(points[0])}
     if not series:
         return
@@ -42,10 +42,11 @@ def evaluation_series(records: list[dict[str, Any]]) -> dict[str, tuple[Any, Any
     """Every number that evaluations gave, as `validation/NAME` curves over steps."""
     columns: dict[str, tuple[list[float], list[float]]] = {}
     for record in records:
-        for name, value in record["validation"].items():
-            steps, values = columns.setdefault(f"validation/{name}", ([], []))
-            steps.append(float(record["step"]))
-            values.append(float(value))
+        for part in ("validation", "ema"):
+            for name, value in record.get(part, {}).items():
+                steps, values = columns.setdefault(f"{part}/{name}", ([], []))
+                steps.append(float(record["step"]))
+                values.append(float(value))
     return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
 
 

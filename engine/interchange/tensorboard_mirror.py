@@ -22,6 +22,7 @@ from engine.runs.directory import ENDED_STATUSES, INFO_FILE, METRICS_FILE, read_
 from engine.runs.json_values import numbers_restored
 from engine.runs.line_tail import LineTail
 from engine.runs.reader import RunReader
+from engine.training.metric_names import TRAINING_SCORE
 
 FOLDER = "tensorboard"
 
@@ -93,10 +94,14 @@ def scalars(record: dict[str, Any]) -> Iterator[tuple[int, Scalars]]:
     try:
         if record["kind"] == "train":
             rates = record["lr"] if isinstance(record["lr"], list) else [record["lr"]]
-            means = {"train/loss": _mean(record["loss"]), "train/accuracy": _mean(record["accuracy"]), "lr": rates[-1]}
-            yield int(record["step"]), means
-        elif record["kind"] == "epoch":
-            figures = {f"validation/{name}": float(value) for name, value in record["validation"].items()}
+            names = ("loss", *(name for name in dict.fromkeys(TRAINING_SCORE.values()) if name in record))
+            yield int(record["step"]), {**{f"train/{name}": _mean(record[name]) for name in names}, "lr": rates[-1]}
+        elif record["kind"] in ("epoch", "evaluation"):
+            figures = {
+                f"{part}/{name}": float(value)
+                for part in ("validation", "ema")
+                for name, value in record.get(part, {}).items()
+            }
             yield int(record["step"]), {**figures, "epoch": float(record["epoch"])}
     except (KeyError, TypeError, ValueError, AttributeError):
         return

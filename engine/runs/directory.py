@@ -22,6 +22,8 @@ from engine.runs.regular_file import read_regular_file
 CONFIG_FILE = "run.toml"
 INFO_FILE = "run.json"
 STATE_FILE = "state.json"
+EVALUATION_FILE = "evaluation.json"
+MAX_EVALUATION_BYTES = 64 << 20
 METRICS_FILE = "metrics.jsonl"
 EVENTS_FILE = "events.jsonl"
 PROBES_FILE = "probes.jsonl"

@@ -15,7 +15,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from engine.runs.directory import EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
+from engine.runs.directory import EVALUATION_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
 from engine.runs.durable import SYSTEM, FileOperations, atomic_write
 from engine.runs.json_values import to_json
 
@@ -133,6 +133,8 @@ class Journal:
         self._state_path = run / STATE_FILE
         self._state = dict(state)
         self._state_error: OSError | None = None
+        self._evaluation_path = run / EVALUATION_FILE
+        self._evaluation: dict[str, Any] | None = None
         self._state_changed = True
         self._state_is_urgent = True
         self._wake = threading.Event()
@@ -158,6 +160,11 @@ class Journal:
     def event(self, kind: str, **fields: Any) -> None:
         """Append an event with the time of day to `events.jsonl`."""
         self._events.add({"kind": kind, "time": time.time(), **fields})
+        self._wake.set()
+
+    def write_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Replace `evaluation.json`; of several that wait only the newest is written."""
+        self._evaluation = evaluation
         self._wake.set()
 
     def update_state(self, **fields: Any) -> None:
@@ -214,13 +221,19 @@ class Journal:
                 next_state = now + STATE_SECONDS
 
     def _is_behind(self) -> bool:
-        return self._state_changed or any(file.waiting or not file.is_synced for file in self._files)
+        return (
+            self._state_changed
+            or self._evaluation is not None
+            or any(file.waiting or not file.is_synced for file in self._files)
+        )
 
     def _write(self, *, sync: bool, state: bool = True) -> None:
         for file in self._files:
             file.write()
             if sync and not file.is_synced:
                 file.sync()
+        if self._evaluation is not None:
+            self._write_evaluation()
         if state and self._state_changed:
             self._write_state()
         self._report_error()
@@ -243,6 +256,16 @@ class Journal:
         except OSError as error:
             self._state_changed, self._state_is_urgent = True, is_urgent
             self._state_error = error
+
+    def _write_evaluation(self) -> None:
+        evaluation, self._evaluation = self._evaluation, None
+        try:
+            atomic_write(self._evaluation_path, to_json(evaluation), durable=False, operations=self._operations)
+            self._state_error = None
+        except OSError as error:
+            self._state_error = error
+            # A newer one may have come meanwhile.
+            self._evaluation = self._evaluation or evaluation
 
     def _report_error(self) -> None:
         """Say once in the engine's log what the run's own files can't tell."""

@@ -16,10 +16,12 @@ from engine.runs.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_cur
 from engine.runs.directory import (
     CHECKPOINTS,
     CONFIG_FILE,
+    EVALUATION_FILE,
     EVENTS_FILE,
     INFO_FILE,
     LIVE_STATUSES,
     LOG_FILE,
+    MAX_EVALUATION_BYTES,
     METRICS_FILE,
     STATE_FILE,
     SYSTEM_FILE,
@@ -199,13 +201,25 @@ class RunReader:
         """The records of the completed epochs as of the last poll."""
         return self._curves.epochs
 
+    def evaluation_records(self) -> list[dict[str, Any]]:
+        """The records, of epochs and between them, that hold an evaluation, as of the last poll."""
+        return self._curves.evaluations
+
     def latest_metrics(self) -> dict[str, float]:
-        """Validation metrics of the newest completed epoch; empty before the first."""
-        return dict(self._curves.epochs[-1]["validation"]) if self._curves.epochs else {}
+        """The metrics of the newest evaluation; empty before the first."""
+        return dict(self._curves.evaluations[-1]["validation"]) if self._curves.evaluations else {}
+
+    def evaluation(self) -> dict[str, Any]:
+        """The newest evaluation in full: `epoch`, `step`, `metrics` and `tables`; empty before the first.
+
+        `tables` holds those of the raw weights under "" and those of their moving average under "ema": `per_class`
+        or `per_output`, `confusion` as cells [target, predicted, samples], `calibration`.
+        """
+        return numbers_restored(read_json_object(self.path / EVALUATION_FILE, MAX_EVALUATION_BYTES))
 
     def best(self) -> dict[str, Any] | None:
         """`metric`, `value`, `epoch` and `step` of the best epoch so far; None before the first."""
-        records = [record for record in self._curves.epochs if record.get("is_best")]
+        records = [record for record in self._curves.evaluations if record.get("is_best")]
         if not records:
             return None
         return best_of(records[-1], self.config().checkpoint.best_metric)

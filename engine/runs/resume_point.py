@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,16 @@ from engine.runs.checkpoint_index import (
     rebuilt_index,
     write_index,
 )
-from engine.runs.directory import CHECKPOINTS, CONFIG_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE
+from engine.runs.directory import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    EVALUATION_FILE,
+    EVENTS_FILE,
+    MAX_EVALUATION_BYTES,
+    METRICS_FILE,
+    PROBES_FILE,
+    read_json_object,
+)
 from engine.runs.durable import (
     SYSTEM,
     FileOperations,
@@ -37,6 +47,7 @@ def take_back(
     operations: FileOperations = SYSTEM,
     *,
     at_epoch: int | None = None,
+    evaluated_step: int | None = None,
 ) -> None:
     """Make the run's files say what they said when step `at_step` was done.
 
@@ -51,6 +62,7 @@ def take_back(
         operations: the system calls.
         at_epoch: epochs completed there; None for every epoch that ended by that step. The last step of an epoch is
             done before the epoch is, so its record is taken back when the run goes on in between.
+        evaluated_step: the last step whose evaluation stays; None for every one up to `at_step`.
 
     Raises:
         OSError: a file can't be written.
@@ -59,7 +71,8 @@ def take_back(
     for folder in (run, run / CHECKPOINTS):
         remove_temporary_files(folder)
     for name in (METRICS_FILE, EVENTS_FILE, PROBES_FILE):
-        _take_back_lines(run / name, at_step, at_epoch, number, operations)
+        _take_back_lines(run / name, _Place(at_step, at_epoch, evaluated_step), number, operations)
+    _put_evaluation_aside(run, at_step, number)
     _put_checkpoints_aside(run, at_step, number, operations)
     _replace_config(run, config_toml, number, operations)
 
@@ -82,13 +95,29 @@ def newest_results(run: Path) -> dict[str, Any]:
     best: dict[str, Any] | None = None
     for line in _whole_lines(run / METRICS_FILE):
         record = _record(line)
-        if record is not None and record.get("kind") == "epoch":
-            metrics = record.get("validation", {})
+        if record is not None and record.get("kind") in ("epoch", "evaluation") and record.get("validation", {}):
+            metrics = record["validation"]
             best = record if record.get("is_best") else best
     return {"metrics": metrics, "best_epoch": best}
 
 
-def _take_back_lines(path: Path, at_step: int, at_epoch: int | None, number: int, operations: FileOperations) -> None:
+@dataclass(frozen=True)
+class _Place:
+    """Where a run goes on; see `take_back`."""
+
+    step: int
+    epoch: int | None
+    evaluated_step: int | None
+
+
+def _put_evaluation_aside(run: Path, at_step: int, number: int) -> None:
+    path = run / EVALUATION_FILE
+    evaluation = read_json_object(path, MAX_EVALUATION_BYTES)
+    if isinstance(evaluation.get("step"), int) and evaluation["step"] > at_step:
+        path.rename(run / f"evaluation.{number}.json")
+
+
+def _take_back_lines(path: Path, place: _Place, number: int, operations: FileOperations) -> None:
     try:
         descriptor = open_regular_file(path)
     except FileNotFoundError:
@@ -97,7 +126,7 @@ def _take_back_lines(path: Path, at_step: int, at_epoch: int | None, number: int
         content = file.read()
     whole = content[: content.rfind(b"\n") + 1]
     lines = whole.splitlines(keepends=True)
-    kept = [part for line in lines if (part := _up_to(line, at_step, at_epoch))]
+    kept = [part for line in lines if (part := _up_to(line, place))]
     if kept == lines and whole == content:
         return
     if kept != lines:
@@ -105,11 +134,11 @@ def _take_back_lines(path: Path, at_step: int, at_epoch: int | None, number: int
     atomic_write(path, b"".join(kept), operations=operations)
 
 
-def _up_to(line: bytes, at_step: int, at_epoch: int | None) -> bytes:
+def _up_to(line: bytes, place: _Place) -> bytes:
     """A line as it stays: as it is, cut to the steps that stay, or empty."""
-    record = _record(line)
+    record, at_step = _record(line), place.step
     step = record.get("step") if record is not None else None
-    if at_epoch is not None and record is not None and _is_of_later_epoch(record, at_epoch):
+    if record is not None and _is_of_later_result(record, place):
         return b""
     if record is None or not isinstance(step, int) or step <= at_step:
         return line
@@ -130,9 +159,14 @@ def _up_to(line: bytes, at_step: int, at_epoch: int | None) -> bytes:
     return to_json({**shortened, "step": at_step}) + b"\n"
 
 
-def _is_of_later_epoch(record: dict[str, Any], at_epoch: int) -> bool:
-    epoch = record.get("epoch")
-    return record.get("kind") == "epoch" and isinstance(epoch, int) and epoch > at_epoch
+def _is_of_later_result(record: dict[str, Any], place: _Place) -> bool:
+    """Whether it is of an epoch or an evaluation that is done again from here."""
+    kind, epoch, step = record.get("kind"), record.get("epoch"), record.get("step")
+    if kind == "epoch" and place.epoch is not None:
+        return isinstance(epoch, int) and epoch > place.epoch
+    if kind == "evaluation" and place.evaluated_step is not None:
+        return isinstance(step, int) and step > place.evaluated_step
+    return False
 
 
 def _put_checkpoints_aside(run: Path, at_step: int, number: int, operations: FileOperations) -> None:
@@ -175,7 +209,9 @@ def _is_same(folder: Path, name: str, file: str) -> bool:
 def _next_number(run: Path) -> int:
     """One above every number that something was put aside with."""
     names = [path.name for folder in (run, run / CHECKPOINTS) for path in folder.iterdir()]
-    numbers = [int(match[1]) for name in names if (match := re.search(r"\.(\d{1,9})(?:\.jsonl|\.toml|)$", name))]
+    numbers = [
+        int(match[1]) for name in names if (match := re.search(r"\.(\d{1,9})(?:\.jsonl|\.json|\.toml|)$", name))
+    ]
     return max(numbers, default=0) + 1
 
 

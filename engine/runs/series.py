@@ -62,6 +62,7 @@ class Curves:
 
     Attributes:
         epochs: the records of completed epochs, NaN and infinity as floats.
+        evaluations: the records, of epochs or between them, that hold an evaluation.
         newest_blocks: images, seconds and steps of the newest training blocks.
         other_records: every record but the training blocks, as it was read.
         score: what is measured of every training step beside its loss.
@@ -69,6 +70,7 @@ class Curves:
 
     def __init__(self) -> None:
         self.epochs: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
         self.newest_blocks: list[tuple[float, float, int]] = []
         self.other_records: list[dict[str, Any]] = []
         self.last_step = 0
@@ -89,6 +91,8 @@ class Curves:
                 return True
             if kind == "epoch":
                 self._add_epoch(numbers_restored(record))
+            elif kind == "evaluation":
+                self._add_evaluation(numbers_restored(record))
             self.other_records.append(record)
             return isinstance(kind, str)
         except (KeyError, TypeError, StopIteration, ValueError, OverflowError, AttributeError):
@@ -139,17 +143,28 @@ class Curves:
         self.last_step, self.last_rate = step, float(rate[-1])
 
     def _add_epoch(self, record: dict[str, Any]) -> None:
-        step, _ = _whole(record["step"]), _whole(record["epoch"])
         train = {str(name): float(value) for name, value in record["train"].items()}
         train["loss"] = float(record["train"]["loss"])
-        validation = {str(name): float(value) for name, value in record["validation"].items()}
-        rate, seconds = float(record["lr"]), float(record["seconds"])
-        validation["loss"] = float(record["validation"]["loss"])
-        for name, value in validation.items():
-            self._curve(f"validation/{name}").extend(np.array([float(step)]), np.array([value]))
-        clean = {"train": train, "validation": validation, "lr": rate, "seconds": seconds}
-        self.epochs.append({**record, **clean})
+        clean = {"train": train, "lr": float(record["lr"]), "seconds": float(record["seconds"])}
+        self.epochs.append(self._add_evaluation({**record, **clean}))
+
+    def _add_evaluation(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Take over what was measured, which may be nothing. Returns the record with nothing but numbers in that."""
+        step, _ = _whole(record["step"]), _whole(record["epoch"])
+        parts: dict[str, dict[str, float]] = {}
+        for part in ("validation", "ema"):
+            if part == "validation" or part in record:
+                parts[part] = {str(name): float(value) for name, value in record[part].items()}
+        if parts["validation"]:
+            parts["validation"]["loss"] = float(record["validation"]["loss"])
+        for part, values in parts.items():
+            for name, value in values.items():
+                self._curve(f"{part}/{name}").extend(np.array([float(step)]), np.array([value]))
+        clean = {**record, **parts}
+        if parts["validation"]:
+            self.evaluations.append(clean)
         self.last_step = max(self.last_step, step)
+        return clean
 
 
 def _vector(values: Any) -> npt.NDArray[np.float64]:

@@ -85,7 +85,14 @@ class RunWriter:
         return cls._opened(path, config, locks[0], _first_state(config))
 
     @classmethod
-    def reopen(cls, path: Path, config: RunConfig, at_step: int, at_epoch: int | None = None) -> Self:
+    def reopen(
+        cls,
+        path: Path,
+        config: RunConfig,
+        at_step: int,
+        at_epoch: int | None = None,
+        evaluated_step: int | None = None,
+    ) -> Self:
         """Own an earlier run and take its directory back to step `at_step`; see `take_back` for what is put aside.
 
         Args:
@@ -93,6 +100,7 @@ class RunWriter:
             config: the config to go on with.
             at_step: optimizer steps done.
             at_epoch: epochs completed; None for every epoch that ended by that step.
+            evaluated_step: the last step whose evaluation stays; None for every one up to `at_step`.
 
         Raises:
             RunError: a live process owns it, it is no run, or its files can't be written.
@@ -104,7 +112,7 @@ class RunWriter:
         lock = acquire(path)
         try:
             earlier = read_state(path)
-            take_back(path, at_step, dump_config(config), at_epoch=at_epoch)
+            take_back(path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
             results = newest_results(path)
         except OSError as error:
             lock.release()
@@ -132,7 +140,7 @@ class RunWriter:
             lock.release()
             raise RunError(f"{path.name}: its files can't be opened: {error.strerror or error}") from error
 
-    def go_back(self, config: RunConfig, at_step: int, at_epoch: int) -> None:
+    def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
 
         Raises:
@@ -145,7 +153,7 @@ class RunWriter:
         self._journal.close()
         self._has_open_files = False
         try:
-            take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch)
+            take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
             results = newest_results(self.path)
             best = results["best_epoch"]
             state |= {
@@ -160,11 +168,15 @@ class RunWriter:
     def record(self, record: dict[str, Any]) -> None:
         """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
         self._journal.record(record)
-        if record["kind"] == "epoch":
+        if record["kind"] in ("epoch", "evaluation") and record["validation"]:
             fields: dict[str, Any] = {"metrics": record["validation"]}
             if record.get("is_best"):
                 fields["best"] = best_of(record, self._best_metric)
             self._journal.update_state(**fields)
+
+    def write_evaluation(self, evaluation: dict[str, Any]) -> None:
+        """Replace `evaluation.json`, the newest evaluation in full; the value must not be changed afterwards."""
+        self._journal.write_evaluation(evaluation)
 
     def probe(self, record: dict[str, Any]) -> None:
         """Append to `probes.jsonl`, what was observed inside the model; the record must not be changed afterwards."""

@@ -83,7 +83,7 @@ def _replay(schedule: Schedule, optimizer: torch.optim.Optimizer, position: Posi
         first, end = (whole_epochs * bound // position.epoch for bound in (epoch, epoch + 1))
         for _ in range(end - first):
             schedule.after_step()
-        schedule.after_epoch(0.0)
+        schedule.after_epoch()
     for _ in range(position.step_in_epoch):
         schedule.after_step()
 

@@ -71,7 +71,12 @@ def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None,
 
 def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: int, why: str) -> None:
     position = good["position"]
-    run.go_back(trainer.config, at_step=position["step"], at_epoch=position["epoch"])
+    run.go_back(
+        trainer.config,
+        at_step=position["step"],
+        at_epoch=position["epoch"],
+        evaluated_step=good["evaluated_step"],
+    )
     trainer.restore(good)
     # The good state may itself have come after an earlier way back.
     factor = trainer.config.training.rollback_lr_factor
@@ -105,7 +110,7 @@ def _where(trainer: Trainer, failure: NonFiniteLossError, good: dict[str, Any] |
             trainer.advance(window)
         trainer.state.position.epoch += 1
         trainer.state.position.step_in_epoch = 0
-        trainer.schedule.after_epoch(0.0)
+        trainer.schedule.after_epoch()
     return ""
 
 

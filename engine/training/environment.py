@@ -45,6 +45,7 @@ _NEUTRAL = {
     "loader.persistent_workers",
     "loader.timeout",
     "loader.eval_batch_size",
+    "ema.decides_best",
     "evaluation.top_k",
     "evaluation.threshold",
     "evaluation.calibration_bins",

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.config import EvaluationConfig, LossConfig
+from engine.config import EvaluationConfig, LossConfig, RunConfig
 from engine.errors import ConfigError, DataError
 from engine.training.label_metrics import label_hits
 from engine.training.losses import (
@@ -24,7 +24,7 @@ from engine.training.losses import (
     user_loss,
     value_loss,
 )
-from engine.training.metric_names import TRAINING_SCORE, TargetKind
+from engine.training.metric_names import AUTO, TRAINING_SCORE, TargetKind, decisive_metric
 from engine.training.metrics import Meter, MetricOptions, new_meter
 from engine.user_code import is_user_spec, raise_user_error
 
@@ -92,6 +92,28 @@ class Objective:
     def new_meter(self) -> Meter:
         """What an evaluation counts with."""
         return new_meter(self.kind, self.num_outputs, self.device, self.options)
+
+
+@dataclass(frozen=True)
+class DecisiveMetrics:
+    """The metrics that a run's decisions follow, by name.
+
+    Attributes:
+        best: decides which weights are best.
+        early_stopping: has to improve.
+    """
+
+    best: str
+    early_stopping: str
+
+    @classmethod
+    def of(cls, config: RunConfig, kind: TargetKind) -> DecisiveMetrics:
+        """Those that the config names, resolved. Raises ConfigError for one that is not measured for the targets."""
+        best = decisive_metric(config.checkpoint.best_metric, kind, "checkpoint.best_metric")
+        stopping = config.early_stopping.metric
+        if config.schedule.metric != AUTO:
+            decisive_metric(config.schedule.metric, kind, "schedule.metric")
+        return cls(best, best if stopping == AUTO else decisive_metric(stopping, kind, "early_stopping.metric"))
 
 
 def build_objective(

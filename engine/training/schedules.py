@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.optim import lr_scheduler
 from engine.config import ScheduleConfig
 from engine.errors import ConfigError, did_you_mean
 from engine.training.library_arguments import check_keywords, with_tuples
+from engine.training.metric_names import AUTO, metric
 
 CONSTANT = "constant"
 _TAKES_A_FUNCTION = ("LambdaLR", "MultiplicativeLR")
@@ -32,10 +34,13 @@ class Schedule:
         *,
         interval: str,
         warmup_steps: int,
+        metric: str = "loss",
     ) -> None:
         self._optimizer = optimizer
         self._main = main
         self._interval = interval
+        self._metric = metric
+        self._watches = isinstance(main, lr_scheduler.ReduceLROnPlateau)
         self._warmup_steps = warmup_steps
         self._first_rates = [group["lr"] for group in optimizer.param_groups]
         self._step = 0
@@ -54,18 +59,22 @@ class Schedule:
             self._set_warmup_rate()
         elif self._step == self._warmup_steps:
             self._set_rates(self._first_rates)
-        elif self._interval == "step" and self._main is not None:
+        elif self._main is not None and self._interval == "step" and not self._watches:
             self._main.step()
 
-    def after_epoch(self, validation_loss: float) -> None:
-        """Advance by one epoch. `validation_loss` is what ReduceLROnPlateau watches."""
-        in_warmup = self._warmup_steps > 0 and self._step <= self._warmup_steps
-        if self._main is None or self._interval == "step" or in_warmup:
-            return
-        if isinstance(self._main, lr_scheduler.ReduceLROnPlateau):
-            self._main.step(validation_loss)
-        else:
+    def after_epoch(self) -> None:
+        """Advance by one epoch."""
+        if self._main is not None and self._interval == "epoch" and not self._watches and not self._is_warming_up:
             self._main.step()
+
+    def after_evaluation(self, metrics: Mapping[str, float]) -> None:
+        """Let ReduceLROnPlateau look at the metrics of an evaluation."""
+        if isinstance(self._main, lr_scheduler.ReduceLROnPlateau) and not self._is_warming_up:
+            self._main.step(metrics[self._metric])
+
+    @property
+    def _is_warming_up(self) -> bool:
+        return self._warmup_steps > 0 and self._step <= self._warmup_steps
 
     def scale(self, factor: float) -> None:
         """Multiply the current and every later learning rate by `factor`."""
@@ -155,8 +164,6 @@ def build_schedule(
         raise ConfigError(
             f"schedule.name = '{config.name}': not in torch.optim.lr_scheduler{did_you_mean(config.name, known)}"
         )
-    if config.name == "ReduceLROnPlateau" and config.interval == "step":
-        raise ConfigError(f'{where}: watches the validation loss of an epoch; set schedule.interval = "epoch"')
     parameters = inspect.signature(schedule_class).parameters
     length = epochs - int(config.warmup_epochs)
     if config.interval == "step":
@@ -169,13 +176,16 @@ def build_schedule(
     if {"epochs", "steps_per_epoch"} & config.arguments.keys():
         del filled["total_steps"]
     arguments = {name: value for name, value in filled.items() if name in parameters}
+    if config.name == "ReduceLROnPlateau" and config.metric != AUTO and metric(config.metric).larger_is_better:
+        arguments["mode"] = "max"
     arguments |= {name: _as_torch_takes_it(name, value) for name, value in config.arguments.items()}
     check_keywords(schedule_class, arguments, where, supplied=frozenset({"optimizer"}))
     try:
         main = schedule_class(optimizer, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}: {error}") from error
-    return Schedule(optimizer, main, interval=config.interval, warmup_steps=warmup_steps)
+    watched = "loss" if config.metric == AUTO else config.metric
+    return Schedule(optimizer, main, interval=config.interval, warmup_steps=warmup_steps, metric=watched)
 
 
 def depends_on_length(config: ScheduleConfig) -> bool:

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from engine.errors import CheckpointError
+from engine.training.early_stopping import EarlyStopping
+from engine.training.ema import AveragedWeights
 from engine.training.metric_names import metric
 from engine.training.objective import Objective
 from engine.training.randomness import capture_python_randomness, restore_python_randomness
@@ -93,6 +95,8 @@ class RunState:
     """Everything that changes while a run trains.
 
     Attributes:
+        averages: the moving average of the weights; None where none is kept.
+        evaluated_step: steps done when the weights were last measured.
         identity: what doesn't change but belongs into a checkpoint: config text, classes, environment, fingerprint
             of the data.
     """
@@ -103,8 +107,11 @@ class RunState:
     scaler: torch.amp.GradScaler | None
     best: Best
     identity: dict[str, Any]
+    early_stopping: EarlyStopping
+    averages: AveragedWeights | None = None
     position: Position = field(default_factory=Position)
     totals: Totals = field(default_factory=Totals)
+    evaluated_step: int = 0
 
     def weights_are_finite(self) -> bool:
         """Whether no trained weight is NaN or infinite. Waits for the device."""
@@ -137,10 +144,15 @@ class RunState:
             "position": asdict(self.position),
             "totals": asdict(self.totals),
             "best": asdict(self.best),
+            "early_stopping": self.early_stopping.state(),
+            "evaluated_step": self.evaluated_step,
             "metrics": dict(metrics),
             "live_settings": dict(live_settings),
             **self.identity,
         }
+        if self.averages is not None:
+            state["ema_state_dict"] = snapshot.copied(self.averages.state_dict())
+            state["ema_updates"] = self.averages.updates
         snapshot.wait()
         return state
 
@@ -167,8 +179,21 @@ class RunState:
             self.totals = Totals(**checkpoint["totals"])
             if checkpoint["best"]["metric"] == self.best.metric:
                 self.best = Best(**checkpoint["best"])
+            if checkpoint["early_stopping"]["metric"] == self.early_stopping.metric:
+                self.early_stopping.load_state(checkpoint["early_stopping"])
+            self.evaluated_step = checkpoint["evaluated_step"]
+            self._restore_averages(checkpoint)
             restore_python_randomness(checkpoint["rng"])
         except KeyError as error:
             raise CheckpointError(f"the checkpoint can't be resumed from: it has no {error}") from error
         except (RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's model or optimizer: {error}") from error
+
+    def _restore_averages(self, checkpoint: dict[str, Any]) -> None:
+        """Averages that were not kept before begin at the checkpoint's weights."""
+        if self.averages is None:
+            return
+        if "ema_state_dict" in checkpoint:
+            self.averages.load_state_dict(checkpoint["ema_state_dict"], checkpoint["ema_updates"])
+        else:
+            self.averages.restart()

@@ -21,6 +21,8 @@ from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
 from engine.training.divergence import NonFiniteLossError
+from engine.training.early_stopping import EarlyStopping
+from engine.training.ema import AveragedWeights
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.gradient_watch import GradientWatch
@@ -33,8 +35,7 @@ from engine.training.memory_recovery import (
     is_out_of_memory,
     parts_in_words,
 )
-from engine.training.metric_names import decisive_metric
-from engine.training.objective import Objective
+from engine.training.objective import DecisiveMetrics, Objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
 from engine.training.randomness import StepRandomness
@@ -44,6 +45,7 @@ from engine.training.state import Best, RunState
 from engine.training.step import Batch, TrainStep
 from engine.training.step_log import StepLog
 from engine.training.time_shares import TimeShares
+from engine.training.validation import Validation
 
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.
 _DRAIN_SECONDS = 0.2
@@ -98,13 +100,18 @@ class Trainer:
             auxiliary_weight=config.loss.auxiliary,
             copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )
+        metrics = DecisiveMetrics.of(config, objective.kind)
         self._watch = GradientWatch(model, config.training.probe_every, has_scaler=self.step.scaler is not None)
         self.state = RunState(
             model,
             self.optimizer,
             self.schedule,
             self.step.scaler,
-            Best(decisive_metric(config.checkpoint.best_metric, objective.kind, "checkpoint.best_metric")),
+            Best(metrics.best),
+            early_stopping=EarlyStopping(
+                metrics.early_stopping, config.early_stopping.patience, config.early_stopping.min_delta
+            ),
+            averages=AveragedWeights(model, config.ema) if config.ema.decay else None,
             identity={
                 "config": dump_config(config),
                 "classes": list(data.classes),
@@ -112,6 +119,7 @@ class Trainer:
                 "environment": describe_environment(config, placement),
             },
         )
+        self._validation = Validation(config, self.state, run, self.steps_per_epoch)
         self._run = run
         self._control = control
         self._commands = LiveCommands(self, control, run)
@@ -168,24 +176,33 @@ class Trainer:
         self._last_drain = time.perf_counter()
         self.model.train()
         self._report("training")
-        while self.state.position.epoch < self.config.training.epochs:
+        while not self._is_complete():
             self._train_epoch()
             if self._commands.stop_after == "step":
+                break
+            if self.state.early_stopping.is_over:
                 break
             if not self._finish_epoch():
                 break
             if self._commands.stop_after:
                 break
-        finished = self.state.position.epoch >= self.config.training.epochs
-        if not finished:
-            self.save("stop")
+        finished = self._is_complete()
+        if not finished or self.state.position.step_in_epoch:
+            self.save("early stop" if finished else "stop")
         return "finished" if finished else "stopped"
+
+    def _is_complete(self) -> bool:
+        """Whether nothing is left to train: all epochs are done, or the validation metric no longer improves."""
+        return self.state.position.epoch >= self.config.training.epochs or self.state.early_stopping.is_over
 
     def _train_epoch(self) -> None:
         """Train what is left of the current epoch, or until a stop."""
         self.model.train()
+        if self._validation.is_due_at_step() and not self._measure_between_epochs():
+            return
         position, log, targets_of = self.state.position, self._log, _targets
-        save_every = self.config.checkpoint.every_steps
+        save_every, measure_every = self.config.checkpoint.every_steps, self.config.evaluation.every_steps
+        averages = self.state.averages
         train = self._first_compiled_step if self._waits_for_compile else self._recovering
         for window in self.times.waited_for(self.windows()):
             self._randomness.seed_step(position.step)
@@ -196,10 +213,14 @@ class Trainer:
             self.schedule.after_step()
             position.step += 1
             position.step_in_epoch += 1
+            if averages is not None:
+                averages.after_step(position.step)
             log.add(loss, logits, targets_of(window), learning_rate)
             if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
                 self._drain()
                 self._save_if_due()
+            if measure_every and self._validation.is_due_at_step() and not self._measure_between_epochs():
+                break
             if save_every and position.step % save_every == 0:
                 self.save("interval")
             if self._control.pending:
@@ -215,6 +236,8 @@ class Trainer:
         self.schedule.after_step()
         self.state.position.step += 1
         self.state.position.step_in_epoch += 1
+        if self.state.averages is not None:
+            self.state.averages.after_step(self.state.position.step)
 
     def stop_is_asked(self) -> bool:
         """Whether a stop at the next step was asked for."""
@@ -265,20 +288,32 @@ class Trainer:
         )
         self._report("training")
 
-    def _finish_epoch(self) -> bool:
-        """Evaluate, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
-        evaluation = self._evaluate()
-        if evaluation is None:
+    def _measure_between_epochs(self) -> bool:
+        """Measure the weights in the middle of an epoch. False when training is to end here."""
+        self._drain()
+        validated = self._validation.measure(self._evaluate)
+        if validated is None:
             return False
-        metrics = evaluation.metrics
-        if not math.isfinite(metrics["loss"]):
-            self._run.event(
-                "note",
-                text=f"the validation loss is {metrics['loss']} after epoch {self.state.position.epoch + 1}: its "
-                "weights are never taken for the best",
-            )
-        self.schedule.after_epoch(metrics["loss"])
-        is_best = self.state.best.offer(metrics, epoch=self.state.position.epoch + 1, step=self.state.position.step)
+        position = self.state.position
+        where = {"epoch": position.epoch + 1, "step": position.step, "t": self._clock.seconds()}
+        self._run.record({"kind": "evaluation", **where, **validated.record})
+        if validated.is_best and (self.config.checkpoint.every_epochs or self.config.checkpoint.every_steps):
+            self.save("best", metrics=validated.raw.metrics, is_best=True)
+        self._report("training")
+        # The next block's seconds are those of its steps alone.
+        self._last_drain = time.perf_counter()
+        return not self.state.early_stopping.is_over
+
+    def _finish_epoch(self) -> bool:
+        """Measure, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
+        validated = None
+        if self._validation.is_due_after_epoch():
+            validated = self._validation.measure(self._evaluate)
+            if validated is None:
+                return False
+        self.schedule.after_epoch()
+        metrics = validated.raw.metrics if validated is not None else {}
+        is_best = validated is not None and validated.is_best
         self._run.record(
             {
                 "kind": "epoch",
@@ -288,15 +323,13 @@ class Trainer:
                 "seconds": self._clock.seconds() - self.state.totals.epoch_began,
                 "lr": self.schedule.learning_rate,
                 "train": self.state.totals.epoch_metrics(self.objective),
-                "validation": metrics,
-                "is_best": is_best,
-                "rated": {"metric": self.state.best.metric, "value": metrics[self.state.best.metric]},
+                **(validated.record if validated is not None else {"validation": {}}),
             }
         )
         self.state.position.epoch += 1
         self.state.position.step_in_epoch = 0
         self.state.totals.begin_epoch(self._clock.seconds())
-        every, last = self.config.checkpoint.every_epochs, self.state.position.epoch == self.config.training.epochs
+        every, last = self.config.checkpoint.every_epochs, self._is_complete()
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
             self.save("epoch", metrics=metrics, is_best=is_best)
         self._report("training")
@@ -387,6 +420,7 @@ class Trainer:
     def replan(self, config: RunConfig) -> None:
         """Go on with another number of epochs: exactly what a resume from here with that number would do."""
         saved, self.config = self.config, config
+        self._validation.config = config
         position = self.state.position
         # Never released: the new optimizer goes on in this very memory.
         snapshot = self._snapshots.snapshot()

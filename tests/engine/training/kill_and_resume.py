@@ -54,6 +54,12 @@ accumulate = %(accumulate)d
 clip_norm = 1.0
 precision = "%(precision)s"
 device = "cpu"
+[ema]
+decay = 0.99
+[evaluation]
+every_steps = 7
+[early_stopping]
+patience = 1000
 [checkpoint]
 every_steps = 5
 keep_last = 2
@@ -104,7 +110,8 @@ def history_of(path: Path) -> list[tuple[Any, ...]]:
             values = zip(record["loss"], record["accuracy"], strict=True)
             steps += [("step", first + offset, *pair) for offset, pair in enumerate(values)]
         else:
-            steps.append(("epoch", record["epoch"], record["step"], str(record["train"]), str(record["validation"])))
+            measured = [str(record.get(part)) for part in ("train", "validation", "ema", "is_best")]
+            steps.append((record["kind"], record["epoch"], record["step"], *measured))
     return steps
 
 

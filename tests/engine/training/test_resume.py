@@ -23,6 +23,8 @@ from training_cases import (
 
 from engine.errors import CheckpointError
 from engine.launch import launch_resumed
+from engine.training.early_stopping import EarlyStopping
+from engine.training.ema import AveragedWeights
 from engine.training.randomness import StepRandomness
 from engine.training.schedules import Schedule
 from engine.training.state import Position, RunState
@@ -36,8 +38,15 @@ SETTINGS = {
         "schedule.warmup_epochs=0.5",
     ],
     "one cycle": ["schedule.name=OneCycleLR"],
-    "plateau": ["schedule={name='ReduceLROnPlateau',interval='epoch',patience=0,threshold=10.0}", "training.epochs=3"],
+    "plateau": ["schedule={name='ReduceLROnPlateau',patience=0,threshold=10.0}", "training.epochs=3"],
     "fp16": ["training.precision=fp16"],
+    "average, evaluation between epochs, patience": [
+        "ema={decay=0.9, every_steps=2}",
+        "evaluation.every_steps=3",
+        "early_stopping={patience=4, metric='loss', min_delta=10.0}",
+        "training.epochs=9",
+    ],
+    "class weights, smoothing": ["loss={label_smoothing=0.1, class_weights='balanced'}"],
     "mixed batches": [
         "data.train_transforms=[{name='RandomCrop',size=8,padding=1},"
         "{name='RandomChoice',transforms=[{name='MixUp',alpha=0.2},{name='CutMix'}]}]",
@@ -121,6 +130,31 @@ def change_position(**wrong: int) -> Callable[[pytest.MonkeyPatch], None]:
     return plant
 
 
+def change_checkpoint(**wrong: Any) -> Callable[[pytest.MonkeyPatch], None]:
+    """A resume from a checkpoint of which a part is another."""
+
+    def plant(monkeypatch: pytest.MonkeyPatch) -> None:
+        restore = RunState.restore
+
+        def restore_wrong(state: RunState, checkpoint: dict[str, Any], **which: bool) -> None:
+            restore(state, {**checkpoint, **wrong}, **which)
+
+        monkeypatch.setattr(RunState, "restore", restore_wrong)
+
+    return plant
+
+
+def forget_average(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AveragedWeights, "load_state_dict", lambda averages, state, updates: averages.restart())
+
+
+def forget_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EarlyStopping, "load_state", lambda stopping, state: None)
+
+
+AVERAGE = "average, evaluation between epochs, patience"
+
+
 def forget_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.amp.GradScaler, "load_state_dict", lambda scaler, state: None)
 
@@ -136,12 +170,15 @@ def forget_scale(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(change_position(step_in_epoch=0), "plain", id="position in the epoch"),
         pytest.param(change_position(step=0), "plain", id="step number"),
         pytest.param(forget_scale, "fp16", id="gradient scale"),
+        pytest.param(forget_average, AVERAGE, id="average of the weights"),
+        pytest.param(change_checkpoint(ema_updates=0), AVERAGE, id="updates of the average"),
+        pytest.param(forget_patience, AVERAGE, id="patience"),
     ],
 )
 def test_a_part_of_the_state_that_is_forgotten_shows(
     plant: Callable[[pytest.MonkeyPatch], None], setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    overrides = [*SETTINGS[setting], "training.epochs=3"]
+    overrides = [*SETTINGS[setting], *(["training.epochs=3"] if setting != AVERAGE else [])]
     if setting == "fp16":
         # A scale that was lowered in the first steps, as by gradients that overflowed.
         scaler = torch.amp.GradScaler
@@ -155,7 +192,7 @@ def test_a_part_of_the_state_that_is_forgotten_shows(
             reference = whole_run(tmp_path / "whole", *overrides)
     else:
         reference = whole_run(tmp_path / "whole", *overrides)
-    file = "step-000000002.pt"
+    file = "step-000000004.pt" if setting == AVERAGE else "step-000000002.pt"
     assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
     plant(monkeypatch)
     assert wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file)) != []

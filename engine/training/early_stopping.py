@@ -1,0 +1,62 @@
+"""Stopping a run whose validation metric no longer improves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from engine.training.metric_names import metric
+
+
+@dataclass
+class EarlyStopping:
+    """Counts evaluations without an improvement.
+
+    Attributes:
+        metric: by which evaluations are compared.
+        patience: evaluations in a row without an improvement that end the run; 0 for never.
+        min_delta: what counts as an improvement has to be better by more than this.
+        best: the best value so far; NaN before the first.
+        best_step: optimizer steps done when it was reached.
+        waited: evaluations since.
+    """
+
+    metric: str
+    patience: int
+    min_delta: float
+    best: float = math.nan
+    best_step: int = 0
+    waited: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is to end."""
+        return 0 < self.patience <= self.waited
+
+    def offer(self, value: float, step: int) -> None:
+        """Count an evaluation. A value that is not finite is no improvement."""
+        sign = 1 if metric(self.metric).larger_is_better else -1
+        if math.isfinite(value) and (math.isnan(self.best) or sign * (value - self.best) > self.min_delta):
+            self.best, self.best_step, self.waited = value, step, 0
+        else:
+            self.waited += 1
+
+    @property
+    def sentence(self) -> str:
+        """Why the run ends."""
+        title = metric(self.metric).title
+        margin = f" by more than {self.min_delta:g}" if self.min_delta else ""
+        return (
+            f"stopped early: for {self.waited} evaluations the validation {title} did not improve{margin} on "
+            f"{self.best:.4g}, reached at step {self.best_step:,}"
+        )
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint; its settings are in the config."""
+        return {"metric": self.metric, "best": self.best, "best_step": self.best_step, "waited": self.waited}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Go on where `state` was taken."""
+        self.best, self.best_step = float(state["best"]), int(state["best_step"])
+        self.waited = int(state["waited"])
