@@ -10,6 +10,7 @@ from engine.data.loaders import example_inputs
 from engine.data.sources import open_sources
 from engine.errors import ConfigError, DataError
 from engine.inputs import Inputs, sample_shape_of
+from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch
 from engine.models.tree import ModelReport, inspect_model
 from engine.models.weights import WeightsPreview
 from engine.models.weights_preview import preview_config_weights
@@ -42,6 +43,27 @@ def inspect_draft(config: RunConfig) -> Inspection:
     example, shape, num_classes, assumption = _data_example(config)
     report = inspect_model(config.model, num_classes, shape, example)
     return Inspection(report, shape, num_classes, assumption)
+
+
+def draft_memory(config: RunConfig) -> MemoryEstimate:
+    """What a training step of the draft takes, by estimate.
+
+    Raises:
+        TorchdeckError: the model can't be built, or its memory can't be estimated.
+    """
+    example, shape, num_classes, _ = _data_example(config)
+    return estimate_memory(config, num_classes, shape, example)
+
+
+def largest_draft_batch(config: RunConfig) -> MemoryEstimate | None:
+    """The largest batch of the draft that fits by estimate, at most its whole training split; None when none does.
+
+    Raises:
+        TorchdeckError: the model can't be built, or its memory can't be estimated.
+    """
+    example, shape, num_classes, assumption = _data_example(config)
+    limit = 0 if assumption else len(open_sources(config.data, config.seed).train)
+    return largest_batch(config, num_classes, shape, example, limit=limit)
 
 
 def draft_weights(config: RunConfig) -> WeightsPreview:

@@ -138,7 +138,7 @@ class Studio(TerminalApp[None]):
         yield TabLine(PANES, active="data", id="tabs")
         with ContentSwitcher(initial="data"):
             yield DataPane(self.aside, id="data").data_bind(Studio.draft)
-            yield ModelPane(self.aside, id="model").data_bind(Studio.draft)
+            yield ModelPane(self.aside, id="model").data_bind(Studio.draft, Studio.watched)
             yield SetupPane(self.aside, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
             yield TrainPane(id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.runs_root, id="runs")

@@ -77,6 +77,10 @@ class Aside:
         """The process, None while there is none."""
         return self._process.pid if self._process is not None else None
 
+    def another(self) -> Aside:
+        """One more process beside the studio, for what is to be thrown away with it: `close` it afterwards."""
+        return Aside(self._log)
+
     async def start(self) -> None:
         """Start the process, which begins to import torch. `call` does this by itself, unless it is held.
 

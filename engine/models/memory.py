@@ -19,10 +19,12 @@ from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig, RunConfig
 from engine.errors import ConfigError, TorchdeckError
+from engine.inputs import Inputs, call_model, map_tensors, one_sample
 from engine.models.architecture import build_unloaded
 from engine.models.live_memory import LiveMemory
 from engine.models.tree import default_input_shape, inspect_model
 from engine.models.weightless import build_weightless, replace_tensors, untouched_randomness
+from engine.shapes import Shape
 from engine.training.objective import class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement
@@ -33,7 +35,9 @@ USABLE = 0.9
 
 _GPU_GRANULE, _CPU_GRANULE = 512, 64
 _LARGEST_BATCH = 1 << 20
-_LOOKS = 5
+_LOOKS = 6
+# A batch so much larger than the best is not looked for.
+_NEAR = 1.01
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,7 @@ class MemoryEstimate:
 
 
 def estimate_memory(
-    config: RunConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None
+    config: RunConfig, num_classes: int | None = None, input_shape: Shape | None = None, example: Inputs | None = None
 ) -> MemoryEstimate:
     """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
 
@@ -83,16 +87,22 @@ def estimate_memory(
         config: the run.
         num_classes: number of classes; None for the model's own.
         input_shape: shape of one sample; None for the model's own.
+        example: a batch as the model takes it, for the types of its tensors; None for floats.
 
     Raises:
         ConfigError, UserCodeError: a setting that is wrong, or a model that computes with values.
     """
-    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config.model)
-    return _estimate(config, num_classes or _classes(config.model, shape), shape, with_evaluation=True)
+    shape = input_shape if input_shape is not None else default_input_shape(config.model)
+    return _estimate(config, num_classes or classes_of(config.model, shape), shape, example, with_evaluation=True)
 
 
 def largest_batch(
-    config: RunConfig, num_classes: int | None = None, input_shape: Sequence[int] | None = None, limit: int = 0
+    config: RunConfig,
+    num_classes: int | None = None,
+    input_shape: Shape | None = None,
+    example: Inputs | None = None,
+    *,
+    limit: int = 0,
 ) -> MemoryEstimate | None:
     """The largest batch that fits by estimate, in what is free now less a tenth; None when not even one sample does.
 
@@ -102,40 +112,46 @@ def largest_batch(
         config: the run; its batch size is where the search begins.
         num_classes: number of classes; None for the model's own.
         input_shape: shape of one sample; None for the model's own.
+        example: a batch as the model takes it, for the types of its tensors; None for floats.
         limit: never more than this, such as the number of samples there are; 0 for no limit.
 
     Raises:
         ConfigError, UserCodeError: as `estimate_memory`.
     """
-    shape = tuple(input_shape) if input_shape is not None else default_input_shape(config.model)
-    classes = num_classes or _classes(config.model, shape)
+    shape = input_shape if input_shape is not None else default_input_shape(config.model)
+    classes = num_classes or classes_of(config.model, shape)
     most = limit or _LARGEST_BATCH
+    # Measured once: what others take meanwhile would move the goal from look to look.
+    free = free_memory(choose_placement(config.training).device)
     best: MemoryEstimate | None = None
     looked: dict[int, MemoryEstimate] = {}
     wanted = min(config.loader.batch_size, most)
     for _ in range(_LOOKS):
         loader = config.loader.model_copy(update={"batch_size": wanted})
         sized = config.model_copy(update={"loader": loader})
-        found = looked[wanted] = _estimate(sized, classes, shape, with_evaluation=False)
+        found = looked[wanted] = replace(_estimate(sized, classes, shape, example, with_evaluation=False), free=free)
         if found.fits and (best is None or wanted > best.batch_size):
             best = found
-        wanted = _next_batch(looked, found.free * USABLE, most)
-        if wanted in looked:
+        wanted = _next_batch(looked, free * USABLE, most)
+        if wanted in looked or (best is not None and best.batch_size <= wanted < best.batch_size * _NEAR):
             break
     return best
 
 
-def _estimate(config: RunConfig, classes: int, shape: tuple[int, ...], *, with_evaluation: bool) -> MemoryEstimate:
+def _estimate(
+    config: RunConfig, classes: int, shape: Shape, example: Inputs | None, *, with_evaluation: bool
+) -> MemoryEstimate:
+    sample = one_sample(shape) if example is None else example
     placement = choose_placement(config.training)
     is_gpu = placement.device.type != "cpu"
     # Weights and batch of the studied step lie on a processor without values, whatever device is meant.
     studied = replace(placement, device=torch.device("cpu"))
     with untouched_randomness(), _explained(config.model):
-        model = _unloaded_model(config.model, classes, shape)
+        model = _unloaded_model(config.model, classes, shape, sample)
         with FakeTensorMode():
             replace_tensors(model, _without_values)
             parts = _study(
-                config, model.train(), studied, classes, shape, is_gpu=is_gpu, with_evaluation=with_evaluation
+                config, model.train(), studied, classes, sample, is_gpu=is_gpu, with_evaluation=with_evaluation
             )
     return replace(parts, device=str(placement.device), free=free_memory(placement.device))
 
@@ -162,7 +178,7 @@ def _next_batch(looked: dict[int, MemoryEstimate], usable: float, most: int) -> 
     return max(1, min(wanted, most))
 
 
-def _unloaded_model(config: ModelConfig, num_classes: int, shape: tuple[int, ...]) -> nn.Module:
+def _unloaded_model(config: ModelConfig, num_classes: int, shape: Shape, sample: Inputs) -> nn.Module:
     """The model, without weights where that can be."""
 
     def make() -> nn.Module:
@@ -178,7 +194,7 @@ def _unloaded_model(config: ModelConfig, num_classes: int, shape: tuple[int, ...
     if any(is_lazy(parameter) for parameter in model.parameters()):
         model = make().eval()
         with torch.no_grad():
-            model(torch.zeros(1, *shape))
+            call_model(model, sample)
     return model
 
 
@@ -191,7 +207,7 @@ def _study(
     model: nn.Module,
     placement: Placement,
     num_classes: int,
-    shape: tuple[int, ...],
+    sample: Inputs,
     *,
     is_gpu: bool,
     with_evaluation: bool,
@@ -212,11 +228,11 @@ def _study(
             memory.add(tensor)
         _make_state(optimizer, trained)
         memory.restart()
-        _train(config, model, optimizer, placement, num_classes, shape)
+        _train(config, model, optimizer, placement, num_classes, sample)
         peak, gradients = memory.peak, memory.gradients_at_peak
         memory.restart()
         if with_evaluation:
-            _evaluate(model, placement, config.loader.eval_batch_size or max(config.loader.batch_size, 256), shape)
+            _evaluate(model, placement, config.loader.eval_batch_size or max(config.loader.batch_size, 256), sample)
     state = _bytes_of(value for values in optimizer.state.values() for value in values.values())
     parameters, buffers = _bytes_of(model.parameters()), _bytes_of(model.buffers())
     return MemoryEstimate(
@@ -240,14 +256,16 @@ def _train(
     optimizer: torch.optim.Optimizer,
     placement: Placement,
     num_classes: int,
-    shape: tuple[int, ...],
+    sample: Inputs,
 ) -> None:
     """One step of the run; a second accumulated batch meets the gradients of the first, and further ones no more."""
     objective = class_objective(num_classes, torch.device("cpu"))
     step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
     # It asks for values, and takes no memory to speak of.
     step.scaler = None
-    step([_batch(config.loader.batch_size, shape) for _ in range(min(config.training.accumulate, 2))])
+    size = config.loader.batch_size
+    targets = torch.empty(size, dtype=torch.int64)
+    step([(_batch(size, sample), targets) for _ in range(min(config.training.accumulate, 2))])
 
 
 def _make_state(optimizer: torch.optim.Optimizer, trained: Sequence[nn.Parameter]) -> None:
@@ -265,15 +283,17 @@ def _as_on_gpu(optimizer: torch.optim.Optimizer) -> None:
             group["foreach"] = True
 
 
-def _batch(batch_size: int, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    return torch.empty(batch_size, *shape), torch.empty(batch_size, dtype=torch.int64)
+def _batch(size: int, sample: Inputs) -> Inputs:
+    """A batch of so many samples, without values."""
+    batch: Inputs = map_tensors(lambda tensor: torch.empty(size, *tensor.shape[1:], dtype=tensor.dtype), sample)
+    return batch
 
 
-def _evaluate(model: nn.Module, placement: Placement, batch_size: int, shape: tuple[int, ...]) -> None:
+def _evaluate(model: nn.Module, placement: Placement, batch_size: int, sample: Inputs) -> None:
     model.eval()
     autocast = torch.autocast("cpu", dtype=placement.autocast_dtype, enabled=placement.autocast_dtype is not None)
     with torch.no_grad(), autocast:
-        model(_batch(batch_size, shape)[0])
+        call_model(model, _batch(batch_size, sample))
 
 
 @contextmanager
@@ -309,8 +329,8 @@ def _explained(config: ModelConfig) -> Iterator[None]:
         ) from error
 
 
-def _classes(config: ModelConfig, shape: tuple[int, ...]) -> int:
-    """The number of scores that the model returns by itself."""
+def classes_of(config: ModelConfig, shape: Shape) -> int:
+    """The number of scores that the model returns by itself. Raises ConfigError."""
     report = inspect_model(config, None, shape)
     if not report.output_shapes or len(report.output_shapes[0]) != 2:
         raise ConfigError(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import set_cell_size
 from rich.text import Text
-from textual import on, work
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -22,15 +24,21 @@ from engine.shapes import shape_words
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.module_text import tree_rows
+from tui.panes.module_detail import ModuleDetail
+from tui.panes.step_cost import StepCost
+from tui.polling import Poll
 from tui.screens.model_picker import ModelPicker
-from tui.widgets.module_tree import ModuleTree
+from tui.widgets.module_tree import ModuleHeat, ModuleTree
 from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
+    from engine.runs.reader import RunReader
 
 
 _NAME_CELLS, _SIZE_CELLS = 18, 5
+_LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds, at the gradients of a run that lives and of one that does not
+_WIDE = 150  # cells
 _HINT = "f finds any model, timm's and file.py:factory · t: tree"
 
 
@@ -39,6 +47,7 @@ class ModelPane(Widget, can_focus=True):
 
     Attributes:
         draft: the config whose model is shown.
+        watched: the directory of the run whose gradients are shown, if it trains the same model.
     """
 
     DEFAULT_CSS = """
@@ -49,22 +58,37 @@ class ModelPane(Widget, can_focus=True):
         & #tree { width: 1fr; height: 1fr; padding: 0 1; }
         & #said { height: auto; max-height: 50%; overflow-y: auto; }
         & #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        &.-nothing ModuleTree { display: none; }
+        & ModuleDetail { display: none; width: 1fr; border-left: solid $panel-lighten-1; }
+        &.-detail ModuleDetail { display: block; }
+        &.-detail #catalogue, &.-detail #tree { display: none; }
+        &.-wide ModuleDetail { display: block; width: 60; }
+        &.-wide.-detail ModuleDetail { display: none; }
+        &.-wide #catalogue, &.-wide #tree { display: block; }
+        &.-nothing ModuleTree, &.-nothing ModuleDetail { display: none; }
         &.-nothing #said { max-height: 100%; height: 1fr; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "find", "Find a model"),
         Binding("t", "tree", "Tree"),
+        Binding("d", "detail", "Detail"),
+        Binding("z", "freeze", "Freeze / train", show=False),
+        Binding("m", "memory", "Memory"),
+        Binding("M", "measure", "Measure a step", show=False),
         Binding("escape", "list", "Back to the list", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
+    watched: reactive[Path | None] = reactive(None)
 
     def __init__(self, aside: Aside, id: str | None = None) -> None:
         super().__init__(id=id)
         self._aside = aside
         self._inspected: tuple[object, ...] = ()
+        self._inspection: Inspection | None = None
+        self._reader: RunReader | None = None
+        self._seen: tuple[object, ...] = ()
+        self._shown_name = ""
 
     def compose(self) -> ComposeResult:
         """The catalogue, the tree, what is to be said about it."""
@@ -74,20 +98,34 @@ class ModelPane(Widget, can_focus=True):
             with Vertical(id="tree"):
                 yield ModuleTree()
                 yield Static(id="said", markup=False)
+                yield StepCost(self._aside, id="step-cost")
                 yield Static(_HINT, id="hint", markup=False)
+            yield ModuleDetail(self._aside)
 
     def on_mount(self) -> None:
         """Show the catalogue, and the draft's model."""
         self._list()
         self._inspect_when_seen()
+        Poll(self, self._look_at_run, self._is_run_live, _LOOK_EVERY, _LOOK_SELDOM)
 
     def on_show(self) -> None:
         """A model is inspected when somebody looks at it."""
         self._inspect_when_seen()
+        self._look_at_run()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The detail stands beside the tree where there is room, and in its place otherwise."""
+        self.set_class(event.size.width >= _WIDE, "-wide")
 
     def on_focus(self) -> None:
         """The catalogue takes the keys."""
         self.query_one("#names").focus()
+
+    def watch_watched(self) -> None:
+        """Another run."""
+        self._reader, self._seen = None, ()
+        if self.is_mounted:
+            self._look_at_run()
 
     def watch_draft(self) -> None:
         """Another model, or another shape of data."""
@@ -108,8 +146,38 @@ class ModelPane(Widget, can_focus=True):
         """Move into the tree."""
         self.query_one(ModuleTree).rows.focus()
 
+    def action_memory(self) -> None:
+        """Show what a step takes of memory, or take it away."""
+        self.query_one(StepCost).toggle()
+
+    def action_measure(self) -> None:
+        """Measure a real step in a process of its own."""
+        self.query_one(StepCost).measure()
+
+    def action_freeze(self) -> None:
+        """Append a freeze rule for the module under the cursor, or one that re-opens it."""
+        row = self.query_one(ModuleTree).current_row
+        if row is None or self.draft is None or not row.params:
+            return
+        rules = with_rule(self.draft.model.freeze, row.path or "*", is_frozen=row.trainable > 0)
+        model = self.draft.model.model_copy(update={"freeze": rules})
+        self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
+
+    def action_detail(self) -> None:
+        """Show the module under the cursor in full, or go back to the tree; where it stands beside, take it away."""
+        self.toggle_class("-detail")
+        if self.has_class("-wide"):
+            return
+        if self.has_class("-detail"):
+            self.query_one(ModuleDetail).focus()
+        else:
+            self.query_one(ModuleTree).rows.focus()
+
     def action_list(self) -> None:
-        """Back from the tree to the list."""
+        """Back from the detail to the tree, from the tree to the list."""
+        if self.has_class("-detail") and not self.has_class("-wide"):
+            self.action_detail()
+            return
         self.query_one("#names").focus()
 
     @on(OptionList.OptionSelected, "#names")
@@ -148,6 +216,8 @@ class ModelPane(Widget, can_focus=True):
         if subject != self._inspected:
             self._inspected = subject
             self._inspect(draft)
+        elif self._inspection is not None:
+            self.query_one(StepCost).set_subject(draft, self._inspection)
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self, draft: RunConfig) -> None:
@@ -157,24 +227,94 @@ class ModelPane(Widget, can_focus=True):
         except (TorchdeckError, AsideError) as error:
             # What was wrong may be mended the next time somebody looks.
             self._inspected = ()
+            self._inspection = None
             self.add_class("-nothing")
+            self.query_one(StepCost).set_subject(draft, None)
             self._say(str(error), "red")
             return
         self.remove_class("-nothing")
-        self.query_one(ModuleTree).set_rows(tree_rows(inspection.report), draft.model.name, depth=1)
-        self._say(totals(inspection))
+        is_same = draft.model.name == self._shown_name
+        self._inspection, self._shown_name = inspection, draft.model.name
+        tree = self.query_one(ModuleTree)
+        self.query_one(ModuleDetail).set_model(draft, inspection)
+        tree.set_rows(tree_rows(inspection.report), draft.model.name, keeps_place=is_same)
+        self._say(totals(inspection, draft.model.freeze))
+        self.query_one(StepCost).set_subject(draft, inspection)
+        self._reader, self._seen = None, ()
+        self._look_at_run()
+
+    @on(ModuleTree.Highlighted)
+    def _show_detail(self, message: ModuleTree.Highlighted) -> None:
+        message.stop()
+        self.query_one(ModuleDetail).show_module(message.row.path)
+
+    def _is_run_live(self) -> bool:
+        return self._reader is not None and self._reader.is_alive()
+
+    def _look_at_run(self) -> None:
+        """Show the newest gradients of the watched run while somebody looks, where they are of this model."""
+        if self._inspection is None or self.draft is None or not self.is_on_screen:
+            return
+        if self._reader is None and self.watched is not None:
+            self._reader = _reader_of_model(self.watched, self.draft)
+        newest = self._reader.gradients().newest if self._reader is not None else None
+        seen = (self._reader, newest.step if newest else 0)
+        if seen == self._seen:
+            return
+        self._seen = seen
+        paths = {row.path for row in self._inspection.report.modules}
+        heat = {}
+        if newest is not None and newest.modules.keys() <= paths:
+            heat = {path: ModuleHeat(norms.gradient, norms.update_ratio) for path, norms in newest.rolled_up().items()}
+        self.query_one(ModuleTree).set_heat(heat)
+        self.query_one(ModuleDetail).set_run(self._reader)
 
     def _say(self, text: str, style: str = "") -> None:
         self.query_one("#said", Static).update(Text(printable_lines(text), style=style))
 
 
-def totals(inspection: Inspection) -> str:
+def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
+    """A reader of the run in a directory, if it trains the draft's model on the draft's data; None otherwise."""
+    from engine.runs.reader import RunReader
+
+    try:
+        reader = RunReader(path)
+        config = reader.config()
+    except TorchdeckError:
+        return None
+    is_same = config.model.name == draft.model.name and config.model.arguments == draft.model.arguments
+    return reader if is_same and config.data.dataset == draft.data.dataset else None
+
+
+def with_rule(rules: Sequence[str], path: str, *, is_frozen: bool) -> list[str]:
+    """Freeze rules with one more that freezes or re-opens a module, in place of those for it and below it.
+
+    Args:
+        rules: those there are.
+        path: of the module; "*" for all of them.
+        is_frozen: whether it is to be frozen, else trained.
+    """
+    kept = [
+        rule
+        for rule in rules
+        if path != "*" and (name := rule.removeprefix("!")) != path and not name.startswith(f"{path}.")
+    ]
+    if is_frozen:
+        return [*kept, path]
+    # Without a rule that freezes, what trains again does so by itself, if it was frozen by a rule.
+    needs_rule = not rules or any(not rule.startswith("!") for rule in kept)
+    return [*kept, f"!{path}"] if needs_rule else kept
+
+
+def totals(inspection: Inspection, freeze: Sequence[str] = ()) -> str:
     """What stands below the tree: counts, the shape that went in, and what is not as it should be."""
     report = inspection.report
     share = f", {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
     flops = f", {report.flops / 1e9:.3g} GFLOPs a sample" if report.flops else ""
     shape = shape_words(inspection.input_shape)
     lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
+    if freeze:
+        lines.append(f"model.freeze = {list(freeze)}")
     if report.error:
         lines.append(report.error)
     if inspection.assumption:

@@ -17,6 +17,7 @@ from engine.errors import ConfigError
 from tui.commands import json_option
 from tui.private_output import PrivateOutput
 from tui.verbs.output import print_json
+from tui.verbs.step_cost import step_cost
 from tui.weights_text import mapping_document, mapping_text
 from tui.widgets.plain_text import printable
 
@@ -34,6 +35,12 @@ if TYPE_CHECKING:
     "--weights", default="", metavar="FILE", help="What of the weights in FILE fits the model; loads nothing."
 )
 @click.option("--depth", default=0, help="Levels of the tree to print; 0 for all.")
+@click.option("--memory", "with_memory", is_flag=True, help="What a training step takes, by estimate.")
+@click.option("--measure", is_flag=True, help="Also train a few real steps, in a process of their own.")
+@click.option("--batch-size", default=0, help="For --memory: samples a batch.")
+@click.option("--precision", default="", help="For --memory: fp32, tf32, bf16 or fp16.")
+@click.option("--optimizer", default="", help="For --memory: a class of torch.optim.")
+@click.option("--device", default="", help="For --memory: auto, cpu, cuda, …")
 @json_option
 def model(
     spec: str,
@@ -42,6 +49,12 @@ def model(
     arguments: tuple[str, ...],
     weights: str,
     depth: int,
+    with_memory: bool,
+    measure: bool,
+    batch_size: int,
+    precision: str,
+    optimizer: str,
+    device: str,
     as_json: bool,
 ) -> int:
     """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
@@ -52,17 +65,30 @@ def model(
         try:
             report = inspect_model(config, num_classes or None, shape)
             preview = _preview(config, num_classes or None, shape)
+            cost = None
+            if with_memory or measure:
+                asked = {
+                    "loader.batch_size": batch_size or "",
+                    "training.precision": precision,
+                    "optimizer.name": optimizer,
+                    "training.device": device,
+                }
+                run = parse_config("", "torchdeck model", [f"{key}={text}" for key, text in asked.items() if text])
+                run = run.model_copy(update={"model": config})
+                cost = step_cost(run, num_classes or None, shape, measures=measure)
         finally:
             # What the user's file printed while it was imported; it must not mix with our own output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
             fits = {"weights": mapping_document(preview)} if preview is not None else {}
-            print_json({**report_json(report), **fits}, output.stdout)
+            print_json({**report_json(report), **fits, **(cost.document() if cost else {})}, output.stdout)
         else:
             console = Console(file=output.stdout, soft_wrap=True, highlight=False)
             _print_tree(report, depth, console)
             if preview is not None:
                 console.print(mapping_text(preview))
+            if cost is not None:
+                console.print(cost.text())
     sys.stdout.flush()
     return 0
 

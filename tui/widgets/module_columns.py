@@ -20,6 +20,8 @@ VIEWS: tuple[View, ...] = ("overview", "parameters", "compute", "gradients")
 _BAR = "▏▎▍▌▋▊▉█"
 _QUIET = Style(dim=True)
 _NARROWEST_NAME = 20
+# A name takes at least so much before other columns grow.
+_WIDE_NAME = 32
 # From cold to hot.
 _HEAT = ("#3b4cc0", "#5f86e8", "#8db0fe", "#b8cff9", "#f2cbb7", "#f4987a", "#d65244", "#b40426")
 
@@ -87,10 +89,10 @@ def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Colum
     columns = _wanted(view, width, totals)
     while len(columns) > 1 and width - _taken(columns) < _NARROWEST_NAME:
         columns.remove(min(columns, key=lambda column: column.keeps))
-    spare = max(0, width - _taken(columns) - 2 * _NARROWEST_NAME)
+    spare = max(0, width - _taken(columns) - _WIDE_NAME)
     grown = []
     for column in columns:
-        more = min(max(0, column.most - column.width), spare // 2)
+        more = min(max(0, column.most - column.width), spare)
         spare -= more
         grown.append(replace(column, width=column.width + more))
     return max(width - _taken(grown), 8), grown

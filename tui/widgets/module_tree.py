@@ -29,8 +29,8 @@ class ModuleLines(LineList):
     """The lines of the tree: keys that open and close."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "unfold", "open, or go to the first below", key_display="→"),
-        Binding("left", "fold", "close, or go to what it is part of", key_display="←"),
+        Binding("right", "unfold", "open, or go to the first below", show=False),
+        Binding("left", "fold", "close, or go to what it is part of", show=False),
         Binding("space", "select", "open or close", show=False),
     ]
 

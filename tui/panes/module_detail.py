@@ -1,0 +1,137 @@
+"""One module of the draft's model in full: its documentation, tensors, weights, and its gradients in a run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.module_text import gradient_text, histogram_text, module_text
+from tui.widgets.plain_text import printable_lines
+
+if TYPE_CHECKING:
+    from engine.inspection import Inspection
+    from engine.models.tree import ModuleRow
+    from engine.runs.reader import RunReader
+
+_PAUSE = 0.25  # seconds that the cursor has to stand still before weights are read
+_BINS = 48
+
+
+class ModuleDetail(VerticalScroll):
+    """Shows one module; its weights are read when it has been looked at for a moment."""
+
+    DEFAULT_CSS = """
+    ModuleDetail { padding: 0 1; }
+    ModuleDetail > Static { height: auto; margin-bottom: 1; }
+    """
+
+    def __init__(self, aside: Aside, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._aside = aside
+        self._model: tuple[RunConfig, Inspection] | None = None
+        self._row: ModuleRow | None = None
+        self._reader: RunReader | None = None
+        self._weights_of: tuple[object, ...] = ()
+
+    def compose(self) -> ComposeResult:
+        """Words, gradients, weights."""
+        yield Static(id="words", markup=False)
+        yield Static(id="gradients", markup=False)
+        yield Static(id="weights", markup=False)
+
+    def set_model(self, draft: RunConfig, inspection: Inspection) -> None:
+        """Another model, or the same in another state."""
+        self._model, self._row, self._weights_of = (draft, inspection), None, ()
+
+    def set_run(self, reader: RunReader | None) -> None:
+        """The run of this model whose gradients and weights are shown; None for none.
+
+        Args:
+            reader: of the run.
+        """
+        self._reader = reader
+        self._show_gradients()
+        self._read_weights_if_seen()
+
+    def show_module(self, path: str) -> None:
+        """Show another module of the model."""
+        if self._model is None:
+            return
+        report = self._model[1].report
+        row = next((row for row in report.modules if row.path == path), None)
+        if row is None or row is self._row:
+            return
+        self._row = row
+        self.query_one("#words", Static).update(module_text(row, report))
+        self.query_one("#weights", Static).update("")
+        self.scroll_home(animate=False)
+        self._show_gradients()
+        self._read_weights_if_seen()
+
+    def on_show(self) -> None:
+        """Weights are read when somebody looks."""
+        self._read_weights_if_seen()
+
+    def _show_gradients(self) -> None:
+        text = Text()
+        if self._row is not None and self._reader is not None:
+            records = self._reader.gradients()
+            if self._row.trainable:
+                text = gradient_text(*records.history(self._row.path), width=max(40, self.size.width - 2))
+        self.query_one("#gradients", Static).update(text)
+
+    def _read_weights_if_seen(self) -> None:
+        if self._row is None or self._model is None or not self.is_on_screen:
+            return
+        names = [tensor.name for tensor in (*self._row.parameters, *self._row.own_buffers)]
+        checkpoint = self._newest_checkpoint()
+        subject = (self._row.path, checkpoint)
+        if names and subject != self._weights_of:
+            self._weights_of = subject
+            self._read_weights(self._row.alias_of or self._row.path, names, checkpoint, *self._model)
+
+    def _newest_checkpoint(self) -> Path | None:
+        if self._reader is None:
+            return None
+        files = [self._reader.path / "checkpoints" / entry.file for entry in self._reader.checkpoints()]
+        return files[0] if files else None
+
+    @work(exclusive=True, group="weights")
+    async def _read_weights(
+        self, path: str, names: list[str], checkpoint: Path | None, draft: RunConfig, inspection: Inspection
+    ) -> None:
+        await asyncio.sleep(_PAUSE)
+        try:
+            if checkpoint is not None:
+                source = f"in {checkpoint.name}"
+                histograms = await self._aside.call(
+                    "engine.models.weight_histogram:saved_histograms", checkpoint, path, names, _BINS
+                )
+            else:
+                source = f"as a run with seed {draft.seed} begins"
+                histograms = await self._aside.call(
+                    "engine.models.weight_histogram:fresh_histograms",
+                    draft.model,
+                    draft.seed,
+                    inspection.num_classes,
+                    inspection.input_shape,
+                    path,
+                    names,
+                    _BINS,
+                )
+            text = histogram_text(histograms, source)
+        except (TorchdeckError, AsideError) as error:
+            # What failed is tried again at the next look.
+            self._weights_of = ()
+            text = Text(printable_lines(f"weights not shown: {error}"), style="dim")
+        self.query_one("#weights", Static).update(text)

@@ -1,0 +1,69 @@
+"""What a training step of a model takes, for `torchdeck model --memory`."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.memory_text import largest_text, measured_text, memory_document, memory_text
+
+if TYPE_CHECKING:
+    from engine.measured_step import StepMeasurement
+    from engine.models.memory import MemoryEstimate
+
+_BAR_CELLS = 60
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """An estimate, the largest batch that fits by estimate, and what was measured."""
+
+    estimate: MemoryEstimate
+    largest: MemoryEstimate | None
+    measured: StepMeasurement | None
+
+    def document(self) -> dict[str, Any]:
+        """As a part of a JSON document; bytes and seconds."""
+        measured = {"measured": asdict(self.measured)} if self.measured is not None else {}
+        return {"memory": {**memory_document(self.estimate, self.largest), **measured}}
+
+    def text(self) -> Text:
+        """As lines."""
+        lines = [memory_text(self.estimate, _BAR_CELLS), largest_text(self.largest)]
+        if self.measured is not None:
+            lines.append(measured_text(self.measured))
+        return Text("\n").join(lines)
+
+
+def step_cost(
+    config: RunConfig, num_classes: int | None, input_shape: tuple[int, ...] | None, *, measures: bool
+) -> StepCost:
+    """Estimate a step, and on request measure one in a process that is thrown away.
+
+    Raises:
+        TorchdeckError: the model can't be built or estimated, or its process failed.
+    """
+    from engine.models.memory import classes_of, estimate_memory, largest_batch
+    from engine.models.tree import default_input_shape
+
+    shape = input_shape or default_input_shape(config.model)
+    classes = num_classes or classes_of(config.model, shape)
+    measured = asyncio.run(_measured(config, classes, shape)) if measures else None
+    return StepCost(estimate_memory(config, classes, shape), largest_batch(config, classes, shape), measured)
+
+
+async def _measured(config: RunConfig, classes: int, shape: tuple[int, ...]) -> StepMeasurement:
+    process = Aside()
+    try:
+        measured: StepMeasurement = await process.call("engine.measured_step:measure_spec", config, classes, shape)
+    except AsideError as error:
+        raise TorchdeckError(f"measuring a step: {error}") from error
+    finally:
+        await process.close()
+    return measured
