@@ -140,7 +140,7 @@ class Studio(TerminalApp[None]):
             yield DataPane(self.aside, id="data").data_bind(Studio.draft)
             yield ModelPane(self.aside, id="model").data_bind(Studio.draft, Studio.watched)
             yield SetupPane(self.aside, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
-            yield TrainPane(id="train").data_bind(Studio.draft, Studio.watched)
+            yield TrainPane(self.aside, id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.runs_root, id="runs")
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
         yield Footer(show_command_palette=False)

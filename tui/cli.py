@@ -38,6 +38,7 @@ VERBS = {
     "batch": ("tui.verbs.batch", "batch", "What the model sees at a step: samples, inputs, targets."),
     "download": ("tui.verbs.download", "download", "Fetch a data set; goes on where it was interrupted."),
     "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
+    "lr-find": ("tui.verbs.lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
     "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),
 }
 _VERBS_WITH_SCREEN = {"attach"}

@@ -17,8 +17,10 @@ from textual.widgets import Static
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
 from engine.training.metric_names import metric
+from tui.aside import Aside
 from tui.machine_text import machine_line
-from tui.messages import CommandRequested, RunNoticed
+from tui.messages import CommandRequested, DraftEdited, RunNoticed
+from tui.panes.train_lr_find import LearningRateScreen
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
 from tui.run_text import (
@@ -63,14 +65,22 @@ class TrainPane(Widget, can_focus=True):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "change_settings", "Change"),
+        Binding("f", "find_learning_rate", "Find lr"),
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
 
-    def __init__(self, id: str | None = None) -> None:
+    def __init__(self, aside: Aside, id: str | None = None) -> None:
+        """A pane without a run.
+
+        Args:
+            aside: the process that tries learning rates.
+            id: as for every widget.
+        """
         super().__init__(id=id)
+        self._aside = aside
         self.run_status = ""
         self._noticed_events = 0
         self.one_line = Text()
@@ -167,6 +177,14 @@ class TrainPane(Widget, can_focus=True):
     async def _change_settings(self, settings: list[LiveSetting]) -> None:
         for command in await self.app.push_screen_wait(LiveSettingsScreen(settings)):
             self.post_message(CommandRequested(command))
+
+    @work(exclusive=True, group="learning rate")
+    async def action_find_learning_rate(self) -> None:
+        """Try learning rates for the draft, and put the one that is taken into it."""
+        if self.draft is not None:
+            rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._aside))
+            if rate is not None:
+                self.post_message(DraftEdited("optimizer.lr", f"{rate:g}"))
 
     def _say_what_is_not(self) -> None:
         """Without a run: why the last one was refused, or how to start one."""

@@ -1,0 +1,53 @@
+"""The learning-rate test as a user meets it: a key in the train pane, and a verb that a signal ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from studio_pilot import screen_text, studio, until, until_shown
+
+ROOT = Path(__file__).parents[2]
+
+
+async def test_a_key_draws_the_curve_and_enter_takes_the_rate(tmp_path: Path) -> None:
+    async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
+        await pilot.press("4", "f")
+        await until_shown(pilot, "suggested: ")
+        assert "loss by log₁₀" in screen_text(app)
+        before = app.draft.optimizer.lr
+        await pilot.press("enter")
+        await until(pilot, lambda: app.draft.optimizer.lr != before)
+        assert app.draft_error == ""
+        assert not (tmp_path / "runs").exists()
+        # A test that is left ends, and changes nothing.
+        taken = app.draft.optimizer.lr
+        await pilot.press("f", "escape")
+        await until_shown(pilot, "No run is shown yet")
+        assert app.draft.optimizer.lr == taken
+
+
+def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tui", "lr-find", "digits", "--set", "model.name=mlp", "--json", "--steps"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run([*command, "20"], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    found = json.loads(result.stdout)
+    assert set(found) == {"learning_rates", "losses", "suggested", "diverged"}
+    assert 10 <= len(found["learning_rates"]) <= 20
+    process = subprocess.Popen(
+        [*command, "1000000", "--to", "1e-6"], stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
+    )
+    while process.poll() is None and not _is_training(process.pid):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (143, "torchdeck: ended by SIGTERM; nothing was written\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _is_training(pid: int) -> bool:
+    """Whether torch's own library is loaded, which is after the handlers were set."""
+    return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()

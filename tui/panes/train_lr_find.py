@@ -1,0 +1,104 @@
+"""The learning-rate range test over the train pane: its curve, and one key to take the suggested rate."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar
+
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.widgets.chart import Chart
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.training.lr_range import RangeTest
+
+
+class LearningRateScreen(ModalScreen[float | None]):
+    """Runs the test in the process beside the studio; gives back the rate that was taken, if any."""
+
+    DEFAULT_CSS = """
+    LearningRateScreen { align: center middle; }
+    LearningRateScreen > Vertical {
+        width: 90%; max-width: 110; height: 90%; max-height: 34; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    LearningRateScreen #words { height: auto; max-height: 50%; }
+    LearningRateScreen Chart { height: 1fr; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "Take the rate"),
+        Binding("escape", "cancel", "Cancel"),
+    ]
+
+    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+        """A test of the draft's data, model and optimizer.
+
+        Args:
+            draft: the run whose rate is looked for.
+            aside: the process that runs it.
+        """
+        super().__init__()
+        self._draft = draft
+        self._aside = aside
+        self._found: RangeTest | None = None
+
+    def compose(self) -> ComposeResult:
+        """Words above the curve."""
+        with Vertical() as box:
+            box.border_title = f"Learning rate for {printable(self._draft.name)}"
+            box.border_subtitle = "Escape goes back"
+            yield Static("starting …", id="words", markup=False)
+            yield Chart("loss by log₁₀ of the learning rate", empty="the curve comes at the end of the test")
+
+    def on_mount(self) -> None:
+        """Begin at once."""
+        self._test()
+
+    @work(exclusive=True)
+    async def _test(self) -> None:
+        words = self.query_one("#words", Static)
+
+        def show(message: str, done: int, total: int) -> None:
+            words.update(f"{printable(message)} {done}/{total}" if total else f"{printable(message)} …")
+
+        try:
+            self._found = await self._aside.follow(
+                "engine.training.lr_range:find_learning_rate", self._draft, on_progress=show
+            )
+        except (TorchdeckError, AsideError) as error:
+            words.update(printable_lines(str(error)))
+            words.styles.color = self.app.theme_variables.get("error", "red")
+            return
+        self._show(self._found)
+
+    def _show(self, found: RangeTest) -> None:
+        chart = self.query_one(Chart)
+        chart.set_series("loss", [math.log10(rate) for rate in found.learning_rates], found.losses, "$primary")
+        end = "diverged at the end of the curve" if found.diverged else "did not diverge up to the highest rate"
+        if math.isnan(found.suggested):
+            self.query_one("#words", Static).update(f"no suggestion: the loss fell nowhere; it {end}")
+            return
+        chart.set_marks([(math.log10(found.suggested), "S")])
+        self.query_one("#words", Static).update(
+            f"suggested: {found.suggested:.1e} (S in the curve); now {self._draft.optimizer.lr:g}. The loss {end}.\n"
+            "Enter takes it for the next run"
+        )
+
+    def action_take(self) -> None:
+        """Close with the suggested rate."""
+        if self._found is not None and not math.isnan(self._found.suggested):
+            self.dismiss(float(f"{self._found.suggested:.1e}"))
+
+    def action_cancel(self) -> None:
+        """Close without one; a test that is under way ends."""
+        self.workers.cancel_node(self)
+        self.dismiss(None)

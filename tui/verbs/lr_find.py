@@ -1,0 +1,70 @@
+"""`torchdeck lr-find`: the learning-rate range test of a preset or a file, without a screen."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import asdict
+from types import FrameType
+
+import click
+
+from engine.config_file import load_config
+from engine.errors import RunError
+from tui.commands import json_option
+from tui.private_output import PrivateOutput
+from tui.text import figure
+from tui.verbs.output import print_json
+
+
+@click.command(name="lr-find")
+@click.argument("spec", metavar="PRESET|FILE.toml")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.option("--from", "lowest", type=float, default=1e-7, show_default=True, help="The first step's rate.")
+@click.option("--to", "highest", type=float, default=10.0, show_default=True, help="The last step's rate.")
+@click.option("--steps", type=int, default=100, show_default=True, help="Steps of the test.")
+@json_option
+def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float, steps: int, as_json: bool) -> int:
+    """Try growing learning rates for some steps on fresh weights, and suggest one. Writes nothing."""
+    config = load_config(spec, overrides)
+    ended_by: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        ended_by.append(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, end)
+    with PrivateOutput() as output:
+        from engine.training.lr_range import find_learning_rate
+
+        is_live = output.stderr.isatty() and not as_json
+
+        def progress(message: str, done: int, total: int) -> None:
+            if ended_by:
+                raise RunError(f"ended by {signal.Signals(ended_by[0]).name}; nothing was written")
+            if is_live:
+                print(f"\r\x1b[K{message} {done}/{total}", end="", file=output.stderr, flush=True)
+
+        try:
+            found = find_learning_rate(config, progress=progress, lowest=lowest, highest=highest, steps=steps)
+        except RunError as error:
+            if not ended_by:
+                raise
+            print(f"torchdeck: {error}", file=output.stderr)
+            return 128 + ended_by[0]
+        if is_live:
+            print("\r\x1b[K", end="", file=output.stderr)
+        if as_json:
+            print_json(asdict(found), output.stdout)
+            return 0
+        print("learning rate        loss", file=output.stdout)
+        shown = max(1, len(found.losses) // 20)
+        for rate, loss in list(zip(found.learning_rates, found.losses, strict=True))[::shown]:
+            print(f"{rate:13.1e}  {figure(loss):>10}", file=output.stdout)
+        end_of_test = "the loss diverged there" if found.diverged else "the loss did not diverge up to there"
+        print(end_of_test, file=output.stdout)
+        if found.suggested == found.suggested:
+            rate_text = f"{found.suggested:.1e}"
+            print(f"suggested: --set optimizer.lr={rate_text}", file=output.stdout)
+        else:
+            print("suggested: none, the loss fell nowhere", file=output.stdout)
+    return 0
