@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-Sampler = Literal["auto", "shuffled", "sequential", "balanced", "replacement"]
+Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement"]
 MetricName = Literal[
     "auto",
     "loss",
@@ -129,10 +129,26 @@ class LoaderConfig(Section):
     sampler: Sampler = Field(
         default="auto",
         description="auto: shuffled or sequential, as shuffle says; balanced: every class equally often; "
-        "replacement: any sample any number of times",
+        "weighted: by loader.weights; replacement: any sample any number of times",
+    )
+    weights: str = Field(
+        default="",
+        description="of the weighted sampler: path/to/file.py:function of the targets, or a .npy or .txt file with a "
+        "number for every training sample",
+    )
+    subset: str = Field(
+        default="",
+        description="train on a part: a share such as 0.1, a number of samples, or a .npy or .txt file of indices",
+    )
+    batch_sampler: str = Field(
+        default="",
+        description="path/to/file.py:function that returns an epoch's batches as lists of positions; it is given what "
+        "it takes of num_samples, batch_size, targets, seed and epoch",
     )
     num_samples: int = Field(
-        default=0, ge=0, description="samples an epoch of a balanced or replacement sampler; 0 for the split's size"
+        default=0,
+        ge=0,
+        description="samples an epoch of a balanced, weighted or replacement sampler; 0 for as many as there are",
     )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
     collate_fn: str = Field(
@@ -156,13 +172,20 @@ class LoaderConfig(Section):
 
     @model_validator(mode="after")
     def _options_agree(self) -> LoaderConfig:
-        if not self.shuffle and self.sampler in ("shuffled", "balanced", "replacement"):
+        drawing = ("balanced", "weighted", "replacement")
+        if not self.shuffle and self.sampler in ("shuffled", *drawing):
             raise ValueError(f'sampler = "{self.sampler}" draws a random order, and shuffle = false forbids one')
-        if self.num_samples and self.sampler not in ("balanced", "replacement"):
+        if self.num_samples and self.sampler not in drawing:
             raise ValueError(
                 f"num_samples = {self.num_samples} needs a sampler that draws with replacement: "
-                'sampler = "balanced" or "replacement"'
+                'sampler = "balanced", "weighted" or "replacement"'
             )
+        if (self.sampler == "weighted") != bool(self.weights):
+            raise ValueError('weights belong to sampler = "weighted", and that needs them')
+        if self.batch_sampler:
+            for name in ("sampler", "num_samples", "drop_last", "weights"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} has no say where batch_sampler makes the batches: leave one of both out")
         for name in ("timeout", "worker_init"):
             if getattr(self, name) and not self.num_workers:
                 raise ValueError(f"{name} is about worker processes, and num_workers = 0 has none")

@@ -22,8 +22,9 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
         data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
     model["name"] = _absolute_name(model["name"])
     values["loss"]["name"] = _absolute_name(values["loss"]["name"])
-    if values["loader"]["worker_init"]:
-        values["loader"]["worker_init"] = _absolute_name(values["loader"]["worker_init"])
+    loader = values["loader"]
+    for name in ("worker_init", "collate_fn", "batch_sampler", "weights", "subset"):
+        loader[name] = _absolute_name(loader[name], may_be_file=True)
     if values["start_from"]:
         values["start_from"] = _absolute(values["start_from"])
     if model["weights"]:
@@ -35,14 +36,16 @@ def _with_absolute_name(step: Component) -> dict[str, Any]:
     return {**step.model_dump(), "name": _absolute_name(step.name)}
 
 
-def _absolute_name(name: str, *, may_be_folder: bool = False) -> str:
-    """`path/to/file.py:factory`, and where folders are taken as well a folder, with the path made absolute.
+def _absolute_name(name: str, *, may_be_folder: bool = False, may_be_file: bool = False) -> str:
+    """`path/to/file.py:factory`, and where folders or files are taken as well one of those, with an absolute path.
 
     What is neither stays as it was written, for the message that it is unknown.
     """
     if is_user_spec(name) and ":" in name:
         path, _, factory = name.rpartition(":")
         return f"{_absolute(path)}:{factory}"
+    if may_be_file and Path(name).expanduser().is_file():
+        return _absolute(name)
     return _absolute(name) if may_be_folder and Path(name).expanduser().is_dir() else name
 
 

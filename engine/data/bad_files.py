@@ -15,6 +15,7 @@ import numpy as np
 from engine.config import RunConfig
 from engine.cores import available_cores
 from engine.data.folder import FolderDataset
+from engine.data.own_order import take_subset
 from engine.data.progress import Progress
 from engine.data.sources import DataSources, open_sources
 from engine.data.splits import Split
@@ -38,17 +39,22 @@ class BadFile:
 
 
 def open_usable(config: RunConfig, progress: Progress) -> tuple[DataSources, list[BadFile]]:
-    """Open the data of a run as it sees them: with `data.bad_files = "skip"` without the files that can't be decoded.
+    """Open the data of a run as it sees them.
+
+    With `data.bad_files = "skip"` without the files that can't be decoded; with `loader.subset` that part of the
+    training split.
 
     Raises:
         TorchdeckError: as `open_sources`; or nothing is left of a split.
     """
-    sources = open_sources(config.data, config.seed, progress)
-    if config.data.bad_files == "stop":
-        return sources, []
-    splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
-    bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
-    return without_bad_files(sources, bad), bad
+    sources, bad = open_sources(config.data, config.seed, progress), []
+    if config.data.bad_files == "skip":
+        splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
+        bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
+        sources = without_bad_files(sources, bad)
+    if config.loader.subset:
+        sources = replace(sources, train=take_subset(sources.train, config.loader.subset, config.seed))
+    return sources, bad
 
 
 def find_bad_files(splits: Iterable[Split], cache: Path, progress: Progress) -> list[BadFile]:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from engine.config import RunConfig
+from engine.config import DataConfig, RunConfig
 from engine.data.batch_plan import BatchPlan
 from engine.data.collation import with_collate
 from engine.data.disk_cache import mapped_split
@@ -17,6 +17,7 @@ from engine.data.encoded import encoded_loader
 from engine.data.kept_tensors import KeptTensors, TensorLoader
 from engine.data.lanes import Lane, choose_lane
 from engine.data.mixing import MixingLoader, check_mixing, make_mixes
+from engine.data.own_order import own_batches
 from engine.data.progress import Progress
 from engine.data.resident import ResidentLoader
 from engine.data.sampling import sequential_sampler, train_sampler
@@ -152,13 +153,25 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
         load_object(config.loader.worker_init, "a function that takes a worker's number")
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers
     splits = [with_collate(split, config.loader) for split in (sources.train, sources.validation)]
-    train = choose_lane(splits[0], config.data, train=True, device=device, room=room, num_workers=workers)
+    train_data = _own_batches_by_loader(config) if config.loader.batch_sampler else config.data
+    train = choose_lane(splits[0], train_data, train=True, device=device, room=room, num_workers=workers)
     validation = choose_lane(splits[1], config.data, train=False, device=device, room=train.left, num_workers=workers)
     return train, validation
 
 
+def _own_batches_by_loader(config: RunConfig) -> DataConfig:
+    if config.data.storage not in ("auto", "loader"):
+        raise ConfigError(
+            f'data.storage = "{config.data.storage}": loader.batch_sampler makes the batches, which the DataLoader '
+            'does; use "auto" or "loader"'
+        )
+    return config.data.model_copy(update={"storage": "loader"})
+
+
 def num_train_batches(sources: DataSources, config: RunConfig) -> int:
     """Batches in an epoch of training."""
+    if config.loader.batch_sampler:
+        return len(own_batches(config.loader, sources.train, config.seed, 0))
     full, rest = divmod(train_sampler(sources.train, config.loader, config.seed).length, config.loader.batch_size)
     return full + (1 if rest and not config.loader.drop_last else 0)
 
@@ -272,4 +285,5 @@ def _loader(
         sampler=sampler,
         drop_last=drop_last,
         options=loader,
+        takes_own_batches=train,
     )

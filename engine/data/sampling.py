@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.config import LoaderConfig
+from engine.data.own_order import sample_weights
 from engine.data.random_keys import combine, epoch_order
 from engine.data.splits import Split
 from engine.data.targets import kind_of
 from engine.errors import ConfigError
 
-Kind = Literal["shuffled", "sequential", "balanced", "replacement"]
+Kind = Literal["shuffled", "sequential", "balanced", "weighted", "replacement"]
 
 _STREAM = 0x5A3
 
@@ -42,11 +43,12 @@ class EpochSampler:
     Attributes:
         kind: "shuffled" and "sequential" take each sample once; "replacement" draws from all samples, "balanced"
             from all classes alike and then from the samples of the class, as torch's WeightedRandomSampler does with
-            weights of 1 / (samples of the class).
+            weights of 1 / (samples of the class); "weighted" draws by the weights given.
         count: samples in the split.
         length: samples in an epoch.
         seed: of the run.
         targets: int64 [count], for "balanced" only.
+        weights: float64 [count], for "weighted" only: chances, up to a factor.
     """
 
     kind: Kind
@@ -54,6 +56,7 @@ class EpochSampler:
     length: int
     seed: int
     targets: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
 
     def order(self, epoch: int) -> EpochOrder | None:
         """The samples of an epoch; None for all of them as they come."""
@@ -65,9 +68,11 @@ class EpochSampler:
         generator = torch.Generator().manual_seed(combine(self.seed, epoch, _STREAM) >> 1)
         if self.kind == "replacement":
             samples = torch.randint(self.count, (self.length,), generator=generator)
+        elif self.kind == "weighted":
+            samples = self._weighted(generator)
         else:
             samples = self._balanced(generator)
-        return EpochOrder(samples, samples + self.count * _times_before(samples))
+        return EpochOrder(samples, samples + self.count * times_before(samples))
 
     def _balanced(self, generator: torch.Generator) -> Tensor:
         targets = torch.from_numpy(np.array(self.targets))
@@ -78,12 +83,21 @@ class EpochSampler:
         place = torch.rand(self.length, dtype=torch.float64, generator=generator)
         return by_class[first[chosen] + (place * sizes[chosen]).long()]
 
+    def _weighted(self, generator: torch.Generator) -> Tensor:
+        # torch.multinomial ends at 2^24 samples.
+        assert self.weights is not None
+        ends = torch.from_numpy(np.cumsum(self.weights))
+        place = torch.rand(self.length, dtype=torch.float64, generator=generator) * ends[-1]
+        last = int(np.flatnonzero(self.weights)[-1])
+        return torch.searchsorted(ends, place, right=True).clamp(max=last)
+
 
 def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler:
     """The sampler that `[loader]` asks for.
 
     Raises:
-        ConfigError: a balanced sampler for a split whose labels are not known without reading it.
+        ConfigError: a balanced sampler for a split whose labels are not known without reading it, or weights that
+            are not one for each sample.
     """
     kind: Kind = config.sampler if config.sampler != "auto" else ("shuffled" if config.shuffle else "sequential")
     targets = split.targets if kind == "balanced" else None
@@ -92,7 +106,8 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
     if targets is not None and kind_of(targets) != "classes":
         raise ConfigError('loader.sampler = "balanced": the targets are numbers, and only classes can be balanced')
     classes = None if targets is None else targets.astype(np.int64)
-    return EpochSampler(kind, len(split), config.num_samples or len(split), seed, classes)
+    weights = sample_weights(config.weights, split) if kind == "weighted" else None
+    return EpochSampler(kind, len(split), config.num_samples or len(split), seed, classes, weights)
 
 
 def sequential_sampler(split: Split) -> EpochSampler:
@@ -100,7 +115,7 @@ def sequential_sampler(split: Split) -> EpochSampler:
     return EpochSampler("sequential", len(split), len(split), 0)
 
 
-def _times_before(samples: Tensor) -> Tensor:
+def times_before(samples: Tensor) -> Tensor:
     """How often each sample came before in the epoch, int64 [n]."""
     ordered, order = samples.sort(stable=True)
     positions = torch.arange(len(samples))

@@ -16,6 +16,7 @@ from engine.config import RunConfig
 from engine.data.bad_files import open_usable
 from engine.data.image_bytes import eye_image
 from engine.data.loaders import num_train_batches, train_loader
+from engine.data.own_order import own_batches
 from engine.data.preview import denormalized
 from engine.data.progress import Progress
 from engine.data.sample_text import target_words
@@ -100,6 +101,8 @@ def batches_at(
         start = number * config.loader.batch_size
         these = slice(start, start + len(targets))
         positions = list(range(these.start, these.stop)) if order is None else order.samples[these].tolist()
+        if config.loader.batch_sampler:
+            positions = own_batches(config.loader, sources.train, config.seed, epoch)[number]
         samples = [
             SeenSample(
                 position,

@@ -28,9 +28,10 @@ from torch.utils.data import DataLoader, Sampler
 
 from engine.config import LoaderConfig
 from engine.data.collation import make_batch
+from engine.data.own_order import own_batches
 from engine.data.random_keys import combine
 from engine.data.samples import as_tensors, read_sample, sample_name
-from engine.data.sampling import EpochOrder, EpochSampler
+from engine.data.sampling import EpochOrder, EpochSampler, times_before
 from engine.data.splits import Split
 from engine.data.storage import read_image
 from engine.data.transforms import SamplePipeline
@@ -137,6 +138,33 @@ class _EpochBatches(Sampler[list[Key]]):
             yield [(epoch, position, draw) for position, draw in pairs]
 
 
+class _OwnBatches(Sampler[list[Key]]):
+    """The same for batches that the user's function makes."""
+
+    def __init__(self, split: Split, config: LoaderConfig, seed: int) -> None:
+        self._split, self._config, self._seed = split, config, seed
+        self.epoch = self.start = 0
+        first = own_batches(config, split, seed, 0)
+        self._num_batches, self.num_samples = len(first), sum(map(len, first))
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        batches = own_batches(self._config, self._split, self._seed, self.epoch)
+        if len(batches) != self._num_batches:
+            raise UserCodeError(
+                f"{self._config.batch_sampler}: returned {len(batches)} batches for epoch {self.epoch} and "
+                f"{self._num_batches} for epoch 0; every epoch of a run has as many steps"
+            )
+        positions = torch.tensor([position for batch in batches for position in batch])
+        draws = iter((positions + len(self._split) * times_before(positions)).tolist())
+        for number, batch in enumerate(batches):
+            keys = [(self.epoch, position, next(draws)) for position in batch]
+            if number >= self.start:
+                yield keys
+
+
 class WorkerLoader:
     """A BatchLoader that makes each sample by itself."""
 
@@ -151,6 +179,7 @@ class WorkerLoader:
         sampler: EpochSampler,
         drop_last: bool,
         options: LoaderConfig,
+        takes_own_batches: bool = False,
     ) -> None:
         """Set the loader up; worker processes start with the first batch.
 
@@ -164,6 +193,7 @@ class WorkerLoader:
             drop_last: leave out a last batch that is not full.
             options: of worker processes and page-locked memory; without workers samples are made in the calling
                 thread.
+            takes_own_batches: whether `options.batch_sampler` holds for this split.
         """
         self.num_samples = sampler.length
         self.batch_size = batch_size
@@ -172,7 +202,12 @@ class WorkerLoader:
         self._device = device
         self._num_workers, self._options = options.num_workers, options
         self._samples = KeyedSamples(split, pipeline, seed)
-        self._keys = _EpochBatches(sampler, self.num_batches, batch_size)
+        self._keys: _EpochBatches | _OwnBatches
+        if takes_own_batches and options.batch_sampler:
+            self._keys = _OwnBatches(split, options, seed)
+            self.num_samples, self.num_batches = self._keys.num_samples, len(self._keys)
+        else:
+            self._keys = _EpochBatches(sampler, self.num_batches, batch_size)
         self._pins = options.pin_memory and device.type == "cuda"
         self._loader: DataLoader[Any] | None = None
 

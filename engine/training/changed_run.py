@@ -19,6 +19,8 @@ _MOVES_THE_SCHEDULE = {
     "loader.drop_last",
     "loader.sampler",
     "loader.num_samples",
+    "loader.subset",
+    "loader.batch_sampler",
     "training.accumulate",
 }
 
