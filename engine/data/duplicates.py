@@ -73,6 +73,7 @@ def find_duplicates(sources: DataSources, *, by_pixels: bool, progress: Progress
                 if sources.train.is_image
                 else None,
                 [(*member, label) for member, label in zip(groups[at], labels[at], strict=True)],
+                [_name(by_name[name], position) for name, position in groups[at]],
             )
             for at in order[:_PICTURES]
         ],
@@ -162,6 +163,11 @@ def _sample_hash(split: Split, position: int) -> bytes:
         # Text, for example.
         digest.update(repr(sample).encode())
     return digest.digest()
+
+
+def _name(split: Split, position: int) -> str:
+    index = split.dataset_index(position)
+    return split.dataset.files[index] if isinstance(split.dataset, FolderDataset) else str(index)
 
 
 def _picture(split: Split, position: int) -> NDArray[np.uint8] | None:

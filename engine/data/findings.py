@@ -139,6 +139,7 @@ class SampleLook:
         texts: the same in words, where they are no images.
         input_shape: of a sample after the eval transforms, in words; empty where that can't be told.
         storage: where the training pixels would live, in words.
+        reason: the arithmetic behind that, in words.
         notes: why a slower tier was taken.
         train_steps, eval_steps: what is to be said of each transform.
         unreadable: what is wrong with samples that can't be read.
@@ -149,11 +150,27 @@ class SampleLook:
     texts: list[SampleText]
     input_shape: str
     storage: str
+    reason: str
     notes: list[str]
     train_steps: list[StepLane]
     eval_steps: list[StepLane]
     unreadable: list[str] = field(default_factory=list)
     error: str = ""
+
+
+@dataclass(frozen=True)
+class StepLook:
+    """What the model sees at a step of a run.
+
+    Attributes:
+        words: which step and batch, how many samples, and what its inputs and targets are.
+        images: uint8 [H, W, C], the first of the batch, with Normalize undone; empty where inputs are no images.
+        captions: target and name of each sample of the batch; after MixUp and CutMix the shares of its classes.
+    """
+
+    words: list[str]
+    images: list[NDArray[np.uint8]]
+    captions: list[str]
 
 
 @dataclass(frozen=True)
@@ -163,10 +180,12 @@ class DuplicateExample:
     Attributes:
         pixels: uint8 [H, W, C]; None where samples are no images.
         members: every (split, position in it, class index); -1 where targets are no classes.
+        names: of its files or samples, in the same order.
     """
 
     pixels: NDArray[np.uint8] | None
     members: list[tuple[str, int, int]]
+    names: list[str]
 
 
 @dataclass(frozen=True)
@@ -287,12 +306,14 @@ def describe_duplicates(report: DuplicateReport) -> list[str]:
             share = count / report.samples[name]
             lines.append(
                 f"{count:,} of {report.samples[name]:,} {name} samples ({share:.1%}) are in the training split too: "
-                f"the {name} score is too good by up to that much"
+                f"the {name} score may be too good by that much"
             )
     if report.disagreeing:
-        lines.append(f"{report.disagreeing:,} images occur with different labels: one of them is wrong")
+        occur = "image occurs" if report.disagreeing == 1 else "images occur"
+        lines.append(f"{report.disagreeing:,} {occur} with different labels, of which at most one is right")
     if report.surplus:
-        lines.append(f"{report.surplus:,} training samples repeat another training sample")
+        repeat = "sample repeats" if report.surplus == 1 else "samples repeat"
+        lines.append(f"{report.surplus:,} training {repeat} another training sample")
     if not report.groups:
         lines.append("no image occurs twice, and none is in two splits")
     if report.unreadable:

@@ -101,7 +101,7 @@ def look_at_samples(
     positions = _positions(sources.train, count, page, class_index)
     readable, unreadable = _readable(sources.train, positions)
     wrong = next((step.error for step in [*train_steps, *eval_steps] if step.error), "")
-    storage, shape, notes = "", "", []
+    storage, reason, shape, notes = "", "", "", []
     samples: list[PreviewSample] = []
     texts: list[SampleText] = []
     try:
@@ -117,11 +117,11 @@ def look_at_samples(
             room = measure_room(device, config.data.cache)
             workers = config.loader.num_workers
             lane = choose_lane(train, data, train=True, device=device, room=room, num_workers=workers)
-            storage, notes = f"{lane.words} ({lane.reason})" if lane.reason else lane.words, lane.notes
+            storage, reason, notes = lane.words, lane.reason, lane.notes
             shape = shape_words(sample_shape(sources, config))
     except TorchdeckError as error:
         wrong = str(error)
-    return SampleLook(samples, texts, shape, storage, notes, train_steps, eval_steps, unreadable, wrong)
+    return SampleLook(samples, texts, shape, storage, reason, notes, train_steps, eval_steps, unreadable, wrong)
 
 
 def _statistics(split: Split, classes: list[str], *, is_whole: bool, progress: Progress) -> PixelStatistics:

@@ -12,6 +12,7 @@ from PIL import Image
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.widgets import Input, OptionList
 
+from tui.app import Studio
 from tui.panes.data import DataPane
 from tui.screens.pick import PickScreen
 from tui.screens.sample import SampleScreen
@@ -19,6 +20,12 @@ from tui.widgets.image_grid import ImageGrid
 from tui.widgets.pipeline_list import PipelineList
 
 SMALL, LARGE = (80, 24), (200, 60)
+PLAIN = ["data.train_transforms=[]", "data.eval_transforms=[]"]
+
+
+def told(app: Studio) -> str:
+    """What was said in notices, however they wrap."""
+    return "\n".join(notice.message for notice in app._notifications)
 
 
 def write_folder(root: Path, classes: int = 2, count: int = 6) -> Path:
@@ -49,15 +56,15 @@ async def test_the_next_draw_changes_the_augmented_images_and_back_again(tmp_pat
     async with studio(tmp_path, size=LARGE) as (app, pilot):
         await until_shown(pilot, "trained on in epoch 1")
         grid = app.query_one("#images", ImageGrid)
-        first = [image.pixels for image in grid._images]
+        first = [image.pixels for image in grid.images]
         await pilot.press("n")
         await until_shown(pilot, "trained on in epoch 2")
-        second = [image.pixels for image in grid._images]
+        second = [image.pixels for image in grid.images]
         assert all(np.array_equal(one, other) for one, other in zip(first[::2], second[::2], strict=True))
         assert not all(np.array_equal(one, other) for one, other in zip(first[1::2], second[1::2], strict=True))
         await pilot.press("N")
         await until_shown(pilot, "trained on in epoch 1")
-        assert all(np.array_equal(one, image.pixels) for one, image in zip(first, grid._images, strict=True))
+        assert all(np.array_equal(one, image.pixels) for one, image in zip(first, grid.images, strict=True))
 
 
 async def test_only_one_class_is_shown_when_it_is_chosen(tmp_path: Path) -> None:
@@ -68,7 +75,7 @@ async def test_only_one_class_is_shown_when_it_is_chosen(tmp_path: Path) -> None
         await pilot.press("7", "enter")
         await until_shown(pilot, "samples of 7 →")
         grid = app.query_one("#images", ImageGrid)
-        assert {image.caption for image in grid._images} == {"7", "→ 7"}
+        assert {image.caption for image in grid.images} == {"7", "→ 7"}
 
 
 async def test_enter_on_a_sample_shows_it_after_every_step(tmp_path: Path) -> None:
@@ -120,7 +127,7 @@ async def test_train_to_eval_leaves_out_what_is_random_and_says_so(tmp_path: Pat
         await until_shown(pilot, "trained on in epoch 1")
         await pilot.press("e")
         await until(pilot, lambda: [step.name for step in app.draft.data.eval_transforms] == ["Pad"])
-        await until_shown(pilot, "left out as random: RandomRotation")
+        await until(pilot, lambda: "left out as random: RandomRotation" in told(app))
 
 
 async def test_one_key_puts_the_measured_statistics_into_both_pipelines(tmp_path: Path) -> None:
@@ -131,7 +138,18 @@ async def test_one_key_puts_the_measured_statistics_into_both_pipelines(tmp_path
         for steps in (app.draft.data.train_transforms, app.draft.data.eval_transforms):
             assert steps[0].name == "Normalize"
             assert steps[0].arguments == {"mean": [0.3052], "std": [0.3759]}
-        await until_shown(pilot, "every training sample")
+        await until(pilot, lambda: "mean and std of every training sample" in told(app))
+
+
+async def test_the_batch_of_a_step_is_shown_as_the_run_makes_it(tmp_path: Path) -> None:
+    async with studio(tmp_path, "loader.batch_size=100", "training.epochs=2", size=SMALL) as (app, pilot):
+        await until_shown(pilot, "trained on in epoch 1")
+        await pilot.press("b", "end", "backspace", *"17", "enter")
+        await until_shown(pilot, "step 17: epoch 2, batch 2 of 100 samples")
+        grid = app.query_one("#batch_images", ImageGrid)
+        assert len(grid.images) == 64
+        await pilot.press("end", "backspace", "backspace", *"99", "enter")
+        await until_shown(pilot, "the run has steps 1 to 30")
 
 
 async def test_copies_between_the_splits_are_found_and_shown(tmp_path: Path) -> None:
@@ -139,24 +157,26 @@ async def test_copies_between_the_splits_are_found_and_shown(tmp_path: Path) -> 
     write_folder(root / "train")
     write_folder(root / "val")
     (root / "train" / "class 0" / "own.png").write_bytes((root / "train" / "class 1" / "0.png").read_bytes())
-    async with studio(tmp_path, f"data.dataset={root}", "data.train_transforms=[]", size=SMALL) as (app, pilot):
+    overrides = [f"data.dataset={root}", "data.validation=test", *PLAIN]
+    async with studio(tmp_path, *overrides, size=SMALL) as (app, pilot):
         await until_shown(pilot, "trained on in epoch 1")
         await pilot.press("u")
         # Both folders are made of the same noise.
-        await until_shown(pilot, "12 of 12 validation samples (100.0%)")
+        await until_shown(pilot, "12 of 12 validation samples")
         assert "different labels" in screen_text(app)
-        assert "! train" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "! train class 0/own.png is class 0, train class 1/0.png is class 1" in told(app))
 
 
 async def test_files_that_cant_be_read_are_listed_and_the_pane_goes_on(tmp_path: Path) -> None:
     root = write_folder(tmp_path / "data")
     for number in range(4):
         (root / "class 0" / f"{number}.png").write_text("torn \x1b[31m")
-    async with studio(tmp_path, f"data.dataset={root}", "data.train_transforms=[]", size=LARGE) as (app, pilot):
+    async with studio(tmp_path, f"data.dataset={root}", *PLAIN, size=LARGE) as (app, pilot):
         await until_shown(pilot, "samples can't be read:")
         await until_shown(pilot, "trained on in epoch 1")
         assert "0.png: " in screen_text(app)
-        assert len(app.query_one("#images", ImageGrid)._images) > 4
+        assert len(app.query_one("#images", ImageGrid).images) > 4
 
 
 async def test_an_empty_folder_is_one_clear_message_and_another_data_set_can_be_chosen(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from engine.config import Component, DataConfig, RunConfig
 from engine.config_file import load_config
@@ -33,18 +33,26 @@ from tui.widgets.progress_line import ProgressLine
 from tui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
-    from engine.data.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane
+    from engine.data.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane, StepLook
 
-VIEWS = {"images": "Images", "transforms": "Transforms", "numbers": "Numbers", "copies": "Copies"}
-_KEYS = "gtmu"
+VIEWS = {
+    "images": "Images",
+    "transforms": "Transforms",
+    "numbers": "Numbers",
+    "copies": "Copies",
+    "batch": "Batch",
+}
+_KEYS = "gtmub"
 _FOCUSED = {
     "images": "#images",
     "transforms": "#train_transforms OptionList",
     "numbers": "#settings",
     "copies": "#copied",
+    "batch": "#step",
 }
 _WIDE = 120
 _SAMPLES = 24
+_BATCH_SHOWN = 64
 _ALL_CLASSES = "all classes"
 _TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
 
@@ -67,6 +75,7 @@ class DataPane(Widget, can_focus=True):
         Binding("m", "measure", "Numbers; again: measure every sample", show=False),
         Binding("u", "compare", "Copies: exact duplicates and leakage", show=False),
         Binding("U", "compare(True)", "Copies by decoded pixels", show=False),
+        Binding("b", "view('batch')", "Batch: what the model sees at a step", show=False),
         Binding("n", "draw(1)", "Next draw"),
         Binding("N", "draw(-1)", "Draw before", show=False),
         Binding("o", "others(1)", "Other samples"),
@@ -74,6 +83,7 @@ class DataPane(Widget, can_focus=True):
         Binding("l", "choose_class", "Class"),
         Binding("w", "normalize", "Mean and std into Normalize", show=False),
         Binding("e", "copy_to_eval", "Train → eval, without what is random", show=False),
+        Binding("D", "download", "Fetch the data set: data.download = true", show=False),
         Binding("escape", "back", "Stop what is under way; back to the list", show=False),
     ]
 
@@ -107,6 +117,14 @@ class DataPane(Widget, can_focus=True):
                         with Vertical(id="copies"):
                             yield Static(id="found", markup=False)
                             yield ImageGrid(empty="", id="copied")
+                        with Vertical(id="batch"):
+                            field = Input("1", id="step", compact=True, type="integer")
+                            field.cursor_blink = False
+                            with Horizontal(id="step_line"):
+                                yield Static("what the model sees at step ", markup=False)
+                                yield field
+                            yield Static(id="batch_words", markup=False)
+                            yield ImageGrid(empty="", id="batch_images")
                     with VerticalScroll(id="settings"):
                         yield from self._compose_settings()
                 yield ProgressLine(id="work")
@@ -119,7 +137,7 @@ class DataPane(Widget, can_focus=True):
             yield Static("eval transforms (e: from the train transforms)", id="eval_heading", classes="heading")
             yield PipelineList(id="eval_transforms", empty=nothing)
         with Vertical(id="numbers"):
-            yield Static("pixels and labels of the training split", classes="heading")
+            yield Static("pixels, labels and where they live", classes="heading")
             yield Static(id="measured", markup=False)
             yield Static("training samples of each class", id="counts_heading", classes="heading")
             yield Bars(id="counts")
@@ -223,6 +241,18 @@ class DataPane(Widget, can_focus=True):
         if self.draft is not None:
             self._copy_to_eval(self.draft)
 
+    def action_download(self) -> None:
+        """Let the chosen data set be fetched where it is not there."""
+        if self.draft is None:
+            return
+        entry = find_dataset(self.draft.data.dataset)
+        if entry is None or entry.obtain != "download":
+            self.notify(f"{printable(self.draft.data.dataset)} can't be fetched", severity="warning", markup=False)
+        elif self.draft.data.download:
+            self._open(self.draft, is_fresh=True)
+        else:
+            self._change(download=True)
+
     # What the parts tell
 
     @on(DataCatalogue.Chosen)
@@ -257,6 +287,12 @@ class DataPane(Widget, can_focus=True):
         message.stop()
         self.action_view(message.tab)
 
+    @on(Input.Submitted, "#step")
+    def _take_step(self, message: Input.Submitted) -> None:
+        message.stop()
+        if self.draft is not None and message.value.strip().isdecimal():
+            self._show_step(self.draft, int(message.value))
+
     @on(PipelineList.Changed)
     def _take_pipeline(self, message: PipelineList.Changed) -> None:
         message.stop()
@@ -283,6 +319,11 @@ class DataPane(Widget, can_focus=True):
         positions = [sample.index for sample in self._samples.samples]
         screen = SampleScreen(self._aside, self.draft, positions, message.group, self._draw)
         self.app.push_screen(screen, self._take_draw)
+
+    @on(ImageGrid.Chosen, "#copied")
+    def _tell_where(self, message: ImageGrid.Chosen) -> None:
+        message.stop()
+        self.notify(printable(message.grid.images[message.group].caption), timeout=15, markup=False)
 
     def _take_draw(self, draw: int | None) -> None:
         if draw is not None:
@@ -330,7 +371,9 @@ class DataPane(Widget, can_focus=True):
             # What was missing may be there the next time somebody looks.
             self._opened = ()
             self.add_class("-nothing")
-            self._about([title, "", str(error)], "red")
+            entry = find_dataset(draft.data.dataset)
+            fetch = ["", "D fetches it"] if entry is not None and entry.obtain == "download" else []
+            self._about([title, "", str(error), *fetch], "red")
             return
         self._found = look
         self._samples = None
@@ -379,6 +422,20 @@ class DataPane(Widget, can_focus=True):
             self._say_of_copies([str(error)], "red")
             return
         self._show_copies(report)
+
+    @work(exclusive=True, group="work")
+    async def _show_step(self, draft: RunConfig, step: int) -> None:
+        self._say_of_batch([f"making the batch of step {step:,} …"])
+        try:
+            seen: StepLook = await self._follow(
+                "engine.data.step_look:look_at_step", draft, step=step, count=_BATCH_SHOWN
+            )
+        except (TorchdeckError, AsideError) as error:
+            self._say_of_batch([str(error)], "red")
+            return
+        self._say_of_batch(seen.words if seen.images else [*seen.words, *seen.captions])
+        images = [GridImage(image, caption) for image, caption in zip(seen.images, seen.captions, strict=False)]
+        self.query_one("#batch_images", ImageGrid).set_images(images)
 
     @work(exclusive=True, group="edit")
     async def _normalize(self, draft: RunConfig, pixels: PixelStatistics) -> None:
@@ -441,9 +498,10 @@ class DataPane(Widget, can_focus=True):
     def _show_view(self) -> None:
         view, is_wide = self._view, self.has_class("-wide")
         is_displayed = {
-            "seen": is_wide or view in ("images", "copies"),
-            "pictures": view == "images" or (is_wide and view != "copies"),
+            "seen": is_wide or view in ("images", "copies", "batch"),
+            "pictures": view == "images" or (is_wide and view not in ("copies", "batch")),
             "copies": view == "copies",
+            "batch": view == "batch",
             "settings": is_wide or view in ("transforms", "numbers"),
             "transforms": is_wide or view == "transforms",
             "numbers": is_wide or view == "numbers",
@@ -478,6 +536,7 @@ class DataPane(Widget, can_focus=True):
         if draft is None or found is None:
             return
         self._tell_of_opened()
+        self._show_numbers(found)
         self._show_steps(draft, "train_transforms", look.train_steps)
         self._show_steps(draft, "eval_transforms", look.eval_steps)
         images = []
@@ -494,6 +553,7 @@ class DataPane(Widget, can_focus=True):
 
     def _show_numbers(self, look: DataLook) -> None:
         words = data_words.numbers(look.pixels, look.balance, look.train_size)
+        words += [*data_words.tier(self._samples), *data_words.notes(look, self._samples)]
         self.query_one("#measured", Static).update(Text(printable_lines("\n".join(words))))
         # Targets that are no classes have no counts.
         bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
@@ -516,6 +576,9 @@ class DataPane(Widget, can_focus=True):
 
     def _say_of_copies(self, lines: list[str], style: str = "") -> None:
         self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+
+    def _say_of_batch(self, lines: list[str], style: str = "") -> None:
+        self.query_one("#batch_words", Static).update(Text(printable_lines("\n".join(lines)), style=style))
 
     def _about(self, lines: list[str], style: str = "") -> None:
         # The pane may have been taken down meanwhile.

@@ -34,7 +34,7 @@ def listed(entry: DatasetEntry) -> list[str]:
         facts.append(f"{'×'.join(map(str, entry.shape))} each")
     how = {
         "embedded": "comes with torchdeck",
-        "download": "data.download = true fetches it where it is not there yet",
+        "download": "can be fetched where it is not there yet (D, or torchdeck download)",
         "manual": "can't be fetched: put its files into data.root yourself",
     }[entry.obtain]
     return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "Enter opens it"]
@@ -46,11 +46,9 @@ def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
     lines = [
         f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {len(look.classes)} classes"
     ]
-    notes = list(look.notes)
     if samples is not None and samples.storage:
         lines.append(f"{samples.input_shape} into the model; {samples.storage}")
-        notes += [note for note in samples.notes if note not in notes]
-    return lines + notes
+    return lines + notes(look, samples)
 
 
 def texts(look: SampleLook) -> list[str]:
@@ -59,6 +57,19 @@ def texts(look: SampleLook) -> list[str]:
     for sample in look.texts:
         lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
     return lines
+
+
+def tier(samples: SampleLook | None) -> list[str]:
+    """Where the samples live, and the arithmetic behind it."""
+    if samples is None or not samples.storage:
+        return []
+    return [f"{samples.storage}: {samples.reason}" if samples.reason else samples.storage]
+
+
+def notes(look: DataLook, samples: SampleLook | None) -> list[str]:
+    """What the user should know of the data and of how they are read."""
+    more = samples.notes if samples is not None else []
+    return [*look.notes, *(note for note in more if note not in look.notes)]
 
 
 def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]:
@@ -89,7 +100,9 @@ def copies(report: DuplicateReport) -> list[str]:
     """What a comparison found, and what its pictures mean."""
     lines = describe_duplicates(report)
     if report.examples:
-        lines.append("one picture for each that occurs more than once; ! where the labels disagree")
+        lines.append(
+            "one picture for each that occurs more than once, ! where labels disagree; Enter: where it is"
+        )
     if report.compared == "file bytes":
         lines.append("U: compare decoded pixels, which also finds pictures that were saved in different ways")
     return lines
@@ -98,8 +111,8 @@ def copies(report: DuplicateReport) -> list[str]:
 def members(example: DuplicateExample, classes: list[str]) -> str:
     """Where one image occurs, and as which class."""
     found = [
-        f"{split} {position}" + (f" is {classes[label]}" if label >= 0 else "")
-        for split, position, label in example.members
+        f"{split} {name}" + (f" is {classes[label]}" if label >= 0 else "")
+        for (split, _, label), name in zip(example.members, example.names, strict=True)
     ]
     labels = {label for _, _, label in example.members}
     warning = "! " if len(labels) > 1 else ""

@@ -97,6 +97,11 @@ class ImageGrid(Widget, can_focus=True):
         self.shown = 0
         self.cursor = 0
 
+    @property
+    def images(self) -> list[GridImage]:
+        """The images, those for which there is no room among them."""
+        return list(self._images)
+
     def set_images(self, images: Sequence[GridImage]) -> None:
         """Show these images in reading order.
 

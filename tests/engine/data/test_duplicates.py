@@ -43,6 +43,7 @@ def test_files_are_compared_by_their_bytes(tmp_path: Path) -> None:
     words = "\n".join(describe_duplicates(report))
     assert "1 of 9 test samples (11.1%) are in the training split too" in words
     assert "2 images occur with different labels" in words
+    assert "cat/copy.png" in [name for example in report.examples for name in example.names]
 
 
 def test_decoded_pixels_find_what_was_saved_in_another_way(tmp_path: Path) -> None:
