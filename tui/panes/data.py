@@ -397,7 +397,7 @@ class DataPane(Widget, can_focus=True):
             )
         except (TorchdeckError, AsideError) as error:
             self._sampled = ()
-            self._say_of_samples(str(error), "red")
+            self._say_of_samples("", str(error))
             return
         self._samples = samples
         self._show_samples(samples)
@@ -543,12 +543,12 @@ class DataPane(Widget, can_focus=True):
         for sample in look.samples:
             images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
         self.query_one("#images", ImageGrid).set_images(images)
-        if look.error:
-            self._say_of_samples(look.error, "red")
-            return
-        of = "" if self._class is None else f" of {found.classes[self._class]}"
-        words = f"samples{of} → as trained on in epoch {self._draw + 1} (Enter: large)"
-        self._say_of_samples("\n".join([words, *look.unreadable, *data_words.texts(look)]))
+        lines = []
+        if look.samples or look.texts:
+            of = "" if self._class is None else f" of {found.classes[self._class]}"
+            lines.append(f"samples{of} → as trained on in epoch {self._draw + 1} (Enter: large)")
+        wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
+        self._say_of_samples("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
         self.query_one("#images").display = bool(images) or not look.texts
 
     def _show_numbers(self, look: DataLook) -> None:
@@ -571,8 +571,10 @@ class DataPane(Widget, can_focus=True):
         ]
         self.query_one("#copied", ImageGrid).set_images(examples)
 
-    def _say_of_samples(self, text: str, style: str = "") -> None:
-        self.query_one("#shown", Static).update(Text(printable_lines(text), style=style))
+    def _say_of_samples(self, text: str, wrong: str = "") -> None:
+        """What is shown, and below it, in red, what can't be."""
+        parts = [(printable_lines(text), ""), ("\n" if text and wrong else "", ""), (printable_lines(wrong), "red")]
+        self.query_one("#shown", Static).update(Text.assemble(*parts))
 
     def _say_of_copies(self, lines: list[str], style: str = "") -> None:
         self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))

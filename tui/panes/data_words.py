@@ -100,9 +100,7 @@ def copies(report: DuplicateReport) -> list[str]:
     """What a comparison found, and what its pictures mean."""
     lines = describe_duplicates(report)
     if report.examples:
-        lines.append(
-            "one picture for each that occurs more than once, ! where labels disagree; Enter: where it is"
-        )
+        lines.append("one picture for each that occurs more than once, ! where labels disagree; Enter: where it is")
     if report.compared == "file bytes":
         lines.append("U: compare decoded pixels, which also finds pictures that were saved in different ways")
     return lines
