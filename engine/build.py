@@ -18,6 +18,7 @@ from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
 from engine.shapes import Shape
+from engine.training.callbacks import check_callbacks
 from engine.training.losses import check_loss
 from engine.training.objective import DecisiveMetrics, Objective, build_objective
 from engine.training.optimizers import build_optimizer, check_optimizer
@@ -64,6 +65,7 @@ def check(config: RunConfig) -> Placement:
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
+    check_callbacks(config.callbacks)
     if config.mirror.tensorboard:
         require_tensorboard()
     return placement

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, model_validator
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
@@ -405,6 +405,13 @@ class MirrorConfig(Section):
     )
 
 
+def _named(value: Any) -> Any:
+    """A list in which a bare string stands for a component without arguments."""
+    if not isinstance(value, list):
+        return value
+    return [{"name": item} if isinstance(item, str) else item for item in value]
+
+
 class RunConfig(Section):
     """A complete run. `torchdeck train FILE` needs nothing else."""
 
@@ -412,6 +419,9 @@ class RunConfig(Section):
     seed: int = Field(default=0, ge=0, lt=2**63, description="everything random follows from it")
     start_from: str = Field(
         default="", description="begin from the whole state in this checkpoint of another run, as a fork of it"
+    )
+    callbacks: Annotated[list[Component], BeforeValidator(_named)] = Field(
+        default_factory=list, description="your own code at the events of the run: path/to/file.py:factory, arguments"
     )
     data: DataConfig = Field(default_factory=DataConfig)
     loader: LoaderConfig = Field(default_factory=LoaderConfig)

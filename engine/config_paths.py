@@ -20,6 +20,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
         data["dataset"] = _absolute_name(data["dataset"], may_be_folder=True)
     for name in ("train_transforms", "eval_transforms"):
         data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
+    values["callbacks"] = [_with_absolute_name(callback) for callback in config.callbacks]
     model["name"] = _absolute_name(model["name"])
     values["loss"]["name"] = _absolute_name(values["loss"]["name"])
     loader = values["loader"]

@@ -100,7 +100,7 @@ def _type_name(annotation: Any) -> str:
         item = arguments[0]
         if item is InitRule:
             return "list of init rules"
-        return "list of transforms" if item is Component else f"list of {_type_name(item)}s"
+        return "list of components" if item is Component else f"list of {_type_name(item)}s"
     if origin in (Union, types.UnionType):
         return " or ".join(_type_name(argument) for argument in arguments)
     return _TYPE_NAMES[origin or annotation]

@@ -155,7 +155,7 @@ def _bars(console: Console) -> Progress:
 def _event_line(event: dict[str, Any]) -> str:
     """An event that a person at the command line wants to know of, as a line; others give ''."""
     kind = event.get("kind")
-    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back"):
+    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back", "callback_failed"):
         return str(event.get("text"))
     if kind == "resumed_from":
         exact = "exactly" if event.get("exact") else "not exactly: " + "; ".join(event.get("not_exact_because", []))

@@ -218,7 +218,7 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
-    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back"):
+    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back", "callback_failed"):
         return Text(printable(str(event.get("text"))), style="yellow")
     if kind == "set":
         name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]

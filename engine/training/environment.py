@@ -91,11 +91,11 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
 
 def _user_code(config: RunConfig) -> str:
     """The user's own files that the config names, each with the beginning of its hash; empty when there are none."""
-    transforms = (*config.data.train_transforms, *config.data.eval_transforms)
+    components = (*config.data.train_transforms, *config.data.eval_transforms, *config.callbacks)
     loader = config.loader
     functions = (loader.worker_init, loader.collate_fn, loader.weights, loader.batch_sampler)
     named = (config.model.name, config.loss.name, config.data.dataset, *functions)
-    specs = {*named, *(transform.name for transform in transforms)}
+    specs = {*named, *(component.name for component in components)}
     files = sorted(
         {Path(spec.rpartition(":")[0]).expanduser() for spec in specs if ":" in spec and is_user_spec(spec)}
         | {path for path in [Path(loader.weights).expanduser()] if path.is_file()}

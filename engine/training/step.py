@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,8 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        after_forward: called with predictions and loss of each batch before its backward pass; None for nobody.
+        after_backward: called when the gradients are there, before they are unscaled, clipped and used.
         is_updating: whether the weights are being changed, after which a step can't be done again.
     """
 
@@ -50,6 +52,8 @@ class TrainStep:
         self._copies_logits = copies_logits
         self._is_checked = False
         self.is_updating = False
+        self.after_forward: Callable[[Tensor, Tensor], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
@@ -105,6 +109,8 @@ class TrainStep:
         if not self._is_checked:
             check_scalar(loss, self._objective.name)
             self._is_checked = True
+        if self.after_forward is not None:
+            self.after_forward(logits, loss)
         return loss, logits
 
     def _backward(self, loss: Tensor) -> None:
@@ -115,6 +121,8 @@ class TrainStep:
 
     def _update(self) -> None:
         self.is_updating = True
+        if self.after_backward is not None:
+            self.after_backward()
         unscales = self.scaler is not None and self.clip_norm > 0
         if self.scaler is not None and unscales:
             self.scaler.unscale_(self.optimizer)

@@ -17,6 +17,7 @@ from engine.config_file import dump_config, parse_config
 from engine.data.loaders import TrainingData
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
+from engine.training.callbacks import CallbackRun, Callbacks
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
 from engine.training.compilation import compile_with_first_step
@@ -45,7 +46,7 @@ from engine.training.state import Best, RunState
 from engine.training.step import Batch, TrainStep
 from engine.training.step_log import StepLog
 from engine.training.time_shares import TimeShares
-from engine.training.validation import Validation
+from engine.training.validation import Validated, Validation
 
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.
 _DRAIN_SECONDS = 0.2
@@ -123,6 +124,7 @@ class Trainer:
         self._run = run
         self._control = control
         self._commands = LiveCommands(self, control, run)
+        self.callbacks = self._build_callbacks()
         self._log = StepLog(objective)
         self._randomness = StepRandomness(config.seed, placement.device)
         self._recovering = RecoveringStep(self.step, self._seed_step, self._say_parts)
@@ -145,6 +147,30 @@ class Trainer:
             epochs=self.config.training.epochs,
         )
 
+    def _build_callbacks(self) -> Callbacks:
+        seen = CallbackRun(
+            self.model, self.optimizer, self.config, self._run.path, stop=lambda: self._control.submit({"cmd": "stop"})
+        )
+        callbacks = Callbacks(self.config.callbacks, seen, self._say_callback_failed)
+        if callbacks.has("on_forward"):
+            self.step.after_forward = lambda logits, loss: callbacks.call("on_forward", logits=logits, loss=loss)
+        if callbacks.has("on_backward"):
+            self.step.after_backward = lambda: callbacks.call("on_backward")
+        return callbacks
+
+    def _say_callback_failed(self, name: str, method: str, error: str) -> None:
+        self._run.event(
+            "callback_failed",
+            text=f"{name}: {method} raised {error}; it is not called again, training goes on",
+            step=self.state.position.step,
+        )
+
+    def _tell_callbacks(self, event: str, **arguments: Any) -> None:
+        if self.callbacks.has(event):
+            seen, position = self.callbacks.run, self.state.position
+            seen.epoch, seen.step, seen.optimizer = position.epoch + 1, position.step, self.optimizer
+            self.callbacks.call(event, **arguments)
+
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
 
@@ -156,6 +182,7 @@ class Trainer:
         restore_changed(self.state, checkpoint, saved, self.config, changed)
         if "training.clip_norm" not in changed:
             self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
+        self.callbacks.load_state_dict(checkpoint.get("callbacks", []))
         self._log = StepLog(self.objective)
         self.rollbacks = int(checkpoint["live_settings"].get("rollbacks", 0))
         self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
@@ -176,6 +203,7 @@ class Trainer:
         self._last_drain = time.perf_counter()
         self.model.train()
         self._report("training")
+        self._tell_callbacks("on_run_start")
         while not self._is_complete():
             self._train_epoch()
             if self._commands.stop_after == "step":
@@ -189,7 +217,9 @@ class Trainer:
         finished = self._is_complete()
         if not finished or self.state.position.step_in_epoch:
             self.save("early stop" if finished else "stop")
-        return "finished" if finished else "stopped"
+        outcome: Outcome = "finished" if finished else "stopped"
+        self._tell_callbacks("on_run_end", outcome=outcome)
+        return outcome
 
     def _is_complete(self) -> bool:
         """Whether nothing is left to train: all epochs are done, or the validation metric no longer improves."""
@@ -204,10 +234,14 @@ class Trainer:
         save_every, measure_every = self.config.checkpoint.every_steps, self.config.evaluation.every_steps
         averages = self.state.averages
         train = self._first_compiled_step if self._waits_for_compile else self._recovering
+        tells_start, tells_end = map(self.callbacks.has, ("on_step_start", "on_step_end"))
+        self._tell_callbacks("on_epoch_start")
         for window in self.times.waited_for(self.windows()):
             self._randomness.seed_step(position.step)
             learning_rate = self.schedule.learning_rate
             self.step.probe = self._watch.due(position.step + 1)
+            if tells_start:
+                self._tell_callbacks("on_step_start")
             loss, logits = train(window)
             train = self._recovering
             self.schedule.after_step()
@@ -216,6 +250,8 @@ class Trainer:
             if averages is not None:
                 averages.after_step(position.step)
             log.add(loss, logits, targets_of(window), learning_rate)
+            if tells_end:
+                self._tell_callbacks("on_step_end", loss=loss)
             if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
                 self._drain()
                 self._save_if_due()
@@ -291,7 +327,7 @@ class Trainer:
     def _measure_between_epochs(self) -> bool:
         """Measure the weights in the middle of an epoch. False when training is to end here."""
         self._drain()
-        validated = self._validation.measure(self._evaluate)
+        validated = self._measured()
         if validated is None:
             return False
         position = self.state.position
@@ -308,7 +344,7 @@ class Trainer:
         """Measure, record and save at the end of an epoch. False when a stop interrupted the evaluation."""
         validated = None
         if self._validation.is_due_after_epoch():
-            validated = self._validation.measure(self._evaluate)
+            validated = self._measured()
             if validated is None:
                 return False
         self.schedule.after_epoch()
@@ -326,6 +362,7 @@ class Trainer:
                 **(validated.record if validated is not None else {"validation": {}}),
             }
         )
+        self._tell_callbacks("on_epoch_end", metrics=dict(metrics))
         self.state.position.epoch += 1
         self.state.position.step_in_epoch = 0
         self.state.totals.begin_epoch(self._clock.seconds())
@@ -339,9 +376,16 @@ class Trainer:
         self._last_drain = time.perf_counter()
         return True
 
+    def _measured(self) -> Validated | None:
+        self._tell_callbacks("on_evaluation_start")
+        validated = self._validation.measure(self._evaluate)
+        if validated is not None:
+            self._tell_callbacks("on_evaluation_end", metrics=dict(validated.raw.metrics))
+        return validated
+
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
-        with self.times.evaluating():
+        with self.times.evaluating(keeps_state=self.state.averages is None):
             while True:
                 self._seed_step()
                 validation = self.data.validation
@@ -468,7 +512,10 @@ class Trainer:
         self.state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
-            self.state.capture(metrics, self._live_settings(), snapshot),
+            {
+                **self.state.capture(metrics, self._live_settings(), snapshot),
+                "callbacks": self.callbacks.state_dict(snapshot),
+            },
             step=self.state.position.step,
             epoch=self.state.position.epoch,
             metrics=metrics,

@@ -22,7 +22,7 @@ def test_the_page_in_the_docs_is_what_the_config_says_now() -> None:
 
 
 def test_every_field_of_a_run_is_on_the_page_with_a_description() -> None:
-    expected = {"name", "seed", "start_from"}
+    expected = {"name", "seed", "start_from", "callbacks"}
     for name, field in RunConfig.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             expected |= {f"{name}.{key}" for key in field.annotation.model_fields}
@@ -36,6 +36,6 @@ def test_types_defaults_and_bounds_are_said_as_toml_writes_them() -> None:
     assert listed["training.accumulate"].allowed == "at least 1, at most 4,096"
     assert listed["optimizer.lr"] == Setting("lr", "number", "`0.01`", "above 0", "learning rate")
     assert listed["data.validation"].type == "text or number"
-    assert listed["data.train_transforms"].type == "list of transforms"
+    assert listed["data.train_transforms"].type == "list of components"
     assert listed["training.compile"].default == "`false`"
     assert listed["loader.num_workers"].type == "whole number"

@@ -12,10 +12,9 @@ from engine.training.lr_range import find_learning_rate, suggest
 
 
 def test_rates_ascend_over_the_range_and_a_rate_on_the_fall_is_suggested() -> None:
-    found = find_learning_rate(
-        case("optimizer.name=SGD"), progress=lambda *_: None, lowest=1e-4, highest=1e3, steps=40
-    )
-    assert found.learning_rates[0] == pytest.approx(1e-4)
+    config = case("model.dropout=0.0", "loader.batch_size=64")
+    found = find_learning_rate(config, progress=lambda *_: None, lowest=1e-5, highest=1e3, steps=80)
+    assert found.learning_rates[0] == pytest.approx(1e-5)
     assert found.learning_rates == sorted(found.learning_rates)
     assert len(found.learning_rates) == len(found.losses) <= 80
     assert found.diverged

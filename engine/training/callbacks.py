@@ -1,0 +1,171 @@
+"""The user's own code at the events of a run: called where it asks to be, kept from harming the run."""
+
+from __future__ import annotations
+
+import random
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from engine.config import Component, RunConfig
+from engine.errors import ConfigError
+from engine.runs.plain_content import check_plain
+from engine.training.snapshot import Snapshot
+from engine.user_code import call_user_code, check_arguments, load_object
+
+EVENTS = (
+    "on_run_start",
+    "on_run_end",
+    "on_epoch_start",
+    "on_epoch_end",
+    "on_step_start",
+    "on_forward",
+    "on_backward",
+    "on_step_end",
+    "on_evaluation_start",
+    "on_evaluation_end",
+)
+_WANTED = "a class, or a function that returns an object, with methods such as on_epoch_end(run, metrics)"
+
+
+@dataclass
+class CallbackRun:
+    """What a callback sees of the run; the first argument of each of its methods.
+
+    Attributes:
+        model: the model in training.
+        optimizer: its optimizer.
+        config: the run's config.
+        path: the run's directory, where a callback may write files of its own.
+        epoch: the current epoch, from 1.
+        step: optimizer steps done.
+        stop: ends the run after this step, saved.
+    """
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    config: RunConfig
+    path: Path
+    stop: Callable[[], object]
+    epoch: int = 1
+    step: int = 0
+
+
+class Callbacks:
+    """The callbacks of a run. A method that raises is reported and not called again; the run goes on."""
+
+    def __init__(
+        self, components: Sequence[Component], run: CallbackRun, report: Callable[[str, str, str], None]
+    ) -> None:
+        """Make the user's objects.
+
+        Args:
+            components: `path/to/file.py:factory` with its arguments, each.
+            run: what the callbacks see.
+            report: told of a failure: the callback's name, its method, the error in one line.
+
+        Raises:
+            ConfigError, UserCodeError: a file, a name or arguments that are wrong, or a factory that raised.
+        """
+        self.run = run
+        self._report = report
+        self._names = [component.name for component in components]
+        self._objects = [_made(component) for component in components]
+        self._methods: dict[str, list[tuple[str, Any, Callable[..., Any]]]] = {}
+        for event in EVENTS:
+            self._methods[event] = [
+                (name, made, getattr(made, event))
+                for name, made in zip(self._names, self._objects, strict=True)
+                if callable(getattr(made, event, None))
+            ]
+
+    def has(self, event: str) -> bool:
+        """Whether any of them implements an event: nothing has to be done for one that none does."""
+        return bool(self._methods[event])
+
+    def call(self, event: str, **arguments: Any) -> None:
+        """Call an event's methods in the order of the config."""
+        for entry in list(self._methods[event]):
+            name, made, method = entry
+            with _generators_kept(shared=bool(getattr(made, "shares_rng", False))):
+                try:
+                    method(self.run, **arguments)
+                except Exception as error:
+                    self._methods[event].remove(entry)
+                    self._tell(name, event, error)
+
+    def state_dict(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+        """The callbacks' own states, for a checkpoint; what a checkpoint can't hold is reported and left out."""
+        states = []
+        for name, made in zip(self._names, self._objects, strict=True):
+            state = None
+            if callable(getattr(made, "state_dict", None)):
+                with _generators_kept():
+                    try:
+                        state = made.state_dict()
+                        check_plain(state)
+                    except Exception as error:
+                        state = None
+                        self._tell(name, "state_dict", error)
+            states.append({"name": name, "state": snapshot.copied(state)})
+        return states
+
+    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
+        """Give each callback its state back; one that is new in the config begins anew."""
+        waiting = list(states)
+        for name, made in zip(self._names, self._objects, strict=True):
+            saved = next((state for state in waiting if state["name"] == name), None)
+            if saved is None:
+                continue
+            waiting.remove(saved)
+            if saved["state"] is not None and callable(getattr(made, "load_state_dict", None)):
+                try:
+                    made.load_state_dict(saved["state"])
+                except Exception as error:
+                    self._tell(name, "load_state_dict", error)
+
+    def _tell(self, name: str, method: str, error: Exception) -> None:
+        traceback.print_exception(error, file=sys.stderr)
+        self._report(name, method, f"{type(error).__name__}: {error}".split("\n", 1)[0])
+
+
+def check_callbacks(components: Sequence[Component]) -> None:
+    """Check that each callback can be loaded with its arguments. Raises ConfigError, UserCodeError."""
+    for component in components:
+        if ":" not in component.name:
+            raise ConfigError(f"callbacks: '{component.name}': must be path/to/file.py:name of {_WANTED}")
+        check_arguments(load_object(component.name, _WANTED), component.arguments, f"callback {component.name}")
+
+
+def _made(component: Component) -> Any:
+    return call_user_code(load_object(component.name, _WANTED), component.arguments, f"callback {component.name}")
+
+
+@contextmanager
+def _generators_kept(*, shared: bool = False) -> Iterator[None]:
+    """Give every global generator back as it was, unless it shall be shared with the run."""
+    if shared:
+        yield
+        return
+    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
+    devices = [(number, torch.cuda.get_rng_state(number)) for number in _cuda_devices()]
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy)
+        torch.default_generator.set_state(cpu)
+        for number, state in devices:
+            torch.cuda.set_rng_state(state, number)
+
+
+def _cuda_devices() -> list[int]:
+    return [torch.cuda.current_device()] if torch.cuda.is_initialized() else []
