@@ -11,7 +11,7 @@ from engine.config_file import config_from_values, config_values, parse_config
 from engine.errors import CheckpointError, RunError
 from engine.resumable import check_complete, check_fits
 from engine.runs.checkpoint_file import inspect_checkpoint
-from engine.runs.references import run_of
+from engine.runs.references import run_of, step_file_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,9 @@ def fork_config(
             f"{path}: is not a checkpoint of torchdeck, so there is no run to fork; model.weights in a config of your "
             "own takes its weights"
         )
+    if run_of(path) is not None:
+        # `last.pt` and `best.pt` name other files as soon as the parent trains on.
+        path = path.with_name(step_file_of(path))
     values = config_values(parse_config(report.config, str(path)))
     values["name"] = values["name"].removesuffix(_SUFFIX)[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX
     values["start_from"] = ""

@@ -141,7 +141,7 @@ class Studio(TerminalApp[None]):
             yield ModelPane(self.aside, id="model").data_bind(Studio.draft, Studio.watched)
             yield SetupPane(self.aside, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
             yield TrainPane(self.aside, id="train").data_bind(Studio.draft, Studio.watched)
-            yield RunsPane(self.runs_root, id="runs")
+            yield RunsPane(self.aside, self.runs_root, id="runs").data_bind(Studio.draft)
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
         yield Footer(show_command_palette=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ _NAME_CELLS = 16
 # More classes than these, and a matrix of them says less than the pairs that are confused most.
 _LARGEST_MATRIX = 20
 _SHOWN_PAIRS = 12
+_BAR_CELLS = 20
 
 
 def metrics_text(scores: CheckpointScores) -> Text:
@@ -111,6 +113,39 @@ def setting_rows(comparison: Comparison) -> list[tuple[str, ...]]:
         (key, *(printable("–" if value is None else str(value), 40) for value in values))
         for key, values in comparison.settings.items()
     ]
+
+
+def per_class_text(scores: CheckpointScores) -> Text:
+    """The table of the classes in columns."""
+    rows = per_class_rows(scores)
+    text = Text()
+    for number, (name, *values) in enumerate(rows):
+        line = f"{name[: _NAME_CELLS - 1]:<{_NAME_CELLS}}" + "".join(f"{value:>10}" for value in values)
+        text.append(f"{line}\n", style="bold" if number == 0 else "not bold")
+    text.right_crop(1)
+    return text
+
+
+def settings_text(comparison: Comparison) -> Text:
+    """The settings that differ, a line each."""
+    text = Text()
+    for key, first, second in setting_rows(comparison):
+        text.append(f"{key}: ", style="dim").append(f"{first} → {second}\n")
+    return text
+
+
+def distance_text(comparison: Comparison) -> Text:
+    """How far each module's weights lie apart, as a number and a bar."""
+    text = Text()
+    finite = [row.relative for row in comparison.modules if math.isfinite(row.relative)]
+    largest = max(finite, default=0.0) or 1.0
+    if comparison.modules:
+        text.append("distance of the weights, relative to the first\n", style="bold")
+    for row in comparison.modules:
+        bar = "█" * round(_BAR_CELLS * min(1.0, row.relative / largest))
+        name = printable(row.module, 40) or "(the model)"
+        text.append(f"{name:<40} {row.relative:>9.2%}  ", style="not bold").append(f"{bar}\n", style="not bold cyan")
+    return text
 
 
 def _short(path: Path) -> str:

@@ -83,11 +83,16 @@ class CheckpointInfo:
 
 @dataclass
 class _Found:
-    """A regular file in the checkpoints folder."""
+    """A regular file in the checkpoints folder; `names` are the further names that it has."""
 
-    path: Path
+    folder: Path
+    name: str
     status: os.stat_result
     names: set[str] = field(default_factory=set)
+
+    @property
+    def path(self) -> Path:
+        return self.folder / self.name
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -108,7 +113,7 @@ def step_of(name: str) -> int | None:
 def read_index(folder: Path) -> dict[str, IndexEntry]:
     """The entries by file name; those that can't be understood are left out."""
     entries = {}
-    for name, value in numbers_restored(read_json_object(folder / INDEX_FILE)).items():
+    for name, value in read_json_object(folder / INDEX_FILE).items():
         if (entry := _entry_from(value)) is not None:
             entries[name] = entry
     return entries
@@ -128,7 +133,7 @@ def list_checkpoints(run: Path) -> list[CheckpointInfo]:
     """
     folder = run / CHECKPOINTS
     index = read_index(folder)
-    checkpoints = [_info(found, index.get(found.path.name)) for found in find_checkpoint_files(folder)]
+    checkpoints = [_info(found, index.get(found.name)) for found in find_checkpoint_files(folder)]
     return sorted(checkpoints, key=lambda checkpoint: (checkpoint.step, checkpoint.file), reverse=True)
 
 
@@ -136,19 +141,22 @@ def find_checkpoint_files(folder: Path) -> list[_Found]:
     """The checkpoint files in a folder; `last.pt`, `best.pt` and pins on their own only when no other name is left."""
     try:
         with os.scandir(folder) as entries:
-            files = [_Found(Path(entry.path), entry.stat(follow_symlinks=False)) for entry in entries]
+            files = [_Found(folder, entry.name, entry.stat(follow_symlinks=False)) for entry in entries]
     except OSError:
         return []
     files = [file for file in files if stat.S_ISREG(file.status.st_mode)]
-    by_identity = {file.identity: file for file in files if step_of(file.path.name) is not None}
-    by_name = {file.path.name: file for file in by_identity.values()}
+    by_identity = {file.identity: file for file in files if step_of(file.name) is not None}
+    by_name = {file.name: file for file in by_identity.values()}
     for file in files:
-        if pinned := pinned_by(file.path.name):
+        if pinned := pinned_by(file.name):
             # A pin may be a copy where there are no hard links, and of an earlier save of the same step.
-            (by_name.get(pinned) or by_identity.setdefault(file.identity, file)).names.add(file.path.name)
+            (by_name.get(pinned) or by_identity.setdefault(file.identity, file)).names.add(file.name)
+    by_stamp = {(file.status.st_size, file.status.st_mtime_ns): file for file in by_name.values()}
     for file in files:
-        if file.path.name in (LAST_FILE, BEST_FILE):
-            by_identity.setdefault(file.identity, file).names.add(file.path.name)
+        if file.name in (LAST_FILE, BEST_FILE):
+            # In a copy of a run the names are files of their own, which have the time of the one that they were.
+            copied = by_stamp.get((file.status.st_size, file.status.st_mtime_ns), file)
+            (by_identity.get(file.identity) or by_identity.setdefault(copied.identity, copied)).names.add(file.name)
     return list(by_identity.values())
 
 
@@ -156,9 +164,9 @@ def rebuilt_index(folder: Path, index: dict[str, IndexEntry]) -> dict[str, Index
     """The index of the files that are there: known entries that still hold, and what the other files tell."""
     rebuilt = {}
     for found in find_checkpoint_files(folder):
-        entry = _entry_that_holds(found, index.get(found.path.name)) or _entry_from_file(found)
-        if entry is not None and step_of(found.path.name) is not None:
-            rebuilt[found.path.name] = entry
+        entry = _entry_that_holds(found, index.get(found.name)) or _entry_from_file(found)
+        if entry is not None and step_of(found.name) is not None:
+            rebuilt[found.name] = entry
     return rebuilt
 
 
@@ -182,8 +190,8 @@ def _info(found: _Found, entry: IndexEntry | None) -> CheckpointInfo:
         except CheckpointError as error:
             problem = str(error)
     return CheckpointInfo(
-        file=found.path.name,
-        step=entry.step if entry is not None else step_of(found.path.name) or 0,
+        file=found.name,
+        step=entry.step if entry is not None else step_of(found.name) or 0,
         epoch=entry.epoch or 0 if entry is not None else 0,
         metrics=entry.metrics if entry is not None else {},
         bytes=found.status.st_size,
@@ -212,7 +220,7 @@ def _entry_from_file(found: _Found) -> IndexEntry | None:
 def _entry_read_from(found: _Found) -> IndexEntry:
     """What a file tells of itself. Raises CheckpointError."""
     report = inspect_checkpoint(found.path)
-    named = step_of(found.path.name)
+    named = step_of(found.name)
     return IndexEntry(
         step=report.step if report.step is not None else named or 0,
         epoch=report.epoch,
@@ -237,7 +245,7 @@ def _entry_from(value: Any) -> IndexEntry | None:
     return IndexEntry(
         step=entry.step,
         epoch=entry.epoch,
-        metrics=numeric(entry.metrics),
+        metrics=numeric(numbers_restored(entry.metrics)),
         reason=str(entry.reason),
         was_best=entry.was_best is True,
         bytes=entry.bytes,

@@ -13,12 +13,16 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.coordinate import Coordinate
+from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import DataTable, Input, Static
 from textual.worker import Worker
 
+from engine.config import RunConfig
 from engine.errors import ConfigError, TorchdeckError
-from tui.messages import ResumeRequested, WatchRequested
+from tui.aside import Aside
+from tui.exporting import ask_and_export
+from tui.messages import DraftReplaced, ResumeRequested, WatchRequested
 from tui.run_lists import (
     CHECKPOINT_COLUMNS,
     RUN_COLUMNS,
@@ -41,8 +45,9 @@ if TYPE_CHECKING:
     from engine.runs.run_filter import RunFilter
 
 _LOOK_EVERY = 2.0
-_HINT = "Enter shows a run · r resumes it · Tab: its checkpoints · / filters · ? all keys"
+_HINT = "Enter shows it · r resumes · Tab: its checkpoints · / filters · ? has all keys"
 _FILTER_EXAMPLES = "part of a name, status=died, acc>0.9, lr<=0.01, model=resnet, age<2d"
+_SEEN_AT_LEAST = 20
 # From this width on, settings are shown beside the results.
 _SETTINGS_WIDTH = 150
 
@@ -62,6 +67,14 @@ class RunsPane(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "Resume"),
+        Binding("i", "inside", "Inside"),
+        Binding("f", "fork", "Fork"),
+        Binding("F", "fork_weights", "Fork only the weights", show=False),
+        Binding("e", "evaluate", "Evaluate"),
+        Binding("v", "compare", "Compare"),
+        Binding("w", "export", "Export"),
+        Binding("W", "export_averaged", "Export the EMA weights", show=False),
+        Binding("o", "open_file", "Open a checkpoint file by its path", show=False),
         Binding("k", "pin", "Pin or unpin the checkpoint", show=False),
         Binding("n", "rename", "Rename the run", show=False),
         Binding("d,delete", "delete", "Delete the run or the checkpoint", show=False),
@@ -72,9 +85,13 @@ class RunsPane(Widget, can_focus=True):
         Binding("escape", "end_filter", "Show all runs again", show=False),
     ]
 
-    def __init__(self, runs_root: Path, id: str | None = None) -> None:
+    draft: reactive[RunConfig | None] = reactive(None)
+
+    def __init__(self, aside: Aside, runs_root: Path, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._aside = aside
         self._root = runs_root
+        self._compared: Path | None = None
         self._catalog: RunCatalog | None = None
         self._all: list[RunSummary] = []
         self._summaries: list[RunSummary] = []
@@ -181,6 +198,65 @@ class RunsPane(Widget, can_focus=True):
             self.app.notify(printable(path), title="copied", markup=False)
 
     @work(group="action", exclusive=True)
+    async def action_inside(self) -> None:
+        """Show what is inside the checkpoint."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            self._open(path)
+
+    @work(group="action", exclusive=True)
+    async def action_open_file(self) -> None:
+        """Ask for a file, and show what is inside."""
+        explanation = "A checkpoint of any program: nothing of it is run."
+        path = await self.app.push_screen_wait(PromptScreen("Which file?", explanation))
+        if path:
+            self._open(Path(path).expanduser())
+
+    @work(group="action", exclusive=True)
+    async def action_evaluate(self) -> None:
+        """Measure the checkpoint on the test split."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            from tui.screens.scores import ScoresScreen
+
+            self.app.push_screen(ScoresScreen(path, self._aside))
+
+    @work(group="action", exclusive=True)
+    async def action_compare(self) -> None:
+        """Choose the first of two checkpoints; with the second chosen, show them side by side."""
+        path = await self._checkpoint_to_use()
+        if path is None:
+            return
+        if self._compared is None or self._compared == path:
+            self._compared = path
+            self.app.notify(f"v on another run or checkpoint compares it with {path.name}", markup=False)
+            return
+        from tui.screens.compare import CompareScreen
+
+        first, self._compared = self._compared, None
+        self.app.push_screen(CompareScreen(first, path, self._aside))
+
+    @work(group="action", exclusive=True)
+    async def action_export(self) -> None:
+        """Ask for a file, and write the weights or the model into it."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            await ask_and_export(self.app, self._aside, path, averaged=False)
+
+    @work(group="action", exclusive=True)
+    async def action_export_averaged(self) -> None:
+        """Likewise, with the averaged weights."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            await ask_and_export(self.app, self._aside, path, averaged=True)
+
+    @work(group="action", exclusive=True)
+    async def action_fork(self) -> None:
+        """Make the draft a run that goes on from the checkpoint's whole state."""
+        await self._fork(weights_only=False)
+
+    @work(group="action", exclusive=True)
+    async def action_fork_weights(self) -> None:
+        """Make the draft a run that begins with the checkpoint's weights."""
+        await self._fork(weights_only=True)
+
+    @work(group="action", exclusive=True)
     async def action_pin(self) -> None:
         """Keep the checkpoint under the cursor, or leave it to the run's rules again."""
         from engine.runs.pins import pin, pinned_by, unpin
@@ -234,12 +310,19 @@ class RunsPane(Widget, can_focus=True):
 
     # What happens in the tables and the field
 
-    @on(DataTable.RowSelected)
+    @on(DataTable.RowSelected, "#all_runs")
     def _watch(self, message: DataTable.RowSelected) -> None:
-        """Enter in either table shows the run in the train pane."""
+        """Enter shows the run in the train pane."""
         message.stop()
         if (run := self.chosen) is not None:
             self.post_message(WatchRequested(run.path))
+
+    @on(DataTable.RowSelected, "#checkpoints")
+    def _look_inside(self, message: DataTable.RowSelected) -> None:
+        """Enter shows what is inside the checkpoint."""
+        message.stop()
+        if (path := self._chosen_path()) is not None:
+            self._open(path)
 
     @on(DataTable.RowHighlighted, "#all_runs")
     def _another_run(self, message: DataTable.RowHighlighted) -> None:
@@ -325,7 +408,8 @@ class RunsPane(Widget, can_focus=True):
     def _seen(self) -> list[RunSummary]:
         table = self.query_one("#all_runs", DataTable)
         first = int(table.scroll_y)
-        return self._summaries[first : first + table.size.height]
+        # Before the first layout it has no height.
+        return self._summaries[first : first + max(table.size.height, _SEEN_AT_LEAST)]
 
     def _look_closer(self, catalog: RunCatalog, runs: Sequence[RunSummary]) -> bool:
         """In a thread: what the catalog is to know of these runs. Whether anything of it is new."""
@@ -357,10 +441,10 @@ class RunsPane(Widget, can_focus=True):
         if not count:
             return f"no runs in {self._root} yet: s starts one", ""
         shown = f"{len(self._summaries)} of the " if len(self._summaries) != count else ""
-        words = f"{shown}{count} run{'s' * (count != 1)} in {self._root}"
+        words = f"{shown}{count} run{'s' * (count != 1)}"
         if self._order != "newest" or self._is_reversed:
-            words += f" · by {self._order}{', the other way round' * self._is_reversed}"
-        return words + (f" · {self._filter_text}" if self._filter_text else ""), ""
+            words += f" by {self._order}{', the other way round,' * self._is_reversed}"
+        return f"{words} in {self._root}{f' · {self._filter_text}' * bool(self._filter_text)}", ""
 
     def _run_rows(self) -> list[tuple[Text, ...]]:
         columns, now = columns_for(RUN_COLUMNS, self.size.width), time.time()
@@ -421,6 +505,41 @@ class RunsPane(Widget, can_focus=True):
                     table.update_cell_at(Coordinate(index, column), cell)
 
     # Doing
+
+    def _open(self, path: Path) -> None:
+        from tui.screens.checkpoint import CheckpointScreen
+
+        self.app.push_screen(CheckpointScreen(path, self._aside, self.draft or RunConfig()))
+
+    async def _checkpoint_to_use(self) -> Path | None:
+        """The checkpoint under the cursor; with the cursor in the runs, the run's best, else its newest."""
+        from engine.runs.references import find_checkpoint
+
+        run = self.chosen
+        if run is None:
+            return None
+        if (path := self._chosen_path()) is not None:
+            return path
+        try:
+            return (await asyncio.to_thread(find_checkpoint, self._root, str(run.path))).path
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return None
+
+    async def _fork(self, *, weights_only: bool) -> None:
+        from engine.fork import fork_config
+
+        path = await self._checkpoint_to_use()
+        if path is None:
+            return
+        try:
+            config = await asyncio.to_thread(fork_config, path, weights_only=weights_only)
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return
+        self.post_message(DraftReplaced(config))
+        what = "begins with the weights" if weights_only else "goes on from the state"
+        self.app.notify(f"the draft {what} in {path.name}: 3 changes its settings, s starts it", markup=False)
 
     def _chosen_path(self) -> Path | None:
         run, checkpoint = self.chosen, self.chosen_checkpoint

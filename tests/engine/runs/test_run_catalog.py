@@ -1,11 +1,13 @@
 import math
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from run_cases import epoch_record, new_run, save, train_record
 
 from engine.runs import run_catalog
+from engine.runs.checkpoint_index import list_checkpoints
 from engine.runs.loss_line import loss_line
 from engine.runs.run_catalog import RunCatalog
 
@@ -98,3 +100,13 @@ def test_a_run_without_records_has_no_line(tmp_path: Path) -> None:
     assert loss_line(tmp_path) == []
     os.mkfifo(tmp_path / "metrics.jsonl")
     assert loss_line(tmp_path) == []
+
+
+def test_in_a_copy_of_a_run_last_and_best_are_still_names_of_its_checkpoints(tmp_path: Path) -> None:
+    writer = new_run(tmp_path / "runs")
+    save(writer, 10, is_best=True)
+    save(writer, 20)
+    writer.close("stopped")
+    copy = Path(shutil.copytree(writer.path, tmp_path / "copy", ignore=shutil.ignore_patterns("*.sock")))
+    listed = [(checkpoint.file, checkpoint.is_best, checkpoint.is_last) for checkpoint in list_checkpoints(copy)]
+    assert listed == [("step-000000020.pt", False, True), ("step-000000010.pt", True, False)]

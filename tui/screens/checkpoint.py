@@ -1,0 +1,143 @@
+"""What is inside a checkpoint file, of torchdeck or of any other program; nothing of it is run."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import DataTable, Footer, Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.checkpoint_text import report_text, standing_text, tensor_cells
+from tui.exporting import ask_and_export
+from tui.messages import DraftEdited
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.runs.checkpoint_file import CheckpointReport
+
+_COLUMNS = (("shape", 13), ("dtype", 8), ("size", 7), ("norm", 8))
+_PADDING = 2 * (len(_COLUMNS) + 1) + 1
+
+
+class CheckpointScreen(ModalScreen[None]):
+    """The tensors of a file, its settings beside the draft's, and whether a resume would be exact."""
+
+    DEFAULT_CSS = """
+    CheckpointScreen {
+        & > #about { height: auto; max-height: 9; padding: 0 1; background: $surface; }
+        & > DataTable { height: 2fr; background: $surface; }
+        & > VerticalScroll { height: 1fr; min-height: 5; padding: 0 1; background: $surface; }
+        & Static { height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back"),
+        Binding("n", "norms", "Norms"),
+        Binding("w", "export", "Export"),
+        Binding("W", "export_averaged", "Export EMA weights", show=False),
+        Binding("u", "use_weights", "Use its weights in the draft"),
+    ]
+
+    def __init__(self, path: Path, aside: Aside, draft: RunConfig) -> None:
+        """Nothing is read yet.
+
+        Args:
+            path: the file.
+            aside: the process that computes with torch.
+            draft: the config of the next run, which the file's own is compared with.
+        """
+        super().__init__()
+        self._path = path
+        self._aside = aside
+        self._draft = draft
+        self._report: CheckpointReport | None = None
+        self._norms: dict[str, float] = {}
+
+    def compose(self) -> ComposeResult:
+        """What it is above, its tensors, how it stands to the draft below."""
+        yield Static(Text(f"{printable(str(self._path))}", style="bold"), id="about")
+        yield DataTable(id="tensors", cursor_type="row")
+        with VerticalScroll():
+            yield Static(id="standing", markup=False)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read the file's tables, which takes milliseconds, and then ask about the rest."""
+        self._look()
+
+    @work(exclusive=True)
+    async def _look(self) -> None:
+        from engine.runs.checkpoint_file import inspect_checkpoint
+
+        try:
+            self._report = report = await asyncio.to_thread(inspect_checkpoint, self._path)
+        except TorchdeckError as error:
+            self.query_one("#about", Static).update(Text(printable_lines(str(error)), style="red"))
+            return
+        self.query_one("#about", Static).update(report_text(report))
+        self._fill(report)
+        standing = self.query_one("#standing", Static)
+        if not report.config:
+            standing.update(Text("u takes its weights over into the draft's model: 2 shows what fits", style="dim"))
+            return
+        standing.update(Text("comparing it with the draft and this machine …", style="dim"))
+        try:
+            found = await self._aside.call("engine.checkpoint_standing:standing_of", self._path, self._draft)
+        except (TorchdeckError, AsideError) as error:
+            standing.update(Text(printable_lines(str(error)), style="red"))
+            return
+        standing.update(standing_text(found))
+
+    def _fill(self, report: CheckpointReport) -> None:
+        table = self.query_one("#tensors", DataTable)
+        cursor = table.cursor_row
+        table.clear(columns=True)
+        name_width = max(20, self.size.width - sum(width for _, width in _COLUMNS) - _PADDING)
+        for title, width in (("tensor", name_width), *_COLUMNS):
+            table.add_column(title, width=width)
+        table.add_rows(tensor_cells(tensor, self._norms, name_width) for tensor in report.tensors)
+        table.move_cursor(row=cursor)
+
+    def on_resize(self) -> None:
+        """Columns fit the width."""
+        if self._report is not None:
+            self._fill(self._report)
+
+    @work(exclusive=True, group="norms")
+    async def action_norms(self) -> None:
+        """Measure every tensor."""
+        if self._report is None:
+            return
+        self.app.notify("reading every tensor …", markup=False)
+        try:
+            self._norms = await self._aside.call("engine.runs.tensor_norms:tensor_norms", self._path)
+        except (TorchdeckError, AsideError) as error:
+            self.app.notify(printable(str(error)), severity="warning", markup=False)
+            return
+        self._fill(self._report)
+
+    @work(exclusive=True, group="export")
+    async def action_export(self) -> None:
+        """Ask for a file, and write the weights or the model into it."""
+        await ask_and_export(self.app, self._aside, self._path, averaged=False)
+
+    @work(exclusive=True, group="export")
+    async def action_export_averaged(self) -> None:
+        """Likewise, with the averaged weights."""
+        await ask_and_export(self.app, self._aside, self._path, averaged=True)
+
+    def action_use_weights(self) -> None:
+        """Let the draft's model start from these weights."""
+        self.app.post_message(DraftEdited("model.weights", str(self._path.absolute())))
+        self.app.notify("the draft's model starts from these weights: 2 shows what of them fits", markup=False)
+        self.dismiss()

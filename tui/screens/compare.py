@@ -1,0 +1,118 @@
+"""Two checkpoints side by side: curves over each other, settings that differ, and how far their weights lie apart."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.score_text import comparison_text, distance_text, settings_text
+from tui.widgets.chart import Chart
+from tui.widgets.plain_text import printable_lines
+
+if TYPE_CHECKING:
+    import numpy as np
+
+_COLORS = ("$primary", "$warning")
+_CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
+
+
+class CompareScreen(ModalScreen[None]):
+    """Compares in the process beside the studio; the curves are read from the runs' directories."""
+
+    DEFAULT_CSS = """
+    CompareScreen {
+        & > Chart { height: 2fr; background: $surface; }
+        & > VerticalScroll { height: 3fr; padding: 0 1; background: $surface; }
+        & Static { height: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back"),
+        Binding("c", "next_curve", "Another curve"),
+    ]
+
+    def __init__(self, first: Path, second: Path, aside: Aside) -> None:
+        """Nothing is compared yet; the paths are those of checkpoints."""
+        super().__init__()
+        self._paths = (first, second)
+        self._aside = aside
+        self._curve = 0
+
+    def compose(self) -> ComposeResult:
+        """Curves above, words below."""
+        yield Chart(_CURVES[0], id="compared_curves")
+        with VerticalScroll():
+            yield Static(Text("comparing …"), id="comparison")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to compare."""
+        self._draw()
+        self._compare()
+
+    def action_next_curve(self) -> None:
+        """Show another of the curves."""
+        self._curve = (self._curve + 1) % len(_CURVES)
+        self._draw()
+
+    @work(exclusive=True, group="curves")
+    async def _draw(self) -> None:
+        name = _CURVES[self._curve]
+        curves = await asyncio.to_thread(_curves_of, self._paths, name)
+        chart = self.query_one(Chart)
+        chart.clear()
+        chart.title = name
+        for number, ((legend, x, y), color) in enumerate(zip(curves, _COLORS, strict=False)):
+            # Two runs may have one name.
+            chart.set_series(f"{'AB'[number]} {legend}", x, y, color, is_smoothed=name == "train/loss")
+        chart.request_redraw()
+
+    @work(exclusive=True)
+    async def _compare(self) -> None:
+        words = self.query_one("#comparison", Static)
+        try:
+            comparison = await self._aside.call("engine.compare:compare_checkpoints", *self._paths)
+        except (TorchdeckError, AsideError) as error:
+            words.update(Text(printable_lines(str(error)), style="red"))
+            return
+        text = comparison_text(comparison, *self._paths)
+        for part in (settings_text(comparison), distance_text(comparison)):
+            if part:
+                text.append("\n").append_text(part)
+        words.update(text)
+
+
+def _curves_of(paths: tuple[Path, ...], name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
+    """In a thread: the curve of each checkpoint's run, where it belongs to one."""
+    import numpy as np
+
+    from engine.runs.directory import given_name
+    from engine.runs.reader import RunReader
+    from engine.runs.references import run_of
+
+    curves: list[tuple[str, np.ndarray, np.ndarray]] = []
+    for path in paths:
+        run = run_of(path)
+        if run is None:
+            curves.append((path.name, np.empty(0), np.empty(0)))
+            continue
+        reader = RunReader(run)
+        reader.poll()
+        try:
+            x, y = reader.series(name)
+        except KeyError:
+            # Not every run measures it.
+            x = y = np.empty(0)
+        curves.append((given_name(run.name), x, y))
+    return curves

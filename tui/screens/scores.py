@@ -1,0 +1,119 @@
+"""What a checkpoint scores on the test split, with pictures of what it is most wrong about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Static
+
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.score_text import confusion_text, metrics_text, per_class_text
+from tui.widgets.image_grid import GridImage, ImageGrid
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.evaluate import CheckpointScores
+
+_SPLITS = ("auto", "test", "validation", "train")
+
+
+class ScoresScreen(ModalScreen[None]):
+    """Measures a checkpoint in the process beside the studio and shows what came of it."""
+
+    DEFAULT_CSS = """
+    ScoresScreen {
+        & > #scores { height: 1fr; background: $surface; }
+        & VerticalScroll { width: 1fr; padding: 0 1; }
+        & #pictures { width: 1fr; height: 1fr; padding: 0 1; }
+        & #worst_title { height: 1; padding: 0 1; color: $text-accent; text-style: bold; }
+        & Static { height: auto; width: auto; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q", "dismiss", "Back"),
+        Binding("t", "next_split", "Another split"),
+        Binding("m", "averaged", "EMA weights"),
+    ]
+
+    def __init__(self, path: Path, aside: Aside) -> None:
+        """Nothing is measured yet.
+
+        Args:
+            path: a checkpoint of torchdeck.
+            aside: the process that measures it.
+        """
+        super().__init__()
+        self._path = path
+        self._aside = aside
+        self._split = "auto"
+        self._is_averaged = False
+
+    def compose(self) -> ComposeResult:
+        """Figures at the left, pictures at the right."""
+        with Horizontal(id="scores"):
+            with VerticalScroll():
+                yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
+            yield ImageGrid(empty="", id="pictures")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Begin to measure."""
+        self._measure()
+
+    def action_next_split(self) -> None:
+        """Measure on the next of the splits."""
+        self._split = _SPLITS[(_SPLITS.index(self._split) + 1) % len(_SPLITS)]
+        self._measure()
+
+    def action_averaged(self) -> None:
+        """Measure the averaged weights, or the trained ones again."""
+        self._is_averaged = not self._is_averaged
+        self._measure()
+
+    @work(exclusive=True)
+    async def _measure(self) -> None:
+        figures = self.query_one("#figures", Static)
+        which = f"{self._split} split" + (", averaged (EMA) weights" if self._is_averaged else "")
+
+        def show(message: str, done: int, total: int) -> None:
+            share = f" {done:,}/{total:,}" if total else ""
+            figures.update(Text(f"{printable(self._path.name)}, {which}: {printable(message)}{share} …"))
+
+        show("evaluating", 0, 0)
+        try:
+            scores = await self._aside.follow(
+                "engine.evaluate:evaluate_checkpoint",
+                self._path,
+                split=self._split,
+                averaged=self._is_averaged,
+                on_progress=show,
+            )
+        except (TorchdeckError, AsideError) as error:
+            figures.update(Text(f"{printable(which)}\n{printable_lines(str(error))}", style="red"))
+            self.query_one(ImageGrid).set_images([])
+            return
+        self._show(scores)
+
+    def _show(self, scores: CheckpointScores) -> None:
+        text = metrics_text(scores)
+        for part in (per_class_text(scores), confusion_text(scores, max(40, self.size.width // 2 - 4))):
+            if part:
+                text.append("\n\n").append_text(part)
+        self.query_one("#figures", Static).update(text)
+        self.query_one(ImageGrid).set_images(
+            [
+                GridImage(
+                    sample.pixels,
+                    f"{scores.classes[sample.target]}→{scores.classes[sample.predicted]} {sample.confidence:.0%}",
+                )
+                for sample in scores.worst
+            ]
+        )
