@@ -22,8 +22,10 @@ from torchvision import transforms
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from engine.data.augment import WindowStore, draw_moves
 from engine.data.batch_plan import BatchPlan, plan_batches
 from engine.data.loaders import BatchLoader, build_loaders
+from engine.data.random_keys import epoch_order, sample_keys
 from engine.data.resident import ResidentLoader
 from engine.data.sampling import EpochSampler
 from engine.data.sources import DataSources, open_sources
@@ -114,19 +116,33 @@ def cifar_shaped(rounds: int) -> None:
         batch_size=512,
         shuffle=True,
     )
+    plan = plan_batches(config.data.train_transforms)
+    assert isinstance(plan, BatchPlan)
+    windows = WindowStore(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), plan)
+
+    def levels() -> int:
+        """What goes to a GPU, which normalises there: uint8 batches, cropped and flipped."""
+        order = epoch_order(0, next(epochs), len(images))
+        for part in order.split(512):
+            windows.gather(part, draw_moves(plan, windows.size, sample_keys(0, 0, part)))
+        return len(images)
+
     epochs = iter(range(1_000_000))
     seconds = interleaved(
         {
             "resident": lambda: take(resident.batches(next(epochs)), 98),
+            "levels": levels,
             "pillow": lambda: take(pillow, 4),
         },
         rounds,
     )
     rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
     print("crop + flip + normalise, 50,000 images 3×32×32, batch 512, images a CPU second:")
-    print(f"  torchdeck, resident            {rates['resident']:>10,.0f}")
+    print(f"  torchdeck, float32             {rates['resident']:>10,.0f}")
+    print(f"  torchdeck, uint8               {rates['levels']:>10,.0f}")
     print(f"  torchvision, PIL + DataLoader  {rates['pillow']:>10,.0f}")
-    print(f"  ratio                          {ratio(seconds['pillow'], seconds['resident']):>10.1f}x")
+    print(f"  ratio, float32                 {ratio(seconds['pillow'], seconds['resident']):>10.1f}x")
+    print(f"  ratio, uint8                   {ratio(seconds['pillow'], seconds['levels']):>10.1f}x")
 
 
 def plain_batches(rounds: int) -> None:

@@ -76,6 +76,14 @@ def solarize(images: Tensor, thresholds: Tensor) -> Tensor:
     return torch.where(images >= _per_image(thresholds, images), functional.invert(images), images)
 
 
+def inverted_from(images: Tensor, level: int) -> Tensor:
+    """Invert the pixels of uint8 images that are at least `level`: solarize with one threshold for all."""
+    if level > 255:
+        return images
+    # 255 - x has the bits of x turned round, and 0 - 1 is 255.
+    return images ^ (images >= level).view(torch.uint8).neg_()
+
+
 def apply_to(images: Tensor, chosen: Tensor, change: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Change some images of a batch and leave the others as they are.
 

@@ -10,8 +10,12 @@ from torch import Tensor
 from engine.data import colour
 from engine.data.colour import apply_to
 from engine.data.random_keys import SampleKeys
+from engine.data.slices import joined, slices
 
 Range = tuple[float, float]
+
+# Noise made at a time stays in the core's own cache until it is added.
+_NOISE_BYTES = 192 << 10
 
 
 @dataclass(frozen=True)
@@ -23,20 +27,27 @@ class NoiseStep:
     sigma: float
     clips: bool
 
-    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers, float32 [n, C, H, W]."""
-        noise = torch.empty((len(keys.base), *shape[1:]))
+    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> SampleKeys:
+        """What the noise follows from: the noise itself is made where it is used, a few images at a time."""
+        return keys
+
+    def apply(self, images: Tensor, drawn: SampleKeys) -> Tensor:
+        """The noisy images; uint8 noise is cut off to whole levels, as torchvision does."""
+        return joined(self._noisy(images[part], drawn.of(part)) for part in slices(images, _NOISE_BYTES))
+
+    def noise(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal numbers for samples of this shape, float32 [n, *shape] on the CPU."""
+        noise = torch.empty((len(keys.base), *shape))
         for sample, generator in zip(noise, keys.generators(self.slot), strict=True):
             sample.normal_(generator=generator)
         return noise
 
-    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
-        """The noisy images; uint8 noise is cut off to whole levels, as torchvision does."""
-        noise = drawn.to(images.device)
+    def _noisy(self, images: Tensor, keys: SampleKeys) -> Tensor:
+        noise = self.noise(keys, tuple(images.shape[1:])).to(images.device)
         if images.is_floating_point():
-            noisy = images + (self.mean + noise * self.sigma)
+            noisy = noise.mul_(self.sigma).add_(self.mean).add_(images)
             return noisy.clamp_(0, 1) if self.clips else noisy
-        noisy = images + (self.mean * 255 + noise * (self.sigma * 255)).to(torch.int16)
+        noisy = noise.mul_(self.sigma * 255).add_(self.mean * 255).to(torch.int16).add_(images)
         return (noisy.clamp_(0, 255) if self.clips else noisy).to(torch.uint8)
 
 
@@ -52,8 +63,9 @@ class PermutationStep:
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
         """The images with their channels in another order."""
-        device = images.device
-        return images[torch.arange(len(images), device=device)[:, None], drawn.to(device)]
+        count, channels = images.shape[:2]
+        planes = drawn + torch.arange(count)[:, None] * channels
+        return images.flatten(0, 1).index_select(0, planes.flatten().to(images.device)).view(images.shape)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -28,6 +29,7 @@ from engine.data.batch_steps import (
     RotationStep,
     flip_step,
 )
+from engine.data.colour import inverted_from
 from engine.data.containers import ApplyStep, ChoiceStep, OrderStep
 from engine.data.distortion import ElasticStep, PerspectiveStep
 from engine.data.photometric import DistortStep, NoiseStep, PermutationStep
@@ -181,6 +183,12 @@ def _happening(transform: Any, slot: int, is_float: bool) -> BatchStep:
     return ChosenStep(slot, transform.p, functools.partial(_happened, transform))
 
 
+def _solarize(transform: Any, slot: int, is_float: bool) -> BatchStep:
+    if is_float:
+        return _happening(transform, slot, is_float)
+    return ChosenStep(slot, transform.p, functools.partial(inverted_from, level=math.ceil(transform.threshold)))
+
+
 def _happened(transform: Any, images: Tensor) -> Tensor:
     # What these transforms have for parameters, they have at construction, except for the image's channels.
     changed: Tensor = transform.transform(images, transform.make_params([images]))
@@ -241,7 +249,7 @@ STEPS: dict[str, Callable[[Any, int, bool], BatchStep]] = {
     "RandomGrayscale": _happening,
     "RandomInvert": _happening,
     "RandomPosterize": _happening,
-    "RandomSolarize": _happening,
+    "RandomSolarize": _solarize,
     "RandomAutocontrast": _happening,
     "RandomEqualize": _happening,
     "RandomAdjustSharpness": _happening,

@@ -16,7 +16,7 @@ from engine.data.auto_augment import OPERATIONS, Turn, run_turns
 from engine.data.batch_steps import BatchStep, Jitter
 from engine.data.boxes import Boxes
 from engine.data.distortion import Perspectives
-from engine.data.photometric import Distortions
+from engine.data.photometric import Distortions, NoiseStep
 from engine.data.random_keys import SampleKeys, sample_keys
 from engine.data.step_specs import make_step
 
@@ -102,9 +102,10 @@ def of_elastic(image: Tensor, drawn: Tensor, n: int) -> Tensor:
     return functional.elastic(image, drawn[n : n + 1], fill=0)
 
 
-def of_noise(image: Tensor, drawn: Tensor, n: int) -> Tensor:
+def of_noise(image: Tensor, drawn: SampleKeys, n: int) -> Tensor:
+    noise = NoiseStep(4, 0.02, 0.2, True).noise(drawn.of(slice(n, n + 1)), tuple(image.shape))[0]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(torch, "randn_like", lambda *_, **__: drawn[n])
+        patched.setattr(torch, "randn_like", lambda *_, **__: noise)
         return functional.gaussian_noise(image, mean=0.02, sigma=0.2)
 
 
