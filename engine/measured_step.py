@@ -18,6 +18,7 @@ from engine.data.sources import DataSources
 from engine.errors import ConfigError
 from engine.inputs import map_tensors, tensors_of
 from engine.models.build import build_with_notes
+from engine.training.ema import AveragedWeights
 from engine.training.objective import Objective, class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement, placed
@@ -119,13 +120,16 @@ def _measure(
     model.train()
     optimizer = build_optimizer(config.optimizer, model)
     step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
+    averages = AveragedWeights(model, config.ema).state_dict() if config.ema.decay else {}
     window = [(map_tensors(Tensor.clone, inputs), targets) for inputs, targets in [batch] * config.training.accumulate]
     step(window)
     if device.type == "cuda":
         peak = _peak_on_gpu(step, window)
     else:
         state = [value for values in optimizer.state.values() for value in values.values()]
-        peak = _peak_on_cpu(step, window, [*model.parameters(), *model.buffers(), *state, *tensors_of(window[0][0])])
+        batches = [tensor for inputs, _ in window for tensor in tensors_of(inputs)]
+        present = [*model.parameters(), *model.buffers(), *state, *averages.values(), *batches]
+        peak = _peak_on_cpu(step, window, present)
     return StepMeasurement(
         batch_size=config.loader.batch_size,
         precision=placement.precision,

@@ -16,6 +16,7 @@ _PARTS = (
     ("parameters", "bright_blue"),
     ("buffers", "cyan"),
     ("optimizer_state", "magenta"),
+    ("averages", "bright_magenta"),
     ("gradients", "green"),
     ("activations", "yellow"),
 )

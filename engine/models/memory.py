@@ -25,6 +25,7 @@ from engine.models.live_memory import LiveMemory
 from engine.models.tree import default_input_shape, inspect_model
 from engine.models.weightless import build_weightless, replace_tensors, untouched_randomness
 from engine.shapes import Shape
+from engine.training.ema import AveragedWeights
 from engine.training.objective import class_objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement, choose_placement
@@ -51,6 +52,7 @@ class MemoryEstimate:
         parameters: weights, trained or not.
         buffers: running statistics and the like.
         optimizer_state: momentum and the like.
+        averages: the moving average of the weights, where the run keeps one.
         gradients: gradients at that moment.
         activations: what is kept for the backward pass, the batch itself, and temporaries.
         peak: all of it.
@@ -64,6 +66,7 @@ class MemoryEstimate:
     parameters: int
     buffers: int
     optimizer_state: int
+    averages: int
     gradients: int
     activations: int
     peak: int
@@ -227,12 +230,16 @@ def _study(
         for tensor in (*model.parameters(), *model.buffers()):
             memory.add(tensor)
         _make_state(optimizer, trained)
+        before = memory.live
+        kept = AveragedWeights(model, config.ema) if config.ema.decay else None
+        averages = memory.live - before
         memory.restart()
         _train(config, model, optimizer, placement, num_classes, sample)
         peak, gradients = memory.peak, memory.gradients_at_peak
         memory.restart()
         if with_evaluation:
             _evaluate(model, placement, config.loader.eval_batch_size or max(config.loader.batch_size, 256), sample)
+    del kept
     state = _bytes_of(value for values in optimizer.state.values() for value in values.values())
     parameters, buffers = _bytes_of(model.parameters()), _bytes_of(model.buffers())
     return MemoryEstimate(
@@ -242,8 +249,9 @@ def _study(
         parameters=parameters,
         buffers=buffers,
         optimizer_state=state,
+        averages=averages,
         gradients=gradients,
-        activations=peak - parameters - buffers - state - gradients,
+        activations=peak - parameters - buffers - state - averages - gradients,
         peak=peak,
         evaluation_peak=memory.peak,
         free=0,
@@ -258,14 +266,16 @@ def _train(
     num_classes: int,
     sample: Inputs,
 ) -> None:
-    """One step of the run; a second accumulated batch meets the gradients of the first, and further ones no more."""
+    """One step of the run. A second accumulated batch meets the gradients of the first; further ones only wait."""
     objective = class_objective(num_classes, torch.device("cpu"))
     step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
     # It asks for values, and takes no memory to speak of.
     step.scaler = None
-    size = config.loader.batch_size
+    size, accumulate = config.loader.batch_size, config.training.accumulate
+    waiting = [_batch(size, sample) for _ in range(accumulate - 2)]
     targets = torch.empty(size, dtype=torch.int64)
-    step([(_batch(size, sample), targets) for _ in range(min(config.training.accumulate, 2))])
+    step([(_batch(size, sample), targets) for _ in range(min(accumulate, 2))])
+    del waiting
 
 
 def _make_state(optimizer: torch.optim.Optimizer, trained: Sequence[nn.Parameter]) -> None:

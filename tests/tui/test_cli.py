@@ -249,11 +249,14 @@ def test_list_prints_a_catalogue(catalogue: str) -> None:
 
 
 def test_model_prints_the_tree() -> None:
-    report = document(torchdeck("model", "resnet18", "--json"))
+    report = document(torchdeck("model", "resnet18", "--memory", "--batch-size", "8", "--json"))
     assert report["params"] == 11_689_512
     row = next(module for module in report["modules"] if module["path"] == "layer1.0.conv1")
     assert {"path", "type", "params", "trainable", "output_shape", "flops"} <= row.keys()
     assert (row["type"], row["params"], row["output_shape"][-3:]) == ("Conv2d", 36_864, [64, 56, 56])
+    assert report["memory"]["batch_size"] == 8
+    assert report["memory"]["parameters"] == 4 * report["params"]
+    assert report["memory"]["largest_batch"] > 8
 
 
 def test_doctor_looks_at_everything() -> None:

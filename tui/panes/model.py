@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _NAME_CELLS, _SIZE_CELLS = 18, 5
 _LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds, at the gradients of a run that lives and of one that does not
 _WIDE = 150  # cells
-_HINT = "f finds any model, timm's and file.py:factory · t: tree"
+_HINT = "f any model, timm's, file.py:factory · t tree · z freeze"
 
 
 class ModelPane(Widget, can_focus=True):

@@ -39,6 +39,7 @@ class StepCost(Widget):
         self._subject: tuple[RunConfig, Inspection] | None = None
         self._estimated: tuple[RunConfig, Inspection] | None = None
         self._lines: dict[str, Text] = {}
+        self._overflows_memory = False
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -92,6 +93,7 @@ class StepCost(Widget):
         self._say("estimating the memory of a step …", "dim")
         try:
             estimate = await self._aside.call("engine.inspection:draft_memory", draft)
+            self._overflows_memory = estimate.device == "cpu" and estimate.peak > estimate.free
             self._lines = {"estimate": memory_text(estimate, max(20, self.size.width - 2))}
             self._lines["largest"] = Text("looking for the largest batch that fits …", style="dim")
             self._lines["hint"] = Text(_MEASURE, style="dim")
@@ -109,8 +111,14 @@ class StepCost(Widget):
 
     @work(exclusive=True, group="measure")
     async def _measure(self, draft: RunConfig, inspection: Inspection) -> None:
+        refusal = ""
         if inspection.assumption:
-            self._lines["hint"] = Text("a step is measured on the data, and they are not there", style="yellow")
+            refusal = "a step is measured on the data, and they are not there"
+        elif self._overflows_memory:
+            # The system would end some process, and not always this one.
+            refusal = "not measured: by estimate it does not fit into the machine's memory; lower loader.batch_size"
+        if refusal:
+            self._lines["hint"] = Text(refusal, style="yellow")
             self._update()
             return
         self._lines["hint"] = Text("measuring a real step …", style="dim")

@@ -29,8 +29,8 @@ def estimate(*overrides: str) -> MemoryEstimate:
     [
         pytest.param(["optimizer.name=AdamW", "loader.batch_size=128"], id="activations dominate"),
         pytest.param(["model.name=mlp", "loader.batch_size=8", "optimizer.momentum=0.9"], id="weights dominate"),
-        pytest.param(["training.precision=bf16", "loader.batch_size=128"], id="bf16"),
-        pytest.param(["training.accumulate=3", "training.clip_norm=1", "loader.batch_size=128"], id="accumulated"),
+        pytest.param(["training.precision=bf16", "loader.batch_size=128", "ema.decay=0.9"], id="bf16 and averages"),
+        pytest.param(["training.accumulate=5", "training.clip_norm=1", "loader.batch_size=128"], id="accumulated"),
         pytest.param(["optimizer.name=NAdam", "model.name=mlp"], id="an optimizer without a fused form"),
     ],
 )
@@ -43,6 +43,7 @@ def test_the_parts_add_up_to_the_peak() -> None:
     found = estimate("optimizer.name=AdamW")
     parts = found.parameters + found.buffers + found.optimizer_state + found.gradients + found.activations
     assert parts == found.peak
+    assert found.averages == 0
     assert found.evaluation_peak > found.parameters
 
 
@@ -57,6 +58,9 @@ def test_the_optimizer_and_frozen_parts_show() -> None:
     assert frozen.parameters == adam.parameters
     assert frozen.optimizer_state < adam.optimizer_state / 10
     assert frozen.peak < adam.peak
+    averaged = estimate("model.name=mlp", "optimizer.name=AdamW", "ema.decay=0.99")
+    assert averaged.averages == pytest.approx(averaged.parameters, rel=0.001)
+    assert averaged.peak == pytest.approx(adam.peak + averaged.averages, rel=0.001)
 
 
 def test_every_optimizer_of_the_catalogue_can_be_estimated() -> None:
