@@ -16,6 +16,7 @@ from engine.launch import LaunchedRun
 from engine.runs.reader import RunReader
 from engine.training.metric_names import metric
 from tui.epoch_columns import epoch_columns
+from tui.run_text import TOLD_AS_WRITTEN
 from tui.shell_text import shell_command
 from tui.terminal_notice import notice_for
 from tui.text import duration, figure
@@ -155,7 +156,7 @@ def _bars(console: Console) -> Progress:
 def _event_line(event: dict[str, Any]) -> str:
     """An event that a person at the command line wants to know of, as a line; others give ''."""
     kind = event.get("kind")
-    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back", "callback_failed"):
+    if kind in TOLD_AS_WRITTEN:
         return str(event.get("text"))
     if kind == "resumed_from":
         exact = "exactly" if event.get("exact") else "not exactly: " + "; ".join(event.get("not_exact_because", []))

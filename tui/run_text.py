@@ -20,6 +20,18 @@ _STAYS_SECONDS = 20.0
 # What ended so has something to say that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
+# Events whose text is shown as it is.
+TOLD_AS_WRITTEN = (
+    "note",
+    "stopped_early",
+    "disk_filling",
+    "stalled",
+    "out_of_memory",
+    "rolled_back",
+    "callback_failed",
+    "gradients",
+)
+
 STATUS_STYLES = {
     "preparing": "yellow",
     "running": "green",
@@ -218,7 +230,7 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
-    if kind in ("note", "stopped_early", "disk_filling", "stalled", "out_of_memory", "rolled_back", "callback_failed"):
+    if kind in TOLD_AS_WRITTEN:
         return Text(printable(str(event.get("text"))), style="yellow")
     if kind == "set":
         name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]

@@ -81,6 +81,8 @@ def test_a_run_that_was_stopped_says_how_it_goes_on_below_what_was_saved() -> No
 def test_the_newest_event_with_words_is_shown() -> None:
     saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000, "time": 30.0}
     assert last_words("running", {}, [{"kind": "note", "text": "slow lane"}]).plain == "slow lane"
+    alert = {"kind": "gradients", "problem": "vanishing", "text": "gradients vanish in layer1", "time": 29.0}
+    assert last_words("running", {}, [alert, saved]).plain == "gradients vanish in layer1"
     assert (
         last_words("running", {}, [{"kind": "note", "text": "slow lane"}, saved]).plain
         == "saved step-000000040.pt as asked, 3.5 MB"
