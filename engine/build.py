@@ -22,6 +22,7 @@ from engine.training.callbacks import check_callbacks
 from engine.training.losses import check_loss
 from engine.training.objective import DecisiveMetrics, Objective, build_objective
 from engine.training.optimizers import build_optimizer, check_optimizer
+from engine.training.parameter_groups import idle_rules
 from engine.training.placement import Placement, choose_placement
 from engine.training.randomness import seed_everything
 from engine.training.schedules import build_schedule, check_schedule
@@ -110,4 +111,5 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
-    return Prepared(config, placement, sources, objective, input_shape, built.model, built.notes, left_out)
+    notes = [*built.notes, *idle_rules(config.optimizer, built.model)]
+    return Prepared(config, placement, sources, objective, input_shape, built.model, notes, left_out)

@@ -252,11 +252,35 @@ class LossConfig(Component):
     )
 
 
+class ParameterGroup(Section):
+    """Options of the weights whose names match a pattern; further keys are arguments of the optimizer."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    pattern: str = Field(min_length=1, description='of parameter names, as in model.freeze: "head", "*.bias"')
+    lr_factor: float = Field(default=1.0, gt=0, description="of the learning rate")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The optimizer's own keyword arguments."""
+        return dict(self.model_extra or {})
+
+
 class OptimizerConfig(Component):
     """Any optimizer of torch.optim, with its own arguments."""
 
     name: str = Field(default="SGD", min_length=1, description="a class of torch.optim")
     lr: float = Field(default=0.01, gt=0, description="learning rate")
+    decay_1d: bool = Field(
+        default=True, description="weight decay also on vectors: biases and the weights of normalisation layers"
+    )
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor of the learning rate from one layer to the one before it"
+    )
+    groups: list[ParameterGroup] = Field(
+        default_factory=list,
+        description='options by name, the last match wins: [{ pattern = "head", lr_factor = 10, weight_decay = 0.0 }]',
+    )
 
 
 class ScheduleConfig(Component):
@@ -292,6 +316,11 @@ class TrainingConfig(Section):
     channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
     accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
     clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    clip_by: Literal["norm", "value", "adaptive"] = Field(
+        default="norm",
+        description="what clip_norm bounds: the norm of all gradients, each component, or adaptive: the norm of each "
+        "unit's gradient as a share of the norm of its weights",
+    )
     probe_every: int = Field(
         default=50, ge=0, description="steps between two looks at the gradients of every module; 0 for none"
     )

@@ -14,7 +14,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from engine.config import Component, InitRule, RunConfig
+from engine.config import Component, InitRule, ParameterGroup, RunConfig
 
 _INTRODUCTION = """# Settings of a run
 
@@ -100,6 +100,8 @@ def _type_name(annotation: Any) -> str:
         item = arguments[0]
         if item is InitRule:
             return "list of init rules"
+        if item is ParameterGroup:
+            return "list of groups"
         return "list of components" if item is Component else f"list of {_type_name(item)}s"
     if origin in (Union, types.UnionType):
         return " or ".join(_type_name(argument) for argument in arguments)

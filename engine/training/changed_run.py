@@ -24,6 +24,9 @@ _MOVES_THE_SCHEDULE = {
     "training.accumulate",
 }
 
+# Another one of these sorts the weights into other groups.
+_REGROUPS = {"optimizer.name", "optimizer.groups", "optimizer.decay_1d", "optimizer.layer_decay"}
+
 
 def restore_changed(
     state: RunState, checkpoint: dict[str, Any], saved: RunConfig, config: RunConfig, changed: Collection[str]
@@ -32,7 +35,8 @@ def restore_changed(
 
     Changed arguments of the optimizer hold from here on. Where the learning rates of the run are others, they are
     those that a run with the new settings would have at this step; a factor that was set while the run went on
-    stays, unless `optimizer.lr` itself was changed. Another optimizer starts without the old one's averages.
+    stays, unless `optimizer.lr` itself was changed. Another optimizer, or the same with other groups, starts without
+    the old one's averages.
 
     Args:
         state: freshly built from `config`.
@@ -49,7 +53,7 @@ def restore_changed(
     if moves:
         _replay(state.schedule, state.optimizer, position)
     own_options = _options(state.optimizer)
-    keeps_optimizer = "optimizer.name" not in changed
+    keeps_optimizer = not _REGROUPS.intersection(changed)
     state.restore(checkpoint, with_optimizer=keeps_optimizer, with_schedule=not moves)
     arguments = {key.partition(".")[2] for key in changed if key.startswith("optimizer.")} - {"name", "lr"}
     for group, own in zip(state.optimizer.param_groups, own_options, strict=True):
@@ -66,7 +70,7 @@ def restore_changed(
 
 def _moves_schedule(config: RunConfig, changed: Collection[str]) -> bool:
     """Whether the learning rates have to be counted anew from the first step."""
-    if any(key.startswith("schedule.") for key in changed) or "optimizer.name" in changed:
+    if any(key.startswith("schedule.") for key in changed) or _REGROUPS.intersection(changed):
         return True
     if config.schedule.name == "ReduceLROnPlateau":
         # What it did followed from the losses; counting anew would lose that.

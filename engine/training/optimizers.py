@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,8 @@ from torch import nn
 from engine.config import OptimizerConfig
 from engine.errors import ConfigError, did_you_mean
 from engine.training.library_arguments import check_keywords, with_tuples
+from engine.training.muon import MuonWithAdamW
+from engine.training.parameter_groups import MUON, PlannedGroup, plan_groups
 
 # These need something that a loop over dense gradients doesn't give them.
 _NOT_FOR_THIS_LOOP = {
@@ -46,12 +47,13 @@ def list_optimizers() -> list[OptimizerEntry]:
 
 
 def check_optimizer(config: OptimizerConfig) -> None:
-    """Check the name and every argument by building the optimizer on one small parameter.
+    """Check the name and every argument by building the optimizer on a small model.
 
     Raises:
         ConfigError: unknown name or argument, or a value that the optimizer refuses.
     """
-    _build(config, [nn.Parameter(torch.zeros(2, 2))], fused=False)
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    _build(config, plan_groups(config, model) if config.name not in _NOT_FOR_THIS_LOOP else [], fused=False)
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
@@ -60,17 +62,23 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
     Raises:
         ConfigError: as `check_optimizer`, or nothing in the model is trainable.
     """
-    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise ConfigError(
-            "nothing to train: every parameter is frozen; open a part of the model in model.freeze, "
-            'for example ["*", "!fc"]'
-        )
+    groups = plan_groups(config, model)
+    parameters = [parameter for group in groups for parameter in group.parameters]
     fused = all(parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point() for parameter in parameters)
-    return _build(config, parameters, fused=fused)
+    return _build(config, groups, fused=fused)
 
 
-def _build(config: OptimizerConfig, parameters: Iterable[nn.Parameter], *, fused: bool) -> torch.optim.Optimizer:
+def implementation(optimizer: torch.optim.Optimizer) -> str:
+    """Which form of its update torch runs: "fused", "foreach" or "one tensor after the other"."""
+    group = optimizer.param_groups[-1]
+    if group.get("fused"):
+        return "fused"
+    is_foreach = group.get("foreach", False)
+    on_gpu = all(parameter.is_cuda for parameter in group["params"])
+    return "foreach" if is_foreach or (is_foreach is None and on_gpu) else "one tensor after the other"
+
+
+def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) -> torch.optim.Optimizer:
     where = f"optimizer {config.name}"
     if config.name in _NOT_FOR_THIS_LOOP:
         raise ConfigError(f"{where}: not supported, {_NOT_FOR_THIS_LOOP[config.name]}")
@@ -81,12 +89,23 @@ def _build(config: OptimizerConfig, parameters: Iterable[nn.Parameter], *, fused
     arguments = {"lr": config.lr, **with_tuples(config.arguments)}
     check_keywords(optimizer_class, arguments, where, supplied=frozenset({"params"}))
     implementation_is_chosen = any(name in arguments for name in ("fused", "foreach", "capturable", "differentiable"))
-    if fused and not implementation_is_chosen and "fused" in inspect.signature(optimizer_class).parameters:
+    takes_fused = config.name == MUON or "fused" in inspect.signature(optimizer_class).parameters
+    if fused and not implementation_is_chosen and takes_fused:
         arguments["fused"] = True
+    as_torch = [group.as_torch(config.lr) for group in groups]
     try:
-        return optimizer_class(parameters, **arguments)
+        if config.name == MUON:
+            muon = [part for part, group in zip(as_torch, groups, strict=True) if group.method == MUON]
+            adamw = [part for part, group in zip(as_torch, groups, strict=True) if group.method != MUON]
+            return MuonWithAdamW(muon, adamw, **arguments)
+        # A single group without options of its own is given as torch's own examples do.
+        return optimizer_class(groups[0].parameters if _is_plain(groups) else as_torch, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}: {error}") from error
+
+
+def _is_plain(groups: list[PlannedGroup]) -> bool:
+    return len(groups) == 1 and groups[0].lr_factor == 1 and not groups[0].options
 
 
 def _optimizer_classes() -> dict[str, type[torch.optim.Optimizer]]:

@@ -168,14 +168,14 @@ def build_schedule(
     length = epochs - int(config.warmup_epochs)
     if config.interval == "step":
         length = epochs * steps_per_epoch - warmup_steps
-    filled = {
+    filled: dict[str, Any] = {
         "T_max": max(1, length),
         "total_steps": max(1, length),
-        "max_lr": optimizer.param_groups[0]["lr"],
+        "max_lr": _rates_of(optimizer),
     }
     if {"epochs", "steps_per_epoch"} & config.arguments.keys():
         del filled["total_steps"]
-    arguments = {name: value for name, value in filled.items() if name in parameters}
+    arguments: dict[str, Any] = {name: value for name, value in filled.items() if name in parameters}
     if config.name == "ReduceLROnPlateau" and config.metric != AUTO and metric(config.metric).larger_is_better:
         arguments["mode"] = "max"
     arguments |= {name: _as_torch_takes_it(name, value) for name, value in config.arguments.items()}
@@ -186,6 +186,12 @@ def build_schedule(
         raise ConfigError(f"{where}: {error}") from error
     watched = "loss" if config.metric == AUTO else config.metric
     return Schedule(optimizer, main, interval=config.interval, warmup_steps=warmup_steps, metric=watched)
+
+
+def _rates_of(optimizer: torch.optim.Optimizer) -> float | list[float]:
+    """The learning rate, or one a group where there are several."""
+    rates = [float(group["lr"]) for group in optimizer.param_groups]
+    return rates if len(rates) > 1 else rates[0]
 
 
 def depends_on_length(config: ScheduleConfig) -> bool:

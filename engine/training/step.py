@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from engine.errors import ConfigError
 from engine.inputs import Inputs, call_model, channels_last
 from engine.models.prediction import auxiliary_predictions, prediction_of
+from engine.training.clipping import ClipMethod, clip_gradients
 from engine.training.losses import check_scalar
 from engine.training.objective import Objective
 from engine.training.placement import Placement
@@ -38,12 +39,14 @@ class TrainStep:
         placement: Placement,
         *,
         clip_norm: float,
+        clip_by: ClipMethod = "norm",
         auxiliary_weight: float = 0.0,
         copies_logits: bool = False,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.clip_norm = clip_norm
+        self._clip_by = clip_by
         self.probe: GradientProbe | None = None
         self.scaler = torch.amp.GradScaler(placement.device.type) if placement.uses_grad_scaler else None
         self._placement = placement
@@ -129,7 +132,7 @@ class TrainStep:
         if self.probe is not None:
             self.probe.before_update(None if unscales else self.scaler)
         if self.clip_norm > 0:
-            nn.utils.clip_grad_norm_(self._parameters, self.clip_norm)
+            clip_gradients(self._parameters, self.clip_norm, self._clip_by)
         if self.scaler is not None:
             self.scaler.step(self.optimizer)
             self.scaler.update()

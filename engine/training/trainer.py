@@ -98,6 +98,7 @@ class Trainer:
             objective,
             placement,
             clip_norm=config.training.clip_norm,
+            clip_by=config.training.clip_by,
             auxiliary_weight=config.loss.auxiliary,
             copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )

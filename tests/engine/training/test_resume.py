@@ -46,6 +46,15 @@ SETTINGS = {
         "early_stopping={patience=4, metric='loss', min_delta=10.0}",
         "training.epochs=9",
     ],
+    "groups, layer decay, adaptive clipping": [
+        "optimizer.layer_decay=0.5",
+        "optimizer.decay_1d=false",
+        "optimizer.groups=[{pattern='*.bias', lr_factor=2.0}]",
+        "schedule.name=OneCycleLR",
+        "training.clip_norm=0.1",
+        "training.clip_by=adaptive",
+    ],
+    "Muon": ["optimizer={name='Muon', lr=5e-3, momentum=0.9}"],
     "class weights, smoothing": ["loss={label_smoothing=0.1, class_weights='balanced'}"],
     "mixed batches": [
         "data.train_transforms=[{name='RandomCrop',size=8,padding=1},"
