@@ -167,6 +167,23 @@ def raise_user_error(error: BaseException, where: str) -> NoReturn:
     raise UserCodeError("\n".join(lines)) from error
 
 
+def import_root(path: Path) -> Path:
+    """The folder that a user's file imports from: its own, or that of the outermost package around it."""
+    root = path.parent
+    while (root / "__init__.py").is_file() and root != root.parent:
+        root = root.parent
+    return root
+
+
+def module_file(root: Path, dotted: str) -> Path | None:
+    """The file of a module below `root`; a folder for a package without `__init__.py`."""
+    base = root.joinpath(*dotted.split("."))
+    for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
+        if file.is_file():
+            return file
+    return base if base.is_dir() and any(base.glob("*.py")) else None
+
+
 def forget_user_modules() -> None:
     """Forget all imported user files, so that the next load runs them again."""
     _forget(_PREFIX)
@@ -188,10 +205,8 @@ def _split(spec: str, wanted: str) -> tuple[Path, str]:
 
 def _import_file(path: Path) -> ModuleType:
     """The module of a user's file, imported anew when a file of its folder has changed."""
-    root, parts = path.parent, [path.stem]
-    while (root / "__init__.py").is_file() and root != root.parent:
-        parts.insert(0, root.name)
-        root = root.parent
+    root = import_root(path)
+    parts = list(path.relative_to(root).with_suffix("").parts)
     if parts[-1] == "__init__":
         parts.pop()
     package = _package_of(root)
@@ -252,7 +267,7 @@ class _UserFinder(importlib.abc.MetaPathFinder):
         root = _root_of(f"{__name__}.{package}")
         if not rest:
             return _folder_spec(fullname, root)
-        file = _find(root, rest)
+        file = module_file(root, rest)
         if file is None:
             return None
         if file.is_dir():
@@ -289,20 +304,11 @@ def _folder_spec(name: str, folder: Path) -> ModuleSpec:
     return spec
 
 
-def _find(root: Path, dotted: str) -> Path | None:
-    """The file of a module below `root`; a folder for a package without `__init__.py`."""
-    base = root.joinpath(*dotted.split("."))
-    for file in (base / "__init__.py", base.with_name(f"{base.name}.py")):
-        if file.is_file():
-            return file
-    return base if base.is_dir() and any(base.glob("*.py")) else None
-
-
 def _is_users(root: Path, top: str) -> bool:
     """Whether `import top` in a file below `root` means a file of the user's, by Python's own order."""
     if top in sys.builtin_module_names:
         return False
-    file = _find(root, top)
+    file = module_file(root, top)
     if file is None:
         return False
     loaded = getattr(sys.modules.get(top), "__file__", None)

@@ -24,3 +24,4 @@ def is_full_campaign() -> bool:
 @pytest.fixture(autouse=True)
 def _away_from_the_users_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCHDECK_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -17,10 +18,11 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher, Footer
 
 from engine.config import RunConfig
-from engine.config_file import remove_argument, replace_value
+from engine.config_file import load_config, remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
-from engine.runs.directory import LIVE_STATUSES, LOG_FILE
+from engine.runs.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
 from tui.aside import Aside, AsideError
+from tui.code_question import CodeQuestion
 from tui.messages import (
     ArgumentRemoved,
     CommandRequested,
@@ -108,6 +110,7 @@ class Studio(TerminalApp[None]):
         *,
         spec: str = "digits",
         watch: Path | None = None,
+        named: Sequence[str] = (),
     ) -> None:
         """A studio that is not shown yet.
 
@@ -117,6 +120,7 @@ class Studio(TerminalApp[None]):
             terminal: the terminal to show it on; None under a test's headless driver.
             spec: the preset or file that the draft came from.
             watch: the directory of a run to show at once, which another process may own.
+            named: words of the command line; the user's code that they name may run without a question.
         """
         super().__init__(terminal)
         self._spec = spec
@@ -131,7 +135,8 @@ class Studio(TerminalApp[None]):
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
         self.leaving: Leaving = ""
-        self.aside = Aside(self._own_log, is_held=True)
+        self._code = CodeQuestion(self, named)
+        self.aside = Aside(self._own_log, is_held=True, refuse=self._code.why_not)
 
     def compose(self) -> ComposeResult:
         """A line of tabs, the panes, the keys."""
@@ -150,6 +155,7 @@ class Studio(TerminalApp[None]):
         if self.leaving:
             # A signal came before there was a loop that could be told.
             self.exit()
+        self._ask_for(self.draft)
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
         self._poll = Poll(self, self._look_after_run, self._is_any_run_alive, _LOOK_EVERY, _LOOK_SELDOM)
@@ -196,20 +202,27 @@ class Studio(TerminalApp[None]):
         self.draft_error = ""
 
     @on(StartRequested)
-    def _start(self) -> None:
+    @work(group="start")
+    async def _start(self) -> None:
         from engine.launch import launch
 
-        if self._is_training():
+        if self._is_training() or not await self._code.may_run(self.draft) or self._is_training():
             return
         self._take_output_back()
         self._way_on = "3 changes the settings, s tries again"
         self._follow(launch(self.draft, self.runs_root, argv=["torchdeck"], on_directory=self._on_directory))
 
     @on(ResumeRequested)
-    def _resume(self, message: ResumeRequested) -> None:
+    @work(group="start")
+    async def _resume(self, message: ResumeRequested) -> None:
         from engine.launch import launch_resumed
 
-        if self._is_training():
+        try:
+            config = load_config(str(message.run / CONFIG_FILE))
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return
+        if self._is_training() or not await self._code.may_run(config) or self._is_training():
             return
         self._take_output_back()
         try:
@@ -219,6 +232,20 @@ class Studio(TerminalApp[None]):
             return
         self._way_on = "5, then r, tries again"
         self._follow(run)
+
+    # The user's code
+
+    def watch_draft(self, draft: RunConfig) -> None:
+        """Ask when the draft names code that nobody has agreed to."""
+        self._ask_for(draft)
+
+    @work(exclusive=True, group="trust")
+    async def _ask_for(self, draft: RunConfig) -> None:
+        if await self._code.ask_about(draft):
+            # The draft is the same, but now it can be looked at.
+            self.query_one(DataPane).watch_draft()
+            self.query_one(ModelPane).watch_draft()
+            await self.query_one(SetupPane).watch_draft()
 
     @on(CommandRequested)
     def _command(self, message: CommandRequested) -> None:

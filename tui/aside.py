@@ -42,6 +42,13 @@ main()
 _PROGRAM = Path(__file__).resolve().parents[1]
 
 
+Refusal = Callable[[str, object], str]
+
+
+def _refuse_nothing(function: str, arguments: object) -> str:
+    return ""
+
+
 class AsideError(Exception):
     """The process can't be started or ended before it answered, or the function failed; the text says which."""
 
@@ -53,14 +60,16 @@ class Aside:
     while, since a new process would have to import torch again, and then the process is ended.
     """
 
-    def __init__(self, log: Path | None = None, *, is_held: bool = False) -> None:
+    def __init__(self, log: Path | None = None, *, is_held: bool = False, refuse: Refusal = _refuse_nothing) -> None:
         """No process yet.
 
         Args:
             log: the file that gets what the process prints; None for the standard error of this process.
+            refuse: told the function and the arguments of every call; why it is not to be made, or nothing.
             is_held: calls wait until `start`, so that its imports take no processor time from a first paint.
         """
         self._log = log
+        self._refuse = refuse
         self._is_released = asyncio.Event()
         if not is_held:
             self._is_released.set()
@@ -126,8 +135,17 @@ class Aside:
 
         Raises:
             TorchdeckError: raised by the function.
-            AsideError: the function raised anything else, or the process can't be started or ended before it answered.
+            AsideError: the call was refused, the function raised anything else, or the process can't be started or
+                ended before it answered.
         """
+        self._check(function, arguments, keywords)
+        return await self._call(function, arguments, keywords)
+
+    def _check(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        if reason := self._refuse(function, (arguments, keywords)):
+            raise AsideError(reason)
+
+    async def _call(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
         begun = asyncio.Event()
         exchange = asyncio.create_task(self._exchange(function, pickle.dumps((function, arguments, keywords)), begun))
         try:
@@ -161,10 +179,11 @@ class Aside:
             TorchdeckError: raised by the function.
             AsideError: the function raised anything else, or its process ended.
         """
+        self._check(function, arguments, keywords)
         number = next(self._job_numbers)
         seen = ("", 0, 0)
         try:
-            await self.call("tui.jobs:begin", number, function, arguments, keywords)
+            await self._call("tui.jobs:begin", (number, function, arguments, keywords), {})
             while not (state := await self.call("tui.jobs:look", number)).has_ended:
                 if state.progress != seen:
                     seen = state.progress

@@ -81,7 +81,7 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
     config = load_config(spec, overrides)
     from tui.studio import open_studio
 
-    return open_studio(config, spec, runs_root, parent)
+    return open_studio(config, spec, runs_root, parent, named=overrides)
 
 
 def _check_spec(spec: str) -> None:

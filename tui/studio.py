@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
 
 
 def open_studio(
-    config: RunConfig, spec: str, runs_root: Path, parent: Parent | None, watch: Path | None = None
+    config: RunConfig,
+    spec: str,
+    runs_root: Path,
+    parent: Parent | None,
+    watch: Path | None = None,
+    named: Sequence[str] = (),
 ) -> int:
     """Show the studio until it is left, and train on afterwards if a run is alive. Returns the exit status.
 
@@ -33,6 +39,7 @@ def open_studio(
         runs_root: the folder that holds the runs.
         parent: the process that waits in the shell, which can be given back; None when there is none.
         watch: the directory of a run to show at once.
+        named: words of the command line, whose code may run without a question.
 
     Raises:
         ConfigError: there is no terminal to show it on.
@@ -44,7 +51,7 @@ def open_studio(
     log = Path(name)
     try:
         with Terminal(log) as terminal:
-            app = Studio(config, runs_root, terminal, spec=spec, watch=watch)
+            app = Studio(config, runs_root, terminal, spec=spec, watch=watch, named=named)
             signals = _Signals(app)
             crashed = _show(app, terminal)
             return _after_the_screen(app, signals, terminal, parent, crashed=crashed)

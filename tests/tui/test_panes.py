@@ -156,6 +156,8 @@ async def test_a_file_of_ones_own_is_chosen_by_typing_and_its_errors_show_the_li
     )
     async with studio(tmp_path, size=(80, 24)) as (app, pilot):
         await pilot.press("2", "f", *f"{net}:make", "enter")
+        await until_shown(pilot, "Run this code?")
+        await pilot.press("y")
         await until_shown(pilot, "650 parameters")
         assert app.focused is app.query_one("ModelPane OptionList")
         await pilot.press("f", *f"{net}:broken", "enter")
@@ -237,7 +239,8 @@ async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_
     net = tmp_path / "net.py"
     net.write_text("def make():\n    raise ValueError('\\n'.join(f'reason {n}' for n in range(1, 10)))\n")
     async with studio(tmp_path, f"model.name={net}:make") as (app, pilot):
-        await pilot.press("s")
+        await until_shown(pilot, "Run this code?")
+        await pilot.press("y", "s")
         await until_shown(pilot, "● not started")
         await pilot.resize_terminal(90, 30)
         app.draft = app.draft.model_copy(update={"seed": 7})

@@ -1,0 +1,187 @@
+"""Which of the user's Python files may run: what a config would run, and what somebody agreed to before.
+
+Imports no torch, and runs and imports nothing of the files: they are read as text.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from engine.runs.durable import atomic_write
+from engine.user_code import import_root, is_user_spec, module_file
+
+_SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
+_MAX_FILES = 500
+_MAX_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class CodeFile:
+    """A Python file that a config names, with what it brings along.
+
+    Attributes:
+        path: the file, absolute.
+        names: what of it would be called.
+        imports: the other files of its folder that it imports, as far as their text tells.
+        digest: SHA-256 over the paths and contents of all of them.
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    imports: tuple[Path, ...]
+    digest: str
+
+
+def code_files(value: Any) -> list[CodeFile]:
+    """The user's files that acting on `value` would run: a config, or any part of one. Missing files are left out.
+
+    Args:
+        value: pydantic models, mappings, sequences and plain values, nested in any way.
+    """
+    names: dict[Path, list[str]] = {}
+    for text in _texts(value):
+        if is_user_spec(text):
+            file, _, name = text.rpartition(":") if not text.endswith(".py") else (text, "", "")
+            path = Path(file).expanduser().absolute()
+            if path.is_file() and name not in names.setdefault(path.resolve(), []):
+                names[path.resolve()].append(name)
+    return [_code_file(path, tuple(called)) for path, called in names.items()]
+
+
+def files_in_words(words: Iterable[str]) -> list[CodeFile]:
+    """The user's files that words of a command line name, such as `model.name=my_model.py:net`."""
+    return code_files([spec for word in words for spec in _SPEC.findall(word)])
+
+
+class TrustStore:
+    """What was agreed to, kept between sessions in a file that only its owner can read: a digest for each path."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        """`file`: where it is kept; None for the user's state folder."""
+        self._file = file or default_store()
+
+    def knows(self, file: CodeFile) -> bool:
+        """Whether this content of this file was agreed to."""
+        return self._entries().get(str(file.path)) == file.digest
+
+    def remember(self, files: Iterable[CodeFile]) -> None:
+        """Keep that these contents were agreed to. Raises OSError when that can't be written."""
+        entries = {**self._entries(), **{str(file.path): file.digest for file in files}}
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        content = json.dumps({"trusted": entries}, indent=1).encode()
+        atomic_write(self._file, content, mode=0o600)
+
+    def _entries(self) -> dict[str, str]:
+        """Path and digest of what was agreed to; nothing where the file isn't there, is damaged or is not ours."""
+        try:
+            if self._file.stat().st_uid != os.getuid():
+                return {}
+            entries = json.loads(self._file.read_bytes())["trusted"]
+            return {path: digest for path, digest in entries.items() if isinstance(digest, str)}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}
+
+
+class CodeTrust:
+    """What may run in one session: what was chosen in it, was named on the command line, or is remembered."""
+
+    def __init__(self, store: TrustStore, named: Iterable[CodeFile] = ()) -> None:
+        self._store = store
+        # By path alone: who edits a file in the session needs no question after every edit.
+        self._agreed = {file.path for file in named}
+
+    def unknown(self, value: Any) -> list[CodeFile]:
+        """Those of the files that acting on `value` would run that nobody has agreed to."""
+        return [file for file in code_files(value) if file.path not in self._agreed and not self._store.knows(file)]
+
+    def agree(self, files: Iterable[CodeFile]) -> None:
+        """These may run, in this session and with this content in later ones.
+
+        Raises:
+            OSError: it can't be remembered; in this session they may run all the same.
+        """
+        chosen = list(files)
+        self._agreed.update(file.path for file in chosen)
+        self._store.remember(chosen)
+
+
+def default_store() -> Path:
+    """The file of the user's state folder: $XDG_STATE_HOME/torchdeck, else ~/.local/state/torchdeck."""
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "torchdeck" / "trusted-code.json"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from _texts({**dict(value), **(value.model_extra or {})})
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(item)
+
+
+def _code_file(path: Path, names: tuple[str, ...]) -> CodeFile:
+    root = import_root(path)
+    found: dict[Path, bytes] = {}
+    waiting = [path]
+    while waiting and len(found) < _MAX_FILES:
+        file = waiting.pop()
+        if file in found:
+            continue
+        content = _content(file)
+        found[file] = content
+        waiting += [each for each in _imported(content, file, root) if each not in found]
+    digest = hashlib.sha256()
+    for file in sorted(found):
+        digest.update(f"{file}\0{len(found[file])}\0".encode(errors="surrogateescape") + found[file])
+    return CodeFile(path, names, tuple(sorted(file for file in found if file != path)), digest.hexdigest())
+
+
+def _content(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(_MAX_BYTES)
+    except OSError:
+        return b""
+
+
+def _imported(content: bytes, file: Path, root: Path) -> list[Path]:
+    """Files below `root` that a file imports, wherever in it the import stands."""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    names: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = _base(node, file, root)
+            names += [base, *(".".join(filter(None, (base, alias.name))) for alias in node.names)]
+    # Importing a module runs the packages that it lies in, too.
+    parts = {".".join(name.split(".")[:count]) for name in names for count in range(1, name.count(".") + 2) if name}
+    files = [module_file(root, part) for part in sorted(parts)]
+    return [each for each in files if each is not None and each.is_file()]
+
+
+def _base(node: ast.ImportFrom, file: Path, root: Path) -> str:
+    """The module that `from … import` names, dotted from the root; relative ones count from the file's package."""
+    if not node.level:
+        return node.module or ""
+    package = list(file.parent.relative_to(root).parts)
+    package = package[: len(package) - (node.level - 1)]
+    return ".".join([*package, *filter(None, [node.module])])

@@ -1,0 +1,58 @@
+"""Code of the user's own runs only after a yes."""
+
+from pathlib import Path
+
+import pytest
+from studio_pilot import screen_text, studio, until, until_shown
+from textual.pilot import Pilot
+
+from tui.app import Studio
+from tui.screens.trust import TrustScreen
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """A model whose file leaves a trace when it runs."""
+    file = tmp_path / "own.py"
+    file.write_text(
+        f"from torch import nn\n\nopen({str(tmp_path / 'ran')!r}, 'a').write('x')\n\n"
+        "def net(num_classes, input_shape):\n"
+        "    return nn.Sequential(nn.Flatten(), nn.Linear(64, num_classes))\n",
+        encoding="utf-8",
+    )
+    return file
+
+
+async def asked(app: Studio, pilot: Pilot[None]) -> None:
+    await until(pilot, lambda: isinstance(app.screen, TrustScreen))
+
+
+async def test_a_config_that_names_code_runs_nothing_before_a_yes(tmp_path: Path, own: Path) -> None:
+    async with studio(tmp_path, f"model={{name='{own}:net'}}") as (app, pilot):
+        await asked(app, pilot)
+        shown = screen_text(app)
+        assert str(own) in shown and "calls net" in shown and "from torch import nn" in shown
+        await pilot.press("n", "2")
+        await until_shown(pilot, "not run:")
+        await pilot.press("s")
+        await asked(app, pilot)
+        await pilot.press("escape")
+        assert app.launched is None
+        assert not (tmp_path / "ran").exists()
+        await pilot.press("s")
+        await asked(app, pilot)
+        await pilot.press("escape")
+        assert not (tmp_path / "ran").exists()
+
+
+async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path) -> None:
+    async with studio(tmp_path, f"model={{name='{own}:net'}}") as (app, pilot):
+        await asked(app, pilot)
+        await pilot.press("y")
+        await until_shown(pilot, "0.305")
+        await pilot.press("2")
+        await until_shown(pilot, "650 parameters")
+    async with studio(tmp_path, f"model={{name='{own}:net'}}") as (app, pilot):
+        await until_shown(pilot, "0.305")
+        await pilot.press("2")
+        await until_shown(pilot, "650 parameters")

@@ -1,0 +1,66 @@
+"""The question whether the user's own code may run, asked once for each file and content."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from textual.app import App
+
+from engine.config import RunConfig
+from engine.user_trust import CodeTrust, TrustStore, files_in_words
+from tui.screens.trust import TrustScreen
+from tui.widgets.plain_text import printable
+
+
+class CodeQuestion:
+    """Stands between a config and whatever would run the code that it names."""
+
+    def __init__(self, app: App[Any], named: Sequence[str]) -> None:
+        """Nothing is asked yet.
+
+        Args:
+            app: where the question is shown.
+            named: words of the command line; the code that they name may run without a question.
+        """
+        self._app = app
+        self._trust = CodeTrust(TrustStore(), files_in_words(named))
+        self._declined: set[str] = set()
+
+    def why_not(self, function: str, arguments: object) -> str:
+        """Why a function may not be called: it would run code that nobody has agreed to. Empty when it may."""
+        if function.startswith("engine.data."):
+            # They read the data of a config, and nothing of its model.
+            arguments = _data_of(arguments)
+        names = ", ".join(str(file.path) for file in self._trust.unknown(arguments))
+        return f"not run: {names} holds code that was not run from here before; s asks again" if names else ""
+
+    async def ask_about(self, draft: RunConfig) -> bool:
+        """Ask about code that is new, and was not declined before. Returns whether it was agreed to just now."""
+        files = self._trust.unknown(draft)
+        return not {file.digest for file in files} <= self._declined and await self.may_run(draft)
+
+    async def may_run(self, config: RunConfig) -> bool:
+        """Whether the code that a config names may run; asks when nobody has agreed to it. Call it in a worker."""
+        files = self._trust.unknown(config)
+        if not files:
+            return True
+        if any(isinstance(screen, TrustScreen) for screen in self._app.screen_stack):
+            return False
+        if not await self._app.push_screen_wait(TrustScreen(files)):
+            self._declined.update(file.digest for file in files)
+            return False
+        try:
+            self._trust.agree(files)
+        except OSError as error:
+            reason = printable(error.strerror or str(error))
+            self._app.notify(f"it runs, but the answer can't be kept: {reason}", severity="warning", markup=False)
+        return True
+
+
+def _data_of(value: Any) -> Any:
+    if isinstance(value, RunConfig):
+        return value.data, value.loader
+    if isinstance(value, dict):
+        return {key: _data_of(item) for key, item in value.items()}
+    return [_data_of(item) for item in value] if isinstance(value, list | tuple) else value

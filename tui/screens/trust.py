@@ -1,0 +1,84 @@
+"""Asks before a Python file of the user's runs for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.user_trust import CodeFile
+from tui.widgets.plain_text import printable
+
+_LINES = 200
+_SHOWN_IMPORTS = 6
+_WIDEST = 200
+
+
+class TrustScreen(ModalScreen[bool]):
+    """Which file would run, what of it, what it imports, and how it begins; gives whether it may."""
+
+    DEFAULT_CSS = """
+    TrustScreen { align: center middle; }
+    TrustScreen > Vertical {
+        width: 90%; max-width: 110; height: auto; max-height: 90%; padding: 0 1;
+        border: round $warning; background: $surface;
+        & Static { height: auto; }
+        & VerticalScroll {
+            height: auto; max-height: 14; margin: 1 0; border-left: solid $panel-lighten-1; padding: 0 1;
+        }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Run it"),
+        Binding("escape,n", "answer(False)", "Don't"),
+    ]
+
+    def __init__(self, files: Sequence[CodeFile]) -> None:
+        super().__init__()
+        self._files = files
+
+    def compose(self) -> ComposeResult:
+        """The files, each with its first lines, and the answers."""
+        with Vertical() as box:
+            box.border_title = "Run this code?"
+            yield Static("This config runs Python code that was not run from here before, with your rights:")
+            for file in self._files:
+                yield Static(_said_of(file))
+                with VerticalScroll():
+                    yield Static(_first_lines(file))
+            yield Static(
+                Text.assemble(("y", "bold"), " run it, and remember this content   ", ("n", "bold"), " don't")
+            )
+
+    def action_answer(self, answer: bool) -> None:
+        """Close with an answer."""
+        self.dismiss(answer)
+
+
+def _said_of(file: CodeFile) -> Text:
+    text = Text("\n").append(printable(str(file.path)), style="bold")
+    called = ", ".join(filter(None, file.names))
+    text.append(f"\n  calls {printable(called)}" if called else "")
+    if file.imports:
+        folder = file.path.parent
+        names = [str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path) for path in file.imports]
+        more = f" and {len(names) - _SHOWN_IMPORTS} more" if len(names) > _SHOWN_IMPORTS else ""
+        text.append(f"\n  imports {printable(', '.join(names[:_SHOWN_IMPORTS]))}{more} from its folder")
+    return text
+
+
+def _first_lines(file: CodeFile) -> Text:
+    try:
+        with file.path.open("rb") as opened:
+            content = opened.read(64 << 10).decode("utf-8", "backslashreplace")
+    except OSError as error:
+        return Text(printable(f"can't be read: {error.strerror or error}"), style="red")
+    lines = content.splitlines()
+    shown = [printable(line.expandtabs(4), _WIDEST) for line in lines[:_LINES]]
+    return Text("\n".join(shown) or "(empty)", style="dim")
