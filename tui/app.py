@@ -21,6 +21,7 @@ from engine.config import RunConfig
 from engine.config_file import load_config, remove_argument, replace_value
 from engine.errors import ConfigError, TorchdeckError
 from engine.runs.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
+from engine.user_trust import code_files
 from tui.aside import Aside, AsideError
 from tui.code_question import CodeQuestion
 from tui.messages import (
@@ -243,7 +244,8 @@ class Studio(TerminalApp[None]):
     async def _ask_for(self, draft: RunConfig) -> None:
         if await self._code.ask_about(draft):
             # The draft is the same, but now it can be looked at.
-            self.query_one(DataPane).watch_draft()
+            if code_files((draft.data, draft.loader)):
+                self.query_one(DataPane).watch_draft()
             self.query_one(ModelPane).watch_draft()
             await self.query_one(SetupPane).watch_draft()
 

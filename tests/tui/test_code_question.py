@@ -6,6 +6,7 @@ import pytest
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
 
+from engine.user_trust import CodeTrust, TrustStore
 from tui.app import Studio
 from tui.screens.trust import TrustScreen
 
@@ -52,7 +53,4 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
         await until_shown(pilot, "0.305")
         await pilot.press("2")
         await until_shown(pilot, "650 parameters")
-    async with studio(tmp_path, f"model={{name='{own}:net'}}") as (app, pilot):
-        await until_shown(pilot, "0.305")
-        await pilot.press("2")
-        await until_shown(pilot, "650 parameters")
+    assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
