@@ -173,7 +173,7 @@ async def test_files_that_cant_be_read_are_listed_and_the_pane_goes_on(tmp_path:
     for number in range(4):
         (root / "class 0" / f"{number}.png").write_text("torn \x1b[31m")
     async with studio(tmp_path, f"data.dataset={root}", *PLAIN, size=LARGE) as (app, pilot):
-        await until_shown(pilot, "samples can't be read:")
+        await until_shown(pilot, "looked at can't be read:")
         await until_shown(pilot, "trained on in epoch 1")
         assert "0.png: " in screen_text(app)
         assert len(app.query_one("#images", ImageGrid).images) > 4

@@ -60,12 +60,13 @@ class DataCatalogue(Vertical):
 
     def search(self) -> None:
         """Move into the field."""
-        self.query_one(Input).focus()
+        # At once: the next key belongs into the field.
+        self.screen.set_focus(self.query_one(Input))
 
     def leave(self) -> None:
         """Back to the whole list."""
         self.query_one(Input).value = ""
-        self.query_one(OptionList).focus()
+        self.screen.set_focus(self.query_one(OptionList))
 
     @on(Input.Changed)
     def _find(self, message: Input.Changed) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from textual.app import App, ComposeResult
 from textual.color import Color
 
 from tui.widgets.image_grid import GridImage, ImageGrid
@@ -94,3 +95,52 @@ async def test_what_is_no_image_is_an_error(app_with, pixels: np.ndarray) -> Non
     async with app_with(grid).run_test():
         with pytest.raises(ValueError, match="an image is uint8"):
             grid.set_images([GridImage(pixels)])
+
+
+async def test_large_images_are_averaged_down(app_with) -> None:
+    pixels = np.zeros((64, 64, 3), np.uint8)
+    pixels[::2, ::2] = 200
+    grid = ImageGrid()
+    async with app_with(grid).run_test(size=(16, 9)):
+        grid.set_images([GridImage(pixels)])
+        colours = {segment.style.color.triplet for segment in grid.render_line(0) if "▀" in segment.text}
+        assert colours == {(50, 50, 50)}
+
+
+class GridApp(App[None]):
+    """Three pairs of images, and which of them were chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        yield ImageGrid(group=2)
+
+    def on_ready(self) -> None:
+        images = [GridImage(noise(8, 8), f"{number}{half}") for number in range(3) for half in "ab"]
+        self.query_one(ImageGrid).set_images(images)
+
+    def on_image_grid_chosen(self, message: ImageGrid.Chosen) -> None:
+        self.chosen.append(message.group)
+
+
+async def test_images_that_belong_together_stay_in_one_row_and_the_cursor_moves_over_them(lines_of) -> None:
+    app = GridApp()
+    async with app.run_test(size=(50, 40)) as pilot:
+        await pilot.pause()
+        rows = [line.split() for line in lines_of(app) if "0a" in line or "1a" in line or "2a" in line]
+        assert rows
+        assert all(len(row) % 2 == 0 for row in rows)
+        await pilot.press("right", "right", "right", "enter", "left", "enter")
+        assert app.chosen == [2, 1]
+
+
+async def test_a_click_chooses_the_images_under_the_mouse() -> None:
+    app = GridApp()
+    async with app.run_test(size=(50, 40)) as pilot:
+        await pilot.pause()
+        await pilot.click(ImageGrid, offset=(3, 2))
+        assert app.chosen == [0]
+        await pilot.click(ImageGrid, offset=(49, 39))
+        assert app.chosen == [0]

@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input, OptionList
 
-from tui.widgets.pipeline_list import PipelineList, PipelineStep, parse_step
+from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind, parse_step
 
 FLIP = PipelineStep("RandomHorizontalFlip")
 CROP = PipelineStep("RandomCrop", {"size": 32, "padding": 4})
@@ -153,3 +153,43 @@ async def test_the_same_value_is_not_a_change() -> None:
     async with app.run_test() as pilot:
         await pilot.press("enter", "enter")
         assert app.changes == []
+
+
+class KindsApp(PipelineApp):
+    """Knows the kinds of steps; counts how often one is to be chosen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wanted = 0
+
+    def on_mount(self) -> None:
+        super().on_mount()
+        crop = StepKind("CenterCrop", "Crop the middle", (("size", "int", ""), ("fill", "", "0")), "batched")
+        self.pipeline.set_kinds([StepKind("RandomHorizontalFlip", "Flip", (("p", "float", "0.5"),)), crop])
+
+    def on_pipeline_list_kind_wanted(self, message: PipelineList.KindWanted) -> None:
+        assert message.control is self.pipeline
+        self.wanted += 1
+
+
+async def test_a_step_that_needs_nothing_is_added_at_once() -> None:
+    app = KindsApp()
+    async with app.run_test() as pilot:
+        await pilot.press("a")
+        assert app.wanted == 1
+        app.pipeline.take_kind("RandomHorizontalFlip")
+        await pilot.pause()
+        assert app.changes == [[FLIP, PipelineStep("RandomHorizontalFlip"), CROP, NORMALIZE]]
+
+
+async def test_what_a_step_needs_is_typed_with_its_signature_in_sight(lines_of) -> None:
+    app = KindsApp()
+    async with app.run_test() as pilot:
+        app.pipeline.take_kind("CenterCrop")
+        await pilot.pause()
+        text = "\n".join(lines_of(app))
+        assert "CenterCrop(size=)" in text
+        assert "size: int (required), fill: any = 0" in text
+        assert "Crop the middle" in text
+        await pilot.press(*"24", "enter")
+        assert app.changes == [[FLIP, PipelineStep("CenterCrop", {"size": 24}), CROP, NORMALIZE]]
