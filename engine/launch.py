@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import subprocess
 import sys
@@ -102,6 +103,9 @@ class LaunchedRun:
         return True
 
     def _start(self) -> None:
+        if not faulthandler.is_enabled():
+            # A crash of a library then leaves its stack in the log, where descriptor 2 goes.
+            faulthandler.enable(2)
         self._thread.start()
 
     def _main(self) -> None:

@@ -193,13 +193,23 @@ def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
     return found
 
 
-def last_words(status: str, state: dict[str, Any], events: Sequence[dict[str, Any]]) -> Text:
-    """The line below the progress: an error, the newest save or note, or how a run that ended goes on."""
+def last_words(
+    status: str, state: dict[str, Any], events: Sequence[dict[str, Any]], why_died: str = "its process is gone"
+) -> Text:
+    """The line below the progress: an error, the newest save or note, or how a run that ended goes on.
+
+    Args:
+        status: as the reader says it.
+        state: of the run.
+        events: of the run, the oldest first.
+        why_died: the likeliest reason, where the status is "died".
+    """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
         return words.append("\n6 shows what was printed; 5, then r, goes on from the newest checkpoint", style="dim")
     if status == "died":
-        return Text("its process ended without a word; 5, then r, goes on from the newest checkpoint", style="red")
+        words = Text(printable(why_died), style="red")
+        return words.append("\n5, then r, goes on from the newest checkpoint", style="dim")
     words = _newest_text(events) or Text("")
     if status == "stopped":
         words.append("\n" if words else "").append("5, then r, goes on from the newest checkpoint", style="dim")

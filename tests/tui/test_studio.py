@@ -1,6 +1,7 @@
 """The studio as its user meets it: keys are pressed, the screen is read, real runs are trained."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from engine.config_file import load_config
 from engine.errors import RunError
 from engine.runs.directory import list_runs
 from engine.runs.reader import RunReader
+from engine.runs.writer import RunWriter
 from tui.app import Studio
 from tui.panes.train import TrainPane
 from tui.screens.leave import LeaveScreen
@@ -235,3 +237,14 @@ async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path
 def test_attach_without_a_live_run_says_so(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no run is live"):
         newest_live_run(tmp_path)
+
+
+def test_attach_leaves_the_live_runs_of_other_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunWriter.create(tmp_path, load_config("digits", ["name=mine"]), {})
+    try:
+        assert newest_live_run(tmp_path) == run.path
+        monkeypatch.setattr(os, "getuid", lambda: run.path.stat().st_uid + 1)
+        with pytest.raises(RunError, match="are other users' runs"):
+            newest_live_run(tmp_path)
+    finally:
+        run.close("stopped")

@@ -92,6 +92,7 @@ class RunsPane(Widget, can_focus=True):
         self._aside = aside
         self._root = runs_root
         self._compared: Path | None = None
+        self._death: tuple[Path, str] | None = None
         self._catalog: RunCatalog | None = None
         self._all: list[RunSummary] = []
         self._summaries: list[RunSummary] = []
@@ -108,9 +109,7 @@ class RunsPane(Widget, can_focus=True):
     def compose(self) -> ComposeResult:
         """Two tables with a line above each, and the keys."""
         yield Static(id="where", classes="heading", markup=False)
-        yield Input(
-            placeholder="part of a name, status=died, acc>0.9, lr<=0.01, model=resnet, age<2d", id="run_filter"
-        )
+        yield Input(placeholder=_FILTER_EXAMPLES, compact=True, id="run_filter")
         yield DataTable(id="all_runs", cursor_type="row")
         yield Static("checkpoints", id="whose", classes="heading", markup=False)
         yield DataTable(id="checkpoints", cursor_type="row")
@@ -479,9 +478,17 @@ class RunsPane(Widget, can_focus=True):
         _update(self.query_one("#whose", Static), Text(words if checkpoints else f"{words}: none yet"))
         hint = Text(_HINT)
         if run is not None and run.status in ENDED_BADLY:
-            reason = printable(run.error.strip().splitlines()[0]) if run.error.strip() else "its process is gone"
-            hint = Text(f"{run.status}: {reason} · r resumes it", style="red")
+            reason = run.error.strip().splitlines()[0] if run.error.strip() else self._why_died(run)
+            hint = Text(f"{run.status}: {printable(reason)} · r resumes it", style="red")
         _update(self.query_one("#run_hint", Static), hint)
+
+    def _why_died(self, run: RunSummary) -> str:
+        """Read once for a run, since nobody writes to it any more."""
+        from engine.runs.death import why_died
+
+        if self._death is None or self._death[0] != run.path:
+            self._death = (run.path, why_died(run.path))
+        return self._death[1]
 
     def _say_where(self, text: str, style: str = "") -> None:
         _update(self.query_one("#where", Static), Text(printable(text), style=style))

@@ -253,7 +253,7 @@ class TrainPane(Widget, can_focus=True):
         self._put_lines(
             headline(reader.path.name, self.run_status, progress, state),
             progress_line(progress, self.content_size.width, is_live=is_live),
-            last_words(self.run_status, state, events_so_far),
+            last_words(self.run_status, state, events_so_far, *_why_died(self.run_status, reader.path)),
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
             machine_line(state, reader.system(), is_live=is_live),
         )
@@ -273,3 +273,11 @@ class TrainPane(Widget, can_focus=True):
             if self._shown.get(name) != content:
                 self._shown[name] = content
                 self.query_one(f"#{name}", Static).update(content)
+
+
+def _why_died(status: str, run: Path) -> tuple[str, ...]:
+    if status != "died":
+        return ()
+    from engine.runs.death import why_died
+
+    return (why_died(run),)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +31,18 @@ def attach(parent: Any, run: str | None, runs_root: Path) -> int:
 
 
 def newest_live_run(runs_root: Path) -> Path:
-    """The run that was started last of those that are live. Raises RunError when none is."""
+    """The run of this user that was started last of those that are live. Raises RunError when none is."""
     live = [summary for summary in list_runs(runs_root) if summary.status in LIVE_STATUSES]
-    if not live:
+    own = [summary for summary in live if _is_own(summary.path)]
+    if live and not own:
+        raise RunError(f"what lives in {runs_root} are other users' runs; torchdeck runs lists them")
+    if not own:
         raise RunError(f"no run is live in {runs_root}; torchdeck runs lists those that have ended")
-    return max(live, key=lambda summary: summary.started).path
+    return max(own, key=lambda summary: summary.started).path
+
+
+def _is_own(run: Path) -> bool:
+    try:
+        return run.stat().st_uid == os.getuid()
+    except OSError:
+        return False
