@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,14 @@ from engine.runs.series import Points
 _MAX_CSV_BYTES = 1 << 30
 _MAX_COLUMNS = 1000
 _STEP_COLUMNS = ("step", "global_step", "iteration", "epoch")
+_SYNONYMS = {
+    "acc": "accuracy",
+    "val": "validation",
+    "valid": "validation",
+    "eval": "validation",
+    "training": "train",
+    "learning": "lr",
+}
 _EVENT_FILES = "*tfevents*"
 
 
@@ -40,6 +49,21 @@ def read_curves(path: Path) -> dict[str, Points]:
     if "tfevents" in path.name:
         return _from_events([path])
     return _from_csv(path)
+
+
+def curve_like(curves: dict[str, Points], name: str) -> str | None:
+    """The name under which another tool may have written the curve that is `name` here; None when it has none.
+
+    Names are compared by their words, in any order: `val_acc`, `acc/val` and `validation/accuracy` are one.
+    """
+    wanted = _words(name)
+    fitting = [other for other in curves if wanted <= _words(other)]
+    return min(fitting, key=lambda other: (len(_words(other)), len(other)), default=None)
+
+
+def _words(name: str) -> frozenset[str]:
+    parts = re.split(r"[^a-z0-9]+", re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower())
+    return frozenset(_SYNONYMS.get(part, part) for part in parts if part)
 
 
 def _from_csv(path: Path) -> dict[str, Points]:

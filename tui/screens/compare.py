@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,13 +18,17 @@ from textual.widgets import Footer, Static
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.score_text import comparison_text, distance_text, settings_text
+from tui.screens.ask import PromptScreen
 from tui.widgets.chart import Chart
-from tui.widgets.plain_text import printable_lines
+from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from engine.runs.series import Points
+
 _COLORS = ("$primary", "$warning")
+_COLORS_OF_OTHERS = ("$success", "$error", "$secondary")
 _CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
 
 
@@ -40,6 +45,7 @@ class CompareScreen(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Back"),
         Binding("c", "next_curve", "Another curve"),
+        Binding("o", "overlay", "Other tool's curves"),
     ]
 
     def __init__(self, first: Path, second: Path, aside: Aside) -> None:
@@ -48,6 +54,7 @@ class CompareScreen(ModalScreen[None]):
         self._paths = (first, second)
         self._aside = aside
         self._curve = 0
+        self._overlaid: dict[str, dict[str, Points]] = {}
 
     def compose(self) -> ComposeResult:
         """Curves above, words below."""
@@ -66,8 +73,32 @@ class CompareScreen(ModalScreen[None]):
         self._curve = (self._curve + 1) % len(_CURVES)
         self._draw()
 
+    @work(exclusive=True, group="overlay")
+    async def action_overlay(self) -> None:
+        """Ask for a file of another tool, and draw its curves over these."""
+        from engine.interchange.foreign_curves import read_curves
+
+        explanation = "TensorBoard event files or a CSV table such as Lightning's metrics.csv: a file or its folder."
+        error, typed = "", ""
+        while True:
+            answer = await self.app.push_screen_wait(PromptScreen("Whose curves?", explanation, typed, error=error))
+            if not answer:
+                return
+            typed = answer
+            try:
+                path = Path(typed).expanduser()
+                curves = await asyncio.to_thread(read_curves, path)
+            except TorchdeckError as refusal:
+                error = str(refusal)
+                continue
+            self._overlaid[path.name] = curves
+            self._draw()
+            return
+
     @work(exclusive=True, group="curves")
     async def _draw(self) -> None:
+        from engine.interchange.foreign_curves import curve_like
+
         name = _CURVES[self._curve]
         curves = await asyncio.to_thread(_curves_of, self._paths, name)
         chart = self.query_one(Chart)
@@ -76,6 +107,12 @@ class CompareScreen(ModalScreen[None]):
         for number, ((legend, x, y), color) in enumerate(zip(curves, _COLORS, strict=False)):
             # Two runs may have one name.
             chart.set_series(f"{'AB'[number]} {legend}", x, y, color, is_smoothed=name == "train/loss")
+        for (label, others), color in zip(self._overlaid.items(), cycle(_COLORS_OF_OTHERS), strict=False):
+            if (theirs := curve_like(others, name)) is not None:
+                chart.set_series(f"{label} {theirs}", *others[theirs], color, is_smoothed=name == "train/loss")
+            else:
+                names = ", ".join(printable(other) for other in list(others)[:6])
+                self.app.notify(f"{printable(label)} has no {name}; it has {names}", markup=False)
         chart.request_redraw()
 
     @work(exclusive=True)

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from engine.errors import RunError
-from engine.interchange.foreign_curves import read_curves
+from engine.interchange.foreign_curves import curve_like, read_curves
 
 LIGHTNING = """epoch,lr-SGD,step,train_loss,val_acc,val_loss
 0,0.1,49,1.25,,
@@ -54,3 +55,19 @@ def test_binary_garbage_a_missing_file_and_an_empty_folder_are_refused(tmp_path:
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match="holds no curves; what can be read"):
         read_curves(tmp_path / "empty")
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "found"),
+    [
+        (["val_acc", "train_acc"], "validation/accuracy", "val_acc"),
+        (["acc/val", "loss/val"], "validation/loss", "loss/val"),
+        (["train_loss_step", "train_loss"], "train/loss", "train_loss"),
+        (["trainLoss"], "train/loss", "trainLoss"),
+        (["lr-SGD", "momentum"], "lr", "lr-SGD"),
+        (["loss"], "train/loss", None),
+        ([], "lr", None),
+    ],
+)
+def test_a_curve_is_found_under_the_name_another_tool_gave_it(theirs: list[str], ours: str, found: str | None) -> None:
+    assert curve_like({name: (np.zeros(1), np.zeros(1)) for name in theirs}, ours) == found
