@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from rich.text import Text
@@ -59,6 +60,7 @@ class SetupPane(Widget, can_focus=True):
         self._completions: dict[str, list[str]] = {}
         self._shown: RunConfig | None = None
         self._checked: RunConfig | None = None
+        self._off: dict[str, str] = {}
         self._faulty = ""
 
     def compose(self) -> ComposeResult:
@@ -145,7 +147,8 @@ class SetupPane(Widget, can_focus=True):
         first = FormField(
             _PRESET, _PRESET, "choice", self.spec, choices, "where the settings come from", section="run"
         )
-        await self.query_one(ConfigForm).set_fields([first, *draft_fields(draft, self._completions)])
+        fields = [replace(field, off=self._off.get(field.key, "")) for field in draft_fields(draft, self._completions)]
+        await self.query_one(ConfigForm).set_fields([first, *fields])
         self._faulty = ""
         if self._loaded is None:
             self._loaded = self._config_of_spec() or draft
@@ -182,6 +185,8 @@ class SetupPane(Widget, can_focus=True):
         self._say("checking …")
         try:
             await self._aside.call("engine.build:check", draft)
+            self._off = await self._aside.call("engine.data.without_effect:draft_without_effect", draft)
+            self.query_one(ConfigForm).set_off(self._off)
         except (TorchdeckError, AsideError) as error:
             # What was wrong outside the draft may be mended the next time somebody looks.
             self._checked = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
@@ -37,6 +37,7 @@ class FormField:
         choices: What "choice" cycles through; for the typed kinds, completions.
         help: One line behind the editor.
         error: What is wrong with the value; shown below the field.
+        off: Why the value changes nothing as things are; shown in place of the help, and the field is dimmed.
         section: Title of the group that the field is in; fields of a section follow one another.
     """
 
@@ -48,6 +49,7 @@ class FormField:
     help: str = ""
     error: str = ""
     section: str = ""
+    off: str = ""
 
 
 class _Typed(Input):
@@ -134,6 +136,7 @@ class _Row(Widget):
     _Row .help { width: 1fr; padding-left: 2; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     _Row .error { display: none; height: auto; color: $text-error; padding-left: 2; }
     _Row.-error .error { display: block; }
+    _Row.-off .label, _Row.-off .editor { text-opacity: 50%; }
     _Row.-error .label { color: $text-error; }
     _Row:focus-within .label { text-style: bold; }
     _Row:focus-within .help { color: $foreground; }
@@ -149,11 +152,12 @@ class _Row(Widget):
             yield Static(printable(field.label), classes="label", markup=False)
             editor = _Cycled(field) if field.kind in ("bool", "choice") else _Typed(field)
             yield editor.add_class("editor")
-            yield Static(printable(field.help), classes="help", markup=False)
+            yield Static(printable(field.off or field.help), classes="help", markup=False)
         yield Static(printable(field.error), classes="error", markup=False)
 
     def on_mount(self) -> None:
         self.set_class(bool(self.field.error), "-error")
+        self.set_class(bool(self.field.off), "-off")
 
     @property
     def editor(self) -> _Typed | _Cycled:
@@ -174,8 +178,9 @@ class _Row(Widget):
             editor.taken = field.value
         else:
             editor.value = field.value
-        if field.help != old.help:
-            self.query_one(".help", Static).update(printable(field.help))
+        if (field.help, field.off) != (old.help, old.off):
+            self.query_one(".help", Static).update(printable(field.off or field.help))
+            self.set_class(bool(field.off), "-off")
         if field.error != old.error:
             self.query_one(".error", Static).update(printable(field.error))
             self.set_class(bool(field.error), "-error")
@@ -256,6 +261,14 @@ class ConfigForm(VerticalScroll, can_focus=False):
         """
         row = self._row(key)
         row.show(replace(row.field, error=error))
+
+    def set_off(self, reasons: Mapping[str, str]) -> None:
+        """Dim the fields of these keys, with the reason why each changes nothing; all others are as they were."""
+        rows = {row.field.key: row for row in self.query(_Row)}
+        self._fields = [replace(field, off=reasons.get(field.key, "")) for field in self._fields]
+        for field in self._fields:
+            if field.key in rows:
+                rows[field.key].show(replace(rows[field.key].field, off=field.off))
 
     def focus_field(self, key: str) -> bool:
         """Move the cursor to a field; False if there is none of this key."""

@@ -191,3 +191,18 @@ async def test_the_cursor_does_not_blink() -> None:
     app = FormApp()
     async with app.run_test():
         assert not any(editor.cursor_blink for editor in app.query(Input))
+
+
+async def test_a_field_without_effect_says_why_and_is_dimmed_until_it_has_one(lines_of) -> None:
+    app = FormApp()
+    async with app.run_test(size=(100, 24)) as pilot:
+        app.form.set_off({"loader.batch_size": "the samples are kept"})
+        await pilot.pause()
+        line = next(line for line in lines_of(app) if "batch_size" in line)
+        assert "the samples are kept" in line and "images in a step" not in line
+        assert [row.has_class("-off") for row in app.form.query("_Row")] == [False, True, False, False, False]
+        await app.form.set_fields(app.form.fields)
+        assert app.form.fields[1].off == "the samples are kept"
+        app.form.set_off({})
+        await pilot.pause()
+        assert "images in a step" in next(line for line in lines_of(app) if "batch_size" in line)
