@@ -136,7 +136,7 @@ class _Row(Widget):
     _Row .help { width: 1fr; padding-left: 2; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
     _Row .error { display: none; height: auto; color: $text-error; padding-left: 2; }
     _Row.-error .error { display: block; }
-    _Row.-off .label, _Row.-off .editor { text-opacity: 50%; }
+    _Row.-off .label, _Row.-off .editor { color: $text-disabled; }
     _Row.-error .label { color: $text-error; }
     _Row:focus-within .label { text-style: bold; }
     _Row:focus-within .help { color: $foreground; }
