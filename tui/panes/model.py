@@ -87,6 +87,7 @@ class ModelPane(Widget, can_focus=True):
         self._inspected: tuple[object, ...] = ()
         self._inspection: Inspection | None = None
         self._reader: RunReader | None = None
+        self._is_reader_sought = False
         self._seen: tuple[object, ...] = ()
         self._shown_name = ""
 
@@ -123,7 +124,7 @@ class ModelPane(Widget, can_focus=True):
 
     def watch_watched(self) -> None:
         """Another run."""
-        self._reader, self._seen = None, ()
+        self._is_reader_sought = True
         if self.is_mounted:
             self._look_at_run()
 
@@ -229,6 +230,7 @@ class ModelPane(Widget, can_focus=True):
             self._inspected = ()
             self._inspection = None
             self.add_class("-nothing")
+            self.remove_class("-detail")
             self.query_one(StepCost).set_subject(draft, None)
             self._say(str(error), "red")
             return
@@ -240,7 +242,7 @@ class ModelPane(Widget, can_focus=True):
         tree.set_rows(tree_rows(inspection.report), draft.model.name, keeps_place=is_same)
         self._say(totals(inspection, draft.model.freeze))
         self.query_one(StepCost).set_subject(draft, inspection)
-        self._reader, self._seen = None, ()
+        self._is_reader_sought = True
         self._look_at_run()
 
     @on(ModuleTree.Highlighted)
@@ -255,8 +257,9 @@ class ModelPane(Widget, can_focus=True):
         """Show the newest gradients of the watched run while somebody looks, where they are of this model."""
         if self._inspection is None or self.draft is None or not self.is_on_screen:
             return
-        if self._reader is None and self.watched is not None:
-            self._reader = _reader_of_model(self.watched, self.draft)
+        if self._is_reader_sought:
+            self._is_reader_sought, self._seen = False, ()
+            self._reader = _reader_of_model(self.watched, self.draft) if self.watched is not None else None
         newest = self._reader.gradients().newest if self._reader is not None else None
         seen = (self._reader, newest.step if newest else 0)
         if seen == self._seen:

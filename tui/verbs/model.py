@@ -17,7 +17,7 @@ from engine.errors import ConfigError
 from tui.commands import json_option
 from tui.private_output import PrivateOutput
 from tui.verbs.output import print_json
-from tui.verbs.step_cost import step_cost
+from tui.verbs.step_cost import run_of, step_cost
 from tui.weights_text import mapping_document, mapping_text
 from tui.widgets.plain_text import printable
 
@@ -67,14 +67,7 @@ def model(
             preview = _preview(config, num_classes or None, shape)
             cost = None
             if with_memory or measure:
-                asked = {
-                    "loader.batch_size": batch_size or "",
-                    "training.precision": precision,
-                    "optimizer.name": optimizer,
-                    "training.device": device,
-                }
-                run = parse_config("", "torchdeck model", [f"{key}={text}" for key, text in asked.items() if text])
-                run = run.model_copy(update={"model": config})
+                run = run_of(config, batch_size, precision, optimizer, device)
                 cost = step_cost(run, num_classes or None, shape, measures=measure)
         finally:
             # What the user's file printed while it was imported; it must not mix with our own output.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from engine.config import RunConfig
+from engine.config import ModelConfig, RunConfig
+from engine.config_file import parse_config
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.memory_text import largest_text, measured_text, memory_document, memory_text
@@ -39,6 +40,22 @@ class StepCost:
         if self.measured is not None:
             lines.append(measured_text(self.measured))
         return Text("\n").join(lines)
+
+
+def run_of(model: ModelConfig, batch_size: int, precision: str, optimizer: str, device: str) -> RunConfig:
+    """A run of a model with what the options ask for; 0 and "" are a run's own defaults.
+
+    Raises:
+        ConfigError: a value that is not allowed.
+    """
+    asked = {
+        "loader.batch_size": batch_size or "",
+        "training.precision": precision,
+        "optimizer.name": optimizer,
+        "training.device": device,
+    }
+    config = parse_config("", "torchdeck model", [f"{key}={text}" for key, text in asked.items() if text])
+    return config.model_copy(update={"model": model})
 
 
 def step_cost(
