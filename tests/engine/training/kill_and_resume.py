@@ -27,6 +27,7 @@ from engine.training import trainer  # noqa: F401  (imported before the first fo
 CONFIG = """
 name = "kill"
 seed = 3
+callbacks = ["%(callback)s"]
 [data]
 dataset = "digits"
 validation = 0.3
@@ -34,6 +35,7 @@ train_transforms = [
   { name = "RandomCrop", size = 8, padding = 1 },
   { name = "RandomHorizontalFlip" },
   { name = "Normalize", mean = [0.305], std = [0.376] },
+  { name = "MixUp" },
 ]
 eval_transforms = [ { name = "Normalize", mean = [0.305], std = [0.376] } ]
 storage = "%(storage)s"
@@ -66,6 +68,22 @@ keep_last = 2
 """
 
 
+# Draws random numbers, which must not change the run, and keeps a state of its own.
+CALLBACK = """
+import random, torch
+class Counter:
+    def __init__(self):
+        self.losses = 0.0
+    def on_step_end(self, run, loss):
+        torch.rand(3), random.random()
+        self.losses += float(loss)
+    def state_dict(self):
+        return {"losses": self.losses}
+    def load_state_dict(self, state):
+        self.losses = state["losses"]
+"""
+
+
 def in_child(work: Any) -> int:
     """Fork a child that does `work` and ends."""
     pid = os.fork()
@@ -82,8 +100,8 @@ def train(config_text: str, runs: Path) -> int:
     return 0 if run.status == "finished" else 1
 
 
-def resume(path: Path) -> int:
-    run = launch_resumed(path)
+def resume(path: Path, overrides: list[str]) -> int:
+    run = launch_resumed(path, overrides=overrides)
     run.join()
     return 0 if run.status == "finished" else 1
 
@@ -131,8 +149,13 @@ def differences(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     return sorted(key for key in a.keys() | b.keys() if key not in a or key not in b or not equal(a[key], b[key]))
 
 
-def run_trial(config_text: str, runs: Path, lifetime: float, chance: random.Random) -> tuple[Path, int]:
-    """Train to the end through as many lives as it takes. Returns the run and the number of kills."""
+def run_trial(
+    config_text: str, runs: Path, lifetime: float, chance: random.Random, changes: list[str]
+) -> tuple[Path, int]:
+    """Train to the end through as many lives as it takes. Returns the run and the number of kills.
+
+    `changes` are settings that must not matter, `KEY=ONE|OTHER`: each life has one or the other.
+    """
     kills = 0
     while True:
         path = only_run(runs)
@@ -141,7 +164,10 @@ def run_trial(config_text: str, runs: Path, lifetime: float, chance: random.Rand
             # Killed before its first save: there is nothing to go on from, a new run has to be started.
             path.rename(path.parent.parent / f"dead-{kills}-{path.name}")
             path = None
-        pid = in_child(partial(train, config_text, runs) if path is None else partial(resume, path))
+        overrides = [
+            f"{key}={chance.choice(values.split('|'))}" for key, _, values in (c.partition("=") for c in changes)
+        ]
+        pid = in_child(partial(train, config_text, runs) if path is None else partial(resume, path, overrides))
         time.sleep(chance.uniform(0, lifetime))
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
@@ -166,12 +192,15 @@ def main() -> int:
     parser.add_argument("--storage", default="auto")
     parser.add_argument("--num-workers", type=int, default=0)
     parser.add_argument("--model", default="cnn")
+    parser.add_argument("--change", action="append", default=[], metavar="KEY=ONE|OTHER")
     options = parser.parse_args()
     chance = random.Random(options.seed)
-    config_text = CONFIG % vars(options)
-    prepare(parse_config(config_text, "kill"), lambda *_: None)
     result = {"seed": options.seed, "trials": options.trials, "kills": 0, "mismatches": []}
     with tempfile.TemporaryDirectory() as folder:
+        callback = Path(folder) / "callback.py"
+        callback.write_text(CALLBACK, encoding="utf-8")
+        config_text = CONFIG % {**vars(options), "callback": f"{callback}:Counter"}
+        prepare(parse_config(config_text, "kill"), lambda *_: None)
         whole = Path(folder) / "whole"
         began = time.monotonic()
         pid = in_child(lambda: train(config_text, whole))
@@ -182,7 +211,9 @@ def main() -> int:
         assert reference is not None
         expected, expected_history = state_of(reference), history_of(reference)
         for trial in range(options.trials):
-            path, kills = run_trial(config_text, Path(folder) / f"trial-{trial}" / "runs", lifetime, chance)
+            path, kills = run_trial(
+                config_text, Path(folder) / f"trial-{trial}" / "runs", lifetime, chance, options.change
+            )
             result["kills"] += kills
             wrong = differences(expected, state_of(path))
             if (history := history_of(path)) != expected_history:

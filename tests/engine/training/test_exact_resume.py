@@ -25,6 +25,12 @@ def campaign(*options: str) -> dict[str, object]:
         pytest.param(["--precision", "bf16", "--accumulate", "1"], id="bf16"),
         pytest.param(["--precision", "fp16", "--accumulate", "1", "--epochs", "1"], id="fp16 with GradScaler"),
         pytest.param(["--storage", "loader"], id="DataLoader"),
+        pytest.param(
+            ["--storage", "loader", "--epochs", "1", "--change", "loader.num_workers=0|2"],
+            id="number of workers changed",
+            marks=pytest.mark.skipif(not is_full_campaign(), reason="every life starts its workers anew: minutes"),
+        ),
+        pytest.param(["--change", "training.probe_every=0|3"], id="probes switched on and off"),
     ],
 )
 def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_one(options: list[str]) -> None:
