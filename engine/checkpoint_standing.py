@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.config import RunConfig
 from engine.config_file import load_config, parse_config
+from engine.config_paths import with_absolute_paths
 from engine.data.loaders import data_fingerprint
 from engine.data.sources import open_sources
 from engine.errors import TorchdeckError
@@ -54,7 +55,7 @@ def standing_of(path: Path, other: RunConfig) -> CheckpointStanding:
     except TorchdeckError as error:
         # The data or a file of the user's may be elsewhere by now.
         reasons, unknown = [], str(error).splitlines()[0]
-    return CheckpointStanding(changed_settings(saved, other), environment, reasons, unknown)
+    return CheckpointStanding(changed_settings(saved, with_absolute_paths(other)), environment, reasons, unknown)
 
 
 def _inexact(path: Path, saved: RunConfig, environment: dict[str, Any], report: CheckpointReport) -> list[str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from engine.runs.object_tree import TensorInfo
 
 _SHOWN = 8
+_UNLIMITED = 10_000  # cells
 
 
 def report_text(report: CheckpointReport) -> Text:
@@ -55,7 +56,7 @@ def foreign_words(report: CheckpointReport) -> str:
     return f"holds objects of {names}{more}: they are not loaded, its tensors can be"
 
 
-def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int) -> tuple[Text, ...]:
+def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _UNLIMITED) -> tuple[Text, ...]:
     """A tensor's name, shape, dtype, size and norm.
 
     Args:

@@ -10,40 +10,39 @@ from rich.table import Table
 from rich.text import Text
 
 from engine.runs.checkpoint_file import inspect_checkpoint, report_json
+from tui.checkpoint_text import report_text, tensor_cells
 from tui.commands import json_option
-from tui.text import byte_size
 from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option("--norms", is_flag=True, help="The Euclidean norm of every tensor as well; reads them all, with torch.")
 @json_option
-def checkpoint(file: Path, as_json: bool) -> None:
-    """What is inside a checkpoint: tensors with shape, dtype and bytes, and its plain values.
+def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
+    """What is inside a checkpoint of any program: tensors with shape, dtype and bytes, and its plain values.
 
-    Reads torch's zip files, files of torch before 1.6, and safetensors.
+    Reads torch's zip files, files of torch before 1.6, and safetensors. Of a pickled model its class is named and its
+    tensors are counted; nothing in a file is ever run.
     """
-    document = report_json(inspect_checkpoint(file))
+    report = inspect_checkpoint(file)
+    measured: dict[str, float] = {}
+    if norms:
+        from engine.runs.tensor_norms import tensor_norms
+
+        measured = tensor_norms(file)
     if as_json:
+        document = report_json(report)
+        if norms:
+            document["tensors"] = [{**tensor, "norm": measured.get(tensor["name"])} for tensor in document["tensors"]]
         print_json(document)
         return
     console = Console(soft_wrap=True, highlight=False)
-    console.print(Text(f"{document['format']}, {byte_size(file.stat().st_size)}"))
-    for key in ("epoch", "step"):
-        if document.get(key) is not None:
-            console.print(Text(f"{key} {document[key]}"))
-    for name, value in (document.get("metrics") or {}).items():
-        console.print(Text(f"{printable(str(name))} {value}"))
-    console.print(Text("keys: " + ", ".join(printable(str(key)) for key in document["keys"])))
+    console.print(report_text(report))
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("tensor", no_wrap=True)
-    table.add_column("shape", no_wrap=True)
-    table.add_column("dtype", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    for tensor in document["tensors"]:
-        shape = "×".join(map(str, tensor["shape"])) or "scalar"
-        table.add_row(Text(printable(tensor["name"])), shape, tensor["dtype"], byte_size(tensor["bytes"]))
+    for title in ("tensor", "shape", "dtype", "size", *(["norm"] if norms else [])):
+        table.add_column(title, no_wrap=True, justify="right" if title in ("size", "norm") else "left")
+    for tensor in report.tensors:
+        cells: tuple[Text, ...] = tensor_cells(tensor, measured)
+        table.add_row(*cells[: len(table.columns)])
     console.print(table)
-    total = sum(tensor["bytes"] for tensor in document["tensors"])
-    console.print(Text(f"{len(document['tensors']):,} tensors, {byte_size(total)}"))
