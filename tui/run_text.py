@@ -29,6 +29,7 @@ TOLD_AS_WRITTEN = (
     "out_of_memory",
     "rolled_back",
     "callback_failed",
+    "profiled",
     "gradients",
 )
 

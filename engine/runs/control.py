@@ -27,7 +27,8 @@ from engine.runs.lock import owner_pid
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1
 
-_COMMANDS = ("pause", "resume", "save", "stop", "set")
+_COMMANDS = ("pause", "resume", "save", "stop", "set", "profile")
+_PROFILED_STEPS = range(1, 1001)
 _STOP_AFTER = ("step", "epoch")
 # What can be set while a run goes on, with the smallest value allowed and whether that value itself is.
 _SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True), "training.epochs": (1.0, True)}
@@ -60,8 +61,8 @@ class Control:
         """Check a command and queue it.
 
         Args:
-            command: ``{"cmd": "pause" | "resume" | "save"}``, ``{"cmd": "stop", "after": "step" | "epoch"}`` or
-                ``{"cmd": "set", "key": …, "value": …}``.
+            command: ``{"cmd": "pause" | "resume" | "save"}``, ``{"cmd": "stop", "after": "step" | "epoch"}``,
+                ``{"cmd": "set", "key": …, "value": …}`` or ``{"cmd": "profile", "steps": …}``.
 
         Returns:
             ``{"ok": True}``, or ``{"ok": False, "error": …}`` for a command that is not allowed, which is dropped.
@@ -310,6 +311,10 @@ def _problem_with(command: dict[str, Any]) -> str:
         return f"{name!r} is not a command{did_you_mean(str(name), _COMMANDS)}"
     if name == "stop" and command.get("after", "step") not in _STOP_AFTER:
         return f"stop after {command['after']!r}: must be one of {', '.join(_STOP_AFTER)}"
+    if name == "profile" and (
+        type(command.get("steps")) is not int or not 1 <= command["steps"] <= _MOST_PROFILED_STEPS
+    ):
+        return f"profile {steps!r}: must be a whole number of steps from 1 to {_PROFILED_STEPS[-1]}"
     return _problem_with_setting(command) if name == "set" else ""
 
 

@@ -58,6 +58,8 @@ class LiveCommands:
                 self._run.update_state(message="stops after this epoch")
         elif name == "pause":
             self._pause()
+        elif name == "profile":
+            self._trainer.profile(command["steps"])
         elif name == "set":
             self._set(command["key"], command["value"])
 

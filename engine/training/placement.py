@@ -84,7 +84,7 @@ def choose_precision(name: str, device: torch.device) -> str:
     """The precision that `name` asks for on `device`; "auto" is bf16 on GPUs that have it, else fp32.
 
     Raises:
-        ConfigError: tf32 on a device without it.
+        ConfigError: tf32 or fp16 on a device without it.
     """
     if name == "auto":
         has_bf16 = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (8, 0)
@@ -93,7 +93,23 @@ def choose_precision(name: str, device: torch.device) -> str:
         raise ConfigError(
             f"training.precision = 'tf32': {device} has no TF32 units (NVIDIA GPUs since Ampere do); use fp32 or bf16"
         )
+    if name == "fp16" and device.type == "cpu":
+        _check_fp16_on_cpu()
     return name
+
+
+def _check_fp16_on_cpu() -> None:
+    """Raise ConfigError when this torch has no fp16 kernels for the processor: a small step tells."""
+    images, kernel = torch.ones(2, 1, 8, 8), torch.ones(2, 1, 3, 3, requires_grad=True)
+    try:
+        with torch.enable_grad(), torch.autocast("cpu", dtype=torch.float16):
+            features = torch.nn.functional.conv2d(images, kernel).flatten(1)
+            (features @ features.T).sum().backward()
+    except RuntimeError as error:
+        reason = str(error).split("\n", 1)[0]
+        raise ConfigError(
+            f"training.precision = 'fp16': torch can't compute in it on this processor ({reason}); use fp32 or bf16"
+        ) from error
 
 
 def gpu_uuid_of(device: torch.device) -> str:

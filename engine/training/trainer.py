@@ -39,6 +39,7 @@ from engine.training.memory_recovery import (
 from engine.training.objective import DecisiveMetrics, Objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
+from engine.training.profiling import StepProfile
 from engine.training.randomness import StepRandomness
 from engine.training.schedules import Schedule, build_schedule
 from engine.training.snapshot import SnapshotBuffers
@@ -134,6 +135,7 @@ class Trainer:
         self.rollbacks = 0
         self.start: dict[str, Any] | None = None
         self._saves = 0
+        self._profile: StepProfile | None = None
         self._clock = TrainingClock()
         self._last_drain = 0.0
         self._last_save = time.monotonic()
@@ -251,6 +253,8 @@ class Trainer:
             if averages is not None:
                 averages.after_step(position.step)
             log.add(loss, logits, targets_of(window), learning_rate)
+            if self._profile is not None:
+                self._count_profiled()
             if tells_end:
                 self._tell_callbacks("on_step_end", loss=loss)
             if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
@@ -275,6 +279,23 @@ class Trainer:
         self.state.position.step_in_epoch += 1
         if self.state.averages is not None:
             self.state.averages.after_step(self.state.position.step)
+
+    def profile(self, steps: int) -> None:
+        """Watch the next steps with torch.profiler, unless it already does."""
+        if self._profile is None:
+            self._profile = StepProfile(self._run.path, steps, self.placement.device)
+
+    def _count_profiled(self) -> None:
+        assert self._profile is not None
+        try:
+            written = self._profile.after_step(self.state.position.step)
+        except (OSError, RuntimeError) as error:
+            self._run.event("note", text=f"the profile could not be written: {error}")
+            self._profile = None
+            return
+        if written is not None:
+            self._run.event("profiled", **written)
+            self._profile = None
 
     def stop_is_asked(self) -> bool:
         """Whether a stop at the next step was asked for."""

@@ -8,7 +8,7 @@ from engine.config_file import dump_config, load_config, parse_config, replace_v
 from engine.errors import ConfigError
 from engine.presets import list_presets
 
-PRESETS = ["digits", "cifar10-resnet", "fashion-mnist-cnn", "fashion-mnist-mlp", "finetune-resnet18"]
+PRESETS = ["digits", "cifar10-fast", "cifar10-resnet", "fashion-mnist-cnn", "fashion-mnist-mlp", "finetune-resnet18"]
 
 
 def refusal(text: str = "", *overrides: str) -> str:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.5  # while the run lives or is prepared
 _POLL_SELDOM = 2.0  # seconds: another process may resume it
+_PROFILED_STEPS = 20
 _LINES = ("headline", "progress", "words", "epochs", "machine")
 # The metrics of a very long run are read in pieces that hold no key press back: about a tenth of a second each.
 _BYTES_A_LOOK = 4 << 20
@@ -66,6 +67,7 @@ class TrainPane(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "change_settings", "Change"),
         Binding("f", "find_learning_rate", "Find lr"),
+        Binding("P", "profile", "Profile 20 steps", show=False),
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
     ]
 
@@ -160,13 +162,17 @@ class TrainPane(Widget, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer changes of a live run only while one is shown."""
-        if action in ("change_settings", "stop_after_epoch"):
+        if action in ("change_settings", "stop_after_epoch", "profile"):
             return self.run_status in LIVE_STATUSES
         return super().check_action(action, parameters)
 
     def action_stop_after_epoch(self) -> None:
         """Stop the watched run when its epoch is done, evaluated and saved."""
         self.post_message(CommandRequested({"cmd": "stop", "after": "epoch"}))
+
+    def action_profile(self) -> None:
+        """Watch some steps of the run with torch.profiler."""
+        self.post_message(CommandRequested({"cmd": "profile", "steps": _PROFILED_STEPS}))
 
     def action_change_settings(self) -> None:
         """Ask for new settings of the watched run."""

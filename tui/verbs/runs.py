@@ -90,7 +90,7 @@ def show(run: str, runs_root: Path, as_json: bool) -> None:
 
 @click.command()
 @click.argument("run")
-@click.argument("command", nargs=-1, required=True, metavar="pause|resume|save|stop|set KEY=VALUE")
+@click.argument("command", nargs=-1, required=True, metavar="pause|resume|save|stop|set KEY=VALUE|profile STEPS")
 @click.option("--after", type=click.Choice(["step", "epoch"]), default="step", help="When a stop takes effect.")
 @runs_root_option
 def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int:
@@ -112,8 +112,13 @@ def _parse_command(words: tuple[str, ...], after: str) -> dict[str, Any]:
         except ValueError:
             wrong = f"{value!r} is not a number" if equals else "there is no '='"
             raise ConfigError(f"set {' '.join(rest)}: {wrong}; write set optimizer.lr=0.01") from None
+    if name == "profile":
+        if len(rest) != 1 or not rest[0].isdecimal():
+            raise ConfigError(f"{' '.join(words)}: how many steps? write profile 20")
+        return {"cmd": name, "steps": int(rest[0])}
     if rest or name not in ("pause", "resume", "save", "stop"):
-        raise ConfigError(f"{' '.join(words)}: not a command; there are pause, resume, save, stop, set KEY=VALUE")
+        known = "pause, resume, save, stop, set KEY=VALUE, profile STEPS"
+        raise ConfigError(f"{' '.join(words)}: not a command; there are {known}")
     return {"cmd": name, "after": after} if name == "stop" else {"cmd": name}
 
 

@@ -91,3 +91,12 @@ def test_placed_restores_every_switch_when_the_run_fails() -> None:
     with pytest.raises(RuntimeError, match="boom"), placed(deterministic_placement()):
         raise RuntimeError("boom")
     assert switches() == before
+
+
+def test_fp16_on_a_processor_that_torch_has_no_kernels_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*arguments: object) -> None:
+        raise RuntimeError("\"slow_conv2d_cpu\" not implemented for 'Half'")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", missing)
+    with pytest.raises(ConfigError, match=r"'fp16': torch can't compute in it .*not implemented.* use fp32 or bf16"):
+        choose_precision("fp16", torch.device("cpu"))

@@ -1,0 +1,64 @@
+"""A trace of some steps of a live run by torch.profiler, taken when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+FOLDER = "profiles"
+_TOP_ROWS = 15
+
+
+class StepProfile:
+    """Watches the next steps; then writes a trace for chrome://tracing or Perfetto, and a table of what costs most.
+
+    Attributes:
+        is_over: whether all its steps are done and its files written.
+    """
+
+    def __init__(self, run: Path, steps: int, device: torch.device) -> None:
+        """Begin to watch, at a step boundary, in the thread that trains.
+
+        Args:
+            run: the run's directory.
+            steps: how many steps.
+            device: where the run computes.
+        """
+        activities = [torch.profiler.ProfilerActivity.CPU]
+        if device.type == "cuda":
+            activities.append(torch.profiler.ProfilerActivity.CUDA)
+        self.is_over = False
+        self._run = run
+        self._left = self._steps = steps
+        self._is_cuda = device.type == "cuda"
+        self._profiler = torch.profiler.profile(activities=activities)
+        self._profiler.start()
+
+    def after_step(self, step: int) -> dict[str, Any] | None:
+        """Count a step. After the last: what was written, for an event."""
+        self._left -= 1
+        if self._left > 0:
+            return None
+        self.is_over = True
+        self._profiler.stop()
+        folder = self._run / FOLDER
+        folder.mkdir(exist_ok=True)
+        trace, table = (folder / f"step-{step:09d}.{ending}" for ending in ("json", "txt"))
+        self._profiler.export_chrome_trace(str(trace))
+        order = "self_device_time_total" if self._is_cuda else "self_cpu_time_total"
+        averages = self._profiler.key_averages()
+        text = averages.table(sort_by=order, row_limit=_TOP_ROWS, max_name_column_width=40)
+        table.write_text(text, encoding="utf-8")
+        print(text, flush=True)
+        costs = {row.key: float(getattr(row, order)) for row in averages}
+        total = sum(costs.values())
+        top = sorted(costs.items(), key=lambda item: -item[1])[:3]
+        words = ", ".join(f"{name} {cost / total:.0%}" for name, cost in top) if total else "nothing"
+        return {
+            "text": f"profile of {self._steps} steps: {words}; {FOLDER}/{trace.name}, table in the log",
+            "step": step,
+            "trace": f"{FOLDER}/{trace.name}",
+            "table": f"{FOLDER}/{table.name}",
+        }

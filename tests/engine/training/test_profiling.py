@@ -1,0 +1,35 @@
+"""A profile of some steps of a live run, taken on request."""
+
+import json
+from pathlib import Path
+
+import pytest
+from kill_and_resume import differences, state_of
+from training_cases import StepHook, case, events_of, finished, train
+
+from engine.launch import launch
+from engine.runs.control import Control
+
+
+def test_a_profile_of_some_steps_is_a_trace_and_a_table_and_changes_no_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = train(tmp_path / "plain")
+    hook = StepHook(monkeypatch)
+    run = launch(case(), tmp_path / "profiled")
+    hook.actions[2] = lambda: run.control.submit({"cmd": "profile", "steps": 3})
+    path = finished(run)
+    (event,) = events_of(path, "profiled")
+    assert event["step"] == 6
+    assert event["text"].startswith("profile of 3 steps: ")
+    trace = json.loads((path / event["trace"]).read_text())
+    assert any(entry.get("name") == "aten::addmm" for entry in trace["traceEvents"])
+    assert "aten::addmm" in (path / event["table"]).read_text()
+    assert differences(state_of(path), state_of(reference)) == []
+
+
+@pytest.mark.parametrize("steps", [0, 1001, 2.5, "3", None, True])
+def test_a_number_of_steps_that_is_none_is_refused(steps: object) -> None:
+    answer = Control().submit({"cmd": "profile", "steps": steps})
+    assert not answer["ok"]
+    assert "a whole number of steps from 1 to 1000" in answer["error"]
