@@ -311,9 +311,8 @@ def _problem_with(command: dict[str, Any]) -> str:
         return f"{name!r} is not a command{did_you_mean(str(name), _COMMANDS)}"
     if name == "stop" and command.get("after", "step") not in _STOP_AFTER:
         return f"stop after {command['after']!r}: must be one of {', '.join(_STOP_AFTER)}"
-    if name == "profile" and (
-        type(command.get("steps")) is not int or not 1 <= command["steps"] <= _MOST_PROFILED_STEPS
-    ):
+    steps = command.get("steps")
+    if name == "profile" and (type(steps) is not int or steps not in _PROFILED_STEPS):
         return f"profile {steps!r}: must be a whole number of steps from 1 to {_PROFILED_STEPS[-1]}"
     return _problem_with_setting(command) if name == "set" else ""
 
