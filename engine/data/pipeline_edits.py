@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from engine.config import Component
 from engine.data.mixing import mixes_batches
-from engine.data.transforms import CONTAINERS
+from engine.data.transforms import as_component, check_transforms
 from engine.user_code import is_user_spec
 
 # torchvision's models are evaluated so: the shorter side at 256 for a crop of 224.
 _RESIZE_PER_CROP = 256 / 224
+
+# All of their transforms are applied; RandomOrder's in the order in which they stand.
+_SEQUENCES = frozenset({"Compose", "RandomOrder"})
 
 # Those that draw random numbers and whose names don't begin with "Random".
 _RANDOM = frozenset(
@@ -33,7 +36,7 @@ _RANDOM = frozenset(
 
 def is_random(name: str) -> bool:
     """Whether a transform of torchvision draws random numbers."""
-    return (name.startswith("Random") or name in _RANDOM) and name not in CONTAINERS
+    return name.startswith("Random") or name in _RANDOM
 
 
 def for_evaluation(specs: Sequence[Component], image_size: tuple[int, int] | None) -> tuple[list[Component], str]:
@@ -45,7 +48,11 @@ def for_evaluation(specs: Sequence[Component], image_size: tuple[int, int] | Non
     Args:
         specs: the train transforms.
         image_size: (height, width) of every image, None where they differ.
+
+    Raises:
+        ConfigError, UserCodeError: the train transforms are wrong.
     """
+    check_transforms(specs, "data.train_transforms")
     kept: list[Component] = []
     left_out: list[str] = []
     replaced: list[str] = []
@@ -60,12 +67,13 @@ def for_evaluation(specs: Sequence[Component], image_size: tuple[int, int] | Non
         elif spec.name == "RandomCrop" and (resized or _size(spec.arguments["size"]) != image_size):
             kept.append(Component.model_validate({"name": "CenterCrop", "size": spec.arguments["size"]}))
             replaced.append(f"{spec.name} by CenterCrop")
+        elif spec.name in _SEQUENCES and not mixes_batches(spec):
+            inner = [as_component(item, spec.name) for item in spec.arguments["transforms"]]
+            inner_kept, _ = for_evaluation(inner, None)
+            left_out += [each.name for each in inner if is_random(each.name)]
+            kept += inner_kept
         elif mixes_batches(spec) or is_random(spec.name):
             left_out.append(spec.name)
-        elif spec.name in CONTAINERS:
-            inner, _ = for_evaluation([Component.model_validate(item) for item in spec.arguments["transforms"]], None)
-            left_out += [f"the random ones of {spec.name}"] if len(inner) < len(spec.arguments["transforms"]) else []
-            kept += inner
         else:
             kept.append(spec)
     words = []

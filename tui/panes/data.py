@@ -113,10 +113,10 @@ class DataPane(Widget, can_focus=True):
                     with Vertical(id="seen"):
                         with Vertical(id="pictures"):
                             yield Static(id="shown", markup=False)
-                            yield ImageGrid(empty="", group=2, id="images")
+                            yield ImageGrid(empty="", group=2, least=8, id="images")
                         with Vertical(id="copies"):
                             yield Static(id="found", markup=False)
-                            yield ImageGrid(empty="", id="copied")
+                            yield ImageGrid(empty="", least=8, id="copied")
                         with Vertical(id="batch"):
                             field = Input("1", id="step", compact=True, type="integer")
                             field.cursor_blink = False
@@ -124,7 +124,7 @@ class DataPane(Widget, can_focus=True):
                                 yield Static("what the model sees at step ", markup=False)
                                 yield field
                             yield Static(id="batch_words", markup=False)
-                            yield ImageGrid(empty="", id="batch_images")
+                            yield ImageGrid(empty="", least=12, id="batch_images")
                     with VerticalScroll(id="settings"):
                         yield from self._compose_settings()
                 yield ProgressLine(id="work")
@@ -186,8 +186,10 @@ class DataPane(Widget, can_focus=True):
             if self._found is None and self.draft is not None:
                 self._opened = ()
                 self._about([self.draft.data.dataset, "not opened; Enter opens it"])
-            else:
+            elif self._view == "copies":
                 self._say_of_copies(["stopped; u: compare again"])
+            elif self._view == "batch":
+                self._say_of_batch(["stopped; Enter: make it again"])
         else:
             self.query_one(DataCatalogue).leave()
 
@@ -440,10 +442,14 @@ class DataPane(Widget, can_focus=True):
     @work(exclusive=True, group="edit")
     async def _normalize(self, draft: RunConfig, pixels: PixelStatistics) -> None:
         changed = {}
-        for name in ("train_transforms", "eval_transforms"):
-            specs = getattr(draft.data, name)
-            function = "engine.data.pipeline_edits:with_normalize"
-            changed[name] = await self._aside.call(function, specs, pixels.mean, pixels.std)
+        function = "engine.data.pipeline_edits:with_normalize"
+        try:
+            for name in ("train_transforms", "eval_transforms"):
+                specs = getattr(draft.data, name)
+                changed[name] = await self._aside.call(function, specs, pixels.mean, pixels.std)
+        except (TorchdeckError, AsideError) as error:
+            self.notify(printable(str(error)), severity="warning", markup=False)
+            return
         self._change(**changed)
         of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
         self.notify(f"Normalize of both pipelines has the mean and std of {of}", markup=False)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -13,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from engine.data.catalog import list_datasets
 from tui.screens.pick import PickEntry, found
+from tui.widgets.plain_text import printable
 
 
 class DataCatalogue(Vertical):
@@ -39,20 +42,23 @@ class DataCatalogue(Vertical):
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
-        # What a researcher types may be the name or what it shows: "birds" as well as "CUB".
         self._entries = [PickEntry(entry.name, entry.title) for entry in list_datasets()]
         self._current = ""
+        self._own = ""
 
     def compose(self) -> ComposeResult:
         """The field, the names."""
         field = Input(id="find", placeholder="name, folder, .py:name", compact=True)
         field.cursor_blink = False
         yield field
-        yield OptionList(*(Option(entry.name, id=entry.name) for entry in self._entries), id="names")
+        yield OptionList(*map(_option, self._entries), id="names")
 
     def show(self, name: str) -> None:
-        """Put the cursor on a name, if it is listed."""
+        """Put the cursor on a name; a folder or a file of the user's own is listed first."""
         self._current = name
+        if name not in [entry.name for entry in self._entries] and name != self._own:
+            self._own = name
+            self._list(self._entries)
         names = self.query_one(OptionList)
         listed = [option.id for option in names.options]
         if name in listed:
@@ -68,15 +74,22 @@ class DataCatalogue(Vertical):
         self.query_one(Input).value = ""
         self.screen.set_focus(self.query_one(OptionList))
 
+    def _list(self, entries: list[PickEntry], *, with_own: bool = True) -> None:
+        names = self.query_one(OptionList)
+        names.clear_options()
+        if self._own and with_own:
+            names.add_option(Option(Text(printable(Path(self._own).name), "italic"), id=self._own))
+        names.add_options(map(_option, entries))
+
     @on(Input.Changed)
     def _find(self, message: Input.Changed) -> None:
         message.stop()
-        names = self.query_one(OptionList)
-        names.clear_options()
         by_name = found(self._entries, message.value)
         part = message.value.strip().lower()
+        # What is typed may also stand in the title: "food" as well as "Food101".
         by_title = [entry for entry in self._entries if part and part in entry.note.lower() and entry not in by_name]
-        names.add_options(Option(entry.name, id=entry.name) for entry in [*by_name, *by_title])
+        self._list([*by_name, *by_title], with_own=not part)
+        names = self.query_one(OptionList)
         if part and names.options:
             names.highlighted = 0
         else:
@@ -103,3 +116,7 @@ class DataCatalogue(Vertical):
     def _pass(self, message: OptionList.OptionHighlighted) -> None:
         message.stop()
         self.post_message(self.Passed(str(message.option.id)))
+
+
+def _option(entry: PickEntry) -> Option:
+    return Option(entry.name, id=entry.name)

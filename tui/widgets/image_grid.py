@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SMALLEST_WIDTH = 12
 LARGEST_WIDTH = 64
+_LEGIBLE_WIDTH = 32
 _GAP = 2
 
 
@@ -78,19 +79,27 @@ class ImageGrid(Widget, can_focus=True):
             return self.grid
 
     def __init__(
-        self, *, empty: str = "no images", group: int = 1, id: str | None = None, classes: str | None = None
+        self,
+        *,
+        empty: str = "no images",
+        group: int = 1,
+        least: int | None = None,
+        id: str | None = None,
+        classes: str | None = None,
     ) -> None:
         """A grid without images.
 
         Args:
             empty: shown while there are none.
             group: how many images belong together.
+            least: rather than make them smaller than they are, show no more than so many; None for all of them.
             id: as for every widget.
             classes: as for every widget.
         """
         super().__init__(id=id, classes=classes)
         self._empty = empty
         self._group = group
+        self._least = least
         self._images: list[GridImage] = []
         self._strips: list[Strip] = []
         self._columns, self._cell, self._rows = 1, 1, 1
@@ -172,7 +181,7 @@ class ImageGrid(Widget, can_focus=True):
             lines = [[Segment(self._empty.center(width), base + Style(dim=True))]]
         else:
             aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
-            columns, cell, rows = _best_cell(len(self._images), aspect, (width, height), self._group)
+            columns, cell, rows = _best_cell(self._wanted(aspect), aspect, (width, height), self._group)
             self._columns, self._cell, self._rows = columns, cell, rows
             fitting = columns * max(1, (height + 1) // (rows + 2))
             self.shown = min(fitting, len(self._images))
@@ -182,6 +191,18 @@ class ImageGrid(Widget, can_focus=True):
                 lines += self._row(first, min(first + columns, self.shown), cell, rows)
         self._strips = [Strip(line).adjust_cell_length(width, base) for line in lines[:height]]
         self.refresh()
+
+    def _wanted(self, aspect: float) -> int:
+        """How many images are to fit: all of them, or as many as keep their size, but `least` of them at least."""
+        count = len(self._images)
+        if self._least is None:
+            return count
+        width, height = self.size
+        widest = max(image.pixels.shape[1] for image in self._images)
+        cell = min(max(widest, SMALLEST_WIDTH), _LEGIBLE_WIDTH)
+        lines = max(1, -(-round(cell * aspect) // 2)) + 2
+        fitting = (width + _GAP) // (cell + _GAP) * ((height + 1) // lines)
+        return min(count, max(fitting // self._group * self._group, self._least))
 
     def _row(self, first: int, last: int, cell: int, rows: int) -> list[list[Segment]]:
         """The lines of one row of images: pixels, captions, an empty line."""

@@ -42,13 +42,19 @@ def test_containers_keep_what_is_not_random_and_mixes_are_left_out() -> None:
     compose = component(
         "Compose", transforms=[{"name": "RandomRotation", "degrees": 9}, {"name": "Pad", "padding": 1}]
     )
-    kept, words = for_evaluation([compose, NORMALIZE, choice], None)
+    now_and_then = component("RandomApply", transforms=[{"name": "Grayscale"}])
+    kept, words = for_evaluation([compose, now_and_then, NORMALIZE, choice], None)
     assert kept == [component("Pad", padding=1), NORMALIZE]
-    assert "RandomChoice" in words
+    assert words == "left out as random: RandomRotation, RandomApply, RandomChoice"
 
 
 def test_nothing_random_is_copied_as_it_is() -> None:
     assert for_evaluation([NORMALIZE], None) == ([NORMALIZE], "nothing is random: copied as they are")
+
+
+def test_a_wrong_pipeline_is_not_copied() -> None:
+    with pytest.raises(ConfigError, match="needs the argument 'size'"):
+        for_evaluation([component("RandomCrop")], None)
 
 
 # Arguments for those that need some.

@@ -107,6 +107,16 @@ async def test_large_images_are_averaged_down(app_with) -> None:
         assert colours == {(50, 50, 50)}
 
 
+async def test_fewer_images_are_shown_where_all_of_them_would_be_small(app_with) -> None:
+    grid = ImageGrid(least=4)
+    async with app_with(grid).run_test(size=(64, 40)):
+        grid.set_images([GridImage(noise(24, 24)) for _ in range(40)])
+        # 24 pixels are 24 cells and 12 lines, a caption and a gap.
+        assert grid.shown == 4
+        grid.set_images([GridImage(noise(8, 8)) for _ in range(40)])
+        assert grid.shown == 20
+
+
 class GridApp(App[None]):
     """Three pairs of images, and which of them were chosen."""
 
