@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
-from textual import work
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
@@ -22,6 +22,8 @@ from tui.widgets.plain_text import printable, printable_lines
 if TYPE_CHECKING:
     from engine.evaluate import CheckpointScores
 
+# Below this width figures and pictures lie below one another.
+_NARROW = 120
 _SPLITS = ("auto", "test", "validation", "train")
 
 
@@ -33,8 +35,10 @@ class ScoresScreen(ModalScreen[None]):
         & > #scores { height: 1fr; background: $surface; }
         & VerticalScroll { width: 1fr; padding: 0 1; }
         & #pictures { width: 1fr; height: 1fr; padding: 0 1; }
-        & #worst_title { height: 1; padding: 0 1; color: $text-accent; text-style: bold; }
         & Static { height: auto; width: auto; }
+        &.-narrow > #scores { layout: vertical; }
+        &.-narrow VerticalScroll { height: 3fr; }
+        &.-narrow #pictures { height: 2fr; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -68,6 +72,10 @@ class ScoresScreen(ModalScreen[None]):
         """Begin to measure."""
         self._measure()
 
+    def on_resize(self, event: events.Resize) -> None:
+        """Figures and pictures side by side only where there is room for both."""
+        self.set_class(event.size.width < _NARROW, "-narrow")
+
     def action_next_split(self) -> None:
         """Measure on the next of the splits."""
         self._split = _SPLITS[(_SPLITS.index(self._split) + 1) % len(_SPLITS)]
@@ -85,7 +93,7 @@ class ScoresScreen(ModalScreen[None]):
 
         def show(message: str, done: int, total: int) -> None:
             share = f" {done:,}/{total:,}" if total else ""
-            figures.update(Text(f"{printable(self._path.name)}, {which}: {printable(message)}{share} …"))
+            figures.update(Text(f"{printable(self._path.name)}, {which}\n{printable(message)}{share} …"))
 
         show("evaluating", 0, 0)
         try:
@@ -104,7 +112,8 @@ class ScoresScreen(ModalScreen[None]):
 
     def _show(self, scores: CheckpointScores) -> None:
         text = metrics_text(scores)
-        for part in (per_class_text(scores), confusion_text(scores, max(40, self.size.width // 2 - 4))):
+        width = self.size.width if self.has_class("-narrow") else self.size.width // 2
+        for part in (per_class_text(scores), confusion_text(scores, width - 4)):
             if part:
                 text.append("\n\n").append_text(part)
         self.query_one("#figures", Static).update(text)
