@@ -22,6 +22,8 @@ def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
     if mapping.prefix:
         text.append(f", below {printable(mapping.prefix)}", style="dim")
     text.append(f"\n  matched  {len(mapping.matched)} of {preview.tensors} tensors", style="green")
+    verdict = "does not fit: below is what differs besides the head" if preview.problem else "can be loaded"
+    text.append(f"\n  {verdict}", style="red" if preview.problem else "green")
     head = set(preview.head)
     _part(text, "missing in the file", [_fresh(name, head) for name in mapping.missing], most)
     _part(text, "of another shape", [_fresh(str(entry), head, entry.name) for entry in mapping.different], most)
@@ -29,8 +31,6 @@ def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
     if mapping.alternatives:
         others = ", ".join(prefix.removesuffix(".") or "the top" for prefix in mapping.alternatives)
         text.append(f"\n  fits as well: {printable(others)} (weights_entry chooses)", style="dim")
-    verdict = "does not fit: see above what is not the head" if preview.problem else "can be loaded"
-    text.append(f"\n  {verdict}", style="red" if preview.problem else "green")
     return text
 
 

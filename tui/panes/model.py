@@ -28,6 +28,7 @@ from tui.panes.module_detail import ModuleDetail
 from tui.panes.step_cost import StepCost
 from tui.polling import Poll
 from tui.screens.model_picker import ModelPicker
+from tui.screens.weights import WeightsScreen
 from tui.widgets.module_tree import ModuleHeat, ModuleTree
 from tui.widgets.plain_text import printable, printable_lines
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 _NAME_CELLS, _SIZE_CELLS = 18, 5
 _LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds, at the gradients of a run that lives and of one that does not
 _WIDE = 150  # cells
-_HINT = "f any model, timm's, file.py:factory · t tree · z freeze"
+_HINT = "f any model, timm's, file.py:factory · w weights · t tree · z freeze"
 
 
 class ModelPane(Widget, can_focus=True):
@@ -70,6 +71,7 @@ class ModelPane(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "find", "Find a model"),
+        Binding("w", "weights", "Weights of a file", show=False),
         Binding("t", "tree", "Tree"),
         Binding("d", "detail", "Detail"),
         Binding("z", "freeze", "Freeze / train", show=False),
@@ -142,6 +144,19 @@ class ModelPane(Widget, can_focus=True):
     def _take(self, name: str | None) -> None:
         if name is not None:
             self._choose(name)
+
+    def action_weights(self) -> None:
+        """Start from the weights of a file, seen before they are taken."""
+        if self.draft is not None:
+            self.app.push_screen(WeightsScreen(self._aside, self.draft), self._take_weights)
+
+    def _take_weights(self, path: str | None) -> None:
+        if path is not None and self.draft is not None:
+            model = self.draft.model
+            # The start is from one or the other.
+            pretrained = model.pretrained and not path
+            model = model.model_copy(update={"weights": path, "pretrained": pretrained})
+            self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
 
     def action_tree(self) -> None:
         """Move into the tree."""

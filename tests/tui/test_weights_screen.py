@@ -1,0 +1,31 @@
+"""What of a weights file fits is shown before it is taken."""
+
+from pathlib import Path
+
+import torch
+from studio_pilot import screen_text, studio, until, until_shown
+
+from engine.config import ModelConfig
+from engine.models.build import build_model
+from tui.screens.weights import WeightsScreen
+
+
+async def test_a_file_is_looked_into_and_then_taken(tmp_path: Path) -> None:
+    state = build_model(ModelConfig(name="cnn"), 4, (1, 8, 8)).state_dict()
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
+    torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
+    async with studio(tmp_path) as (app, pilot):
+        await until_shown(pilot, "of every sample")
+        await pilot.press("2", "w")
+        await until(pilot, lambda: isinstance(app.screen, WeightsScreen))
+        await pilot.press(*str(tmp_path / "other.pt"), "enter")
+        await until_shown(pilot, "does not fit")
+        await pilot.press("enter")
+        await until_shown(pilot, "does not fit")
+        assert app.draft.model.weights == ""
+        await pilot.press("ctrl+u", *str(tmp_path / "w.pt"), "enter")
+        await until_shown(pilot, "can be loaded")
+        assert "below state_dict.module." in screen_text(app)
+        assert "classifier.weight (4×128 in the file, 10×128 here)  head: stays fresh" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.draft.model.weights == str(tmp_path / "w.pt"))

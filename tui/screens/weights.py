@@ -1,0 +1,97 @@
+"""Start from the weights of a file: what of it fits the draft's model is shown before anything is loaded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.weights_text import mapping_text
+from tui.widgets.plain_text import printable_lines
+
+if TYPE_CHECKING:
+    from engine.models.weights import WeightsPreview
+
+_HINT = "Enter looks into the file, Enter again takes it; nothing of it runs. An empty line starts fresh."
+_NAMES = 200
+
+
+class WeightsScreen(ModalScreen[str | None]):
+    """Asks for a file and shows the mapping; gives the path to take, "" for none, or None to leave things alone."""
+
+    DEFAULT_CSS = """
+    WeightsScreen { align: center middle; }
+    WeightsScreen > Vertical {
+        width: 100%; max-width: 110; height: 90%; padding: 0 1;
+        border: round $primary; background: $surface;
+        & Input { height: 1; border: none; padding: 0; background: transparent; }
+        & VerticalScroll { height: 1fr; margin: 1 0 0 0; }
+        & #hint { height: auto; color: $text-muted; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
+
+    def __init__(self, aside: Aside, draft: RunConfig) -> None:
+        """A question that is not shown yet.
+
+        Args:
+            aside: the process that looks into the file.
+            draft: the run whose model would take the weights.
+        """
+        super().__init__()
+        self._aside = aside
+        self._draft = draft
+        self._fitting = ""
+
+    def compose(self) -> ComposeResult:
+        """The path, what fits, the keys."""
+        with Vertical() as box:
+            box.border_title = "Weights of a file"
+            box.border_subtitle = "Escape closes"
+            place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
+            field = Input(self._draft.model.weights, placeholder=place, compact=True)
+            field.cursor_blink = False
+            yield field
+            with VerticalScroll():
+                yield Static(id="mapping")
+            yield Static(_HINT, id="hint", markup=False)
+
+    @on(Input.Changed)
+    def _another(self, message: Input.Changed) -> None:
+        message.stop()
+        self._fitting = ""
+
+    @on(Input.Submitted)
+    def _look_or_take(self, message: Input.Submitted) -> None:
+        message.stop()
+        path = message.value.strip()
+        if not path or path == self._fitting:
+            self.dismiss(path)
+        else:
+            self._look(path)
+
+    @work(exclusive=True, group="weights")
+    async def _look(self, path: str) -> None:
+        self._say(Text("looking …", style="dim"))
+        model = self._draft.model.model_copy(update={"weights": path, "pretrained": False})
+        draft = self._draft.model_copy(update={"model": model})
+        try:
+            preview: WeightsPreview = await self._aside.call("engine.inspection:draft_weights", draft)
+        except (TorchdeckError, AsideError) as error:
+            self._say(Text(printable_lines(str(error)), style="red"))
+            return
+        self._fitting = "" if preview.problem else path
+        self._say(mapping_text(preview, _NAMES))
+
+    def _say(self, text: Text) -> None:
+        for place in self.query("#mapping").results(Static):
+            place.update(text)
