@@ -81,14 +81,14 @@ def main() -> None:
                 f"{found['params']:>14,}{found['gflops']:>9.3g}{''.join(marks)}",
                 flush=True,
             )
-    for tool, found in results.items():
-        seconds = [each["seconds"] for each in found]
-        memory = [each["megabytes"] for each in found]
+    for tool, measured in results.items():
+        seconds = [each["seconds"] for each in measured]
+        memory = [each["megabytes"] for each in measured]
         print(
-            f"\n{tool}: {len(found)} models; CPU median {statistics.median(seconds):.2f} s, most {max(seconds):.2f}; "
+            f"\n{tool}: {len(measured)} models; CPU median {statistics.median(seconds):.2f} s, most {max(seconds):.2f}; "
             f"memory median {statistics.median(memory):.0f} MB, most {max(memory):.0f}; "
-            f"as published: parameters {sum(each['params_right'] for each in found)}, "
-            f"multiply-adds {sum(each['gflops_right'] for each in found)}"
+            f"as published: parameters {sum(each['params_right'] for each in measured)}, "
+            f"multiply-adds {sum(each['gflops_right'] for each in measured)}"
         )
 
 
