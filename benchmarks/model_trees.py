@@ -85,7 +85,7 @@ def main() -> None:
         seconds = [each["seconds"] for each in measured]
         memory = [each["megabytes"] for each in measured]
         print(
-            f"\n{tool}: {len(measured)} models; CPU median {statistics.median(seconds):.2f} s, most {max(seconds):.2f}; "
+            f"\n{tool}, {len(measured)} models: CPU {statistics.median(seconds):.2f} s, most {max(seconds):.2f}; "
             f"memory median {statistics.median(memory):.0f} MB, most {max(memory):.0f}; "
             f"as published: parameters {sum(each['params_right'] for each in measured)}, "
             f"multiply-adds {sum(each['gflops_right'] for each in measured)}"
