@@ -43,7 +43,7 @@ class Head:
 
     Attributes:
         baked: transforms that draw nothing.
-        crop: a random resized crop after them; None where the baked ones settle the size.
+        crop: a random resized crop after them; without one, the baked ones or the files themselves settle the size.
         rest: what is done to batches of the results.
     """
 
@@ -59,15 +59,15 @@ def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | str:
         plan: of the whole pipeline.
         has_one_size: whether the files have one size already.
     """
+    first = plan.pixel_steps[0] if plan.pixel_steps else None
+    if isinstance(first, ResizedCropStep) and not plan.moves:
+        return Head(plan.baked, first, replace(plan, baked=(), pixel_steps=plan.pixel_steps[1:], names=plan.names[1:]))
     if has_one_size or fixed_size(plan):
         return Head(plan.baked, None, replace(plan, baked=()))
-    first = plan.pixel_steps[0] if plan.pixel_steps else None
-    if plan.moves or not isinstance(first, ResizedCropStep):
-        return (
-            "images differ in size, and neither a Resize to [height, width], a CenterCrop nor a RandomResizedCrop "
-            "comes first"
-        )
-    return Head(plan.baked, first, replace(plan, baked=(), pixel_steps=plan.pixel_steps[1:], names=plan.names[1:]))
+    return (
+        "images differ in size, and neither a Resize to [height, width], a CenterCrop nor a RandomResizedCrop comes "
+        "first"
+    )
 
 
 def decode_threads(num_workers: int) -> int:
@@ -214,8 +214,10 @@ def _through_head(decoded: DecodedSplit, head: Head, position: int, tries: Seque
     image = decoded.image(position)
     if head.crop is None:
         return image
-    box = crop_box(tries, (image.shape[1], image.shape[2]), head.crop.ratio)
-    return functional.resized_crop(image, *box, size=list(head.crop.size))
+    top, left, height, width = crop_box(tries, (image.shape[1], image.shape[2]), head.crop.ratio)
+    # Channels last, as decoders leave them and resizing is fastest, which would otherwise repack the whole image.
+    box = image.permute(1, 2, 0)[top : top + height, left : left + width].contiguous().permute(2, 0, 1)
+    return functional.resize(box, list(head.crop.size))
 
 
 def transform_files(split: Split, head: Head, seed: int, epoch: int, positions: list[int], where: str) -> Tensor:

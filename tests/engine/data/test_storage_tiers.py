@@ -160,7 +160,11 @@ def test_a_head_ends_where_images_are_of_one_size() -> None:
     assert not isinstance(head, str)
     assert [spec.name for spec in head.baked] == ["RGB"] and head.crop is not None
     assert [type(step).__name__ for step in head.rest.pixel_steps] == ["ChosenStep"]
-    assert find_head(plan, has_one_size=True) != head
+    assert find_head(plan, has_one_size=True) == head
+    flipped_first = plan_batches([RESIZED_CROP[1], RESIZED_CROP[0]])
+    assert isinstance(flipped_first, BatchPlan)
+    whole = find_head(flipped_first, has_one_size=True)
+    assert not isinstance(whole, str) and whole.crop is None and whole.rest == flipped_first
 
 
 class Images:
