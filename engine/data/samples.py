@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor
 from engine.data.folder import FolderDataset
 from engine.data.splits import ArrayDataset, LabelledDataset, SampleDataset, Split
 from engine.errors import DataError, TorchdeckError
+from engine.inputs import tensors_of
 from engine.user_code import raise_user_error
 
 
@@ -51,6 +53,13 @@ def is_image(value: Any) -> bool:
         return value.ndim in (2, 3)
     floats = value.is_floating_point() if isinstance(value, Tensor) else value.dtype.kind == "f"
     return value.ndim == 3 and floats
+
+
+def moves_with_image(target: Any) -> bool:
+    """Whether a target holds torchvision's boxes, masks or key points, which transforms of the image move along."""
+    # torchvision takes a second to import; a target that holds its tensors has imported it.
+    module = sys.modules.get("torchvision.tv_tensors")
+    return module is not None and any(isinstance(part, module.TVTensor) for part in tensors_of(target))
 
 
 def as_tensors(value: Any) -> Any:

@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component
+from engine.data.albumentations_steps import is_albumentations, make_albumentations_step
 from engine.data.findings import TransformEntry
 from engine.data.mixing import MIXES, make_mixes, of_samples
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
@@ -26,15 +28,8 @@ from engine.user_code import call_user_code, check_arguments, is_user_spec, load
 CONTAINERS = frozenset({"Compose", "RandomApply", "RandomChoice", "RandomOrder"})
 
 _UNUSABLE = {
-    "ClampBoundingBoxes": "it is about bounding boxes",
-    "ClampKeyPoints": "it is about key points",
-    "ConvertBoundingBoxFormat": "it is about bounding boxes",
     "FiveCrop": "it makes several images of one sample",
     "Lambda": "a function can't be written in TOML: use path/to/file.py:factory",
-    "RandomIoUCrop": "it is about bounding boxes",
-    "SanitizeBoundingBoxes": "it is about bounding boxes",
-    "SanitizeKeyPoints": "it is about key points",
-    "SetClampingMode": "it is about bounding boxes",
     "TenCrop": "it makes several images of one sample",
     "Transform": "it is the base class of the others",
     "UniformTemporalSubsample": "it is about video",
@@ -87,6 +82,8 @@ def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
     """One transform from its name and arguments. Raises ConfigError, UserCodeError."""
     if is_user_spec(spec.name):
         return _make_user_transform(spec, where)
+    if is_albumentations(spec.name):
+        return make_albumentations_step(spec, where)
     classes = _classes()
     if spec.name not in classes:
         if spec.name in _UNUSABLE:
@@ -151,6 +148,11 @@ class SamplePipeline:
         """Apply every transform to an input that is no image; nothing is scaled or converted."""
         return self._run(value, _apply_plainly)
 
+    def apply_to_pair(self, image: Tensor, target: Any) -> tuple[Tensor, Any]:
+        """Apply every transform to an image and to the boxes, masks and key points in its target alike."""
+        image, target = self._run((image, target), _apply_to_pair)
+        return to_float(image), target
+
     def _run(self, value: Any, apply: Callable[[Component, Callable[[Any], Any], Any, str], Any]) -> Any:
         pixels = value
         for position, (spec, transform) in enumerate(self._steps):
@@ -204,6 +206,20 @@ def to_float(pixels: Any) -> Tensor:
 
 def _apply_plainly(spec: Component, transform: Callable[[Any], Any], value: Any, where: str) -> Any:
     return transform(value)
+
+
+def _apply_to_pair(spec: Component, transform: Callable[..., Any], pair: Any, where: str) -> Any:
+    image, target = pair
+    if is_albumentations(spec.name):
+        raise ConfigError(f"{where}: moves images alone, and this data set's boxes or masks move with theirs")
+    if is_user_spec(spec.name):
+        changed = transform(image, target)
+        if not isinstance(changed, tuple | list) or len(changed) != 2:
+            raise ConfigError(f"{where} returned {type(changed).__name__}; expected a pair (image, target)")
+        return _checked(changed[0], where), changed[1]
+    if spec.name in _NO_OPERATION or spec.name in NEEDS_FLOAT or spec.name == "ToTensor" or is_plain_scaling(spec):
+        return _apply_step(spec, transform, image, where), target
+    return transform(tv_tensors.Image(image), target)
 
 
 def _apply_step(spec: Component, transform: Callable[[Any], Any], pixels: Any, where: str) -> Any:

@@ -30,7 +30,7 @@ from engine.config import LoaderConfig
 from engine.data.collation import make_batch
 from engine.data.own_order import own_batches
 from engine.data.random_keys import combine
-from engine.data.samples import as_tensors, read_sample, sample_name
+from engine.data.samples import as_tensors, moves_with_image, read_sample, sample_name
 from engine.data.sampling import EpochOrder, EpochSampler, times_before
 from engine.data.splits import Split
 from engine.data.storage import read_image
@@ -85,6 +85,8 @@ class KeyedSamples:
         try:
             if self._split.is_image:
                 image, target = read_image(self._split, position)
+                if moves_with_image(target):
+                    return self._pipeline.apply_to_pair(image, target)
                 return self._pipeline.apply(image), target
             value, target = read_sample(self._split, position)
             value = self._pipeline.apply_as_it_is(value)

@@ -10,7 +10,7 @@ from data_cases import CPU, no_progress, open_and_build, run_config
 from torch import Tensor
 
 from engine.build import prepare
-from engine.config import RunConfig
+from engine.config import Component, RunConfig
 from engine.config_file import load_config
 from engine.data.kept_tensors import TensorLoader
 from engine.data.loaders import build_loaders, evaluation_loader
@@ -306,3 +306,52 @@ def test_a_signal_is_a_line_of_bars() -> None:
     assert bars(torch.tensor([0.0, float("nan"), 1.0]), 60) == "▁·█"
     assert describe({"a": torch.tensor(3), "b": "text"}) == ["a: 3", "b: text"]
     assert target_words(torch.tensor([0.5, 1.0]), []) == "0.5 1"
+
+
+BOXES = """
+import torch
+from torchvision import tv_tensors
+
+class Boxes:
+    # A bright rectangle in the dark, and where it is.
+
+    classes = ["left", "top", "right", "bottom"]
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, index):
+        image = torch.zeros(3, 20, 24, dtype=torch.uint8)
+        left, top = 2 + index % 5, 3 + index % 7
+        image[:, top : top + 6, left : left + 8] = 255
+        box = tv_tensors.BoundingBoxes([[left, top, left + 8, top + 6]], format="XYXY", canvas_size=(20, 24))
+        return image, {"box": box, "mask": tv_tensors.Mask(image[:1] > 0)}
+
+    @staticmethod
+    def collate_fn(samples):
+        masks = torch.stack([target["mask"].float() for _, target in samples])
+        boxes = torch.cat([torch.as_tensor(target["box"]).float() for _, target in samples])
+        return {"images": torch.stack([image for image, _ in samples]), "masks": masks}, boxes
+
+def boxes():
+    return Boxes()
+"""
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [{"name": "RandomHorizontalFlip"}, {"name": "RandomCrop", "size": [18, 20]}, {"name": "ClampBoundingBoxes"}],
+        [{"name": "RandomVerticalFlip", "p": 1.0}, {"name": "Resize", "size": [40, 48], "antialias": False}],
+    ],
+)
+def test_boxes_and_masks_move_with_their_image(transforms: list[Any], tmp_path: Path) -> None:
+    (tmp_path / "boxes.py").write_text(BOXES)
+    steps = [Component(**step) for step in transforms]
+    config = run_config(dataset=f"{tmp_path}/boxes.py:boxes", validation=0.25, train_transforms=steps)
+    for epoch in range(3):
+        for inputs, boxes in batches_of(config, epoch):
+            for image, mask, box in zip(inputs["images"], inputs["masks"], boxes.int().tolist(), strict=True):
+                assert torch.equal(image[:1] > 0.5, mask > 0.5)
+                rows, columns = torch.nonzero(mask[0] > 0.5, as_tuple=True)
+                assert box == [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]

@@ -32,7 +32,7 @@ PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), d
         (component("Resize", size=8, interpolation="bilinar"), "did you mean 'bilinear'?"),
         (component("AutoAugment", policy="imagnet"), "did you mean 'imagenet'?"),
         (component("ToDtype", dtype="float23"), "did you mean 'float32'?"),
-        (component("SanitizeBoundingBoxes"), "it is about bounding boxes"),
+        (component("FiveCrop", size=3), "it makes several images of one sample"),
         (component("RandomApply", transforms=[]), "must be a list of transforms"),
         (component("RandomApply", transforms=[{"size": 3}]), "must be a table with a name"),
     ],
