@@ -30,6 +30,7 @@ TOLD_AS_WRITTEN = (
     "rolled_back",
     "callback_failed",
     "profiled",
+    "compiled",
     "gradients",
 )
 

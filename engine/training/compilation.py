@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
+from torch._dynamo.utils import counters
 
 Result = TypeVar("Result")
 
@@ -22,22 +23,33 @@ class CompileOutcome:
         succeeded: whether the model runs compiled from here on.
         seconds: until the first step was done.
         reason: why it failed, one line; empty when it succeeded.
+        graphs: graphs that torch made of the model.
+        graph_breaks: places where it had to go back to Python.
     """
 
     succeeded: bool
     seconds: float
     reason: str = ""
+    graphs: int = 0
+    graph_breaks: int = 0
 
     @property
     def sentence(self) -> str:
         """For the screen."""
         if self.succeeded:
-            return f"compiled in {self.seconds:.1f} s"
+            graphs = f"{self.graphs} graph{'s' * (self.graphs != 1)}"
+            breaks = f"{self.graph_breaks} graph break{'s' * (self.graph_breaks != 1)}"
+            return f"compiled in {self.seconds:.1f} s, {graphs}, {breaks}"
         return f"compile failed, running eager: {self.reason}"
 
 
 def compile_with_first_step(
-    model: nn.Module, mode: str, first_step: Callable[[], Result]
+    model: nn.Module,
+    mode: str,
+    first_step: Callable[[], Result],
+    *,
+    runs_eager: Callable[[int], bool] = lambda size: False,
+    on_failure: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Result, CompileOutcome]:
     """Compile `model` in place and do the first step, which is when torch compiles.
 
@@ -48,10 +60,14 @@ def compile_with_first_step(
         model: the model that `first_step` trains.
         mode: a mode of torch.compile.
         first_step: seeds the step, does it, and returns what it made.
+        runs_eager: whether a batch of so many samples is not worth a graph of its own, such as an epoch's last one.
+        on_failure: told why when compiling fails later, as in the first evaluation; the model then runs eager.
     """
     began = time.perf_counter()
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    graphs, breaks = _graphs(), _graph_breaks()
     model.compile(mode=None if mode == "default" else mode)
+    _guard(model, runs_eager, on_failure)
     try:
         result = first_step()
     except TorchDynamoException as error:
@@ -62,7 +78,39 @@ def compile_with_first_step(
             for buffer, before in buffers:
                 buffer.copy_(before)
         return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
-    return result, CompileOutcome(True, time.perf_counter() - began)
+    made, broken = _graphs() - graphs, _graph_breaks() - breaks
+    return result, CompileOutcome(True, time.perf_counter() - began, graphs=made, graph_breaks=broken)
+
+
+def _guard(model: nn.Module, runs_eager: Callable[[int], bool], on_failure: Callable[[str], None]) -> None:
+    """Put a choice before the compiled model: eager for odd batches, and for good once a later graph fails."""
+    compiled: Any = model._compiled_call_impl
+    is_first = True
+
+    def call(*arguments: Any, **keywords: Any) -> Any:
+        nonlocal is_first
+        if arguments and isinstance(arguments[0], Tensor) and runs_eager(len(arguments[0])):
+            return model._call_impl(*arguments, **keywords)
+        if is_first:
+            result = compiled(*arguments, **keywords)
+            is_first = False
+            return result
+        try:
+            return compiled(*arguments, **keywords)
+        except TorchDynamoException as error:
+            model._compiled_call_impl = None
+            on_failure(_reason(error))
+            return model._call_impl(*arguments, **keywords)
+
+    model._compiled_call_impl = call
+
+
+def _graphs() -> int:
+    return int(counters["stats"]["unique_graphs"])
+
+
+def _graph_breaks() -> int:
+    return sum(counters["graph_break"].values())
 
 
 def _reason(error: Exception) -> str:

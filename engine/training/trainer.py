@@ -20,7 +20,7 @@ from engine.runs.writer import RunWriter
 from engine.training.callbacks import CallbackRun, Callbacks
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
-from engine.training.compilation import compile_with_first_step
+from engine.training.compilation import CompileOutcome, compile_with_first_step
 from engine.training.divergence import NonFiniteLossError
 from engine.training.early_stopping import EarlyStopping
 from engine.training.ema import AveragedWeights
@@ -319,13 +319,29 @@ class Trainer:
         self._report("compiling", message=f"torch.compile, mode {self.config.training.compile_mode}")
         with self.times.spent_on("compiling"):
             result, outcome = compile_with_first_step(
-                self.model, self.config.training.compile_mode, lambda: self._seeded_step(window)
+                self.model,
+                self.config.training.compile_mode,
+                lambda: self._seeded_step(window),
+                runs_eager=self._is_odd_batch,
+                on_failure=self._say_compile_failed,
             )
-        self._run.event("compiled" if outcome.succeeded else "compile_failed", **asdict(outcome))
+        kind = "compiled" if outcome.succeeded else "compile_failed"
+        self._run.event(kind, text=outcome.sentence, **asdict(outcome))
         self._report("training", compile=outcome.sentence, message="")
         # Compiling is no part of the seconds that steps take.
         self._last_drain = time.perf_counter()
         return result
+
+    def _is_odd_batch(self, samples: int) -> bool:
+        """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""
+        loader = self.data.train if self.model.training else self.data.validation
+        part = self._recovering.largest_part if self.model.training else self._evaluation_part
+        return not part and samples < min(loader.batch_size, loader.num_samples)
+
+    def _say_compile_failed(self, reason: str) -> None:
+        outcome = CompileOutcome(False, 0.0, reason)
+        self._run.event("compile_failed", **asdict(outcome))
+        self._report("training", compile=outcome.sentence)
 
     def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         self._seed_step()
