@@ -69,9 +69,7 @@ def find_duplicates(sources: DataSources, *, by_pixels: bool, progress: Progress
         disagreeing=sum(disagreeing),
         examples=[
             DuplicateExample(
-                eye_image(read_image(by_name[groups[at][0][0]], groups[at][0][1])[0])
-                if sources.train.is_image
-                else None,
+                _picture(by_name[groups[at][0][0]], groups[at][0][1]),
                 [(*member, label) for member, label in zip(groups[at], labels[at], strict=True)],
                 [_name(by_name[name], position) for name, position in groups[at]],
             )
@@ -171,7 +169,13 @@ def _name(split: Split, position: int) -> str:
 
 
 def _picture(split: Split, position: int) -> NDArray[np.uint8] | None:
-    return eye_image(read_image(split, position)[0]) if split.is_image else None
+    """An image for the eye; None for what is none, or can't be read: files of the same bytes may be equally torn."""
+    if not split.is_image:
+        return None
+    try:
+        return eye_image(read_image(split, position)[0])
+    except TorchdeckError:
+        return None
 
 
 def _label(split: Split, position: int) -> int:

@@ -178,7 +178,7 @@ class DuplicateExample:
     """One image that occurs more than once.
 
     Attributes:
-        pixels: uint8 [H, W, C]; None where samples are no images.
+        pixels: uint8 [H, W, C]; None where samples are no images or can't be decoded.
         members: every (split, position in it, class index); -1 where targets are no classes.
         names: of its files or samples, in the same order.
     """

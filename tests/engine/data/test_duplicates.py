@@ -92,3 +92,12 @@ def test_a_comparison_can_be_stopped_where_it_reports_progress() -> None:
     with pytest.raises(KeyboardInterrupt):
         find_duplicates(DataSources(train, train, None, ["a"], []), by_pixels=False, progress=stop)
     assert seen == [0, 256, 512]
+
+
+def test_copies_that_cant_be_decoded_have_no_picture(tmp_path: Path) -> None:
+    sources = folder_with_copies(tmp_path)
+    for name in ("cat/empty.png", "dog/empty.png"):
+        (tmp_path / "train" / name).touch()
+    report = compared(open_sources(DataConfig(dataset=str(tmp_path)), 0))
+    assert report.groups == compared(sources).groups + 1
+    assert [example.pixels is None for example in report.examples].count(True) == 1
