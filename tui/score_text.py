@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.text import Text
 
@@ -23,6 +24,28 @@ _SHOWN_PAIRS = 12
 _BAR_CELLS = 20
 
 
+class Tabled(Protocol):
+    """What was measured per class."""
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, labels or values."""
+        ...
+
+    @property
+    def tables(self) -> dict[str, Any]:
+        """As the meters of `engine.training.metrics` give them."""
+        ...
+
+
+@dataclass(frozen=True)
+class ClassTables:
+    """Tables and the names that go with them; see `Tabled`."""
+
+    classes: list[str]
+    tables: dict[str, Any]
+
+
 def metrics_text(scores: CheckpointScores) -> Text:
     """Which checkpoint was measured on what, and its figures."""
     name = f"{scores.run}, {scores.checkpoint.name}" if scores.run else scores.checkpoint.name
@@ -38,7 +61,7 @@ def metrics_text(scores: CheckpointScores) -> Text:
     return text
 
 
-def per_class_rows(scores: CheckpointScores) -> list[tuple[str, ...]]:
+def per_class_rows(scores: Tabled) -> list[tuple[str, ...]]:
     """A table of the classes, its heading first; empty when nothing was measured per class."""
     table = scores.tables.get("per_class") or scores.tables.get("per_output")
     if not table:
@@ -54,7 +77,7 @@ def per_class_rows(scores: CheckpointScores) -> list[tuple[str, ...]]:
     return rows
 
 
-def confusion_text(scores: CheckpointScores, width: int) -> Text:
+def confusion_text(scores: Tabled, width: int) -> Text:
     """The confusion matrix where it fits, rows being targets; else the pairs of classes that are confused most."""
     cells = scores.tables.get("confusion") or []
     classes = [printable(name) for name in scores.classes]
@@ -67,13 +90,20 @@ def confusion_text(scores: CheckpointScores, width: int) -> Text:
     text.append(" " * _NAME_CELLS)
     for name in classes:
         text.append(f"{name[: cell - 1]:>{cell}}", style="not bold dim")
+    totals = [sum(count for (row, _), count in counts.items() if row == target) for target in range(len(classes))]
     for target, name in enumerate(classes):
         text.append(f"\n{name[: _NAME_CELLS - 1]:<{_NAME_CELLS}}", style="not bold")
         for predicted in range(len(classes)):
             count = counts.get((target, predicted), 0)
-            style = "not bold green" if target == predicted else ("not bold red" if count else "not bold dim")
+            style = _heat(count / max(1, totals[target]), is_right=target == predicted) if count else "not bold dim"
             text.append(f"{count or '·':>{cell}}", style=style)
     return text
+
+
+def _heat(share: float, *, is_right: bool) -> str:
+    """The style of a cell that holds this share of its row: the fuller, the brighter; green on the diagonal."""
+    level = round(70 + 110 * min(1.0, share if is_right else 3 * share))
+    return f"not bold white on rgb(0,{level - 40},20)" if is_right else f"not bold white on rgb({level},20,20)"
 
 
 def _confused_pairs(counts: dict[tuple[int, int], int], classes: list[str]) -> Text:
@@ -115,7 +145,7 @@ def setting_rows(comparison: Comparison) -> list[tuple[str, ...]]:
     ]
 
 
-def per_class_text(scores: CheckpointScores) -> Text:
+def per_class_text(scores: Tabled) -> Text:
     """The table of the classes in columns."""
     rows = per_class_rows(scores)
     text = Text()

@@ -210,7 +210,8 @@ class RunReader:
         return dict(self._curves.evaluations[-1]["validation"]) if self._curves.evaluations else {}
 
     def evaluation(self) -> dict[str, Any]:
-        """The newest evaluation in full: `epoch`, `step`, `metrics` and `tables`; empty before the first.
+        """The newest evaluation in full: `epoch`, `step`, `metrics`, `ema` (those of the average) and `tables`; empty
+        before the first.
 
         `tables` holds those of the raw weights under "" and those of their moving average under "ema": `per_class`
         or `per_output`, `confusion` as cells [target, predicted, samples], `calibration`.

@@ -81,7 +81,8 @@ class Validation:
         state.schedule.after_evaluation(judged)
         state.evaluated_step = step
         tables = {"": raw.tables} if averaged is None else {"": raw.tables, "ema": averaged.tables}
-        self._run.write_evaluation({"epoch": epoch, "step": step, "metrics": raw.metrics, "tables": tables})
+        full = {"epoch": epoch, "step": step, "metrics": raw.metrics, "tables": tables}
+        self._run.write_evaluation(full if averaged is None else {**full, "ema": averaged.metrics})
         record: dict[str, Any] = {
             "validation": raw.metrics,
             "is_best": is_best,

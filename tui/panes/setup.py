@@ -24,7 +24,7 @@ from tui.widgets.config_form import ConfigForm, FormField
 from tui.widgets.plain_text import printable, printable_lines
 
 _PRESET = "preset"
-_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves the form · F5 starts the run"
+_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves the form · F6 the plan · F5 starts the run"
 
 
 class SetupPane(Widget, can_focus=True):
@@ -47,6 +47,7 @@ class SetupPane(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave_form", "Leave the form", show=False),
+        Binding("f6", "plan", "Plan"),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -90,6 +91,13 @@ class SetupPane(Widget, can_focus=True):
         """Say what is wrong with the last edit, below its field where that is known."""
         if self.is_mounted:
             self._blame(error)
+
+    def action_plan(self) -> None:
+        """Show what the draft would do: its learning rate over the steps, its groups of weights."""
+        if self.draft is not None:
+            from tui.screens.plan import PlanScreen
+
+            self.app.push_screen(PlanScreen(self.draft, self._aside))
 
     def action_leave_form(self) -> None:
         """Take the cursor out of the form, so that letters and digits are keys again."""

@@ -68,6 +68,7 @@ class TrainPane(Widget, can_focus=True):
         Binding("e", "change_settings", "Change"),
         Binding("f", "find_learning_rate", "Find lr"),
         Binding("P", "profile", "Profile 20 steps", show=False),
+        Binding("t", "tables", "Classes"),
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
     ]
 
@@ -165,6 +166,17 @@ class TrainPane(Widget, can_focus=True):
         if action in ("change_settings", "stop_after_epoch", "profile"):
             return self.run_status in LIVE_STATUSES
         return super().check_action(action, parameters)
+
+    def action_tables(self) -> None:
+        """Show the newest evaluation in full: every class, the confusion matrix, calibration."""
+        evaluation = self._reader.evaluation() if self._reader is not None else {}
+        if self._reader is None or not evaluation:
+            self.notify("there is no evaluation yet: the first comes at the end of an epoch", markup=False)
+            return
+        from tui.screens.evaluation import EvaluationScreen
+
+        classes = [str(name) for name in self._reader.info().get("classes", [])]
+        self.app.push_screen(EvaluationScreen(evaluation, classes))
 
     def action_stop_after_epoch(self) -> None:
         """Stop the watched run when its epoch is done, evaluated and saved."""

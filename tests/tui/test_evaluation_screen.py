@@ -1,0 +1,52 @@
+"""The newest evaluation in full, and the plan of a draft, as a user opens them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from studio_pilot import FAST, screen_text, studio, until, until_shown
+
+from tui.screens.evaluation import EvaluationScreen, evaluation_text
+from tui.screens.plan import PlanScreen
+
+
+async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST, "ema.decay=0.5", size=(100, 60)) as (app, pilot):
+        await pilot.press("4", "t")
+        assert not isinstance(app.screen, EvaluationScreen), "there is no evaluation yet"
+        await pilot.press("s")
+        await until(pilot, lambda: app.launched is not None and not app.launched.is_alive)
+        await until_shown(pilot, "finished")
+        await pilot.press("t")
+        await until_shown(pilot, "confusion: rows are targets")
+        text = screen_text(app)
+        assert "validation split, trained weights" in text
+        assert "macro F1" in text
+        assert "precision" in text
+        await pilot.press("m")
+        await until_shown(pilot, "averaged (EMA) weights")
+        await pilot.press("escape")
+        assert not isinstance(app.screen, EvaluationScreen)
+
+
+def test_an_evaluation_without_classes_shows_its_outputs() -> None:
+    tables = {"per_output": {"mae": [0.5, 1.0], "rmse": [0.6, 1.2], "r2": [0.9, 0.1]}}
+    text = evaluation_text({"metrics": {"loss": 0.25, "r2": 0.5}}, tables, [], "", 80).plain
+    assert "R²" in text
+    assert "0.6" in text
+    assert "confusion" not in text
+    assert "calibration" not in text
+
+
+async def test_f6_shows_the_plan_of_the_draft_from_within_the_form(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST, "optimizer.layer_decay=0.5", size=(100, 40)) as (app, pilot):
+        await pilot.press("3")
+        await until_shown(pilot, "batch_size")
+        await pilot.press("f6")
+        await until(pilot, lambda: isinstance(app.screen, PlanScreen))
+        await until_shown(pilot, "2 epochs of ")
+        text = screen_text(app)
+        assert "lr 0." in text
+        assert "numbers (" in text
+        await pilot.press("escape")
+        assert not isinstance(app.screen, PlanScreen)

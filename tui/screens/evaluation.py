@@ -1,0 +1,111 @@
+"""The newest evaluation of a watched run in full: metrics, classes, confusion, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.training.metric_names import metric
+from tui.epoch_columns import metric_text
+from tui.score_text import ClassTables, confusion_text, per_class_text
+from tui.text import percent
+
+_BAR_CELLS = 30
+
+
+class EvaluationScreen(ModalScreen[None]):
+    """Shows what a run wrote of its newest evaluation; `m` changes between the weights and their average."""
+
+    DEFAULT_CSS = """
+    EvaluationScreen { align: center middle; }
+    EvaluationScreen > VerticalScroll {
+        width: 96%; max-width: 130; height: 94%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    EvaluationScreen Static { height: auto; width: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,t", "dismiss", "Back"),
+        Binding("m", "averaged", "EMA weights"),
+    ]
+
+    def __init__(self, evaluation: Mapping[str, Any], classes: list[str]) -> None:
+        """Show an evaluation.
+
+        Args:
+            evaluation: as `RunReader.evaluation` returns it.
+            classes: names of the classes, labels or values.
+        """
+        super().__init__()
+        self._evaluation = evaluation
+        self._names = classes
+        self._weights = ""
+
+    def compose(self) -> ComposeResult:
+        """One text that scrolls."""
+        with VerticalScroll() as box:
+            box.border_title = f"Evaluation after step {self._evaluation.get('step', 0):,}"
+            box.border_subtitle = "m: EMA weights · Escape goes back"
+            yield Static(id="figures", markup=False)
+
+    def on_mount(self) -> None:
+        """Show the trained weights first."""
+        self._show()
+
+    def action_averaged(self) -> None:
+        """The moving average of the weights, or the weights again."""
+        has_average = "ema" in self._evaluation.get("tables", {})
+        self._weights = "ema" if has_average and not self._weights else ""
+        self._show()
+
+    def _show(self) -> None:
+        tables = self._evaluation.get("tables", {}).get(self._weights, {})
+        text = evaluation_text(self._evaluation, tables, self._names, self._weights, max(40, self.size.width - 10))
+        self.query_one("#figures", Static).update(text)
+
+
+def evaluation_text(
+    evaluation: Mapping[str, Any], tables: Mapping[str, Any], classes: list[str], weights: str, width: int
+) -> Text:
+    """An evaluation as text.
+
+    Args:
+        evaluation: as `RunReader.evaluation` returns it.
+        tables: of the weights that are shown.
+        classes: names.
+        weights: "ema" for the average, "" for the trained weights.
+        width: cells that a line may take.
+    """
+    metrics = evaluation.get("ema" if weights else "metrics", {})
+    text = Text(f"validation split, {'averaged (EMA)' if weights else 'trained'} weights\n", style="bold")
+    for name, value in metrics.items():
+        text.append(f"  {metric(name).title:<12}", style="dim").append(
+            f"{metric_text(name, value)}\n", style="not bold"
+        )
+    scored = ClassTables(classes, dict(tables))
+    for part in (per_class_text(scored), confusion_text(scored, width), _calibration_text(tables.get("calibration"))):
+        if part:
+            text.append("\n").append_text(part).append("\n")
+    return text
+
+
+def _calibration_text(bins: Mapping[str, list[float]] | None) -> Text:
+    """How often the model is right at each confidence, as bars; a calibrated one is right as often as it is sure."""
+    text = Text()
+    if not bins:
+        return text
+    text.append("calibration: confidence, share that is right\n", style="bold")
+    for samples, confidence, accuracy in zip(bins["samples"], bins["confidence"], bins["accuracy"], strict=True):
+        if samples:
+            bar = "█" * round(_BAR_CELLS * accuracy)
+            line = f"{percent(confidence):>8} {percent(accuracy):>8} {samples:>8,}  "
+            text.append(line, style="not bold").append(f"{bar}\n", style="not bold cyan")
+    text.right_crop(1)
+    return text

@@ -1,0 +1,93 @@
+"""What the draft would do: the learning rate of every step as a curve, and which weights are trained how."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.widgets.chart import Chart
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.plan import RunPlan
+
+
+class PlanScreen(ModalScreen[None]):
+    """Plans the draft in the process beside the studio and shows what came of it."""
+
+    DEFAULT_CSS = """
+    PlanScreen { align: center middle; }
+    PlanScreen > Vertical {
+        width: 96%; max-width: 130; height: 94%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    PlanScreen Chart { height: 1fr; min-height: 8; }
+    PlanScreen VerticalScroll { height: auto; max-height: 50%; }
+    PlanScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss", "Back")]
+
+    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+        """Nothing is planned yet.
+
+        Args:
+            draft: the run that would be started.
+            aside: the process that plans it.
+        """
+        super().__init__()
+        self._draft = draft
+        self._aside = aside
+
+    def compose(self) -> ComposeResult:
+        """The curve above the words."""
+        with Vertical() as box:
+            box.border_title = f"The plan of {printable(self._draft.name)}"
+            box.border_subtitle = "Escape goes back"
+            yield Chart("learning rate over steps", empty="planning …")
+            with VerticalScroll():
+                yield Static("planning …", id="words", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin to plan."""
+        self._plan()
+
+    @work(exclusive=True)
+    async def _plan(self) -> None:
+        words = self.query_one("#words", Static)
+        try:
+            plan = await self._aside.call("engine.plan:plan_run", self._draft)
+        except (TorchdeckError, AsideError) as error:
+            words.update(Text(printable_lines(str(error)), style="red"))
+            return
+        chart = self.query_one(Chart)
+        for name, rates in (("lr", plan.rates), ("lowest", plan.lowest_rates if len(plan.groups) > 1 else [])):
+            if rates:
+                chart.set_series(name, range(1, len(rates) + 1), rates, is_smoothed=False)
+        chart.request_redraw()
+        words.update(plan_text(plan))
+
+
+def plan_text(plan: RunPlan) -> Text:
+    """A plan in words, a line for each group of weights."""
+    text = Text()
+    steps = plan.steps_per_epoch * plan.epochs
+    text.append(f"{plan.epochs:,} epochs of {plan.steps_per_epoch:,} steps = {steps:,} steps\n")
+    text.append(f"loss {printable(plan.loss)}; optimizer {printable(plan.optimizer)}\n")
+    if plan.rates_note:
+        text.append(f"learning rate: {printable(plan.rates_note)}\n", style="yellow")
+    for line in plan.groups:
+        text.append(f"  {printable(line)}\n")
+    for note in plan.notes:
+        text.append(f"{printable(note)}\n", style="yellow")
+    text.right_crop(1)
+    return text
