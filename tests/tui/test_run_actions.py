@@ -17,6 +17,7 @@ from engine.runs.directory import list_runs
 from engine.runs.pins import pinned_checkpoints
 from tui.app import Studio
 from tui.panes.runs import RunsPane
+from tui.screens.ask import ConfirmScreen
 from tui.screens.checkpoint import CheckpointScreen
 from tui.screens.compare import CompareScreen
 from tui.screens.scores import ScoresScreen
@@ -107,13 +108,13 @@ async def test_a_run_is_renamed_and_deleted_after_a_question(runs: Path, tmp_pat
         await pilot.press("enter")
         await until_shown(pilot, "renamed-")
         assert names(runs) == {"slow", "renamed"}
-        await pilot.press("d")
-        await until_shown(pilot, "files and")
-        await pilot.press("n")
-        assert names(runs) == {"slow", "renamed"}
-        await pilot.press("d")
-        await until_shown(pilot, "files and")
-        await pilot.press("y")
+        for answer in ("n", "y"):
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+            await pilot.press("d")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await until_shown(pilot, "files and")
+            assert names(runs) == {"slow", "renamed"}
+            await pilot.press(answer)
         await until(pilot, lambda: len(names(runs)) == 1)
         await until(pilot, lambda: app.query_one("#all_runs", DataTable).row_count == 1)
 
