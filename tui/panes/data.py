@@ -409,7 +409,9 @@ class DataPane(Widget, can_focus=True):
         try:
             pixels = await self._follow("engine.data.look:measure", draft)
         except (TorchdeckError, AsideError) as error:
-            self.query_one("#measured", Static).update(Text(printable_lines(str(error)), "red"))
+            # The pane may have been taken down meanwhile, and the process beside it.
+            for line in self.query("#measured").results(Static):
+                line.update(Text(printable_lines(str(error)), "red"))
             return
         if self._found is not None:
             self._found = self._found.with_pixels(pixels)

@@ -241,6 +241,9 @@ class ModelPane(Widget, can_focus=True):
         try:
             inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
         except (TorchdeckError, AsideError) as error:
+            if not self.query(StepCost):
+                # The pane was taken down meanwhile, and the process beside it.
+                return
             # What was wrong may be mended the next time somebody looks.
             self._inspected = ()
             self._inspection = None

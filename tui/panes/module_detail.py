@@ -134,4 +134,6 @@ class ModuleDetail(VerticalScroll):
             # What failed is tried again at the next look.
             self._weights_of = ()
             text = Text(printable_lines(f"weights not shown: {error}"), style="dim")
-        self.query_one("#weights", Static).update(text)
+        # The pane may have been taken down meanwhile.
+        for part in self.query("#weights").results(Static):
+            part.update(text)
