@@ -36,6 +36,7 @@ def examine_machine(runs_root: Path) -> list[Finding]:
     looks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("python", _python),
         ("torch", _torch),
+        ("data sets", _data_sets),
         ("GPU", _gpus),
         ("compile", _compiler),
         ("memory", _memory),
@@ -63,6 +64,15 @@ def _torch() -> list[Finding]:
         Finding("torch", "ok", f"{torch.__version__} ({build}), {torch.get_num_threads()} CPU threads"),
         Finding("torchvision", "ok", str(torchvision.__version__)),
     ]
+
+
+def _data_sets() -> list[Finding]:
+    from engine.data.torchvision_changes import catalogue_changes
+    from engine.data.torchvision_table import ROWS
+
+    if changes := catalogue_changes():
+        return [Finding("data sets", "limited", "; ".join(changes), "the others work; look for a newer torchdeck")]
+    return [Finding("data sets", "ok", f"the installed torchvision has all {len(ROWS)} of the catalogue as they were")]
 
 
 def _gpus() -> list[Finding]:

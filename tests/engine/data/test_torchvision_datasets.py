@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torchvision import datasets
 
 from engine.data.catalog import find_dataset, list_datasets
 from engine.data.sources import open_sources
+from engine.data.torchvision_changes import catalogue_changes
 from engine.data.torchvision_datasets import accepted_arguments, open_torchvision
 from engine.data.torchvision_table import ROWS, TorchvisionRow, find_row
 from engine.errors import ConfigError, DataError
@@ -164,3 +166,21 @@ def test_packages_and_notes_are_in_the_catalogue() -> None:
     entry = find_dataset("PCAM")
     assert entry is not None
     assert entry.note == "needs the packages h5py, gdown"
+
+
+def test_what_a_release_of_torchvision_changed_is_told_in_plain_words() -> None:
+    assert catalogue_changes() == []
+    row = find_row("SVHN")
+    assert row is not None
+    others = [other for other in ROWS if other.name not in ("SVHN", "DTD")]
+    changed = [
+        replace(row, name="SVHM"),
+        replace(row, labels="marks", parts={"train": {"split": "training"}, "test": {"fold": 1}}),
+    ]
+    assert catalogue_changes([*others, *changed]) == [
+        "SVHM is gone",
+        "SVHN has no split 'training' any more, its train part",
+        "SVHN takes no argument 'fold' any more, which told its test part",
+        "SVHN has no attribute 'marks' any more: its labels can't be read without images",
+        "DTD is new: it can be named as path/to/file.py:factory until the catalogue has it",
+    ]
