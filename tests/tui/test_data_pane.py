@@ -52,7 +52,7 @@ async def test_a_part_of_a_name_finds_a_data_set_and_its_facts_are_told_before_i
         assert app.focused is names
 
 
-async def test_the_next_draw_changes_the_augmented_images_and_back_again(tmp_path: Path) -> None:
+async def test_the_next_draw_changes_the_augmented_images_only_and_one_class_can_be_chosen(tmp_path: Path) -> None:
     async with studio(tmp_path, size=LARGE) as (app, pilot):
         await until_shown(pilot, "trained on in epoch 1")
         grid = app.query_one("#images", ImageGrid)
@@ -65,16 +65,10 @@ async def test_the_next_draw_changes_the_augmented_images_and_back_again(tmp_pat
         await pilot.press("N")
         await until_shown(pilot, "trained on in epoch 1")
         assert all(np.array_equal(one, image.pixels) for one, image in zip(first, grid.images, strict=True))
-
-
-async def test_only_one_class_is_shown_when_it_is_chosen(tmp_path: Path) -> None:
-    async with studio(tmp_path, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "trained on in epoch 1")
         await pilot.press("l")
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
         await pilot.press("7", "enter")
         await until_shown(pilot, "samples of 7 →")
-        grid = app.query_one("#images", ImageGrid)
         assert {image.caption for image in grid.images} == {"7", "→ 7"}
 
 
@@ -92,7 +86,7 @@ async def test_enter_on_a_sample_shows_it_after_every_step(tmp_path: Path) -> No
         await until_shown(pilot, "trained on in epoch 2")
 
 
-async def test_a_transform_is_found_by_typing_and_what_it_needs_is_asked_for(tmp_path: Path) -> None:
+async def test_a_transform_is_found_by_typing_and_what_is_missing_or_wrong_is_said_at_its_step(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
         await until_shown(pilot, "trained on in epoch 1")
         await until(pilot, lambda: bool(app.query_one(DataPane)._kinds))
@@ -109,18 +103,15 @@ async def test_a_transform_is_found_by_typing_and_what_it_needs_is_asked_for(tmp
         await until(pilot, lambda: len(app.draft.data.train_transforms) == 3)
         assert app.draft.data.train_transforms[1].arguments == {"degrees": 30}
         await until_shown(pilot, "degrees=30  batched")
-
-
-async def test_a_wrong_argument_is_said_below_its_step(tmp_path: Path) -> None:
-    async with studio(tmp_path, size=LARGE) as (_, pilot):
-        await until_shown(pilot, "trained on in epoch 1")
-        await pilot.press("t", "enter", "end", "backspace", *", sise=3)", "enter")
-        await until_shown(pilot, "RandomCrop has no argument 'sise'")
+        await pilot.press("up", "enter", "end", "backspace", *", sise=3)", "enter")
+        await until_shown(pilot, "'sise'; did you mean 'size'?")
         await pilot.press("d")
-        await until_shown(pilot, "trained on in epoch 1")
+        await until_shown(pilot, "degrees=30  batched")
 
 
-async def test_train_to_eval_leaves_out_what_is_random_and_says_so(tmp_path: Path) -> None:
+async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_go_into_both_pipelines(
+    tmp_path: Path,
+) -> None:
     async with studio(
         tmp_path, 'data.train_transforms=[{name="RandomRotation", degrees=5}, {name="Pad", padding=1}]', size=SMALL
     ) as (app, pilot):
@@ -128,16 +119,11 @@ async def test_train_to_eval_leaves_out_what_is_random_and_says_so(tmp_path: Pat
         await pilot.press("e")
         await until(pilot, lambda: [step.name for step in app.draft.data.eval_transforms] == ["Pad"])
         await until(pilot, lambda: "left out as random: RandomRotation" in told(app))
-
-
-async def test_one_key_puts_the_measured_statistics_into_both_pipelines(tmp_path: Path) -> None:
-    async with studio(tmp_path, "data.train_transforms=[]", "data.eval_transforms=[]", size=SMALL) as (app, pilot):
-        await until_shown(pilot, "trained on in epoch 1")
         await pilot.press("w")
-        await until(pilot, lambda: len(app.draft.data.eval_transforms) == 1)
+        await until(pilot, lambda: len(app.draft.data.eval_transforms) == 2)
         for steps in (app.draft.data.train_transforms, app.draft.data.eval_transforms):
-            assert steps[0].name == "Normalize"
-            assert steps[0].arguments == {"mean": [0.3052], "std": [0.3759]}
+            assert steps[-1].name == "Normalize"
+            assert steps[-1].arguments == {"mean": [0.3052], "std": [0.3759]}
         await until(pilot, lambda: "mean and std of every training sample" in told(app))
 
 

@@ -499,7 +499,9 @@ class DataPane(Widget, can_focus=True):
         self.add_class("-working")
         count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
         fraction = done / total if total else None
-        self.query_one(ProgressLine).show(message, fraction, f"{count}  Esc stops".strip())
+        # The pane may have been taken down meanwhile.
+        for line in self.query(ProgressLine):
+            line.show(message, fraction, f"{count}  Esc stops".strip())
 
     # What is shown
 
