@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from textual.app import App
 
 from engine.config import RunConfig
+from engine.errors import CheckpointError
+from engine.runs.checkpoint_file import inspect_checkpoint
 from engine.user_trust import CodeTrust, TrustStore, files_in_words
 from tui.screens.trust import TrustScreen
 from tui.widgets.plain_text import printable
@@ -32,8 +36,11 @@ class CodeQuestion:
         if function.startswith("engine.data."):
             # They read the data of a config, and nothing of its model.
             arguments = _data_of(arguments)
+        way = "s asks again"
+        if function.startswith(("engine.evaluate:", "engine.export:")):
+            arguments, way = _configs_of(arguments), "going on with its run asks"
         names = ", ".join(str(file.path) for file in self._trust.unknown(arguments))
-        return f"not run: {names} holds code that was not run from here before; s asks again" if names else ""
+        return f"not run: {names} holds code that was not run from here before; {way}" if names else ""
 
     async def ask_about(self, draft: RunConfig) -> bool:
         """Ask about code that is new, and was not declined before. Returns whether it was agreed to just now."""
@@ -56,6 +63,21 @@ class CodeQuestion:
             reason = printable(error.strerror or str(error))
             self._app.notify(f"it runs, but the answer can't be kept: {reason}", severity="warning", markup=False)
         return True
+
+
+def _configs_of(value: Any) -> list[Any]:
+    """The configs that checkpoints among the arguments hold: evaluating and exporting build the model they name."""
+    found: list[Any] = []
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list | tuple):
+            found += _configs_of(item)
+        elif isinstance(item, Path) and item.is_file():
+            try:
+                found.append(tomllib.loads(inspect_checkpoint(item).config))
+            except (CheckpointError, tomllib.TOMLDecodeError):
+                # Whoever opens it says what is wrong with it.
+                continue
+    return found
 
 
 def _data_of(value: Any) -> Any:

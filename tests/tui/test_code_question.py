@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from studio_pilot import screen_text, studio, until, until_shown
+from textual.app import App
 from textual.pilot import Pilot
 
 from engine.user_trust import CodeTrust, TrustStore
 from tui.app import Studio
+from tui.code_question import CodeQuestion
 from tui.screens.trust import TrustScreen
 
 
@@ -55,3 +58,11 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
         await pilot.press("2")
         await until_shown(pilot, "650 parameters")
     assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
+
+
+def test_evaluating_a_checkpoint_whose_config_names_code_is_refused(tmp_path: Path, own: Path) -> None:
+    torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, tmp_path / "c.pt")
+    question = CodeQuestion(App(), [])
+    assert "own.py" in question.why_not("engine.evaluate:evaluate_checkpoint", ((tmp_path / "c.pt",), {}))
+    assert not question.why_not("engine.runs.tensor_norms:tensor_norms", ((tmp_path / "c.pt",), {}))
+    assert not CodeQuestion(App(), [f"{own}:net"]).why_not("engine.evaluate:x", ((tmp_path / "c.pt",), {}))
