@@ -27,10 +27,11 @@ _CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\.
 # Folders of a run's directory, "" being itself, and what the engine writes into them.
 _MANIFEST = {
     r"": r"run(\.\d+)?\.toml|run\.json|state\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
-    r"(metrics|events|system)(\.\d+)?\.jsonl|\..*\.tmp",
+    r"(metrics|events|system|probes)(\.\d+)?\.jsonl|\..*\.tmp",
     r"checkpoints": _CHECKPOINT_FILES,
     r"checkpoints/before-resume\.\d+": _CHECKPOINT_FILES,
     r"cache": r".*",
+    r"profiles": r"step-\d+\.(json|txt)",
     r"tensorboard": r"events\.out\.tfevents\..*",
 }
 
