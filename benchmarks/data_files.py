@@ -24,10 +24,10 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.jpeg import torchcodec_decoder
-from engine.data.loaders import build_loaders
-from engine.data.preview import preview
-from engine.data.sources import open_sources
+from engine.data.datasets.jpeg import torchcodec_decoder
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.loaders import build_loaders
+from engine.data.looking.preview import preview
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 NORMALIZE = {"name": "Normalize", "mean": MEAN, "std": STD}

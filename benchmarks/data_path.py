@@ -22,15 +22,15 @@ from torchvision import transforms
 from torchvision.transforms.v2 import functional
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.augment import WindowStore, draw_moves
-from engine.data.batch_plan import BatchPlan, plan_batches
-from engine.data.loaders import BatchLoader, build_loaders
-from engine.data.random_keys import epoch_order, sample_keys
-from engine.data.resident import ResidentLoader
-from engine.data.sampling import EpochSampler
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import ArrayDataset, Split
-from engine.data.storage import ImageStore
+from engine.data.batched.augment import WindowStore, draw_moves
+from engine.data.batched.batch_plan import BatchPlan, plan_batches
+from engine.data.batched.random_keys import epoch_order, sample_keys
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.loading.loaders import BatchLoader, build_loaders
+from engine.data.loading.resident import ResidentLoader
+from engine.data.loading.sampling import EpochSampler
+from engine.data.loading.storage import ImageStore
 from engine.data.transforms import make_transform
 
 CIFAR_MEAN, CIFAR_STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]

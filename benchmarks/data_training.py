@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.loaders import build_loaders
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import ArrayDataset, Split
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.loading.loaders import build_loaders
 
 STEPS = 12
 Batches = Iterable[tuple[Tensor, Tensor]]

@@ -10,9 +10,9 @@ from pathlib import Path
 from torch import nn
 
 from engine.config import RunConfig
-from engine.data.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
-from engine.data.loaders import check_loading, example_inputs, num_train_batches
-from engine.data.sources import DataSources
+from engine.data.datasets.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
+from engine.data.datasets.sources import DataSources
+from engine.data.loading.loaders import check_loading, example_inputs, num_train_batches
 from engine.data.transforms import check_transforms
 from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard

@@ -9,8 +9,8 @@ from typing import Any
 from engine.config import RunConfig
 from engine.config_file import load_config, parse_config
 from engine.config_paths import with_absolute_paths
-from engine.data.loaders import data_fingerprint
-from engine.data.sources import open_sources
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.loaders import data_fingerprint
 from engine.errors import TorchdeckError
 from engine.runs.checkpoint_file import CheckpointReport, inspect_checkpoint
 from engine.runs.directory import CONFIG_FILE

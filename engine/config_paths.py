@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.config import Component, RunConfig
 from engine.config_file import config_from_values, config_values
-from engine.data.catalog import find_dataset
+from engine.data.datasets.catalog import find_dataset
 from engine.user_code import is_user_spec
 
 

@@ -67,8 +67,8 @@ def _torch() -> list[Finding]:
 
 
 def _data_sets() -> list[Finding]:
-    from engine.data.torchvision_changes import catalogue_changes
-    from engine.data.torchvision_table import ROWS
+    from engine.data.datasets.torchvision_changes import catalogue_changes
+    from engine.data.datasets.torchvision_table import ROWS
 
     if changes := catalogue_changes():
         return [Finding("data sets", "limited", "; ".join(changes), "the others work; look for a newer torchdeck")]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.config import RunConfig, TrainingConfig
-from engine.data.loaders import BatchLoader, evaluation_loader
-from engine.data.preview import preview
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import Split
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import Split
+from engine.data.loading.loaders import BatchLoader, evaluation_loader
+from engine.data.looking.preview import preview
 from engine.errors import ConfigError
 from engine.models.prediction import prediction_of
 from engine.models.restored import restore_model

@@ -104,7 +104,7 @@ def begin_fork(prepared: Prepared) -> Fork:
         CheckpointError: it can't be read, lacks a part, or is of another model.
         RunError: nothing is left to train.
     """
-    from engine.data.loaders import data_fingerprint
+    from engine.data.loading.loaders import data_fingerprint
     from engine.runs.checkpoint import load_checkpoint
     from engine.training.environment import describe_environment, inexact_because
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import RunConfig
-from engine.data.catalog import find_dataset
-from engine.data.loaders import example_inputs
-from engine.data.sources import open_sources
+from engine.data.datasets.catalog import find_dataset
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.loaders import example_inputs
 from engine.errors import ConfigError, DataError
 from engine.inputs import Inputs, sample_shape_of
 from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch

@@ -149,7 +149,7 @@ class LaunchedRun:
     def _train_prepared(
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
     ) -> Status:
-        from engine.data.loaders import build_loaders
+        from engine.data.loading.loaders import build_loaders
         from engine.training.divergence import fit_past_divergence
         from engine.training.placement import gpu_uuid_of, placed
         from engine.training.trainer import Trainer
@@ -263,7 +263,7 @@ class _ResumedRun(LaunchedRun):
         self._progress("loading torch", 0, 0)
         from engine.build import prepare
         from engine.config_file import parse_config
-        from engine.data.loaders import data_fingerprint
+        from engine.data.loading.loaders import data_fingerprint
         from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint
         from engine.training.environment import describe_environment, inexact_because
 

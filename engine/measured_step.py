@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from engine.build import prepare
 from engine.config import RunConfig
-from engine.data.loaders import evaluation_loader, num_train_batches
-from engine.data.sources import DataSources
+from engine.data.datasets.sources import DataSources
+from engine.data.loading.loaders import evaluation_loader, num_train_batches
 from engine.errors import ConfigError
 from engine.inputs import map_tensors, tensors_of
 from engine.models.build import build_with_notes

@@ -10,7 +10,7 @@ import torch
 
 from engine.build import prepare
 from engine.config import RunConfig
-from engine.data.loaders import num_train_batches
+from engine.data.loading.loaders import num_train_batches
 from engine.training.optimizers import build_optimizer, implementation
 from engine.training.parameter_groups import PlannedGroup, group_lines, plan_groups
 from engine.training.schedules import Schedule, build_schedule

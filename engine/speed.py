@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from engine.data.storage import ImageStore
+    from engine.data.loading.storage import ImageStore
     from engine.training.trainer import Trainer
 
 # One dict a round: steps a second by the clock and by the training thread's CPU time, by what was running.
@@ -422,8 +422,8 @@ def _tutorial_loader(config: RunConfig) -> torch.utils.data.DataLoader[Any]:
 
 def decoded_stores(config: RunConfig) -> tuple[ImageStore, ImageStore]:
     """Both splits as the uint8 tensors that the engine works on as well."""
-    from engine.data.sources import open_sources
-    from engine.data.storage import DecodedSplit
+    from engine.data.datasets.sources import open_sources
+    from engine.data.loading.storage import DecodedSplit
 
     sources = open_sources(config.data, config.seed)
     train, validation = (DecodedSplit(split).decode(lambda *_: None) for split in (sources.train, sources.validation))

@@ -43,7 +43,7 @@ def test_a_widget_knows_nothing_of_runs(path: Path) -> None:
     [
         "import tui.app",
         "import engine.runs.reader, engine.runs.directory, engine.runs.checkpoint_file",
-        "import engine.data.catalog, engine.models.catalog, engine.config_file",
+        "import engine.data.datasets.catalog, engine.models.catalog, engine.config_file",
         "import tui.verbs.runs, tui.verbs.checkpoint",
     ],
 )

@@ -1,1 +1,1 @@
-"""Data sets, their transforms, where their pixels live, and the batches made of them."""
+"""Data sets (`datasets`), transforms of whole batches (`batched`), batches (`loading`), and looks at all of it (`looking`)."""

@@ -19,8 +19,8 @@ from torchvision.transforms.v2 import functional
 
 from engine.config import Component
 from engine.data.albumentations_steps import is_albumentations, make_albumentations_step
-from engine.data.findings import TransformEntry
-from engine.data.mixing import MIXES, make_mixes, of_samples
+from engine.data.batched.mixing import MIXES, make_mixes, of_samples
+from engine.data.looking.findings import TransformEntry
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
 from engine.user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
 
@@ -42,7 +42,7 @@ NEEDS_FLOAT = frozenset({"Normalize", "LinearTransformation"})
 
 def list_transforms() -> list[TransformEntry]:
     """Every transform that a pipeline can name, sorted."""
-    from engine.data.batch_plan import BATCHED
+    from engine.data.batched.batch_plan import BATCHED
 
     return [
         TransformEntry(
@@ -108,7 +108,7 @@ def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
 class SamplePipeline:
     """What happens to one sample: image in, float tensor [C, H, W] out. Pickles as its specification.
 
-    What mixes whole batches is left to `engine.data.mixing`.
+    What mixes whole batches is left to `engine.data.batched.mixing`.
 
     Raises ConfigError when it is called on an image that a transform can't take.
     """

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from engine.config import RunConfig
 from engine.config_file import parse_config
-from engine.data.loaders import sample_shape
-from engine.data.sources import open_sources
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.loaders import sample_shape
 from engine.errors import CheckpointError
 from engine.models.architecture import plain_shape
 from engine.models.build import build_with_notes

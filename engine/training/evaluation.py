@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from engine.data.loaders import BatchLoader
+from engine.data.loading.loaders import BatchLoader
 from engine.inputs import call_model, channels_last
 from engine.models.prediction import prediction_of
 from engine.training.objective import Objective

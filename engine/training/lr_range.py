@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from engine.build import Progress, prepare
 from engine.config import RunConfig
-from engine.data.loaders import BatchLoader, build_loaders
-from engine.data.workers import global_generators_kept
+from engine.data.loading.loaders import BatchLoader, build_loaders
+from engine.data.loading.workers import global_generators_kept
 from engine.errors import ConfigError
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import placed

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.data.loaders import BatchLoader
+from engine.data.loading.loaders import BatchLoader
 from engine.training.step import Batch, TrainStep
 
 # Memory runs out in the first steps of a life, or where a batch is larger than those before it: these steps can be
@@ -96,7 +96,7 @@ class RecoveringStep:
 
 
 class SplitLoader:
-    """A loader whose batches come in parts; see `engine.data.loaders.BatchLoader`."""
+    """A loader whose batches come in parts; see `engine.data.loading.loaders.BatchLoader`."""
 
     def __init__(self, loader: BatchLoader, largest_part: int) -> None:
         self.num_samples = loader.num_samples

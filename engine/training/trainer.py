@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from engine.config import RunConfig
 from engine.config_file import dump_config, parse_config
-from engine.data.loaders import TrainingData
+from engine.data.loading.loaders import TrainingData
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
 from engine.training.callbacks import CallbackRun, Callbacks

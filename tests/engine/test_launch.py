@@ -13,7 +13,7 @@ import torch
 
 from engine.config import RunConfig
 from engine.config_file import parse_config
-from engine.data.sources import open_sources
+from engine.data.datasets.sources import open_sources
 from engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
 from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
 from engine.runs.disk_room import DiskRoom

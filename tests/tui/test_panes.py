@@ -311,7 +311,9 @@ async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
         await until_shown(pilot, words)
 
 
-@pytest.mark.parametrize(("key", "look"), [("1", "engine.data.look:look"), ("2", "engine.inspection:inspect_draft")])
+@pytest.mark.parametrize(
+    ("key", "look"), [("1", "engine.data.looking.look:look"), ("2", "engine.inspection:inspect_draft")]
+)
 async def test_enter_on_the_current_name_looks_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, look: str
 ) -> None:

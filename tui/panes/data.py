@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 
 from engine.config import Component, DataConfig, RunConfig
 from engine.config_file import load_config
-from engine.data.catalog import find_dataset
+from engine.data.datasets.catalog import find_dataset
 from engine.errors import TorchdeckError
 from engine.presets import list_presets
 from tui.aside import Aside, AsideError
@@ -33,7 +33,7 @@ from tui.widgets.progress_line import ProgressLine
 from tui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
-    from engine.data.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane, StepLook
+    from engine.data.looking.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane, StepLook
 
 VIEWS = {
     "images": "Images",
@@ -368,7 +368,7 @@ class DataPane(Widget, can_focus=True):
         title = data_words.title_of(draft.data.dataset, find_dataset(draft.data.dataset))
         self._about([title, "opening …"])
         try:
-            look: DataLook = await self._follow("engine.data.look:look", draft, is_fresh=is_fresh)
+            look: DataLook = await self._follow("engine.data.looking.look:look", draft, is_fresh=is_fresh)
         except (TorchdeckError, AsideError) as error:
             # What was missing may be there the next time somebody looks.
             self._opened = ()
@@ -390,7 +390,7 @@ class DataPane(Widget, can_focus=True):
     async def _sample(self, draft: RunConfig) -> None:
         try:
             samples = await self._aside.call(
-                "engine.data.look:look_at_samples",
+                "engine.data.looking.look:look_at_samples",
                 draft,
                 epoch=self._draw,
                 count=_SAMPLES,
@@ -407,7 +407,7 @@ class DataPane(Widget, can_focus=True):
     @work(exclusive=True, group="work")
     async def _measure(self, draft: RunConfig) -> None:
         try:
-            pixels = await self._follow("engine.data.look:measure", draft)
+            pixels = await self._follow("engine.data.looking.look:measure", draft)
         except (TorchdeckError, AsideError) as error:
             # The pane may have been taken down meanwhile, and the process beside it.
             for line in self.query("#measured").results(Static):
@@ -421,7 +421,7 @@ class DataPane(Widget, can_focus=True):
     async def _compare(self, draft: RunConfig, by_pixels: bool) -> None:
         self._say_of_copies(["comparing …"])
         try:
-            report = await self._follow("engine.data.look:compare", draft, by_pixels=by_pixels)
+            report = await self._follow("engine.data.looking.look:compare", draft, by_pixels=by_pixels)
         except (TorchdeckError, AsideError) as error:
             self._say_of_copies([str(error)], "red")
             return
@@ -432,7 +432,7 @@ class DataPane(Widget, can_focus=True):
         self._say_of_batch([f"making the batch of step {step:,} …"])
         try:
             seen: StepLook = await self._follow(
-                "engine.data.step_look:look_at_step", draft, step=step, count=_BATCH_SHOWN
+                "engine.data.looking.step_look:look_at_step", draft, step=step, count=_BATCH_SHOWN
             )
         except (TorchdeckError, AsideError) as error:
             self._say_of_batch([str(error)], "red")
@@ -444,7 +444,7 @@ class DataPane(Widget, can_focus=True):
     @work(exclusive=True, group="edit")
     async def _normalize(self, draft: RunConfig, pixels: PixelStatistics) -> None:
         changed = {}
-        function = "engine.data.pipeline_edits:with_normalize"
+        function = "engine.data.looking.pipeline_edits:with_normalize"
         try:
             for name in ("train_transforms", "eval_transforms"):
                 specs = getattr(draft.data, name)
@@ -460,7 +460,7 @@ class DataPane(Widget, can_focus=True):
     async def _copy_to_eval(self, draft: RunConfig) -> None:
         sizes = self._found.pixels.sizes.sizes if self._found is not None else {}
         size = next(iter(sizes)) if len(sizes) == 1 else None
-        function = "engine.data.pipeline_edits:for_evaluation"
+        function = "engine.data.looking.pipeline_edits:for_evaluation"
         try:
             steps, words = await self._aside.call(function, draft.data.train_transforms, size)
         except (TorchdeckError, AsideError) as error:

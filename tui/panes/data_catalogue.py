@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from engine.data.catalog import list_datasets
+from engine.data.datasets.catalog import list_datasets
 from tui.screens.pick import PickEntry, found
 from tui.widgets.plain_text import printable
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.data.catalog import DatasetEntry
-from engine.data.findings import describe_duplicates, describe_sizes
+from engine.data.datasets.catalog import DatasetEntry
+from engine.data.looking.findings import describe_duplicates, describe_sizes
 from tui.widgets.sparkline import sparkline
 
 if TYPE_CHECKING:
-    from engine.data.findings import DataLook, DuplicateExample, DuplicateReport, PixelStatistics, SampleLook
+    from engine.data.looking.findings import DataLook, DuplicateExample, DuplicateReport, PixelStatistics, SampleLook
 
 _NAMED = 8
 _NOT_KNOWN = "unknown"

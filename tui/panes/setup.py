@@ -193,7 +193,7 @@ class SetupPane(Widget, can_focus=True):
         self._say("checking …")
         try:
             await self._aside.call("engine.build:check", draft)
-            self._off = await self._aside.call("engine.data.without_effect:draft_without_effect", draft)
+            self._off = await self._aside.call("engine.data.loading.without_effect:draft_without_effect", draft)
             self.query_one(ConfigForm).set_off(self._off)
         except (TorchdeckError, AsideError) as error:
             # What was wrong outside the draft may be mended the next time somebody looks.

@@ -20,7 +20,7 @@ from tui.widgets.image_grid import GridImage, ImageGrid
 from tui.widgets.plain_text import printable, printable_lines
 
 if TYPE_CHECKING:
-    from engine.data.findings import SampleTrace, TraceStep
+    from engine.data.looking.findings import SampleTrace, TraceStep
 
 _HINT = "n N: other draws · ← →: other samples · Escape goes back"
 
@@ -93,7 +93,7 @@ class SampleScreen(ModalScreen[int]):
     async def _trace(self) -> None:
         try:
             trace = await self._aside.call(
-                "engine.data.sample_trace:trace_sample",
+                "engine.data.looking.sample_trace:trace_sample",
                 self._config,
                 epoch=self._draw,
                 position=self._positions[self._at],

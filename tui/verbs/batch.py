@@ -18,7 +18,7 @@ from tui.verbs.output import print_json
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
-    from engine.data.seen import SeenBatch
+    from engine.data.loading.seen import SeenBatch
 
 _PRINTED = 16
 
@@ -45,7 +45,7 @@ def batch(
     """
     config = _config(spec, overrides, runs_root)
     with PrivateOutput() as output:
-        from engine.data.seen import batches_at
+        from engine.data.loading.seen import batches_at
 
         try:
             batches = batches_at(config, step)
@@ -98,7 +98,7 @@ def _document(seen: SeenBatch) -> dict[str, Any]:
 
 
 def _parts(seen: SeenBatch) -> Any:
-    from engine.data.seen import parts_of
+    from engine.data.loading.seen import parts_of
 
     return parts_of(seen.inputs)
 

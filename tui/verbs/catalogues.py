@@ -40,7 +40,7 @@ def list_catalogue(catalogue: str, words: tuple[str, ...], as_json: bool) -> Non
 
 
 def _datasets() -> Rows:
-    from engine.data.catalog import list_datasets
+    from engine.data.datasets.catalog import list_datasets
 
     entries = list_datasets()
     rows = [

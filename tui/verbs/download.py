@@ -28,7 +28,7 @@ def download(dataset: str, root: str, as_json: bool) -> int:
 
     Ctrl-C ends it; the next call goes on with the file that was begun. What is there already is not fetched again.
     """
-    from engine.data.download import download as fetch
+    from engine.data.datasets.download import download as fetch
 
     with _Shown(Console(stderr=True, highlight=False), quiet=as_json) as shown:
         try:

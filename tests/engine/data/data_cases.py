@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.loaders import TrainingData, build_loaders
-from engine.data.sources import DataSources, open_sources
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.loading.loaders import TrainingData, build_loaders
 
 CPU = torch.device("cpu")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")

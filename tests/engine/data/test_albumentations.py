@@ -6,8 +6,8 @@ import pytest
 import torch
 from data_cases import component, open_and_build, run_config
 
+from engine.data.loading.workers import WorkerLoader
 from engine.data.transforms import check_transforms
-from engine.data.workers import WorkerLoader
 from engine.errors import ConfigError
 
 pytest.importorskip("albumentations")

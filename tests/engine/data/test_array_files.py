@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from data_cases import open_and_build, run_config
 
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import ArrayDataset
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import ArrayDataset
 from engine.errors import ConfigError, DataError
 
 GENERATOR = np.random.default_rng(0)

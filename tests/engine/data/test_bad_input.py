@@ -12,9 +12,9 @@ from torchvision import datasets
 
 from engine.build import prepare
 from engine.config import RunConfig, TrainingConfig
-from engine.data.bad_files import find_bad_files
-from engine.data.loaders import build_loaders
-from engine.data.sources import open_sources
+from engine.data.datasets.bad_files import find_bad_files
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.loaders import build_loaders
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from engine.launch import launch
 from engine.runs.reader import RunReader

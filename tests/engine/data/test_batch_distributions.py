@@ -10,10 +10,10 @@ from test_batch_steps import assert_same_counts, assert_same_distribution, by_to
 from torch import Tensor
 from torchvision.transforms import v2
 
-from engine.data.auto_augment import OPERATIONS
-from engine.data.batch_plan import BatchPlan, plan_batches
-from engine.data.photometric import NoiseStep
-from engine.data.resident import transform_images
+from engine.data.batched.auto_augment import OPERATIONS
+from engine.data.batched.batch_plan import BatchPlan, plan_batches
+from engine.data.batched.photometric import NoiseStep
+from engine.data.loading.resident import transform_images
 
 DRAWS = 8000
 

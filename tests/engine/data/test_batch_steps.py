@@ -11,14 +11,14 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from engine.data.affine import AffineParameters
-from engine.data.auto_augment import OPERATIONS, Turn, run_turns
-from engine.data.batch_steps import BatchStep, Jitter
-from engine.data.boxes import Boxes
-from engine.data.distortion import Perspectives
-from engine.data.photometric import Distortions, NoiseStep
-from engine.data.random_keys import SampleKeys, sample_keys
-from engine.data.step_specs import make_step
+from engine.data.batched.affine import AffineParameters
+from engine.data.batched.auto_augment import OPERATIONS, Turn, run_turns
+from engine.data.batched.batch_steps import BatchStep, Jitter
+from engine.data.batched.boxes import Boxes
+from engine.data.batched.distortion import Perspectives
+from engine.data.batched.photometric import Distortions, NoiseStep
+from engine.data.batched.random_keys import SampleKeys, sample_keys
+from engine.data.batched.step_specs import make_step
 
 BILINEAR = v2.InterpolationMode.BILINEAR
 COUNT = 60

@@ -17,9 +17,9 @@ import pytest
 from torchvision import datasets
 from torchvision.datasets import utils
 
-from engine.data import transfer
-from engine.data.download import download, transfers
-from engine.data.transfer import TransferError, fetch_file
+from engine.data.datasets import transfer
+from engine.data.datasets.download import download, transfers
+from engine.data.datasets.transfer import TransferError, fetch_file
 from engine.errors import ConfigError, DataError
 from tui.cli import run_command
 

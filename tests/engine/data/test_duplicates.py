@@ -9,10 +9,10 @@ from data_cases import no_progress, write_images
 from PIL import Image
 
 from engine.config import DataConfig
-from engine.data.duplicates import find_duplicates
-from engine.data.findings import DuplicateReport, describe_duplicates
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import ArrayDataset, Split
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.looking.duplicates import find_duplicates
+from engine.data.looking.findings import DuplicateReport, describe_duplicates
 
 
 def folder_with_copies(root: Path) -> DataSources:

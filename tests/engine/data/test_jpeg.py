@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from engine.data import jpeg
-from engine.data.folder import FolderDataset
-from engine.data.jpeg import jpeg_header, read_jpeg, torchcodec_decoder
+from engine.data.datasets import jpeg
+from engine.data.datasets.folder import FolderDataset
+from engine.data.datasets.jpeg import jpeg_header, read_jpeg, torchcodec_decoder
 from engine.errors import DataError
 
 needs_torchcodec = pytest.mark.skipif(torchcodec_decoder() is None, reason="torchcodec is not installed")

@@ -4,11 +4,11 @@ import torch
 from data_cases import CPU, component, no_progress
 
 from engine.config import DataConfig
-from engine.data.batch_plan import BatchPlan, plan_batches
-from engine.data.lanes import choose_lane
-from engine.data.resident import transform_images
-from engine.data.splits import ArrayDataset, Split
-from engine.data.storage import DecodedSplit, Room, measure_room
+from engine.data.batched.batch_plan import BatchPlan, plan_batches
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.loading.lanes import choose_lane
+from engine.data.loading.resident import transform_images
+from engine.data.loading.storage import DecodedSplit, Room, measure_room
 from engine.errors import ConfigError
 
 GPU = torch.device("cuda", 0)

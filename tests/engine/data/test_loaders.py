@@ -17,11 +17,11 @@ from data_cases import CPU, component, needs_fashion_mnist, no_progress, open_an
 from PIL import Image
 from torch import Tensor
 
-from engine.data.loaders import BatchLoader, data_fingerprint, evaluation_loader, sample_shape
-from engine.data.resident import ResidentLoader
-from engine.data.sources import open_sources
-from engine.data.splits import ArrayDataset
-from engine.data.workers import WorkerLoader
+from engine.data.datasets.sources import open_sources
+from engine.data.datasets.splits import ArrayDataset
+from engine.data.loading.loaders import BatchLoader, data_fingerprint, evaluation_loader, sample_shape
+from engine.data.loading.resident import ResidentLoader
+from engine.data.loading.workers import WorkerLoader
 from engine.errors import ConfigError, DataError, UserCodeError
 
 AUGMENTED = [
@@ -485,7 +485,7 @@ def test_decoding_reports_its_progress(tmp_path: Path) -> None:
     write_images(tmp_path / "a", 8)
     config = folder_config(tmp_path)
     seen: list[tuple[str, int, int]] = []
-    from engine.data.loaders import build_loaders
+    from engine.data.loading.loaders import build_loaders
 
     build_loaders(
         open_sources(config.data, 0), config, CPU, lambda message, done, total: seen.append((message, done, total))

@@ -7,10 +7,10 @@ import pytest
 from data_cases import component, no_progress, run_config, write_images
 from PIL import Image
 
-from engine.data.balance import describe_balance
-from engine.data.findings import describe_sizes
-from engine.data.look import look, look_at_samples, measure
-from engine.data.opened import opened_sources
+from engine.data.datasets.opened import opened_sources
+from engine.data.looking.balance import describe_balance
+from engine.data.looking.findings import describe_sizes
+from engine.data.looking.look import look, look_at_samples, measure
 from engine.errors import DataError
 
 

@@ -8,8 +8,8 @@ from data_cases import component, open_and_build, run_config
 from test_batch_steps import assert_same_counts, assert_same_distribution
 from torchvision.transforms import v2
 
-from engine.data.mixing import Mix, check_mixing, class_shares, draw_mixes, make_mixes
-from engine.data.splits import ArrayDataset, Split
+from engine.data.batched.mixing import Mix, check_mixing, class_shares, draw_mixes, make_mixes
+from engine.data.datasets.splits import ArrayDataset, Split
 from engine.data.transforms import check_transforms
 from engine.errors import ConfigError
 

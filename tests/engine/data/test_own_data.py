@@ -12,12 +12,12 @@ from torch import Tensor
 from engine.build import prepare
 from engine.config import Component, RunConfig
 from engine.config_file import load_config
-from engine.data.kept_tensors import TensorLoader
-from engine.data.loaders import build_loaders, evaluation_loader
-from engine.data.look import look_at_samples
-from engine.data.sample_text import bars, describe, target_words
-from engine.data.sources import open_sources
-from engine.data.workers import WorkerLoader
+from engine.data.datasets.sources import open_sources
+from engine.data.loading.kept_tensors import TensorLoader
+from engine.data.loading.loaders import build_loaders, evaluation_loader
+from engine.data.loading.workers import WorkerLoader
+from engine.data.looking.look import look_at_samples
+from engine.data.looking.sample_text import bars, describe, target_words
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from engine.inputs import call_model, tensors_of
 from engine.inspection import inspect_draft

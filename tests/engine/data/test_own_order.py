@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from engine.config import LoaderConfig, RunConfig
 from engine.config_paths import with_absolute_paths
-from engine.data.bad_files import open_usable
-from engine.data.loaders import BatchLoader, num_train_batches, train_loader
-from engine.data.sampling import EpochSampler
-from engine.data.seen import batches_at
+from engine.data.datasets.bad_files import open_usable
+from engine.data.loading.loaders import BatchLoader, num_train_batches, train_loader
+from engine.data.loading.sampling import EpochSampler
+from engine.data.loading.seen import batches_at
 from engine.errors import ConfigError, UserCodeError
 
 FUNCTIONS = """

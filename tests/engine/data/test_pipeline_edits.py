@@ -5,7 +5,7 @@ import pytest
 import torch
 from data_cases import component
 
-from engine.data.pipeline_edits import for_evaluation, is_random, with_normalize
+from engine.data.looking.pipeline_edits import for_evaluation, is_random, with_normalize
 from engine.data.transforms import list_transforms, make_transform
 from engine.errors import ConfigError
 

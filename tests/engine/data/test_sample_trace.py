@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from data_cases import component, run_config
 
-from engine.data.preview import preview
-from engine.data.sample_trace import trace_sample
-from engine.data.sources import open_sources
+from engine.data.datasets.sources import open_sources
+from engine.data.looking.preview import preview
+from engine.data.looking.sample_trace import trace_sample
 
 STEPS = [
     component("RandomCrop", size=8, padding=2),

@@ -10,10 +10,10 @@ from data_cases import CPU, component, open_and_build, run_config
 from pydantic import ValidationError
 
 from engine.config import LoaderConfig
-from engine.data.sampling import EpochSampler, sequential_sampler, train_sampler
-from engine.data.splits import ArrayDataset, Split
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
+from engine.data.loading.workers import WorkerLoader
 from engine.data.transforms import SamplePipeline
-from engine.data.workers import WorkerLoader
 from engine.errors import ConfigError, DataError
 
 # Three samples of class 0, one of class 2, the rest of class 5.

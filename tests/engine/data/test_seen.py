@@ -10,7 +10,7 @@ import torch
 from data_cases import component, open_and_build, run_config
 
 from engine.config import TrainingConfig
-from engine.data.seen import batches_at, parts_of, pictures
+from engine.data.loading.seen import batches_at, parts_of, pictures
 from engine.errors import ConfigError
 from tui.cli import run_command
 

@@ -17,9 +17,9 @@ from PIL import Image
 from torchvision import datasets
 
 from engine.config import DataConfig
-from engine.data import published
-from engine.data.sources import DataSources, open_sources
-from engine.data.splits import ArrayDataset
+from engine.data.datasets import published
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.splits import ArrayDataset
 from engine.errors import ConfigError, DataError, UserCodeError
 
 

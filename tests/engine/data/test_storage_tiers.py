@@ -11,17 +11,17 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from engine.config import DataConfig, RunConfig
-from engine.data import storage
-from engine.data.batch_plan import BatchPlan, plan_batches
-from engine.data.boxes import crop_box, crop_boxes, crop_tries
-from engine.data.disk_cache import cache_file, mapped_split
-from engine.data.encoded import find_head
-from engine.data.lanes import choose_lane
-from engine.data.preview import preview
-from engine.data.random_keys import sample_keys
-from engine.data.sources import open_sources
-from engine.data.splits import ArrayDataset, LabelledDataset, Split
-from engine.data.storage import DecodedSplit, Room, read_image
+from engine.data.batched.batch_plan import BatchPlan, plan_batches
+from engine.data.batched.boxes import crop_box, crop_boxes, crop_tries
+from engine.data.batched.random_keys import sample_keys
+from engine.data.datasets.sources import open_sources
+from engine.data.datasets.splits import ArrayDataset, LabelledDataset, Split
+from engine.data.loading import storage
+from engine.data.loading.disk_cache import cache_file, mapped_split
+from engine.data.loading.encoded import find_head
+from engine.data.loading.lanes import choose_lane
+from engine.data.loading.storage import DecodedSplit, Room, read_image
+from engine.data.looking.preview import preview
 from engine.errors import ConfigError, DataError
 
 NORMALIZE = component("Normalize", mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.4])

@@ -5,10 +5,10 @@ import pytest
 import torch
 from data_cases import component, needs_fashion_mnist, open_and_build, run_config, write_images
 
-from engine.data.preview import preview
-from engine.data.sources import open_sources
-from engine.data.splits import ArrayDataset, Split
-from engine.data.summary import channel_moments, summarize
+from engine.data.datasets.sources import open_sources
+from engine.data.datasets.splits import ArrayDataset, Split
+from engine.data.looking.preview import preview
+from engine.data.looking.summary import channel_moments, summarize
 from engine.errors import ConfigError
 
 

@@ -12,11 +12,11 @@ import pytest
 from data_cases import open_and_build, run_config, write_images
 from torchvision import datasets
 
-from engine.data.catalog import find_dataset, list_datasets
-from engine.data.sources import open_sources
-from engine.data.torchvision_changes import catalogue_changes
-from engine.data.torchvision_datasets import accepted_arguments, open_torchvision
-from engine.data.torchvision_table import ROWS, TorchvisionRow, find_row
+from engine.data.datasets.catalog import find_dataset, list_datasets
+from engine.data.datasets.sources import open_sources
+from engine.data.datasets.torchvision_changes import catalogue_changes
+from engine.data.datasets.torchvision_datasets import accepted_arguments, open_torchvision
+from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow, find_row
 from engine.errors import ConfigError, DataError
 
 # What torchvision has besides classification of single images: boxes, masks, captions, video, pairs, optical flow.

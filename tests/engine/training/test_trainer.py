@@ -189,7 +189,7 @@ def test_an_epoch_whose_validation_loss_is_not_finite_is_never_the_best(tmp_path
 
 def test_the_validation_split_does_not_touch_the_training(tmp_path: Path) -> None:
     (tmp_path / "digits.py").write_text(
-        "from engine.data.digits import read_digits\n"
+        "from engine.data.datasets.digits import read_digits\n"
         "from torch.utils.data import Subset\n"
         "class Part:\n"
         "    def __init__(self, first, end):\n"

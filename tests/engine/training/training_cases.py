@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from engine.build import prepare
 from engine.config import RunConfig
 from engine.config_file import parse_config
-from engine.data.loaders import TrainingData, build_loaders
+from engine.data.loading.loaders import TrainingData, build_loaders
 from engine.launch import LaunchedRun, launch, launch_resumed
 from engine.runs.control import Control
 from engine.runs.reader import RunReader

@@ -1,0 +1,1 @@
+"""Transforms done on whole batches, each sample with its own random parameters."""

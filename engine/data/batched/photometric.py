@@ -1,0 +1,122 @@
+"""Noise, permuted channels and RandomPhotometricDistort of a whole batch, each sample with its own draw."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.data.batched import colour
+from engine.data.batched.colour import apply_to
+from engine.data.batched.random_keys import SampleKeys
+from engine.data.batched.slices import joined, slices
+
+Range = tuple[float, float]
+
+# Noise made at a time stays in the core's own cache until it is added.
+_NOISE_BYTES = 192 << 10
+
+
+@dataclass(frozen=True)
+class NoiseStep:
+    """GaussianNoise; mean and sigma in units of [0, 1]."""
+
+    slot: int
+    mean: float
+    sigma: float
+    clips: bool
+
+    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> SampleKeys:
+        """What the noise follows from: the noise itself is made where it is used, a few images at a time."""
+        return keys
+
+    def apply(self, images: Tensor, drawn: SampleKeys) -> Tensor:
+        """The noisy images; uint8 noise is cut off to whole levels, as torchvision does."""
+        return joined(self._noisy(images[part], drawn.of(part)) for part in slices(images, _NOISE_BYTES))
+
+    def noise(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
+        """Standard normal numbers for samples of this shape, float32 [n, *shape] on the CPU."""
+        noise = torch.empty((len(keys.base), *shape))
+        for sample, generator in zip(noise, keys.generators(self.slot), strict=True):
+            sample.normal_(generator=generator)
+        return noise
+
+    def _noisy(self, images: Tensor, keys: SampleKeys) -> Tensor:
+        noise = self.noise(keys, tuple(images.shape[1:])).to(images.device)
+        if images.is_floating_point():
+            noisy = noise.mul_(self.sigma).add_(self.mean).add_(images)
+            return noisy.clamp_(0, 1) if self.clips else noisy
+        noisy = noise.mul_(self.sigma * 255).add_(self.mean * 255).to(torch.int16).add_(images)
+        return (noisy.clamp_(0, 255) if self.clips else noisy).to(torch.uint8)
+
+
+@dataclass(frozen=True)
+class PermutationStep:
+    """RandomChannelPermutation."""
+
+    slot: int
+
+    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
+        """Which channel each one is taken from, int64 [n, C]."""
+        return keys.uniforms(self.slot, shape[1]).argsort(dim=1)
+
+    def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
+        """The images with their channels in another order."""
+        count, channels = images.shape[:2]
+        planes = drawn + torch.arange(count)[:, None] * channels
+        return images.flatten(0, 1).index_select(0, planes.flatten().to(images.device)).view(images.shape)
+
+
+@dataclass(frozen=True)
+class Distortions:
+    """What RandomPhotometricDistort draws for each sample.
+
+    Attributes:
+        happens: bool [n, 5], whether brightness, contrast, saturation, hue and the order of channels are changed.
+        factors: float64 [n, 4], of the first four.
+        contrast_first: bool [n], whether contrast comes before saturation and hue, else after them.
+        order: int64 [n, C], of channels.
+    """
+
+    happens: Tensor
+    factors: Tensor
+    contrast_first: Tensor
+    order: Tensor
+
+
+@dataclass(frozen=True)
+class DistortStep:
+    """RandomPhotometricDistort; ranges of brightness, contrast, saturation and hue."""
+
+    slot: int
+    ranges: tuple[Range, Range, Range, Range]
+    probability: float
+
+    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> Distortions:
+        """Which of the changes each sample sees, and their factors."""
+        draws = keys.uniforms(self.slot, 10)
+        factors = [low + (high - low) * draws[:, number] for number, (low, high) in enumerate(self.ranges)]
+        order = keys.uniforms(self.slot + 1, shape[1]).argsort(dim=1)
+        happens = draws[:, 4:9] < self.probability
+        return Distortions(happens, torch.stack(factors, dim=1), draws[:, 9] < 0.5, order)
+
+    def apply(self, images: Tensor, drawn: Distortions) -> Tensor:
+        """The distorted images."""
+        brightness, contrast, saturation, hue, permutes = drawn.happens.unbind(1)
+        adjustments = (
+            (brightness, colour.adjust_brightness, 0),
+            (contrast & drawn.contrast_first, colour.adjust_contrast, 1),
+            (saturation, colour.adjust_saturation, 2),
+            (hue, colour.adjust_hue, 3),
+            (contrast & ~drawn.contrast_first, colour.adjust_contrast, 1),
+        )
+        for chosen, adjust, number in adjustments:
+            factors = drawn.factors[:, number]
+            images = apply_to(
+                images,
+                chosen,
+                lambda some, positions, a=adjust, f=factors: a(some, f[positions]),  # type: ignore[misc]
+            )
+        permutation = PermutationStep(self.slot)
+        return apply_to(images, permutes, lambda some, positions: permutation.apply(some, drawn.order[positions]))

@@ -1,0 +1,89 @@
+"""The data sets known by name. Imports no torch: listing them is instant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """What is known of a data set without opening it.
+
+    Attributes:
+        name: what `data.dataset` says.
+        title: one line about it.
+        classes: number of classes; None when the files decide.
+        train_size: samples of the training split; None when the files decide.
+        shape: (C, H, W) of a sample; None when the files decide.
+        source: who reads it.
+        obtain: "embedded" needs nothing, "download" can be fetched with `data.download = true`, "manual" is yours.
+        license: as its publisher states it; "unknown" where none is stated.
+        note: what to know before using it.
+    """
+
+    name: str
+    title: str
+    classes: int | None
+    train_size: int | None
+    shape: tuple[int, int, int] | None
+    source: Literal["embedded", "torchvision", "folder", "user"]
+    obtain: Literal["embedded", "download", "manual"]
+    license: str
+    note: str = ""
+
+
+def _entry(row: TorchvisionRow) -> DatasetEntry:
+    note = row.note
+    if row.needs:
+        note = "; ".join(filter(None, (note, f"needs the package{'s'[: len(row.needs) > 1]} {', '.join(row.needs)}")))
+    return DatasetEntry(
+        name=row.name,
+        title=row.title,
+        classes=row.classes,
+        train_size=row.train_size,
+        shape=row.shape,
+        source="torchvision",
+        obtain=row.obtain,
+        license=row.license,
+        note=note,
+    )
+
+
+_ENTRIES = (
+    DatasetEntry(
+        name="digits",
+        title="Handwritten digits of 8×8 pixels",
+        classes=10,
+        train_size=1797,
+        shape=(1, 8, 8),
+        source="embedded",
+        obtain="embedded",
+        license="CC BY 4.0",
+        note="comes with torchdeck; has no test split: set data.validation to a share such as 0.2",
+    ),
+    *(_entry(row) for row in ROWS),
+    DatasetEntry(
+        name="ImageFolder",
+        title="Your own folder: one folder of images a class",
+        classes=None,
+        train_size=None,
+        shape=None,
+        source="folder",
+        obtain="manual",
+        license="yours",
+        note="root/train/<class>/*.jpg and root/val/<class>/*.jpg, or root/<class>/*.jpg",
+    ),
+)
+
+
+def list_datasets() -> list[DatasetEntry]:
+    """Every data set that `data.dataset` takes by name."""
+    return list(_ENTRIES)
+
+
+def find_dataset(name: str) -> DatasetEntry | None:
+    """The entry with exactly this name, or None."""
+    return next((entry for entry in _ENTRIES if entry.name == name), None)

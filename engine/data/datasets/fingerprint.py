@@ -1,0 +1,47 @@
+"""What tells one set of samples from another, for a run that goes on later."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.data.datasets.folder import FolderDataset
+from engine.data.datasets.splits import ArrayDataset, SampleDataset, Split
+
+
+def fingerprint_splits(splits: Sequence[Split], classes: Sequence[str]) -> str:
+    """A 32-digit hash of samples, labels, class names and how they are split.
+
+    Arrays are hashed with every pixel, folders by their files' names and sizes, other data sets by what they are
+    called and their labels: reading them might take hours.
+    """
+    digest = hashlib.blake2b(repr(list(classes)).encode(), digest_size=16)
+    contents: dict[int, bytes] = {}
+    for split in splits:
+        key = id(split.dataset)
+        if key not in contents:
+            contents[key] = _content(split.dataset)
+        digest.update(split.name.encode() + contents[key])
+        for array in (split.indices, split.targets):
+            digest.update(b"-" if array is None else hashlib.blake2b(_memory(array)).digest())
+    return digest.hexdigest()
+
+
+def _content(dataset: SampleDataset) -> bytes:
+    digest = hashlib.blake2b(f"{type(dataset).__qualname__} {len(dataset)}".encode())
+    if isinstance(dataset, ArrayDataset):
+        digest.update(_memory(dataset.images))
+        digest.update(_memory(dataset.targets))
+    elif isinstance(dataset, FolderDataset):
+        digest.update(dataset.mode.encode() + b"turned" * dataset.turns)
+        for file in dataset.files:
+            digest.update(f"{file}\0{(dataset.root / file).stat().st_size}\0".encode("utf-8", "surrogateescape"))
+    return digest.digest()
+
+
+def _memory(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).data.cast("B")

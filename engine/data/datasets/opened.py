@@ -1,0 +1,55 @@
+"""Data sets that were opened, kept so that the next look at the same one costs nothing."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from engine.config import DataConfig
+from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.loading.progress import Progress, unreported
+from engine.user_code import is_user_spec
+
+_KEPT = 2
+# What does not decide which samples there are.
+_IRRELEVANT = {"train_transforms", "eval_transforms", "storage", "download"}
+
+_opened: OrderedDict[str, DataSources] = OrderedDict()
+_lock = threading.Lock()
+
+
+def opened_sources(
+    config: DataConfig, seed: int, *, is_fresh: bool = False, progress: Progress = unreported
+) -> DataSources:
+    """The data set of a config: the one opened before, if neither its settings nor its folder or file changed since.
+
+    Args:
+        config: the `[data]` section.
+        seed: decides which samples a validation share takes.
+        is_fresh: open it again in any case.
+        progress: called while a folder is listed.
+
+    Raises:
+        TorchdeckError: as `open_sources`.
+    """
+    key = f"{config.model_dump_json(exclude=_IRRELEVANT)} {seed} {_stamp(config)}"
+    with _lock:
+        if key in _opened and not is_fresh:
+            _opened.move_to_end(key)
+            return _opened[key]
+    sources = open_sources(config, seed, progress)
+    with _lock:
+        _opened[key] = sources
+        while len(_opened) > _KEPT:
+            _opened.popitem(last=False)
+    return sources
+
+
+def _stamp(config: DataConfig) -> int:
+    """When the folder or the user's file was changed last; 0 where that can't be told."""
+    name = config.dataset.rpartition(":")[0] if is_user_spec(config.dataset) else config.dataset
+    try:
+        return Path(name).expanduser().stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,154 @@
+"""Opens torchvision's data sets by their row of the table: every part, labels without decoding, arrays as arrays."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torchvision import datasets
+
+from engine.data.datasets.splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
+from engine.data.datasets.torchvision_table import TorchvisionRow
+from engine.errors import ConfigError, DataError, did_you_mean
+
+_NOT_THE_USERS = frozenset({"self", "root", "download", "transform", "target_transform", "transforms"})
+_DEFAULT_ATTRIBUTE = "Smiling"
+
+
+def open_torchvision(row: TorchvisionRow, root: Path, download: bool, arguments: Mapping[str, Any]) -> DatasetParts:
+    """Open every part of a data set below `root`, fetching it first where that was asked for.
+
+    Args:
+        row: of the table.
+        root: `data.root`.
+        download: whether to fetch what is not there.
+        arguments: `data.arguments`, further arguments of its constructor.
+
+    Raises:
+        ConfigError: it isn't there (says what to fetch and where to put it), a package is missing, an argument that
+            it doesn't take.
+        DataError: it can't be fetched.
+    """
+    arguments = dict(arguments)
+    attribute = arguments.pop("attribute", _DEFAULT_ATTRIBUTE) if row.name == "CelebA" else None
+    check_arguments(row, arguments)
+    if download and row.obtain == "manual":
+        raise ConfigError(f"data.download = true: {row.name} can't be downloaded; {_what_to_put(row, root)}")
+    _check_packages(row)
+    made = {part: _make(row, root, download, {**settings, **arguments}) for part, settings in row.parts.items()}
+    parts = {part: _with_labels(row, dataset, attribute) for part, dataset in made.items()}
+    return DatasetParts(
+        parts["train"], parts.get("validation"), parts.get("test"), _classes(row, made["train"], attribute)
+    )
+
+
+def accepted_arguments(constructor: type) -> set[str]:
+    """Names that a constructor takes, those that it hands on to its base classes among them."""
+    names: set[str] = set()
+    for cls in constructor.__mro__:
+        if "__init__" not in vars(cls):
+            continue
+        parameters = inspect.signature(vars(cls)["__init__"]).parameters.values()
+        names |= {parameter.name for parameter in parameters if parameter.kind is not parameter.VAR_KEYWORD}
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return names
+
+
+def check_arguments(row: TorchvisionRow, arguments: Mapping[str, Any]) -> None:
+    """Compare `data.arguments` with the constructor. Raises ConfigError."""
+    taken = accepted_arguments(getattr(datasets, row.name)) - _NOT_THE_USERS
+    decides = {name for name in row.parts["train"] if len({str(part.get(name)) for part in row.parts.values()}) > 1}
+    for name in arguments:
+        if name in decides:
+            raise ConfigError(f"data.arguments.{name}: it tells the parts of {row.name} apart; see data.validation")
+        if name not in taken:
+            raise ConfigError(
+                f"data.arguments.{name}: {row.name} doesn't take it{did_you_mean(name, taken - decides)}"
+            )
+
+
+def _make(row: TorchvisionRow, root: Path, download: bool, arguments: dict[str, Any]) -> Any:
+    constructor = getattr(datasets, row.name)
+    taken = accepted_arguments(constructor)
+    if "download" in taken:
+        arguments["download"] = download
+    if "root" in taken:
+        if download:
+            root.mkdir(parents=True, exist_ok=True)
+        arguments["root"] = str(root)
+    try:
+        return constructor(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{row.name}: data.arguments: {error}") from error
+    # torchvision raises RuntimeError where it looks, OSError where it doesn't, URLError and others when it fetches.
+    except Exception as error:
+        if download:
+            raise DataError(f"{row.name}: can't be fetched into {root}: {error}; {_what_to_put(row, root)}") from error
+        raise ConfigError(f"{row.name} is not in {root}, or not all of it: {_what_to_put(row, root)}") from error
+
+
+def _what_to_put(row: TorchvisionRow, root: Path) -> str:
+    if row.files:
+        return f"put {row.files} into {root}"
+    fetch = f"`torchdeck download {row.name} --root {root}` or data.download = true fetches it"
+    return f"{fetch}, or copy it as torchvision.datasets.{row.name} lays it out to {root}"
+
+
+def _check_packages(row: TorchvisionRow) -> None:
+    missing = [package for package in row.needs if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ConfigError(f"{row.name} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+
+
+def _with_labels(row: TorchvisionRow, dataset: Any, attribute: str | None) -> SampleDataset:
+    """The data set with its labels, as an array where it is one."""
+    if not row.labels:
+        opened: SampleDataset = dataset
+        return opened
+    targets = _labels(row, dataset, attribute)
+    if not row.layout:
+        return LabelledDataset(dataset, targets)
+    images = np.asarray(dataset.data)
+    return ArrayDataset(
+        np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if row.layout == "NCHW" else images, targets
+    )
+
+
+def _labels(row: TorchvisionRow, dataset: Any, attribute: str | None) -> NDArray[np.int64]:
+    name, _, item = row.labels.partition(":")
+    values = getattr(dataset, name)
+    if item:
+        values = [value[int(item)] for value in values]
+    targets = np.asarray(values, dtype=np.int64)
+    if attribute is not None:
+        return targets[:, _attribute_column(dataset, attribute)]
+    # QMNIST's labels are rows, with the class first.
+    targets = targets[:, 0] if targets.ndim == 2 else targets
+    # EMNIST's letters count from 1; its first class is named "N/A".
+    return targets - 1 if row.name == "EMNIST" and dataset.classes[0] == "N/A" else targets
+
+
+def _attribute_column(dataset: Any, attribute: str) -> int:
+    names = [name for name in dataset.attr_names if name]
+    if attribute not in names:
+        raise ConfigError(f"data.arguments.attribute = '{attribute}': CelebA has none{did_you_mean(attribute, names)}")
+    return int(names.index(attribute))
+
+
+def _classes(row: TorchvisionRow, dataset: Any, attribute: str | None) -> list[str] | None:
+    """Class names, where the data set has one for every class index."""
+    if attribute is not None:
+        return [f"not {attribute}", attribute]
+    names = getattr(dataset, "classes", None) or getattr(dataset, "categories", None)
+    if not isinstance(names, list | tuple) or row.name == "LSUN":
+        return None
+    if row.name == "EMNIST" and names[0] == "N/A":
+        names = names[1:]
+    # ImageNet has several names a class; MNIST's repeat themselves: "0 - zero".
+    return [(name if isinstance(name, str) else name[0]).split(" - ")[0] for name in names]

@@ -1,0 +1,1 @@
+"""From samples to batches: which samples, by which lane, from which storage."""

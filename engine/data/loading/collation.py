@@ -1,0 +1,118 @@
+"""Samples into a batch: stacked, or as the user's collate_fn makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine.config import LoaderConfig
+from engine.data.datasets.samples import as_tensors, sample_name
+from engine.data.datasets.splits import Collate, Split
+from engine.data.datasets.targets import kind_of
+from engine.data.loading.storage import different_sizes
+from engine.errors import DataError, TorchdeckError, UserCodeError
+from engine.inputs import Inputs, tensors_of
+from engine.user_code import load_object, raise_user_error
+
+_WANTED = "a function that takes a list of (input, target) and returns (inputs, targets)"
+
+
+def with_collate(split: Split, config: LoaderConfig) -> Split:
+    """The split with the collate_fn that `[loader]` names, or its own. Raises ConfigError, UserCodeError."""
+    if not config.collate_fn:
+        return split
+    return replace(split, collate=load_object(config.collate_fn, _WANTED))
+
+
+def make_batch(split: Split, positions: Sequence[int], samples: list[tuple[Any, Any]]) -> tuple[Inputs, Tensor]:
+    """Make a batch of transformed samples.
+
+    Args:
+        split: where they come from.
+        positions: of the samples in the split, for messages.
+        samples: pairs of input and target.
+
+    Returns:
+        Inputs, as the model takes them, and targets: class indices int64 [B], or values float32 [B] or [B, K]; those
+        of a collate_fn as it returns them.
+
+    Raises:
+        DataError: samples that can't be stacked; names two of them.
+        UserCodeError: the collate_fn raised, or returned no batch.
+    """
+    if split.collate is not None:
+        return _collated(split.collate, samples)
+    inputs = _stacked(split, positions, [sample for sample, _ in samples])
+    targets = _stacked(split, positions, [as_tensors(target) for _, target in samples], "target")
+    if not isinstance(targets, Tensor):
+        raise DataError(
+            f"the target of {sample_name(split, positions[0])} is {type(samples[0][1]).__name__}; expected a class "
+            "index or numbers, or a collate_fn that makes them"
+        )
+    if split.targets is not None and kind_of(split.targets) == "values":
+        targets = targets.float()
+    elif split.targets is not None:
+        targets = targets.long()
+    return inputs, targets
+
+
+def _collated(collate: Collate, samples: list[tuple[Any, Any]]) -> tuple[Inputs, Tensor]:
+    name = getattr(collate, "__qualname__", type(collate).__qualname__)
+    try:
+        batch = collate(samples)
+    except TorchdeckError:
+        raise
+    except Exception as error:
+        raise_user_error(error, f"collate_fn {name}")
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise UserCodeError(f"collate_fn {name}: returned {type(batch).__name__}; expected (inputs, targets)")
+    inputs, targets = batch
+    if isinstance(inputs, list):
+        inputs = tuple(inputs)
+    if isinstance(inputs, Mapping):
+        inputs = dict(inputs)
+    if not isinstance(inputs, Tensor | tuple | dict) or next(tensors_of(inputs), None) is None:
+        raise UserCodeError(
+            f"collate_fn {name}: its inputs are {type(inputs).__name__}; expected a tensor, or a tuple or a dict of "
+            "tensors, which the model gets as its arguments"
+        )
+    if not isinstance(targets, Tensor) or not targets.ndim or len(targets) != len(samples):
+        shape = f" of {list(targets.shape)}" if isinstance(targets, Tensor) else ""
+        raise UserCodeError(
+            f"collate_fn {name}: its targets are {type(targets).__name__}{shape}; expected a tensor with one row for "
+            f"each of the {len(samples)} samples"
+        )
+    return inputs, targets
+
+
+def _stacked(split: Split, positions: Sequence[int], values: list[Any], what: str = "input") -> Any:
+    """The same structure as each value's, with its tensors stacked."""
+    first = values[0]
+    if isinstance(first, Tensor):
+        for position, value in zip(positions, values, strict=True):
+            if not isinstance(value, Tensor) or value.shape != first.shape:
+                raise DataError(_unlike(split, (positions[0], first), (position, value), what))
+        return torch.stack(values)
+    if isinstance(first, Mapping):
+        return {key: _stacked(split, positions, [value[key] for value in values], what) for key in first}
+    if isinstance(first, tuple):
+        parts = zip(*values, strict=True)
+        return tuple(_stacked(split, positions, list(part), what) for part in parts)
+    raise DataError(
+        f"the {what} of {sample_name(split, positions[0])} is {type(first).__name__}, which can't be stacked; "
+        "expected numbers, an array, a tensor, or a tuple or a dict of them, or a collate_fn that makes them"
+    )
+
+
+def _unlike(split: Split, one: tuple[int, Tensor], other: tuple[int, Any], what: str) -> str:
+    if split.is_image and what == "input" and isinstance(other[1], Tensor):
+        return different_sizes(split, one, other)
+    shapes = [list(value.shape) if isinstance(value, Tensor) else type(value).__name__ for _, value in (one, other)]
+    return (
+        f"{what}s differ in shape: {sample_name(split, one[0])} is {shapes[0]}, {sample_name(split, other[0])} is "
+        f"{shapes[1]}; give the data set a collate_fn that pads them, or name one as loader.collate_fn"
+    )

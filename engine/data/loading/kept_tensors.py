@@ -1,0 +1,120 @@
+"""A split of samples that are no images, read once into one tensor and kept: no workers, only a gather."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.config import Component
+from engine.data.datasets.samples import as_tensors, read_sample
+from engine.data.datasets.splits import Split
+from engine.data.loading.collation import make_batch
+from engine.data.loading.progress import Progress
+from engine.data.loading.sampling import EpochSampler
+from engine.inputs import moved
+
+# Samples that are looked at before a split is read.
+_LOOKED_AT = 3
+_CHUNK = 1024
+
+
+@dataclass(frozen=True)
+class KeptTensors:
+    """What is kept of a split.
+
+    Attributes:
+        sample_bytes: of one sample's input.
+    """
+
+    sample_bytes: int
+
+
+def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | str:
+    """How a split of samples that are no images can be kept, or why it can't be.
+
+    Raises:
+        DataError, UserCodeError: a sample that is looked at can't be read.
+    """
+    if split.collate is not None:
+        return "a collate_fn makes the batches"
+    if transforms:
+        return "transforms of samples that are no images are applied one by one"
+    looked_at = range(min(_LOOKED_AT, len(split)))
+    samples = [as_tensors(read_sample(split, position)[0]) for position in looked_at]
+    first = samples[0]
+    if not isinstance(first, Tensor):
+        return "samples are several tensors"
+    for position, sample in zip(looked_at, samples, strict=True):
+        if not isinstance(sample, Tensor) or (sample.shape, sample.dtype) != (first.shape, first.dtype):
+            return "samples differ in shape"
+        again = as_tensors(read_sample(split, position)[0])
+        if again.shape != sample.shape or not torch.equal(again.nan_to_num(), sample.nan_to_num()):
+            return "the data set gives another sample when asked twice for the same one"
+    return KeptTensors(first.nbytes)
+
+
+class TensorLoader:
+    """A BatchLoader over a split that is kept as one tensor."""
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        batch_size: int,
+        home: torch.device,
+        device: torch.device,
+        sampler: EpochSampler,
+        drop_last: bool,
+        progress: Progress,
+    ) -> None:
+        """Read the split.
+
+        Args:
+            split: what is kept.
+            batch_size: samples a batch.
+            home: where it is kept.
+            device: where batches go.
+            sampler: which samples an epoch takes, in which order.
+            drop_last: leave out a last batch that is not full.
+            progress: called with what is done, samples done, samples in all.
+
+        Raises:
+            DataError, UserCodeError: a sample can't be read, or has another shape than the others.
+        """
+        self.num_samples = sampler.length
+        self.batch_size = batch_size
+        full, rest = divmod(self.num_samples, batch_size)
+        self.num_batches = full + (1 if rest and not drop_last else 0)
+        self._device, self._home, self._sampler = device, home, sampler
+        parts = list(_read(split, progress))
+        self._inputs = torch.cat([inputs for inputs, _ in parts]).to(home)
+        self._targets = torch.cat([targets for _, targets in parts]).to(home)
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of an epoch from number `start` on: inputs and targets, on the device."""
+        order = self._sampler.order(epoch)
+        samples = torch.arange(self.num_samples) if order is None else order.samples
+        for chosen in samples.to(self._home).split(self.batch_size)[start : self.num_batches]:
+            batch = self._inputs.index_select(0, chosen), self._targets.index_select(0, chosen)
+            yield moved(batch, self._device)
+
+
+def _read(split: Split, progress: Progress) -> Iterator[tuple[Tensor, Tensor]]:
+    message, total = f"reading {split.name}", len(split)
+    expected: torch.Size | None = None
+    for start in range(0, total, _CHUNK):
+        progress(message, start, total)
+        positions = range(start, min(start + _CHUNK, total))
+        samples = [(as_tensors(value), target) for value, target in (read_sample(split, at) for at in positions)]
+        inputs, targets = make_batch(split, positions, samples)
+        assert isinstance(inputs, Tensor)
+        if expected is not None and inputs.shape[1:] != expected:
+            # One sample of each part, for the message.
+            first = as_tensors(read_sample(split, 0)[0]), samples[0][1]
+            make_batch(split, [0, start], [first, samples[0]])
+        expected = inputs.shape[1:]
+        yield inputs, targets
+    progress(message, total, total)

@@ -1,0 +1,289 @@
+"""From opened data to batches: chooses the lane of each split and says why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+
+from engine.config import DataConfig, RunConfig
+from engine.data.batched.batch_plan import BatchPlan
+from engine.data.batched.mixing import MixingLoader, check_mixing, make_mixes
+from engine.data.datasets.sources import DataSources
+from engine.data.datasets.splits import Split
+from engine.data.loading.collation import with_collate
+from engine.data.loading.disk_cache import mapped_split
+from engine.data.loading.encoded import encoded_loader
+from engine.data.loading.kept_tensors import KeptTensors, TensorLoader
+from engine.data.loading.lanes import Lane, choose_lane
+from engine.data.loading.own_order import own_batches
+from engine.data.loading.progress import Progress
+from engine.data.loading.resident import ResidentLoader
+from engine.data.loading.sampling import sequential_sampler, train_sampler
+from engine.data.loading.storage import DecodedSplit, Room, measure_room
+from engine.data.loading.workers import KeyedSamples, WorkerLoader, global_generators_kept
+from engine.data.transforms import SamplePipeline
+from engine.errors import ConfigError
+from engine.inputs import Inputs, sample_shape_of
+from engine.shapes import Shape, shape_words
+from engine.user_code import load_object
+
+
+class BatchLoader(Protocol):
+    """A split as batches.
+
+    Attributes:
+        num_samples: samples in an epoch.
+        num_batches: batches in an epoch.
+        batch_size: samples in every batch but perhaps the last.
+    """
+
+    num_samples: int
+    num_batches: int
+    batch_size: int
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:
+        """Inputs and targets on the device, of epoch `epoch` from batch `start` on.
+
+        Images are float32 [B, C, H, W]; other inputs are tensors, or tuples or dicts of tensors. Targets are class
+        indices int64 [B], or values float32 [B] or [B, K].
+        After MixUp or CutMix, targets are shares of the classes, float32 [B, classes].
+        A batch is a pure function of (seed, epoch, its samples), whatever was asked for before.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Everything a Trainer needs to know of the data.
+
+    Attributes:
+        train: shuffled, with the train transforms.
+        validation: in order, with the eval transforms.
+        input_shape: of a sample after the eval transforms; (C, H, W) for images.
+        classes: names by class index.
+        storage: where the pixels live, in words.
+        reason: the arithmetic behind that, for the training split, in words.
+        notes: what the user should know: why a slow lane was taken, where data were found.
+        fingerprint: hash of samples, labels and split.
+    """
+
+    train: BatchLoader
+    validation: BatchLoader
+    input_shape: Shape
+    classes: list[str]
+    storage: str
+    notes: list[str] = field(default_factory=list)
+    fingerprint: str = ""
+    reason: str = ""
+
+
+def build_loaders(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> TrainingData:
+    """Decode what can be held, and set up the loaders of both splits.
+
+    Args:
+        sources: the opened data.
+        config: of the run.
+        device: where batches go.
+        progress: called with what is done, samples done, samples in all.
+
+    Raises:
+        ConfigError: transforms that don't fit the images, a storage that can't be had, an epoch without a batch.
+        DataError: a sample that can't be read.
+    """
+    notes = list(sources.notes)
+    input_shape = sample_shape(sources, config)
+    train_shape = sample_shape_of(_example(sources.train, config, train=True))
+    if sources.train.collate is None and train_shape != input_shape:
+        notes.append(
+            f"after their transforms, training samples are {shape_words(train_shape)} and validation samples "
+            f"{shape_words(input_shape)}"
+        )
+    train_lane, validation_lane = check_loading(sources, config, device)
+    train = _train_loader(sources, train_lane, config, device, progress)
+    validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
+    for lane in (train_lane, validation_lane):
+        notes += [note for note in lane.notes if note not in notes]
+    if config.loader.num_workers and not {train_lane.tier, validation_lane.tier} & {"encoded", "loader"}:
+        notes.append(
+            f"loader.num_workers = {config.loader.num_workers} has no effect: samples are decoded once and kept"
+        )
+    storage = train_lane.words
+    if validation_lane.words != storage:
+        storage = f"{storage}; validation: {validation_lane.words}"
+    return TrainingData(
+        train,
+        validation,
+        input_shape,
+        sources.classes,
+        storage,
+        notes,
+        data_fingerprint(sources, config),
+        train_lane.reason,
+    )
+
+
+def train_loader(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> BatchLoader:
+    """The loader of the training split alone. Raises as `build_loaders` does."""
+    return _train_loader(sources, check_loading(sources, config, device)[0], config, device, progress)
+
+
+def _train_loader(
+    sources: DataSources, lane: Lane, config: RunConfig, device: torch.device, progress: Progress
+) -> BatchLoader:
+    loader = _loader(sources.train, lane, config, device, progress, train=True)
+    if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
+        return MixingLoader(loader, mixes, seed=config.seed, num_classes=len(sources.classes))
+    return loader
+
+
+def check_loading(sources: DataSources, config: RunConfig, device: torch.device) -> tuple[Lane, Lane]:
+    """Choose the lanes of the train and the validation split; decodes nothing but a sample of each.
+
+    Raises:
+        ConfigError: a storage that can't be had, an epoch without a batch, a worker_init that can't be loaded.
+        DataError: a sample that can't be read.
+    """
+    check_epoch_has_batches(sources, config)
+    check_mixing(config.data.train_transforms, sources.train)
+    if config.loader.worker_init:
+        load_object(config.loader.worker_init, "a function that takes a worker's number")
+    room, workers = measure_room(device, config.data.cache), config.loader.num_workers
+    splits = [with_collate(split, config.loader) for split in (sources.train, sources.validation)]
+    train_data = _own_batches_by_loader(config) if config.loader.batch_sampler else config.data
+    train = choose_lane(splits[0], train_data, train=True, device=device, room=room, num_workers=workers)
+    validation = choose_lane(splits[1], config.data, train=False, device=device, room=train.left, num_workers=workers)
+    return train, validation
+
+
+def _own_batches_by_loader(config: RunConfig) -> DataConfig:
+    if config.data.storage not in ("auto", "loader"):
+        raise ConfigError(
+            f'data.storage = "{config.data.storage}": loader.batch_sampler makes the batches, which the DataLoader '
+            'does; use "auto" or "loader"'
+        )
+    return config.data.model_copy(update={"storage": "loader"})
+
+
+def num_train_batches(sources: DataSources, config: RunConfig) -> int:
+    """Batches in an epoch of training."""
+    if config.loader.batch_sampler:
+        return len(own_batches(config.loader, sources.train, config.seed, 0))
+    full, rest = divmod(train_sampler(sources.train, config.loader, config.seed).length, config.loader.batch_size)
+    return full + (1 if rest and not config.loader.drop_last else 0)
+
+
+def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
+    """Raise ConfigError when dropping the last batch that is not full leaves none."""
+    length = train_sampler(sources.train, config.loader, config.seed).length
+    if config.loader.drop_last and length < config.loader.batch_size:
+        raise ConfigError(
+            f"loader.drop_last = true: no batch is left, as the training split has {length} samples and "
+            f"loader.batch_size is {config.loader.batch_size}"
+        )
+
+
+def evaluation_loader(
+    split: Split, config: RunConfig, device: torch.device, progress: Progress, room: Room | None = None
+) -> BatchLoader:
+    """A loader of one split in order, with the eval transforms. Raises as `build_loaders` does."""
+    split = with_collate(split, config.loader)
+    room = room or measure_room(device, config.data.cache)
+    workers = config.loader.num_workers
+    lane = choose_lane(split, config.data, train=False, device=device, room=room, num_workers=workers)
+    return _loader(split, lane, config, device, progress, train=False)
+
+
+def example_inputs(sources: DataSources, config: RunConfig) -> Inputs:
+    """The first validation sample as a batch of one, as the model takes it. Raises ConfigError, DataError."""
+    return _example(sources.validation, config, train=False)
+
+
+def sample_shape(sources: DataSources, config: RunConfig) -> Shape:
+    """The shape of a sample after the eval transforms, (C, H, W) for images, from the first one.
+
+    Raises:
+        ConfigError, DataError, UserCodeError: it can't be read, transformed or collated.
+    """
+    return sample_shape_of(example_inputs(sources, config))
+
+
+def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
+    """Hash of samples, labels and split. What else a batch depends on is in the config."""
+    return sources.fingerprint
+
+
+def _example(split: Split, config: RunConfig, *, train: bool) -> Inputs:
+    samples = KeyedSamples(with_collate(split, config.loader), _pipeline(config, train), config.seed)
+    with global_generators_kept():
+        return samples.batch([(0, 0, 0)])[0]
+
+
+def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
+    if train:
+        return SamplePipeline(config.data.train_transforms, "data.train_transforms")
+    return SamplePipeline(config.data.eval_transforms, "data.eval_transforms")
+
+
+def _loader(
+    split: Split, lane: Lane, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
+) -> BatchLoader:
+    loader = config.loader
+    batch_size = loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256)
+    drop_last = train and loader.drop_last
+    sampler = train_sampler(split, loader, config.seed) if train else sequential_sampler(split)
+    split = with_collate(split, loader)
+    where = "data.train_transforms" if train else "data.eval_transforms"
+    if lane.tier == "encoded" and isinstance(lane.plan, BatchPlan):
+        return encoded_loader(
+            split,
+            lane.plan,
+            batch_size=batch_size,
+            device=device,
+            seed=config.seed,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=loader.num_workers,
+            pin_memory=loader.pin_memory,
+            where=where,
+        )
+    if isinstance(lane.plan, BatchPlan):
+        if lane.tier == "mmap":
+            folder = Path(config.data.cache).expanduser()
+            store = mapped_split(split, lane.plan.baked, folder, where, progress)
+        else:
+            store = DecodedSplit(split, lane.plan.baked, where).decode(progress)
+        return ResidentLoader(
+            store.to(device) if lane.tier == "device" else store,
+            lane.plan,
+            batch_size=batch_size,
+            device=device,
+            seed=config.seed,
+            sampler=sampler,
+            drop_last=drop_last,
+            pin_memory=loader.pin_memory,
+        )
+    if isinstance(lane.plan, KeptTensors):
+        return TensorLoader(
+            split,
+            batch_size=batch_size,
+            home=device if lane.tier == "device" else torch.device("cpu"),
+            device=device,
+            sampler=sampler,
+            drop_last=drop_last,
+            progress=progress,
+        )
+    return WorkerLoader(
+        split,
+        _pipeline(config, train),
+        batch_size=batch_size,
+        device=device,
+        seed=config.seed,
+        sampler=sampler,
+        drop_last=drop_last,
+        options=loader,
+        takes_own_batches=train,
+    )

@@ -1,0 +1,388 @@
+"""Batches made sample by sample, in this process or in worker processes: for every transform without a batched form.
+
+What a sample becomes depends on (seed, epoch, its position) only: before each one, the generators of torch, Python and
+NumPy are seeded from that. So the number of workers, the batch size and where an epoch begins change nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import random
+import signal
+import sys
+import time
+import traceback
+import weakref
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing import connection, reduction
+from multiprocessing.context import BaseContext
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from engine.config import LoaderConfig
+from engine.data.batched.random_keys import combine
+from engine.data.datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
+from engine.data.datasets.splits import Split
+from engine.data.loading.collation import make_batch
+from engine.data.loading.own_order import own_batches
+from engine.data.loading.sampling import EpochOrder, EpochSampler, times_before
+from engine.data.loading.storage import read_image
+from engine.data.transforms import SamplePipeline
+from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from engine.inputs import Inputs, map_tensors, moved
+from engine.user_code import load_object
+
+Key = tuple[int, int, int]
+
+_SAMPLE_STREAM = 0x5A
+_COLLATE_STREAM = 0xC0
+_DYING_SECONDS = 2.0
+_LOOK_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """An error of a worker process as its class's name and text: the exception itself might not pickle."""
+
+    kind: str
+    text: str
+
+    def error(self) -> TorchdeckError:
+        known = {cls.__name__: cls for cls in (ConfigError, DataError, UserCodeError)}
+        return known.get(self.kind, DataError)(self.text)
+
+
+class KeyedSamples:
+    """Reads and transforms the samples of a batch; a key is (epoch, position in the split, number of the draw).
+
+    Pickles into workers.
+    """
+
+    def __init__(self, split: Split, pipeline: SamplePipeline, seed: int) -> None:
+        self._split = split
+        self._pipeline = pipeline
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._split)
+
+    def sample(self, epoch: int, position: int, draw: int | None = None) -> tuple[Any, Any]:
+        """One sample, input and target, before it is collated; an image is float32 [C, H, W].
+
+        Its random numbers follow from `draw`, or its position.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: it can't be read or transformed; names the sample.
+        """
+        _seed_generators(combine(self._seed, epoch, position if draw is None else draw, _SAMPLE_STREAM))
+        try:
+            if self._split.is_image:
+                image, target = read_image(self._split, position)
+                if moves_with_image(target):
+                    return self._pipeline.apply_to_pair(image, target)
+                return self._pipeline.apply(image), target
+            value, target = read_sample(self._split, position)
+            value = self._pipeline.apply_as_it_is(value)
+            # A collate_fn gets what the data set gives; its own business is what becomes of it.
+            return (value if self._split.collate is not None else as_tensors(value)), target
+        except ConfigError as error:
+            raise ConfigError(f"{error} ({sample_name(self._split, position)})") from error
+
+    def batch(self, keys: list[Key]) -> tuple[Inputs, Any]:
+        """The samples of some keys as one batch: inputs, as the model takes them, and targets.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: a sample can't be made, or they can't be collated.
+        """
+        samples = [self.sample(*key) for key in keys]
+        if self._split.collate is not None:
+            epoch, _, draw = keys[0]
+            _seed_generators(combine(self._seed, epoch, draw, _COLLATE_STREAM))
+        return make_batch(self._split, [position for _, position, _ in keys], samples)
+
+    def __getitems__(self, keys: list[Key]) -> tuple[Inputs, Any] | _Failure:
+        """A whole batch, or what went wrong: the DataLoader would bury the message in a traceback."""
+        try:
+            return self.batch(keys)
+        except TorchdeckError as error:
+            return _Failure(type(error).__name__, str(error))
+        except Exception as error:
+            frames = "".join(traceback.format_tb(error.__traceback__))
+            return _Failure("DataError", f"{type(error).__name__}: {error}\n{frames}".rstrip())
+
+    def __getitem__(self, key: Key) -> tuple[Inputs, Any] | _Failure:
+        return self.__getitems__([key])
+
+
+class _EpochBatches(Sampler[list[Key]]):
+    """Keys of every batch of an epoch. The epoch travels in the key, so workers that live on know it."""
+
+    def __init__(self, sampler: EpochSampler, num_batches: int, batch_size: int) -> None:
+        self._sampler, self._num_batches, self._batch_size = sampler, num_batches, batch_size
+        self.epoch = self.start = 0
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        epoch, every = self.epoch, torch.arange(self._sampler.length)
+        order = self._sampler.order(epoch) or EpochOrder(every, every)
+        for batch in range(self.start, self._num_batches):
+            part = slice(batch * self._batch_size, (batch + 1) * self._batch_size)
+            pairs = zip(order.samples[part].tolist(), order.draws[part].tolist(), strict=True)
+            yield [(epoch, position, draw) for position, draw in pairs]
+
+
+class _OwnBatches(Sampler[list[Key]]):
+    """The same for batches that the user's function makes."""
+
+    def __init__(self, split: Split, config: LoaderConfig, seed: int) -> None:
+        self._split, self._config, self._seed = split, config, seed
+        self.epoch = self.start = 0
+        first = own_batches(config, split, seed, 0)
+        self._num_batches, self.num_samples = len(first), sum(map(len, first))
+
+    def __len__(self) -> int:
+        return self._num_batches
+
+    def __iter__(self) -> Iterator[list[Key]]:
+        batches = own_batches(self._config, self._split, self._seed, self.epoch)
+        if len(batches) != self._num_batches:
+            raise UserCodeError(
+                f"{self._config.batch_sampler}: returned {len(batches)} batches for epoch {self.epoch} and "
+                f"{self._num_batches} for epoch 0; every epoch of a run has as many steps"
+            )
+        positions = torch.tensor([position for batch in batches for position in batch])
+        draws = iter((positions + len(self._split) * times_before(positions)).tolist())
+        for number, batch in enumerate(batches):
+            keys = [(self.epoch, position, next(draws)) for position in batch]
+            if number >= self.start:
+                yield keys
+
+
+class WorkerLoader:
+    """A BatchLoader that makes each sample by itself."""
+
+    def __init__(
+        self,
+        split: Split,
+        pipeline: SamplePipeline,
+        *,
+        batch_size: int,
+        device: torch.device,
+        seed: int,
+        sampler: EpochSampler,
+        drop_last: bool,
+        options: LoaderConfig,
+        takes_own_batches: bool = False,
+    ) -> None:
+        """Set the loader up; worker processes start with the first batch.
+
+        Args:
+            split: what is read.
+            pipeline: what is done to a sample.
+            batch_size: samples a batch.
+            device: where batches go.
+            seed: of random transforms.
+            sampler: which samples an epoch takes, in which order.
+            drop_last: leave out a last batch that is not full.
+            options: of worker processes and page-locked memory; without workers samples are made in the calling
+                thread.
+            takes_own_batches: whether `options.batch_sampler` holds for this split.
+        """
+        self.num_samples = sampler.length
+        self.batch_size = batch_size
+        full, rest = divmod(self.num_samples, batch_size)
+        self.num_batches = full + (1 if rest and not drop_last else 0)
+        self._device = device
+        self._num_workers, self._options = options.num_workers, options
+        self._samples = KeyedSamples(split, pipeline, seed)
+        self._keys: _EpochBatches | _OwnBatches
+        if takes_own_batches and options.batch_sampler:
+            self._keys = _OwnBatches(split, options, seed)
+            self.num_samples, self.num_batches = self._keys.num_samples, len(self._keys)
+        else:
+            self._keys = _EpochBatches(sampler, self.num_batches, batch_size)
+        self._pins = options.pin_memory and device.type == "cuda"
+        self._loader: DataLoader[Any] | None = None
+
+    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:
+        """Batches of an epoch from number `start` on, without making those before.
+
+        Yields:
+            Inputs, float32 [B, C, H, W] for images, and targets, int64 [B] for classes, both on the device.
+
+        Raises:
+            ConfigError, DataError, UserCodeError: a sample can't be made; a worker process died.
+        """
+        self._keys.epoch, self._keys.start = epoch, start
+        for batch in self._in_this_process() if self._num_workers == 0 else self._from_workers():
+            if isinstance(batch, _Failure):
+                raise batch.error()
+            inputs, targets = batch
+            yield (
+                moved(inputs, self._device, non_blocking=self._pins),
+                moved(targets, self._device, non_blocking=self._pins),
+            )
+
+    def _in_this_process(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
+        for keys in self._keys:
+            with global_generators_kept():
+                batch = self._samples.__getitems__(keys)
+            if self._pins and not isinstance(batch, _Failure):
+                batch = map_tensors(lambda tensor: tensor.pin_memory(), batch)
+            yield batch
+
+    def _from_workers(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
+        if self._loader is None:
+            self._loader = DataLoader(
+                self._samples,  # type: ignore[arg-type]
+                batch_sampler=self._keys,
+                collate_fn=_as_it_is,
+                num_workers=self._num_workers,
+                prefetch_factor=self._options.prefetch_factor,
+                persistent_workers=self._options.persistent_workers,
+                timeout=self._options.timeout,
+                pin_memory=self._pins,
+                multiprocessing_context=_forkserver(),
+                worker_init_fn=_WorkerStart(self._options.worker_init, (1, 2)),
+                # The DataLoader draws its workers' base seed from the global generator unless it has its own.
+                generator=torch.Generator(),
+            )
+        try:
+            batches = iter(self._loader)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            raise ConfigError(
+                f"loader.num_workers = {self._num_workers}: the data set or a transform can't be sent to worker "
+                f"processes: {error}; define its class at the top of its file, or set loader.num_workers = 0"
+            ) from error
+        _look_often(batches)
+        try:
+            yield from batches
+        except (RuntimeError, OSError, EOFError) as error:
+            # A worker that dies breaks the queue in whatever it was doing, a moment before it is gone.
+            sentinels = [worker.sentinel for worker in batches._workers]  # type: ignore[attr-defined]
+            if not connection.wait(sentinels, timeout=_DYING_SECONDS):
+                if "timed out" not in str(error):
+                    raise
+                raise DataError(
+                    f"loader.timeout = {self._options.timeout:g}: no batch came from the worker processes in this time"
+                ) from error
+            self._loader = None
+            dead = _name_the_dead(batches._workers)  # type: ignore[attr-defined]
+            raise DataError(
+                f"a worker process of the DataLoader died: {dead}. Often the machine ran out of memory: use fewer, "
+                f"loader.num_workers = {self._num_workers // 2}"
+            ) from error
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch
+
+
+def _look_often(batches: Any) -> None:
+    """Let a DataLoader's iterator look after its workers several times a second.
+
+    By itself it does so every 5 seconds outside of the main thread, where no handler of SIGCHLD tells it more.
+    """
+    if "_try_get_data" in vars(batches):
+        return
+    wait = type(batches)._try_get_data
+    # A reference to itself would keep the iterator, and its workers, after its loader is gone.
+    itself = weakref.ref(batches)
+
+    def wait_in_turns(timeout: float = _LOOK_SECONDS) -> tuple[bool, Any]:
+        deadline = time.monotonic() + timeout
+        while True:
+            left = deadline - time.monotonic()
+            found, batch = wait(itself(), max(min(left, _LOOK_SECONDS), 0.001))
+            if found or left <= _LOOK_SECONDS:
+                return found, batch
+
+    batches._try_get_data = wait_in_turns
+
+
+def _name_the_dead(workers: list[Any]) -> str:
+    """Which workers are gone, and how they ended."""
+    words = []
+    for number, worker in enumerate(workers):
+        worker.join(0.1)
+        code = worker.exitcode
+        if code is not None:
+            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+            words.append(f"worker {number} (process {worker.pid}) {how}")
+    return ", ".join(words) or "it can't be told which"
+
+
+@dataclass(frozen=True)
+class _WorkerStart:
+    """What a worker process does first.
+
+    Attributes:
+        function: the user's `path/to/file.py:function`, or empty.
+        outputs: descriptors that its standard output and error shall be, by their numbers in the engine's process:
+            the server that starts workers still has those of the first run that needed workers.
+    """
+
+    function: str
+    outputs: tuple[Any, ...] = ()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Handed over with the process that is being started; Windows inherits nothing of the kind.
+        handed = tuple(map(reduction.DupFd, self.outputs)) if sys.platform != "win32" else ()
+        return {"function": self.function, "outputs": handed}
+
+    def __call__(self, worker: int) -> None:
+        """Leave Ctrl-C and hang-ups to the engine, which saves and then ends its workers; call the user's function."""
+        for descriptor, handed in enumerate(self.outputs, start=1):
+            inherited = handed.detach()
+            os.dup2(inherited, descriptor)
+            os.close(inherited)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if sys.platform != "win32":
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        if self.function:
+            load_object(self.function, "a function that takes a worker's number")(worker)
+
+
+def _forkserver() -> BaseContext:
+    """A start method that copies neither threads nor CUDA state nor the terminal's handlers into the workers."""
+    if sys.platform == "win32":
+        return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["engine.data.loading.workers"])
+    # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return context
+
+
+def _seed_generators(key: int) -> None:
+    # torch.manual_seed would also look for every accelerator, at a hundred times the cost.
+    torch.default_generator.manual_seed(key >> 1)
+    random.seed(key)
+    np.random.seed(key & 0xFFFFFFFF)
+
+
+@contextlib.contextmanager
+def global_generators_kept() -> Iterator[None]:
+    """Give the process's generators back as they were: the model's dropout draws from them."""
+    states = torch.default_generator.get_state(), random.getstate(), np.random.get_state()
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(states[0])
+        random.setstate(states[1])
+        np.random.set_state(states[2])
