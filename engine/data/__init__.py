@@ -1,1 +1,1 @@
-"""Data sets (`datasets`), transforms of whole batches (`batched`), batches (`loading`), and looks at all of it (`looking`)."""
+"""Data sets (`datasets`), transforms of whole batches (`batched`), batches (`loading`), looks at all that (`looking`)."""
