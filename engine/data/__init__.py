@@ -1,1 +1,1 @@
-"""Data sets (`datasets`), transforms of whole batches (`batched`), batches (`loading`), looks at all that (`looking`)."""
+"""Data sets (`datasets`), transforms of whole batches (`batched`), batches (`loading`), and looks (`looking`)."""
