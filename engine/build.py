@@ -18,6 +18,7 @@ from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
 from engine.shapes import Shape
+from engine.single_sample import refuse_single_sample
 from engine.training.callbacks import check_callbacks
 from engine.training.losses import check_loss
 from engine.training.objective import DecisiveMetrics, Objective, build_objective
@@ -107,6 +108,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
+    refuse_single_sample(config, sources, built.model, example)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)

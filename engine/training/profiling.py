@@ -37,7 +37,11 @@ class StepProfile:
         self._profiler.start()
 
     def after_step(self, step: int) -> dict[str, Any] | None:
-        """Count a step. After the last: what was written, for an event."""
+        """Count a step. After the last: what was written, for an event.
+
+        Raises:
+            OSError, RuntimeError: the files can't be written; training can go on.
+        """
         self._left -= 1
         if self._left > 0:
             return None
@@ -47,6 +51,9 @@ class StepProfile:
         folder.mkdir(exist_ok=True)
         trace, table = (folder / f"step-{step:09d}.{ending}" for ending in ("json", "txt"))
         self._profiler.export_chrome_trace(str(trace))
+        if not trace.exists():
+            # torch only logs that it could not write.
+            raise OSError(f"torch wrote no {trace}")
         order = "self_device_time_total" if self._is_cuda else "self_cpu_time_total"
         averages = self._profiler.key_averages()
         text = averages.table(sort_by=order, row_limit=_TOP_ROWS, max_name_column_width=40)

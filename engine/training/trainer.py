@@ -290,7 +290,7 @@ class Trainer:
         try:
             written = self._profile.after_step(self.state.position.step)
         except (OSError, RuntimeError) as error:
-            self._run.event("note", text=f"the profile could not be written: {error}")
+            self._run.event("note", text=f"the profile could not be written, training goes on: {error}")
             self._profile = None
             return
         if written is not None:

@@ -28,6 +28,25 @@ def test_a_profile_of_some_steps_is_a_trace_and_a_table_and_changes_no_bit(
     assert differences(state_of(path), state_of(reference)) == []
 
 
+def test_a_profile_that_cannot_be_written_is_said_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = StepHook(monkeypatch)
+    run = launch(case(), tmp_path / "profiled")
+
+    def ask_where_a_file_is_in_the_way() -> None:
+        assert run.path is not None
+        (run.path / "profiles").write_text("no folder", encoding="utf-8")
+        run.control.submit({"cmd": "profile", "steps": 1})
+
+    hook.actions[2] = ask_where_a_file_is_in_the_way
+    path = finished(run)
+    (note,) = [event["text"] for event in events_of(path, "note") if "profile" in event["text"]]
+    assert note.startswith("the profile could not be written, training goes on: ")
+    assert str(path / "profiles") in note
+    assert events_of(path, "profiled") == []
+
+
 @pytest.mark.parametrize("steps", [0, 1001, 2.5, "3", None, True])
 def test_a_number_of_steps_that_is_none_is_refused(steps: object) -> None:
     answer = Control().submit({"cmd": "profile", "steps": steps})

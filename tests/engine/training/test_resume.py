@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from kill_and_resume import differences, history_of, state_of
+from kill_and_resume import CALLBACK, differences, history_of, state_of
 from PIL import Image
 from training_cases import (
     ended,
@@ -23,11 +24,12 @@ from training_cases import (
 
 from engine.errors import CheckpointError
 from engine.launch import launch_resumed
+from engine.training.callbacks import Callbacks
 from engine.training.early_stopping import EarlyStopping
 from engine.training.ema import AveragedWeights
-from engine.training.randomness import StepRandomness
+from engine.training.randomness import StepRandomness, capture_python_randomness, restore_python_randomness
 from engine.training.schedules import Schedule
-from engine.training.state import Position, RunState
+from engine.training.state import Best, Position, RunState, Totals
 
 # Each as an override of the case, which has dropout, augmentation and AdamW in all of them.
 SETTINGS = {
@@ -101,6 +103,32 @@ def test_a_users_model_that_draws_from_python_and_numpy_is_gone_on_with_exactly(
     reference = whole_run(tmp_path / "whole", f"model={{name='{write_model(tmp_path, body)}'}}")
     for file in ("step-000000003.pt", "step-000000005.pt"):
         assert wrong_after(reference, resume_copy(reference, tmp_path / file, file)) == []
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+@pytest.mark.parametrize(("forgotten", "draw"), [("python", "random.random()"), ("numpy", "numpy.random.random()")])
+def test_a_generator_that_is_forgotten_shows(
+    forgotten: str, draw: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = write_model(tmp_path, f"import random, numpy\nreturn self.fc(x.flatten(1)) * {draw}")
+    reference = whole_run(tmp_path / "whole", f"model={{name='{spec}'}}")
+    file = "step-000000002.pt"
+    assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
+    monkeypatch.setattr(
+        "engine.training.state.restore_python_randomness",
+        lambda saved: restore_python_randomness({**saved, forgotten: capture_python_randomness()[forgotten]}),
+    )
+    assert "model_state_dict" in wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file))
+
+
+@pytest.mark.usefixtures("_every_save_is_kept")
+def test_a_callbacks_state_that_is_forgotten_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "callback.py").write_text(CALLBACK, encoding="utf-8")
+    reference = whole_run(tmp_path / "whole", f"callbacks=['{tmp_path}/callback.py:Counter']")
+    file = "step-000000002.pt"
+    assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
+    monkeypatch.setattr(Callbacks, "load_state_dict", lambda callbacks, state: None)
+    assert wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file)) == ["callbacks"]
 
 
 def forget_seeding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -178,6 +206,10 @@ def forget_scale(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.param(forget_warm_up, "accumulation and warm-up", id="position in the warm-up"),
         pytest.param(change_position(step_in_epoch=0), "plain", id="position in the epoch"),
         pytest.param(change_position(step=0), "plain", id="step number"),
+        pytest.param(change_position(epoch=1), "plain", id="epoch"),
+        pytest.param(change_checkpoint(totals=asdict(Totals())), "plain", id="sums of the epoch"),
+        pytest.param(change_checkpoint(best=asdict(Best("accuracy", 1.0))), AVERAGE, id="best so far"),
+        pytest.param(change_checkpoint(evaluated_step=0), AVERAGE, id="last evaluation"),
         pytest.param(forget_scale, "fp16", id="gradient scale"),
         pytest.param(forget_average, AVERAGE, id="average of the weights"),
         pytest.param(change_checkpoint(ema_updates=0), AVERAGE, id="updates of the average"),
@@ -201,7 +233,7 @@ def test_a_part_of_the_state_that_is_forgotten_shows(
             reference = whole_run(tmp_path / "whole", *overrides)
     else:
         reference = whole_run(tmp_path / "whole", *overrides)
-    file = "step-000000004.pt" if setting == AVERAGE else "step-000000002.pt"
+    file = "step-000000003.pt" if setting == AVERAGE else "step-000000002.pt"
     assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
     plant(monkeypatch)
     assert wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file)) != []

@@ -222,9 +222,51 @@ def run_fails(tmp_path: Path, *overrides: str) -> str:
     return str(reader_of(run.path).state()["error"])
 
 
-def test_a_last_batch_of_one_sample_that_batch_norm_refuses_says_to_drop_it(tmp_path: Path) -> None:
-    spec = write_model(tmp_path, "return self.fc(self.norm(x.flatten(1)))", more="self.norm = nn.BatchNorm1d(64)")
-    error = run_fails(tmp_path, f"model={{name='{spec}'}}", "loader.batch_size=538")
+BATCH_NORM = "self.norm = nn.BatchNorm1d(64)"
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (538, "the last batch of an epoch has one sample (539 samples in batches of 538)"),
+        (1, "loader.batch_size = 1: batch normalisation can't train on one sample"),
+    ],
+)
+def test_a_batch_of_one_sample_that_batch_norm_refuses_is_said_before_anything_is_written(
+    size: int, expected: str, tmp_path: Path
+) -> None:
+    spec = write_model(tmp_path, "return self.fc(self.norm(x.flatten(1)))", more=BATCH_NORM)
+    run = ended(launch(case(f"model={{name='{spec}'}}", f"loader.batch_size={size}"), tmp_path / "runs"))
+    assert isinstance(run.error, ConfigError)
+    assert expected in str(run.error)
+    assert "loader.batch_size" in str(run.error)
+    assert ("loader.drop_last = true" in str(run.error)) == (size != 1)
+    assert run.path is None
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "overrides"),
+    [
+        pytest.param("norm", ["loader.drop_last=true"], id="dropped"),
+        pytest.param("frozen norm", [], id="frozen"),
+        pytest.param("cnn", [], id="over an image's pixels"),
+    ],
+)
+def test_a_last_batch_of_one_sample_that_is_no_harm_is_trained_on(
+    model: str, overrides: list[str], tmp_path: Path
+) -> None:
+    body = "self.norm.eval()\n" if model == "frozen norm" else ""
+    spec = write_model(tmp_path, f"{body}return self.fc(self.norm(x.flatten(1)))", more=BATCH_NORM)
+    chosen = "model={name='cnn',channels=[4],convolutions=1}" if model == "cnn" else f"model={{name='{spec}'}}"
+    train(tmp_path / "runs", chosen, "loader.batch_size=538", "training.epochs=1", *overrides)
+
+
+def test_a_batch_of_one_sample_in_the_middle_of_training_says_what_helps(tmp_path: Path) -> None:
+    (tmp_path / "order.py").write_text("def batches(num_samples):\n    return [[0, 1, 2], [3]]\n", encoding="utf-8")
+    spec = write_model(tmp_path, "return self.fc(self.norm(x.flatten(1)))", more=BATCH_NORM)
+    own = f"loader={{batch_sampler='{tmp_path}/order.py:batches'}}"
+    error = run_fails(tmp_path, f"model={{name='{spec}'}}", own)
     assert "Expected more than 1 value per channel" in error
     assert "loader.drop_last = true" in error
 
