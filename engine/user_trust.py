@@ -1,4 +1,4 @@
-"""Which of the user's Python files may run: what a config would run, and what somebody agreed to before.
+"""Which of the user's Python files and commands may run: what a config would run, and what was agreed to before.
 
 Imports no torch, and runs and imports nothing of the files: they are read as text.
 """
@@ -17,12 +17,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from engine.config import RunConfig
+from engine.config_file import apply_override
+from engine.errors import ConfigError
 from engine.runs.durable import atomic_write
 from engine.user_code import import_root, is_user_spec, module_file
 
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
 _MAX_FILES = 500
 _MAX_BYTES = 4 << 20
+_COMMAND = "notify.command"
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,37 @@ class CodeFile:
     names: tuple[str, ...]
     imports: tuple[Path, ...]
     digest: str
+
+    @property
+    def key(self) -> str:
+        """What it is remembered under."""
+        return str(self.path)
+
+
+@dataclass(frozen=True)
+class ShellCommand:
+    """A command that a run gives to the shell.
+
+    Attributes:
+        text: the command.
+        setting: the setting that holds it.
+    """
+
+    text: str
+    setting: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """What it is remembered under: a path is absolute, so it can't be taken for one."""
+        return f"command:{self.digest}"
+
+
+Runnable = CodeFile | ShellCommand
 
 
 def code_files(value: Any) -> list[CodeFile]:
@@ -63,20 +98,42 @@ def files_in_words(words: Iterable[str]) -> list[CodeFile]:
     return code_files([spec for word in words for spec in _SPEC.findall(word)])
 
 
+def shell_commands(config: RunConfig) -> list[ShellCommand]:
+    """The commands that a run of this config gives to the shell; looking at a config gives it none."""
+    text = config.notify.command
+    return [ShellCommand(text, _COMMAND)] if text.strip() else []
+
+
+def commands_in_words(words: Iterable[str]) -> list[ShellCommand]:
+    """The commands that words of a command line set, such as `notify.command=./tell.sh`."""
+    found: list[ShellCommand] = []
+    for word in words:
+        values: dict[str, Any] = {}
+        try:
+            apply_override(values, word)
+        except ConfigError:
+            # Another word of the line, such as a file.
+            continue
+        notify = values.get("notify")
+        text = notify.get("command") if isinstance(notify, dict) else None
+        found += [ShellCommand(text, _COMMAND)] if isinstance(text, str) else []
+    return found
+
+
 class TrustStore:
-    """What was agreed to, kept between sessions in a file that only its owner can read: a digest for each path."""
+    """What was agreed to, kept between sessions in a file that only its owner can read: a digest for each of them."""
 
     def __init__(self, file: Path | None = None) -> None:
         """`file`: where it is kept; None for the user's state folder."""
         self._file = file or default_store()
 
-    def knows(self, file: CodeFile) -> bool:
-        """Whether this content of this file was agreed to."""
-        return self._entries().get(str(file.path)) == file.digest
+    def knows(self, file: Runnable) -> bool:
+        """Whether this content of this file, or this command, was agreed to."""
+        return self._entries().get(file.key) == file.digest
 
-    def remember(self, files: Iterable[CodeFile]) -> None:
+    def remember(self, files: Iterable[Runnable]) -> None:
         """Keep that these contents were agreed to. Raises OSError when that can't be written."""
-        entries = {**self._entries(), **{str(file.path): file.digest for file in files}}
+        entries = {**self._entries(), **{file.key: file.digest for file in files}}
         self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         content = json.dumps({"trusted": entries}, indent=1).encode()
         atomic_write(self._file, content, mode=0o600)
@@ -95,24 +152,31 @@ class TrustStore:
 class CodeTrust:
     """What may run in one session: what was chosen in it, was named on the command line, or is remembered."""
 
-    def __init__(self, store: TrustStore, named: Iterable[CodeFile] = ()) -> None:
+    def __init__(self, store: TrustStore, named: Iterable[Runnable] = ()) -> None:
         self._store = store
-        # By path alone: who edits a file in the session needs no question after every edit.
-        self._agreed = {file.path for file in named}
+        # A file by its path alone: who edits one in the session needs no question after every edit.
+        self._agreed = {each.key for each in named}
 
     def unknown(self, value: Any) -> list[CodeFile]:
         """Those of the files that acting on `value` would run that nobody has agreed to."""
-        return [file for file in code_files(value) if file.path not in self._agreed and not self._store.knows(file)]
+        return [file for file in code_files(value) if self._is_unknown(file)]
 
-    def agree(self, files: Iterable[CodeFile]) -> None:
+    def unknown_to_train(self, config: RunConfig) -> list[Runnable]:
+        """Those of the files and commands that a run of the config would run that nobody has agreed to."""
+        return [*self.unknown(config), *filter(self._is_unknown, shell_commands(config))]
+
+    def agree(self, files: Iterable[Runnable]) -> None:
         """These may run, in this session and with this content in later ones.
 
         Raises:
             OSError: it can't be remembered; in this session they may run all the same.
         """
         chosen = list(files)
-        self._agreed.update(file.path for file in chosen)
+        self._agreed.update(each.key for each in chosen)
         self._store.remember(chosen)
+
+    def _is_unknown(self, each: Runnable) -> bool:
+        return each.key not in self._agreed and not self._store.knows(each)
 
 
 def default_store() -> Path:

@@ -207,7 +207,7 @@ class Studio(TerminalApp[None]):
     async def _start(self) -> None:
         from engine.launch import launch
 
-        if self._is_training() or not await self._code.may_run(self.draft) or self._is_training():
+        if self._is_training() or not await self._code.may_train(self.draft) or self._is_training():
             return
         self._take_output_back()
         self._way_on = "3 changes the settings, s tries again"
@@ -223,7 +223,7 @@ class Studio(TerminalApp[None]):
         except TorchdeckError as error:
             self._tell(str(error))
             return
-        if self._is_training() or not await self._code.may_run(config) or self._is_training():
+        if self._is_training() or not await self._code.may_train(config) or self._is_training():
             return
         self._take_output_back()
         try:

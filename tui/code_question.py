@@ -1,4 +1,4 @@
-"""The question whether the user's own code may run, asked once for each file and content."""
+"""The question whether the user's own code and commands may run, asked once for each file and content."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.app import App
 from engine.config import RunConfig
 from engine.errors import CheckpointError
 from engine.runs.checkpoint_file import inspect_checkpoint
-from engine.user_trust import CodeTrust, TrustStore, files_in_words
+from engine.user_trust import CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
 from tui.screens.trust import TrustScreen
 from tui.widgets.plain_text import printable
 
@@ -25,10 +25,10 @@ class CodeQuestion:
 
         Args:
             app: where the question is shown.
-            named: words of the command line; the code that they name may run without a question.
+            named: words of the command line; the code and the commands that they name may run without a question.
         """
         self._app = app
-        self._trust = CodeTrust(TrustStore(), files_in_words(named))
+        self._trust = CodeTrust(TrustStore(), [*files_in_words(named), *commands_in_words(named)])
         self._declined: set[str] = set()
 
     def why_not(self, function: str, arguments: object) -> str:
@@ -43,15 +43,22 @@ class CodeQuestion:
         return f"not run: {names} holds code that was not run from here before; {way}" if names else ""
 
     async def ask_about(self, draft: RunConfig) -> bool:
-        """Ask about code that is new, and was not declined before. Returns whether it was agreed to just now."""
-        files = self._trust.unknown(draft)
-        return not {file.digest for file in files} <= self._declined and await self.may_run(draft)
+        """Ask about code that is new, and was not declined before. Returns whether it was agreed to just now.
 
-    async def may_run(self, config: RunConfig) -> bool:
-        """Whether the code that a config names may run; asks when nobody has agreed to it. Call it in a worker."""
-        files = self._trust.unknown(config)
-        if not files:
-            return True
+        Nothing of a draft gives its commands to the shell: they are asked about when it is to be trained.
+        """
+        files = self._trust.unknown(draft)
+        return not {file.digest for file in files} <= self._declined and await self._ask(files)
+
+    async def may_train(self, config: RunConfig) -> bool:
+        """Whether the code and the commands that a config names may run; asks when nobody has agreed to them.
+
+        Call it in a worker.
+        """
+        unknown = self._trust.unknown_to_train(config)
+        return not unknown or await self._ask(unknown)
+
+    async def _ask(self, files: Sequence[Runnable]) -> bool:
         if any(isinstance(screen, TrustScreen) for screen in self._app.screen_stack):
             return False
         if not await self._app.push_screen_wait(TrustScreen(files)):

@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Component, DataConfig, ModelConfig, RunConfig
-from engine.user_trust import CodeTrust, TrustStore, code_files, default_store, files_in_words
+from engine.config import Component, DataConfig, ModelConfig, NotifyConfig, RunConfig
+from engine.user_trust import (
+    CodeTrust,
+    TrustStore,
+    code_files,
+    commands_in_words,
+    default_store,
+    files_in_words,
+    shell_commands,
+)
 
 
 @pytest.fixture
@@ -85,3 +93,28 @@ def test_a_damaged_memory_means_that_nothing_is_known(project: Path, content: st
     assert trust.unknown(model(project))
     trust.agree(code_files(model(project)))
     assert not CodeTrust(TrustStore()).unknown(model(project))
+
+
+def telling(command: str) -> RunConfig:
+    return RunConfig(notify=NotifyConfig(command=command))
+
+
+def test_a_command_is_asked_about_before_training_and_not_before_a_look_at_the_config() -> None:
+    trust = CodeTrust(TrustStore())
+    assert [each.text for each in trust.unknown_to_train(telling("./tell.sh"))] == ["./tell.sh"]  # type: ignore[union-attr]
+    assert not trust.unknown(telling("./tell.sh"))
+    assert not trust.unknown_to_train(telling(" "))
+
+
+def test_a_command_is_known_by_its_text_in_later_sessions_and_another_one_is_not() -> None:
+    CodeTrust(TrustStore()).agree(shell_commands(telling("./tell.sh")))
+    assert not CodeTrust(TrustStore()).unknown_to_train(telling("./tell.sh"))
+    assert CodeTrust(TrustStore()).unknown_to_train(telling("./tell.sh; rm -r x"))
+
+
+@pytest.mark.parametrize("word", ["notify.command=./tell.sh", "notify={command='./tell.sh'}"])
+def test_a_command_that_the_command_line_sets_needs_no_question(word: str) -> None:
+    named = commands_in_words(["my_run.toml", "./tell.sh", word])
+    assert not CodeTrust(TrustStore(), named).unknown_to_train(telling("./tell.sh"))
+    assert CodeTrust(TrustStore(), named).unknown_to_train(telling("my_run.toml"))
+    assert CodeTrust(TrustStore(), commands_in_words(["./tell.sh"])).unknown_to_train(telling("./tell.sh"))

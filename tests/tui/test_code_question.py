@@ -4,13 +4,17 @@ from pathlib import Path
 
 import pytest
 import torch
-from studio_pilot import screen_text, studio, until, until_shown
+from studio_pilot import FAST, screen_text, studio, until, until_shown
 from textual.app import App
 from textual.pilot import Pilot
 
+from engine.config import NotifyConfig, RunConfig
+from engine.runs.directory import CONFIG_FILE
+from engine.runs.writer import RunWriter
 from engine.user_trust import CodeTrust, TrustStore
 from tui.app import Studio
 from tui.code_question import CodeQuestion
+from tui.messages import ResumeRequested
 from tui.screens.trust import TrustScreen
 
 
@@ -66,3 +70,37 @@ def test_evaluating_a_checkpoint_whose_config_names_code_is_refused(tmp_path: Pa
     assert "own.py" in question.why_not("engine.evaluate:evaluate_checkpoint", ((tmp_path / "c.pt",), {}))
     assert not question.why_not("engine.runs.tensor_norms:tensor_norms", ((tmp_path / "c.pt",), {}))
     assert not CodeQuestion(App(), [f"{own}:net"]).why_not("engine.evaluate:x", ((tmp_path / "c.pt",), {}))
+
+
+async def test_a_command_of_a_config_runs_only_after_a_yes_that_showed_all_of_it(tmp_path: Path) -> None:
+    trace = tmp_path / "told"
+    command = f"echo {'x' * 150} >{trace}"
+    settings = (*FAST, "notify.after_minutes=0", f"notify.command={command}")
+    async with studio(tmp_path, *settings, size=(160, 40)) as (app, pilot):
+        await until_shown(pilot, "of every sample")
+        assert not isinstance(app.screen, TrustScreen)
+        await pilot.press("s")
+        await asked(app, pilot)
+        shown = screen_text(app)
+        assert "a shell command not run from here before" in shown and "notify.command" in shown
+        assert shown.count("x") >= 150
+        await pilot.press("n")
+        assert app.launched is None
+        await pilot.press("s")
+        await asked(app, pilot)
+        await pilot.press("y")
+        await until(pilot, trace.exists)
+    assert not CodeTrust(TrustStore()).unknown_to_train(app.draft)
+
+
+async def test_resuming_a_run_whose_directory_holds_a_command_asks(tmp_path: Path) -> None:
+    run = RunWriter.create(tmp_path / "runs", RunConfig(notify=NotifyConfig(command="touch told")), {})
+    run.close("stopped")
+    assert "touch told" in (run.path / CONFIG_FILE).read_text(encoding="utf-8")
+    async with studio(tmp_path) as (app, pilot):
+        app.post_message(ResumeRequested(run.path))
+        await asked(app, pilot)
+        assert "touch told" in screen_text(app)
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.launched is None

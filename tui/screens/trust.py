@@ -1,4 +1,4 @@
-"""Asks before a Python file of the user's runs for the first time."""
+"""Asks before a Python file of the user's, or a command of a config, runs for the first time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from engine.user_trust import CodeFile
+from engine.user_trust import CodeFile, Runnable, ShellCommand
 from tui.widgets.plain_text import printable
 
 _LINES = 200
@@ -20,8 +20,11 @@ _SHOWN_IMPORTS = 6
 _WIDEST = 200
 
 
+_KINDS: dict[type[Runnable], str] = {CodeFile: "Python code", ShellCommand: "a shell command"}
+
+
 class TrustScreen(ModalScreen[bool]):
-    """Which file would run, what of it, what it imports, and how it begins; gives whether it may."""
+    """Which file would run, what of it, what it imports, and how it begins, or which command; gives whether it may."""
 
     DEFAULT_CSS = """
     TrustScreen { align: center middle; }
@@ -39,7 +42,7 @@ class TrustScreen(ModalScreen[bool]):
         Binding("escape,n", "answer(False)", "Don't"),
     ]
 
-    def __init__(self, files: Sequence[CodeFile]) -> None:
+    def __init__(self, files: Sequence[Runnable]) -> None:
         super().__init__()
         self._files = files
 
@@ -47,11 +50,13 @@ class TrustScreen(ModalScreen[bool]):
         """The files, each with its first lines, and the answers."""
         with Vertical() as box:
             box.border_title = "Run this code?"
-            yield Static("This config runs Python code that was not run from here before, with your rights:")
-            for file in self._files:
-                yield Static(_said_of(file))
+            what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
+            yield Static(f"This config runs {what} not run from here before, with your rights:")
+            for each in self._files:
+                yield Static(_command_said(each) if isinstance(each, ShellCommand) else _said_of(each))
                 with VerticalScroll():
-                    yield Static(_first_lines(file))
+                    # Of a command all: nothing of it is to stand where nobody reads it.
+                    yield Static(_lines_of(each.text) if isinstance(each, ShellCommand) else _first_lines(each))
             yield Static(
                 Text.assemble(("y", "bold"), " run it, and remember this content   ", ("n", "bold"), " don't")
             )
@@ -71,6 +76,14 @@ def _said_of(file: CodeFile) -> Text:
         more = f" and {len(names) - _SHOWN_IMPORTS} more" if len(names) > _SHOWN_IMPORTS else ""
         text.append(f"\n  imports {printable(', '.join(names[:_SHOWN_IMPORTS]))}{more} from its folder")
     return text
+
+
+def _command_said(command: ShellCommand) -> Text:
+    return Text("\n").append(command.setting, style="bold").append("\n  is given to the shell when the run tells of itself")
+
+
+def _lines_of(command: str) -> Text:
+    return Text("\n".join(printable(line, len(line)) for line in command.expandtabs(4).splitlines()), style="dim")
 
 
 def _first_lines(file: CodeFile) -> Text:
