@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from engine.config import RunConfig, TrainingConfig
-from engine.data.datasets.sources import DataSources, open_sources
+from engine.data.datasets.bad_files import open_usable
+from engine.data.datasets.sources import DataSources
 from engine.data.datasets.splits import Split
 from engine.data.loading.loaders import BatchLoader, evaluation_loader
 from engine.data.looking.preview import preview
@@ -106,7 +107,7 @@ def evaluate_checkpoint(
     config = restored.config
     placement = _placement(config.training)
     progress(f"opening {config.data.dataset}", 0, 0)
-    sources = open_sources(config.data, config.seed)
+    sources, _ = open_usable(config, progress)
     name, chosen, notes = choose_split(sources, split)
     objective = build_objective(
         config.loss, config.evaluation, sources.train.targets, sources.classes, placement.device

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from engine.config import RunConfig
+from engine.data.datasets.bad_files import open_usable
 from engine.data.datasets.catalog import find_dataset
 from engine.data.datasets.sources import open_sources
 from engine.data.loading.loaders import example_inputs
+from engine.data.loading.progress import unreported
 from engine.errors import ConfigError, DataError
 from engine.inputs import Inputs, sample_shape_of
 from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch
@@ -62,7 +64,7 @@ def largest_draft_batch(config: RunConfig) -> MemoryEstimate | None:
         TorchdeckError: the model can't be built, or its memory can't be estimated.
     """
     example, shape, num_classes, assumption = _data_example(config)
-    limit = 0 if assumption else len(open_sources(config.data, config.seed).train)
+    limit = 0 if assumption else len(open_usable(config, unreported)[0].train)
     return largest_batch(config, num_classes, shape, example, limit=limit)
 
 

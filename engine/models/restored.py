@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from engine.config import RunConfig
 from engine.config_file import parse_config
-from engine.data.datasets.sources import open_sources
+from engine.data.datasets.bad_files import open_usable
 from engine.data.loading.loaders import sample_shape
+from engine.data.loading.progress import unreported
 from engine.errors import CheckpointError
 from engine.models.architecture import plain_shape
 from engine.models.build import build_with_notes
@@ -93,7 +94,8 @@ def _input_shape(path: Path, config: RunConfig) -> tuple[int, ...]:
     recorded = read_json_object(run / INFO_FILE).get("input_shape") if run is not None else None
     if isinstance(recorded, list) and recorded and all(isinstance(size, int) and size > 0 for size in recorded):
         return tuple(recorded)
-    return plain_shape(config.model, sample_shape(open_sources(config.data, config.seed), config))
+    sources, _ = open_usable(config, unreported)
+    return plain_shape(config.model, sample_shape(sources, config))
 
 
 def _outputs(state: dict[str, Tensor]) -> int:

@@ -10,7 +10,6 @@ from safetensors.torch import load_file
 
 from engine.config_file import parse_config
 from engine.errors import ConfigError
-from engine.evaluate import evaluate_checkpoint
 from engine.fork import fork_config
 from engine.launch import launch
 from engine.models.build import build_with_notes
@@ -89,7 +88,8 @@ def test_the_exported_program_computes_with_them(run: Path, tmp_path: Path) -> N
     program = torch.export.load(out).module()
     with torch.no_grad():
         averaged, trained = (
-            restore_model(run / "checkpoints" / "last.pt", averaged=averaged).model(images) for averaged in (True, False)
+            restore_model(run / "checkpoints" / "last.pt", averaged=averaged).model(images)
+            for averaged in (True, False)
         )
         torch.testing.assert_close(program(images), averaged)
     assert not torch.allclose(averaged, trained)
@@ -106,7 +106,9 @@ def test_a_fork_begins_with_the_weights_that_were_asked_for(
 
 
 def test_a_fork_from_them_trains(run: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    verb(run, "fork", run.name, "--from", "last", "--weights", "--ema", "--name", "again", "--set", "training.epochs=1")
+    verb(
+        run, "fork", run.name, "--from", "last", "--weights", "--ema", "--name", "again", "--set", "training.epochs=1"
+    )
     capfd.readouterr()
     (forked,) = run.parent.glob("*again*")
     assert RunReader(forked).status() == "finished"

@@ -79,7 +79,11 @@ def _said_of(file: CodeFile) -> Text:
 
 
 def _command_said(command: ShellCommand) -> Text:
-    return Text("\n").append(command.setting, style="bold").append("\n  is given to the shell when the run tells of itself")
+    return (
+        Text("\n")
+        .append(command.setting, style="bold")
+        .append("\n  is given to the shell when the run tells of itself")
+    )
 
 
 def _lines_of(command: str) -> Text:

@@ -1,5 +1,6 @@
 """Files and code as users have them: each fault is one message that names the file or the index."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ from PIL import Image, ImageOps
 from torchvision import datasets
 
 from engine.build import prepare
-from engine.config import RunConfig, TrainingConfig
-from engine.data.datasets.bad_files import find_bad_files
+from engine.config import LoaderConfig, RunConfig, TrainingConfig
+from engine.data.datasets.bad_files import find_bad_files, open_usable
 from engine.data.datasets.sources import open_sources
 from engine.data.loading.loaders import build_loaders
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from engine.evaluate import evaluate_checkpoint
 from engine.launch import launch
+from engine.models.restored import restore_model
 from engine.runs.reader import RunReader
 
 IN_ORDER = {"shuffle": False}
@@ -148,6 +151,23 @@ def test_damaged_files_are_in_the_events_and_the_log_of_the_run(
     (event,) = [event for event in reader.events() if event["kind"] == "left_out"]
     assert [Path(path).name for path, _ in event["files"]] == ["3.png", "7.png"]
     assert "3.png: image file is truncated" in capsys.readouterr().out
+
+
+def test_a_run_that_left_files_out_is_measured_and_built_again_without_them(tmp_path: Path) -> None:
+    config = damaged_config(tmp_path, bad_files="skip").model_copy(
+        update={"training": TrainingConfig(epochs=1), "loader": LoaderConfig(subset="0.5")}
+    )
+    run = launch(config, tmp_path / "runs")
+    run.join()
+    assert run.status == "finished" and run.path is not None
+    checkpoint = run.path / "checkpoints" / "last.pt"
+    recorded = torch.load(checkpoint, weights_only=True)["metrics"]
+    assert evaluate_checkpoint(checkpoint, split="validation").metrics == recorded
+    sources, _ = open_usable(config, no_progress)
+    assert evaluate_checkpoint(checkpoint, split="train").samples == len(sources.train) < 18 - len(sources.validation)
+    # Outside of its run nothing but the data tells the shape of a sample.
+    copy = shutil.copy(checkpoint, tmp_path / "copy.pt")
+    assert restore_model(Path(copy)).input_shape == (3, 16, 24)
 
 
 def test_files_are_looked_at_once_until_they_change(tmp_path: Path) -> None:

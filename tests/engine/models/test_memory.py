@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import RunConfig
+from engine.config import LoaderConfig, RunConfig
 from engine.config_file import parse_config
 from engine.errors import ConfigError
+from engine.inspection import draft_memory, largest_draft_batch
 from engine.measured_step import measure_draft, measure_spec
 from engine.models import memory
 from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch
@@ -100,6 +101,47 @@ def test_a_model_that_computes_with_values_is_refused_with_a_way_on(tmp_path: Pa
     with pytest.raises(ConfigError, match="measuring a real step can"):
         estimate(f"model.name={file}:Model")
     assert measure_spec(run(f"model.name={file}:Model"), 10, SHAPE).peak > 0
+
+
+TWO_INPUTS = """
+import torch
+from torch import nn
+
+class Pairs:
+    classes = ["a", "b"]
+    targets = [0, 1] * 40
+    def __len__(self):
+        return 80
+    def __getitem__(self, index):
+        image, numbers = torch.full((1, 16, 16), index / 80), torch.full((5,), float(index))
+        return (INPUTS, self.targets[index])
+
+def pairs():
+    return Pairs()
+
+class Model(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.images, self.numbers = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(5, 64)
+        self.head = nn.Linear(16 * 256 + 64, num_classes)
+    def forward(self, image, numbers):
+        return self.head(torch.cat([self.images(image).relu().flatten(1), self.numbers(numbers).relu()], 1))
+"""
+
+
+@pytest.mark.parametrize("inputs", ["(image, numbers)", "{'image': image, 'numbers': numbers}"], ids=["tuple", "dict"])
+def test_a_model_of_several_inputs_is_estimated_with_all_of_them(inputs: str, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(TWO_INPUTS.replace("INPUTS", inputs), encoding="utf-8")
+    config = run(
+        f"model={{name='{file}:Model'}}", f"data.dataset={file}:pairs", "data.validation=0.2", "loader.batch_size=32"
+    )
+    assert draft_memory(config).peak == pytest.approx(measure_draft(config).peak, rel=0.1)
+    largest = largest_draft_batch(config)
+    assert largest is not None and largest.batch_size == 64
+    part = config.model_copy(update={"loader": LoaderConfig(subset="10")})
+    largest = largest_draft_batch(part)
+    assert largest is not None and largest.batch_size == 10
 
 
 def test_a_draft_is_measured_on_its_own_data() -> None:
