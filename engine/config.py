@@ -313,6 +313,9 @@ class TrainingConfig(Section):
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
         default="default", description="torch.compile's mode"
     )
+    compile_dynamic: Literal["auto", "always", "never"] = Field(
+        default="auto", description="graphs for any batch size: auto from the second size on, always, or never"
+    )
     channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
     accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
     clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")

@@ -31,6 +31,7 @@ TOLD_AS_WRITTEN = (
     "callback_failed",
     "profiled",
     "compiled",
+    "recompiled",
     "gradients",
 )
 

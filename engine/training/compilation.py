@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ class CompileOutcome:
         reason: why it failed, one line; empty when it succeeded.
         graphs: graphs that torch made of the model.
         graph_breaks: places where it had to go back to Python.
+        eager_seconds: of a step's forward and backward passes before; None where it was not measured.
+        compiled_seconds: of the same passes after.
     """
 
     succeeded: bool
@@ -32,6 +35,8 @@ class CompileOutcome:
     reason: str = ""
     graphs: int = 0
     graph_breaks: int = 0
+    eager_seconds: float | None = None
+    compiled_seconds: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -39,8 +44,25 @@ class CompileOutcome:
         if self.succeeded:
             graphs = f"{self.graphs} graph{'s' * (self.graphs != 1)}"
             breaks = f"{self.graph_breaks} graph break{'s' * (self.graph_breaks != 1)}"
-            return f"compiled in {self.seconds:.1f} s, {graphs}, {breaks}"
+            return f"compiled in {self.seconds:.1f} s, {graphs}, {breaks}{self._gain}"
         return f"compile failed, running eager: {self.reason}"
+
+    @property
+    def steps_to_pay_back(self) -> int | None:
+        """Steps after which the time that compiling took is won back; None when never, or when not measured."""
+        if self.eager_seconds is None or self.compiled_seconds is None:
+            return None
+        gain = self.eager_seconds - self.compiled_seconds
+        return math.ceil(self.seconds / gain) if gain > 0 else None
+
+    @property
+    def _gain(self) -> str:
+        if self.eager_seconds is None or self.compiled_seconds is None:
+            return ""
+        steps = self.steps_to_pay_back
+        pays = "it does not pay" if steps is None else f"paid back after {steps:,} steps"
+        times = f"{1e3 * self.eager_seconds:.3g} → {1e3 * self.compiled_seconds:.3g} ms"
+        return f"; forward and backward {times}: {pays}"
 
 
 def compile_with_first_step(
@@ -48,6 +70,7 @@ def compile_with_first_step(
     mode: str,
     first_step: Callable[[], Result],
     *,
+    dynamic: bool | None = None,
     runs_eager: Callable[[int], bool] = lambda size: False,
     on_failure: Callable[[str], None] = lambda reason: None,
 ) -> tuple[Result, CompileOutcome]:
@@ -60,13 +83,14 @@ def compile_with_first_step(
         model: the model that `first_step` trains.
         mode: a mode of torch.compile.
         first_step: seeds the step, does it, and returns what it made.
+        dynamic: whether graphs take any batch size; None: from the second size on, as torch has it.
         runs_eager: whether a batch of so many samples is not worth a graph of its own, such as an epoch's last one.
         on_failure: told why when compiling fails later, as in the first evaluation; the model then runs eager.
     """
     began = time.perf_counter()
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    graphs, breaks = _graphs(), _graph_breaks()
-    model.compile(mode=None if mode == "default" else mode)
+    graphs, breaks = number_of_graphs(), _graph_breaks()
+    model.compile(mode=None if mode == "default" else mode, dynamic=dynamic)
     _guard(model, runs_eager, on_failure)
     try:
         result = first_step()
@@ -78,7 +102,7 @@ def compile_with_first_step(
             for buffer, before in buffers:
                 buffer.copy_(before)
         return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
-    made, broken = _graphs() - graphs, _graph_breaks() - breaks
+    made, broken = number_of_graphs() - graphs, _graph_breaks() - breaks
     return result, CompileOutcome(True, time.perf_counter() - began, graphs=made, graph_breaks=broken)
 
 
@@ -105,7 +129,8 @@ def _guard(model: nn.Module, runs_eager: Callable[[int], bool], on_failure: Call
     model._compiled_call_impl = call
 
 
-def _graphs() -> int:
+def number_of_graphs() -> int:
+    """Graphs that torch has made in this process."""
     return int(counters["stats"]["unique_graphs"])
 
 

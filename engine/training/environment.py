@@ -53,6 +53,7 @@ _NEUTRAL = {
     "training.precision",
     "training.compile",
     "training.compile_mode",
+    "training.compile_dynamic",
     "training.channels_last",
     "training.deterministic",
     "training.num_threads",
@@ -82,11 +83,20 @@ def describe_environment(config: RunConfig, placement: Placement) -> dict[str, A
         "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
         "num_threads": placement.num_threads,
         "precision": placement.precision,
-        "compile": config.training.compile_mode if config.training.compile else "off",
+        "compile": _compilation(config),
         "deterministic": placement.deterministic,
         "channels_last": placement.channels_last,
         "user_code": _user_code(config),
     }
+
+
+def _compilation(config: RunConfig) -> str:
+    """How the model is compiled."""
+    training = config.training
+    if not training.compile:
+        return "off"
+    dynamic = training.compile_dynamic
+    return training.compile_mode if dynamic == "auto" else f"{training.compile_mode}, dynamic {dynamic}"
 
 
 def _user_code(config: RunConfig) -> str:

@@ -88,6 +88,16 @@ class TrainStep:
         self._update()
         return total, all_logits
 
+    def rehearse(self, window: Sequence[Batch]) -> None:
+        """The forward and backward passes of a step and nothing else: no weight changes, nobody is told."""
+        told, self.after_forward = self.after_forward, None
+        try:
+            for inputs, targets in window:
+                self._backward(self._forward(inputs, targets)[0])
+        finally:
+            self.after_forward = told
+            self.optimizer.zero_grad(set_to_none=True)
+
     def _kept(self, logits: Tensor) -> Tensor:
         """Logits that outlive the next step."""
         return logits.detach().clone() if self._copies_logits else logits.detach()

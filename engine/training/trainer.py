@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from itertools import islice
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from engine.runs.writer import RunWriter
 from engine.training.callbacks import CallbackRun, Callbacks
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
-from engine.training.compilation import CompileOutcome, compile_with_first_step
+from engine.training.compiled_run import CompiledRun
 from engine.training.divergence import NonFiniteLossError
 from engine.training.early_stopping import EarlyStopping
 from engine.training.ema import AveragedWeights
@@ -141,6 +140,9 @@ class Trainer:
         self._last_save = time.monotonic()
         self._snapshots = SnapshotBuffers(placement.device)
         self._waits_for_compile = config.training.compile
+        self._compiled = CompiledRun(
+            config.training, self.step, placement.device, run, self._report, runs_eager=self._is_odd_batch
+        )
 
     def _build_schedule(self) -> Schedule:
         return build_schedule(
@@ -314,34 +316,21 @@ class Trainer:
             yield window
 
     def _first_compiled_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
-        """The run's first step when it is compiled: torch compiles in it, and the screen says so."""
+        """The run's first step when it is compiled."""
         self._waits_for_compile = False
-        self._report("compiling", message=f"torch.compile, mode {self.config.training.compile_mode}")
         with self.times.spent_on("compiling"):
-            result, outcome = compile_with_first_step(
-                self.model,
-                self.config.training.compile_mode,
-                lambda: self._seeded_step(window),
-                runs_eager=self._is_odd_batch,
-                on_failure=self._say_compile_failed,
-            )
-        kind = "compiled" if outcome.succeeded else "compile_failed"
-        self._run.event(kind, text=outcome.sentence, **asdict(outcome))
-        self._report("training", compile=outcome.sentence, message="")
+            result = self._compiled.first_step(window, lambda: self._seeded_step(window))
         # Compiling is no part of the seconds that steps take.
         self._last_drain = time.perf_counter()
         return result
 
     def _is_odd_batch(self, samples: int) -> bool:
         """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""
+        if self.config.training.compile_dynamic == "always":
+            return False
         loader = self.data.train if self.model.training else self.data.validation
         part = self._recovering.largest_part if self.model.training else self._evaluation_part
         return not part and samples < min(loader.batch_size, loader.num_samples)
-
-    def _say_compile_failed(self, reason: str) -> None:
-        outcome = CompileOutcome(False, 0.0, reason)
-        self._run.event("compile_failed", **asdict(outcome))
-        self._report("training", compile=outcome.sentence)
 
     def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         self._seed_step()
@@ -407,6 +396,7 @@ class Trainer:
         every, last = self.config.checkpoint.every_epochs, self._is_complete()
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
             self.save("epoch", metrics=metrics, is_best=is_best)
+        self._compiled.say_recompiled(self.state.position.step)
         self._report("training")
         if self._control.pending:
             self._commands.obey()

@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 from torch._inductor import compile_fx
-from training_cases import events_of, reader_of, train, weights_of
+from training_cases import events_of, make_trainer, reader_of, train, weights_of
+
+from engine.training.compilation import CompileOutcome
+from engine.training.compiled_run import CompiledRun
 
 TINY = ["training.compile=true", "training.epochs=1", "model={name='mlp',hidden=[8]}", "loader.batch_size=256"]
 
@@ -19,6 +22,9 @@ def test_a_compiled_run_trains_says_so_and_saves_under_the_models_own_names(tmp_
     assert event["succeeded"] is True
     assert event["seconds"] > 0
     assert reader_of(path).state()["compile"].startswith("compiled in ")
+    assert event["eager_seconds"] > 0
+    assert event["compiled_seconds"] > 0
+    assert " ms: " in event["text"]
     eager = train(tmp_path / "eager", *TINY, "training.compile=false")
     weights, expected = weights_of(path), weights_of(eager)
     assert list(weights) == list(expected), "no _orig_mod."
@@ -48,6 +54,55 @@ def test_an_epochs_smaller_last_batch_makes_no_graph_of_its_own(tmp_path: Path) 
     # One for training, one for evaluation: 539 and 1258 samples leave smaller last batches of both.
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 2
     assert "compiled in " in event["text"]
+    (later,) = events_of(path, "recompiled")
+    assert later["recompiles"] == 1
+
+
+@pytest.mark.parametrize(
+    ("eager", "compiled", "steps", "words"),
+    [
+        (0.012, 0.008, 500, "forward and backward 12 → 8 ms: paid back after 500 steps"),
+        (0.012, 0.012, None, "forward and backward 12 → 12 ms: it does not pay"),
+        (None, None, None, "0 graph breaks"),
+    ],
+)
+def test_whether_compiling_pays_is_said(
+    eager: float | None, compiled: float | None, steps: int | None, words: str
+) -> None:
+    outcome = CompileOutcome(True, 2.0, graphs=1, eager_seconds=eager, compiled_seconds=compiled)
+    assert outcome.steps_to_pay_back == steps
+    assert outcome.sentence.endswith(words)
+
+
+def test_graphs_for_any_batch_size_take_the_smaller_last_batch_too(tmp_path: Path) -> None:
+    path = train(tmp_path / "compiled", *TINY, "training.compile_dynamic=always")
+    assert events_of(path, "compiled")[0]["succeeded"] is True
+    (later,) = events_of(path, "recompiled")
+    assert later["recompiles"] == 1, "evaluation's alone"
+
+
+def test_timing_the_passes_of_a_step_leaves_model_and_generators_as_they_were(tmp_path: Path) -> None:
+    batch_norm = ["model={name='cnn',channels=[4],convolutions=1,dropout=0.5}"]
+    trainer, run = make_trainer(tmp_path, *batch_norm, "training.precision=fp16")
+    window = next(trainer.windows())
+    reports: list[str] = []
+    compiled = CompiledRun(
+        trainer.config.training,
+        trainer.step,
+        trainer.placement.device,
+        run,
+        lambda phase, **fields: reports.append(phase),
+        runs_eager=lambda size: False,
+    )
+    before = {name: tensor.clone() for name, tensor in trainer.model.state_dict().items()}
+    generator = torch.get_rng_state()
+    seconds = compiled._seconds_of_passes(window)
+    assert seconds is not None
+    assert seconds > 0
+    assert all(torch.equal(tensor, before[name]) for name, tensor in trainer.model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), generator)
+    assert all(parameter.grad is None for parameter in trainer.model.parameters())
+    run.close("stopped")
 
 
 def test_a_graph_that_fails_later_falls_back_to_eager_and_the_run_goes_on(
