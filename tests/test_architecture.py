@@ -59,3 +59,18 @@ def test_the_parent_process_imports_next_to_nothing() -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("engine/**/*.py")) + sorted(ROOT.glob("tui/**/*.py")))
 def test_no_file_is_named_after_nothing(path: Path) -> None:
     assert path.stem not in {"util", "utils", "helper", "helpers", "common", "misc", "manager"}
+
+
+@pytest.mark.parametrize("folder", ["panes", "screens", "widgets"])
+def test_whatever_works_in_the_background_stops_before_it_is_taken_down(folder: str) -> None:
+    unguarded = [
+        node.name
+        for path in (ROOT / "tui" / folder).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef) and "@work" in ast.unparse(node) and not _is_working(node)
+    ]
+    assert unguarded == []
+
+
+def _is_working(node: ast.ClassDef) -> bool:
+    return "Working" in [ast.unparse(base) for base in node.bases]

@@ -31,6 +31,7 @@ from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind
 from tui.widgets.plain_text import printable, printable_lines
 from tui.widgets.progress_line import ProgressLine
 from tui.widgets.tab_line import TabLine
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.data.looking.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane, StepLook
@@ -60,7 +61,7 @@ _TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms":
 _RETAINED = {"train_transforms", "eval_transforms", "storage"}
 
 
-class DataPane(Widget, can_focus=True):
+class DataPane(Working, Widget, can_focus=True):
     """The catalogue on the left; of the chosen data set its images, transforms, numbers and copies on the right.
 
     Attributes:
@@ -409,9 +410,7 @@ class DataPane(Widget, can_focus=True):
         try:
             pixels = await self._follow("engine.data.looking.look:measure", draft)
         except (TorchdeckError, AsideError) as error:
-            # The pane may have been taken down meanwhile, and the process beside it.
-            for line in self.query("#measured").results(Static):
-                line.update(Text(printable_lines(str(error)), "red"))
+            self.query_one("#measured", Static).update(Text(printable_lines(str(error)), "red"))
             return
         if self._found is not None:
             self._found = self._found.with_pixels(pixels)
@@ -499,9 +498,7 @@ class DataPane(Widget, can_focus=True):
         self.add_class("-working")
         count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
         fraction = done / total if total else None
-        # The pane may have been taken down meanwhile.
-        for line in self.query(ProgressLine):
-            line.show(message, fraction, f"{count}  Esc stops".strip())
+        self.query_one(ProgressLine).show(message, fraction, f"{count}  Esc stops".strip())
 
     # What is shown
 
@@ -593,9 +590,7 @@ class DataPane(Widget, can_focus=True):
         self.query_one("#batch_words", Static).update(Text(printable_lines("\n".join(lines)), style=style))
 
     def _about(self, lines: list[str], style: str = "") -> None:
-        # The pane may have been taken down meanwhile.
-        for about in self.query("#about").results(Static):
-            about.update(Text(printable_lines("\n".join(lines)), style=style))
+        self.query_one("#about", Static).update(Text(printable_lines("\n".join(lines)), style=style))
 
 
 def _preset_configs() -> list[RunConfig]:

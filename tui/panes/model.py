@@ -31,6 +31,7 @@ from tui.screens.model_picker import ModelPicker
 from tui.screens.weights import WeightsScreen
 from tui.widgets.module_tree import ModuleHeat, ModuleTree
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
@@ -43,7 +44,7 @@ _WIDE = 150  # cells
 _HINT = "f any model, timm's, file.py:factory · w weights · t tree · z freeze"
 
 
-class ModelPane(Widget, can_focus=True):
+class ModelPane(Working, Widget, can_focus=True):
     """The catalogue on the left, the tree of the draft's model on the right.
 
     Attributes:
@@ -241,9 +242,6 @@ class ModelPane(Widget, can_focus=True):
         try:
             inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
         except (TorchdeckError, AsideError) as error:
-            if not self.query(StepCost):
-                # The pane was taken down meanwhile, and the process beside it.
-                return
             # What was wrong may be mended the next time somebody looks.
             self._inspected = ()
             self._inspection = None

@@ -17,6 +17,7 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.module_text import gradient_text, histogram_text, module_text
 from tui.widgets.plain_text import printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
@@ -27,7 +28,7 @@ _PAUSE = 0.25  # seconds that the cursor has to stand still before weights are r
 _BINS = 48
 
 
-class ModuleDetail(VerticalScroll):
+class ModuleDetail(Working, VerticalScroll):
     """Shows one module; its weights are read when it has been looked at for a moment."""
 
     DEFAULT_CSS = """
@@ -134,6 +135,4 @@ class ModuleDetail(VerticalScroll):
             # What failed is tried again at the next look.
             self._weights_of = ()
             text = Text(printable_lines(f"weights not shown: {error}"), style="dim")
-        # The pane may have been taken down meanwhile.
-        for part in self.query("#weights").results(Static):
-            part.update(text)
+        self.query_one("#weights", Static).update(text)

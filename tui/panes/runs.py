@@ -37,6 +37,7 @@ from tui.run_text import ENDED_BADLY
 from tui.screens.ask import ConfirmScreen, PromptScreen
 from tui.text import byte_size, rough_duration
 from tui.widgets.plain_text import printable
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.runs.checkpoint_index import CheckpointInfo
@@ -52,7 +53,7 @@ _SEEN_AT_LEAST = 20
 _SETTINGS_WIDTH = 150
 
 
-class RunsPane(Widget, can_focus=True):
+class RunsPane(Working, Widget, can_focus=True):
     """Runs above, checkpoints of the chosen run below. Looks at the folder while it is shown."""
 
     DEFAULT_CSS = """

@@ -22,12 +22,13 @@ from tui.draft_form import ADD, command_line, draft_fields, faulty_field, withou
 from tui.messages import ArgumentRemoved, DraftEdited, DraftReplaced
 from tui.widgets.config_form import ConfigForm, FormField
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 _PRESET = "preset"
 _KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves the form · F6 the plan · F5 starts the run"
 
 
-class SetupPane(Widget, can_focus=True):
+class SetupPane(Working, Widget, can_focus=True):
     """A form of the draft; what is wrong is said below its field, before a run is started.
 
     The form is built when the pane is first shown.

@@ -16,6 +16,7 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.memory_text import largest_text, measured_text, memory_text
 from tui.widgets.plain_text import printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.inspection import Inspection
@@ -24,7 +25,7 @@ _PAUSE = 0.3  # seconds that a draft has to stand still before it is looked at
 _MEASURE = "M measures a real step, in a process of its own"
 
 
-class StepCost(Widget):
+class StepCost(Working, Widget):
     """A memory bar, the largest batch that fits, and on request a real step; works only while it is shown."""
 
     DEFAULT_CSS = """

@@ -36,6 +36,7 @@ from tui.run_text import (
     refusal_lines,
 )
 from tui.widgets.chart import Chart
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.launch import LaunchedRun
@@ -52,7 +53,7 @@ _BYTES_A_LOOK = 4 << 20
 _NARROW, _TALL = 100, 32
 
 
-class TrainPane(Widget, can_focus=True):
+class TrainPane(Working, Widget, can_focus=True):
     """Shows one run, live or not.
 
     Attributes:

@@ -17,12 +17,13 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.training.lr_range import RangeTest
 
 
-class LearningRateScreen(ModalScreen[float | None]):
+class LearningRateScreen(Working, ModalScreen[float | None]):
     """Runs the test in the process beside the studio; gives back the rate that was taken, if any."""
 
     DEFAULT_CSS = """

@@ -21,6 +21,7 @@ from tui.checkpoint_text import report_text, standing_text, tensor_cells
 from tui.exporting import ask_and_export
 from tui.messages import DraftEdited
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.runs.checkpoint_file import CheckpointReport
@@ -29,7 +30,7 @@ _COLUMNS = (("shape", 13), ("dtype", 8), ("size", 7), ("norm", 8))
 _PADDING = 2 * (len(_COLUMNS) + 1) + 1
 
 
-class CheckpointScreen(ModalScreen[None]):
+class CheckpointScreen(Working, ModalScreen[None]):
     """The tensors of a file, its settings beside the draft's, and whether a resume would be exact."""
 
     DEFAULT_CSS = """

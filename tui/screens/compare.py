@@ -21,6 +21,7 @@ from tui.score_text import comparison_text, distance_text, settings_text
 from tui.screens.ask import PromptScreen
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +33,7 @@ _COLORS_OF_OTHERS = ("$success", "$error", "$secondary")
 _CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
 
 
-class CompareScreen(ModalScreen[None]):
+class CompareScreen(Working, ModalScreen[None]):
     """Compares in the process beside the studio; the curves are read from the runs' directories."""
 
     DEFAULT_CSS = """

@@ -17,12 +17,13 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.plan import RunPlan
 
 
-class PlanScreen(ModalScreen[None]):
+class PlanScreen(Working, ModalScreen[None]):
     """Plans the draft in the process beside the studio and shows what came of it."""
 
     DEFAULT_CSS = """

@@ -18,6 +18,7 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.widgets.image_grid import GridImage, ImageGrid
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.data.looking.findings import SampleTrace, TraceStep
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _HINT = "n N: other draws · ← →: other samples · Escape goes back"
 
 
-class SampleScreen(ModalScreen[int]):
+class SampleScreen(Working, ModalScreen[int]):
     """A sample on its way into the model. Ends with the number of the draw that was shown last."""
 
     DEFAULT_CSS = """

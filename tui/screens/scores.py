@@ -18,6 +18,7 @@ from tui.aside import Aside, AsideError
 from tui.score_text import confusion_text, metrics_text, per_class_text
 from tui.widgets.image_grid import GridImage, ImageGrid
 from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.evaluate import CheckpointScores
@@ -27,7 +28,7 @@ _NARROW = 120
 _SPLITS = ("auto", "test", "validation", "train")
 
 
-class ScoresScreen(ModalScreen[None]):
+class ScoresScreen(Working, ModalScreen[None]):
     """Measures a checkpoint in the process beside the studio and shows what came of it."""
 
     DEFAULT_CSS = """

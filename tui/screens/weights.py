@@ -17,6 +17,7 @@ from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.weights_text import mapping_text
 from tui.widgets.plain_text import printable_lines
+from tui.working import Working
 
 if TYPE_CHECKING:
     from engine.models.weights import WeightsPreview
@@ -25,7 +26,7 @@ _HINT = "Enter looks into the file, Enter again takes it; nothing of it runs. An
 _NAMES = 200
 
 
-class WeightsScreen(ModalScreen[str | None]):
+class WeightsScreen(Working, ModalScreen[str | None]):
     """Asks for a file and shows the mapping; gives the path to take, "" for none, or None to leave things alone."""
 
     DEFAULT_CSS = """

@@ -1,0 +1,109 @@
+"""What a pane or a screen is told after it went is dropped: it has nothing left to show it in."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from studio_pilot import studio, until
+from textual.app import App, ComposeResult
+from textual.widget import Widget
+
+from engine.config_file import load_config
+from engine.data.looking.look import look
+from engine.errors import DataError
+from engine.plan import plan_run
+from tui.aside import Aside
+from tui.panes.data import DataPane
+from tui.screens.plan import PlanScreen
+
+
+class LateAside(Aside):
+    """Answers when it is told to."""
+
+    def __init__(self, answer: object) -> None:
+        super().__init__()
+        self.is_time = asyncio.Event()
+        self.is_asked = False
+        self._answer = answer
+
+    async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        return await self._late(function)
+
+    async def follow(
+        self, function: str, *arguments: Any, on_progress: Callable[[str, int, int], None], **keywords: Any
+    ) -> Any:
+        await self._late(function)
+        on_progress("opening", 1, 2)
+        return self._answer
+
+    async def _late(self, function: str) -> Any:
+        self.is_asked = True
+        await self.is_time.wait()
+        if function.endswith("list_transforms"):
+            return []
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
+
+
+class LastToGo(Widget):
+    """Goes once all beside it is gone, and lets the answer come just then."""
+
+    def __init__(self, aside: LateAside) -> None:
+        super().__init__()
+        self._aside = aside
+
+    async def on_unmount(self) -> None:
+        assert isinstance(self.parent, Widget)
+        while len(self.parent.children) > 1:
+            await asyncio.sleep(0)
+        self._aside.is_time.set()
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+
+class PaneAlone(App[None]):
+    def __init__(self, aside: LateAside) -> None:
+        super().__init__()
+        self._aside = aside
+
+    def compose(self) -> ComposeResult:
+        pane = DataPane(self._aside, id="data")
+        pane.set_reactive(DataPane.draft, load_config("digits"))
+        yield pane
+
+
+async def answer_when_the_pane_goes(aside: LateAside) -> None:
+    app = PaneAlone(aside)
+    async with app.run_test() as pilot:
+        pane = app.query_one(DataPane)
+        await pane.mount(LastToGo(aside))
+        await until(pilot, lambda: pane.is_mounted and aside.is_asked)
+        await pilot.pause()
+        await pane.remove()
+        assert aside.is_time.is_set()
+        # What a worker raised would be raised by this.
+        await pilot.pause()
+
+
+async def test_an_answer_and_progress_that_come_while_the_pane_is_taken_down_are_dropped() -> None:
+    await answer_when_the_pane_goes(LateAside(look(load_config("digits"), is_fresh=False, progress=lambda *_: None)))
+
+
+async def test_an_error_that_comes_while_the_pane_is_taken_down_is_dropped() -> None:
+    await answer_when_the_pane_goes(LateAside(DataError("there is nothing")))
+
+
+async def test_an_answer_that_comes_while_its_screen_is_dismissed_is_dropped(tmp_path: Path) -> None:
+    aside = LateAside(plan_run(load_config("digits")))
+    async with studio(tmp_path) as (app, pilot):
+        screen = PlanScreen(load_config("digits"), aside)
+        await app.push_screen(screen)
+        await screen.mount(LastToGo(aside))
+        await until(pilot, lambda: aside.is_asked)
+        await pilot.press("escape")
+        await until(pilot, lambda: not screen.is_attached)
+        assert aside.is_time.is_set()
