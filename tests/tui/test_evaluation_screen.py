@@ -38,7 +38,7 @@ def test_an_evaluation_without_classes_shows_its_outputs() -> None:
     assert "calibration" not in text
 
 
-async def test_f6_shows_the_plan_of_the_draft_from_within_the_form(tmp_path: Path) -> None:
+async def test_f6_shows_the_plan_of_the_draft_from_within_the_form_and_after_it_was_left(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST, "optimizer.layer_decay=0.5", size=(100, 40)) as (app, pilot):
         await pilot.press("3")
         await until_shown(pilot, "batch_size")
@@ -50,3 +50,5 @@ async def test_f6_shows_the_plan_of_the_draft_from_within_the_form(tmp_path: Pat
         assert "numbers (" in text
         await pilot.press("escape")
         assert not isinstance(app.screen, PlanScreen)
+        await pilot.press("escape", "f6")
+        await until(pilot, lambda: isinstance(app.screen, PlanScreen))

@@ -25,7 +25,7 @@ from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
 _PRESET = "preset"
-_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves the form · F6 the plan · F5 starts the run"
+_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves · F6 plan · F5 starts"
 
 
 class SetupPane(Working, Widget, can_focus=True):
@@ -70,7 +70,10 @@ class SetupPane(Working, Widget, can_focus=True):
         yield ConfigForm()
         yield Static(id="verdict", markup=False)
         yield Static(id="command", markup=False)
-        yield Static(_KEYS, id="hint", markup=False)
+        # It holds the cursor once that has left the form: the keys of the pane work from there.
+        hint = Static(_KEYS, id="hint", markup=False)
+        hint.can_focus = True
+        yield hint
 
     async def on_show(self, event: events.Show) -> None:
         """Show and check what changed while nobody looked; the first time, ask what can be completed."""
@@ -91,7 +94,7 @@ class SetupPane(Working, Widget, can_focus=True):
     def watch_draft_error(self, error: str) -> None:
         """Say what is wrong with the last edit, below its field where that is known."""
         if self.is_mounted:
-            self._blame(error)
+            self._blame(_rejected(error))
 
     def action_plan(self) -> None:
         """Show what the draft would do: its learning rate over the steps, its groups of weights."""
@@ -102,7 +105,7 @@ class SetupPane(Working, Widget, can_focus=True):
 
     def action_leave_form(self) -> None:
         """Take the cursor out of the form, so that letters and digits are keys again."""
-        self.screen.set_focus(None)
+        self.query_one("#hint").focus()
 
     @on(ConfigForm.Changed)
     def _edit(self, message: ConfigForm.Changed) -> None:
@@ -201,7 +204,7 @@ class SetupPane(Working, Widget, can_focus=True):
             self._checked = None
             self._blame(str(error))
         else:
-            self._blame(self.draft_error)
+            self._blame(_rejected(self.draft_error))
             if not self.draft_error:
                 self._say("✓ can be started", "green")
 
@@ -221,3 +224,8 @@ class SetupPane(Working, Widget, can_focus=True):
 
     def _say(self, text: str, style: str = "") -> None:
         self.query_one("#verdict", Static).update(Text(printable_lines(text), style=style))
+
+
+def _rejected(error: str) -> str:
+    """What is wrong with an edit, and that the run would start without it."""
+    return f"{error}; not taken, the value before it stays" if error else ""

@@ -102,8 +102,8 @@ class TrainPane(Working, Widget, can_focus=True):
         yield Static(id="machine", markup=False)
         yield Static(id="words", markup=False)
         with Container(id="charts"):
-            yield Chart("loss", budget=0.005, id="loss")
-            yield Chart("accuracy", budget=0.005, id="accuracy")
+            yield Chart("loss", x_label="step", budget=0.005, id="loss")
+            yield Chart("accuracy", x_label="step", budget=0.005, id="accuracy")
         yield Static(id="epochs", markup=False)
 
     def on_mount(self) -> None:

@@ -59,7 +59,7 @@ class CompareScreen(Working, ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Curves above, words below."""
-        yield Chart(_CURVES[0], id="compared_curves")
+        yield Chart(_CURVES[0], x_label="step", id="compared_curves")
         with VerticalScroll():
             yield Static(Text("comparing …"), id="comparison")
         yield Footer(show_command_palette=False)

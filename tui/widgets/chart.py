@@ -21,7 +21,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.widgets.plain_text import printable
-from tui.widgets.plot import Curve, draw, frame_for, segments_of
+from tui.widgets.plot import Curve, draw, frame_for, labelled, segments_of
 from tui.widgets.series import exponential_average, short_number
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Chart(Widget, can_focus=True):
         title: str = "",
         *,
         empty: str = "no data yet",
+        x_label: str = "",
         budget: float = 0.01,
         id: str | None = None,
         classes: str | None = None,
@@ -90,6 +91,7 @@ class Chart(Widget, can_focus=True):
         Args:
             title: Shown before the legend.
             empty: Shown while there is nothing to draw.
+            x_label: What the x axis counts, such as "step"; in the line of its ticks, where they leave room for it.
             budget: Share of one core's time that drawing may take; charts shown together share what there is.
             id: As for every widget.
             classes: As for every widget.
@@ -97,6 +99,7 @@ class Chart(Widget, can_focus=True):
         super().__init__(id=id, classes=classes)
         self._title = title
         self._empty = empty
+        self._x_label = x_label
         self._budget = budget
         self._series: dict[str, _Series] = {}
         self._marks: tuple[tuple[float, str], ...] = ()
@@ -312,7 +315,9 @@ class Chart(Widget, can_focus=True):
         marks = [mark for mark in self._marks if frame.x_limits[0] <= mark[0] <= frame.x_limits[1]]
         drawn = draw((width, height), frame, curves, marks, axis_color)
         base = self.rich_style
-        return [segments_of(line, base) for line in drawn.split("\n")[:height]]
+        lines = [segments_of(line, base) for line in drawn.split("\n")[:height]]
+        lines[-1] = labelled(lines[-1], self._x_label, width, base + Style(color=self._on_background(axis).rich_color))
+        return lines
 
     def _why_nothing_is_drawn(self) -> str:
         if not any(len(series.y) for series in self._series.values()):

@@ -70,11 +70,11 @@ class _Typed(Input):
         self.value = self.taken
 
 
-class _Cycled(Widget, can_focus=True):
+class _Choice(Widget, can_focus=True):
     """The editor of one value out of a few."""
 
     DEFAULT_CSS = """
-    _Cycled { height: 1; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
+    _Choice { height: 1; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right,space,enter", "step(1)", "next", show=False),
@@ -84,7 +84,7 @@ class _Cycled(Widget, can_focus=True):
     class Changed(Message):
         """Another value was chosen."""
 
-        def __init__(self, editor: _Cycled) -> None:
+        def __init__(self, editor: _Choice) -> None:
             super().__init__()
             self.editor = editor
 
@@ -94,7 +94,7 @@ class _Cycled(Widget, can_focus=True):
         super().__init__()
         self.choices = field.choices if field.kind == "choice" else ("false", "true")
         self.is_bool = field.kind == "bool"
-        self.set_reactive(_Cycled.value, field.value)
+        self.set_reactive(_Choice.value, field.value)
 
     def render(self) -> RenderResult:
         if self.is_bool:
@@ -150,7 +150,7 @@ class _Row(Widget):
         field = self.field
         with Horizontal():
             yield Static(printable(field.label), classes="label", markup=False)
-            editor = _Cycled(field) if field.kind in ("bool", "choice") else _Typed(field)
+            editor = _Choice(field) if field.kind in ("bool", "choice") else _Typed(field)
             yield editor.add_class("editor")
             yield Static(printable(field.off or field.help), classes="help", markup=False)
         yield Static(printable(field.error), classes="error", markup=False)
@@ -160,9 +160,9 @@ class _Row(Widget):
         self.set_class(bool(self.field.off), "-off")
 
     @property
-    def editor(self) -> _Typed | _Cycled:
+    def editor(self) -> _Typed | _Choice:
         editor = self.query_one(".editor")
-        assert isinstance(editor, _Typed | _Cycled)
+        assert isinstance(editor, _Typed | _Choice)
         return editor
 
     def show(self, field: FormField) -> None:
@@ -300,8 +300,8 @@ class ConfigForm(VerticalScroll, can_focus=False):
     def _keep_to_itself(self, event: Input.Changed) -> None:
         event.stop()
 
-    @on(_Cycled.Changed)
-    def _cycle(self, event: _Cycled.Changed) -> None:
+    @on(_Choice.Changed)
+    def _cycle(self, event: _Choice.Changed) -> None:
         event.stop()
         row = next(row for row in self.query(_Row) if row.editor is event.editor)
         self.post_message(self.Changed(self, row.field.key, event.editor.value))

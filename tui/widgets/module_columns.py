@@ -131,7 +131,7 @@ def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
             Column("total", counts, _count(lambda row: row.params), 9, is_right=True),
             Column("trained", max(counts, 7), _count(lambda row: row.trainable), 8, is_right=True),
             Column("frozen", counts, _count(lambda row: row.params - row.trainable), 7, is_right=True),
-            Column("share", 6, _share, 2, 18),
+            Column(" share", 6, _share, 2, 18),
             Column("buffers", 7, _count(lambda row: row.buffers), 3, is_right=True),
             Column("dtype", 8, lambda row, *_: Text(printable(row.dtype), _QUIET), 5),
         ]
@@ -156,7 +156,7 @@ def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
         Column("type", 12, _kind, 8, 40),
         Column("params", number, _count(lambda row: row.params), 10, is_right=True),
         Column("t", 1, lambda row, *_: Text(trainable_mark(row)), 9),
-        Column("share", 6, _share, 6, 22),
+        Column(" share", 6, _share, 6, 22),
         Column("output", 15, _output, 5, 26),
         Column("FLOPs", 6, _count(lambda row: row.flops or 0), 3, is_right=True),
     ]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
@@ -154,3 +155,12 @@ def segments_of(line: str, base: Style) -> list[Segment]:
         if text:
             segments.append(Segment(text, style))
     return segments
+
+
+def labelled(line: list[Segment], label: str, width: int, style: Style) -> list[Segment]:
+    """The line of a plot's ticks with the axis's label at its right end, or as it is where a tick stands there."""
+    begin = width - cell_len(label)
+    written = "".join(segment.text for segment in line).rstrip()
+    if not label or cell_len(written) >= begin:
+        return line
+    return [*Segment.adjust_line_length(line, begin), Segment(label, style)]

@@ -46,6 +46,20 @@ async def test_says_that_there_is_nothing(app_with, lines_of) -> None:
         assert chart.render_line(0).text.strip() == "loss"
 
 
+async def test_what_the_x_axis_counts_stands_at_its_end_where_no_tick_does(app_with, lines_of) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [0, 110], [2, 1])
+        chart._redraw()
+        await pilot.pause()
+        assert lines_of(app)[-1].split() == ["0", "50", "100", "step"]
+        chart.set_series("train", [0, 100], [2, 1])
+        chart._redraw()
+        await pilot.pause()
+        assert "step" not in lines_of(app)[-1]
+
+
 async def test_a_single_point_can_be_seen(app_with, lines_of) -> None:
     chart = Chart("loss")
     app = app_with(chart)
