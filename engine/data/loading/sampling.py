@@ -74,6 +74,33 @@ class EpochSampler:
             samples = self._balanced(generator)
         return EpochOrder(samples, samples + self.count * times_before(samples))
 
+    def rank_order(self, epoch: int, rank: int, world: int) -> EpochOrder:
+        """The samples of an epoch that one of several processes takes, each of them training on its own.
+
+        A rank takes every `world`-th sample of the epoch's order, from its own number on, as torch's DistributedSampler
+        does: the ranks' n-th batches of b samples together are the n-th batch of b · world samples of one process. So
+        that all have as many, the order is filled up from its own beginning; what comes again there gets other random
+        numbers.
+
+        Args:
+            epoch: of the run.
+            rank: of the process, from 0.
+            world: how many processes there are.
+
+        Returns:
+            ceil(length / world) samples.
+
+        Raises:
+            ValueError: a rank outside of 0 … world - 1.
+        """
+        if not 0 <= rank < world:
+            raise ValueError(f"rank {rank} of {world} processes: must be from 0 to {world - 1}")
+        order = self.order(epoch)
+        samples = torch.arange(self.length) if order is None else order.samples
+        filled = samples[torch.arange(-(-self.length // world) * world) % self.length]
+        draws = filled + self.count * times_before(filled)
+        return EpochOrder(filled[rank::world], draws[rank::world])
+
     def _balanced(self, generator: torch.Generator) -> Tensor:
         targets = torch.from_numpy(np.array(self.targets))
         by_class = targets.argsort(stable=True)
