@@ -136,6 +136,24 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
         assert run.checkpoints()
 
 
+def test_two_panels_show_one_run_and_each_shows_what_the_other_does(tmp_path: Path) -> None:
+    with studio_in_terminal(tmp_path, "digits", *LONG) as first:
+        run = started(first)
+        with studio_in_terminal(tmp_path, "attach", run.path.name) as second:
+            second.until_shown("● running")
+            first.until_shown("● running")
+            second.press("p")
+            second.until_shown("● paused")
+            first.until_shown("● paused")
+            first.press("p")
+            first.until_shown("● running")
+            second.until_shown("● running")
+            # Leaving the one leaves the run and the other as they are.
+            second.press("q")
+            assert second.exit_status() == 0
+        assert run.is_alive() and run.status() == "running"
+
+
 def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, "digits", *LONG) as studio:
         run = started(studio)
