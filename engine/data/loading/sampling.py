@@ -77,9 +77,9 @@ class EpochSampler:
     def rank_order(self, epoch: int, rank: int, world: int) -> EpochOrder:
         """The samples of an epoch that one of several processes takes, each of them training on its own.
 
-        A rank takes every `world`-th sample of the epoch's order, from its own number on, as torch's DistributedSampler
-        does: the ranks' n-th batches of b samples together are the n-th batch of b · world samples of one process. So
-        that all have as many, the order is filled up from its own beginning; what comes again there gets other random
+        A rank takes every `world`-th sample of the order, from its own number on, as torch's DistributedSampler does:
+        the ranks' n-th batches of b samples together are the n-th batch of b · world samples of one process. So that
+        all have as many, the order is filled up from its own beginning; what comes again there gets other random
         numbers.
 
         Args:
