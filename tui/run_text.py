@@ -150,6 +150,9 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
         rest += [f"{progress.images_per_s:,.0f} images/s", f"ETA {duration(progress.eta_seconds)}"]
     if progress.lr is not None:
         rest.append(f"lr {figure(progress.lr)}")
+    # The time left stands in the studio's first line as well.
+    if len(rest) == 3 and len(words) + 5 + len("  ".join(["", *rest])) > width:
+        del rest[1]
     tail = "  " + "  ".join(rest) if rest else ""
     cells = max(0, min(40, width - len(words) - len(tail) - 8))
     share = progress.step / progress.total_steps if progress.total_steps else 0.0

@@ -26,7 +26,7 @@ from engine.runs.pins import pin_name, pinned_by
 _CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\..*\.tmp"
 # Folders of a run's directory, "" being itself, and what the engine writes into them.
 _MANIFEST = {
-    r"": r"run(\.\d+)?\.toml|run\.json|state\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
+    r"": r"run(\.\d+)?\.toml|(run|state|evaluation)\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
     r"(metrics|events|system|probes)(\.\d+)?\.jsonl|\..*\.tmp",
     r"checkpoints": _CHECKPOINT_FILES,
     r"checkpoints/before-resume\.\d+": _CHECKPOINT_FILES,

@@ -48,6 +48,12 @@ def test_the_progress_keeps_its_numbers_at_every_width(width: int) -> None:
         assert "ETA 12 min 05 s" in line.plain
 
 
+def test_the_time_left_makes_room_for_the_learning_rate() -> None:
+    line = progress_line(progress(epoch=123, epochs=400, step=2810, total_steps=9200, lr=0.002746), 78, is_live=True)
+    assert line.plain.endswith("51,234 images/s  lr 0.002746")
+    assert cell_len(line.plain) <= 78
+
+
 def test_a_run_that_ended_shows_no_rate() -> None:
     assert "images/s" not in progress_line(progress(), 78, is_live=False).plain
 

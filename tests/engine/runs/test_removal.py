@@ -25,7 +25,7 @@ def test_a_run_is_deleted_with_everything_torchdeck_made_in_it(run: Path) -> Non
     aside = run / "checkpoints" / "before-resume.1"
     aside.mkdir()
     (aside / "step-000000040.pt").write_bytes(b"x")
-    for name in ("metrics.1.jsonl", "system.jsonl", "probes.jsonl", "profiles/step-000000012.json"):
+    for name in ("evaluation.json", "metrics.1.jsonl", "system.jsonl", "probes.jsonl", "profiles/step-000000012.json"):
         (run / name).parent.mkdir(exist_ok=True)
         (run / name).write_text("{}\n")
     (run / "checkpoints" / ".step-000000050.pt.123.abcd.tmp").write_bytes(b"x")
