@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -193,12 +195,18 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
             file.write_bytes(b"")
         await pilot.press("f", *str(root), "enter")
         await until_shown(pilot, "Esc stops")
+        # However fast it is, it isn't done before the keys are pressed.
+        beside = app.aside.pid
+        assert beside is not None
+        os.kill(beside, signal.SIGSTOP)
         # Another pane answers meanwhile.
         await pilot.press("6")
         assert app.query_one("#log").is_on_screen
         await pilot.press("1", "escape")
         await until_shown(pilot, "not opened; Enter opens it")
         assert not pane.has_class("-working")
+        if app.aside.pid == beside:
+            os.kill(beside, signal.SIGCONT)
         await pilot.press("enter")
         await until_shown(pilot, "Esc stops")
 

@@ -317,7 +317,7 @@ class DataPane(Working, Widget, can_focus=True):
     @on(ImageGrid.Chosen, "#images")
     def _enlarge(self, message: ImageGrid.Chosen) -> None:
         message.stop()
-        if self.draft is None or self._samples is None:
+        if self.draft is None or self._samples is None or not self._samples.samples:
             return
         positions = [sample.index for sample in self._samples.samples]
         screen = SampleScreen(self._aside, self.draft, positions, message.group, self._draw)
@@ -549,11 +549,15 @@ class DataPane(Working, Widget, can_focus=True):
         images = []
         for sample in look.samples:
             images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
+        for text in look.texts:
+            if text.raw_slice is not None and text.shown_slice is not None:
+                images += [GridImage(text.raw_slice, text.target), GridImage(text.shown_slice, f"→ {text.target}")]
         self.query_one("#images", ImageGrid).set_images(images)
         lines = []
         if look.samples or look.texts:
             of = "" if self._class is None else f" of {found.classes[self._class]}"
-            lines.append(f"samples{of} → as trained on in epoch {self._draw + 1} (Enter: large)")
+            how = "Enter: large" if look.samples else "middle slices" if images else "in words"
+            lines.append(f"samples{of} → as trained on in epoch {self._draw + 1} ({how})")
         wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
         self._say_of_samples("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
         self.query_one("#images").display = bool(images) or not look.texts

@@ -52,9 +52,10 @@ def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
 
 
 def texts(look: SampleLook) -> list[str]:
-    """Samples that are no images, in words."""
+    """Samples that are no images, in words; only the first where all have a picture."""
     lines = []
-    for sample in look.texts:
+    has_pictures = all(sample.shown_slice is not None for sample in look.texts)
+    for sample in look.texts[:1] if has_pictures else look.texts:
         lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
     return lines
 

@@ -19,7 +19,7 @@ from engine.data.loading.loaders import num_train_batches, train_loader
 from engine.data.loading.own_order import own_batches
 from engine.data.loading.progress import Progress
 from engine.data.loading.sampling import train_sampler
-from engine.data.looking.image_bytes import eye_image
+from engine.data.looking.image_bytes import eye_image, middle_slice
 from engine.data.looking.preview import denormalized
 from engine.data.looking.sample_text import target_words
 from engine.errors import ConfigError
@@ -117,8 +117,14 @@ def batches_at(
 
 
 def pictures(batch: SeenBatch, config: RunConfig, count: int) -> list[NDArray[np.uint8]]:
-    """The first images of a batch for the eye, uint8 [H, W, C], Normalize undone; none where inputs are no images."""
+    """The first images of a batch for the eye, uint8 [H, W, C], Normalize undone; of volumes the slice in the middle.
+
+    Empty where inputs are neither.
+    """
     inputs = batch.inputs
+    if isinstance(inputs, Tensor) and inputs.ndim == 5:
+        slices = [middle_slice(volume) for volume in inputs[:count]]
+        return [pixels for pixels in slices if pixels is not None]
     if not isinstance(inputs, Tensor) or inputs.ndim != 4 or inputs.shape[1] not in (1, 3):
         return []
     return [eye_image(denormalized(image, config.data.train_transforms)) for image in inputs[:count]]

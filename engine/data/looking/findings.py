@@ -122,12 +122,16 @@ class SampleText:
         target: its class, or its numbers.
         raw: lines about it as it is stored.
         shown: lines about it after the transforms.
+        raw_slice, shown_slice: uint8 [H, W, C], the slice in the middle of a volume before and after its transforms;
+            None for what is no volume.
     """
 
     index: int
     target: str
     raw: list[str]
     shown: list[str]
+    raw_slice: NDArray[np.uint8] | None = None
+    shown_slice: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

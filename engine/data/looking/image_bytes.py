@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -26,3 +27,18 @@ def eye_image(pixels: Tensor) -> NDArray[np.uint8]:
     if values.is_floating_point():
         values = values.round().clamp(0, 255)
     return np.ascontiguousarray(values.byte().movedim(0, -1).numpy())
+
+
+def middle_slice(value: object) -> NDArray[np.uint8] | None:
+    """The slice in the middle of a volume's depth, uint8 [H, W, C]; None for what is no volume.
+
+    A volume is a tensor of real numbers in any unit, [C, D, H, W] or [D, H, W]. Black is its smallest finite number
+    and white its largest, so that slices of different volumes can't be compared by their brightness.
+    """
+    if not isinstance(value, Tensor) or value.ndim not in (3, 4) or value.is_complex() or not value.numel():
+        return None
+    volume = value.float() if value.ndim == 4 else value.float()[None]
+    finite = volume[volume.isfinite()]
+    low, high = (finite.min(), finite.max()) if len(finite) else (volume.new_zeros(()), volume.new_ones(()))
+    pixels = (volume[:, volume.shape[1] // 2] - low) / (high - low).clamp_min(torch.finfo(torch.float32).tiny)
+    return eye_image(pixels.nan_to_num(0.0, 1.0, 0.0))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from engine.config import Component, DataConfig
 from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.datasets.samples import read_sample
+from engine.data.datasets.samples import as_tensors, read_sample
 from engine.data.datasets.sources import DataSources
 from engine.data.datasets.splits import Split
 from engine.data.loading.encoded import Head, find_head, is_encoded, transform_files
@@ -19,7 +19,7 @@ from engine.data.loading.resident import transform_images
 from engine.data.loading.storage import DecodedSplit, read_image
 from engine.data.loading.workers import KeyedSamples, global_generators_kept
 from engine.data.looking.findings import PreviewSample, SampleText
-from engine.data.looking.image_bytes import eye_image
+from engine.data.looking.image_bytes import eye_image, middle_slice
 from engine.data.looking.sample_text import describe, target_words
 from engine.data.transforms import SamplePipeline
 
@@ -59,7 +59,7 @@ def preview(
 def preview_text(
     sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
 ) -> list[SampleText]:
-    """What `preview` shows, in words, for samples that are no images: before they are collated."""
+    """What `preview` shows, in words, for samples that are no images: not collated yet. Volumes have a slice."""
     split = sources.train if train else sources.validation
     transforms = config.train_transforms if train else config.eval_transforms
     where = "data.train_transforms" if train else "data.eval_transforms"
@@ -69,7 +69,9 @@ def preview_text(
         value, target = read_sample(split, position)
         with global_generators_kept():
             shown = keyed.sample(epoch, position)[0]
-        texts.append(SampleText(position, target_words(target, sources.classes), describe(value), describe(shown)))
+        words = target_words(target, sources.classes)
+        slices = middle_slice(as_tensors(value)), middle_slice(as_tensors(shown))
+        texts.append(SampleText(position, words, describe(value), describe(shown), *slices))
     return texts
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from data_cases import component, no_progress, run_config, write_images
 from PIL import Image
 
 from engine.data.datasets.opened import opened_sources
 from engine.data.looking.balance import describe_balance
 from engine.data.looking.findings import describe_sizes
+from engine.data.looking.image_bytes import middle_slice
 from engine.data.looking.look import look, look_at_samples, measure
 from engine.errors import DataError
 
@@ -177,3 +179,43 @@ def test_samples_that_are_no_images_are_told_in_words(tmp_path: Path) -> None:
     assert samples.samples == []
     assert [text.target for text in samples.texts] == ["low", "high", "low", "high"]
     assert "32 float32" in samples.texts[0].raw[0]
+
+
+VOLUMES = """
+import torch
+
+class Volumes:
+    classes = ["front", "back"]
+    def __len__(self):
+        return 8
+    def __getitem__(self, index):
+        volume = torch.full((1, 8, 12, 12), -1000.0)
+        volume[:, 4, :, 6:] = 3000.0
+        return volume, index % 2
+
+def make():
+    return {"train": Volumes(), "test": Volumes()}
+"""
+
+
+def test_of_a_volume_the_slice_in_the_middle_is_shown_from_its_darkest_to_its_brightest(tmp_path: Path) -> None:
+    file = tmp_path / "volumes.py"
+    file.write_text(VOLUMES)
+    (first, _) = look_at_samples(run_config(dataset=f"{file}:make"), epoch=0, count=2).texts
+    assert first.raw_slice is not None
+    assert first.raw_slice[..., 0].tolist() == [[0] * 6 + [255] * 6] * 12
+    assert np.array_equal(first.raw_slice, first.shown_slice)
+
+
+@pytest.mark.parametrize(
+    "value", [torch.zeros(4, 0, 3, 3), torch.zeros(32), "words", torch.zeros(2, 3, 4, dtype=torch.complex64)]
+)
+def test_what_is_no_volume_has_no_slice(value: object) -> None:
+    assert middle_slice(value) is None
+
+
+@pytest.mark.parametrize("value", [torch.full((1, 3, 2, 2), 7.0), torch.full((3, 2, 2), torch.nan)])
+def test_a_volume_of_one_value_or_of_none_that_is_finite_is_black(value: torch.Tensor) -> None:
+    pixels = middle_slice(value)
+    assert pixels is not None
+    assert not pixels.any()
