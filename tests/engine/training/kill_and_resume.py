@@ -30,7 +30,7 @@ seed = 3
 callbacks = ["%(callback)s"]
 [data]
 dataset = "digits"
-validation = 0.3
+validation = 0.6
 train_transforms = [
   { name = "RandomCrop", size = 8, padding = 1 },
   { name = "RandomHorizontalFlip" },
