@@ -71,7 +71,10 @@ def _coefficients(corners: Tensor, moved: Tensor) -> Tensor:
     rows_y = torch.stack((zero, zero, zero, x, y, one, -to_y * x, -to_y * y), dim=2)
     matrix = torch.cat((rows_x, rows_y), dim=1)
     goal = torch.cat((to_x, to_y)).expand(len(moved), 8)
-    return torch.linalg.solve(matrix, goal).float()
+    found, failed = torch.linalg.solve_ex(matrix, goal)
+    # On a few pixels three moved corners can lie on one line, which no perspective does: such an image stays as it is.
+    unmoved = torch.tensor([1, 0, 0, 0, 1, 0, 0, 0], dtype=torch.float64)
+    return torch.where((failed == 0)[:, None], found, unmoved).float()
 
 
 def _grid(coefficients: Tensor, images: Tensor) -> Tensor:
