@@ -73,7 +73,7 @@ def _coefficients(corners: Tensor, moved: Tensor) -> Tensor:
     goal = torch.cat((to_x, to_y)).expand(len(moved), 8)
     found, failed = torch.linalg.solve_ex(matrix, goal)
     # On a few pixels three moved corners can lie on one line, which no perspective does: such an image stays as it is.
-    unmoved = torch.tensor([1, 0, 0, 0, 1, 0, 0, 0], dtype=torch.float64)
+    unmoved = matrix.new_tensor([1, 0, 0, 0, 1, 0, 0, 0])
     return torch.where((failed == 0)[:, None], found, unmoved).float()
 
 

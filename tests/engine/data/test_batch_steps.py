@@ -11,6 +11,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
+from engine.data.batched import distortion
 from engine.data.batched.affine import AffineParameters
 from engine.data.batched.auto_augment import OPERATIONS, Turn, run_turns
 from engine.data.batched.batch_steps import BatchStep, Jitter
@@ -365,3 +366,12 @@ def test_parameters_depend_on_the_sample_and_not_on_its_neighbours() -> None:
     assert torch.equal(some.top, every.top[order[:7]]) and torch.equal(some.width, every.width[order[:7]])
     other_epoch = step.draw(sample_keys(0, 1, torch.arange(50)), (50, 3, 32, 32))
     assert not torch.equal(other_epoch.width, every.width)
+
+
+def test_a_perspective_that_no_image_can_have_leaves_the_image_as_it_is() -> None:
+    # Three of the moved corners lie on one line, as happens on images of a few pixels.
+    corners = torch.tensor([[0.0, 0.0], [7.0, 0.0], [7.0, 7.0], [0.0, 7.0]])
+    moved = torch.stack([corners, torch.tensor([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0], [0.0, 7.0]])])
+    found = distortion._coefficients(corners.double(), moved)
+    assert found.isfinite().all()
+    assert torch.allclose(found[0], torch.tensor([1.0, 0, 0, 0, 1, 0, 0, 0]), atol=1e-6)

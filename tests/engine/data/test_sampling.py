@@ -139,15 +139,16 @@ def test_balancing_needs_labels() -> None:
         train_sampler(split, LoaderConfig(sampler="balanced"), 0)
 
 
-SLOW = component("RandomPerspective", p=1.0)
+# Has no batched form, so that it is the workers' business.
+PER_SAMPLE = component("JPEG", quality=[40, 90])
 
 
 def test_the_users_function_starts_every_worker(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"def start(worker):\n    open(f'{tmp_path}/started-{{worker}}', 'w').close()\n")
     options = {"num_workers": 2, "worker_init": f"{tmp_path}/mine.py:start", "persistent_workers": False}
-    config = run_config(dataset="digits", validation=0.2, train_transforms=[SLOW], loader=options)
+    config = run_config(dataset="digits", validation=0.2, train_transforms=[PER_SAMPLE], loader=options)
     _, data = open_and_build(config)
-    one_process = run_config(dataset="digits", validation=0.2, train_transforms=[SLOW])
+    one_process = run_config(dataset="digits", validation=0.2, train_transforms=[PER_SAMPLE])
     expected = list(open_and_build(one_process)[1].train.batches(0))
     for (inputs, _), (others, _) in zip(data.train.batches(0), expected, strict=True):
         assert torch.equal(inputs, others)
