@@ -15,13 +15,14 @@ from training_cases import (
     finished,
     keep_every_save,
     make_trainer,
+    objective,
     placement,
     reader_of,
     resume_copy,
     train,
 )
 
-from engine.config import LossConfig, ModelConfig
+from engine.config import ModelConfig
 from engine.launch import launch
 from engine.training.gradient_watch import GradientAlerts
 from engine.training.probes import GradientLook, GradientProbe
@@ -83,7 +84,7 @@ def test_norms_are_those_of_the_unclipped_and_unscaled_gradients(clip_norm: floa
     network = model()
     placed = placement(f"training.precision={precision}")
     optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
-    step = TrainStep(network, optimizer, LossConfig(), placed, clip_norm=clip_norm, num_classes=3)
+    step = TrainStep(network, optimizer, objective(num_classes=3), placed, clip_norm=clip_norm)
     step.probe = probe = GradientProbe(network)
     inputs, targets = torch.randn(16, 6), torch.randint(3, (16,))
     with torch.autocast("cpu", dtype=torch.float16, enabled=precision == "fp16"):
