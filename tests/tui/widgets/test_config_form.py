@@ -129,7 +129,7 @@ async def test_a_bool_is_toggled_by_space_and_by_click(lines_of) -> None:
         await pilot.press("space")
         assert app.changes == [("training.compile", "true")]
         assert any("[x] on" in line for line in lines_of(app))
-        await pilot.click(app.form.query("_Cycled").last())
+        await pilot.click(app.form.query("_Choice").last())
         assert app.changes[-1] == ("training.compile", "false")
 
 
