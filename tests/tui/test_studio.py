@@ -150,8 +150,11 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
     (tmp_path / "net.py").write_text(
         "import torch\n"
         "class Net(torch.nn.Linear):\n"
+        "    calls = 0\n"
         "    def forward(self, x):\n"
-        "        if self.training and torch.is_grad_enabled():\n"
+        "        self.calls += 1\n"
+        # Later than the looks at the model before a run begins.
+        "        if self.calls > 20:\n"
         "            raise RuntimeError('the filament broke')\n"
         "        return super().forward(x.flatten(1))\n"
         "def make():\n"
@@ -159,7 +162,11 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
         encoding="utf-8",
     )
     async with studio(tmp_path, f"model.name={tmp_path}/net.py:make") as (app, pilot):
+        await until_shown(pilot, "Run this code?")
+        await pilot.press("y")
+        await until_shown(pilot, "1,438 to train on")
         await pilot.press("s")
+        await until(pilot, lambda: app.query_one(TrainPane).run_status == "failed")
         await until_shown(pilot, "the filament broke")
         assert app.query_one(TrainPane).run_status == "failed"
         await pilot.press("1")
