@@ -9,6 +9,7 @@ from textual.pilot import Pilot
 
 from engine.config_file import load_config
 from tui.app import Studio
+from tui.widgets.config_form import ConfigForm
 
 FAST = ("training.epochs=2", "loader.batch_size=128")
 
@@ -47,3 +48,12 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
     """Let the studio live until the text is on its screen."""
     await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
+
+
+async def go_to_field(pilot: Pilot[None], key: str) -> None:
+    """The cursor moves to a field of the setup pane, which is shown; its form is filled when that is first shown."""
+    form = pilot.app.query_one("SetupPane ConfigForm", ConfigForm)
+    # The pane puts the cursor on the form's first field by itself, once the form is filled.
+    await until(pilot, lambda: form.has_focus_within)
+    assert form.focus_field(key)
+    await until(pilot, lambda: form.focused_key == key)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from studio_pilot import FAST, screen_text, studio, until, until_shown
+from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_shown
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
 
@@ -25,7 +25,6 @@ from tui.panes.runs import RunsPane
 from tui.panes.setup import SetupPane
 from tui.panes.train import TrainPane
 from tui.screens.help import HelpScreen, key_groups
-from tui.widgets.config_form import ConfigForm
 from tui.widgets.module_tree import ModuleTree
 
 
@@ -81,7 +80,7 @@ async def test_letters_typed_into_a_field_are_letters(tmp_path: Path) -> None:
 async def test_escape_leaves_the_form_so_that_keys_are_keys_again(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
         await pilot.press("3")
-        await until(pilot, lambda: app.query_one(ConfigForm).focus_field("name"))
+        await go_to_field(pilot, "name")
         await pilot.press("end", "x")
         assert isinstance(app.focused, Input)
         await pilot.press("escape")
@@ -93,7 +92,7 @@ async def test_escape_leaves_the_form_so_that_keys_are_keys_again(tmp_path: Path
 async def test_f5_starts_the_run_out_of_a_field(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
         await pilot.press("3")
-        await until(pilot, lambda: app.query_one(ConfigForm).focus_field("name"))
+        await go_to_field(pilot, "name")
         await pilot.press("f5")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
 

@@ -23,6 +23,7 @@ from tui.widgets.plain_text import printable
 
 FieldKind = Literal["text", "int", "float", "bool", "choice"]
 _LONGEST_LABEL = 24
+_BOOL = ("false", "true")
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class _Typed(Input):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "restore", show=False)]
 
     def __init__(self, field: FormField) -> None:
-        suggester = SuggestFromList(field.choices, case_sensitive=False) if field.choices else None
-        super().__init__(value=field.value, compact=True, suggester=suggester, select_on_focus=False)
+        super().__init__(value=field.value, compact=True, suggester=_completer(field.choices), select_on_focus=False)
         self.cursor_blink = False
         self.taken = field.value
 
@@ -68,6 +68,10 @@ class _Typed(Input):
             # Nothing to bring back: the key is for whoever holds the form.
             raise SkipAction
         self.value = self.taken
+
+
+def _completer(choices: tuple[str, ...]) -> SuggestFromList | None:
+    return SuggestFromList(choices, case_sensitive=False) if choices else None
 
 
 class _Choice(Widget, can_focus=True):
@@ -92,8 +96,8 @@ class _Choice(Widget, can_focus=True):
 
     def __init__(self, field: FormField) -> None:
         super().__init__()
-        self.choices = field.choices if field.kind == "choice" else ("false", "true")
         self.is_bool = field.kind == "bool"
+        self.choices = _BOOL if self.is_bool else field.choices
         self.set_reactive(_Choice.value, field.value)
 
     def render(self) -> RenderResult:
@@ -166,7 +170,7 @@ class _Row(Widget):
         return editor
 
     def show(self, field: FormField) -> None:
-        """Another value, help or error of the same field. What is being typed stays."""
+        """Another value, help or error of the same field, or other choices. What is being typed stays."""
         old, self.field = self.field, field
         if not self.query(".editor"):
             # Not composed yet: it will be with the new field.
@@ -176,7 +180,11 @@ class _Row(Widget):
             if editor.value == editor.taken:
                 editor.value = field.value
             editor.taken = field.value
+            if field.choices != old.choices:
+                editor.suggester = _completer(field.choices)
         else:
+            if not editor.is_bool:
+                editor.choices = field.choices
             editor.value = field.value
         if (field.help, field.off) != (old.help, old.off):
             self.query_one(".help", Static).update(printable(field.off or field.help))
@@ -238,6 +246,11 @@ class ConfigForm(VerticalScroll, can_focus=False):
         """The fields that are shown."""
         return list(self._fields)
 
+    @property
+    def focused_key(self) -> str | None:
+        """The field that the cursor is in; None when it is elsewhere."""
+        return next((row.field.key for row in self.query(_Row) if row.has_focus_within), None)
+
     async def set_fields(self, fields: Sequence[FormField]) -> None:
         """Show these fields; in place if they are the ones that are there, so that the cursor stays."""
         rows = {row.field.key: row for row in self.query(_Row)}
@@ -247,7 +260,7 @@ class ConfigForm(VerticalScroll, can_focus=False):
             for field in fields:
                 rows[field.key].show(field)
             return
-        focused = next((row.field.key for row in rows.values() if row.has_focus_within), None)
+        focused = self.focused_key
         await self.recompose()
         self._align_labels()
         if focused is not None:
@@ -327,4 +340,4 @@ class ConfigForm(VerticalScroll, can_focus=False):
 
 def _shape(field: FormField) -> tuple[object, ...]:
     """What needs another row when it changes."""
-    return field.key, field.label, field.kind, field.choices, field.section
+    return field.key, field.label, field.kind, field.section

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import ContentSwitcher, Static
 
 from tui.widgets import chart as chart_module
-from tui.widgets.chart import Chart
+from tui.widgets.chart import SHORTEST_WAIT, Chart
 
 
 def is_braille(character: str) -> bool:
@@ -274,14 +275,19 @@ async def test_the_next_drawing_waits_for_the_budget(
         assert chart.drawings == drawn + 1
 
 
-async def test_a_waiting_change_is_drawn_by_itself(app_with) -> None:
+async def test_a_waiting_change_is_drawn_by_itself(app_with, clock: Clock) -> None:
     chart = Chart("loss")
     async with app_with(chart).run_test() as pilot:
         chart.set_series("train", [1, 2], [1, 2])
         await pilot.pause()
-        chart.set_series("train", [1, 2, 3], [1, 2, 3])
         drawn = chart.drawings
-        await pilot.pause(0.8)
+        chart.set_series("train", [1, 2, 3], [1, 2, 3])
+        assert chart._timer is not None
+        assert chart.drawings == drawn
+        clock.now += SHORTEST_WAIT
+        async with asyncio.timeout(60):
+            while chart.drawings == drawn:
+                await pilot.pause(0.05)
         assert chart.drawings == drawn + 1
         assert chart._timer is None
 

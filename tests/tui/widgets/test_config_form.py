@@ -162,6 +162,21 @@ async def test_new_values_keep_the_cursor_and_what_is_being_typed() -> None:
         assert app.changes == [("loader.batch_size", "256")]
 
 
+async def test_other_choices_keep_what_is_being_typed_and_can_be_chosen_at_once() -> None:
+    app = FormApp()
+    async with app.run_test() as pilot:
+        app.form.focus_field("data.dataset")
+        await type_over(pilot, "USP")
+        focused = app.focused
+        choices = {"data.dataset": ("MNIST", "USPS"), "optimizer.name": ("SGD", "Muon")}
+        await app.form.set_fields([replace(field, choices=choices.get(field.key, ())) for field in FIELDS])
+        assert app.focused is focused
+        await pilot.press("x", "backspace")
+        await pilot.pause()
+        await pilot.press("right", "enter", "down", "right")
+        assert app.changes == [("data.dataset", "USPS"), ("optimizer.name", "Muon")]
+
+
 async def test_other_fields_replace_the_rows_and_keep_the_focused_field(lines_of) -> None:
     app = FormApp()
     async with app.run_test() as pilot:
