@@ -118,17 +118,24 @@ class RunReader:
         Args:
             max_bytes: read about so much of the metrics at most, the rest with the next calls; None for all.
         """
-        changed = self._poll_metrics(max_bytes)
-        changed = self._poll_events() or changed
-        changed = self._poll_system() or changed
+        changed = self._poll_lines(max_bytes)
         self._poll_state()
         changed = changed or self._state_stamp != self._polled_state_stamp
         self._polled_state_stamp = self._state_stamp
         if changed or not self._status or self._status in LIVE_STATUSES:
             status = status_of(self._state, is_alive=self.is_alive())
+            has_ended = status != self._status and status not in LIVE_STATUSES
             changed = changed or status != self._status
             self._status = status
+            if has_ended:
+                # Its last records came before the state that says so, and maybe after the look at them above.
+                self._poll_lines(max_bytes)
         return changed
+
+    def _poll_lines(self, max_bytes: int | None) -> bool:
+        changed = self._poll_metrics(max_bytes)
+        changed = self._poll_events() or changed
+        return self._poll_system() or changed
 
     def config(self) -> RunConfig:
         """The run's config. Raises ConfigError when `run.toml` is damaged."""

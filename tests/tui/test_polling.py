@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
+import pytest
 from studio_pilot import FAST, studio, until
 from textual.app import App
 
 from tui.panes.train import TrainPane
 from tui.polling import Poll
+from tui.widgets import chart as chart_module
+from tui.widgets.chart import Chart
 
 
 async def test_the_pace_follows_what_goes_on() -> None:
@@ -35,7 +39,10 @@ async def test_the_pace_follows_what_goes_on() -> None:
         assert len(looks) == count
 
 
-async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path) -> None:
+async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # No chart may draw for its budget's sake after its first drawing, which is an empty one.
+    monkeypatch.setattr(chart_module, "SHORTEST_WAIT", 1000.0)
+    monkeypatch.setattr(chart_module, "LONGEST_WAIT", 1000.0)
     async with studio(tmp_path, *FAST) as (app, pilot):
         pane = app.query_one(TrainPane)
         polls = [app._poll, pane._polling]
@@ -43,4 +50,8 @@ async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path) -> 
         await pilot.press("s")
         await until(pilot, lambda: all(poll.is_often for poll in polls))
         await until(pilot, lambda: pane.run_status == "finished")
+        # What is shown of a run that has ended is its end: the charts wait no more.
+        last_step = 2 * math.ceil(1438 / 128)
+        assert [chart._series["train"].x[-1] for chart in app.query(Chart)] == [last_step, last_step]
+        assert not any(chart._is_changed for chart in app.query(Chart))
         await until(pilot, lambda: not any(poll.is_often for poll in polls))

@@ -284,7 +284,10 @@ class TrainPane(Working, Widget, can_focus=True):
                 if len(x):
                     chart.set_series(legend, x, y, color, is_smoothed=split == "train")
             chart.set_marks(marks(events_so_far))
-            chart.request_redraw()
+            if is_live or reader.has_more:
+                chart.request_redraw()
+            else:
+                chart.draw_last()
 
     def _put_lines(self, *contents: Text) -> None:
         """Update the lines that changed, blank those not given: what did not change costs no byte."""

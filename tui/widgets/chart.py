@@ -49,7 +49,8 @@ class Chart(Widget, can_focus=True):
 
     Give it data as often as you like with `set_series` and `set_marks`: it draws when something changed, it can be
     seen, and its budget allows it. After a drawing that took c seconds of CPU time the next one comes
-    clamp(c / budget, 0.5 s, 5 s) later; a timer runs only while a change waits. A new size is drawn at once.
+    clamp(c / budget, 0.5 s, 5 s) later; a timer runs only while a change waits. A new size is drawn at once, and so is
+    what `draw_last` is called for.
 
     Attributes:
         log_y: Whether the y axis is logarithmic; values that are not positive are then gaps.
@@ -186,6 +187,11 @@ class Chart(Widget, can_focus=True):
             self._draw()
         else:
             self._timer = self.set_timer(wait, self._on_budget)
+
+    def draw_last(self) -> None:
+        """Draw what changed at once, whatever the budget: nothing follows that a later drawing could show with it."""
+        if self._is_changed and self._can_be_seen():
+            self._draw()
 
     def action_toggle_log(self) -> None:
         """Switch between a linear and a logarithmic y axis."""

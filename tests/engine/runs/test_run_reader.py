@@ -138,6 +138,28 @@ def test_status_follows_the_run_to_its_end(run: RunWriter) -> None:
     assert reader.state()["error"] == "the loss is nan"
 
 
+def test_the_poll_that_tells_the_end_has_read_the_last_records(
+    run: RunWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.update_state(status="running")
+    run.flush()
+    reader = RunReader(run.path)
+    reader.poll()
+    look_at_state = RunReader._poll_state
+
+    def ends_first(reader: RunReader) -> None:
+        if not run._is_closed:
+            run.record(train_record(50, 50))
+            run.close("finished")
+        look_at_state(reader)
+
+    monkeypatch.setattr(RunReader, "_poll_state", ends_first)
+    assert reader.poll()
+    assert reader.status() == "finished"
+    assert reader.progress().step == 50
+    assert len(reader.series("train/loss")[0]) == 50
+
+
 def test_a_change_of_the_state_counts_for_poll_even_when_it_was_read_in_between(run: RunWriter) -> None:
     reader = RunReader(run.path)
     reader.poll()

@@ -275,6 +275,22 @@ async def test_the_next_drawing_waits_for_the_budget(
         assert chart.drawings == drawn + 1
 
 
+async def test_the_last_change_is_drawn_at_once_and_only_once(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [0, 160], [2, 1])
+        chart._redraw()
+        await pilot.pause()
+        chart._next_drawing = math.inf
+        chart.set_series("train", [0, 345], [2, 1])
+        drawn = chart.drawings
+        chart.draw_last()
+        chart.draw_last()
+        assert (chart.drawings, chart._timer) == (drawn + 1, None)
+        assert "300" in lines_of(app)[-1]
+
+
 async def test_a_waiting_change_is_drawn_by_itself(app_with, clock: Clock) -> None:
     chart = Chart("loss")
     async with app_with(chart).run_test() as pilot:
