@@ -181,7 +181,7 @@ class LaunchedRun:
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
                 else:
-                    trainer.remember_start()
+                    trainer.saving.remember_start()
                 self.trainer = trainer
                 run.update_state(
                     status="running",

@@ -7,7 +7,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,8 @@ from engine.config import Component, RunConfig
 from engine.errors import ConfigError
 from engine.runs.plain_content import check_plain
 from engine.training.snapshot import Snapshot
+from engine.training.state import RunState
+from engine.training.step import TrainStep
 from engine.user_code import call_user_code, check_arguments, load_object
 
 EVENTS = (
@@ -36,27 +37,40 @@ EVENTS = (
 _WANTED = "a class, or a function that returns an object, with methods such as on_epoch_end(run, metrics)"
 
 
-@dataclass
 class CallbackRun:
     """What a callback sees of the run; the first argument of each of its methods.
 
     Attributes:
-        model: the model in training.
-        optimizer: its optimizer.
         config: the run's config.
         path: the run's directory, where a callback may write files of its own.
-        epoch: the current epoch, from 1.
-        step: optimizer steps done.
         stop: ends the run after this step, saved.
     """
 
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    config: RunConfig
-    path: Path
-    stop: Callable[[], object]
-    epoch: int = 1
-    step: int = 0
+    def __init__(self, state: RunState, config: RunConfig, path: Path, stop: Callable[[], object]) -> None:
+        self.config = config
+        self.path = path
+        self.stop = stop
+        self._state = state
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training."""
+        return self._state.model
+
+    @property
+    def optimizer(self) -> torch.optim.Optimizer:
+        """Its optimizer."""
+        return self._state.optimizer
+
+    @property
+    def epoch(self) -> int:
+        """The current epoch, from 1."""
+        return self._state.position.epoch + 1
+
+    @property
+    def step(self) -> int:
+        """Optimizer steps done."""
+        return self._state.position.step
 
 
 class Callbacks:
@@ -101,6 +115,13 @@ class Callbacks:
                 except Exception as error:
                     self._methods[event].remove(entry)
                     self._tell(name, event, error)
+
+    def listen_to(self, step: TrainStep) -> None:
+        """Have the events inside a step told, where a callback implements them."""
+        if self.has("on_forward"):
+            step.after_forward = lambda logits, loss: self.call("on_forward", logits=logits, loss=loss)
+        if self.has("on_backward"):
+            step.after_backward = lambda: self.call("on_backward")
 
     def state_dict(self, snapshot: Snapshot) -> list[dict[str, Any]]:
         """The callbacks' own states, for a checkpoint; what a checkpoint can't hold is reported and left out."""

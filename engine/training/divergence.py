@@ -14,6 +14,7 @@ from engine.errors import RunError, TorchdeckError
 from engine.runs.writer import RunWriter
 
 if TYPE_CHECKING:
+    from engine.training.state import RunState
     from engine.training.step import Batch
     from engine.training.trainer import Outcome, Trainer
 
@@ -31,6 +32,16 @@ class NonFiniteLossError(TorchdeckError):
     def __init__(self, message: str, step: int) -> None:
         super().__init__(message)
         self.step = step
+
+
+def diverged(what: str, step: int, state: RunState) -> str:
+    """The message of a run that can't go on: `what` happened at or after `step`, and what can be done."""
+    return (
+        f"{what} step {step} of epoch {state.position.epoch + 1} (learning rate "
+        f"{state.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
+        "go on from one, or start anew, with a lower optimizer.lr, with training.clip_norm = 1 or with "
+        'training.on_nonfinite = "rollback"'
+    )
 
 
 def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
@@ -66,7 +77,7 @@ def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None,
         path: Path = newest_valid_checkpoint(run.path)[0]
         return load_checkpoint(path), path.name
     except RunError:
-        return trainer.start, "the run's start"
+        return trainer.saving.start, "the run's start"
 
 
 def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: int, why: str) -> None:

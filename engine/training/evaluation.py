@@ -13,6 +13,7 @@ from torch import nn
 from engine.data.loading.loaders import BatchLoader
 from engine.inputs import call_model, channels_last
 from engine.models.prediction import prediction_of
+from engine.training.held_outputs import HeldOutputs
 from engine.training.objective import Objective
 from engine.training.placement import Placement
 
@@ -51,7 +52,7 @@ def evaluate(
     Returns:
         The scores, or None when interrupted.
     """
-    meter = objective.new_meter()
+    meter, held = objective.new_meter(), HeldOutputs()
     total_loss = torch.zeros((), dtype=torch.float64, device=placement.device)
     samples = 0
     # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
@@ -68,8 +69,13 @@ def evaluate(
             ):
                 outputs = prediction_of(call_model(model, inputs))
             total_loss += objective.plain_loss(outputs.float(), targets) * len(targets)
-            meter.update(outputs, targets)
+            # A compiled model may write its next output where this one lies.
+            held.add([outputs.clone()], [targets])
+            if held.is_full:
+                meter.update(*held.take())
             samples += len(targets)
+        if held:
+            meter.update(*held.take())
     loss = float(total_loss) / samples if samples else float("nan")
     return Evaluation({"loss": loss, **meter.metrics()}, meter.tables(), samples)
 

@@ -59,7 +59,7 @@ class LiveCommands:
         elif name == "pause":
             self._pause()
         elif name == "profile":
-            self._trainer.profile(command["steps"])
+            self._trainer.profiling.start(command["steps"])
         elif name == "set":
             self._set(command["key"], command["value"])
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from engine.data.loading.loaders import BatchLoader
+from engine.training.evaluation import Evaluation
 from engine.training.step import Batch, TrainStep
 
 # Memory runs out in the first steps of a life, or where a batch is larger than those before it: these steps can be
@@ -93,6 +94,36 @@ class RecoveringStep:
                 buffer.copy_(before)
         free_memory()
         self._reseed()
+
+
+class RecoveringEvaluation:
+    """Evaluation whose batches are split once they don't fit into memory.
+
+    Attributes:
+        largest_part: most samples that go through the model at once; 0 for whole batches.
+    """
+
+    def __init__(self, on_split: Callable[[Parts], None]) -> None:
+        self.largest_part = 0
+        self._on_split = on_split
+
+    def __call__(self, loader: BatchLoader, evaluate: Callable[[BatchLoader], Evaluation | None]) -> Evaluation | None:
+        """`evaluate(loader)`, begun anew with smaller batches when memory runs out.
+
+        Raises:
+            torch.OutOfMemoryError: single samples don't fit.
+        """
+        while True:
+            batches = SplitLoader(loader, self.largest_part) if self.largest_part else loader
+            try:
+                return evaluate(batches)
+            except (RuntimeError, MemoryError) as error:
+                if not is_out_of_memory(error) or batches.batch_size == 1:
+                    raise
+                problem = str(error).split("\n", 1)[0]
+            free_memory()
+            self.largest_part = -(-min(batches.batch_size, batches.num_samples) // 2)
+            self._on_split(Parts(self.largest_part, problem))
 
 
 class SplitLoader:

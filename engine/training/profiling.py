@@ -7,16 +7,50 @@ from typing import Any
 
 import torch
 
+from engine.runs.writer import RunWriter
+
 FOLDER = "profiles"
 _TOP_ROWS = 15
 
 
-class StepProfile:
-    """Watches the next steps; then writes a trace for chrome://tracing or Perfetto, and a table of what costs most.
+class Profiling:
+    """Profiles steps of a run when told to.
 
     Attributes:
-        is_over: whether all its steps are done and its files written.
+        is_on: whether steps are being watched.
     """
+
+    def __init__(self, run: RunWriter, device: torch.device) -> None:
+        self.is_on = False
+        self._run = run
+        self._device = device
+        self._profile: StepProfile | None = None
+
+    def start(self, steps: int) -> None:
+        """Watch the next steps, unless some are being watched already."""
+        if self._profile is None:
+            self._profile = StepProfile(self._run.path, steps, self._device)
+            self.is_on = True
+
+    def after_step(self, step: int) -> None:
+        """Count a step; after the last that is watched, tell what was found."""
+        assert self._profile is not None
+        try:
+            written = self._profile.after_step(step)
+        except (OSError, RuntimeError) as error:
+            self._run.event("note", text=f"the profile could not be written, training goes on: {error}")
+            self._end()
+            return
+        if written is not None:
+            self._run.event("profiled", **written)
+            self._end()
+
+    def _end(self) -> None:
+        self._profile, self.is_on = None, False
+
+
+class StepProfile:
+    """Watches the next steps; then writes a trace for chrome://tracing or Perfetto, and a table of what costs most."""
 
     def __init__(self, run: Path, steps: int, device: torch.device) -> None:
         """Begin to watch, at a step boundary, in the thread that trains.
@@ -29,7 +63,6 @@ class StepProfile:
         activities = [torch.profiler.ProfilerActivity.CPU]
         if device.type == "cuda":
             activities.append(torch.profiler.ProfilerActivity.CUDA)
-        self.is_over = False
         self._run = run
         self._left = self._steps = steps
         self._is_cuda = device.type == "cuda"
@@ -45,7 +78,6 @@ class StepProfile:
         self._left -= 1
         if self._left > 0:
             return None
-        self.is_over = True
         self._profiler.stop()
         folder = self._run / FOLDER
         folder.mkdir(exist_ok=True)

@@ -18,7 +18,11 @@ def step_seed(seed: int, step: int, rank: int = 0) -> int:
     The finaliser of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), applied
     to each coordinate in turn.
     """
-    return _mix(_mix(_mix(seed) + step) + rank) >> 1
+    return _seed_of(_mix(seed), step, rank)
+
+
+def _seed_of(mixed_seed: int, step: int, rank: int = 0) -> int:
+    return _mix(_mix(mixed_seed + step) + rank) >> 1
 
 
 def _mix(value: int) -> int:
@@ -32,7 +36,7 @@ class StepRandomness:
     """Seeds torch's generators before every step: dropout and the like depend on (seed, step) alone."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
-        self._seed = seed
+        self._mixed_seed = _mix(seed)
         # Generator.manual_seed costs 1 µs; torch.manual_seed visits every device and costs 60 times that.
         self._generators = [torch.default_generator]
         if device.type == "cuda":
@@ -43,7 +47,7 @@ class StepRandomness:
 
     def seed_step(self, step: int) -> None:
         """Set the generators for `step`, counted from 0."""
-        seed = step_seed(self._seed, step)
+        seed = _seed_of(self._mixed_seed, step)
         for generator in self._generators:
             generator.manual_seed(seed)
 

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.training.held_outputs import HeldOutputs
 from engine.training.objective import Objective
-
-# Logits held back for one batched argmax: enough steps to make it free, little enough memory to go unnoticed.
-_FOLD_STEPS = 64
-_FOLD_BYTES = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -43,10 +40,8 @@ class StepLog:
         self._samples: list[int] = []
         self._learning_rates: list[float] = []
         self._scores: list[Tensor] = []
-        self._logits: list[Tensor] = []
-        self._targets: list[Tensor] = []
+        self._held = HeldOutputs()
         self._unfolded_steps: list[int] = []
-        self._unfolded_bytes = 0
 
     def __len__(self) -> int:
         return len(self._losses)
@@ -62,13 +57,11 @@ class StepLog:
         """
         self._losses.append(loss)
         self._learning_rates.append(learning_rate)
-        self._logits += logits
-        self._targets += targets
+        self._held.add(logits, targets)
         samples = sum(map(len, targets))
         self._samples.append(samples)
         self._unfolded_steps.append(samples)
-        self._unfolded_bytes += sum(part.nbytes for part in logits)
-        if len(self._unfolded_steps) >= _FOLD_STEPS or self._unfolded_bytes >= _FOLD_BYTES:
+        if self._held.is_full:
             self._fold()
 
     def drain(self) -> StepBlock:
@@ -85,13 +78,12 @@ class StepLog:
 
     def _fold(self) -> None:
         """Reduce the logits held back to one score a step."""
-        if not self._logits:
+        if not self._unfolded_steps:
             return
-        scores = self._objective.scores(torch.cat(self._logits), torch.cat(self._targets))
-        steps = self._unfolded_steps
+        scores = self._objective.scores(*self._held.take())
+        steps, self._unfolded_steps = self._unfolded_steps, []
         # Counts add up alike in any order; a sum of floats is the same bits only over the same slice.
         if not scores.is_floating_point() and all(samples == steps[0] for samples in steps):
             self._scores.append(scores.view(len(steps), steps[0]).sum(dim=1))
         else:
             self._scores.append(torch.stack([part.sum() for part in scores.split(steps)]))
-        self._logits, self._targets, self._unfolded_steps, self._unfolded_bytes = [], [], [], 0

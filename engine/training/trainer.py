@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,43 +12,33 @@ from torch import Tensor, nn
 
 from engine.config import RunConfig
 from engine.config_file import dump_config, parse_config
-from engine.data.loading.loaders import TrainingData
+from engine.data.loading.loaders import BatchLoader, TrainingData
 from engine.runs.control import Control
 from engine.runs.writer import RunWriter
 from engine.training.callbacks import CallbackRun, Callbacks
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
 from engine.training.compiled_run import CompiledRun
-from engine.training.divergence import NonFiniteLossError
 from engine.training.early_stopping import EarlyStopping
 from engine.training.ema import AveragedWeights
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.gradient_watch import GradientWatch
 from engine.training.live_commands import LiveCommands
-from engine.training.memory_recovery import (
-    Parts,
-    RecoveringStep,
-    SplitLoader,
-    free_memory,
-    is_out_of_memory,
-    parts_in_words,
-)
+from engine.training.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
 from engine.training.objective import DecisiveMetrics, Objective
 from engine.training.optimizers import build_optimizer
 from engine.training.placement import Placement
-from engine.training.profiling import StepProfile
+from engine.training.profiling import Profiling
 from engine.training.randomness import StepRandomness
+from engine.training.saving import Saving
 from engine.training.schedules import Schedule, build_schedule
-from engine.training.snapshot import SnapshotBuffers
 from engine.training.state import Best, RunState
+from engine.training.status import TrainingStatus
 from engine.training.step import Batch, TrainStep
-from engine.training.step_log import StepLog
+from engine.training.step_records import StepRecords
 from engine.training.time_shares import TimeShares
 from engine.training.validation import Validated, Validation
-
-# Steps are read back from the device this often. A live panel lags by no more than this and one poll.
-_DRAIN_SECONDS = 0.2
 
 # In these modes a model's output lies in memory that the next step overwrites.
 _CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
@@ -65,8 +54,9 @@ class Trainer:
 
     Attributes:
         rollbacks: how often the run went back to a good state after it had diverged.
-        start: the state before the first step, until checkpoints take its place.
         times: where the time goes.
+        saving: takes its checkpoints.
+        profiling: watches steps when it is told to.
     """
 
     def __init__(
@@ -102,10 +92,22 @@ class Trainer:
             auxiliary_weight=config.loss.auxiliary,
             copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
         )
-        metrics = DecisiveMetrics.of(config, objective.kind)
-        self._watch = GradientWatch(model, config.training.probe_every, has_scaler=self.step.scaler is not None)
-        self.state = RunState(
-            model,
+        self.state = self._new_state()
+        self.rollbacks = 0
+        self.times = TimeShares()
+        self.profiling = Profiling(run, placement.device)
+        self._run = run
+        self._control = control
+        self._commands = LiveCommands(self, control, run)
+        self._clock = TrainingClock()
+        self._randomness = StepRandomness(config.seed, placement.device)
+        self._set_up_steps()
+        self._set_up_records()
+
+    def _new_state(self) -> RunState:
+        config, metrics = self.config, DecisiveMetrics.of(self.config, self.objective.kind)
+        return RunState(
+            self.model,
             self.optimizer,
             self.schedule,
             self.step.scaler,
@@ -113,35 +115,54 @@ class Trainer:
             early_stopping=EarlyStopping(
                 metrics.early_stopping, config.early_stopping.patience, config.early_stopping.min_delta
             ),
-            averages=AveragedWeights(model, config.ema) if config.ema.decay else None,
+            averages=AveragedWeights(self.model, config.ema) if config.ema.decay else None,
             identity={
                 "config": dump_config(config),
-                "classes": list(data.classes),
-                "data_fingerprint": data.fingerprint,
-                "environment": describe_environment(config, placement),
+                "classes": list(self.data.classes),
+                "data_fingerprint": self.data.fingerprint,
+                "environment": describe_environment(config, self.placement),
             },
         )
-        self._validation = Validation(config, self.state, run, self.steps_per_epoch)
-        self._run = run
-        self._control = control
-        self._commands = LiveCommands(self, control, run)
-        self.callbacks = self._build_callbacks()
-        self._log = StepLog(objective)
-        self._randomness = StepRandomness(config.seed, placement.device)
-        self._recovering = RecoveringStep(self.step, self._seed_step, self._say_parts)
-        self._evaluation_part = 0
-        self.times = TimeShares()
-        self.rollbacks = 0
-        self.start: dict[str, Any] | None = None
-        self._saves = 0
-        self._profile: StepProfile | None = None
-        self._clock = TrainingClock()
-        self._last_drain = 0.0
-        self._last_save = time.monotonic()
-        self._snapshots = SnapshotBuffers(placement.device)
+
+    def _set_up_steps(self) -> None:
+        """What a step goes through beside the step itself."""
+        config = self.config
+        self._watch = GradientWatch(self.model, config.training.probe_every, has_scaler=self.step.scaler is not None)
+        self._recovering = RecoveringStep(
+            self.step, self._seed_step, lambda parts: self._say_out_of_memory(parts, "training")
+        )
+        self._recovering_evaluation = RecoveringEvaluation(lambda parts: self._say_out_of_memory(parts, "evaluation"))
         self._waits_for_compile = config.training.compile
         self._compiled = CompiledRun(
-            config.training, self.step, placement.device, run, self._report, runs_eager=self._is_odd_batch
+            config.training,
+            self.step,
+            self.placement.device,
+            self._run,
+            self._report,
+            runs_eager=self._is_odd_batch,
+        )
+        seen = CallbackRun(self.state, config, self._run.path, stop=lambda: self._control.submit({"cmd": "stop"}))
+        self.callbacks = Callbacks(config.callbacks, seen, self._say_callback_failed)
+        self.callbacks.listen_to(self.step)
+
+    def _set_up_records(self) -> None:
+        """What is told and kept of a run."""
+        config, run = self.config, self._run
+        self._status = TrainingStatus(
+            config, self.state, self.step, self._recovering, self.times, run, steps_per_epoch=self.steps_per_epoch
+        )
+        self._records = StepRecords(
+            self.state, self.objective, self._watch, self._clock, run, report=lambda: self._report("training")
+        )
+        self._validation = Validation(config, self.state, run, self.steps_per_epoch)
+        self.saving = Saving(
+            config.checkpoint,
+            self.state,
+            self.callbacks,
+            self._clock,
+            run,
+            self._live_settings,
+            self.placement.device,
         )
 
     def _build_schedule(self) -> Schedule:
@@ -152,29 +173,12 @@ class Trainer:
             epochs=self.config.training.epochs,
         )
 
-    def _build_callbacks(self) -> Callbacks:
-        seen = CallbackRun(
-            self.model, self.optimizer, self.config, self._run.path, stop=lambda: self._control.submit({"cmd": "stop"})
-        )
-        callbacks = Callbacks(self.config.callbacks, seen, self._say_callback_failed)
-        if callbacks.has("on_forward"):
-            self.step.after_forward = lambda logits, loss: callbacks.call("on_forward", logits=logits, loss=loss)
-        if callbacks.has("on_backward"):
-            self.step.after_backward = lambda: callbacks.call("on_backward")
-        return callbacks
-
     def _say_callback_failed(self, name: str, method: str, error: str) -> None:
         self._run.event(
             "callback_failed",
             text=f"{name}: {method} raised {error}; it is not called again, training goes on",
             step=self.state.position.step,
         )
-
-    def _tell_callbacks(self, event: str, **arguments: Any) -> None:
-        if self.callbacks.has(event):
-            seen, position = self.callbacks.run, self.state.position
-            seen.epoch, seen.step, seen.optimizer = position.epoch + 1, position.step, self.optimizer
-            self.callbacks.call(event, **arguments)
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
         """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
@@ -188,10 +192,10 @@ class Trainer:
         if "training.clip_norm" not in changed:
             self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
         self.callbacks.load_state_dict(checkpoint.get("callbacks", []))
-        self._log = StepLog(self.objective)
+        self._records.discard()
         self.rollbacks = int(checkpoint["live_settings"].get("rollbacks", 0))
         self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
-        self._evaluation_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
+        self._recovering_evaluation.largest_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
         self._clock.start_at(self.state.totals.seconds)
 
     def fit(self) -> Outcome:
@@ -205,10 +209,10 @@ class Trainer:
         """
         self._clock.resume()
         self.times.start()
-        self._last_drain = time.perf_counter()
+        self._records.go_on()
         self.model.train()
         self._report("training")
-        self._tell_callbacks("on_run_start")
+        self.callbacks.call("on_run_start")
         while not self._is_complete():
             self._train_epoch()
             if self._commands.stop_after == "step":
@@ -223,7 +227,7 @@ class Trainer:
         if not finished or self.state.position.step_in_epoch:
             self.save("early stop" if finished else "stop")
         outcome: Outcome = "finished" if finished else "stopped"
-        self._tell_callbacks("on_run_end", outcome=outcome)
+        self.callbacks.call("on_run_end", outcome=outcome)
         return outcome
 
     def _is_complete(self) -> bool:
@@ -235,18 +239,19 @@ class Trainer:
         self.model.train()
         if self._validation.is_due_at_step() and not self._measure_between_epochs():
             return
-        position, log, targets_of = self.state.position, self._log, _targets
+        position, records, profiling = self.state.position, self._records, self.profiling
+        keep = records.log.add
         save_every, measure_every = self.config.checkpoint.every_steps, self.config.evaluation.every_steps
         averages = self.state.averages
         train = self._first_compiled_step if self._waits_for_compile else self._recovering
         tells_start, tells_end = map(self.callbacks.has, ("on_step_start", "on_step_end"))
-        self._tell_callbacks("on_epoch_start")
+        self.callbacks.call("on_epoch_start")
         for window in self.times.waited_for(self.windows()):
             self._randomness.seed_step(position.step)
             learning_rate = self.schedule.learning_rate
             self.step.probe = self._watch.due(position.step + 1)
             if tells_start:
-                self._tell_callbacks("on_step_start")
+                self.callbacks.call("on_step_start")
             loss, logits = train(window)
             train = self._recovering
             self.schedule.after_step()
@@ -254,14 +259,15 @@ class Trainer:
             position.step_in_epoch += 1
             if averages is not None:
                 averages.after_step(position.step)
-            log.add(loss, logits, targets_of(window), learning_rate)
-            if self._profile is not None:
-                self._count_profiled()
+            keep(loss, logits, [targets for _, targets in window], learning_rate)
+            if profiling.is_on:
+                profiling.after_step(position.step)
             if tells_end:
-                self._tell_callbacks("on_step_end", loss=loss)
-            if time.perf_counter() - self._last_drain >= _DRAIN_SECONDS:
-                self._drain()
-                self._save_if_due()
+                self.callbacks.call("on_step_end", loss=loss)
+            if records.is_due():
+                records.drain()
+                if self.saving.is_due():
+                    self.save("minutes")
             if measure_every and self._validation.is_due_at_step() and not self._measure_between_epochs():
                 break
             if save_every and position.step % save_every == 0:
@@ -270,7 +276,7 @@ class Trainer:
                 self._commands.obey()
             if self._commands.stop_after == "step":
                 break
-        self._drain()
+        records.drain()
 
     def advance(self, window: list[Batch]) -> None:
         """Do a step that is not recorded."""
@@ -281,23 +287,6 @@ class Trainer:
         self.state.position.step_in_epoch += 1
         if self.state.averages is not None:
             self.state.averages.after_step(self.state.position.step)
-
-    def profile(self, steps: int) -> None:
-        """Watch the next steps with torch.profiler, unless it already does."""
-        if self._profile is None:
-            self._profile = StepProfile(self._run.path, steps, self.placement.device)
-
-    def _count_profiled(self) -> None:
-        assert self._profile is not None
-        try:
-            written = self._profile.after_step(self.state.position.step)
-        except (OSError, RuntimeError) as error:
-            self._run.event("note", text=f"the profile could not be written, training goes on: {error}")
-            self._profile = None
-            return
-        if written is not None:
-            self._run.event("profiled", **written)
-            self._profile = None
 
     def stop_is_asked(self) -> bool:
         """Whether a stop at the next step was asked for."""
@@ -321,7 +310,7 @@ class Trainer:
         with self.times.spent_on("compiling"):
             result = self._compiled.first_step(window, lambda: self._seeded_step(window))
         # Compiling is no part of the seconds that steps take.
-        self._last_drain = time.perf_counter()
+        self._records.go_on()
         return result
 
     def _is_odd_batch(self, samples: int) -> bool:
@@ -329,8 +318,8 @@ class Trainer:
         if self.config.training.compile_dynamic == "always":
             return False
         loader = self.data.train if self.model.training else self.data.validation
-        part = self._recovering.largest_part if self.model.training else self._evaluation_part
-        return not part and samples < min(loader.batch_size, loader.num_samples)
+        recovering = self._recovering if self.model.training else self._recovering_evaluation
+        return not recovering.largest_part and samples < min(loader.batch_size, loader.num_samples)
 
     def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         self._seed_step()
@@ -338,9 +327,6 @@ class Trainer:
 
     def _seed_step(self) -> None:
         self._randomness.seed_step(self.state.position.step)
-
-    def _say_parts(self, parts: Parts) -> None:
-        self._say_out_of_memory(parts, "training")
 
     def _say_out_of_memory(self, parts: Parts, what: str) -> None:
         self._run.event(
@@ -353,7 +339,7 @@ class Trainer:
 
     def _measure_between_epochs(self) -> bool:
         """Measure the weights in the middle of an epoch. False when training is to end here."""
-        self._drain()
+        self._records.drain()
         validated = self._measured()
         if validated is None:
             return False
@@ -363,8 +349,7 @@ class Trainer:
         if validated.is_best and (self.config.checkpoint.every_epochs or self.config.checkpoint.every_steps):
             self.save("best", metrics=validated.raw.metrics, is_best=True)
         self._report("training")
-        # The next block's seconds are those of its steps alone.
-        self._last_drain = time.perf_counter()
+        self._records.go_on()
         return not self.state.early_stopping.is_over
 
     def _finish_epoch(self) -> bool:
@@ -389,7 +374,7 @@ class Trainer:
                 **(validated.record if validated is not None else {"validation": {}}),
             }
         )
-        self._tell_callbacks("on_epoch_end", metrics=dict(metrics))
+        self.callbacks.call("on_epoch_end", metrics=dict(metrics))
         self.state.position.epoch += 1
         self.state.position.step_in_epoch = 0
         self.state.totals.begin_epoch(self._clock.seconds())
@@ -400,104 +385,44 @@ class Trainer:
         self._report("training")
         if self._control.pending:
             self._commands.obey()
-        # The next block's seconds are those of its steps alone.
-        self._last_drain = time.perf_counter()
+        self._records.go_on()
         return True
 
     def _measured(self) -> Validated | None:
-        self._tell_callbacks("on_evaluation_start")
+        self.callbacks.call("on_evaluation_start")
         validated = self._validation.measure(self._evaluate)
         if validated is not None:
-            self._tell_callbacks("on_evaluation_end", metrics=dict(validated.raw.metrics))
+            self.callbacks.call("on_evaluation_end", metrics=dict(validated.raw.metrics))
         return validated
 
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
         with self.times.evaluating(keeps_state=self.state.averages is None):
-            while True:
-                self._seed_step()
-                validation = self.data.validation
-                if self._evaluation_part:
-                    validation = SplitLoader(validation, self._evaluation_part)
-                try:
-                    return evaluate(
-                        self.model,
-                        validation,
-                        self.objective,
-                        self.placement,
-                        interrupted=self._commands.stop_is_asked,
-                    )
-                except (RuntimeError, MemoryError) as error:
-                    if not is_out_of_memory(error) or validation.batch_size == 1:
-                        raise
-                    problem = str(error).split("\n", 1)[0]
-                free_memory()
-                self._evaluation_part = -(-min(validation.batch_size, validation.num_samples) // 2)
-                self._say_out_of_memory(Parts(self._evaluation_part, problem), "evaluation")
+            return self._recovering_evaluation(self.data.validation, self._evaluate_on)
 
-    def _drain(self) -> None:
-        """Read the steps since the last drain back from the device and record them."""
-        now = time.perf_counter()
-        if len(self._log):
-            block = self._log.drain()
-            self.state.totals.add(block)
-            rates = block.learning_rate
-            self._run.record(
-                {
-                    "kind": "train",
-                    "epoch": self.state.position.epoch + 1,
-                    "step": self.state.position.step,
-                    "t": self._clock.seconds(),
-                    "seconds": now - self._last_drain,
-                    "images": sum(block.samples),
-                    "loss": block.loss,
-                    self.objective.score_name: [
-                        score / (samples * self.objective.scores_a_sample)
-                        for score, samples in zip(block.scores, block.samples, strict=True)
-                    ],
-                    "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
-                }
-            )
-            self._report("training")
-            self._watch.write(self._run)
-            self._check_finite(block.loss)
-        self._last_drain = now
-
-    def _check_finite(self, losses: list[float]) -> None:
-        for offset, loss in enumerate(losses):
-            if not math.isfinite(loss):
-                step = self.state.position.step - len(losses) + offset + 1
-                raise NonFiniteLossError(self._diverged(f"the loss is {loss} at", step), step)
-
-    def _diverged(self, what: str, step: int) -> str:
-        return (
-            f"{what} step {step} of epoch {self.state.position.epoch + 1} (learning rate "
-            f"{self.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
-            "go on from one, or start anew, with a lower optimizer.lr, with training.clip_norm = 1 or with "
-            'training.on_nonfinite = "rollback"'
-        )
+    def _evaluate_on(self, loader: BatchLoader) -> Evaluation | None:
+        self._seed_step()
+        return evaluate(self.model, loader, self.objective, self.placement, interrupted=self._commands.stop_is_asked)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
         """Let the run's clock stand in here, with everything recorded that was done."""
-        self._drain()
+        self._records.drain()
         self._clock.pause()
         self._report("training", status="paused")
         with self.times.spent_on("paused"):
             yield
         self._clock.resume()
-        self._last_drain = time.perf_counter()
+        self._records.go_on()
         self._report("training", status="running")
 
     def replan(self, config: RunConfig) -> None:
         """Go on with another number of epochs: exactly what a resume from here with that number would do."""
         saved, self.config = self.config, config
-        self._validation.config = config
+        self._validation.config = self._status.config = config
         position = self.state.position
-        # Never released: the new optimizer goes on in this very memory.
-        snapshot = self._snapshots.snapshot()
-        checkpoint = self.state.capture({}, self._live_settings(), snapshot)
-        snapshot.wait()
+        # The new optimizer goes on in this very memory.
+        checkpoint = self.saving.copied_state()
         self.optimizer = build_optimizer(config.optimizer, self.model)
         self.schedule = self._build_schedule()
         self.step.optimizer = self.state.optimizer = self.optimizer
@@ -522,73 +447,19 @@ class Trainer:
         self.save("stop")
         return True
 
-    def remember_start(self) -> None:
-        """Keep a copy of the state, to go back to until the first checkpoints are written."""
-        snapshot = self._snapshots.snapshot()
-        self.start = self.state.capture({}, self._live_settings(), snapshot)
-        snapshot.wait()
-
     def save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
         """Snapshot the state at this step boundary and hand it to the writer."""
-        self._drain()
+        self._records.drain()
         with self.times.spent_on("saving"):
-            self._save(reason, metrics or {}, is_best)
-
-    def _save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
-        if not self.state.weights_are_finite():
-            raise NonFiniteLossError(self._diverged("the weights are not finite after", self.state.position.step), 0)
-        self.state.totals.seconds = self._clock.seconds()
-        snapshot = self._snapshots.snapshot()
-        self._run.save_checkpoint(
-            {
-                **self.state.capture(metrics, self._live_settings(), snapshot),
-                "callbacks": self.callbacks.state_dict(snapshot),
-            },
-            step=self.state.position.step,
-            epoch=self.state.position.epoch,
-            metrics=metrics,
-            reason=reason,
-            is_best=is_best,
-            when_done=snapshot.release,
-        )
-        self._last_save = time.monotonic()
-        self._saves += 1
-        if self._saves > 1:
-            # The first is written by now, or will be: there is something on disk to go back to.
-            self.start = None
-
-    def _save_if_due(self) -> None:
-        """Save when the last save is `checkpoint.every_minutes` old."""
-        minutes = self.config.checkpoint.every_minutes
-        if minutes and time.monotonic() - self._last_save >= 60 * minutes:
-            self.save("minutes")
+            self.saving.save(reason, metrics or {}, is_best)
 
     def _live_settings(self) -> dict[str, float]:
         return {
             "training.clip_norm": self.step.clip_norm,
             "largest_part": self._recovering.largest_part,
-            "evaluation_part": self._evaluation_part,
+            "evaluation_part": self._recovering_evaluation.largest_part,
             "rollbacks": self.rollbacks,
         }
 
     def _report(self, phase: str, **fields: Any) -> None:
-        """Say in the run's state where training is."""
-        self._run.update_state(
-            phase=phase,
-            epoch=min(self.state.position.epoch + 1, self.config.training.epochs),
-            epochs=self.config.training.epochs,
-            step=self.state.position.step,
-            total_steps=self.steps_per_epoch * self.config.training.epochs,
-            step_in_epoch=self.state.position.step_in_epoch,
-            steps_per_epoch=self.steps_per_epoch,
-            batch_size=self.config.loader.batch_size,
-            learning_rate=self.schedule.learning_rate,
-            clip_norm=self.step.clip_norm,
-            largest_part=self._recovering.largest_part,
-            seconds=self.times.seconds(),
-            **fields,
-        )
-
-
-def _targets(window: list[Batch]) -> list[Tensor]:
-    return [targets for _, targets in window]
+        self._status.report(phase, **fields)

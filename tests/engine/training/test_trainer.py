@@ -20,8 +20,10 @@ from training_cases import (
 
 from engine.errors import ConfigError, TorchdeckError
 from engine.launch import launch
+from engine.training import step_records
 from engine.training import trainer as trainer_module
 from engine.training.divergence import NonFiniteLossError
+from engine.training.step_records import StepRecords
 from engine.training.trainer import Trainer
 
 
@@ -55,14 +57,14 @@ def reads_in_an_epoch(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> tupl
 
         monkeypatch.setattr(Tensor, name, counted)
     before_drain = []
-    drain = Trainer._drain
+    drain = StepRecords.drain
 
-    def drained(self: Trainer) -> None:
+    def drained(self: StepRecords) -> None:
         before_drain.append(len(python_calls) + reads.count)
         drain(self)
 
-    monkeypatch.setattr(Trainer, "_drain", drained)
-    monkeypatch.setattr(trainer_module, "_DRAIN_SECONDS", math.inf)
+    monkeypatch.setattr(StepRecords, "drain", drained)
+    monkeypatch.setattr(step_records, "_DRAIN_SECONDS", math.inf)
     trainer._clock.resume()
     trainer.model.train()
     with HostReads() as reads:

@@ -1,0 +1,102 @@
+"""Taking checkpoints of a run in training: snapshots at step boundaries, handed to the writer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from engine.config import CheckpointConfig
+from engine.runs.writer import RunWriter
+from engine.training.callbacks import Callbacks
+from engine.training.clock import TrainingClock
+from engine.training.divergence import NonFiniteLossError, diverged
+from engine.training.snapshot import SnapshotBuffers
+from engine.training.state import RunState
+
+
+class Saving:
+    """Saves a run's state. All in the engine's thread, but for a save in its stead while it stands still.
+
+    Attributes:
+        start: the state before the first step, until checkpoints take its place.
+    """
+
+    def __init__(
+        self,
+        config: CheckpointConfig,
+        state: RunState,
+        callbacks: Callbacks,
+        clock: TrainingClock,
+        run: RunWriter,
+        live_settings: Callable[[], dict[str, float]],
+        device: torch.device,
+    ) -> None:
+        """Save nothing yet.
+
+        Args:
+            config: the `[checkpoint]` section.
+            state: what is saved.
+            callbacks: their states are saved with it.
+            clock: the run's.
+            run: takes the checkpoints.
+            live_settings: settings as they are now, that may differ from the run's config.
+            device: where the state lies.
+        """
+        self.start: dict[str, Any] | None = None
+        self._config = config
+        self._state = state
+        self._callbacks = callbacks
+        self._clock = clock
+        self._run = run
+        self._live_settings = live_settings
+        self._snapshots = SnapshotBuffers(device)
+        self._last_save = time.monotonic()
+        self._saves = 0
+
+    def is_due(self) -> bool:
+        """Whether the last save is `checkpoint.every_minutes` old."""
+        minutes = self._config.every_minutes
+        return bool(minutes) and time.monotonic() - self._last_save >= 60 * minutes
+
+    def save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
+        """Snapshot the state and hand it to the writer.
+
+        Raises:
+            NonFiniteLossError: a weight is NaN or infinite; nothing is saved.
+        """
+        position = self._state.position
+        if not self._state.weights_are_finite():
+            raise NonFiniteLossError(diverged("the weights are not finite after", position.step, self._state), 0)
+        self._state.totals.seconds = self._clock.seconds()
+        snapshot = self._snapshots.snapshot()
+        self._run.save_checkpoint(
+            {
+                **self._state.capture(metrics, self._live_settings(), snapshot),
+                "callbacks": self._callbacks.state_dict(snapshot),
+            },
+            step=position.step,
+            epoch=position.epoch,
+            metrics=metrics,
+            reason=reason,
+            is_best=is_best,
+            when_done=snapshot.release,
+        )
+        self._last_save = time.monotonic()
+        self._saves += 1
+        if self._saves > 1:
+            # The first is written by now, or will be: there is something on disk to go back to.
+            self.start = None
+
+    def remember_start(self) -> None:
+        """Keep a copy of the state, to go back to until the first checkpoints are written."""
+        self.start = self.copied_state()
+
+    def copied_state(self) -> dict[str, Any]:
+        """A copy of the state in memory that stays its own."""
+        snapshot = self._snapshots.snapshot()
+        state = self._state.capture({}, self._live_settings(), snapshot)
+        snapshot.wait()
+        return state

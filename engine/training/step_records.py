@@ -1,0 +1,105 @@
+"""The steps of a run on their way into its journal."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+
+from engine.runs.writer import RunWriter
+from engine.training.clock import TrainingClock
+from engine.training.divergence import NonFiniteLossError, diverged
+from engine.training.gradient_watch import GradientWatch
+from engine.training.objective import Objective
+from engine.training.state import RunState
+from engine.training.step_log import StepLog
+
+# Steps are read back from the device this often. A live panel lags by no more than this and one poll.
+_DRAIN_SECONDS = 0.2
+
+
+class StepRecords:
+    """Keeps what steps produced on the device, and records it a few times a second.
+
+    Attributes:
+        log: takes every step.
+        objective: what the log's scores are.
+    """
+
+    def __init__(
+        self,
+        state: RunState,
+        objective: Objective,
+        watch: GradientWatch,
+        clock: TrainingClock,
+        run: RunWriter,
+        report: Callable[[], None],
+    ) -> None:
+        """Begin with nothing.
+
+        Args:
+            state: of the run; its totals grow by what is recorded.
+            objective: scores the steps.
+            watch: its looks at the gradients are written with the steps.
+            clock: the run's.
+            run: is written to.
+            report: called after every record.
+        """
+        self.objective = objective
+        self.log = StepLog(objective)
+        self._state = state
+        self._watch = watch
+        self._clock = clock
+        self._run = run
+        self._report = report
+        self._since = time.perf_counter()
+
+    def is_due(self) -> bool:
+        """Whether the steps since the last drain have to be recorded now."""
+        return time.perf_counter() - self._since >= _DRAIN_SECONDS
+
+    def go_on(self) -> None:
+        """Steps begin, or go on after something else: only theirs are the seconds of the next block."""
+        self._since = time.perf_counter()
+
+    def discard(self) -> None:
+        """Forget what isn't recorded yet."""
+        self.log = StepLog(self.objective)
+
+    def drain(self) -> None:
+        """Read the steps since the last call back from the device and record them.
+
+        Raises:
+            NonFiniteLossError: the loss of one of them is NaN or infinite.
+        """
+        now = time.perf_counter()
+        if len(self.log):
+            block = self.log.drain()
+            self._state.totals.add(block)
+            position, rates = self._state.position, block.learning_rate
+            self._run.record(
+                {
+                    "kind": "train",
+                    "epoch": position.epoch + 1,
+                    "step": position.step,
+                    "t": self._clock.seconds(),
+                    "seconds": now - self._since,
+                    "images": sum(block.samples),
+                    "loss": block.loss,
+                    self.objective.score_name: [
+                        score / (samples * self.objective.scores_a_sample)
+                        for score, samples in zip(block.scores, block.samples, strict=True)
+                    ],
+                    "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
+                }
+            )
+            self._report()
+            self._watch.write(self._run)
+            self._check_finite(block.loss)
+        self._since = now
+
+    def _check_finite(self, losses: Sequence[float]) -> None:
+        for offset, loss in enumerate(losses):
+            if not math.isfinite(loss):
+                step = self._state.position.step - len(losses) + offset + 1
+                raise NonFiniteLossError(diverged(f"the loss is {loss} at", step, self._state), step)
