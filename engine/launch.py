@@ -19,6 +19,7 @@ from engine.errors import RunError, TorchdeckError
 from engine.interchange.tensorboard_mirror import start_mirror
 from engine.notify import RunNotifier
 from engine.resumable import check_complete, check_fits
+from engine.run_watch import RunWatch
 from engine.runs.control import Control, ControlServer
 from engine.runs.reader import RunReader
 from engine.runs.system_sampler import SystemSampler
@@ -131,7 +132,7 @@ class LaunchedRun:
         self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
             self._mirror = start_mirror(run.path)
-        with RunNotifier(prepared.config.notify, run) as notifier:
+        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
                 run.close(outcome)

@@ -1,7 +1,8 @@
 """Telling somebody who isn't looking that a run ended, failed or stands still: by a command or a webhook.
 
 All of it happens in the process that trains, so that it works with no screen attached, and beside the training, which
-never waits for it. What can't be told is said in the run's log.
+never waits for it. Where that process was killed, the one that watches it tells. What can't be told is said in the
+run's log.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from engine.config import NotifyConfig
+from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter
 
 # A command or a server that takes longer is given up.
@@ -35,7 +38,7 @@ class Notice:
     Attributes:
         run: the name of its directory.
         path: its directory.
-        status: finished, stopped, failed or stalled.
+        status: finished, stopped, failed, died or stalled.
         text: all of it as one line for a person.
         host: the machine it runs on.
         epoch: the epoch it was in, from 1; 0 before the first.
@@ -105,14 +108,30 @@ class RunNotifier:
         return tuple(state.get(name) for name in ("status", "phase", "step", "message"))
 
     def _tell(self, status: str, words: str) -> None:
-        state = self._run.state()
-        metrics = {name: float(value) for name, value in (state.get("metrics") or {}).items()}
-        host, run = socket.gethostname(), self._run.path.name
-        shown = "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:3])
-        text = f"{run} on {host} {words} (epoch {state.get('epoch', 0)}, step {state.get('step', 0):,}{shown})"
-        notice = Notice(run, str(self._run.path), status, text, host, int(state["epoch"]), int(state["step"]), metrics)
+        notice = _notice(self._run.path, self._run.state(), status, words)
         # Not a daemon: the process ends when it is told, or after the time limit.
         threading.Thread(target=send, args=(self._config, notice), name="notify").start()
+
+
+def tell_death(run: Path, why: str) -> None:
+    """Tell that a run's process has died, where it is told that runs fail. For another process than that; waits.
+
+    Raises:
+        TorchdeckError: it is not the directory of a run, or its config is damaged.
+    """
+    reader = RunReader(run)
+    config, state = reader.config().notify, reader.state()
+    minutes = (time.time() - float(state.get("started") or 0)) / 60
+    if "failed" in config.on and minutes >= config.after_minutes:
+        send(config, _notice(run, state, "died", f"died: {why}"))
+
+
+def _notice(run: Path, state: dict[str, Any], status: str, words: str) -> Notice:
+    metrics = {name: float(value) for name, value in (state.get("metrics") or {}).items()}
+    host, epoch, step = socket.gethostname(), int(state.get("epoch", 0)), int(state.get("step", 0))
+    shown = "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:3])
+    text = f"{run.name} on {host} {words} (epoch {epoch}, step {step:,}{shown})"
+    return Notice(run.name, str(run), status, text, host, epoch, step, metrics)
 
 
 def send(config: NotifyConfig, notice: Notice) -> None:

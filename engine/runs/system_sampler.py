@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -82,10 +83,19 @@ class SystemSampler:
         }
 
     def _workers(self) -> list[psutil.Process]:
+        """The processes that read data for it; what was started beside it has a session of its own."""
         try:
-            return self._process.children(recursive=True)
+            return [child for child in self._process.children(recursive=True) if _is_in_our_session(child.pid)]
         except psutil.Error:
             return []
+
+
+def _is_in_our_session(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == os.getsid(0)
+    except OSError:
+        # It has ended.
+        return False
 
 
 class Gpu:

@@ -1,46 +1,12 @@
 import json
 import os
-import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 
 import pytest
 from run_cases import new_run
 
-from engine.runs.death import why_died
-from engine.runs.reader import RunReader
-
-OWNER = """
-import faulthandler, os, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from run_cases import new_run
-run = new_run(Path(sys.argv[1]))
-run.update_state(status="running")
-run.flush()
-print(run.path, flush=True)
-log = os.open(run.path / "engine.log", os.O_WRONLY | os.O_CREAT)
-os.dup2(log, 2)
-faulthandler.enable(2)
-sys.stdin.readline()
-os.kill(os.getpid(), getattr(signal, sys.argv[3]))
-"""
-
-
-@pytest.mark.parametrize(("name", "words"), [("SIGKILL", "ended without a word"), ("SIGSEGV", "Segmentation fault")])
-def test_a_process_that_a_signal_ended_is_explained_by_what_it_left(tmp_path: Path, name: str, words: str) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", OWNER, str(tmp_path), str(Path(__file__).parent), name],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    output, _ = process.communicate("\n")
-    assert process.returncode == -getattr(signal, name)
-    run = Path(output.strip())
-    assert RunReader(run).status() == "died"
-    assert words in why_died(run)
+from engine.runs.death import Death, note_death, why_died
 
 
 @pytest.fixture
@@ -80,9 +46,57 @@ def test_memory_that_was_used_up_points_to_the_kernel(run: Path) -> None:
     assert "without a word" in why_died(run)
 
 
+def died(run: Path, **fields: object) -> None:
+    pid = json.loads((run / "state.json").read_text())["pid"]
+    death = {"pid": pid, "time": time.time(), "signal": None, "exit_status": None, "is_memory_short": False, **fields}
+    note_death(run, Death(**death))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("seen", "log", "words"),
+    [
+        ({"signal": 9}, "CUDA error: dealt with\n", "killed from outside (SIGKILL), "),
+        ({"signal": 9, "is_memory_short": True}, "", "killed by the kernel as memory ran out (SIGKILL), "),
+        ({"signal": 11}, "Fatal Python error: Segmentation fault\n", "Segmentation fault (SIGSEGV), "),
+        ({"signal": 15}, "", "ended by SIGTERM, "),
+        ({"signal": 77}, "", "ended by signal 77, "),
+        ({"exit_status": 143}, "", "ended at once by a second SIGTERM (exit status 143), "),
+        ({"exit_status": 3}, "ValueError: no such thing\n", "ValueError: no such thing (exit status 3), "),
+        ({"exit_status": 3}, "", "ended by itself, in the middle of the run (exit status 3), "),
+        ({}, "", "ended without a word, "),
+    ],
+)
+def test_what_was_seen_of_the_end_decides_what_the_log_can_explain(
+    run: Path, seen: dict[str, object], log: str, words: str
+) -> None:
+    (run / "engine.log").write_text(log)
+    died(run, **seen)
+    assert words in why_died(run)
+
+
+def test_the_moment_of_the_death_has_its_day_where_that_is_not_today(run: Path) -> None:
+    died(run, signal=9, time=time.mktime((2026, 3, 4, 5, 6, 7, 0, 0, -1)))
+    assert why_died(run).endswith(", 2026-03-04 05:06:07")
+
+
+def test_the_death_of_an_earlier_process_of_the_run_explains_nothing(run: Path) -> None:
+    died(run, signal=9, pid=1)
+    assert "without a word" in why_died(run)
+
+
+def test_half_a_line_of_the_dead_process_spoils_no_other(run: Path) -> None:
+    events = run / "events.jsonl"
+    events.write_text('{"kind":"note"}\n{"kind":"sa')
+    died(run, signal=9)
+    assert [json.loads(line)["kind"] for line in events.read_text().splitlines() if line.endswith("}")] == [
+        "note",
+        "died",
+    ]
+
+
 def test_another_boot_or_another_host_is_the_reason(run: Path) -> None:
     change_state(run, boot_id="another")
-    assert why_died(run) == "the machine was restarted while it trained"
+    assert why_died(run).startswith("the machine was restarted while it trained, last heard of ")
     change_state(run, host="gpu-03")
     assert why_died(run) == "its process on gpu-03 is gone, or can't be seen from here"
 
