@@ -13,6 +13,7 @@ from engine.config import RunConfig
 from engine.data.datasets.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
 from engine.data.datasets.sources import DataSources
 from engine.data.loading.loaders import check_loading, example_inputs, num_train_batches
+from engine.data.loading.process_share import process_share, share_words, with_process_share
 from engine.data.transforms import check_transforms
 from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
@@ -36,9 +37,11 @@ class Prepared:
     """A run that can start: its config is checked, its data are open, its model is built on the CPU.
 
     Attributes:
+        config: the run, with the rank and the number of processes that the launcher gave.
         objective: what is minimised and measured, on the run's device.
         input_shape: of a sample after the eval transforms; (C, H, W) for images.
-        notes: what deserves a word about the model: weights that stayed fresh, freeze rules that matched nothing.
+        notes: what deserves a word: the share of an epoch that this process trains on; of the model, weights that
+            stayed fresh and freeze rules that matched nothing.
         left_out: image files that can't be decoded, which no split has any more.
     """
 
@@ -64,6 +67,7 @@ def check(config: RunConfig) -> Placement:
     check_loss(config.loss)
     check_optimizer(config.optimizer)
     check_schedule(config.schedule, config.optimizer.lr)
+    process_share(config.loader)
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
@@ -113,5 +117,9 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
-    notes = [*built.notes, *idle_rules(config.optimizer, built.model)]
-    return Prepared(config, placement, sources, objective, input_shape, built.model, notes, left_out)
+    share = process_share(config.loader)
+    shared = [] if share is None else [share_words(share, len(sources.train))]
+    notes = [*shared, *built.notes, *idle_rules(config.optimizer, built.model)]
+    return Prepared(
+        with_process_share(config), placement, sources, objective, input_shape, built.model, notes, left_out
+    )

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
-Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement"]
+Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement", "distributed"]
 MetricName = Literal[
     "auto",
     "loss",
@@ -129,7 +129,19 @@ class LoaderConfig(Section):
     sampler: Sampler = Field(
         default="auto",
         description="auto: shuffled or sequential, as shuffle says; balanced: every class equally often; "
-        "weighted: by loader.weights; replacement: any sample any number of times",
+        "weighted: by loader.weights; replacement: any sample any number of times; distributed: the share of one of "
+        "several processes, whose gradients are not averaged",
+    )
+    num_replicas: int = Field(
+        default=0,
+        ge=0,
+        le=1_000_000,
+        description="processes that a distributed sampler deals an epoch to; 0: as WORLD_SIZE or SLURM_NTASKS says",
+    )
+    rank: int = Field(
+        default=-1,
+        ge=-1,
+        description="number of this process among them, from 0; -1: as RANK or SLURM_PROCID says",
     )
     weights: str = Field(
         default="",
@@ -182,6 +194,13 @@ class LoaderConfig(Section):
             )
         if (self.sampler == "weighted") != bool(self.weights):
             raise ValueError('weights belong to sampler = "weighted", and that needs them')
+        if self.sampler != "distributed" and (self.num_replicas or self.rank >= 0):
+            raise ValueError('num_replicas and rank belong to sampler = "distributed"')
+        if 0 < self.num_replicas <= self.rank:
+            raise ValueError(
+                f"rank = {self.rank} and num_replicas = {self.num_replicas} contradict each other: ranks go from 0 to "
+                f"{self.num_replicas - 1}"
+            )
         if self.batch_sampler:
             for name in ("sampler", "num_samples", "drop_last", "weights"):
                 if getattr(self, name) != type(self).model_fields[name].default:

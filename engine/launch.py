@@ -240,7 +240,7 @@ class _NewRun(LaunchedRun):
         prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
         fork = begin_fork(prepared) if self._config.start_from else None
         info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config)}
-        run = RunWriter.create(self._runs_root, self._config, info)
+        run = RunWriter.create(self._runs_root, prepared.config, info)
         if fork is None:
             return self._run_engine(prepared, run, checkpoint=None, fields={})
         run.event("forked_from", **fork.event)
@@ -288,6 +288,7 @@ class _ResumedRun(LaunchedRun):
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
         prepared = prepare(self._config, self._progress, load_weights=False)
+        self._config = prepared.config
         check_fits(prepared, checkpoint, checkpoint_path)
         reasons = inexact_because(
             checkpoint["environment"],

@@ -32,7 +32,7 @@ class RunPlan:
         rates: learning rate of each step, of the group that is shown; empty where it can't be told.
         lowest_rates: of the group with the lowest rate; the same where there is one group.
         rates_note: what else to know of the learning rate.
-        notes: what deserves a word about the model.
+        notes: what deserves a word before the start.
     """
 
     epochs: int

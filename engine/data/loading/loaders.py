@@ -181,7 +181,7 @@ def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
     length = train_sampler(sources.train, config.loader, config.seed).length
     if config.loader.drop_last and length < config.loader.batch_size:
         raise ConfigError(
-            f"loader.drop_last = true: no batch is left, as the training split has {length} samples and "
+            f"loader.drop_last = true: no batch is left, as an epoch has {length} samples and "
             f"loader.batch_size is {config.loader.batch_size}"
         )
 

@@ -15,6 +15,7 @@ from engine.data.batched.random_keys import combine, epoch_order
 from engine.data.datasets.splits import Split
 from engine.data.datasets.targets import kind_of
 from engine.data.loading.own_order import sample_weights
+from engine.data.loading.process_share import ProcessShare, process_share
 from engine.errors import ConfigError
 
 Kind = Literal["shuffled", "sequential", "balanced", "weighted", "replacement"]
@@ -45,21 +46,32 @@ class EpochSampler:
             from all classes alike and then from the samples of the class, as torch's WeightedRandomSampler does with
             weights of 1 / (samples of the class); "weighted" draws by the weights given.
         count: samples in the split.
-        length: samples in an epoch.
+        total: samples in an epoch, of all processes together.
         seed: of the run.
         targets: int64 [count], for "balanced" only.
         weights: float64 [count], for "weighted" only: chances, up to a factor.
+        share: what this process takes of an epoch; None for all of it.
     """
 
     kind: Kind
     count: int
-    length: int
+    total: int
     seed: int
     targets: NDArray[np.int64] | None = None
     weights: NDArray[np.float64] | None = None
+    share: ProcessShare | None = None
+
+    @property
+    def length(self) -> int:
+        """Samples that this process takes in an epoch."""
+        return self.total if self.share is None else self.share.length(self.total)
 
     def order(self, epoch: int) -> EpochOrder | None:
-        """The samples of an epoch; None for all of them as they come."""
+        """The samples that this process takes in an epoch; None for all of the split as they come."""
+        order = self._whole_order(epoch)
+        return order if self.share is None else self._dealt(order, self.share)
+
+    def _whole_order(self, epoch: int) -> EpochOrder | None:
         if self.kind == "sequential":
             return None
         if self.kind == "shuffled":
@@ -67,54 +79,39 @@ class EpochSampler:
             return EpochOrder(samples, samples)
         generator = torch.Generator().manual_seed(combine(self.seed, epoch, _STREAM) >> 1)
         if self.kind == "replacement":
-            samples = torch.randint(self.count, (self.length,), generator=generator)
+            samples = torch.randint(self.count, (self.total,), generator=generator)
         elif self.kind == "weighted":
             samples = self._weighted(generator)
         else:
             samples = self._balanced(generator)
         return EpochOrder(samples, samples + self.count * times_before(samples))
 
-    def rank_order(self, epoch: int, rank: int, world: int) -> EpochOrder:
-        """The samples of an epoch that one of several processes takes, each of them training on its own.
+    def _dealt(self, order: EpochOrder | None, share: ProcessShare) -> EpochOrder:
+        """The share of one process, dealt as torch's DistributedSampler does.
 
-        A rank takes every `world`-th sample of the order, from its own number on, as torch's DistributedSampler does:
-        the ranks' n-th batches of b samples together are the n-th batch of b · world samples of one process. So that
-        all have as many, the order is filled up from its own beginning; what comes again there gets other random
-        numbers.
-
-        Args:
-            epoch: of the run.
-            rank: of the process, from 0.
-            world: how many processes there are.
-
-        Returns:
-            ceil(length / world) samples.
-
-        Raises:
-            ValueError: a rank outside of 0 … world - 1.
+        A process takes every `replicas`-th sample of the order, from its own number on: the processes' n-th batches
+        of b samples together are the n-th batch of b · replicas samples of a single one. What comes again where the
+        order is filled up gets other random numbers.
         """
-        if not 0 <= rank < world:
-            raise ValueError(f"rank {rank} of {world} processes: must be from 0 to {world - 1}")
-        order = self.order(epoch)
-        samples = torch.arange(self.length) if order is None else order.samples
-        filled = samples[torch.arange(-(-self.length // world) * world) % self.length]
+        samples = torch.arange(self.total) if order is None else order.samples
+        filled = samples[torch.arange(share.length(self.total) * share.replicas) % self.total]
         draws = filled + self.count * times_before(filled)
-        return EpochOrder(filled[rank::world], draws[rank::world])
+        return EpochOrder(filled[share.rank :: share.replicas], draws[share.rank :: share.replicas])
 
     def _balanced(self, generator: torch.Generator) -> Tensor:
         targets = torch.from_numpy(np.array(self.targets))
         by_class = targets.argsort(stable=True)
         _, sizes = targets.unique(return_counts=True)
         first = sizes.cumsum(0) - sizes
-        chosen = torch.randint(len(sizes), (self.length,), generator=generator)
-        place = torch.rand(self.length, dtype=torch.float64, generator=generator)
+        chosen = torch.randint(len(sizes), (self.total,), generator=generator)
+        place = torch.rand(self.total, dtype=torch.float64, generator=generator)
         return by_class[first[chosen] + (place * sizes[chosen]).long()]
 
     def _weighted(self, generator: torch.Generator) -> Tensor:
         # torch.multinomial ends at 2^24 samples.
         assert self.weights is not None
         ends = torch.from_numpy(np.cumsum(self.weights))
-        place = torch.rand(self.length, dtype=torch.float64, generator=generator) * ends[-1]
+        place = torch.rand(self.total, dtype=torch.float64, generator=generator) * ends[-1]
         last = int(np.flatnonzero(self.weights)[-1])
         return torch.searchsorted(ends, place, right=True).clamp(max=last)
 
@@ -124,9 +121,11 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
 
     Raises:
         ConfigError: a balanced sampler for a split whose labels are not known without reading it, or weights that
-            are not one for each sample.
+            are not one for each sample; a distributed sampler of a process whose number is not known.
     """
-    kind: Kind = config.sampler if config.sampler != "auto" else ("shuffled" if config.shuffle else "sequential")
+    kind: Kind = "shuffled" if config.shuffle else "sequential"
+    if config.sampler != "auto" and config.sampler != "distributed":
+        kind = config.sampler
     targets = split.targets if kind == "balanced" else None
     if kind == "balanced" and targets is None:
         raise ConfigError('loader.sampler = "balanced": the data set has no list of targets to balance')
@@ -134,7 +133,8 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
         raise ConfigError('loader.sampler = "balanced": the targets are numbers, and only classes can be balanced')
     classes = None if targets is None else targets.astype(np.int64)
     weights = sample_weights(config.weights, split) if kind == "weighted" else None
-    return EpochSampler(kind, len(split), config.num_samples or len(split), seed, classes, weights)
+    total = config.num_samples or len(split)
+    return EpochSampler(kind, len(split), total, seed, classes, weights, process_share(config))
 
 
 def sequential_sampler(split: Split) -> EpochSampler:

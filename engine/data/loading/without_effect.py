@@ -38,12 +38,14 @@ def without_effect(loader: LoaderConfig, tiers: Collection[Tier], device: torch.
 
     if loader.batch_sampler:
         say("batch_sampler makes the batches", "sampler", "shuffle", "num_samples", "weights", "drop_last")
-    if loader.sampler != "auto":
+    if loader.sampler not in ("auto", "distributed"):
         say(f'sampler = "{loader.sampler}" says the order', "shuffle")
     if loader.sampler not in _DRAWING:
         say("only a balanced, weighted or replacement sampler draws a number of samples", "num_samples")
     if loader.sampler != "weighted":
         say('only sampler = "weighted" takes weights', "weights")
+    if loader.sampler != "distributed":
+        say('only sampler = "distributed" deals an epoch to several processes', "num_replicas", "rank")
     if "loader" not in tiers:
         if "encoded" in tiers:
             say("files are decoded by threads, not by worker processes", *_OF_WORKERS)

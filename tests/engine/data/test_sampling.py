@@ -57,31 +57,6 @@ def test_a_sample_that_comes_again_has_other_random_numbers() -> None:
     assert order.draws[first].tolist() == list(range(5))
 
 
-@pytest.mark.parametrize("kind", ["shuffled", "sequential", "replacement"])
-@pytest.mark.parametrize(("count", "world"), [(24, 4), (23, 4), (3, 8), (7, 1)])
-def test_the_ranks_batches_together_are_the_batches_of_one_process(kind: Any, count: int, world: int) -> None:
-    sampler = EpochSampler(kind, count, count, 5)
-    order = sampler.order(3)
-    whole = torch.arange(count) if order is None else order.samples
-    draws = torch.arange(count) if order is None else order.draws
-    ranks = [sampler.rank_order(3, rank, world) for rank in range(world)]
-    assert {len(each.samples) for each in ranks} == {-(-count // world)}
-    together = torch.stack([each.samples for each in ranks], dim=1).flatten()
-    assert torch.equal(together[:count], whole)
-    assert torch.equal(torch.stack([each.draws for each in ranks], dim=1).flatten()[:count], draws)
-    # What fills it up comes from the beginning.
-    assert torch.equal(together[count:], whole.repeat(world)[: len(together) - count])
-    first = torch.cat([each.samples[:2] for each in ranks])
-    assert torch.equal(first.sort().values, together[: 2 * world].sort().values)
-
-
-def test_a_sample_that_fills_up_a_rank_has_other_random_numbers_and_a_rank_is_checked() -> None:
-    sampler = EpochSampler("shuffled", 3, 3, 0)
-    assert len(torch.cat([sampler.rank_order(0, rank, 8).draws for rank in range(8)]).unique()) == 8
-    with pytest.raises(ValueError, match="rank 2 of 2 processes: must be from 0 to 1"):
-        sampler.rank_order(0, 2, 2)
-
-
 @pytest.mark.parametrize("sampler", ["balanced", "replacement"])
 @pytest.mark.parametrize(
     "transforms",
@@ -125,6 +100,12 @@ def test_the_sequential_sampler_wins_over_shuffle() -> None:
         ({"num_samples": 10, "sampler": "shuffled"}, "needs a sampler that draws with replacement"),
         ({"timeout": 3.0}, "timeout is about worker processes, and num_workers = 0 has none"),
         ({"worker_init": "mine.py:start"}, "worker_init is about worker processes"),
+        ({"rank": 1}, 'num_replicas and rank belong to sampler = "distributed"'),
+        (
+            {"sampler": "distributed", "num_replicas": 2, "rank": 2},
+            "rank = 2 and num_replicas = 2 contradict each other: ranks go from 0 to 1",
+        ),
+        ({"sampler": "distributed", "num_samples": 10}, "needs a sampler that draws with replacement"),
     ],
 )
 def test_options_that_contradict_each_other_are_explained(options: dict[str, Any], message: str) -> None:

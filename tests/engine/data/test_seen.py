@@ -20,7 +20,15 @@ MIXED = [*MOVED, component("MixUp", alpha=0.4)]
 
 
 @pytest.mark.parametrize("transforms", [MOVED, WARPED, MIXED], ids=["moved", "warped", "mixed"])
-@pytest.mark.parametrize("loader", [{}, {"sampler": "balanced", "num_samples": 500}, {"shuffle": False}])
+@pytest.mark.parametrize(
+    "loader",
+    [
+        {},
+        {"sampler": "balanced", "num_samples": 500},
+        {"shuffle": False},
+        {"sampler": "distributed", "num_replicas": 2, "rank": 1},
+    ],
+)
 @pytest.mark.parametrize("accumulate", [1, 3])
 def test_a_step_s_batches_are_those_that_the_run_trains_on(
     transforms: list[Any], loader: dict[str, Any], accumulate: int

@@ -33,6 +33,14 @@ CUDA = torch.device("cuda")
             {"loader.shuffle"},
             {"loader.weights", "loader.num_samples"},
         ),
+        ({}, {"loader"}, CPU, {"loader.num_replicas", "loader.rank"}, set()),
+        (
+            {"sampler": "distributed", "num_replicas": 2, "rank": 1},
+            {"loader"},
+            CPU,
+            {"loader.num_samples"},
+            {"loader.shuffle", "loader.num_replicas", "loader.rank"},
+        ),
         (
             {"batch_sampler": "m.py:f"},
             {"loader"},
