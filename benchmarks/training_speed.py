@@ -3,7 +3,10 @@
 One process, one model, one data set in memory; the three take turns in short windows, so that what else the machine
 does falls on all of them alike. The studio is shown on a real pseudo-terminal, whose other end counts its bytes.
 
-    uv run python benchmarks/training_speed.py [--preset fashion-mnist-mlp] [--seconds 5] [--rounds 10]
+    uv run python benchmarks/training_speed.py [--preset NAME] [--tiny-modules] [--seconds 5] [--rounds 10]
+
+With `--tiny-modules` the model has 60 modules of next to no work each, so that what a step costs outside of the model
+shows most.
 
 Prints the median over rounds of steps/s and of the ratios within a round.
 """
@@ -14,6 +17,7 @@ import argparse
 import json
 import os
 import pty
+import signal
 import statistics
 import struct
 import sys
@@ -36,16 +40,24 @@ _IDLE_SECONDS = 10.0
 
 _WARM_STEPS = 50
 
+# Each layer is a Linear and a ReLU.
+_TINY_WIDTH, _TINY_LAYERS = 16, 30
+
 
 def main() -> int:
     """Measure behind a pseudo-terminal; the results come back through a file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--preset", default="fashion-mnist-mlp")
+    parser.add_argument("--tiny-modules", action="store_true", help="a model of 60 tiny modules")
     parser.add_argument("--set", dest="overrides", action="append", default=[])
     parser.add_argument("--seconds", type=float, default=5.0, help="length of a window")
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--size", default="160x48", help="columns x rows of the terminal")
     options = parser.parse_args()
+    if options.tiny_modules:
+        options.overrides[:0] = ["model.name=mlp", f"model.hidden={[_TINY_WIDTH] * _TINY_LAYERS}"]
+    # So that the studio's process is ended with this one, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         pid, terminal = pty.fork()
@@ -58,7 +70,11 @@ def main() -> int:
                 os._exit(status)
         columns, rows = map(int, options.size.split("x"))
         ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        screen = read_to_the_end(terminal, folder / "bytes")
+        try:
+            screen = read_to_the_end(terminal, folder / "bytes")
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
         _, status = os.waitpid(pid, 0)
         results = folder / "results.json"
         if not results.exists():
