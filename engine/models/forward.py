@@ -16,6 +16,7 @@ from torch.utils.flop_counter import flop_registry
 from torch.utils.hooks import RemovableHandle
 
 from engine.inputs import Inputs, call_model
+from engine.models.known_shapes import known_result
 from engine.models.prediction import prediction_of
 from engine.models.walk import walk
 
@@ -140,12 +141,16 @@ class _FlopCounter(TorchDispatchMode):
     ) -> Any:
         keywords = kwargs or {}
         formula = flop_registry.get(func._overloadpacket) if isinstance(func, OpOverload) else None
+        output = known_result(func, args, keywords)
         if formula is None:
+            if output is not None:
+                return output
             if isinstance(func, OpOverload) and func._can_decompose():
                 with self:
                     return func.decompose(*args, **keywords)
             return func(*args, **keywords)
-        output = func(*args, **keywords)
+        if output is None:
+            output = func(*args, **keywords)
         self._recorder.add_flops(int(formula(*args, **keywords, out_val=output)))
         return output
 

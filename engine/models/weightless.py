@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from engine.models.known_shapes import filled_without_values
 from engine.models.walk import walk
 
 # What fills a tensor with no values, or with random ones: a constructor that computes with those values can't exist.
@@ -35,7 +36,8 @@ class ValuelessOnMeta(TorchFunctionMode):
             keywords = {**keywords, "device": "meta"}
             keywords.pop("generator", None)
             keywords.pop("pin_memory", None)
-        return func(*args, **keywords)
+        filled = filled_without_values(func, args, keywords)
+        return filled if filled is not None else func(*args, **keywords)
 
 
 def build_weightless(make: Callable[[], nn.Module]) -> nn.Module:
