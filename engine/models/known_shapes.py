@@ -1,7 +1,7 @@
 """What the commonest operations return for tensors without values, without asking torch.
 
 torch works out on the meta device what they return through formulas in Python that first split them into dozens of
-smaller operations: a batch norm takes a millisecond and a half, more than all else of a convolutional network together.
+smaller operations: a batch norm takes more than a millisecond, half of all the time that a convolutional network does.
 """
 
 from __future__ import annotations
