@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 from engine.config_file import parse_config
 
@@ -45,15 +46,19 @@ def commands(page: Path) -> list[str]:
 
 
 class Shell:
-    """Runs commands as a reader would, in a folder of its own: this checkout's torchdeck, without uv around it."""
+    """Runs commands as a reader would, in a folder of its own: this checkout's torchdeck, without uv around it.
 
-    def __init__(self, folder: Path) -> None:
+    With `warm_python` each is a fork of a process that has torch imported already: the pages have dozens of commands.
+    Otherwise it is a process that begins from nothing, as the reader's.
+    """
+
+    def __init__(self, folder: Path, python: tuple[str, ...] = (sys.executable,)) -> None:
         self._folder = folder
         tools = folder / ".tools"
         tools.mkdir()
-        for name, module in (("torchdeck", "-m tui"), ("python", "")):
+        for name, command in (("torchdeck", (*python, "-m", "tui")), ("python", python)):
             file = tools / name
-            file.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {module} "$@"\n', encoding="utf-8")
+            file.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
             file.chmod(0o755)
         self._environment = {
             **os.environ,
@@ -93,7 +98,8 @@ def as_run_here(command: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_on_the_page_works(page: Path, tmp_path: Path) -> None:
-    shell = Shell(tmp_path)
+    # The README's commands are what a newcomer types first: they run as they would there.
+    shell = Shell(tmp_path) if page.name == "README.md" else Shell(tmp_path, warm_python())
     for block in blocks(page):
         if block.file_name:
             (tmp_path / block.file_name).write_text(block.text, encoding="utf-8")

@@ -53,6 +53,11 @@ class AsideError(Exception):
     """The process can't be started or ended before it answered, or the function failed; the text says which."""
 
 
+def python_command() -> tuple[str, ...]:
+    """What starts the Python of the process: the one that runs this."""
+    return (sys.executable,)
+
+
 class Aside:
     """Runs functions in a process of their own: short ones in the order of the calls, long ones beside them.
 
@@ -112,7 +117,7 @@ class Aside:
         try:
             with ExitStack() as files:
                 return await asyncio.create_subprocess_exec(
-                    sys.executable,
+                    *python_command(),
                     "-P",
                     "-c",
                     _MAIN,

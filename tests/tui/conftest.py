@@ -1,4 +1,8 @@
-"""What the tests under Textual's pilot need: keys that have been dealt with when the pilot says so."""
+"""What the tests under Textual's pilot need: keys that have been dealt with when the pilot says so, and a quick start.
+
+The process beside the studio is a fork of one that has torch imported already (tests/warm_python.py); test_aside.py
+starts it as the studio does.
+"""
 
 import asyncio
 from time import monotonic
@@ -7,6 +11,9 @@ import pytest
 import textual.app
 import textual.pilot
 from textual._wait import SLEEP_GRANULARITY
+from warm_python import warm_python
+
+from tui import aside
 
 
 async def _wait_until_nothing_is_ready(min_sleep: float = SLEEP_GRANULARITY, max_sleep: float = 1) -> None:
@@ -30,3 +37,8 @@ async def _wait_until_nothing_is_ready(min_sleep: float = SLEEP_GRANULARITY, max
 def _keys_are_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(textual.pilot, "wait_for_idle", _wait_until_nothing_is_ready)
     monkeypatch.setattr(textual.app, "wait_for_idle", _wait_until_nothing_is_ready)
+
+
+@pytest.fixture(autouse=True)
+def _process_beside_starts_warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "python_command", warm_python)

@@ -11,6 +11,11 @@ from engine.errors import ConfigError, DataError
 from tui.aside import Aside, AsideError
 
 
+@pytest.fixture
+def _process_beside_starts_warm() -> None:
+    """Not in these tests, which ask for the number of the process and let it die."""
+
+
 async def test_a_function_runs_in_another_process() -> None:
     aside = Aside()
     try:

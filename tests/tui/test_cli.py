@@ -1,4 +1,8 @@
-"""The command line as its users meet it: real processes, their output and their exit statuses."""
+"""The command line as its users meet it: processes, their output and their exit statuses.
+
+Most are forks of a process that has torch imported already (tests/warm_python.py); the first run of the module, and
+what is tested with signals, terminals and pipes, are processes that begin from nothing.
+"""
 
 import contextlib
 import json
@@ -12,14 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_python import warm_python
 
 ROOT = Path(__file__).parents[2]
 FAST = ["--set", "training.epochs=2", "--set", "loader.batch_size=128"]
 
 
-def torchdeck(*arguments: str, cwd: Path | None = None, **environment: str) -> subprocess.CompletedProcess[str]:
+def torchdeck(
+    *arguments: str, cwd: Path | None = None, python: tuple[str, ...] = (), **environment: str
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "tui", *arguments],
+        [*(python or warm_python()), "-m", "tui", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd or ROOT,
@@ -37,7 +44,8 @@ def document(result: subprocess.CompletedProcess[str]) -> Any:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one finished run of two epochs."""
     root = tmp_path_factory.mktemp("runs")
-    summary = document(torchdeck("train", "digits", *FAST, "--name", "first", "--runs", str(root), "--json"))
+    arguments = ("train", "digits", *FAST, "--name", "first", "--runs", str(root), "--json")
+    summary = document(torchdeck(*arguments, python=(sys.executable,)))
     assert summary["status"] == "finished"
     return root
 

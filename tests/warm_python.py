@@ -1,0 +1,221 @@
+"""Python processes that are forked from one which has torch imported already, for tests that start many of them.
+
+An import of torch takes seconds of processor time, and hundreds of tests start a process that needs it. Here one
+process a test session, the warm one, imports what they need and then only forks. Each fork gets the command line, the
+environment, the working folder and the descriptors 0 to 2 of whoever asked, and lives in a session of its own, so
+that no signal to its group reaches the warm process.
+
+`warm_python()` is what tests use. This file is also both ends of it:
+
+    python -P warm_python.py serve SOCKET MODULE...
+        The warm process.
+    python -I -S warm_python.py ask SOCKET [-P] (-m MODULE | -c CODE | FILE) ARGUMENT...
+        Stands for a fork towards whoever started it, and itself starts in milliseconds. Signals go on to the fork,
+        killing it kills the fork, and it ends as the fork did.
+
+What differs from a process that imports for itself: that the import has happened, the process number, the process
+group, the controlling terminal, the hash seed, and that at its end modules are not taken down one by one. What a test
+says of these, it says of `sys.executable`.
+"""
+
+import marshal
+import os
+import signal
+import socket
+import sys
+from functools import cache
+
+_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+# What every command that builds a model or trains imports.
+_MODULES = ("torchvision", "torch._dynamo", "numpy.ma", "engine.launch", "engine.training.trainer", "tui.commands")
+
+
+@cache
+def warm_python() -> tuple[str, ...]:
+    """The beginning of a command line, to stand where `sys.executable` would; the first call starts the warm process.
+
+    That one ends with this process. Of Python's options only -P, -m and -c.
+    """
+    import atexit
+    import subprocess
+    import tempfile
+
+    folder = tempfile.TemporaryDirectory(prefix="warm-")
+    path = f"{folder.name}/socket"
+    process = subprocess.Popen(
+        [sys.executable, "-P", __file__, "serve", path, *_MODULES],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
+        cwd=folder.name,
+        start_new_session=True,
+    )
+    assert process.stdin is not None and process.stdout is not None
+    said = process.stdout.readline()
+    assert said == b"ready\n", said
+    atexit.register(folder.cleanup)
+    atexit.register(process.wait)
+    atexit.register(process.stdin.close)
+    return sys.executable, "-I", "-S", __file__, "ask", path
+
+
+def ask(path: str, command: list[str]) -> None:
+    """Have the command run by a fork of the warm process, and end as it ends."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(path)
+        for number in _FORWARDED:
+            signal.signal(number, lambda number, _: connection.send(bytes([number])))
+        request = marshal.dumps((command, dict(os.environb), os.getcwd()))
+        socket.send_fds(connection, [len(request).to_bytes(8, "little")], [0, 1, 2])
+        connection.sendall(request)
+        # The fork's streams are its own from here on: a reader must see them end with it.
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        answer = connection.recv(2)
+    status = int.from_bytes(answer, "little", signed=True) if answer else -signal.SIGKILL
+    if status < 0:
+        signal.signal(-status, signal.SIG_DFL)
+        os.kill(os.getpid(), -status)
+    os._exit(status)
+
+
+def serve(path: str) -> list[str]:
+    """Fork for whoever asks, until standard input ends. Returns in a fork only: the command it is to run."""
+    import select
+    from contextlib import suppress
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    listener.listen(64)
+    threads = os.listdir("/proc/self/task")
+    assert len(threads) == 1, f"an import has started {len(threads) - 1} threads, which no fork would have"
+    print("ready", flush=True)
+    while True:
+        ready, _, _ = select.select([listener, 0], [], [])
+        if 0 in ready:
+            os._exit(0)
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            return _fork_and_keep(connection)
+        connection.close()
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+
+def _fork_and_keep(connection: socket.socket) -> list[str]:
+    """Fork, and wait for the fork's end and for signals to it. Returns in the fork only: the command it is to run."""
+    import select
+
+    header, descriptors, _, _ = socket.recv_fds(connection, 8, 3)
+    size = int.from_bytes(header, "little")
+    request = b""
+    while len(request) < size and (piece := connection.recv(size - len(request))):
+        request += piece
+    command, environment, folder = marshal.loads(request)
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        _become(environment, folder, descriptors)
+        return command
+    for descriptor in (0, 1, 2, *descriptors):
+        os.close(descriptor)
+    end = os.pidfd_open(child)
+    while end not in select.select([connection, end], [], [])[0]:
+        numbers = connection.recv(64)
+        for number in numbers or [signal.SIGKILL]:
+            os.kill(child, number)
+        if not numbers:
+            break
+    _, status = os.waitpid(child, 0)
+    try:
+        connection.sendall(os.waitstatus_to_exitcode(status).to_bytes(2, "little", signed=True))
+    except OSError:
+        # Whoever asked has been killed.
+        os._exit(1)
+    os._exit(0)
+
+
+def _become(environment: dict[bytes, bytes], folder: str, descriptors: list[int]) -> None:
+    """Take the place of the process that asked."""
+    os.setsid()
+    for target, descriptor in enumerate(descriptors):
+        os.dup2(descriptor, target)
+        os.close(descriptor)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environb.clear()
+    os.environb.update(environment)
+    os.chdir(folder)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    added = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry and entry not in sys.path]
+    sys.path[:0] = added
+
+
+def _run_as_python(command: list[str]) -> int:
+    """Run a command line of Python's as far as tests use it. Returns the exit status."""
+    import atexit
+    import threading
+    import traceback
+
+    try:
+        _run(command)
+        status = 0
+    except SystemExit as end:
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
+        status = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        traceback.print_exc()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            if not stream.closed:
+                stream.flush()
+    except BrokenPipeError:
+        return 120
+    return status
+
+
+def _run(command: list[str]) -> None:
+    import runpy
+    from types import ModuleType
+
+    is_safe = command[0] == "-P"
+    sys.argv = command[is_safe:]
+    kind = sys.argv[0]
+    if not is_safe:
+        sys.path.insert(0, os.getcwd() if kind in ("-m", "-c") else os.path.dirname(os.path.abspath(kind)))
+    if kind == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    elif kind == "-c":
+        sys.modules["__main__"] = main = ModuleType("__main__")
+        exec(sys.argv.pop(1), main.__dict__)
+    else:
+        runpy.run_path(kind, run_name="__main__")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "ask":
+        ask(sys.argv[2], sys.argv[3:])
+    import gc
+    import importlib
+
+    # What is imported stays, in every fork: not worth a collection, nor the pages that one would write to.
+    gc.disable()
+    for name in sys.argv[3:]:
+        importlib.import_module(name)
+    gc.freeze()
+    command = serve(sys.argv[2])
+    gc.enable()
+    os._exit(_run_as_python(command))
