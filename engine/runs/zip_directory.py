@@ -20,6 +20,8 @@ _LOCAL_HEADER = struct.Struct("<4sHHHHHIIIHH")
 
 _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA = 0xFFFFFFFF
+# Of the attributes of MS-DOS, which stand in the lower half of an entry's external attributes.
+_IS_FOLDER = 0x10
 _MAX_DIRECTORY_BYTES = 64 << 20
 _MAX_NAME_BYTES = 4096
 
@@ -109,7 +111,7 @@ def _read_entry(directory: bytes, position: int) -> tuple[ZipEntry, int]:
     fields = _DIRECTORY_ENTRY.unpack_from(directory, position)
     signature, flags, method, crc32 = fields[0], fields[3], fields[4], fields[7]
     stored, bytes_, name_bytes, extra_bytes, comment_bytes = fields[8], fields[9], fields[10], fields[11], fields[12]
-    offset = fields[16]
+    attributes, offset = fields[15], fields[16]
     if signature != b"PK\1\2":
         raise CheckpointError("is damaged: its table of contents is garbled")
     after_name = position + _DIRECTORY_ENTRY.size + name_bytes
@@ -122,6 +124,9 @@ def _read_entry(directory: bytes, position: int) -> tuple[ZipEntry, int]:
     if method != 0 or stored != bytes_:
         raise CheckpointError("holds compressed entries, which torch.save never writes")
     name = raw_name.decode("utf-8", "backslashreplace")
+    if attributes & _IS_FOLDER or name.endswith("/"):
+        # torch would hand out memory as it lies there in place of the content.
+        raise CheckpointError("is damaged: its table of contents has a folder where there can be none")
     if len(raw_name) > _MAX_NAME_BYTES or ".." in name.split("/") or name.startswith("/") or "\0" in name:
         raise CheckpointError("holds an entry whose name leads out of the archive")
     return ZipEntry(name, offset, bytes_, crc32), after_name + extra_bytes + comment_bytes

@@ -1,8 +1,8 @@
 """Cuts the power of a disk while a run writes to it, and looks at what is left.
 
-    python tests/engine/runs/power_cuts.py FOLDER [--cuts N] [--seed N] [--without-sync]
+    python tests/engine/runs/power_cuts.py FOLDER [--cuts N] [--seed N] [--file-system NAME] [--without-sync]
 
-Needs root: an ext4 file system on a loop device is shut down without flushing its journal (FS_IOC_SHUTDOWN), which
+Needs root: a file system on a loop device is shut down without flushing its journal (FS_IOC_SHUTDOWN), which
 loses what a power cut would lose, and mounted anew. Prints one JSON document. `--without-sync` takes every fsync out
 of the writer, to show that the campaign sees what is then lost.
 """
@@ -36,7 +36,11 @@ from engine.runs.reader import RunReader
 FS_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 
-DISK_BYTES = 64 << 20
+# How a disk is made with each file system that has this call, and how large: mkfs.xfs refuses fewer bytes than these.
+FILE_SYSTEMS = {
+    "ext4": (["mkfs.ext4", "-q", "-F"], 64 << 20),
+    "xfs": (["mkfs.xfs", "-q", "-f"], 300 << 20),
+}
 # The journal is made durable every half second; a cut may fall into a write that waits for a slow disk.
 ALLOWED_SECONDS = 1.5
 
@@ -65,12 +69,13 @@ def write_until_killed(root: Path, acknowledged: int) -> None:
         time.sleep(0.005)
 
 
-def cut_once(folder: Path, generator: random.Random) -> dict[str, object]:
+def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[str, object]:
     """Write to a new disk, cut its power, look at it."""
     image, disk = folder / "disk.img", folder / "disk"
+    make, size = FILE_SYSTEMS[file_system]
     with image.open("wb") as file:
-        file.truncate(DISK_BYTES)
-    subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True, capture_output=True)
+        file.truncate(size)
+    subprocess.run([*make, str(image)], check=True, capture_output=True)
     disk.mkdir(exist_ok=True)
     with mounted(image, disk):
         read_end, write_end = os.pipe()
@@ -127,13 +132,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--file-system", choices=FILE_SYSTEMS, default="ext4")
     parser.add_argument("--without-sync", action="store_true")
     options = parser.parse_args()
     if options.without_sync:
         durable.FileOperations.fsync = lambda self, descriptor: None  # type: ignore[method-assign]
         durable.FileOperations.fdatasync = lambda self, descriptor: None  # type: ignore[method-assign]
     generator = random.Random(options.seed)
-    results = [cut_once(options.folder, generator) for _ in range(options.cuts)]
+    results = [cut_once(options.folder, options.file_system, generator) for _ in range(options.cuts)]
     print(json.dumps(results))
 
 

@@ -102,6 +102,35 @@ def test_overwritten_spans_and_lost_pages_are_refused_or_without_effect(tmp_path
             refused_or_unchanged(path, damaged, content)
 
 
+@pytest.mark.campaign
+def test_any_bit_that_no_checksum_covers_is_refused_or_without_effect(tmp_path: Path, good: bytes) -> None:
+    path = tmp_path / "damaged.pt"
+    path.write_bytes(good)
+    content = load_checkpoint(path)
+    covered = {
+        position
+        for name, positions in regions(good, tmp_path).items()
+        if name != "directory" and not name.startswith("header")
+        for position in positions
+    }
+    bits = [(position, bit) for position in range(len(good)) if position not in covered for bit in range(8)]
+    for position, bit in bits if FULL else random.Random(3).sample(bits, 40):
+        damaged = bytearray(good)
+        damaged[position] ^= 1 << bit
+        refused_or_unchanged(path, bytes(damaged), content)
+
+
+def test_a_part_that_is_said_to_be_a_folder_is_refused(tmp_path: Path, good: bytes) -> None:
+    """torch reads no content for one, and hands out memory as it lies there."""
+    path = tmp_path / "folder.pt"
+    damaged = bytearray(good)
+    attributes = good.rindex(b"data/0") - len("good/") - 8
+    damaged[attributes] |= 0x10
+    path.write_bytes(damaged)
+    with pytest.raises(CheckpointError, match="a folder where there can be none"):
+        load_checkpoint(path)
+
+
 def test_a_file_cut_at_any_place_is_refused(tmp_path: Path, good: bytes) -> None:
     path = tmp_path / "cut.pt"
     step = 1 if FULL else 97
