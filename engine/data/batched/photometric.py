@@ -1,4 +1,4 @@
-"""Noise, permuted channels and RandomPhotometricDistort of a whole batch, each sample with its own draw."""
+"""Permuted channels and RandomPhotometricDistort of a whole batch, each sample with its own draw."""
 
 from __future__ import annotations
 
@@ -10,45 +10,8 @@ from torch import Tensor
 from engine.data.batched import colour
 from engine.data.batched.colour import apply_to
 from engine.data.batched.random_keys import SampleKeys
-from engine.data.batched.slices import joined, slices
 
 Range = tuple[float, float]
-
-# Noise made at a time stays in the core's own cache until it is added.
-_NOISE_BYTES = 192 << 10
-
-
-@dataclass(frozen=True)
-class NoiseStep:
-    """GaussianNoise; mean and sigma in units of [0, 1]."""
-
-    slot: int
-    mean: float
-    sigma: float
-    clips: bool
-
-    def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> SampleKeys:
-        """What the noise follows from: the noise itself is made where it is used, a few images at a time."""
-        return keys
-
-    def apply(self, images: Tensor, drawn: SampleKeys) -> Tensor:
-        """The noisy images; uint8 noise is cut off to whole levels, as torchvision does."""
-        return joined(self._noisy(images[part], drawn.of(part)) for part in slices(images, _NOISE_BYTES))
-
-    def noise(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
-        """Standard normal numbers for samples of this shape, float32 [n, *shape] on the CPU."""
-        noise = torch.empty((len(keys.base), *shape))
-        for sample, generator in zip(noise, keys.generators(self.slot), strict=True):
-            sample.normal_(generator=generator)
-        return noise
-
-    def _noisy(self, images: Tensor, keys: SampleKeys) -> Tensor:
-        noise = self.noise(keys, tuple(images.shape[1:])).to(images.device)
-        if images.is_floating_point():
-            noisy = noise.mul_(self.sigma).add_(self.mean).add_(images)
-            return noisy.clamp_(0, 1) if self.clips else noisy
-        noisy = noise.mul_(self.sigma * 255).add_(self.mean * 255).to(torch.int16).add_(images)
-        return (noisy.clamp_(0, 255) if self.clips else noisy).to(torch.uint8)
 
 
 @dataclass(frozen=True)

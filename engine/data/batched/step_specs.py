@@ -32,7 +32,8 @@ from engine.data.batched.batch_steps import (
 from engine.data.batched.colour import inverted_from
 from engine.data.batched.containers import ApplyStep, ChoiceStep, OrderStep
 from engine.data.batched.distortion import ElasticStep, PerspectiveStep
-from engine.data.batched.photometric import DistortStep, NoiseStep, PermutationStep
+from engine.data.batched.noise import NoiseStep
+from engine.data.batched.photometric import DistortStep, PermutationStep
 from engine.data.transforms import as_component, make_transform
 
 # Numbers of draws that one transform may use.

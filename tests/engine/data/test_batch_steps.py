@@ -17,7 +17,8 @@ from engine.data.batched.auto_augment import OPERATIONS, Turn, run_turns
 from engine.data.batched.batch_steps import BatchStep, Jitter
 from engine.data.batched.boxes import Boxes
 from engine.data.batched.distortion import Perspectives
-from engine.data.batched.photometric import Distortions, NoiseStep
+from engine.data.batched.noise import NoiseStep
+from engine.data.batched.photometric import Distortions
 from engine.data.batched.random_keys import SampleKeys, sample_keys
 from engine.data.batched.step_specs import make_step
 

@@ -20,6 +20,15 @@ def test_integers_are_uniform_for_every_slot() -> None:
         assert chi_square(np.bincount(drawn.numpy(), minlength=81)) < 4
 
 
+def test_every_bit_of_a_word_is_as_often_set_as_not_and_none_follows_from_its_neighbour() -> None:
+    words = sample_keys(7, 3, SAMPLES[:4000]).words(1, 16)
+    for other in (words.roll(1, 0), words.roll(1, 1), sample_keys(7, 3, SAMPLES[:4000]).words(2, 16)):
+        same = torch.stack([((words ^ other) >> bit) & 1 for bit in range(32)]).double().mean((1, 2))
+        assert (same - 0.5).abs().max() < 4.5 * 0.5 / words.numel() ** 0.5
+    for shift in (0, 8, 16, 24):
+        assert chi_square(np.bincount(((words >> shift) & 0xFF).flatten().numpy(), minlength=256)) < 4
+
+
 def test_two_slots_of_a_sample_are_independent() -> None:
     keys = sample_keys(1, 0, SAMPLES)
     pairs = keys.integers(0, 9) * 9 + keys.integers(1, 9)
@@ -54,6 +63,8 @@ def test_numbers_never_change_between_versions() -> None:
     """A run goes on after an update of torchdeck only if its random numbers stay what they were."""
     assert combine(42, 7) == 16071713289188541753
     assert sample_keys(42, 7, torch.arange(6)).integers(3, 1000).tolist() == [649, 199, 383, 764, 469, 12]
+    words = [[2094477559, 1988589982, 860179140, -921019294]]
+    assert sample_keys(42, 7, torch.arange(1)).words(2, 4).tolist() == words
     assert epoch_order(42, 7, 8).tolist() == [7, 1, 5, 4, 0, 3, 6, 2]
 
 
