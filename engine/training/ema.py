@@ -31,6 +31,8 @@ class AveragedWeights:
         self._config = config
         self._own = [tensor for tensor in _tensors(model).values() if _is_averaged(tensor)]
         self._averages = [tensor.detach().clone() for tensor in self._own]
+        # The model's own values while the averages are in their place, by the tensor that they belong to.
+        self._kept: dict[int, Tensor] = {}
 
     def after_step(self, step: int) -> None:
         """Move the averages, when it is their turn.
@@ -57,17 +59,31 @@ class AveragedWeights:
     def in_place(self) -> Iterator[None]:
         """Give the model the averages as its weights; its own come back at the end, to the bit.
 
-        The values are exchanged and not the tensors, whose addresses a captured graph may hold.
+        The values are exchanged and not the tensors, whose addresses a captured graph may hold. What the run is saved
+        with meanwhile are the values that `own_value` has.
         """
-        own = [tensor.detach() for tensor in self._own]
-        kept = [tensor.clone() for tensor in own]
-        with torch.no_grad():
-            torch._foreach_copy_(own, self._averages)
+        self._exchange()
         try:
             yield
         finally:
+            kept, self._kept = self._kept, {}
             with torch.no_grad():
-                torch._foreach_copy_(own, kept)
+                torch._foreach_copy_([tensor.detach() for tensor in self._own], list(kept.values()))
+
+    def own_value(self, tensor: Tensor) -> Tensor:
+        """The model's own value of one of its tensors, also while the averages are in place."""
+        return self._kept.get(id(tensor), tensor)
+
+    def own_was_loaded(self) -> None:
+        """The model has got other values of its own: while the averages are in place, they go back there."""
+        if self._kept:
+            self._exchange()
+
+    def _exchange(self) -> None:
+        own = [tensor.detach() for tensor in self._own]
+        self._kept = {id(tensor): value.clone() for tensor, value in zip(self._own, own, strict=True)}
+        with torch.no_grad():
+            torch._foreach_copy_(own, self._averages)
 
     def state_dict(self) -> dict[str, Tensor]:
         """The model's `state_dict` with the averages in it, under the same names."""

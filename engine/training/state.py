@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from engine.errors import CheckpointError
 from engine.training.early_stopping import EarlyStopping
@@ -115,7 +115,7 @@ class RunState:
 
     def weights_are_finite(self) -> bool:
         """Whether no trained weight is NaN or infinite. Waits for the device."""
-        weights = [weight.detach() for group in self.optimizer.param_groups for weight in group["params"]]
+        weights = [self._own(weight).detach() for group in self.optimizer.param_groups for weight in group["params"]]
         # A sum reads each weight once and keeps what is not finite; only where it overflows is every weight looked at.
         if bool(torch.stack([weight.sum().isfinite() for weight in weights]).all()):
             return True
@@ -136,7 +136,7 @@ class RunState:
         state = {
             "torchdeck_format": FORMAT,
             "epoch": self.position.epoch,
-            "model_state_dict": snapshot.copied(self.model.state_dict()),
+            "model_state_dict": snapshot.copied(self._own_state_dict()),
             "optimizer_state_dict": snapshot.copied(self.optimizer.state_dict()),
             "scheduler_state_dict": snapshot.copied(self.schedule.state_dict()),
             "scaler_state_dict": dict(self.scaler.state_dict()) if self.scaler is not None else None,
@@ -156,6 +156,14 @@ class RunState:
         snapshot.wait()
         return state
 
+    def _own(self, tensor: Tensor) -> Tensor:
+        """The value that training goes on with, which lies elsewhere while the average is measured in its place."""
+        return tensor if self.averages is None else self.averages.own_value(tensor)
+
+    def _own_state_dict(self) -> dict[str, Any]:
+        state: dict[str, Any] = self.model.state_dict(keep_vars=True)
+        return {name: self._own(value) if isinstance(value, Tensor) else value for name, value in state.items()}
+
     def restore(self, checkpoint: dict[str, Any], *, with_optimizer: bool = True, with_schedule: bool = True) -> None:
         """Take over the state of a checkpoint that this program wrote.
 
@@ -169,6 +177,8 @@ class RunState:
         """
         try:
             self.model.load_state_dict(checkpoint["model_state_dict"])
+            if self.averages is not None:
+                self.averages.own_was_loaded()
             if with_optimizer:
                 self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
             if with_schedule:

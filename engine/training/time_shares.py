@@ -49,9 +49,9 @@ class TimeShares:
             yield item  # type: ignore[misc]
 
     @contextmanager
-    def evaluating(self, *, keeps_state: bool) -> Iterator[None]:
-        """Count the time in here as evaluation. `keeps_state`: nothing of the run's state changes meanwhile."""
-        self.is_at_boundary = keeps_state
+    def evaluating(self) -> Iterator[None]:
+        """Count the time in here as evaluation, in which nothing of the run's state changes."""
+        self.is_at_boundary = True
         with self.spent_on("evaluation"):
             yield
         self._leave_boundary()

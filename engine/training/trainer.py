@@ -397,7 +397,7 @@ class Trainer:
 
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
-        with self.times.evaluating(keeps_state=self.state.averages is None):
+        with self.times.evaluating():
             return self._recovering_evaluation(self.data.validation, self._evaluate_on)
 
     def _evaluate_on(self, loader: BatchLoader) -> Evaluation | None:

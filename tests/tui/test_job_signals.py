@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+import torch
+
 from engine.runs.reader import RunReader
 
 ROOT = Path(__file__).parents[2]
@@ -57,23 +60,26 @@ def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run
     assert (tmp_path / "called").read_text() == "requeue 4711\n"
 
 
-def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize("place", ["training", "the evaluation of the average"])
+def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tmp_path: Path, place: str) -> None:
     (tmp_path / "hangs.py").write_text(
         "import threading, numpy as np\n"
         "class Part:\n"
         "    classes = ['a', 'b']\n"
         "    targets = [0, 1] * 40\n"
-        "    served = 0\n"
+        "    def __init__(self, hangs_at):\n        self.last, self.hangs_at = 0, hangs_at\n"
         "    def __len__(self):\n        return 80\n"
         "    def __getitem__(self, index):\n"
-        "        Part.served += 1\n"
-        "        if Part.served > 60:\n            print('hangs', flush=True)\n            threading.Event().wait()\n"
-        "        return np.zeros((8, 8, 1), np.uint8), index % 2\n"
-        "def make(train):\n    return Part()\n",
+        "        self.last += index == 79\n"
+        "        if self.last == self.hangs_at:\n"
+        "            print('hangs', flush=True)\n            threading.Event().wait()\n"
+        "        return np.full((8, 8, 1), index, np.uint8), index % 2\n"
+        f"def make(train):\n    return Part({(2, -1) if place == 'training' else (-1, 2)}[not train])\n",
         encoding="utf-8",
     )
     sets = [f"data.dataset={tmp_path}/hangs.py:make", "data.storage=loader", "loader.batch_size=10", "model.name=mlp"]
-    sets += ["data.train_transforms=[{name='ToTensor'}]", "data.eval_transforms=[{name='ToTensor'}]"]
+    sets += ["data.validation=test", "data.train_transforms=[{name='ToTensor'}]"]
+    sets += ["data.eval_transforms=[{name='ToTensor'}]", "ema.decay=0.9"]
     process = started(tmp_path / "runs", "digits", *[word for key in sets for word in ("--set", key)])
     run = Path(read_until(process, "run ").split(" ", 1)[1].strip())
     while "hangs" not in (run / "engine.log").read_text():
@@ -86,3 +92,6 @@ def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tm
     reader.poll()
     assert reader.status() == "stopped"
     assert reader.checkpoints()[0].step == reader.progress().step > 0
+    state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    raw, average = state["model_state_dict"], state["ema_state_dict"]
+    assert not any(torch.equal(value, average[name]) for name, value in raw.items())

@@ -1,11 +1,17 @@
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from kill_and_resume import differences, history_of, state_of
 from torch import Tensor, nn
-from training_cases import reader_of, train
+from training_cases import case, ended, reader_of, resume_copy, train
 
 from engine.config import EmaConfig
+from engine.launch import launch
+from engine.runs.writer import RunWriter
+from engine.training import trainer
 from engine.training.ema import AveragedWeights
 
 
@@ -61,6 +67,50 @@ def test_the_models_own_weights_come_back_to_the_bit() -> None:
         assert [parameter.data_ptr() for parameter in model.parameters()] == addresses
         _ = 1 / 0
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_weights_that_are_loaded_while_the_average_is_in_place_are_the_models_own_afterwards() -> None:
+    model = make_model()
+    averages = AveragedWeights(model, EmaConfig(decay=0.9))
+    walk(model, averages, 5)
+    loaded = {name: tensor + 1 for name, tensor in model.state_dict().items()}
+    with averages.in_place():
+        model.load_state_dict(loaded)
+        averages.own_was_loaded()
+        assert torch.equal(model[0].weight, averages.state_dict()["0.weight"])
+        assert torch.equal(averages.own_value(model[0].weight), loaded["0.weight"])
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_save_and_a_stop_while_the_average_is_measured_keep_the_weights_and_go_on_bit_identical(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = ("ema.decay=0.8", "training.num_threads=1")
+    reference = train(tmp_path / "whole", *settings)
+    saved: dict[str, dict[str, Tensor]] = {}
+    save, measure, evaluations = RunWriter.save_checkpoint, trainer.evaluate, count(1)
+
+    def save_and_look(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:
+        for part in ("model_state_dict", "ema_state_dict"):
+            saved[f"{fields['reason']}: {part}"] = {name: value.clone() for name, value in state[part].items()}
+        save(run, state, **fields)
+
+    def measure_and_command(*arguments: Any, **keywords: Any) -> Any:
+        if next(evaluations) == 2:
+            run.control.submit({"cmd": "save"})
+            run.control.submit({"cmd": "stop"})
+        return measure(*arguments, **keywords)
+
+    monkeypatch.setattr(RunWriter, "save_checkpoint", save_and_look)
+    monkeypatch.setattr(trainer, "evaluate", measure_and_command)
+    run = launch(case(*settings), tmp_path / "stopped")
+    assert ended(run).status == "stopped"
+    assert run.path is not None
+    assert differences(saved["asked: model_state_dict"], saved["stop: model_state_dict"]) == []
+    assert differences(saved["asked: model_state_dict"], saved["asked: ema_state_dict"])
+    path = resume_copy(run.path, tmp_path / "resumed")
+    assert differences(state_of(path), state_of(reference)) == []
+    assert history_of(path) == history_of(reference)
 
 
 def test_tied_weights_are_averaged_once_and_named_twice() -> None:
