@@ -18,6 +18,7 @@ from engine.data.transforms import check_transforms
 from engine.inputs import sample_shape_of
 from engine.interchange.tensorboard_mirror import require_tensorboard
 from engine.models.build import build_with_notes, check_model
+from engine.models.data_init import init_from_data
 from engine.shapes import Shape
 from engine.single_sample import refuse_single_sample
 from engine.training.callbacks import check_callbacks
@@ -112,14 +113,18 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
+    notes = list(built.notes)
+    if load_weights and not (config.model.weights or config.model.pretrained):
+        notes += init_from_data(built.model, sources, config, progress)
     refuse_single_sample(config, sources, built.model, example)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
     share = process_share(config.loader)
-    shared = [] if share is None else [share_words(share, len(sources.train))]
-    notes = [*shared, *built.notes, *idle_rules(config.optimizer, built.model)]
+    notes += idle_rules(config.optimizer, built.model)
+    if share is not None:
+        notes.insert(0, share_words(share, len(sources.train)))
     return Prepared(
         with_process_share(config), placement, sources, objective, input_shape, built.model, notes, left_out
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from engine.errors import ConfigError, did_you_mean
+from engine.models.airbench import airbench
 from engine.models.argument_checks import check_probability, check_stages, is_integer, positive_integers
 from engine.models.signal_nets import cnn1d, cnn3d
 from engine.models.text_nets import embedding_bag
@@ -230,6 +231,7 @@ BUILTIN_MODELS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp,
     "cnn": cnn,
     "resnet": resnet,
+    "airbench": airbench,
     "cnn1d": cnn1d,
     "cnn3d": cnn3d,
     "embedding_bag": embedding_bag,

@@ -16,6 +16,7 @@ _BUILTIN = {
     "mlp": "multilayer perceptron on the flattened sample, 512-512 by default: hidden, dropout, activation",
     "cnn": "convolutional stages with pooling between them: channels, convolutions, dropout",
     "resnet": "residual network for images of about 32×32, ResNet-20 by default: depth, width",
+    "airbench": "airbench94's network for images of about 32×32, begun from the data: channels, scale",
     "cnn1d": "convolutional network for signals [C, L]: channels, convolutions, kernel, dropout",
     "cnn3d": "convolutional network for volumes and video [C, D, H, W]: channels, convolutions, kernel, dropout",
     "embedding_bag": "text classifier on token ids, averaged word vectors: vocabulary, dimensions, hidden, dropout",

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-import psutil
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
@@ -19,6 +18,7 @@ from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig, RunConfig
 from engine.errors import ConfigError, TorchdeckError
+from engine.free_memory import available_memory
 from engine.inputs import Inputs, call_model, map_tensors, one_sample
 from engine.models.architecture import build_unloaded
 from engine.models.live_memory import LiveMemory
@@ -106,6 +106,7 @@ def largest_batch(
     example: Inputs | None = None,
     *,
     limit: int = 0,
+    usable: int = 0,
 ) -> MemoryEstimate | None:
     """The largest batch that fits by estimate, in what is free now less a tenth; None when not even one sample does.
 
@@ -117,6 +118,7 @@ def largest_batch(
         input_shape: shape of one sample; None for the model's own.
         example: a batch as the model takes it, for the types of its tensors; None for floats.
         limit: never more than this, such as the number of samples there are; 0 for no limit.
+        usable: bytes that a step may take; 0 for nine tenths of what is free.
 
     Raises:
         ConfigError, UserCodeError: as `estimate_memory`.
@@ -125,7 +127,7 @@ def largest_batch(
     classes = num_classes or classes_of(config.model, shape)
     most = limit or _LARGEST_BATCH
     # Measured once: what others take meanwhile would move the goal from look to look.
-    free = free_memory(choose_placement(config.training).device)
+    free = int(usable / USABLE) if usable else free_memory(choose_placement(config.training).device)
     best: MemoryEstimate | None = None
     looked: dict[int, MemoryEstimate] = {}
     wanted = min(config.loader.batch_size, most)
@@ -160,10 +162,10 @@ def _estimate(
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that are free on a device now: of the GPU, or of the machine for the CPU."""
+    """Bytes that are free on a device now: of the GPU, or for the CPU of the machine or the container."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return int(psutil.virtual_memory().available)
+    return available_memory()
 
 
 def _next_batch(looked: dict[int, MemoryEstimate], usable: float, most: int) -> int:

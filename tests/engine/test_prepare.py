@@ -91,3 +91,21 @@ def test_an_error_in_the_users_model_shows_the_users_file(tmp_path: Path) -> Non
 def test_what_training_would_refuse_is_refused_before_anything_is_written(override: str, message: str) -> None:
     with pytest.raises(TorchdeckError, match=message):
         prepared(override)
+
+
+def test_a_model_that_begins_from_the_data_gets_training_samples_and_a_resumed_one_does_not(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "from torch import nn\n"
+        "class Model(nn.Linear):\n"
+        "    def __init__(self, num_classes, input_shape):\n        super().__init__(64, num_classes)\n"
+        "    def init_from_data(self, images):\n        self.bias.fill_(float(len(images)))\n"
+        "    def forward(self, x):\n        return super().forward(x.flatten(1))\n",
+        encoding="utf-8",
+    )
+    own = config(f"model.name={tmp_path}/own.py:Model")
+    run = prepare(own, lambda *_: None)
+    samples = len(run.sources.train)
+    assert set(run.model.bias.tolist()) == {float(samples)}
+    assert any(f"begins from {samples:,} training samples" in note for note in run.notes)
+    resumed = prepare(own, lambda *_: None, load_weights=False)
+    assert max(resumed.model.bias.tolist()) < 1

@@ -6,6 +6,7 @@ from torch import nn
 
 from engine.config import ModelConfig
 from engine.errors import ConfigError
+from engine.models.airbench import airbench
 from engine.models.builtin import BUILTIN_MODELS, ResidualBlock, cnn, mlp, resnet
 from engine.models.signal_nets import cnn1d, cnn3d
 from engine.models.text_nets import embedding_bag
@@ -88,6 +89,8 @@ def test_a_residual_block_starts_as_the_identity() -> None:
         (lambda: cnn1d(10, (1, 64), kernel=4), "model.kernel = 4: must be odd"),
         (lambda: cnn3d(10, (1, 2, 8, 8)), "3 stages halve a sample of 2×8×8 to nothing; at most 2"),
         (lambda: embedding_bag(10, (8,), vocabulary=0), "model.vocabulary = 0: must be an integer above 0"),
+        (lambda: airbench(10, (1, 8, 8)), "at least 9 high and wide; the data.s are 1×8×8"),
+        (lambda: airbench(10, (3, 32, 32), channels=[8]), "must be three widths"),
         (lambda: resnet(10, (3, 32, 32), depth=18), "model.depth = 18: must be 6n \\+ 2"),
         (lambda: resnet(10, (3, 32, 32), width=True), "must be a list of integers above 0"),
     ],
@@ -95,3 +98,22 @@ def test_a_residual_block_starts_as_the_identity() -> None:
 def test_an_argument_out_of_bounds_is_named(make: object, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()  # type: ignore[operator]
+
+
+def test_airbenchs_first_layer_whitens_the_patches_that_it_was_begun_from() -> None:
+    torch.manual_seed(0)
+    # Neighbouring pixels and channels that go together, as in photographs.
+    images = nn.functional.avg_pool2d(torch.randn(64, 3, 36, 36).cumsum(1), 5, stride=1)
+    model = airbench(10, (3, 32, 32))
+    model.init_from_data(images)
+    filtered = model.whiten(images)[:, :12].transpose(0, 1).flatten(1)
+    covariance = filtered @ filtered.T / filtered.shape[1]
+    assert torch.allclose(covariance - covariance.diag().diag(), torch.zeros(12, 12), atol=1e-2)
+    assert (covariance.diag() > 0.4).all() and (covariance.diag() < 1.01).all()
+    assert torch.allclose(model.whiten.weight[:12], -model.whiten.weight[12:])
+    assert sorted(name for name, weight in model.named_parameters() if not weight.requires_grad) == [
+        *(f"groups.{group}.{norm}.weight" for group in range(3) for norm in (2, 5)),
+        "whiten.weight",
+    ]
+    # The published network has 1.97 M parameters in its convolutions and head.
+    assert sum(weight.numel() for weight in model.parameters() if weight.ndim > 1) == pytest.approx(1.97e6, rel=0.01)
