@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -96,86 +96,143 @@ def _real_batch(sources: DataSources, config: RunConfig, device: torch.device) -
     part = replace(split, indices=first, targets=None if split.targets is None else split.targets[:count])
     loader = config.loader.model_copy(update={"eval_batch_size": count, "num_workers": 0})
     data = evaluation_loader(part, config.model_copy(update={"loader": loader}), device, lambda *_: None)
-    inputs, targets = next(iter(data.batches(0)))
-    repeats = -(-config.loader.batch_size // count)
-    if repeats == 1:
-        return inputs, targets
-    whole = config.loader.batch_size
+    return repeated(next(iter(data.batches(0))), config.loader.batch_size)
 
-    def repeated(tensor: Tensor) -> Tensor:
-        return tensor.repeat(repeats, *[1] * (tensor.ndim - 1))[:whole]
 
-    return map_tensors(repeated, inputs), repeated(targets)
+def repeated(batch: Batch, size: int) -> Batch:
+    """A batch of `size` samples: the given one as often as it takes."""
+    inputs, targets = batch
+    times = -(-size // len(targets))
+
+    def of_size(tensor: Tensor) -> Tensor:
+        whole = tensor if times == 1 else tensor.repeat(times, *[1] * (tensor.ndim - 1))
+        return whole[:size]
+
+    return map_tensors(of_size, inputs), of_size(targets)
+
+
+class RealStep:
+    """A run's training step with everything that lies in memory beside it, to be tried on any batch.
+
+    Attributes:
+        device: where it runs.
+        present: bytes of what is there before a step: weights, the optimizer's state once there was a step, averages.
+    """
+
+    def __init__(self, config: RunConfig, model: nn.Module, placement: Placement, objective: Objective) -> None:
+        """Put the model onto the device, ready to train. Compiled it is not.
+
+        Raises:
+            ConfigError: another device than cpu and cuda.
+        """
+        self.device = placement.device
+        if self.device.type not in ("cpu", "cuda"):
+            raise ConfigError(f"training.device = '{config.training.device}': a step is measured on cpu and cuda only")
+        model = model.to(self.device)
+        if placement.channels_last:
+            model = model.to(memory_format=torch.channels_last)
+        self._model = model.train()
+        self._was_used = False
+        self._accumulate = config.training.accumulate
+        self._optimizer = build_optimizer(config.optimizer, model)
+        self._step = TrainStep(
+            model,
+            self._optimizer,
+            objective,
+            placement,
+            clip_norm=config.training.clip_norm,
+            clip_by=config.training.clip_by,
+            auxiliary_weight=config.loss.auxiliary,
+        )
+        self._averages = AveragedWeights(model, config.ema).state_dict() if config.ema.decay else {}
+
+    @property
+    def present(self) -> int:
+        """Bytes of what is there before a step."""
+        return _bytes_of(self._tensors())
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no step was done, so that what the first one makes for all is not there yet."""
+        return not self._was_used
+
+    def __call__(self, window: list[Batch]) -> None:
+        """Do a step, and wait for it."""
+        self._was_used = True
+        self._step(window)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+    def window(self, batch: Batch) -> list[Batch]:
+        """The batches of a step, each with memory of its own."""
+        return [(map_tensors(Tensor.clone, inputs), targets) for inputs, targets in [batch] * self._accumulate]
+
+    def peak(self, window: list[Batch]) -> int:
+        """Bytes at the worst moment of a step, what is there before it included. The first step only warms up."""
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
+            self(window)
+            return int(torch.cuda.max_memory_allocated(self.device))
+        batches = [tensor for inputs, _ in window for tensor in tensors_of(inputs)]
+        return _peak_on_cpu(self._step, window, _bytes_of([*self._tensors(), *batches]))
+
+    def forget(self) -> None:
+        """Let go of what a step that failed has left behind."""
+        self._optimizer.zero_grad(set_to_none=True)
+
+    def _tensors(self) -> list[object]:
+        state = [value for values in self._optimizer.state.values() for value in values.values()]
+        return [*self._model.parameters(), *self._model.buffers(), *state, *self._averages.values()]
 
 
 def _measure(
     config: RunConfig, model: nn.Module, placement: Placement, batch: Batch, objective: Objective
 ) -> StepMeasurement:
-    device = placement.device
-    if device.type not in ("cpu", "cuda"):
-        raise ConfigError(f"training.device = '{config.training.device}': a step is measured on cpu and cuda only")
-    model = model.to(device)
-    if placement.channels_last:
-        model = model.to(memory_format=torch.channels_last)
-    model.train()
-    optimizer = build_optimizer(config.optimizer, model)
-    step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
-    averages = AveragedWeights(model, config.ema).state_dict() if config.ema.decay else {}
-    window = [(map_tensors(Tensor.clone, inputs), targets) for inputs, targets in [batch] * config.training.accumulate]
+    step = RealStep(config, model, placement, objective)
+    window = step.window(batch)
     step(window)
-    if device.type == "cuda":
-        peak = _peak_on_gpu(step, window)
-    else:
-        state = [value for values in optimizer.state.values() for value in values.values()]
-        batches = [tensor for inputs, _ in window for tensor in tensors_of(inputs)]
-        present = [*model.parameters(), *model.buffers(), *state, *averages.values(), *batches]
-        peak = _peak_on_cpu(step, window, present)
     return StepMeasurement(
         batch_size=config.loader.batch_size,
         precision=placement.precision,
-        device=str(device),
-        peak=peak,
-        seconds=_seconds(step, window, device),
+        device=str(placement.device),
+        peak=step.peak(window),
+        seconds=_seconds(step, window),
         steps_per_epoch=0,
         epochs=config.training.epochs,
     )
 
 
-def _peak_on_gpu(step: TrainStep, window: list[Batch]) -> int:
-    step(window)
-    torch.cuda.synchronize()
-    return int(torch.cuda.max_memory_allocated())
-
-
-def _peak_on_cpu(step: TrainStep, window: list[Batch], present: Sequence[object]) -> int:
-    """What is there before the step, and the highest point of what torch's allocator gives and gets back in it."""
+def _peak_on_cpu(step: TrainStep, window: list[Batch], present: int) -> int:
+    """The highest point of what torch's allocator gives and gets back in a step, above the bytes there before it."""
     from torch.profiler import ProfilerActivity, profile
 
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         step(window)
     results = profiler.profiler.kineto_results
     changes = sorted((event.start_ns(), event.nbytes()) for event in results.events() if event.name() == "[memory]")
-    live = peak = sum(
-        {
-            tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
-            for tensor in present
-            if isinstance(tensor, Tensor)
-        }.values()
-    )
+    live = peak = present
     for _, change in changes:
         live += change
         peak = max(peak, live)
     return peak
 
 
-def _seconds(step: TrainStep, window: list[Batch], device: torch.device) -> float:
+def _bytes_of(values: Iterable[object]) -> int:
+    """Bytes of the tensors among the values, a shared storage once."""
+    storages = {
+        value.untyped_storage().data_ptr(): value.untyped_storage().nbytes()
+        for value in values
+        if isinstance(value, Tensor)
+    }
+    return sum(storages.values())
+
+
+def _seconds(step: RealStep, window: list[Batch]) -> float:
     """Median time of a step, over a second."""
     taken: list[float] = []
     began = time.perf_counter()
     while not taken or (time.perf_counter() - began < _TIMED_SECONDS and len(taken) < _MOST_STEPS):
         start = time.perf_counter()
         step(window)
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
         taken.append(time.perf_counter() - start)
     return statistics.median(taken)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.build import prepare
+from engine.build import Prepared, prepare
 from engine.config import RunConfig
 from engine.data.loading.loaders import num_train_batches
 from engine.training.optimizers import build_optimizer, implementation
@@ -54,7 +54,12 @@ def plan_run(
     Raises:
         TorchdeckError: whatever a start would be refused for.
     """
-    prepared = prepare(config, progress)
+    return plan_prepared(prepare(config, progress))
+
+
+def plan_prepared(prepared: Prepared) -> RunPlan:
+    """The plan of a run that is checked and built."""
+    config = prepared.config
     steps_per_epoch = math.ceil(num_train_batches(prepared.sources, config) / config.training.accumulate)
     groups = plan_groups(config.optimizer, prepared.model)
     rates, lowest, note = _rates(config, groups, steps_per_epoch)

@@ -93,7 +93,7 @@ class Aside:
 
     def another(self) -> Aside:
         """One more process beside the studio, for what is to be thrown away with it: `close` it afterwards."""
-        return Aside(self._log)
+        return Aside(self._log, refuse=self._refuse)
 
     async def start(self) -> None:
         """Start the process, which begins to import torch. `call` does this by itself, unless it is held.

@@ -39,6 +39,7 @@ VERBS = {
     "download": ("tui.verbs.download", "download", "Fetch a data set; goes on where it was interrupted."),
     "list": ("tui.verbs.catalogues", "list_catalogue", "The catalogues: datasets, transforms, models, …"),
     "lr-find": ("tui.verbs.lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
+    "batch-find": ("tui.verbs.batch_find", "batch_find", "Find the largest batch that fits, by real steps."),
     "bench": ("tui.verbs.bench", "bench", "How fast training is on this box, beside other loops."),
     "doctor": ("tui.verbs.doctor", "doctor", "What works on this machine, and what to do about what doesn't."),
 }

@@ -1,4 +1,4 @@
-"""The learning-rate test as a user meets it: a key in the train pane, and a verb that a signal ends."""
+"""The finders as a user meets them: keys in the train pane, and a verb that a signal ends."""
 
 import json
 import os
@@ -51,3 +51,14 @@ def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Pat
 def _is_training(pid: int) -> bool:
     """Whether torch's own library is loaded, which is after the handlers were set."""
     return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
+
+
+async def test_a_key_tries_batches_and_enter_takes_the_largest_that_fits(tmp_path: Path) -> None:
+    async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
+        await pilot.press("4", "b")
+        await until_shown(pilot, "which is the whole training")
+        assert "1,438" in screen_text(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.draft.loader.batch_size == 1438)
+        assert app.draft_error == ""
+        assert not (tmp_path / "runs").exists()

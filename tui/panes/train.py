@@ -20,6 +20,7 @@ from engine.training.metric_names import metric
 from tui.aside import Aside
 from tui.machine_text import machine_line
 from tui.messages import CommandRequested, DraftEdited, RunNoticed
+from tui.panes.train_batch_find import BatchSearchScreen
 from tui.panes.train_lr_find import LearningRateScreen
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
@@ -68,6 +69,7 @@ class TrainPane(Working, Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "change_settings", "Change"),
         Binding("f", "find_learning_rate", "Find lr"),
+        Binding("b", "find_batch", "Find the largest batch", show=False),
         Binding("P", "profile", "Profile 20 steps", show=False),
         Binding("t", "tables", "Classes"),
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
@@ -80,7 +82,7 @@ class TrainPane(Working, Widget, can_focus=True):
         """A pane without a run.
 
         Args:
-            aside: the process that tries learning rates.
+            aside: the process that tries learning rates; batch sizes are tried in another one like it.
             id: as for every widget.
         """
         super().__init__(id=id)
@@ -204,6 +206,14 @@ class TrainPane(Working, Widget, can_focus=True):
             rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._aside))
             if rate is not None:
                 self.post_message(DraftEdited("optimizer.lr", f"{rate:g}"))
+
+    @work(exclusive=True, group="batch size")
+    async def action_find_batch(self) -> None:
+        """Try batch sizes for the draft, and put the one that is taken into it."""
+        if self.draft is not None:
+            size = await self.app.push_screen_wait(BatchSearchScreen(self.draft, self._aside))
+            if size is not None:
+                self.post_message(DraftEdited("loader.batch_size", str(size)))
 
     def _say_what_is_not(self) -> None:
         """Without a run: why the last one was refused, or how to start one."""

@@ -15,12 +15,13 @@ from textual.widgets import Static
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
+from tui.plan_text import plan_text
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
 if TYPE_CHECKING:
-    from engine.plan import RunPlan
+    pass
 
 
 class PlanScreen(Working, ModalScreen[None]):
@@ -76,19 +77,3 @@ class PlanScreen(Working, ModalScreen[None]):
                 chart.set_series(name, range(1, len(rates) + 1), rates, is_smoothed=False)
         chart.request_redraw()
         words.update(plan_text(plan))
-
-
-def plan_text(plan: RunPlan) -> Text:
-    """A plan in words, a line for each group of weights."""
-    text = Text()
-    steps = plan.steps_per_epoch * plan.epochs
-    text.append(f"{plan.epochs:,} epochs of {plan.steps_per_epoch:,} steps = {steps:,} steps\n")
-    text.append(f"loss {printable(plan.loss)}; optimizer {printable(plan.optimizer)}\n")
-    if plan.rates_note:
-        text.append(f"learning rate: {printable(plan.rates_note)}\n", style="yellow")
-    for line in plan.groups:
-        text.append(f"  {printable(line)}\n")
-    for note in plan.notes:
-        text.append(f"{printable(note)}\n", style="yellow")
-    text.right_crop(1)
-    return text

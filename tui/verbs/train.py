@@ -27,6 +27,7 @@ from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
 from tui.shell_text import shell_command
+from tui.verbs.dry_run import print_dry_run
 from tui.verbs.output import print_json
 
 _detached_option = click.option("--announce", type=int, default=-1, hidden=True)
@@ -43,6 +44,7 @@ Start = Callable[[Callable[[Path], None]], LaunchedRun]
 @runs_root_option
 @click.option("--name", help="Name of the run; the preset's own otherwise.")
 @click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
+@click.option("--dry-run", is_flag=True, help="Build and check everything and print it; train and write nothing.")
 @json_option
 @_detached_option
 def train(
@@ -51,6 +53,7 @@ def train(
     runs_root: Path,
     name: str | None,
     detach: bool,
+    dry_run: bool,
     as_json: bool,
     announce: int,
 ) -> int:
@@ -62,6 +65,8 @@ def train(
     config = load_config(spec, overrides)
     if name is not None:
         config = replace_value(config, "name", name)
+    if dry_run:
+        return print_dry_run(config, runs_root, as_json)
     if detach:
         return _detached(as_json)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from engine.data.datasets.splits import ArrayDataset, Split
 from engine.data.loading.progress import Progress
 from engine.data.transforms import SamplePipeline, to_tensor
 from engine.errors import DataError
+from engine.free_memory import available_memory
 from engine.user_code import raise_user_error
 
 DEVICE_SHARE = 0.4
@@ -73,7 +73,7 @@ def measure_room(device: torch.device, cache: str = "") -> Room:
     folder `cache` is or would be.
     """
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-    memory = int(psutil.virtual_memory().available * MEMORY_SHARE)
+    memory = int(available_memory() * MEMORY_SHARE)
     return Room(int(free * DEVICE_SHARE), memory, int(free_disk(cache) * DISK_SHARE) if cache else 0)
 
 

@@ -1,0 +1,102 @@
+"""The search for the largest batch over the train pane: every try, and one key to take what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.batch_search_text import ended_words, result_text, tries_text
+from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
+
+if TYPE_CHECKING:
+    from engine.batch_search import BatchSearch
+
+
+class BatchSearchScreen(Working, ModalScreen[int | None]):
+    """Runs the search in a process that is thrown away; gives back the batch size that was taken, if any."""
+
+    DEFAULT_CSS = """
+    BatchSearchScreen { align: center middle; }
+    BatchSearchScreen > VerticalScroll {
+        width: 90%; max-width: 90; height: auto; max-height: 90%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    BatchSearchScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "take", "Take the batch size"),
+        Binding("escape", "cancel", "Cancel"),
+    ]
+
+    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+        """A search for the draft's model, data, optimizer and precision.
+
+        Args:
+            draft: the run whose batch is looked for.
+            aside: the process beside the studio; the search has one of its own.
+        """
+        super().__init__()
+        self._draft = draft
+        self._aside = aside
+        self._found: BatchSearch | None = None
+
+    def compose(self) -> ComposeResult:
+        """What is done, and what was tried."""
+        with VerticalScroll() as box:
+            box.border_title = f"Largest batch for {printable(self._draft.name)}"
+            box.border_subtitle = "Escape goes back"
+            yield Static("starting …", id="words", markup=False)
+            yield Static(id="tries", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin at once."""
+        self._search()
+
+    @work(exclusive=True)
+    async def _search(self) -> None:
+        words = self.query_one("#words", Static)
+
+        def show(message: str, done: int, total: int) -> None:
+            words.update(printable(f"{message} …"))
+
+        process = self._aside.another()
+        try:
+            found = await process.follow("engine.batch_search:find_largest_batch", self._draft, on_progress=show)
+        except (TorchdeckError, AsideError) as error:
+            words.update(Text(printable_lines(ended_words(str(error))), "red"))
+            return
+        finally:
+            await process.close()
+        self._show(found)
+
+    def _show(self, found: BatchSearch) -> None:
+        self._found = found
+        text = result_text(found)
+        if found.largest:
+            text.append(
+                f"\nnow {self._draft.loader.batch_size:,}. Enter takes it for the next run; the best learning rate "
+                "changes with the batch, and f finds one\n"
+            )
+        self.query_one("#words", Static).update(text)
+        self.query_one("#tries", Static).update(tries_text(found))
+
+    def action_take(self) -> None:
+        """Close with the batch size that was found."""
+        if self._found is not None and self._found.largest:
+            self.dismiss(self._found.largest)
+
+    def action_cancel(self) -> None:
+        """Close without one; a search that is under way ends with its process."""
+        self.workers.cancel_node(self)
+        self.dismiss(None)

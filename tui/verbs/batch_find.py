@@ -1,0 +1,90 @@
+"""`torchdeck batch-find`: the largest batch of a preset or a file that fits, without a screen."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import click
+
+from engine.config import RunConfig
+from engine.config_file import load_config
+from engine.errors import RunError
+from tui.aside import Aside, AsideError
+from tui.batch_search_text import ended_words, result_text, tries_text
+from tui.commands import json_option
+from tui.private_output import PrivateOutput
+from tui.verbs.output import print_json
+
+if TYPE_CHECKING:
+    from engine.batch_search import BatchSearch
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+@click.command(name="batch-find")
+@click.argument("spec", metavar="PRESET|FILE.toml")
+@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.option(
+    "--memory",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="GB",
+    help="What a step may take, weights included; nine tenths of what is free otherwise.",
+)
+@json_option
+def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_json: bool) -> int:
+    """Try real steps with larger and larger batches, in a process of their own, for the largest that fits.
+
+    Writes nothing, and leaves every run as it is.
+    """
+    config = load_config(spec, overrides)
+    with PrivateOutput() as output:
+        is_live = output.stderr.isatty() and not as_json
+
+        def show(message: str, done: int, total: int) -> None:
+            if is_live:
+                print(f"\r\x1b[K{message} …", end="", file=output.stderr, flush=True)
+
+        found = asyncio.run(_search(config, int((memory or 0) * 1e9), show))
+        if is_live:
+            print("\r\x1b[K", end="", file=output.stderr)
+        if isinstance(found, int):
+            print(f"torchdeck: ended by {signal.Signals(found).name}; nothing was written", file=output.stderr)
+            return 128 + found
+        if as_json:
+            print_json(asdict(found), output.stdout)
+            return 0
+        print(f"{tries_text(found)}\n{result_text(found)}", file=output.stdout)
+        if found.largest:
+            print(f"to train with it: --set loader.batch_size={found.largest}", file=output.stdout)
+    return 0 if found.largest else 1
+
+
+async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int], None]) -> BatchSearch | int:
+    """What was found, or the signal that ended the search."""
+    ended_by: list[int] = []
+    process = Aside()
+    search = asyncio.ensure_future(
+        process.follow("engine.batch_search:find_largest_batch", config, memory=memory, on_progress=show)
+    )
+
+    def end(number: int) -> None:
+        ended_by.append(number)
+        search.cancel()
+
+    for number in _SIGNALS:
+        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    try:
+        found: BatchSearch = await search
+    except asyncio.CancelledError:
+        if not ended_by:
+            raise
+        return ended_by[0]
+    except AsideError as error:
+        raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
+    finally:
+        await process.close()
+    return found

@@ -1,0 +1,72 @@
+"""`torchdeck train --dry-run`: what a run would begin with."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.config import RunConfig
+from tui.memory_text import memory_text
+from tui.plan_text import plan_text
+from tui.private_output import PrivateOutput
+from tui.text import byte_size
+from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable
+
+if TYPE_CHECKING:
+    from engine.dry_run import DryRun
+
+_BAR_CELLS = 60
+
+
+def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
+    """Build and check a run, and print what it would begin with. Returns the exit status."""
+    with PrivateOutput() as output:
+        from engine.dry_run import dry_run
+
+        is_live = output.stderr.isatty() and not as_json
+
+        def show(message: str, done: int, total: int) -> None:
+            if is_live:
+                print(f"\r\x1b[K{printable(message)} …", end="", file=output.stderr, flush=True)
+
+        found = dry_run(config, runs_root, show)
+        if is_live:
+            print("\r\x1b[K", end="", file=output.stderr)
+        if as_json:
+            print_json(_document(found), output.stdout)
+        else:
+            print(_words(config, found), file=output.stdout)
+    return 0
+
+
+def _words(config: RunConfig, found: DryRun) -> str:
+    shape = "×".join(map(str, found.input_shape))
+    memory = str(memory_text(found.memory, _BAR_CELLS)) if found.memory is not None else printable(found.memory_note)
+    rates = found.plan.rates
+    lines = [
+        f"data: {printable(config.data.dataset)}, {found.train_samples:,} samples to train on and "
+        f"{found.validation_samples:,} to validate on, {found.classes:,} classes, {shape} each; {found.storage}",
+        f"model: {printable(config.model.name)}, {found.parameters:,} parameters, {found.trainable:,} of them trained",
+        f"on {found.device} in {found.precision}{', compiled' if config.training.compile else ''}",
+        str(plan_text(found.plan)),
+    ]
+    if rates:
+        lines.append(f"learning rate: {rates[0]:g} at first, {max(rates):g} at most, {rates[-1]:g} at last")
+    lines += [
+        memory,
+        f"checkpoints: {printable(found.checkpoints)}, about {byte_size(found.checkpoint_bytes)} each, "
+        f"{byte_size(found.free_disk)} free",
+        "nothing was trained, and nothing written",
+    ]
+    return "\n".join(lines)
+
+
+def _document(found: DryRun) -> dict[str, Any]:
+    document = asdict(found)
+    rates = document["plan"].pop("rates")
+    del document["plan"]["lowest_rates"]
+    ends = (rates[0], max(rates), rates[-1]) if rates else (None, None, None)
+    document["plan"]["learning_rate"] = dict(zip(("first", "highest", "last"), ends, strict=True))
+    return document
