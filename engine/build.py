@@ -26,7 +26,7 @@ from engine.training.losses import check_loss
 from engine.training.objective import DecisiveMetrics, Objective, build_objective
 from engine.training.optimizers import build_optimizer, check_optimizer
 from engine.training.parameter_groups import idle_rules
-from engine.training.placement import Placement, choose_placement
+from engine.training.placement import Placement, choose_placement, compile_notes
 from engine.training.randomness import seed_everything
 from engine.training.schedules import build_schedule, check_schedule
 
@@ -113,9 +113,14 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
-    notes = list(built.notes)
+    notes = [*compile_notes(config.training, placement.device), *built.notes]
     if load_weights and not (config.model.weights or config.model.pretrained):
         notes += init_from_data(built.model, sources, config, progress)
+    if not config.loader.batch_sampler and config.loader.batch_size > (samples := len(sources.train)):
+        notes.append(
+            f"loader.batch_size = {config.loader.batch_size:,} is more than the {samples:,} samples of the training "
+            "split: every step takes all of them"
+        )
     refuse_single_sample(config, sources, built.model, example)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)

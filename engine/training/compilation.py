@@ -91,7 +91,7 @@ def compile_with_first_step(
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]
     graphs, breaks = number_of_graphs(), _graph_breaks()
     model.compile(mode=None if mode == "default" else mode, dynamic=dynamic)
-    _guard(model, runs_eager, on_failure)
+    first_step_is_done = _guard(model, runs_eager, on_failure)
     try:
         result = first_step()
     except TorchDynamoException as error:
@@ -102,31 +102,40 @@ def compile_with_first_step(
             for buffer, before in buffers:
                 buffer.copy_(before)
         return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
+    first_step_is_done()
     made, broken = number_of_graphs() - graphs, _graph_breaks() - breaks
     return result, CompileOutcome(True, time.perf_counter() - began, graphs=made, graph_breaks=broken)
 
 
-def _guard(model: nn.Module, runs_eager: Callable[[int], bool], on_failure: Callable[[str], None]) -> None:
-    """Put a choice before the compiled model: eager for odd batches, and for good once a later graph fails."""
+def _guard(
+    model: nn.Module, runs_eager: Callable[[int], bool], on_failure: Callable[[str], None]
+) -> Callable[[], None]:
+    """Put a choice before the compiled model: eager for odd batches, and for good once a graph fails.
+
+    Returns:
+        To be called after the first step: until then a failure is raised, so that the whole step is done again.
+    """
     compiled: Any = model._compiled_call_impl
-    is_first = True
+    is_first_step = True
 
     def call(*arguments: Any, **keywords: Any) -> Any:
-        nonlocal is_first
         if arguments and isinstance(arguments[0], Tensor) and runs_eager(len(arguments[0])):
             return model._call_impl(*arguments, **keywords)
-        if is_first:
-            result = compiled(*arguments, **keywords)
-            is_first = False
-            return result
         try:
             return compiled(*arguments, **keywords)
         except TorchDynamoException as error:
+            if is_first_step:
+                raise
             model._compiled_call_impl = None
             on_failure(_reason(error))
             return model._call_impl(*arguments, **keywords)
 
+    def first_step_is_done() -> None:
+        nonlocal is_first_step
+        is_first_step = False
+
     model._compiled_call_impl = call
+    return first_step_is_done
 
 
 def number_of_graphs() -> int:

@@ -61,6 +61,8 @@ def plan_groups(config: OptimizerConfig, model: nn.Module) -> list[PlannedGroup]
         ConfigError: nothing to train, or an option that the optimizer doesn't have.
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
+    if not any(True for _ in model.parameters()):
+        raise ConfigError("nothing to train: the model has no parameters; take another model.name")
     if not named:
         raise ConfigError(
             "nothing to train: every parameter is frozen; open a part of the model in model.freeze, "

@@ -17,6 +17,9 @@ from engine.errors import ConfigError
 # cuBLAS is deterministic with a fixed workspace only; torch refuses deterministic products without it.
 _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
+CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
+"""Modes of torch.compile in which a model's output lies in memory that the next step overwrites."""
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -56,6 +59,17 @@ def choose_placement(config: TrainingConfig) -> Placement:
         channels_last=config.channels_last,
         deterministic=config.deterministic,
     )
+
+
+def compile_notes(config: TrainingConfig, device: torch.device) -> list[str]:
+    """What a mode of torch.compile does not do on a device, where it says it does."""
+    if not config.compile or device.type == "cuda" or config.compile_mode not in CUDA_GRAPH_MODES:
+        return []
+    instead = "default" if config.compile_mode == "reduce-overhead" else "max-autotune-no-cudagraphs"
+    return [
+        f'training.compile_mode = "{config.compile_mode}" records CUDA graphs, which {device.type} has not: '
+        f'the run is compiled as with "{instead}"'
+    ]
 
 
 def choose_device(name: str) -> torch.device:

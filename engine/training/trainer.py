@@ -28,7 +28,7 @@ from engine.training.live_commands import LiveCommands
 from engine.training.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
 from engine.training.objective import DecisiveMetrics, Objective
 from engine.training.optimizers import build_optimizer
-from engine.training.placement import Placement
+from engine.training.placement import CUDA_GRAPH_MODES, Placement
 from engine.training.profiling import Profiling
 from engine.training.randomness import StepRandomness
 from engine.training.saving import Saving
@@ -39,9 +39,6 @@ from engine.training.step import Batch, TrainStep
 from engine.training.step_records import StepRecords
 from engine.training.time_shares import TimeShares
 from engine.training.validation import Validated, Validation
-
-# In these modes a model's output lies in memory that the next step overwrites.
-_CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
 
 Outcome = Literal["finished", "stopped"]
 
@@ -90,7 +87,7 @@ class Trainer:
             clip_norm=config.training.clip_norm,
             clip_by=config.training.clip_by,
             auxiliary_weight=config.loss.auxiliary,
-            copies_logits=config.training.compile and config.training.compile_mode in _CUDA_GRAPH_MODES,
+            copies_logits=config.training.compile and config.training.compile_mode in CUDA_GRAPH_MODES,
         )
         self.state = self._new_state()
         self.rollbacks = 0

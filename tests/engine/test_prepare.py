@@ -109,3 +109,10 @@ def test_a_model_that_begins_from_the_data_gets_training_samples_and_a_resumed_o
     assert any(f"begins from {samples:,} training samples" in note for note in run.notes)
     resumed = prepare(own, lambda *_: None, load_weights=False)
     assert max(resumed.model.bias.tolist()) < 1
+
+
+def test_what_a_setting_does_not_do_here_is_said_before_the_run() -> None:
+    run = prepared("loader.batch_size=5000", "training.compile=true", "training.compile_mode=reduce-overhead")
+    assert any("loader.batch_size = 5,000 is more than the 1,438 samples" in note for note in run.notes)
+    assert any('compiled as with "default"' in note for note in run.notes)
+    assert not any("compiled as" in note for note in prepared("training.compile=true").notes)

@@ -55,6 +55,7 @@ epochs = %(epochs)d
 accumulate = %(accumulate)d
 clip_norm = 1.0
 precision = "%(precision)s"
+compile = %(compile)s
 device = "cpu"
 [ema]
 decay = 0.99
@@ -192,6 +193,7 @@ def main() -> int:
     parser.add_argument("--storage", default="auto")
     parser.add_argument("--num-workers", type=int, default=0)
     parser.add_argument("--model", default="cnn")
+    parser.add_argument("--compile", action="store_const", const="true", default="false")
     parser.add_argument("--change", action="append", default=[], metavar="KEY=ONE|OTHER")
     options = parser.parse_args()
     chance = random.Random(options.seed)

@@ -2,8 +2,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from kill_and_resume import differences, history_of, state_of
 from torch._inductor import compile_fx
-from training_cases import events_of, make_trainer, reader_of, train, weights_of
+from training_cases import (
+    events_of,
+    keep_every_save,
+    make_trainer,
+    reader_of,
+    resume_copy,
+    train,
+    weights_of,
+)
 
 from engine.training.compilation import CompileOutcome
 from engine.training.compiled_run import CompiledRun
@@ -14,6 +23,16 @@ TINY = ["training.compile=true", "training.epochs=1", "model={name='mlp',hidden=
 @pytest.fixture(autouse=True)
 def _compiler_starts_afresh() -> None:
     torch._dynamo.reset()
+
+
+@pytest.fixture(scope="module")
+def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted compiled run of two epochs of three steps, the last of each on a smaller batch."""
+    torch._dynamo.reset()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        keep_every_save(monkeypatch)
+        settings = ("training.epochs=2", "checkpoint.every_steps=1", "ema.decay=0.9")
+        return train(tmp_path_factory.mktemp("compiled"), *TINY, *settings)
 
 
 def test_a_compiled_run_trains_says_so_and_saves_under_the_models_own_names(tmp_path: Path) -> None:
@@ -46,16 +65,36 @@ def test_a_failing_compile_falls_back_to_eager_and_says_so(tmp_path: Path, monke
     assert all(torch.equal(tensor, eager[name]) for name, tensor in weights_of(path).items())
 
 
-def test_an_epochs_smaller_last_batch_makes_no_graph_of_its_own(tmp_path: Path) -> None:
-    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-    path = train(tmp_path / "compiled", *TINY, "training.epochs=2")
-    (event,) = events_of(path, "compiled")
+def test_an_epochs_smaller_last_batch_makes_no_graph_of_its_own(whole_run: Path) -> None:
+    (event,) = events_of(whole_run, "compiled")
     assert (event["graphs"], event["graph_breaks"]) == (1, 0)
-    # One for training, one for evaluation: 539 and 1258 samples leave smaller last batches of both.
-    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 2
     assert "compiled in " in event["text"]
-    (later,) = events_of(path, "recompiled")
+    # Evaluation's alone: 539 and 1258 samples leave smaller last batches of both.
+    (later,) = events_of(whole_run, "recompiled")
     assert later["recompiles"] == 1
+
+
+@pytest.mark.parametrize("step", [1, 2], ids=["on a whole batch", "on an epoch's smaller last batch"])
+def test_a_compiled_run_goes_on_bit_identical(step: int, whole_run: Path, tmp_path: Path) -> None:
+    path = resume_copy(whole_run, tmp_path, f"step-{step:09}.pt")
+    assert len(events_of(path, "compiled")) == 2
+    (event,) = events_of(path, "resumed_from")
+    assert event["exact"] is True
+    assert differences(state_of(path), state_of(whole_run)) == []
+    assert history_of(path) == history_of(whole_run)
+
+
+def test_a_compile_that_fails_after_a_first_step_on_a_smaller_batch_falls_back_to_eager(
+    whole_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **keywords: object) -> None:
+        raise RuntimeError("no compiler for this machine")
+
+    monkeypatch.setattr(compile_fx, "compile_fx", fail)
+    path = resume_copy(whole_run, tmp_path, "step-000000002.pt")
+    (event,) = events_of(path, "compile_failed")
+    assert "no compiler for this machine" in event["reason"]
+    assert reader_of(path).status() == "finished"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,11 @@ in_full_campaigns_only = pytest.mark.skipif(not is_full_campaign(), reason="take
             ["--precision", "fp16", "--model", "mlp", "--accumulate", "1", "--epochs", "1"], id="fp16 with GradScaler"
         ),
         pytest.param(["--storage", "loader", "--epochs", "1"], id="DataLoader"),
+        pytest.param(
+            ["--compile", "--model", "mlp", "--accumulate", "1", "--epochs", "1"],
+            id="compiled",
+            marks=in_full_campaigns_only,
+        ),
         pytest.param(["--precision", "bf16", "--accumulate", "1"], id="bf16", marks=in_full_campaigns_only),
         pytest.param(
             ["--storage", "loader", "--epochs", "1", "--change", "loader.num_workers=0|2"],

@@ -252,6 +252,9 @@ def test_workers_change_no_bit_of_a_resumed_run(tmp_path: Path) -> None:
     resumed = resume_copy(reference, tmp_path / "2", "step-000000002.pt", ["loader.num_workers=2"])
     assert wrong_after(reference, resumed) == []
     assert events_of(resumed, "resumed_from")[0]["exact"] is True
+    back = resume_copy(resumed, tmp_path / "back", "step-000000004.pt", ["loader.num_workers=0"])
+    assert wrong_after(reference, back) == []
+    assert events_of(back, "resumed_from")[-1]["exact"] is True
 
 
 @pytest.mark.usefixtures("_every_save_is_kept")
