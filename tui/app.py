@@ -15,7 +15,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.widgets import ContentSwitcher, Footer
+from textual.widgets import ContentSwitcher
 
 from engine.config import RunConfig
 from engine.config_file import load_config, remove_argument, replace_value
@@ -34,6 +34,7 @@ from tui.messages import (
     StartRequested,
     WatchRequested,
 )
+from tui.own_run import OwnRun, Refusal
 from tui.panes.data import DataPane
 from tui.panes.log import LogPane
 from tui.panes.model import ModelPane
@@ -41,18 +42,18 @@ from tui.panes.runs import RunsPane
 from tui.panes.setup import SetupPane
 from tui.panes.train import TrainPane
 from tui.polling import Poll
-from tui.private_output import carry_over
-from tui.run_text import one_line
-from tui.screens.help import HelpScreen
+from tui.run_text import WAY_ON
+from tui.screens.help import HelpScreen, in_words
 from tui.screens.leave import LeaveScreen
+from tui.screens.over import OverScreen
 from tui.terminal import Terminal, TerminalApp
 from tui.terminal_notice import notice_for
+from tui.widgets.key_line import KeyLine
 from tui.widgets.plain_text import printable
 from tui.widgets.tab_line import TabLine
 
 if TYPE_CHECKING:
     from engine.launch import LaunchedRun
-    from engine.runs.reader import RunReader
 
 Leaving = Literal["", "keep", "stop"]
 
@@ -77,7 +78,6 @@ class Studio(TerminalApp[None]):
         draft: the config of the next run.
         draft_error: what is wrong with the last edit of the draft; empty when nothing is.
         watched: the directory of the run in the train pane.
-        launched: the run that this process trains or has trained last.
         leaving: what is to become of a live run when the screen goes.
         aside: the process that inspects models and previews data.
     """
@@ -128,16 +128,17 @@ class Studio(TerminalApp[None]):
         self._watch_first = watch
         self.set_reactive(Studio.draft, config)
         self.runs_root = runs_root
-        self.launched: LaunchedRun | None = None
-        self._is_start_awaited = False
-        self._way_on = ""
-        self._live_reader: RunReader | None = None
+        self._own = OwnRun(runs_root, terminal)
+        self._is_start_offered = True
         self._poll: Poll | None = None
-        self._own_log = terminal.log if terminal is not None else None
-        self._printed_before = 0
         self.leaving: Leaving = ""
         self._code = CodeQuestion(self, named)
-        self.aside = Aside(self._own_log, is_held=True, refuse=self._code.why_not)
+        self.aside = Aside(terminal.log if terminal is not None else None, is_held=True, refuse=self._code.why_not)
+
+    @property
+    def launched(self) -> LaunchedRun | None:
+        """The run that this process trains or has trained last."""
+        return self._own.launched
 
     def compose(self) -> ComposeResult:
         """A line of tabs, the panes, the keys."""
@@ -149,7 +150,7 @@ class Studio(TerminalApp[None]):
             yield TrainPane(self.aside, id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.aside, self.runs_root, id="runs").data_bind(Studio.draft)
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
-        yield Footer(show_command_palette=False)
+        yield KeyLine(("start", "pause", "save", "stop", "keys", "leave"))
 
     def on_ready(self) -> None:
         """After the first paint: begin what takes long."""
@@ -159,6 +160,7 @@ class Studio(TerminalApp[None]):
         self._ask_for(self.draft)
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
+        self.watch(self.query_one(TrainPane), "one_line", self._show_line, init=False)
         self._poll = Poll(self, self._look_after_run, self._is_any_run_alive, _LOOK_EVERY, _LOOK_SELDOM)
         # Its imports would take processor time from the first paint.
         self.set_timer(_WARM_UP_AFTER, self._warm_up)
@@ -205,19 +207,13 @@ class Studio(TerminalApp[None]):
     @on(StartRequested)
     @work(group="start")
     async def _start(self) -> None:
-        from engine.launch import launch
-
         if self._is_training() or not await self._code.may_train(self.draft) or self._is_training():
             return
-        self._take_output_back()
-        self._way_on = "3 changes the settings, s tries again"
-        self._follow(launch(self.draft, self.runs_root, argv=["torchdeck"], on_directory=self._on_directory))
+        self._follow(self._own.start(self.draft))
 
     @on(ResumeRequested)
     @work(group="start")
     async def _resume(self, message: ResumeRequested) -> None:
-        from engine.launch import launch_resumed
-
         try:
             config = load_config(str(message.run / CONFIG_FILE))
         except TorchdeckError as error:
@@ -225,13 +221,11 @@ class Studio(TerminalApp[None]):
             return
         if self._is_training() or not await self._code.may_train(config) or self._is_training():
             return
-        self._take_output_back()
         try:
-            run = launch_resumed(message.run, checkpoint=message.checkpoint, on_directory=self._on_directory)
+            run = self._own.resume(message.run, message.checkpoint)
         except TorchdeckError as error:
             self._tell(str(error))
             return
-        self._way_on = "5, then r, tries again"
         self._follow(run)
 
     # The user's code
@@ -251,14 +245,16 @@ class Studio(TerminalApp[None]):
 
     @on(CommandRequested)
     def _command(self, message: CommandRequested) -> None:
-        if self.watched is None and self._is_start_awaited and self.launched is not None:
+        if self.watched is None and self._own.is_awaited and self.launched is not None:
             # It has no directory yet, and so no socket.
             self.launched.control.submit(dict(message.command))
             return
         if self.watched is None:
             self._tell("no run is shown: start one with s, or choose one in Runs")
-            return
-        self._send(self.watched, message.command)
+        elif not self._is_watched_live():
+            self._tell(f"the run that is shown is {self.query_one(TrainPane).run_status}: {WAY_ON}")
+        else:
+            self._send(self.watched, message.command)
 
     @work(group="commands")
     async def _send(self, run: Path, command: dict[str, object]) -> None:
@@ -290,15 +286,23 @@ class Studio(TerminalApp[None]):
     def _choose_tab(self, message: TabLine.Chosen) -> None:
         self.action_show(message.tab)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer what a live run can do only while a live run is shown."""
+    def offers(self, action: str) -> bool:
+        """Offer what a live run can do only while one is shown, and a start only while none is trained here."""
         if action in ("pause", "save", "stop"):
-            # While the app starts there is no pane yet.
-            return any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
-        return super().check_action(action, parameters)
+            return self._is_watched_live()
+        if action == "start":
+            return not self._own.is_awaited and not self._own.is_alive
+        return True
+
+    def _is_watched_live(self) -> bool:
+        # While the app starts there is no pane yet.
+        return any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
 
     def action_keys(self) -> None:
-        """Show every key that works in the pane."""
+        """Show every key that works in the pane, or on the screen that lies over it."""
+        if isinstance(self.screen, OverScreen):
+            self.push_screen(HelpScreen(in_words(type(self.screen)).removesuffix(" screen"), self.screen))
+            return
         current = self.query_one(ContentSwitcher).visible_content
         if current is not None and not isinstance(self.screen, HelpScreen):
             self.push_screen(HelpScreen(PANES[str(current.id)], current))
@@ -327,7 +331,7 @@ class Studio(TerminalApp[None]):
 
     @work(exclusive=True, group="leave")
     async def _leave(self) -> None:
-        if self.launched is not None and self.launched.is_alive:
+        if self.launched is not None and self._own.is_alive:
             answer = await self.push_screen_wait(LeaveScreen(can_detach=self.terminal is not None))
             if answer == "cancel":
                 return
@@ -337,20 +341,18 @@ class Studio(TerminalApp[None]):
         self.exit()
 
     def _is_training(self) -> bool:
-        if self.launched is not None and self.launched.is_alive:
+        if self._own.is_alive:
             self._tell("a run is training here: stop it with x, or let it finish, before the next one")
             return True
         return False
 
     def _follow(self, run: LaunchedRun) -> None:
-        self.launched = run
         # The same directory may be watched again: a run that is resumed.
         self.watched = None
         pane = self.query_one(TrainPane)
         pane.prepare(run)
         self.query_one(LogPane).follow_run(None)
         self.action_show("train")
-        self._is_start_awaited = True
         self._hurry()
 
     def _hurry(self) -> None:
@@ -359,37 +361,33 @@ class Studio(TerminalApp[None]):
 
     def _is_any_run_alive(self) -> bool:
         """Whether something may change soon: a run that is trained here, or the one that is watched."""
-        is_own = self._is_start_awaited or (self.launched is not None and self.launched.is_alive)
-        return is_own or any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
+        return self._own.is_awaited or self._own.is_alive or self._is_watched_live()
 
     def _look_after_run(self) -> None:
         """See a run's directory appear, and keep its line at the end of the tabs."""
-        run, panes, tabs = self.launched, self.query(TrainPane), self.query("#tabs")
+        panes, tabs = self.query(TrainPane), self.query("#tabs")
         if not panes or not tabs:
             # The screen is being taken down.
             return
         pane = panes.first()
-        if run is not None and self._is_start_awaited:
-            if run.path is not None:
-                self._is_start_awaited = False
-                self._show_started(run.path)
-            elif not run.is_alive:
-                self._is_start_awaited = False
-                pane.refused(_why_not_started(run), self._way_on)
+        news = self._own.look()
+        if isinstance(news, Refusal):
+            pane.refused(news.reason, news.way_on)
+        elif news is not None:
+            self.watched = news
+            self.query_one(LogPane).follow_run(news / LOG_FILE)
         tabs.first(TabLine).status = self._one_line(pane)
+        if self.offers("start") != self._is_start_offered:
+            self._is_start_offered = not self._is_start_offered
+            self.refresh_bindings()
+
+    def _show_line(self) -> None:
+        """At once, so that it says the same as the pane."""
+        self.query_one("#tabs", TabLine).status = self._one_line(self.query_one(TrainPane))
 
     def _one_line(self, pane: TrainPane) -> Text:
         """The live run's line, also while another run is watched; otherwise that of the watched run."""
-        run = self.launched
-        if run is None or run.path is None or not run.is_alive or run.path == self.watched:
-            self._live_reader = None
-            return pane.one_line
-        if self._live_reader is None or self._live_reader.path != run.path:
-            from engine.runs.reader import RunReader
-
-            self._live_reader = RunReader(run.path)
-        self._live_reader.poll()
-        return one_line(self._live_reader.status(), self._live_reader.progress())
+        return self._own.line(self.watched) or pane.one_line
 
     @on(RunNoticed)
     def _tell_terminal(self, message: RunNoticed) -> None:
@@ -401,31 +399,8 @@ class Studio(TerminalApp[None]):
             if sequences and self._driver is not None:
                 self._driver.write(sequences)
 
-    def _show_started(self, path: Path) -> None:
-        self.watched = path
-        self.query_one(LogPane).follow_run(path / LOG_FILE)
-
-    def _take_output_back(self) -> None:
-        """What the next run prints while it is prepared belongs to no earlier run."""
-        if self.terminal is not None and self._own_log is not None:
-            self.terminal.send_output_to(self._own_log)
-            self._printed_before = self._own_log.stat().st_size
-
-    def _on_directory(self, path: Path) -> None:
-        """In the engine's thread: from here on, what it prints belongs to the run."""
-        if self.terminal is not None and self._own_log is not None:
-            log = path / LOG_FILE
-            self.terminal.send_output_to(log)
-            carry_over(self._own_log, self._printed_before, log)
-
     def _tell(self, text: str) -> None:
         self.notify(printable(text), severity="warning", timeout=8, markup=False)
-
-
-def _why_not_started(run: LaunchedRun) -> str:
-    from engine.launch import describe_failure
-
-    return describe_failure(run.error) if run.error is not None else "it was stopped before it began"
 
 
 def _import_engine() -> None:

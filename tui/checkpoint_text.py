@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from tui.metric_text import metric_text, metric_title
 from tui.text import byte_size, figure
 from tui.widgets.plain_text import printable
 
@@ -30,7 +31,9 @@ def report_text(report: CheckpointReport) -> Text:
             words += f", {name} {value:,}"
     text.append(f"{words}\n", style="not bold")
     if report.metrics:
-        shown = ", ".join(f"{printable(name)} {figure(value)}" for name, value in report.metrics.items())
+        shown = ", ".join(
+            f"{printable(metric_title(name))} {metric_text(name, value)}" for name, value in report.metrics.items()
+        )
         text.append(f"{shown}\n", style="not bold")
     keys = ", ".join(printable(key, 60) for key in report.keys[:_SHOWN])
     more = f" and {len(report.keys) - _SHOWN:,} more" if len(report.keys) > _SHOWN else ""

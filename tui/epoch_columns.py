@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.training.metric_names import metric
-from tui.text import figure, percent
+from tui.metric_text import metric_text, metric_title
 
 
 @dataclass(frozen=True)
@@ -35,16 +34,11 @@ def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
     score, second = ("mae", "r2") if "mae" in measured else ("accuracy", "macro_f1")
     columns = [
         Column("train", "loss", "train loss"),
-        Column("train", score, metric(score).title),
+        Column("train", score, metric_title(score)),
         Column("validation", "loss", "val. loss"),
-        Column("validation", score, metric(score).title),
-        Column("validation", second, metric(second).title),
+        Column("validation", score, metric_title(score)),
+        Column("validation", second, metric_title(second)),
     ]
     if any(record.get("ema") for record in records):
-        columns.append(Column("ema", score, f"EMA {metric(score).title}"))
+        columns.append(Column("ema", score, f"EMA {metric_title(score)}"))
     return columns
-
-
-def metric_text(name: str, value: float | None) -> str:
-    """A metric's value as it reads best; "–" when it is not known."""
-    return percent(value) if metric(name).is_share else figure(value)

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from engine.launch import LaunchedRun
 from engine.runs.reader import RunReader
-from engine.training.metric_names import metric
 from tui.epoch_columns import epoch_columns
+from tui.metric_text import best_words, metric_title
 from tui.run_text import TOLD_AS_WRITTEN
 from tui.shell_text import shell_command
 from tui.terminal_notice import notice_for
@@ -72,7 +72,7 @@ class Display:
         best = self._reader.best()
         words = f"{run.status} at epoch {self._reader.progress().epoch}"
         if best:
-            words += f"; best {best['metric']} {figure(best['value'])} in epoch {best['epoch']}"
+            words += f"; best {best_words(best)}"
         self._say(words)
         if run.status == "stopped":
             self._say(f"to go on from here: {shell_command('resume', self._reader.path)}")
@@ -99,7 +99,7 @@ class Display:
         for record in records[self._shown_epochs :]:
             figures = {"train": "", "validation": "", "ema": ""}
             for column in epoch_columns(records):
-                title = metric(column.name).title.removeprefix("macro ")
+                title = metric_title(column.name).removeprefix("macro ")
                 figures[column.part] += f" {title} {column.text(record)}"
             parts = [f"{part}{words}" for part, words in figures.items() if words and record.get(part)]
             best = "  best" if record.get("is_best") else ""

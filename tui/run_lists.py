@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from rich.text import Text
 
+from tui.metric_text import metric_text
 from tui.run_text import STATUS_STYLES
-from tui.text import byte_size, figure, percent, rough_duration
+from tui.text import byte_size, figure, rough_duration
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def best_value(run: RunSummary) -> str:
     value = best.get("value")
     if not isinstance(value, int | float):
         return _UNKNOWN
-    return figure(value) if best.get("metric") == "loss" else percent(value)
+    return metric_text(str(best.get("metric")), value)
 
 
 def checkpoint_marks(checkpoint: CheckpointInfo) -> Text:
@@ -143,9 +144,11 @@ RUN_COLUMNS: tuple[Column[RunRow], ...] = (
         "epoch", 7, lambda row: Text(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"), order="epoch"
     ),
     Column("step", 9, lambda row: Text(f"{row.run.step:,}"), from_width=120, order="step"),
-    Column("accuracy", 8, lambda row: Text(percent(row.run.metrics.get("accuracy"))), order="accuracy"),
+    Column(
+        "accuracy", 8, lambda row: Text(metric_text("accuracy", row.run.metrics.get("accuracy"))), order="accuracy"
+    ),
     Column("best", 7, lambda row: Text(best_value(row.run)), from_width=100, order="best"),
-    Column("loss", 7, lambda row: Text(figure(row.run.metrics.get("loss"))), order="loss"),
+    Column("loss", 7, lambda row: Text(metric_text("loss", row.run.metrics.get("loss"))), order="loss"),
     Column("", 10, lambda row: Text(loss_bars(row.extent.losses, 10) if row.extent else "", style="cyan")),
     Column("model", 14, _setting("model.name"), from_width=150),
     Column("data", 14, _setting("data.dataset"), from_width=150),
@@ -158,8 +161,8 @@ CHECKPOINT_COLUMNS: tuple[Column[CheckpointRow], ...] = (
     Column("checkpoint", 17, lambda row: _name(row.checkpoint.file), is_wide=True),
     Column("epoch", 5, lambda row: Text(str(row.checkpoint.epoch))),
     Column("step", 7, lambda row: Text(f"{row.checkpoint.step:,}")),
-    Column("acc.", 7, lambda row: Text(percent(row.checkpoint.metrics.get("accuracy")))),
-    Column("loss", 6, lambda row: Text(figure(row.checkpoint.metrics.get("loss"), 3))),
+    Column("acc.", 7, lambda row: Text(metric_text("accuracy", row.checkpoint.metrics.get("accuracy")))),
+    Column("loss", 7, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss")))),
     Column("size", 7, lambda row: Text(byte_size(row.checkpoint.bytes))),
     Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.checkpoint.modified)))),
     Column("saved", 12, lambda row: _name(row.checkpoint.reason or row.checkpoint.problem), from_width=120),

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from tui.epoch_columns import epoch_columns, metric_text
+from tui.epoch_columns import epoch_columns
+from tui.metric_text import metric_text, metric_title
 from tui.text import byte_size, duration, figure
 from tui.widgets.plain_text import printable, printable_lines
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What happened stays on the screen this long while saves follow it.
 _STAYS_SECONDS = 20.0
+WAY_ON = "5, then r, goes on from the newest checkpoint"
 # What ended so has something to say that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
@@ -111,7 +113,9 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
     elif status == "finished":
         score = "mae" if "mae" in (metrics or {}) else "accuracy"
         words = metric_text(score, (metrics or {}).get(score))
-        line = Text(f"● finished {'MAE ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status])
+        line = Text(
+            f"● finished {metric_title(score) + ' ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status]
+        )
     return line
 
 
@@ -147,7 +151,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
     words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
     rest = []
     if is_live and progress.images_per_s:
-        rest += [f"{progress.images_per_s:,.0f} images/s", f"ETA {duration(progress.eta_seconds)}"]
+        rest += [f"{progress.images_per_s:,.0f} images/s", f"{duration(progress.eta_seconds)} left"]
     if progress.lr is not None:
         rest.append(f"lr {figure(progress.lr)}")
     # The time left stands in the studio's first line as well.
@@ -212,13 +216,13 @@ def last_words(
     """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
-        return words.append("\n6 shows what was printed; 5, then r, goes on from the newest checkpoint", style="dim")
+        return words.append(f"\n6 shows what was printed; {WAY_ON}", style="dim")
     if status == "died":
         words = Text(printable(why_died), style="red")
-        return words.append("\n5, then r, goes on from the newest checkpoint", style="dim")
+        return words.append(f"\n{WAY_ON}", style="dim")
     words = _newest_text(events) or Text("")
     if status == "stopped":
-        words.append("\n" if words else "").append("5, then r, goes on from the newest checkpoint", style="dim")
+        words.append("\n" if words else "").append(WAY_ON, style="dim")
     return words
 
 

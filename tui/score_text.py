@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.text import Text
 
-from engine.training.metric_names import metric
-from tui.text import figure, percent
+from tui.metric_text import metric_text, metric_title
+from tui.text import percent
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ _NAME_CELLS = 16
 _LARGEST_MATRIX = 20
 _SHOWN_PAIRS = 12
 _BAR_CELLS = 20
+_PER_CLASS_SHARES = ("precision", "recall", "f1")
+_HEADINGS = {"f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
 
 class Tabled(Protocol):
@@ -54,9 +56,8 @@ def metrics_text(scores: CheckpointScores) -> Text:
     for note in scores.notes:
         text.append(f"{printable(note)}\n", style="not bold yellow")
     for key, value in scores.metrics.items():
-        known = metric(key)
-        shown = percent(value) if known.is_share else figure(value)
-        text.append(f"  {known.title:<12}", style="not bold dim").append(f"{shown}\n", style="not bold")
+        text.append(f"  {metric_title(key):<12}", style="not bold dim")
+        text.append(f"{metric_text(key, value):>8}\n", style="not bold")
     text.right_crop(1)
     return text
 
@@ -68,13 +69,16 @@ def per_class_rows(scores: Tabled) -> list[tuple[str, ...]]:
         return []
     columns = [name for name in ("precision", "recall", "f1", "mae", "rmse", "r2", "support") if name in table]
     names = scores.classes or [str(number) for number in range(len(table[columns[0]]))]
-    rows: list[tuple[str, ...]] = [("class", *columns)]
+    rows: list[tuple[str, ...]] = [("class", *(_HEADINGS.get(column, column) for column in columns))]
     for number, name in enumerate(names):
-        values = (table[column][number] for column in columns)
-        rows.append(
-            (printable(name), *(figure(value) if isinstance(value, float) else f"{value:,}" for value in values))
-        )
+        rows.append((printable(name), *(_per_class_text(column, table[column][number]) for column in columns)))
     return rows
+
+
+def _per_class_text(column: str, value: float) -> str:
+    if column == "support":
+        return f"{value:,}"
+    return percent(value) if column in _PER_CLASS_SHARES else metric_text(column, value)
 
 
 def confusion_text(scores: Tabled, width: int) -> Text:
@@ -123,9 +127,8 @@ def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
     for word, path in (("first ", first), ("second", second)):
         text.append(f"{word}  ", style="dim").append(f"{printable(_short(path))}\n", style="bold")
     for name, values in comparison.metrics.items():
-        is_share = metric(name).is_share
-        shown = ["–" if value is None else percent(value) if is_share else figure(value) for value in values]
-        text.append(f"{metric(name).title:<12}{shown[0]:>12}{shown[1]:>12}\n")
+        shown = [metric_text(name, value) for value in values]
+        text.append(f"{metric_title(name):<12}{shown[0]:>12}{shown[1]:>12}\n")
     if comparison.note:
         text.append(f"settings are not compared: {printable(comparison.note)}\n", style="yellow")
     elif not comparison.settings:

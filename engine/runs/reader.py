@@ -186,6 +186,11 @@ class RunReader:
             raise KeyError(f"{name}: no such series; there are {', '.join(self._curves.names)}")
         return self._curves.points(name)
 
+    @property
+    def series_names(self) -> tuple[str, ...]:
+        """What `series` can be asked for."""
+        return tuple(self._curves.names)
+
     def gradients(self) -> GradientRecords:
         """What the run wrote about its gradients, read up to now. Costs nothing to those who never ask."""
         self._gradients.poll()

@@ -19,7 +19,7 @@ class Metric:
 
     Attributes:
         name: its key in records and configs.
-        title: its heading in a table, at most 10 characters.
+        title: its heading in a table, at most 11 characters.
         description: what it is, in a line.
         larger_is_better: whether the best epoch is the one where it is largest.
         is_share: whether it lies between 0 and 1 and reads best in percent.
@@ -36,13 +36,13 @@ _ALL = (
     Metric("loss", "loss", "mean loss, without label smoothing and class weights", False),
     Metric("accuracy", "accuracy", "share of right predictions", True, True),
     Metric("top_k", "top-k", "share of samples whose class is among the evaluation.top_k likeliest", True, True),
-    Metric("macro_f1", "macro F1", "mean F1 of the classes that occur", True),
-    Metric("micro_f1", "micro F1", "F1 over all labels together", True),
-    Metric("weighted_f1", "weighted F1", "mean F1 of the classes, by their number of samples", True),
-    Metric("macro_precision", "precision", "mean precision of the classes that occur", True),
-    Metric("macro_recall", "recall", "mean recall of the classes that occur", True),
-    Metric("calibration_error", "calib. err", "expected calibration error", False),
-    Metric("likelihood", "likelihood", "mean probability that the model gives the true class", True),
+    Metric("macro_f1", "macro F1", "mean F1 of the classes that occur", True, True),
+    Metric("micro_f1", "micro F1", "F1 over all labels together", True, True),
+    Metric("weighted_f1", "weighted F1", "mean F1 of the classes, by their number of samples", True, True),
+    Metric("macro_precision", "precision", "mean precision of the classes that occur", True, True),
+    Metric("macro_recall", "recall", "mean recall of the classes that occur", True, True),
+    Metric("calibration_error", "calib. err", "expected calibration error", False, True),
+    Metric("likelihood", "likelihood", "mean probability that the model gives the true class", True, True),
     Metric("exact_match", "all right", "share of samples with every label right", True, True),
     Metric("mae", "MAE", "mean absolute error", False),
     Metric("rmse", "RMSE", "root of the mean squared error", False),

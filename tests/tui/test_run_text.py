@@ -45,7 +45,7 @@ def test_the_progress_keeps_its_numbers_at_every_width(width: int) -> None:
     if width >= 78:
         assert cell_len(line.plain) <= width
         assert "51,234 images/s" in line.plain
-        assert "ETA 12 min 05 s" in line.plain
+        assert "12 min 05 s left" in line.plain
 
 
 def test_the_time_left_makes_room_for_the_learning_rate() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
@@ -44,7 +45,7 @@ class SetupPane(Working, Widget, can_focus=True):
     SetupPane > Static { height: auto; color: $text-muted; }
     SetupPane > #verdict { max-height: 5; }
     SetupPane > #command { max-height: 3; }
-    SetupPane > #hint { height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
+    SetupPane > #hint { height: auto; max-height: 3; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave_form", "Leave the form", show=False),
@@ -91,10 +92,15 @@ class SetupPane(Working, Widget, can_focus=True):
         if self.is_mounted and self.is_on_screen:
             await self._show_draft()
 
-    def watch_draft_error(self, error: str) -> None:
+    async def watch_draft_error(self, error: str) -> None:
         """Say what is wrong with the last edit, below its field where that is known."""
-        if self.is_mounted:
-            self._blame(_rejected(error))
+        if not self.is_mounted:
+            return
+        self._blame(_rejected(error))
+        if not error and self.is_on_screen:
+            # What was not taken may still stand in its field, and the verdict is the draft's again.
+            self._shown = self._checked = None
+            await self._show_draft()
 
     def action_plan(self) -> None:
         """Show what the draft would do: its learning rate over the steps, its groups of weights."""
@@ -106,6 +112,13 @@ class SetupPane(Working, Widget, can_focus=True):
     def action_leave_form(self) -> None:
         """Take the cursor out of the form, so that letters and digits are keys again."""
         self.query_one("#hint").focus()
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """The help of a field stands in full below the form where there is no room for it behind the field."""
+        form = self.query_one(ConfigForm)
+        field = form.focused_field
+        words = _KEYS if field is None or cell_len(field.help) <= form.help_cells else f"{field.label}: {field.help}"
+        self.query_one("#hint", Static).update(printable(words))
 
     @on(ConfigForm.Changed)
     def _edit(self, message: ConfigForm.Changed) -> None:
@@ -124,8 +137,8 @@ class SetupPane(Working, Widget, can_focus=True):
         name, equals, value = text.partition("=")
         if equals and name.strip() and value.strip():
             self.post_message(DraftEdited(f"{key.removesuffix(ADD)}{name.strip()}", value.strip()))
-        elif text:
-            self._show_fault(key, f"{text}: must be name=value, such as momentum=0.9")
+        else:
+            self._show_fault(key, f"{text}: must be name=value, such as momentum=0.9" if text else "")
 
     def _arguments(self, key: str) -> dict[str, object]:
         section = getattr(self.draft, key.partition(".")[0], None)

@@ -9,23 +9,23 @@ from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Container
 from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.runs.directory import LIVE_STATUSES
-from engine.training.metric_names import metric
 from tui.aside import Aside
 from tui.machine_text import machine_line
 from tui.messages import CommandRequested, DraftEdited, RunNoticed
 from tui.panes.train_batch_find import BatchSearchScreen
+from tui.panes.train_charts import RunCharts
 from tui.panes.train_lr_find import LearningRateScreen
 from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
 from tui.polling import Poll
 from tui.run_text import (
     ENDED_BADLY,
+    WAY_ON,
     epoch_table,
     headline,
     invitation,
@@ -73,10 +73,24 @@ class TrainPane(Working, Widget, can_focus=True):
         Binding("P", "profile", "Profile 20 steps", show=False),
         Binding("t", "tables", "Classes"),
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
+        Binding("m", "charts('next_smoothing')", "Smooth"),
+        Binding("k", "next_metric(1)", "Next metric"),
+        Binding("K", "next_metric(-1)", "Metric before", show=False),
+        Binding("plus,equals_sign", "charts('zoom(True)')", "Zoom", key_display="+"),
+        Binding("minus", "charts('zoom(False)')", "Zoom out", show=False),
+        Binding("l", "charts('toggle_log')", "Log y"),
+        Binding("z", "enlarge", "Enlarge one", show=False),
+        Binding("u", "unit", "Steps or epochs", show=False),
+        Binding("left", "charts('cursor(-1)')", "Cursor: values at a step; Shift: ten columns", show=False),
+        Binding("right", "charts('cursor(1)')", "Cursor to the right", show=False),
+        Binding("shift+left", "charts('cursor(-10)')", show=False),
+        Binding("shift+right", "charts('cursor(10)')", show=False),
+        Binding("escape", "charts('show_all')", "Take the cursor away, then the zoom", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
+    one_line: reactive[Text] = reactive(Text, repaint=False)
 
     def __init__(self, aside: Aside, id: str | None = None) -> None:
         """A pane without a run.
@@ -89,7 +103,6 @@ class TrainPane(Working, Widget, can_focus=True):
         self._aside = aside
         self.run_status = ""
         self._noticed_events = 0
-        self.one_line = Text()
         self._reader: RunReader | None = None
         self._launched: LaunchedRun | None = None
         self._refusal: tuple[Text, ...] = ()
@@ -103,9 +116,7 @@ class TrainPane(Working, Widget, can_focus=True):
         yield Static(id="progress", markup=False)
         yield Static(id="machine", markup=False)
         yield Static(id="words", markup=False)
-        with Container(id="charts"):
-            yield Chart("loss", x_label="step", budget=0.005, id="loss")
-            yield Chart("accuracy", x_label="step", budget=0.005, id="accuracy")
+        yield RunCharts(id="charts")
         yield Static(id="epochs", markup=False)
 
     def on_mount(self) -> None:
@@ -164,11 +175,33 @@ class TrainPane(Working, Widget, can_focus=True):
         if self.is_mounted and self._reader is None and self._launched is None:
             self._say_what_is_not()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Offer changes of a live run only while one is shown."""
+    def offers(self, action: str) -> bool:
+        """Offer changes of a live run only while one is shown, and its evaluation once there is one."""
         if action in ("change_settings", "stop_after_epoch", "profile"):
             return self.run_status in LIVE_STATUSES
-        return super().check_action(action, parameters)
+        if action == "tables":
+            return self._reader is not None
+        return True
+
+    async def action_charts(self, action: str) -> None:
+        """Do with both charts what one of them would do."""
+        await self.query_one(RunCharts).act(action)
+
+    def action_next_metric(self, by: int) -> None:
+        """Show another metric in the second chart."""
+        if self._reader is not None:
+            self.query_one(RunCharts).choose_next(self._reader, by)
+            self._show(is_asked=True)
+
+    def action_enlarge(self) -> None:
+        """Give all the room to one chart, to the other, to both again."""
+        self.query_one(RunCharts).enlarge()
+
+    def action_unit(self) -> None:
+        """Let the charts count epochs in place of steps, or steps again."""
+        if self._reader is not None:
+            self.query_one(RunCharts).change_unit()
+            self._show(is_asked=True)
 
     def action_tables(self) -> None:
         """Show the newest evaluation in full: every class, the confusion matrix, calibration."""
@@ -191,7 +224,12 @@ class TrainPane(Working, Widget, can_focus=True):
 
     def action_change_settings(self) -> None:
         """Ask for new settings of the watched run."""
-        if self._reader is not None:
+        if self._reader is None:
+            self.notify("no run is shown: 3 changes the settings of the next one", markup=False)
+        elif self.run_status not in LIVE_STATUSES:
+            words = f"only a live run can be changed, and this one is {self.run_status}: {WAY_ON}"
+            self.notify(words, severity="warning", markup=False)
+        else:
             self._change_settings(live_settings(self._reader.state(), self._reader.progress().epochs))
 
     @work(exclusive=True, group="settings")
@@ -231,8 +269,8 @@ class TrainPane(Working, Widget, can_focus=True):
         if self._polling is not None:
             self._polling.hurry()
         self._shown.clear()
-        for chart in self.query(Chart):
-            chart.clear()
+        for charts in self.query(RunCharts):
+            charts.clear()
         self._put_lines()
 
     def _poll(self) -> None:
@@ -271,7 +309,8 @@ class TrainPane(Working, Widget, can_focus=True):
             # Which keys make sense depends on it.
             self.refresh_bindings()
 
-    def _show(self) -> None:
+    def _show(self, *, is_asked: bool = False) -> None:
+        """Show the run; charts wait for their budget, but for what somebody pressed a key for."""
         reader = self._reader
         if reader is None or not self.is_mounted:
             return
@@ -286,15 +325,9 @@ class TrainPane(Working, Widget, can_focus=True):
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
             machine_line(state, reader.system(), is_live=is_live),
         )
-        for chart_id, name in (("loss", "loss"), ("accuracy", reader.score)):
-            chart = self.query_one(f"#{chart_id}", Chart)
-            chart.title = metric(name).title
-            for split, legend, color in (("train", "train", "$primary"), ("validation", "val.", "$warning")):
-                x, y = reader.series(f"{split}/{name}")
-                if len(x):
-                    chart.set_series(legend, x, y, color, is_smoothed=split == "train")
-            chart.set_marks(marks(events_so_far))
-            if is_live or reader.has_more:
+        self.query_one(RunCharts).show(reader, marks(events_so_far))
+        for chart in self.query(Chart):
+            if not is_asked and (is_live or reader.has_more):
                 chart.request_redraw()
             else:
                 chart.draw_last()

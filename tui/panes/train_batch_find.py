@@ -9,13 +9,13 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.batch_search_text import ended_words, result_text, tries_text
+from tui.screens.over import OverScreen
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.batch_search import BatchSearch
 
 
-class BatchSearchScreen(Working, ModalScreen[int | None]):
+class BatchSearchScreen(Working, OverScreen[int | None]):
     """Runs the search in a process that is thrown away; gives back the batch size that was taken, if any."""
 
     DEFAULT_CSS = """
@@ -55,7 +55,7 @@ class BatchSearchScreen(Working, ModalScreen[int | None]):
         """What is done, and what was tried."""
         with VerticalScroll() as box:
             box.border_title = f"Largest batch for {printable(self._draft.name)}"
-            box.border_subtitle = "Escape goes back"
+            box.border_subtitle = "? keys · Escape goes back"
             yield Static("starting …", id="words", markup=False)
             yield Static(id="tries", markup=False)
 

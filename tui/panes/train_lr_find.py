@@ -9,12 +9,12 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
+from tui.screens.over import OverScreen
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from engine.training.lr_range import RangeTest
 
 
-class LearningRateScreen(Working, ModalScreen[float | None]):
+class LearningRateScreen(Working, OverScreen[float | None]):
     """Runs the test in the process beside the studio; gives back the rate that was taken, if any."""
 
     DEFAULT_CSS = """
@@ -56,7 +56,7 @@ class LearningRateScreen(Working, ModalScreen[float | None]):
         """Words above the curve."""
         with Vertical() as box:
             box.border_title = f"Learning rate for {printable(self._draft.name)}"
-            box.border_subtitle = "Escape goes back"
+            box.border_subtitle = "? keys · Escape goes back"
             yield Static("starting …", id="words", markup=False)
             yield Chart("loss by log₁₀ of the learning rate", empty="the curve comes at the end of the test")
 

@@ -10,9 +10,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Label, Static
 
+from tui.screens.over import OverScreen
 from tui.text import figure
 
 
@@ -74,7 +74,7 @@ def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
     ]
 
 
-class LiveSettingsScreen(ModalScreen[list[dict[str, Any]]]):
+class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
     """Asks for new values; gives back the commands that set those that were changed."""
 
     DEFAULT_CSS = """

@@ -9,9 +9,9 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.screens.over import OverScreen
 from tui.widgets.plain_text import printable, printable_lines
 
 _BOX = """
@@ -25,7 +25,7 @@ _BOX = """
 """
 
 
-class ConfirmScreen(ModalScreen[bool]):
+class ConfirmScreen(OverScreen[bool]):
     """Asks whether to do something that can't be undone."""
 
     DEFAULT_CSS = _BOX.format(name="ConfirmScreen")
@@ -57,7 +57,7 @@ class ConfirmScreen(ModalScreen[bool]):
         self.dismiss(answer)
 
 
-class PromptScreen(ModalScreen[str | None]):
+class PromptScreen(OverScreen[str | None]):
     """Asks for a line of text; None when nothing is wanted after all."""
 
     DEFAULT_CSS = _BOX.format(name="PromptScreen")

@@ -11,8 +11,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import DataTable, Footer, Static
+from textual.widgets import DataTable, Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
@@ -20,6 +19,8 @@ from tui.aside import Aside, AsideError
 from tui.checkpoint_text import report_text, standing_text, tensor_cells
 from tui.exporting import ask_and_export
 from tui.messages import DraftEdited
+from tui.screens.over import OVER_KEYS, OverScreen
+from tui.widgets.key_line import KeyLine
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
@@ -30,7 +31,7 @@ _COLUMNS = (("shape", 13), ("dtype", 8), ("size", 7), ("norm", 8))
 _PADDING = 2 * (len(_COLUMNS) + 1) + 1
 
 
-class CheckpointScreen(Working, ModalScreen[None]):
+class CheckpointScreen(Working, OverScreen[None]):
     """The tensors of a file, its settings beside the draft's, and whether a resume would be exact."""
 
     DEFAULT_CSS = """
@@ -70,7 +71,7 @@ class CheckpointScreen(Working, ModalScreen[None]):
         yield DataTable(id="tensors", cursor_type="row")
         with VerticalScroll():
             yield Static(id="standing", markup=False)
-        yield Footer(show_command_palette=False)
+        yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
         """Read the file's tables, which takes milliseconds, and then ask about the rest."""

@@ -12,14 +12,15 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.score_text import comparison_text, distance_text, settings_text
 from tui.screens.ask import PromptScreen
+from tui.screens.over import OVER_KEYS, OverScreen
 from tui.widgets.chart import Chart
+from tui.widgets.key_line import KeyLine
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
@@ -33,7 +34,7 @@ _COLORS_OF_OTHERS = ("$success", "$error", "$secondary")
 _CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
 
 
-class CompareScreen(Working, ModalScreen[None]):
+class CompareScreen(Working, OverScreen[None]):
     """Compares in the process beside the studio; the curves are read from the runs' directories."""
 
     DEFAULT_CSS = """
@@ -62,7 +63,7 @@ class CompareScreen(Working, ModalScreen[None]):
         yield Chart(_CURVES[0], x_label="step", id="compared_curves")
         with VerticalScroll():
             yield Static(Text("comparing …"), id="comparison")
-        yield Footer(show_command_palette=False)
+        yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
         """Begin to compare."""

@@ -9,18 +9,17 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from engine.training.metric_names import metric
-from tui.epoch_columns import metric_text
+from tui.metric_text import metric_text, metric_title
 from tui.score_text import ClassTables, confusion_text, per_class_text
+from tui.screens.over import OverScreen
 from tui.text import percent
 
 _BAR_CELLS = 30
 
 
-class EvaluationScreen(ModalScreen[None]):
+class EvaluationScreen(OverScreen[None]):
     """Shows what a run wrote of its newest evaluation; `m` changes between the weights and their average."""
 
     DEFAULT_CSS = """
@@ -52,7 +51,7 @@ class EvaluationScreen(ModalScreen[None]):
         """One text that scrolls."""
         with VerticalScroll() as box:
             box.border_title = f"Evaluation after step {self._evaluation.get('step', 0):,}"
-            box.border_subtitle = "m: EMA weights · Escape goes back"
+            box.border_subtitle = "m: EMA weights · ? keys · Escape goes back"
             yield Static(id="figures", markup=False)
 
     def on_mount(self) -> None:
@@ -86,9 +85,8 @@ def evaluation_text(
     metrics = evaluation.get("ema" if weights else "metrics", {})
     text = Text(f"validation split, {'averaged (EMA)' if weights else 'trained'} weights\n", style="bold")
     for name, value in metrics.items():
-        text.append(f"  {metric(name).title:<12}", style="dim").append(
-            f"{metric_text(name, value)}\n", style="not bold"
-        )
+        text.append(f"  {metric_title(name):<12}", style="dim")
+        text.append(f"{metric_text(name, value):>8}\n", style="not bold")
     scored = ClassTables(classes, dict(tables))
     for part in (per_class_text(scored), confusion_text(scored, width), _calibration_text(tables.get("calibration"))):
         if part:

@@ -11,15 +11,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.dom import DOMNode
 from textual.keys import format_key
-from textual.screen import ModalScreen
+from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
 Keys = list[tuple[str, str]]
 _OURS = "tui."
 _KEY_CELLS = 14
+_PANES = ("1 … 6", "show a pane")
 _MOVING: Keys = [
-    ("1 … 6", "show a pane"),
     ("Tab Shift+Tab", "the next part of the pane, the one before"),
     ("↑ ↓ PgUp PgDn", "move in a list, a table, a tree or a form"),
     ("Enter", "choose, open, edit, take over what was typed"),
@@ -42,11 +42,11 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def __init__(self, title: str, pane: Widget) -> None:
-        """The keys of a pane.
+        """The keys of a pane, or of a screen over the studio.
 
         Args:
             title: the pane's title.
-            pane: whose keys, and whose widgets' keys, are listed beside those of the whole studio.
+            pane: whose keys, and whose widgets' keys, are listed beside those that work everywhere.
         """
         super().__init__()
         self._title = title
@@ -57,7 +57,13 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "Keys"
             box.border_subtitle = "Escape closes"
-            yield Static(help_text([*key_groups(self._title, self._pane), ("Everywhere", _everywhere(self.app))]))
+            yield Static(help_text([*key_groups(self._title, self._pane), ("Everywhere", self._everywhere())]))
+
+    def _everywhere(self) -> Keys:
+        if isinstance(self._pane, Screen):
+            # It lies over the studio, whose own keys do nothing meanwhile.
+            return [*_MOVING, ("? f1", "keys; F1 where a line is typed into")]
+        return [_PANES, *_MOVING, *(pair for pair in _keys_of(type(self.app)) if not pair[0].isdigit())]
 
 
 def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
@@ -66,7 +72,7 @@ def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
     for node in pane.walk_children(with_self=True):
         keys = _keys_of(type(node))
         if keys:
-            groups.setdefault(title if node is pane else _in_words(type(node)), keys)
+            groups.setdefault(title if node is pane else in_words(type(node)), keys)
     return list(groups.items())
 
 
@@ -79,10 +85,6 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
             text.append(f"  {key:<{_KEY_CELLS}}", style="bold").append(f" {description}\n")
     text.right_crop(1)
     return text
-
-
-def _everywhere(app: DOMNode) -> Keys:
-    return [*_MOVING, *(pair for pair in _keys_of(type(app)) if not pair[0].isdigit())]
 
 
 def _keys_of(kind: type[DOMNode]) -> Keys:
@@ -101,7 +103,7 @@ def _sentence(description: str) -> str:
     return description[:1].lower() + description[1:]
 
 
-def _in_words(kind: type[DOMNode]) -> str:
+def in_words(kind: type[DOMNode]) -> str:
     """The name of a class as words: ModuleTree becomes Module tree."""
     name = kind.__name__.strip("_")
     return "".join(f" {letter.lower()}" if letter.isupper() and index else letter for index, letter in enumerate(name))

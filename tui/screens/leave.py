@@ -7,13 +7,14 @@ from typing import ClassVar, Literal
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Static
+
+from tui.screens.over import OverScreen
 
 Answer = Literal["keep", "stop", "cancel"]
 
 
-class LeaveScreen(ModalScreen[Answer]):
+class LeaveScreen(OverScreen[Answer]):
     """Asks: keep training without the screen, save and stop, or stay."""
 
     DEFAULT_CSS = """

@@ -12,12 +12,12 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.errors import UserCodeError
 from engine.models.catalog import ModelEntry, list_models, search_models
 from engine.user_code import defined_names, is_user_spec
+from tui.screens.over import OverScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.plain_text import printable
 
@@ -31,7 +31,7 @@ _ORDERS: dict[str, Callable[[ModelEntry], float]] = {
 }
 
 
-class ModelPicker(ModalScreen[str | None]):
+class ModelPicker(OverScreen[str | None]):
     """All models with their sizes and published accuracy; gives the chosen one's name, or None.
 
     No model is built for it. A path to a Python file lists the functions and classes it defines, without running it.

@@ -12,10 +12,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.fuzzy import Matcher
-from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.screens.over import OverScreen
 from tui.widgets.plain_text import printable, printable_lines
 
 
@@ -34,7 +34,7 @@ class PickEntry:
     details: str = ""
 
 
-class PickScreen(ModalScreen[str | None]):
+class PickScreen(OverScreen[str | None]):
     """A field and a list; ends with the chosen name, or None. Letters scattered over a name find it as well."""
 
     DEFAULT_CSS = """

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.plan_text import plan_text
+from tui.screens.over import OverScreen
 from tui.widgets.chart import Chart
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
-if TYPE_CHECKING:
-    pass
 
-
-class PlanScreen(Working, ModalScreen[None]):
+class PlanScreen(Working, OverScreen[None]):
     """Plans the draft in the process beside the studio and shows what came of it."""
 
     DEFAULT_CSS = """
@@ -54,8 +51,8 @@ class PlanScreen(Working, ModalScreen[None]):
         """The curve above the words."""
         with Vertical() as box:
             box.border_title = f"The plan of {printable(self._draft.name)}"
-            box.border_subtitle = "Escape goes back"
-            yield Chart("learning rate over steps", empty="planning …")
+            box.border_subtitle = "? keys · Escape goes back"
+            yield Chart("learning rate", x_label="step", empty="planning …")
             with VerticalScroll():
                 yield Static("planning …", id="words", markup=False)
 

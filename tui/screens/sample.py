@@ -10,12 +10,12 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
+from tui.screens.over import OverScreen
 from tui.widgets.image_grid import GridImage, ImageGrid
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HINT = "n N: other draws · ← →: other samples · Escape goes back"
 
 
-class SampleScreen(Working, ModalScreen[int]):
+class SampleScreen(Working, OverScreen[int]):
     """A sample on its way into the model. Ends with the number of the draw that was shown last."""
 
     DEFAULT_CSS = """

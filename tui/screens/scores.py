@@ -10,13 +10,14 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, VerticalScroll
-from textual.screen import ModalScreen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
 from tui.score_text import confusion_text, metrics_text, per_class_text
+from tui.screens.over import OVER_KEYS, OverScreen
 from tui.widgets.image_grid import GridImage, ImageGrid
+from tui.widgets.key_line import KeyLine
 from tui.widgets.plain_text import printable, printable_lines
 from tui.working import Working
 
@@ -28,7 +29,7 @@ _NARROW = 120
 _SPLITS = ("auto", "test", "validation", "train")
 
 
-class ScoresScreen(Working, ModalScreen[None]):
+class ScoresScreen(Working, OverScreen[None]):
     """Measures a checkpoint in the process beside the studio and shows what came of it."""
 
     DEFAULT_CSS = """
@@ -67,7 +68,7 @@ class ScoresScreen(Working, ModalScreen[None]):
             with VerticalScroll():
                 yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
             yield ImageGrid(empty="", id="pictures")
-        yield Footer(show_command_palette=False)
+        yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
         """Begin to measure."""

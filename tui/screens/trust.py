@@ -9,10 +9,10 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from engine.user_trust import CodeFile, Runnable, ShellCommand
+from tui.screens.over import OverScreen
 from tui.widgets.plain_text import printable
 
 _LINES = 200
@@ -23,7 +23,7 @@ _WIDEST = 200
 _KINDS: dict[type[Runnable], str] = {CodeFile: "Python code", ShellCommand: "a shell command"}
 
 
-class TrustScreen(ModalScreen[bool]):
+class TrustScreen(OverScreen[bool]):
     """Which file would run, what of it, what it imports, and how it begins, or which command; gives whether it may."""
 
     DEFAULT_CSS = """

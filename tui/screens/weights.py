@@ -9,12 +9,12 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from engine.config import RunConfig
 from engine.errors import TorchdeckError
 from tui.aside import Aside, AsideError
+from tui.screens.over import OverScreen
 from tui.weights_text import mapping_text
 from tui.widgets.plain_text import printable_lines
 from tui.working import Working
@@ -26,7 +26,7 @@ _HINT = "Enter looks into the file, Enter again takes it; nothing of it runs. An
 _NAMES = 200
 
 
-class WeightsScreen(Working, ModalScreen[str | None]):
+class WeightsScreen(Working, OverScreen[str | None]):
     """Asks for a file and shows the mapping; gives the path to take, "" for none, or None to leave things alone."""
 
     DEFAULT_CSS = """

@@ -23,7 +23,8 @@ from engine.runs.run_filter import parse_filter
 from engine.runs.run_order import ORDERS, in_order
 from tui.commands import json_option, runs_root_option
 from tui.epoch_columns import epoch_columns
-from tui.text import byte_size, duration, figure, percent
+from tui.metric_text import best_words, metric_text
+from tui.text import byte_size, duration, figure
 from tui.verbs.output import print_json
 from tui.widgets.plain_text import printable
 
@@ -66,8 +67,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
             Text(printable(summary.name)),
             summary.status,
             f"{summary.epoch}/{summary.epochs}" if summary.epochs else "–",
-            percent(summary.metrics.get("accuracy")),
-            figure(summary.metrics.get("loss")),
+            metric_text("accuracy", summary.metrics.get("accuracy")),
+            metric_text("loss", summary.metrics.get("loss")),
             duration(max(0.0, time.time() - summary.modified)),
         )
     Console(soft_wrap=True).print(table)
@@ -152,7 +153,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
     ]
     if document["best"]:
         best = document["best"]
-        rows.append(("best", f"{best['metric']} {figure(best['value'])} in epoch {best['epoch']}"))
+        rows.append(("best", best_words(best)))
     if state.get("error"):
         rows.append(("error", str(state["error"])))
     for name, value in rows:
@@ -192,7 +193,7 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
             str(checkpoint.epoch),
             f"{checkpoint.step:,}",
             byte_size(checkpoint.bytes),
-            percent(checkpoint.metrics.get("accuracy")),
+            metric_text("accuracy", checkpoint.metrics.get("accuracy")),
             " ".join(marks),
         )
     console.print()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.actions import SkipAction
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
 from textual.color import Color
@@ -20,9 +20,10 @@ from textual.theme import Theme
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.widgets.plain_text import printable
+from tui.widgets.chart_series import ChartSeries, series_of
+from tui.widgets.chart_title import Heading, Part
+from tui.widgets.chart_view import Limits, View, moved, zoomed
 from tui.widgets.plot import Curve, draw, frame_for, labelled, segments_of
-from tui.widgets.series import exponential_average, short_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,17 +32,6 @@ PALETTE = ("#4c9be8", "#e8a04c", "#6cc070", "#d96c8f", "#9a7fe0", "#4fb8b0")
 SMOOTHING_WEIGHTS = (0.0, 0.6, 0.9, 0.98)
 SHORTEST_WAIT, LONGEST_WAIT = 0.5, 5.0  # seconds between two drawings
 _SMALLEST_PLOT = (16, 4)  # columns, rows: below it only the legend is shown
-
-
-@dataclass
-class _Series:
-    x: np.ndarray
-    y: np.ndarray
-    color: str
-    is_smoothed: bool
-    signature: tuple[object, ...]
-    average: tuple[float, np.ndarray] | None = None
-    """The smoothing weight and what it gave, kept until either changes."""
 
 
 class Chart(Widget, can_focus=True):
@@ -72,6 +62,13 @@ class Chart(Widget, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("l", "toggle_log", "log y", id="chart.log"),
         Binding("m", "next_smoothing", "smooth", id="chart.smooth"),
+        Binding("plus,equals_sign", "zoom(True)", "zoom in", key_display="+", id="chart.zoom_in"),
+        Binding("minus", "zoom(False)", "zoom out", key_display="-", show=False, id="chart.zoom_out"),
+        Binding("left", "cursor(-1)", "cursor to the left: values at a step", show=False, id="chart.left"),
+        Binding("right", "cursor(1)", "cursor to the right", show=False, id="chart.right"),
+        Binding("shift+left", "cursor(-10)", "ten columns to the left", show=False, id="chart.far_left"),
+        Binding("shift+right", "cursor(10)", "ten columns to the right", show=False, id="chart.far_right"),
+        Binding("escape", "show_all", "take the cursor away, then the zoom", show=False, id="chart.all"),
     ]
 
     log_y: var[bool] = var(False, init=False)
@@ -102,8 +99,9 @@ class Chart(Widget, can_focus=True):
         self._empty = empty
         self._x_label = x_label
         self._budget = budget
-        self._series: dict[str, _Series] = {}
+        self._series: dict[str, ChartSeries] = {}
         self._marks: tuple[tuple[float, str], ...] = ()
+        self._view = View()
         self._strips: list[Strip] = []
         self._is_changed = True
         self._next_drawing = 0.0
@@ -120,6 +118,16 @@ class Chart(Widget, can_focus=True):
     def title(self, title: str) -> None:
         self._is_changed = self._is_changed or title != self._title
         self._title = title
+
+    @property
+    def x_label(self) -> str:
+        """What the x axis counts."""
+        return self._x_label
+
+    @x_label.setter
+    def x_label(self, label: str) -> None:
+        self._is_changed = self._is_changed or label != self._x_label
+        self._x_label = label
 
     def set_series(
         self,
@@ -143,27 +151,18 @@ class Chart(Widget, can_focus=True):
         Raises:
             ValueError: x and y differ in length.
         """
-        import numpy as np
-
-        x_values = np.asarray(x, dtype=np.float64)
-        y_values = np.asarray(y, dtype=np.float64)
-        if x_values.shape != y_values.shape:
-            raise ValueError(f"series {name!r}: {len(x_values)} positions but {len(y_values)} values")
-        if not bool(np.isfinite(x_values).all()):
-            has_place = np.isfinite(x_values)
-            x_values, y_values = x_values[has_place], y_values[has_place]
-        if len(x_values) > 1 and not bool((x_values[1:] >= x_values[:-1]).all()):
-            order = np.argsort(x_values, kind="stable")
-            x_values, y_values = x_values[order], y_values[order]
         old = self._series.get(name)
         if color is None:
             color = old.color if old else PALETTE[len(self._series) % len(PALETTE)]
-        ends = (x_values[0], x_values[-1], repr(y_values[-1])) if len(x_values) else ()
-        with np.errstate(invalid="ignore", over="ignore"):
-            total = repr(np.nansum(y_values))
-        signature = (len(x_values), *ends, total, color, is_smoothed)
-        if old is None or old.signature != signature:
-            self._series[name] = _Series(x_values, y_values, color, is_smoothed, signature)
+        series = series_of(name, x, y, color, is_smoothed=is_smoothed)
+        if old is None or old.signature != series.signature:
+            self._series[name] = series
+            self._change()
+
+    def keep_series(self, names: Collection[str]) -> None:
+        """Forget the lines of other names."""
+        if not set(self._series) <= set(names):
+            self._series = {name: series for name, series in self._series.items() if name in names}
             self._change()
 
     def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
@@ -176,6 +175,7 @@ class Chart(Widget, can_focus=True):
         """Forget all lines and marks; shown at once."""
         self._series.clear()
         self._marks = ()
+        self._view = View()
         self._redraw()
 
     def request_redraw(self) -> None:
@@ -201,6 +201,36 @@ class Chart(Widget, can_focus=True):
         """Smooth more, and after the strongest not at all."""
         stronger = [weight for weight in SMOOTHING_WEIGHTS if weight > self.smoothing]
         self.smoothing = stronger[0] if stronger else SMOOTHING_WEIGHTS[0]
+
+    @property
+    def view(self) -> View:
+        """Which part of the x axis is shown, and where the cursor stands."""
+        return self._view
+
+    @view.setter
+    def view(self, view: View) -> None:
+        if view != self._view:
+            self._view = view
+            self._redraw()
+
+    def action_zoom(self, is_in: bool) -> None:
+        """Half or twice as much of the x axis, around the cursor or at the newest end."""
+        everything = self._everything()
+        if everything is not None:
+            self.view = zoomed(self._view, everything, is_in=is_in)
+
+    def action_cursor(self, by: int) -> None:
+        """Put a cursor on the plot, or move it by columns; the legend then reads the values there."""
+        everything = self._everything()
+        if everything is not None:
+            longest = max(self._series.values(), key=lambda series: len(series.x))
+            self.view = moved(self._view, everything, longest.x, self.size.width, by)
+
+    def action_show_all(self) -> None:
+        """Take the cursor away; without one, show the whole x axis again."""
+        if self._view == View():
+            raise SkipAction
+        self.view = replace(self._view, cursor=None) if self._view.cursor is not None else View()
 
     def watch_log_y(self) -> None:
         """The user waits for this: draw now."""
@@ -282,43 +312,44 @@ class Chart(Widget, can_focus=True):
     def _account(self, started: float) -> None:
         self.cost = time.thread_time() - started
         wait = min(max(self.cost / self._budget, SHORTEST_WAIT), LONGEST_WAIT)
-        self._next_drawing = time.monotonic() + wait
+        # The first values are not made to wait for a drawing without any.
+        self._next_drawing = time.monotonic() + (wait if self._series else 0.0)
 
     def _title_line(self) -> list[Segment]:
-        base = self.rich_style
-        title_style = base + self.get_component_rich_style("chart--title", partial=True)
-        axis_style = base + self.get_component_rich_style("chart--axis", partial=True)
+        at = self._view.cursor
         legend = [
-            (f"{printable(name)} ", short_number(float(self._smoothed(series)[-1])), self._resolve(series.color))
+            (name, series.value(self.smoothing, at), series.color)
             for name, series in self._series.items()
             if len(series.y)
         ]
-        needed = cell_len(printable(self._title)) + sum(4 + cell_len(name + last) for name, last, _ in legend)
-        gap = "  " if needed <= self.size.width else " "
-        segments = [Segment(printable(self._title), title_style)]
-        for name, last, color in legend:
-            segments += [
-                Segment(f"{gap if len(segments) > 1 or self._title else ''}━ ", base + Style(color=color.rich_color)),
-                Segment(name, base),
-                Segment(last, base + Style(bold=True)),
-            ]
-        settings = ["log y"] * self.log_y + [f"smooth {self.smoothing:g}"] * (self.smoothing > 0)
-        if settings:
-            segments.append(Segment("  " + " · ".join(settings), axis_style))
-        return segments
+        settings = [("zoomed", "zoom")] * (self._view.window is not None) + [("log y", "log")] * self.log_y
+        settings += [(f"smooth {self.smoothing:g}", f"~{self.smoothing:g}")] * (self.smoothing > 0)
+        heading = Heading(self._title, self._x_label, at, legend, settings)
+        return [Segment(part.text, self._title_style(part)) for part in heading.parts(self.size.width)]
+
+    def _title_style(self, part: Part) -> Style:
+        base = self.rich_style
+        if part.role == "line":
+            return base + Style(color=self._resolve(part.color).rich_color)
+        if part.role in ("title", "settings"):
+            name = "chart--title" if part.role == "title" else "chart--axis"
+            return base + self.get_component_rich_style(name, partial=True)
+        return base + Style(bold=True) if part.role == "value" else base
 
     def _plot_lines(self, width: int, height: int) -> list[list[Segment]]:
         if width < _SMALLEST_PLOT[0] or height < _SMALLEST_PLOT[1]:
             return []
-        curves = self._curves()
-        frame = frame_for(curves, (width, height), is_log=self.log_y)
+        window = self._window()
+        curves = self._curves(window)
+        frame = frame_for(curves, (width, height), is_log=self.log_y, x_window=window)
         if frame is None:
             axis_style = self.rich_style + self.get_component_rich_style("chart--axis", partial=True)
             line = Segment(self._why_nothing_is_drawn().center(width), axis_style)
             return [*([] for _ in range((height - 1) // 2)), [line]]
         axis = self.get_component_styles("chart--axis").color
         axis_color = self._on_background(axis).rgb
-        marks = [mark for mark in self._marks if frame.x_limits[0] <= mark[0] <= frame.x_limits[1]]
+        cursor = [(self._view.cursor, "▼")] if self._view.cursor is not None else []
+        marks = [mark for mark in (*self._marks, *cursor) if frame.x_limits[0] <= mark[0] <= frame.x_limits[1]]
         drawn = draw((width, height), frame, curves, marks, axis_color)
         base = self.rich_style
         lines = [segments_of(line, base) for line in drawn.split("\n")[:height]]
@@ -330,23 +361,26 @@ class Chart(Widget, can_focus=True):
             return self._empty
         return "nothing above zero for a log axis" if self.log_y else "no finite values"
 
-    def _smoothed(self, series: _Series) -> np.ndarray:
-        if not (self.smoothing and series.is_smoothed):
-            return series.y
-        if series.average is None or series.average[0] != self.smoothing:
-            series.average = (self.smoothing, exponential_average(series.y, self.smoothing))
-        return series.average[1]
+    def _window(self) -> Limits | None:
+        """The edges of what is shown of the x axis; None for all of it."""
+        everything = self._everything()
+        return self._view.limits(everything) if everything is not None and self._view.window is not None else None
 
-    def _curves(self) -> list[Curve]:
+    def _everything(self) -> Limits | None:
+        ends = [(float(series.x[0]), float(series.x[-1])) for series in self._series.values() if len(series.x)]
+        return (min(low for low, _ in ends), max(high for _, high in ends)) if ends else None
+
+    def _curves(self, window: Limits | None) -> list[Curve]:
         import numpy as np
 
         curves = []
         for series in self._series.values():
             color = self._resolve(series.color)
+            shown = series.within(window)
             if self.smoothing and series.is_smoothed:
                 faint = color.blend(self.background_colors[1], 0.65)
-                curves.append(Curve(series.x, series.y, faint.rgb, is_faint=True))
-            curves.append(Curve(series.x, self._smoothed(series), color.rgb))
+                curves.append(Curve(series.x[shown], series.y[shown], faint.rgb, is_faint=True))
+            curves.append(Curve(series.x[shown], series.smoothed(self.smoothing)[shown], color.rgb))
         for curve in curves:
             with np.errstate(divide="ignore", invalid="ignore"):
                 y = np.log10(curve.y) if self.log_y else curve.y

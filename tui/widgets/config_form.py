@@ -170,26 +170,37 @@ class _Row(Widget):
         return editor
 
     def show(self, field: FormField) -> None:
-        """Another value, help or error of the same field, or other choices. What is being typed stays."""
-        old, self.field = self.field, field
+        """Another value, help or error of the same field, or other choices.
+
+        What is being typed stays, and what is wrong: a text with an error, until the error goes or the value changes.
+        """
+        old = self.field
+        is_wrong = bool(old.error) and field.value == old.value
+        self.field = field = replace(field, error=old.error) if is_wrong else field
         if not self.query(".editor"):
             # Not composed yet: it will be with the new field.
             return
         editor = self.editor
         if isinstance(editor, _Typed):
-            if editor.value == editor.taken:
-                editor.value = field.value
-            editor.taken = field.value
+            if not is_wrong:
+                if editor.value == editor.taken:
+                    editor.value = field.value
+                editor.taken = field.value
             if field.choices != old.choices:
                 editor.suggester = _completer(field.choices)
         else:
             if not editor.is_bool:
                 editor.choices = field.choices
             editor.value = field.value
-        if (field.help, field.off) != (old.help, old.off):
+        if (field.help, field.off, field.error) != (old.help, old.off, old.error):
+            self.tell(field)
+
+    def tell(self, field: FormField) -> None:
+        """Another help or error; the value, and what is typed, stay as they are."""
+        self.field = field
+        if self.query(".editor"):
             self.query_one(".help", Static).update(printable(field.off or field.help))
             self.set_class(bool(field.off), "-off")
-        if field.error != old.error:
             self.query_one(".error", Static).update(printable(field.error))
             self.set_class(bool(field.error), "-error")
 
@@ -273,7 +284,7 @@ class ConfigForm(VerticalScroll, can_focus=False):
             KeyError: There is no such field.
         """
         row = self._row(key)
-        row.show(replace(row.field, error=error))
+        row.tell(replace(row.field, error=error))
 
     def set_off(self, reasons: Mapping[str, str]) -> None:
         """Dim the fields of these keys, with the reason why each changes nothing; all others are as they were."""
@@ -281,7 +292,17 @@ class ConfigForm(VerticalScroll, can_focus=False):
         self._fields = [replace(field, off=reasons.get(field.key, "")) for field in self._fields]
         for field in self._fields:
             if field.key in rows:
-                rows[field.key].show(replace(rows[field.key].field, off=field.off))
+                rows[field.key].tell(replace(rows[field.key].field, off=field.off))
+
+    @property
+    def focused_field(self) -> FormField | None:
+        """The field that has the cursor."""
+        return next((row.field for row in self.query(_Row) if row.has_focus_within), None)
+
+    @property
+    def help_cells(self) -> int:
+        """How wide the help behind an editor is."""
+        return next((row.query_one(".help").content_size.width for row in self.query(_Row)), 0)
 
     def focus_field(self, key: str) -> bool:
         """Move the cursor to a field; False if there is none of this key."""

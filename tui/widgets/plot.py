@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Further out, differences of limits are no numbers any more; nearer together, they are zero.
 _LARGEST, _SMALLEST_SPAN = 1e300, 1e-290
+_Y_LABEL_CELLS = 6  # about what labels of the y axis take
+_CELLS_A_TICK, _BETWEEN_LABELS = 14, 2  # cells
+_FEWEST_TICKS = 3
 
 
 @dataclass
@@ -42,8 +45,21 @@ class Frame:
     y_ticks: list[tuple[float, str]] = field(default_factory=list)
 
 
-def frame_for(curves: Sequence[Curve], size: tuple[int, int], *, is_log: bool) -> Frame | None:
-    """Limits and ticks that show all of the curves, or None if there is no finite value."""
+def frame_for(
+    curves: Sequence[Curve],
+    size: tuple[int, int],
+    *,
+    is_log: bool,
+    x_window: tuple[float, float] | None = None,
+) -> Frame | None:
+    """Limits and ticks that show all of the curves, or None if there is no finite value.
+
+    Args:
+        curves: what is to be shown.
+        size: of the plot, in columns and rows.
+        is_log: whether values are exponents of ten.
+        x_window: the left and the right edge; where the curves begin and end without it.
+    """
     import numpy as np
 
     width, height = size
@@ -51,10 +67,8 @@ def frame_for(curves: Sequence[Curve], size: tuple[int, int], *, is_log: bool) -
     y_limits = finite_range(np.concatenate([curve.y for curve in curves])) if curves else None
     if x_limits is None or y_limits is None:
         return None
-    frame = Frame(_widened(x_limits), _widened(y_limits))
-    x_ticks = linear_ticks(*frame.x_limits, count=max(2, width // 14))
-    x_step = x_ticks[1] - x_ticks[0] if len(x_ticks) > 1 else 1.0
-    frame.x_ticks = [(tick, tick_label(tick, x_step)) for tick in x_ticks]
+    frame = Frame(_widened(x_window or x_limits), _widened(y_limits))
+    frame.x_ticks = _x_ticks(frame.x_limits, width - _Y_LABEL_CELLS)
     count = max(2, height // 3)
     if is_log:
         frame.y_ticks = [(t, tick_label(10**t, 10**t)) for t in log_ticks(*frame.y_limits, count)]
@@ -63,6 +77,23 @@ def frame_for(curves: Sequence[Curve], size: tuple[int, int], *, is_log: bool) -
         y_step = y_ticks[1] - y_ticks[0] if len(y_ticks) > 1 else abs(y_ticks[0]) / 100
         frame.y_ticks = [(tick, tick_label(tick, y_step)) for tick in y_ticks]
     return frame
+
+
+def _x_ticks(limits: tuple[float, float], width: int) -> list[tuple[float, str]]:
+    """Round positions with their labels: far apart, but nearer where there would be less than three otherwise."""
+    low, high = limits
+    chosen: list[tuple[float, str]] = []
+    for count in range(max(2, width // _CELLS_A_TICK), max(2, width // 4) + 1):
+        ticks = linear_ticks(low, high, count)
+        step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
+        labelled_ticks = [(tick, tick_label(tick, step)) for tick in ticks]
+        widest = max(cell_len(label) for _, label in labelled_ticks)
+        if chosen and step / (high - low) * width < widest + _BETWEEN_LABELS:
+            break
+        chosen = labelled_ticks
+        if len(chosen) >= _FEWEST_TICKS:
+            break
+    return chosen
 
 
 def _widened(limits: tuple[float, float]) -> tuple[float, float]:
@@ -158,9 +189,15 @@ def segments_of(line: str, base: Style) -> list[Segment]:
 
 
 def labelled(line: list[Segment], label: str, width: int, style: Style) -> list[Segment]:
-    """The line of a plot's ticks with the axis's label at its right end, or as it is where a tick stands there."""
-    begin = width - cell_len(label)
-    written = "".join(segment.text for segment in line).rstrip()
-    if not label or cell_len(written) >= begin:
-        return line
-    return [*Segment.adjust_line_length(line, begin), Segment(label, style)]
+    """The line of a plot's ticks with the axis's label at its left end, else its right, else without it."""
+    written = "".join(segment.text for segment in line)
+    cells = cell_len(label)
+    if label and not written[: cells + 1].strip():
+        return [Segment(label, style), *_from_cell(line, cells)]
+    if label and cell_len(written.rstrip()) < width - cells:
+        return [*Segment.adjust_line_length(line, width - cells), Segment(label, style)]
+    return line
+
+
+def _from_cell(line: list[Segment], cells: int) -> list[Segment]:
+    return list(Segment.divide(line, [cells, Segment.get_line_length(line)]))[1]

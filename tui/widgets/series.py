@@ -92,13 +92,19 @@ def exponential_average(y: np.ndarray, weight: float) -> np.ndarray:
 
 
 def linear_ticks(low: float, high: float, count: int) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten apart) within the limits, about `count` of them."""
+    """Round values (1, 2 or 5 times a power of ten apart) within the limits: about `count` of them, at least one."""
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [low]
     rough = span / max(count, 1)
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    ticks = _multiples(step, low, high)
+    # Where the nearest round values lie outside on both sides, a finer step has one inside.
+    return ticks or _multiples(step / 2, low, high) or _multiples(step / 10, low, high)
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [index * step for index in range(first, last + 1)]
 
@@ -132,13 +138,13 @@ def tick_label(value: float, step: float) -> str:
     return f"{value:.{_decimals(step)}f}"
 
 
-def short_number(value: float) -> str:
-    """A value for reading beside a chart: four significant digits, `nan` and `inf` as they are."""
+def short_number(value: float, digits: int = 4) -> str:
+    """A value for reading beside a chart: so many significant digits, `nan` and `inf` as they are."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e6:
         return str(int(value))
-    return f"{value:.4g}"
+    return f"{value:.{digits}g}"
 
 
 def _decimals(step: float) -> int:

@@ -47,10 +47,14 @@ async def test_says_that_there_is_nothing(app_with, lines_of) -> None:
         assert chart.render_line(0).text.strip() == "loss"
 
 
-async def test_what_the_x_axis_counts_stands_at_its_end_where_no_tick_does(app_with, lines_of) -> None:
+async def test_what_the_x_axis_counts_stands_at_an_end_where_no_tick_does(app_with, lines_of) -> None:
     chart = Chart("loss", x_label="step")
     app = app_with(chart)
     async with app.run_test(size=(80, 24)) as pilot:
+        chart.set_series("train", [1, 100], [2, 1])
+        chart._redraw()
+        await pilot.pause()
+        assert lines_of(app)[-1].split() == ["step", "20", "40", "60", "80", "100"]
         chart.set_series("train", [0, 110], [2, 1])
         chart._redraw()
         await pilot.pause()
@@ -414,3 +418,50 @@ def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     assert not {"torch", "plotext", "numpy", "engine"} & set(output.split())
+
+
+@pytest.mark.parametrize("last", [28, 298, 345, 920, 12_000, 93_800])
+async def test_a_narrow_chart_has_several_ticks_and_says_what_they_count(app_with, lines_of, last: int) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(38, 12)) as pilot:
+        chart.set_series("train", [1, last], [2, 1])
+        chart._redraw()
+        await pilot.pause()
+        label, *ticks = lines_of(app)[-1].split()
+        assert label == "step"
+        assert 2 <= len(ticks) <= 6
+
+
+async def test_the_cursor_reads_the_values_at_a_step(app_with, lines_of) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart.focus()
+        chart.set_series("train", range(1, 1201), [1200 - step for step in range(1, 1201)])
+        chart.set_series("val.", [1000], [7])
+        await pilot.press("left")
+        assert lines_of(app)[0].split() == ["loss", "at", "step", "1,200", "━", "train", "0", "━", "val.", "7"]
+        assert "▼" in lines_of(app)[1]
+        await pilot.press(*["shift+left"] * 2)
+        step = int(lines_of(app)[0].split()[3].replace(",", ""))
+        assert 800 < step < 1000
+        assert lines_of(app)[0].split()[4:] == ["━", "train", str(1200 - step), "━", "val.", "nan"]
+        await pilot.press("escape")
+        assert "at step" not in lines_of(app)[0]
+
+
+async def test_zooming_draws_a_part_of_the_axis_with_its_own_height(app_with, lines_of) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart.focus()
+        chart.set_series("train", range(1001), [1000.0, *[1.0] * 500, *np.linspace(1, 0.5, 500)])
+        await pilot.press("plus")
+        assert "zoomed" in lines_of(app)[0]
+        assert "1000" not in "".join(lines_of(app)[1:-2])
+        assert int(lines_of(app)[-1].split()[0]) >= 500
+        await pilot.press("minus")
+        assert "zoomed" not in lines_of(app)[0]
+        await pilot.press("plus", "plus", "escape")
+        assert "zoomed" not in lines_of(app)[0]

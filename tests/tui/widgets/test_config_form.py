@@ -221,3 +221,22 @@ async def test_a_field_without_effect_says_why_and_is_dimmed_until_it_has_one(li
         app.form.set_off({})
         await pilot.pause()
         assert "images in a step" in next(line for line in lines_of(app) if "batch_size" in line)
+
+
+async def test_a_wrong_text_stays_with_its_error_until_the_error_goes_or_the_value_changes() -> None:
+    app = FormApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        form = app.query_one(ConfigForm)
+        fields = form.fields
+        typed = next(field for field in fields if field.kind == "float")
+        form.focus_field(typed.key)
+        await type_over(pilot, "x")
+        await pilot.press("enter")
+        form.set_error(typed.key, "must be a number")
+        form.set_off({})
+        await form.set_fields(fields)
+        row = form._row(typed.key)
+        assert (row.editor.value, row.field.error) == ("x", "must be a number")
+        form.set_error(typed.key, "")
+        await form.set_fields(fields)
+        assert (row.editor.value, row.field.error) == (typed.value, "")

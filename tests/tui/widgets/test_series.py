@@ -151,3 +151,11 @@ def test_tick_label(value: float, step: float, text: str) -> None:
 )
 def test_short_number(value: float, text: str) -> None:
     assert short_number(value) == text
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, 46), (1, 2.9), (51, 99), (0.011, 0.019), (-46, -1), (1001, 1999)])
+def test_limits_between_two_round_values_have_a_tick_all_the_same(low: float, high: float) -> None:
+    for count in (1, 2, 3):
+        ticks = linear_ticks(low, high, count)
+        assert ticks
+        assert all(low <= tick <= high for tick in ticks)

@@ -1,0 +1,43 @@
+"""Metrics are called and written in one way everywhere."""
+
+import numpy as np
+import pytest
+
+from engine.training.metric_names import METRICS
+from tui.metric_text import best_words, charted, metric_text, metric_title
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("accuracy", 1.0, "100.00%"),
+        ("macro_f1", 0.958, "95.80%"),
+        ("calibration_error", 0.02146, "2.15%"),
+        ("loss", 0.15, "0.1500"),
+        ("loss", 1.0, "1.000"),
+        ("loss", 0.021461, "0.02146"),
+        ("loss", 12345.6, "1.235e+04"),
+        ("mae", 1234.0, "1234"),
+        ("r2", float("nan"), "–"),
+        ("accuracy", None, "–"),
+        ("of_a_later_version", 0.5, "0.5000"),
+    ],
+)
+def test_a_share_is_in_percent_and_all_else_has_four_digits(name: str, value: float | None, text: str) -> None:
+    assert metric_text(name, value) == text
+
+
+def test_every_title_fits_its_column() -> None:
+    assert all(len(metric_title(name)) <= 11 for name in METRICS)
+
+
+def test_a_chart_of_shares_is_in_percent() -> None:
+    title, values = charted("accuracy", np.array([0.5, 1.0]))
+    assert (title, values.tolist()) == ("accuracy %", [50, 100])
+    title, values = charted("loss", np.array([0.5]))
+    assert (title, values.tolist()) == ("loss", [0.5])
+
+
+def test_the_best_result_is_said_in_its_own_unit() -> None:
+    assert best_words({"metric": "accuracy", "value": 0.9729, "epoch": 5}) == "accuracy 97.29% in epoch 5"
+    assert best_words({"metric": "mae", "value": 2.5, "epoch": 1}) == "MAE 2.500 in epoch 1"

@@ -1,0 +1,85 @@
+"""Which part of the x axis a chart shows, and where its cursor stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Limits = tuple[float, float]
+
+_ZOOM = 2.0
+_NEAREST = 1e-4  # of all of it: what can be zoomed into at most
+
+
+@dataclass(frozen=True)
+class View:
+    """What is shown of the x axis.
+
+    Attributes:
+        window: the positions of the left and the right edge; None for all there is.
+        follows: whether the window moves on with its right edge at the newest point.
+        cursor: the position whose values are read out; None without a cursor.
+    """
+
+    window: Limits | None = None
+    follows: bool = False
+    cursor: float | None = None
+
+    def limits(self, everything: Limits) -> Limits:
+        """The edges, where `everything` is from the first point to the last."""
+        if self.window is None:
+            return everything
+        low, high = self.window
+        return (everything[1] - (high - low), everything[1]) if self.follows else self.window
+
+
+def zoomed(view: View, everything: Limits, *, is_in: bool) -> View:
+    """Half as much, or twice as much, around the cursor; without one around the newest point that is shown."""
+    low, high = view.limits(everything)
+    span = everything[1] - everything[0]
+    width = (high - low) / _ZOOM if is_in else (high - low) * _ZOOM
+    if width >= span or span <= 0:
+        return replace(view, window=None, follows=False)
+    width = max(width, span * _NEAREST)
+    around = high if view.cursor is None else view.cursor
+    share = (around - low) / (high - low)
+    return _placed(view, around - share * width, width, everything)
+
+
+def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarray, columns: int, by: int) -> View:
+    """The cursor some columns further; it stands on points only, and takes the window along.
+
+    Args:
+        view: what is shown.
+        everything: from the first point to the last.
+        positions: of the points, ascending, at least one.
+        columns: width of the plot.
+        by: columns to the right; negative to the left. It moves by a point at least.
+    """
+    import numpy as np
+
+    low, high = view.limits(everything)
+    points = np.asarray(positions, dtype=np.float64)
+    # The first press puts it where the newest values are.
+    wanted = high if view.cursor is None else view.cursor + by * (high - low) / max(1, columns)
+    before = max(0, int(np.searchsorted(points, wanted, side="right")) - 1)
+    after = min(before + 1, len(points) - 1)
+    nearest = before if wanted - points[before] <= points[after] - wanted else after
+    if view.cursor is not None and points[nearest] == view.cursor:
+        nearest = min(max(nearest + (1 if by > 0 else -1), 0), len(points) - 1)
+    cursor = float(points[nearest])
+    at = replace(view, cursor=cursor)
+    if low <= cursor <= high or view.window is None:
+        return replace(at, window=(low, high), follows=False) if view.window is not None else at
+    return _placed(at, cursor - (high - low) / 2, high - low, everything)
+
+
+def _placed(view: View, low: float, width: float, everything: Limits) -> View:
+    """The view with a window of this width, within everything there is."""
+    low = min(max(low, everything[0]), everything[1] - width)
+    follows = view.cursor is None and low + width >= everything[1]
+    return replace(view, window=(low, low + width), follows=follows)

@@ -1,0 +1,142 @@
+"""One line with the keys that do something now: the few that always matter keep their place at its right end."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol, runtime_checkable
+
+from rich.cells import cell_len
+from rich.text import Text
+from textual import events
+from textual.app import RenderResult
+from textual.screen import Screen
+from textual.widget import Widget
+
+_GAP = 2
+
+
+@runtime_checkable
+class Offers(Protocol):
+    """A widget, screen or app some of whose keys make sense at times only.
+
+    Such a key still works at other times, and says why there is nothing to do: it is merely not offered.
+    """
+
+    def offers(self, action: str) -> bool:
+        """Whether the action is worth a place on the screen now."""
+        ...
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key in the line.
+
+    Attributes:
+        key: as Textual names it, to press it by a click.
+        shown: as it is shown.
+        description: what it does, in a word or two.
+    """
+
+    key: str
+    shown: str
+    description: str
+
+    @property
+    def cells(self) -> int:
+        """How wide it is."""
+        return cell_len(self.shown) + 1 + cell_len(self.description)
+
+
+class KeyLine(Widget):
+    """Shows the keys of what has the focus; where there is no room for all, the last of them give way to a "…"."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-line--key"}
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom; height: 1; background: $footer-background; color: $footer-foreground;
+        & > .key-line--key { color: $footer-key-foreground; text-style: bold; }
+    }
+    """
+
+    def __init__(self, fixed: Collection[str], *, id: str | None = None) -> None:
+        """A line without keys.
+
+        Args:
+            fixed: the actions that stay at the right end, in the order of their bindings.
+            id: as for every widget.
+        """
+        super().__init__(id=id)
+        self._fixed = frozenset(fixed)
+        self._keys: tuple[list[Key], list[Key]] = ([], [])
+        self._places: list[tuple[int, int, str]] = []
+
+    def on_mount(self) -> None:
+        """Follow the focus, and what is offered."""
+        self.screen.bindings_updated_signal.subscribe(self, self._follow)
+        self._follow(self.screen)
+
+    def on_unmount(self) -> None:
+        """The screen may stay longer."""
+        self.screen.bindings_updated_signal.unsubscribe(self)
+
+    def render(self) -> RenderResult:
+        """Keys from the left, and the fixed ones at the right."""
+        passing, fixed = self._keys
+        # A blank at either end, and one at least between the two parts.
+        begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
+        fitting = how_many_fit(passing, begin - 2)
+        line = Text(" ", no_wrap=True, overflow="crop", end="")
+        self._places = []
+        for key in passing[:fitting]:
+            self._append(line, key)
+        if fitting < len(passing):
+            line.append("…")
+        line.append(" " * (begin - line.cell_len))
+        for key in fixed:
+            self._append(line, key)
+        return line
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key under the mouse."""
+        for begin, end, key in self._places:
+            if begin <= event.x < end:
+                event.stop()
+                self.app.simulate_key(key)
+                return
+
+    def _append(self, line: Text, key: Key) -> None:
+        style = self.get_component_rich_style("key-line--key", partial=True)
+        begin = line.cell_len
+        line.append(key.shown, style=style).append(f" {key.description}")
+        self._places.append((begin, line.cell_len, key.key))
+        line.append(" " * _GAP)
+
+    def _follow(self, screen: Screen[object]) -> None:
+        keys = self._offered(screen)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def _offered(self, screen: Screen[object]) -> tuple[list[Key], list[Key]]:
+        passing: dict[str, Key] = {}
+        fixed: dict[str, Key] = {}
+        for active in screen.active_bindings.values():
+            binding, node = active.binding, active.node
+            is_offered = not isinstance(node, Offers) or node.offers(binding.action)
+            if binding.show and active.enabled and is_offered:
+                keys = fixed if binding.action in self._fixed else passing
+                shown = self.app.get_key_display(binding)
+                keys.setdefault(binding.action, Key(binding.key, shown, binding.description))
+        return list(passing.values()), list(fixed.values())
+
+
+def how_many_fit(keys: Sequence[Key], room: int) -> int:
+    """How many keys, from the first on, fit in so many cells, with a "…" where some do not."""
+    used = 0
+    for count, key in enumerate(keys):
+        is_last = count == len(keys) - 1
+        if used + key.cells + (0 if is_last else _GAP + 1) > room:
+            return count
+        used += key.cells + _GAP
+    return len(keys)
