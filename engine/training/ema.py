@@ -29,7 +29,9 @@ class AveragedWeights:
         self.updates = 0
         self._model = model
         self._config = config
-        self._own = [tensor for tensor in _tensors(model).values() if _is_averaged(tensor)]
+        # Tied weights stand in a state_dict under each of their names.
+        tensors = {id(tensor): tensor for tensor in _tensors(model).values()}
+        self._own = [tensor for tensor in tensors.values() if _is_averaged(tensor)]
         self._averages = [tensor.detach().clone() for tensor in self._own]
         # The model's own values while the averages are in their place, by the tensor that they belong to.
         self._kept: dict[int, Tensor] = {}

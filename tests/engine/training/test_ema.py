@@ -125,6 +125,18 @@ def test_tied_weights_are_averaged_once_and_named_twice() -> None:
     torch.testing.assert_close(state["0.weight"], model[0].weight - 0.5)
 
 
+def test_tied_weights_come_back_to_the_bit() -> None:
+    model = make_model()
+    model.extend([nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False)])
+    model[4].weight = model[3].weight
+    averages = AveragedWeights(model, EmaConfig(decay=0.5))
+    own = walk(model, averages, 3)[-1]
+    with averages.in_place():
+        assert not torch.equal(model[4].weight, own["4.weight"])
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, own[name]), name
+
+
 def test_the_average_is_measured_beside_the_weights_and_saved_under_their_names(tmp_path: Path) -> None:
     plain = train(tmp_path / "plain")
     path = train(tmp_path / "ema", "ema.decay=0.8", "ema.decides_best=true")
