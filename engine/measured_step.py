@@ -135,15 +135,7 @@ class RealStep:
         self._was_used = False
         self._accumulate = config.training.accumulate
         self._optimizer = build_optimizer(config.optimizer, model)
-        self._step = TrainStep(
-            model,
-            self._optimizer,
-            objective,
-            placement,
-            clip_norm=config.training.clip_norm,
-            clip_by=config.training.clip_by,
-            auxiliary_weight=config.loss.auxiliary,
-        )
+        self._step = TrainStep.of(config, model, self._optimizer, objective, placement)
         self._averages = AveragedWeights(model, config.ema).state_dict() if config.ema.decay else {}
 
     @property

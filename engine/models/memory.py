@@ -270,7 +270,7 @@ def _train(
 ) -> None:
     """One step of the run. A second accumulated batch meets the gradients of the first; further ones only wait."""
     objective = class_objective(num_classes, torch.device("cpu"))
-    step = TrainStep(model, optimizer, objective, placement, clip_norm=config.training.clip_norm)
+    step = TrainStep.of(config, model, optimizer, objective, placement)
     # It asks for values, and takes no memory to speak of.
     step.scaler = None
     size, accumulate = config.loader.batch_size, config.training.accumulate

@@ -81,14 +81,7 @@ def _test(config: RunConfig, progress: Progress, lowest: float, highest: float, 
         data = build_loaders(prepared.sources, config, placement.device, progress)
         model = prepared.model.to(placement.device).train()
         optimizer = build_optimizer(config.optimizer, model)
-        step = TrainStep(
-            model,
-            optimizer,
-            prepared.objective,
-            placement,
-            clip_norm=config.training.clip_norm,
-            auxiliary_weight=config.loss.auxiliary,
-        )
+        step = TrainStep.of(config, model, optimizer, prepared.objective, placement)
         shares = [group["lr"] / optimizer.param_groups[0]["lr"] for group in optimizer.param_groups]
         randomness = StepRandomness(config.seed, placement.device)
         rates: list[float] = []

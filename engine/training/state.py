@@ -9,11 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from engine.config import RunConfig
 from engine.errors import CheckpointError
 from engine.training.early_stopping import EarlyStopping
 from engine.training.ema import AveragedWeights
 from engine.training.metric_names import metric
-from engine.training.objective import Objective
+from engine.training.objective import DecisiveMetrics, Objective
 from engine.training.randomness import capture_python_randomness, restore_python_randomness
 from engine.training.schedules import Schedule
 from engine.training.snapshot import Snapshot
@@ -207,3 +208,30 @@ class RunState:
             self.averages.load_state_dict(checkpoint["ema_state_dict"], checkpoint["ema_updates"])
         else:
             self.averages.restart()
+
+
+def new_run_state(
+    config: RunConfig,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    schedule: Schedule,
+    scaler: torch.amp.GradScaler | None,
+    objective: Objective,
+    identity: dict[str, Any],
+) -> RunState:
+    """The state before the first step.
+
+    Raises:
+        ConfigError: a metric that isn't measured for the objective's targets.
+    """
+    metrics, stopping = DecisiveMetrics.of(config, objective.kind), config.early_stopping
+    return RunState(
+        model,
+        optimizer,
+        schedule,
+        scaler,
+        Best(metrics.best),
+        identity,
+        EarlyStopping(metrics.early_stopping, stopping.patience, stopping.min_delta),
+        AveragedWeights(model, config.ema) if config.ema.decay else None,
+    )

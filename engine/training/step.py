@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.inputs import Inputs, call_model, channels_last
 from engine.models.prediction import auxiliary_predictions, prediction_of
 from engine.training.clipping import ClipMethod, clip_gradients
 from engine.training.losses import check_scalar
 from engine.training.objective import Objective
-from engine.training.placement import Placement
+from engine.training.placement import CUDA_GRAPH_MODES, Placement
 from engine.training.probes import GradientProbe
 
 Batch = tuple[Inputs, Tensor]
@@ -58,6 +59,27 @@ class TrainStep:
         self.after_forward: Callable[[Tensor, Tensor], None] | None = None
         self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        objective: Objective,
+        placement: Placement,
+    ) -> TrainStep:
+        """The step that a run with this config takes."""
+        return cls(
+            model,
+            optimizer,
+            objective,
+            placement,
+            clip_norm=config.training.clip_norm,
+            clip_by=config.training.clip_by,
+            auxiliary_weight=config.loss.auxiliary,
+            copies_logits=config.training.compile and config.training.compile_mode in CUDA_GRAPH_MODES,
+        )
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
         """Train on a window of batches as if they were one.

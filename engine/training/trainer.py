@@ -19,21 +19,19 @@ from engine.training.callbacks import CallbackRun, Callbacks
 from engine.training.changed_run import restore_changed
 from engine.training.clock import TrainingClock
 from engine.training.compiled_run import CompiledRun
-from engine.training.early_stopping import EarlyStopping
-from engine.training.ema import AveragedWeights
 from engine.training.environment import changed_settings, describe_environment
 from engine.training.evaluation import Evaluation, evaluate
 from engine.training.gradient_watch import GradientWatch
 from engine.training.live_commands import LiveCommands
 from engine.training.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
-from engine.training.objective import DecisiveMetrics, Objective
+from engine.training.objective import Objective
 from engine.training.optimizers import build_optimizer
-from engine.training.placement import CUDA_GRAPH_MODES, Placement
+from engine.training.placement import Placement
 from engine.training.profiling import Profiling
 from engine.training.randomness import StepRandomness
 from engine.training.saving import Saving
 from engine.training.schedules import Schedule, build_schedule
-from engine.training.state import Best, RunState
+from engine.training.state import new_run_state
 from engine.training.status import TrainingStatus
 from engine.training.step import Batch, TrainStep
 from engine.training.step_records import StepRecords
@@ -79,17 +77,10 @@ class Trainer:
         self.steps_per_epoch = math.ceil(data.train.num_batches / config.training.accumulate)
         self.optimizer = build_optimizer(config.optimizer, model)
         self.schedule = self._build_schedule()
-        self.step = TrainStep(
-            model,
-            self.optimizer,
-            objective,
-            placement,
-            clip_norm=config.training.clip_norm,
-            clip_by=config.training.clip_by,
-            auxiliary_weight=config.loss.auxiliary,
-            copies_logits=config.training.compile and config.training.compile_mode in CUDA_GRAPH_MODES,
+        self.step = TrainStep.of(config, model, self.optimizer, objective, placement)
+        self.state = new_run_state(
+            config, model, self.optimizer, self.schedule, self.step.scaler, objective, self._identity()
         )
-        self.state = self._new_state()
         self.rollbacks = 0
         self.times = TimeShares()
         self.profiling = Profiling(run, placement.device)
@@ -101,25 +92,13 @@ class Trainer:
         self._set_up_steps()
         self._set_up_records()
 
-    def _new_state(self) -> RunState:
-        config, metrics = self.config, DecisiveMetrics.of(self.config, self.objective.kind)
-        return RunState(
-            self.model,
-            self.optimizer,
-            self.schedule,
-            self.step.scaler,
-            Best(metrics.best),
-            early_stopping=EarlyStopping(
-                metrics.early_stopping, config.early_stopping.patience, config.early_stopping.min_delta
-            ),
-            averages=AveragedWeights(self.model, config.ema) if config.ema.decay else None,
-            identity={
-                "config": dump_config(config),
-                "classes": list(self.data.classes),
-                "data_fingerprint": self.data.fingerprint,
-                "environment": describe_environment(config, self.placement),
-            },
-        )
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "config": dump_config(self.config),
+            "classes": list(self.data.classes),
+            "data_fingerprint": self.data.fingerprint,
+            "environment": describe_environment(self.config, self.placement),
+        }
 
     def _set_up_steps(self) -> None:
         """What a step goes through beside the step itself."""

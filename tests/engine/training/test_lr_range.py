@@ -34,6 +34,14 @@ def test_the_same_config_gives_the_same_curve_and_no_generator_is_moved() -> Non
     assert find_learning_rate(case(), progress=lambda *_: None, steps=12) == first
 
 
+def test_gradients_are_clipped_as_the_run_would_clip_them() -> None:
+    def losses(method: str) -> list[float]:
+        config = case("training.clip_norm=0.01", f"training.clip_by={method}", "optimizer.name=SGD")
+        return find_learning_rate(config, progress=lambda *_: None, lowest=0.1, steps=12).losses
+
+    assert losses("norm") != losses("value")
+
+
 def test_it_ends_where_its_progress_raises() -> None:
     def progress(message: str, done: int, total: int) -> None:
         if total == 50 and done == 3:
