@@ -7,7 +7,7 @@ that no signal to its group reaches the warm process.
 
 `warm_python()` is what tests use. This file is also both ends of it:
 
-    python -P warm_python.py serve SOCKET MODULE...
+    python -P warm_python.py serve DESCRIPTOR MODULE...
         The warm process.
     python -I -S warm_python.py ask SOCKET [-P] (-m MODULE | -c CODE | FILE) ARGUMENT...
         Stands for a fork towards whoever started it, and itself starts in milliseconds. Signals go on to the fork,
@@ -25,6 +25,7 @@ import socket
 import sys
 from functools import cache
 
+_SOCKET = "socket"
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 # What every command that builds a model or trains imports.
 _MODULES = ("torchvision", "torch._dynamo", "numpy.ma", "engine.launch", "engine.training.trainer", "tui.commands")
@@ -34,28 +35,27 @@ _MODULES = ("torchvision", "torch._dynamo", "numpy.ma", "engine.launch", "engine
 def warm_python() -> tuple[str, ...]:
     """The beginning of a command line, to stand where `sys.executable` would; the first call starts the warm process.
 
-    That one ends with this process. Of Python's options only -P, -m and -c.
+    That one imports while this process goes on, and ends with it. Of Python's options only -P, -m and -c.
     """
     import atexit
     import subprocess
     import tempfile
 
-    folder = tempfile.TemporaryDirectory(prefix="warm-")
-    path = f"{folder.name}/socket"
-    process = subprocess.Popen(
-        [sys.executable, "-P", __file__, "serve", path, *_MODULES],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
-        cwd=folder.name,
-        start_new_session=True,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    said = process.stdout.readline()
-    assert said == b"ready\n", said
-    atexit.register(folder.cleanup)
-    atexit.register(process.wait)
-    atexit.register(process.stdin.close)
+    folder = tempfile.mkdtemp(prefix="warm-")
+    path = os.path.join(folder, _SOCKET)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(64)
+        process = subprocess.Popen(
+            [sys.executable, "-P", __file__, "serve", str(listener.fileno()), *_MODULES],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": os.path.dirname(os.path.dirname(__file__))},
+            cwd=folder,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    atexit.register(process.communicate)
     return sys.executable, "-I", "-S", __file__, "ask", path
 
 
@@ -75,26 +75,29 @@ def ask(path: str, command: list[str]) -> None:
         answer = connection.recv(2)
     status = int.from_bytes(answer, "little", signed=True) if answer else -signal.SIGKILL
     if status < 0:
-        signal.signal(-status, signal.SIG_DFL)
+        if -status in _FORWARDED:
+            signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
 
 
-def serve(path: str) -> list[str]:
-    """Fork for whoever asks, until standard input ends. Returns in a fork only: the command it is to run."""
+def serve(descriptor: int) -> list[str]:
+    """Fork for whoever asks at the socket, until standard input ends: then its folder, the current one, is removed.
+
+    Returns in forks only: the command it is to run.
+    """
     import select
     from contextlib import suppress
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen(64)
+    listener = socket.socket(fileno=descriptor)
     threads = os.listdir("/proc/self/task")
     assert len(threads) == 1, f"an import has started {len(threads) - 1} threads, which no fork would have"
-    print("ready", flush=True)
     while True:
         ready, _, _ = select.select([listener, 0], [], [])
         if 0 in ready:
+            os.unlink(_SOCKET)
+            os.rmdir(os.getcwd())
             os._exit(0)
         connection, _ = listener.accept()
         if os.fork() == 0:
@@ -216,6 +219,6 @@ if __name__ == "__main__":
     for name in sys.argv[3:]:
         importlib.import_module(name)
     gc.freeze()
-    command = serve(sys.argv[2])
+    command = serve(int(sys.argv[2]))
     gc.enable()
     os._exit(_run_as_python(command))

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from warm_python import warm_python
 
 from engine.config import RunConfig
 from engine.config_file import parse_config
@@ -237,7 +238,7 @@ def killed_run(root: Path, code: str, toml: str = TOML) -> Path:
         f"{code}\n"
         f"launch(parse_config(sys.argv[1], 'x'), Path({str(root)!r})).join()\n"
     )
-    result = subprocess.run([sys.executable, "-c", script, toml], capture_output=True, text=True)
+    result = subprocess.run([*warm_python(), "-c", script, toml], capture_output=True, text=True)
     assert result.returncode == -signal.SIGKILL, result.stderr
     (path,) = root.iterdir()
     assert reader_of(path).status() == "died"
@@ -282,7 +283,7 @@ def test_a_live_run_is_not_resumed_and_its_process_named(tmp_path: Path) -> None
         "try:\n    launch_resumed(Path(sys.argv[1]))\nexcept RunError as error:\n    print(error)\n"
     )
     try:
-        result = subprocess.run([sys.executable, "-c", code, str(writer.path)], capture_output=True, text=True)
+        result = subprocess.run([*warm_python(), "-c", code, str(writer.path)], capture_output=True, text=True)
     finally:
         writer.close("stopped")
     assert f"is being trained by process {os.getpid()}" in result.stdout, result.stderr

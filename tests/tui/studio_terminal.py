@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyte
+from warm_python import warm_python
 
 from engine.runs.reader import RunReader
 
@@ -48,13 +49,17 @@ class StudioTerminal:
         """Take what arrives within this time."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self.terminal < 0 or not select.select([self.terminal], [], [], left)[0]:
-                time.sleep(left if self.terminal < 0 else 0)
+            if self.terminal < 0:
+                time.sleep(left)
+                return
+            if not select.select([self.terminal], [], [], left)[0]:
                 return
             try:
                 data = os.read(self.terminal, 65536)
             except OSError as error:
+                # Nobody has the terminal open any more, and nothing will come.
                 assert error.errno == errno.EIO
+                time.sleep(left)
                 return
             self.received += data
             # pyte takes the "u" of the kitty keyboard protocol for a cursor movement
@@ -120,11 +125,27 @@ class StudioTerminal:
             os.close(self.terminal)
 
 
+# The studio, whose process for models and data is a fork of one that has torch imported already: it has no part in
+# what these tests look at, and would take the processor from the run.
+STUDIO = """
+import sys
+
+from tui import aside
+from tui.cli import main
+
+aside.python_command = lambda: {warm}
+sys.exit(main())
+"""
+
+
 @contextmanager
-def studio_in_terminal(
-    folder: Path, *arguments: str, program: tuple[str, ...] = ("-m", "tui")
-) -> Iterator[StudioTerminal]:
-    """The studio with arguments of its command line; it and its runs are ended in the end."""
+def studio_in_terminal(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[StudioTerminal]:
+    """The studio with arguments of its command line; it and its runs are ended in the end.
+
+    Args:
+        program: what Python runs in place of the studio, such as `-m tui`, the studio without any change.
+    """
+    program = program or ("-c", STUDIO.format(warm=warm_python()))
     terminal = StudioTerminal(folder, list(arguments), list(program))
     try:
         yield terminal

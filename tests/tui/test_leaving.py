@@ -12,7 +12,7 @@ from engine.runs.reader import RunReader
 
 LONG = ("--set", "training.epochs=100000")
 # Long enough to leave in its middle, short enough to wait for its end.
-MIDDLE = ("--set", "training.epochs=40")
+MIDDLE = ("--set", "training.epochs=20")
 
 TALKING_MODEL = """
 import os
@@ -54,8 +54,7 @@ def on_show(self):
     raise RuntimeError("the pane broke")
 
 
-if "tui.aside" not in sys.argv:
-    LogPane.on_show = on_show
+LogPane.on_show = on_show
 sys.exit(main())
 """
 
@@ -71,7 +70,8 @@ def started(studio: StudioTerminal, epoch: int = 2) -> RunReader:
 
 def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_output(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(TALKING_MODEL)
-    with studio_in_terminal(tmp_path, "digits", *MIDDLE, "--set", f"model.name={tmp_path}/net.py:make") as studio:
+    own_model = ("--set", "training.epochs=40", "--set", f"model.name={tmp_path}/net.py:make")
+    with studio_in_terminal(tmp_path, "digits", *own_model) as studio:
         run = started(studio)
         at_hang_up = run.progress().epoch
         studio.hang_up()
@@ -155,7 +155,7 @@ def test_two_panels_show_one_run_and_each_shows_what_the_other_does(tmp_path: Pa
 
 
 def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
-    with studio_in_terminal(tmp_path, "digits", *LONG) as studio:
+    with studio_in_terminal(tmp_path, "digits", *LONG, program=("-m", "tui")) as studio:
         run = started(studio)
         studio.press("q")
         studio.until_shown("keep training")
@@ -202,7 +202,7 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
 
 
 def test_without_a_run_leaving_asks_nothing(tmp_path: Path) -> None:
-    with studio_in_terminal(tmp_path) as studio:
+    with studio_in_terminal(tmp_path, program=("-m", "tui")) as studio:
         studio.until_shown("6 Log")
         studio.press("q")
         assert studio.exit_status() == 0

@@ -3,12 +3,12 @@
 import asyncio
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher
+from warm_python import warm_python
 
 from engine.config_file import load_config
 from engine.errors import RunError
@@ -122,11 +122,11 @@ async def test_pause_go_on_save_and_stop(tmp_path: Path) -> None:
 
 
 async def test_a_stopped_run_is_resumed_from_the_runs_pane_exactly(tmp_path: Path) -> None:
-    async with studio(tmp_path, "training.epochs=40") as (app, pilot):
+    async with studio(tmp_path, "training.epochs=12") as (app, pilot):
         await pilot.press("s")
         await until(pilot, lambda: app.watched is not None)
         reader = RunReader(app.watched)
-        await until(pilot, lambda: reader.poll() and reader.progress().epoch >= 3)
+        await until(pilot, lambda: reader.poll() and reader.progress().epoch >= 2)
         await pilot.press("x")
         await until_shown(pilot, "● stopped")
         await pilot.press("5")
@@ -213,7 +213,7 @@ async def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> 
 
 async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path) -> None:
     command = [
-        sys.executable,
+        *warm_python(),
         "-m",
         "tui",
         "train",

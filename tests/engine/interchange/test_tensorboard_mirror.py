@@ -1,11 +1,11 @@
 """A run as TensorBoard sees it."""
 
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 from engine.config import RunConfig
 from engine.errors import ConfigError, RunError
@@ -81,7 +81,7 @@ def test_the_command_writes_tables_and_event_files(tmp_path: Path) -> None:
     run.close("finished")
 
     def torchdeck(*arguments: str) -> str:
-        command = [sys.executable, "-m", "tui", "metrics", "digits", "--runs", str(tmp_path / "runs"), *arguments]
+        command = [*warm_python(), "-m", "tui", "metrics", "digits", "--runs", str(tmp_path / "runs"), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert torchdeck().splitlines()[0] == (

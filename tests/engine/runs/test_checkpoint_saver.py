@@ -7,7 +7,6 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections import OrderedDict, defaultdict
@@ -19,6 +18,7 @@ import pytest
 import torch
 from failing_operations import KILLED, FailingOperations
 from run_cases import new_run, plain_state, save
+from warm_python import warm_python
 
 from engine.errors import CheckpointError
 from engine.runs import checkpoint_saver as saver_module
@@ -531,7 +531,7 @@ def test_a_killed_process_loses_no_acknowledged_checkpoint(tmp_path: Path) -> No
     generator = random.Random(11)
     for trial in range(60 if FULL else 3):
         process = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(tmp_path / str(trial)), str(Path(__file__).parent)],
+            [*warm_python(), "-c", SAVER, str(tmp_path / str(trial)), str(Path(__file__).parent)],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -4,11 +4,11 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from warm_python import warm_python
 
 SCRIPT = Path(__file__).with_name("power_cuts.py")
 FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
@@ -26,7 +26,7 @@ pytestmark = [
 
 
 def cut(folder: Path, cuts: int, *options: str) -> list[dict[str, Any]]:
-    command = [sys.executable, str(SCRIPT), str(folder), "--cuts", str(cuts), *options]
+    command = [*warm_python(), str(SCRIPT), str(folder), "--cuts", str(cuts), *options]
     done = subprocess.run(command, capture_output=True, text=True)
     if "failed to setup loop device" in done.stderr or "Operation not permitted" in done.stderr:
         pytest.skip(f"this machine lets nobody mount a loop device: {done.stderr.strip().splitlines()[-1]}")

@@ -1,17 +1,17 @@
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import is_full_campaign
+from warm_python import warm_python
 
 SCRIPT = Path(__file__).with_name("kill_and_resume.py")
 
 
 def campaign(*options: str) -> dict[str, object]:
     result = subprocess.run(
-        [sys.executable, str(SCRIPT), *options], capture_output=True, text=True, cwd=Path(__file__).parents[3]
+        [*warm_python(), str(SCRIPT), *options], capture_output=True, text=True, cwd=Path(__file__).parents[3]
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout.splitlines()[-1])
