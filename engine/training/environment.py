@@ -132,6 +132,8 @@ def inexact_because(
             reasons.append(f"{key}: {before} → {after}")
     if environment["device"] == "cuda" and not environment["deterministic"]:
         reasons.append("training.deterministic is off: kernels of the GPU may add in another order")
+    if config.training.compile and config.training.compile_mode.startswith("max-autotune"):
+        reasons.append("training.compile_mode times kernels in every life of a run, and may take others than before")
     if saved_fingerprint != fingerprint:
         reasons.append("the data: other samples, labels or split than the checkpoint was trained on")
     return reasons

@@ -1,0 +1,84 @@
+"""What is minimised, by which optimizer, with which learning rates."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, PlainValidator
+
+from engine.config.metric_name import MetricName
+from engine.config.section import Component, Section
+
+
+def _class_weights(value: Any) -> str | list[float]:
+    if value in ("none", "balanced"):
+        return str(value)
+    if isinstance(value, list) and value and all(isinstance(item, int | float) and item >= 0 for item in value):
+        return [float(item) for item in value]
+    raise ValueError('must be "none", "balanced", or a list of one number a class, none of them negative')
+
+
+class LossConfig(Component):
+    """What is minimised."""
+
+    name: str = Field(
+        default="cross_entropy",
+        min_length=1,
+        description="cross_entropy for classes, bce for labels of 0 and 1, mse, l1, smooth_l1 or huber for numbers, "
+        "or path/to/file.py:loss",
+    )
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    class_weights: Annotated[str | list[float], PlainValidator(_class_weights)] = Field(
+        default="none",
+        description="what each class counts, or each label where it is 1: a list of numbers, or balanced: the rarer "
+        "in the training split the more",
+    )
+    auxiliary: float = Field(
+        default=0.3, ge=0, description="weight of the losses of auxiliary classifiers, for models that return them"
+    )
+
+
+class ParameterGroup(Section):
+    """Options of the weights whose names match a pattern; further keys are arguments of the optimizer."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+
+    pattern: str = Field(min_length=1, description='of parameter names, as in model.freeze: "head", "*.bias"')
+    lr_factor: float = Field(default=1.0, gt=0, description="of the learning rate")
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The optimizer's own keyword arguments."""
+        return dict(self.model_extra or {})
+
+
+class OptimizerConfig(Component):
+    """Any optimizer of torch.optim, with its own arguments."""
+
+    name: str = Field(default="SGD", min_length=1, description="a class of torch.optim")
+    lr: float = Field(default=0.01, gt=0, description="learning rate")
+    decay_1d: bool = Field(
+        default=True, description="weight decay also on vectors: biases and the weights of normalisation layers"
+    )
+    layer_decay: float = Field(
+        default=1.0, gt=0, le=1, description="factor of the learning rate from one layer to the one before it"
+    )
+    groups: list[ParameterGroup] = Field(
+        default_factory=list,
+        description='options by name, the last match wins: [{ pattern = "head", lr_factor = 10, weight_decay = 0.0 }]',
+    )
+
+
+class ScheduleConfig(Component):
+    """Any schedule of torch.optim.lr_scheduler, with its own arguments, after an optional linear warm-up."""
+
+    name: str = Field(
+        default="constant", min_length=1, description='a class of torch.optim.lr_scheduler, or "constant"'
+    )
+    warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear warm-up from 0 to the learning rate")
+    interval: Literal["epoch", "step"] = Field(
+        default="step",
+        description="what one step of the schedule is; its arguments count in this unit, but for ReduceLROnPlateau, "
+        "which counts evaluations",
+    )
+    metric: MetricName = Field(default="loss", description="validation metric that ReduceLROnPlateau watches")

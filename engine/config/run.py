@@ -1,0 +1,63 @@
+"""A run, all of it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from engine.config.data import DataConfig, LoaderConfig
+from engine.config.model import ModelConfig
+from engine.config.optimization import LossConfig, OptimizerConfig, ScheduleConfig
+from engine.config.section import Component, Section
+from engine.config.training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
+from engine.config.upkeep import CheckpointConfig, MirrorConfig, NotifyConfig
+
+
+def _run_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
+        raise ValueError("must be 1 to 80 letters, digits, '.', '_' or '-', the first a letter or a digit")
+    return name
+
+
+def _named(value: Any) -> Any:
+    """A list in which a bare string stands for a component without arguments."""
+    if not isinstance(value, list):
+        return value
+    return [{"name": item} if isinstance(item, str) else item for item in value]
+
+
+class RunConfig(Section):
+    """A complete run. `torchdeck train FILE` needs nothing else."""
+
+    name: Annotated[str, AfterValidator(_run_name)] = Field(default="run", description="name of the run")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="everything random follows from it")
+    start_from: str = Field(
+        default="", description="begin from the whole state in this checkpoint of another run, as a fork of it"
+    )
+    callbacks: Annotated[list[Component], BeforeValidator(_named)] = Field(
+        default_factory=list, description="your own code at the events of the run: path/to/file.py:factory, arguments"
+    )
+    data: DataConfig = Field(default_factory=DataConfig)
+    loader: LoaderConfig = Field(default_factory=LoaderConfig)
+    model: ModelConfig = Field(default_factory=ModelConfig)
+    loss: LossConfig = Field(default_factory=LossConfig)
+    optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    training: TrainingConfig = Field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
+    ema: EmaConfig = Field(default_factory=EmaConfig)
+    early_stopping: EarlyStoppingConfig = Field(default_factory=EarlyStoppingConfig)
+    checkpoint: CheckpointConfig = Field(default_factory=CheckpointConfig)
+    notify: NotifyConfig = Field(default_factory=NotifyConfig)
+    mirror: MirrorConfig = Field(default_factory=MirrorConfig)
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> RunConfig:
+        if self.schedule.warmup_epochs >= self.training.epochs and self.schedule.warmup_epochs > 0:
+            raise ValueError(
+                f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g} must be below "
+                f"training.epochs = {self.training.epochs}"
+            )
+        return self
