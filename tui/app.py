@@ -24,6 +24,7 @@ from engine.runs.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
 from engine.user_trust import code_files
 from tui.aside import Aside, AsideError
 from tui.code_question import CodeQuestion
+from tui.graphics.support import Wish
 from tui.messages import (
     ArgumentRemoved,
     CommandRequested,
@@ -112,6 +113,7 @@ class Studio(TerminalApp[None]):
         spec: str = "digits",
         watch: Path | None = None,
         named: Sequence[str] = (),
+        graphics: Wish = "auto",
     ) -> None:
         """A studio that is not shown yet.
 
@@ -122,8 +124,9 @@ class Studio(TerminalApp[None]):
             spec: the preset or file that the draft came from.
             watch: the directory of a run to show at once, which another process may own.
             named: words of the command line; the user's code that they name may run without a question.
+            graphics: how to show pictures.
         """
-        super().__init__(terminal)
+        super().__init__(terminal, graphics=graphics)
         self._spec = spec
         self._watch_first = watch
         self.set_reactive(Studio.draft, config)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.errors import ConfigError, did_you_mean
 from tui.cli import VERBS, names_a_verb
 from tui.shell_text import default_runs_root
+
+if TYPE_CHECKING:
+    from tui.graphics.support import Wish
 
 runs_root_option = click.option(
     "--runs",
@@ -19,6 +22,15 @@ runs_root_option = click.option(
     default=default_runs_root,
     show_default="$TORCHDECK_RUNS, else ./runs",
     help="Folder that holds the runs.",
+)
+graphics_option = click.option(
+    "--graphics",
+    type=click.Choice(["auto", "kitty", "blocks"]),
+    default="auto",
+    envvar="TORCHDECK_GRAPHICS",
+    show_envvar=True,
+    show_default=True,
+    help="How pictures are shown: auto asks the terminal; blocks are half blocks, which show everywhere.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
 
@@ -69,8 +81,9 @@ def torchdeck(context: click.Context) -> int | None:
 @click.argument("words", metavar="[PRESET|FILE.toml]", nargs=-1)
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
 @runs_root_option
+@graphics_option
 @click.pass_obj
-def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs_root: Path) -> int:
+def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs_root: Path, graphics: Wish) -> int:
     """Open the studio with a run loaded."""
     from engine.config_file import load_config
 
@@ -81,7 +94,7 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
     config = load_config(spec, overrides)
     from tui.studio import open_studio
 
-    return open_studio(config, spec, runs_root, parent, named=overrides)
+    return open_studio(config, spec, runs_root, parent, named=overrides, graphics=graphics)
 
 
 def _check_spec(spec: str) -> None:

@@ -15,6 +15,7 @@ from engine.config import RunConfig
 from engine.errors import ConfigError
 from engine.runs.directory import LOG_FILE
 from tui.app import Studio
+from tui.graphics.support import Wish
 from tui.shell_text import shell_command
 from tui.terminal import Terminal
 
@@ -30,6 +31,7 @@ def open_studio(
     parent: Parent | None,
     watch: Path | None = None,
     named: Sequence[str] = (),
+    graphics: Wish = "auto",
 ) -> int:
     """Show the studio until it is left, and train on afterwards if a run is alive. Returns the exit status.
 
@@ -40,6 +42,7 @@ def open_studio(
         parent: the process that waits in the shell, which can be given back; None when there is none.
         watch: the directory of a run to show at once.
         named: words of the command line, whose code may run without a question.
+        graphics: how to show pictures.
 
     Raises:
         ConfigError: there is no terminal to show it on.
@@ -51,7 +54,7 @@ def open_studio(
     log = Path(name)
     try:
         with Terminal(log) as terminal:
-            app = Studio(config, runs_root, terminal, spec=spec, watch=watch, named=named)
+            app = Studio(config, runs_root, terminal, spec=spec, watch=watch, named=named, graphics=graphics)
             signals = _Signals(app)
             crashed = _show(app, terminal)
             return _after_the_screen(app, signals, terminal, parent, crashed=crashed)

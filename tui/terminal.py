@@ -5,27 +5,40 @@ C++ messages, data loading workers) goes to a log file. The screen alone writes 
 descriptor of its own. When the terminal goes away, only that descriptor dies: the app ends, every other thread
 goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
 
-Five private names of Textual are used (`Driver._file`, `_get_terminal_size`, `_sigcont_application`,
-`App._capture_stdout` and `App._capture_stderr`); the tests run the whole thing in a real pseudo-terminal.
+Private names of Textual that are used: `Driver._file`, `_get_terminal_size`, `_sigcont_application`, `XTermParser`,
+`App._capture_stdout` and `App._capture_stderr`; the tests run the whole thing in a real pseudo-terminal.
 """
 
 from __future__ import annotations
 
+import asyncio
+import codecs
+import fcntl
 import os
 import select
 import signal
+import struct
 import sys
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Generic, cast
 
 from rich.console import Console
+from textual._xterm_parser import XTermParser
 from textual.app import App, ReturnType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.signal import Signal
+
+from tui.graphics.answers import QUESTIONS, AnswerFilter, Answers
+from tui.graphics.graphics import Graphics
+from tui.graphics.support import Support, Wish, ask_tmux, find_support, may_be_asked
 
 _BUFFER_BYTES = 64 * 1024
+_INPUT_BYTES = 4096
+_INPUT_TICK = 0.1  # seconds after which a lone Escape is a key
 
 
 class Terminal:
@@ -37,12 +50,18 @@ class Terminal:
         log: The file that output goes to.
         is_lost: The terminal has gone (hang-up, or an error when writing to it), or was let go with `lose`.
         on_lost: Called once, from whatever thread noticed, when the terminal is lost.
+        is_asked: Whether to ask the terminal what graphics it has, whenever the screen starts.
+        on_answers: Called in the input's thread with what it answered.
+        on_give_back: Called before the terminal is given back, at the end or while the process is stopped.
     """
 
     def __init__(self, log: Path) -> None:
         self.log = log
         self.is_lost = False
         self.on_lost: Callable[[], None] = lambda: None
+        self.is_asked = False
+        self.on_answers: Callable[[Answers], None] = lambda answers: None
+        self.on_give_back: Callable[[], None] = lambda: None
         self._pending = bytearray()
         self._descriptor = -1
         self._saved: dict[int, int] = {}
@@ -104,6 +123,17 @@ class Terminal:
             return None
         return columns, rows
 
+    def cell_size(self) -> tuple[int, int] | None:
+        """Width and height of a character cell in pixels; None where the device does not know."""
+        try:
+            size = fcntl.ioctl(self._descriptor, termios.TIOCGWINSZ, bytes(8))
+        except OSError:
+            return None
+        rows, columns, width, height = struct.unpack("HHHH", size)
+        if not (rows and columns and width >= columns and height >= rows):
+            return None
+        return width // columns, height // rows
+
     def write(self, text: str) -> int:
         """Take text for the terminal; it leaves with `flush` or when much has been collected."""
         self._pending += text.encode("utf-8", errors="replace")
@@ -140,14 +170,24 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
     """A Textual app on a `Terminal`; without one (under a test's headless driver) an ordinary app.
 
     It ends when the terminal is lost. Whether it did is told by `terminal.is_lost`.
+
+    Attributes:
+        graphics: How pictures are shown: with half blocks, until the terminal has said what it can do.
+        graphics_changed: Tells of other graphics than before.
     """
 
-    def __init__(self, terminal: Terminal | None = None) -> None:
+    def __init__(self, terminal: Terminal | None = None, *, graphics: Wish = "auto") -> None:
         super().__init__(driver_class=None if terminal is None else _driver_for(terminal))
         self.terminal = terminal
+        self.graphics = Graphics()
+        self.graphics_changed: Signal[Graphics] = Signal(self, "graphics-changed")
+        self._wish = graphics
         if terminal is None:
             return
         terminal.on_lost = self._end_when_lost
+        terminal.is_asked = may_be_asked(graphics, os.environ)
+        terminal.on_answers = self._take_answers
+        terminal.on_give_back = self._end_graphics
         # Textual would replace sys.stdout by objects whose fileno() is -1, which breaks spawned workers.
         self._capture_stdout = cast(Any, sys.__stdout__)
         self._capture_stderr = cast(Any, sys.__stderr__)
@@ -158,6 +198,39 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         """End at once if the terminal went away while the app was starting."""
         if self.terminal is not None and self.terminal.is_lost:
             self.exit()
+
+    def on_ready(self) -> None:
+        """Where the terminal itself is not asked, the environment says what it can do."""
+        if self.terminal is not None and not self.terminal.is_asked:
+            self.app_resume_signal.subscribe(self, lambda app: self._look_around())
+            self.call_later(self._look_around)
+
+    def post_display_hook(self) -> None:
+        """A frame is on its way to the terminal."""
+        self.graphics.displayed()
+
+    def use_graphics(self, graphics: Graphics) -> None:
+        """Show pictures in another way from here on."""
+        self.graphics = graphics
+        self.graphics_changed.publish(graphics)
+
+    async def _look_around(self) -> None:
+        tmux = await asyncio.to_thread(ask_tmux) if os.environ.get("TMUX") and self._wish == "auto" else ""
+        self._use(find_support(self._wish, os.environ, Answers(), tmux))
+
+    def _take_answers(self, answers: Answers) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._use, find_support(self._wish, os.environ, answers))
+
+    def _use(self, support: Support) -> None:
+        if self.terminal is None or self._driver is None or not self.is_running:
+            return
+        is_truecolor = self.console.color_system == "truecolor"
+        cell = self.terminal.cell_size
+        self.use_graphics(Graphics(support, self._driver.write, is_truecolor=is_truecolor, cell=cell))
+
+    def _end_graphics(self) -> None:
+        self.graphics.end()
 
     def _end_when_lost(self) -> None:
         loop = self._loop
@@ -172,6 +245,17 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
         def __init__(self, app: App[object], **options: Any) -> None:
             super().__init__(app, **options)
             self._file = cast(Any, terminal)
+            self._answers = AnswerFilter(lambda answers: terminal.on_answers(answers))
+
+        def start_application_mode(self) -> None:
+            super().start_application_mode()
+            if terminal.is_asked:
+                self._answers.expect()
+                self.write(QUESTIONS)
+
+        def stop_application_mode(self) -> None:
+            terminal.on_give_back()
+            super().stop_application_mode()
 
         def _sigcont_application(self, *_: object) -> None:
             # A hang-up brings SIGHUP and SIGCONT: the second must not start the screen again.
@@ -183,9 +267,23 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
 
         def run_input_thread(self) -> None:
             try:
-                super().run_input_thread()
+                self._read_input()
             except OSError:
                 terminal.lose()
+
+        def _read_input(self) -> None:
+            # As in Textual, but what the terminal answers is no key, and its parser would take it for keys.
+            parser, answers = XTermParser(), self._answers
+            decode = codecs.getincrementaldecoder("utf-8")().decode
+            while not self.exit_event.is_set():
+                if select.select([self.fileno], [], [], _INPUT_TICK)[0]:
+                    text = decode(os.read(self.fileno, _INPUT_BYTES))
+                    # An empty text would tell the parser that nothing more comes.
+                    text = answers.feed(text) if text else ""
+                else:
+                    text = answers.release()
+                for event in [*(parser.feed(text) if text else ()), *parser.tick()]:
+                    self.process_message(event)
 
     return TerminalDriver
 

@@ -314,6 +314,11 @@ class DataPane(Working, Widget, can_focus=True):
 
         self.app.push_screen(PickScreen(_TITLES[str(pipeline.id)], entries), take)
 
+    @on(ImageGrid.WayChanged, "#images")
+    def _take_way(self, message: ImageGrid.WayChanged) -> None:
+        message.stop()
+        self._tell_of_samples()
+
     @on(ImageGrid.Chosen, "#images")
     def _enlarge(self, message: ImageGrid.Chosen) -> None:
         message.stop()
@@ -553,14 +558,22 @@ class DataPane(Working, Widget, can_focus=True):
             if text.raw_slice is not None and text.shown_slice is not None:
                 images += [GridImage(text.raw_slice, text.target), GridImage(text.shown_slice, f"→ {text.target}")]
         self.query_one("#images", ImageGrid).set_images(images)
+        self._tell_of_samples()
+        self.query_one("#images").display = bool(images) or not look.texts
+
+    def _tell_of_samples(self) -> None:
+        look, found = self._samples, self._found
+        if look is None or found is None:
+            return
         lines = []
         if look.samples or look.texts:
             of = "" if self._class is None else f" of {found.classes[self._class]}"
-            how = "Enter: large" if look.samples else "middle slices" if images else "in words"
-            lines.append(f"samples{of} → as trained on in epoch {self._draw + 1} ({how})")
+            grid = self.query_one("#images", ImageGrid)
+            how = "Enter: large" if look.samples else "middle slices" if grid.images else "in words"
+            drawn = f" · {grid.way}" if grid.images else ""
+            lines.append(f"samples{of} → as in epoch {self._draw + 1} ({how}){drawn}")
         wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
         self._say_of_samples("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
-        self.query_one("#images").display = bool(images) or not look.texts
 
     def _show_numbers(self, look: DataLook) -> None:
         words = data_words.numbers(look.pixels, look.balance, look.train_size)

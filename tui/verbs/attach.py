@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from engine.config_file import load_config
 from engine.errors import RunError
 from engine.runs.directory import LIVE_STATUSES, find_run, list_runs
-from tui.commands import runs_root_option
+from tui.commands import graphics_option, runs_root_option
+
+if TYPE_CHECKING:
+    from tui.graphics.support import Wish
 
 
 @click.command()
 @click.argument("run", required=False)
 @runs_root_option
+@graphics_option
 @click.pass_obj
-def attach(parent: Any, run: str | None, runs_root: Path) -> int:
+def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int:
     """Open the studio on a run; without a name on the newest that is live.
 
     Its keys reach the run through its control socket; leaving the studio leaves the run as it is.
@@ -27,7 +31,7 @@ def attach(parent: Any, run: str | None, runs_root: Path) -> int:
     config = load_config(str(path))
     from tui.studio import open_studio
 
-    return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path)
+    return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path, graphics=graphics)
 
 
 def newest_live_run(runs_root: Path) -> Path:

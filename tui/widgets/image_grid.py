@@ -1,23 +1,27 @@
-"""Small images in a terminal, two pixels to a character cell."""
+"""Small images side by side, with real pixels where the terminal has them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
-from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
+from textual.geometry import Region
 from textual.message import Message
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.graphics.graphics import Graphics
+from tui.graphics.pictures import BlockPictures, Pictures, pictures_for
+from tui.graphics.support import Support
+from tui.terminal import TerminalApp
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
@@ -45,14 +49,15 @@ class GridImage:
 class ImageGrid(Widget, can_focus=True):
     """Images side by side, as large as the space allows for all of them, and as many as it allows at all.
 
-    Each cell shows an upper half block whose foreground is the upper pixel and whose background is the lower one.
-    Images are enlarged to the nearest pixel, so what is seen are true pixel values; larger ones are averaged down.
+    Shown with half blocks, two pixels to a cell, unless the app is on a terminal that shows pictures. Images are
+    enlarged to the nearest pixel, so what is seen are true pixel values; larger ones are averaged down.
 
     Several images may belong together; they stay side by side, and the cursor moves over such groups.
 
     Attributes:
         shown: how many of the images there is room for.
         cursor: number of the group that the cursor is on.
+        way: how pictures are shown, in words.
     """
 
     DEFAULT_CSS = """
@@ -72,6 +77,17 @@ class ImageGrid(Widget, can_focus=True):
 
         grid: ImageGrid
         group: int
+
+        @property
+        def control(self) -> ImageGrid:
+            """The grid that sent it."""
+            return self.grid
+
+    @dataclass
+    class WayChanged(Message):
+        """Pictures are shown in another way than before: the terminal has said what it can do."""
+
+        grid: ImageGrid
 
         @property
         def control(self) -> ImageGrid:
@@ -102,9 +118,12 @@ class ImageGrid(Widget, can_focus=True):
         self._least = least
         self._images: list[GridImage] = []
         self._strips: list[Strip] = []
+        self._pictures: Pictures = BlockPictures()
+        self._is_behind = False
         self._columns, self._cell, self._rows = 1, 1, 1
         self.shown = 0
         self.cursor = 0
+        self.way = Support().words
 
     @property
     def images(self) -> list[GridImage]:
@@ -127,8 +146,7 @@ class ImageGrid(Widget, can_focus=True):
         """The next group, or the one before."""
         last = self.shown // self._group - 1
         if 0 <= self.cursor + step <= last:
-            self.cursor += step
-            self._layout_images()
+            self._set_cursor(self.cursor + step)
 
     def action_move_row(self, step: int) -> None:
         """The group below, or above."""
@@ -144,17 +162,27 @@ class ImageGrid(Widget, can_focus=True):
         column, row = event.x // (self._cell + _GAP), event.y // (self._rows + 2)
         at = row * self._columns + column
         if column < self._columns and at < self.shown:
-            self.cursor = at // self._group
-            self._layout_images()
+            self._set_cursor(at // self._group)
             self.action_choose()
+
+    def on_mount(self) -> None:
+        """Show pictures in the way of the terminal, whenever that is known."""
+        if isinstance(self.app, TerminalApp):
+            self._take_graphics(self.app.graphics)
+            self.app.graphics_changed.subscribe(self, self._take_graphics)
+            self.app.screen_change_signal.subscribe(self, self._take_screen, immediate=True)
+
+    def on_unmount(self) -> None:
+        """The terminal need not keep the pictures."""
+        self._pictures.settle()
 
     def on_focus(self) -> None:
         """The cursor is shown."""
-        self._layout_images()
+        self._set_cursor(self.cursor)
 
     def on_blur(self) -> None:
         """The cursor is not shown."""
-        self._layout_images()
+        self._set_cursor(self.cursor)
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size, another layout."""
@@ -170,6 +198,19 @@ class ImageGrid(Widget, can_focus=True):
             return self._strips[y]
         return Strip.blank(self.size.width, self.rich_style)
 
+    def _take_graphics(self, graphics: Graphics) -> None:
+        self._pictures = pictures_for(graphics)
+        self._layout_images()
+        if self.way != graphics.support.words:
+            self.way = graphics.support.words
+            self.post_message(self.WayChanged(self))
+
+    def _take_screen(self, screen: Screen[object]) -> None:
+        """Behind another screen colours are dimmed, and a picture whose number is a colour would be another one."""
+        if self._is_behind != (screen is not self.screen):
+            self._is_behind = not self._is_behind
+            self._layout_images()
+
     def _layout_images(self) -> None:
         if not self.is_mounted or not self.size:
             return
@@ -181,6 +222,7 @@ class ImageGrid(Widget, can_focus=True):
             lines = [[Segment(self._empty.center(width), base + Style(dim=True))]]
         else:
             aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
+            aspect *= 2 / self._pictures.aspect
             columns, cell, rows = _best_cell(self._wanted(aspect), aspect, (width, height), self._group)
             self._columns, self._cell, self._rows = columns, cell, rows
             fitting = columns * max(1, (height + 1) // (rows + 2))
@@ -188,9 +230,25 @@ class ImageGrid(Widget, can_focus=True):
             self.cursor = min(self.cursor, max(self.shown // self._group - 1, 0))
             lines = []
             for first in range(0, self.shown, columns):
-                lines += self._row(first, min(first + columns, self.shown), cell, rows)
-        self._strips = [Strip(line).adjust_cell_length(width, base) for line in lines[:height]]
+                lines += [*self._picture_lines(first, len(lines)), self._caption_line(first), []]
+        if not self._is_behind:
+            self._pictures.settle()
+        self._strips = [self._strip(line) for line in lines[:height]]
         self.refresh()
+
+    def _set_cursor(self, cursor: int) -> None:
+        """Move the cursor, or show whether the grid has the focus: pictures stay as they are."""
+        groups = {self.cursor, cursor}
+        self.cursor = cursor
+        for group in groups:
+            first = group * self._group // self._columns * self._columns
+            y = first // self._columns * (self._rows + 2) + self._rows
+            if first < self.shown and y < len(self._strips):
+                self._strips[y] = self._strip(self._caption_line(first))
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    def _strip(self, line: list[Segment]) -> Strip:
+        return Strip(line).adjust_cell_length(self.size.width, self.rich_style)
 
     def _wanted(self, aspect: float) -> int:
         """How many images are to fit: all of them, or as many as keep their size, but `least` of them at least."""
@@ -204,23 +262,32 @@ class ImageGrid(Widget, can_focus=True):
         fitting = (width + _GAP) // (cell + _GAP) * ((height + 1) // lines)
         return min(count, max(fitting // self._group * self._group, self._least))
 
-    def _row(self, first: int, last: int, cell: int, rows: int) -> list[list[Segment]]:
-        """The lines of one row of images: pixels, captions, an empty line."""
-        base = self.rich_style
-        lines: list[list[Segment]] = [[] for _ in range(rows + 2)]
-        for number, image in enumerate(self._images[first:last], start=first):
-            picture = _half_blocks(image.pixels, cell, rows * 2)
-            for index in range(rows):
+    def _picture_lines(self, first: int, y: int) -> list[list[Segment]]:
+        """The pictures of one row of images, side by side, from line `y` of the content."""
+        base, cell = self.rich_style, self._cell
+        pictures: Pictures = BlockPictures() if self._is_behind else self._pictures
+        lines: list[list[Segment]] = [[] for _ in range(self._rows)]
+        for column, image in enumerate(self._images[first : min(first + self._columns, self.shown)]):
+            box = Region(column * (cell + _GAP), y, cell, self._rows)
+            picture = pictures.lines(image.pixels, box)
+            for index, line in enumerate(lines):
                 row = picture[index] if index < len(picture) else []
-                used = sum(len(segment.text) for segment in row)
-                lines[index] += [*row, Segment(" " * (cell - used + _GAP), base)]
+                used = sum(segment.cell_length for segment in row)
+                line += [*row, Segment(" " * (cell - used + _GAP), base)]
+        return lines
+
+    def _caption_line(self, first: int) -> list[Segment]:
+        """What stands below one row of images."""
+        base, cell = self.rich_style, self._cell
+        line = []
+        for number, image in enumerate(self._images[first : min(first + self._columns, self.shown)], start=first):
             caption = printable(image.caption)
             if cell_len(caption) > cell:
                 caption = set_cell_size(caption, cell - 1) + "…"
             is_current = self.has_focus and number // self._group == self.cursor
             style = base + Style(reverse=True) if is_current else base
-            lines[rows] += [Segment(set_cell_size(caption, cell), style), Segment(" " * _GAP, base)]
-        return lines
+            line += [Segment(set_cell_size(caption, cell), style), Segment(" " * _GAP, base)]
+        return line
 
 
 def _check(pixels: np.ndarray) -> None:
@@ -249,42 +316,3 @@ def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1)
     cell = min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect)))
     columns = max(1, (width + _GAP) // (cell + _GAP) // group * group)
     return columns, cell, max(1, -(-round(cell * aspect) // 2))
-
-
-def _half_blocks(pixels: np.ndarray, width: int, height: int) -> list[list[Segment]]:
-    """An image as segments, within `width` cells and `height` pixels, its aspect ratio kept."""
-    import numpy as np
-
-    image = pixels[:, :, None] if pixels.ndim == 2 else pixels
-    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image[:, :, :3]
-    scale = min(width / rgb.shape[1], height / rgb.shape[0])
-    columns, rows = max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale))
-    if scale < 1:
-        # A cell stands for several pixels: their mean is what the eye would see.
-        row_starts = np.arange(rows) * rgb.shape[0] // rows
-        column_starts = np.arange(columns) * rgb.shape[1] // columns
-        sums = np.add.reduceat(np.add.reduceat(rgb.astype(np.uint32), row_starts, axis=0), column_starts, axis=1)
-        heights = np.diff(row_starts, append=rgb.shape[0])[:, None, None]
-        widths = np.diff(column_starts, append=rgb.shape[1])[None, :, None]
-        scaled = (sums // (heights * widths)).astype(np.uint8)
-    else:
-        row_index = ((np.arange(rows) + 0.5) * rgb.shape[0] / rows).astype(int)
-        column_index = ((np.arange(columns) + 0.5) * rgb.shape[1] / columns).astype(int)
-        scaled = rgb[row_index][:, column_index]
-    lines = []
-    for top in range(0, rows, 2):
-        upper = list(map(tuple, scaled[top].tolist()))
-        lower = list(map(tuple, scaled[top + 1].tolist())) if top + 1 < rows else [None] * columns
-        line: list[Segment] = []
-        start = 0
-        for index in range(1, columns + 1):
-            if index == columns or (upper[index], lower[index]) != (upper[start], lower[start]):
-                line.append(Segment("▀" * (index - start), _cell_style(upper[start], lower[start])))
-                start = index
-        lines.append(line)
-    return lines
-
-
-@lru_cache(maxsize=4096)
-def _cell_style(upper: tuple[int, int, int], lower: tuple[int, int, int] | None) -> Style:
-    return Style(color=Color.from_rgb(*upper), bgcolor=Color.from_rgb(*lower) if lower else None)

@@ -1,0 +1,78 @@
+"""Which way pictures are shown, by what the terminal and the environment say."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tui.graphics.answers import Answers
+from tui.graphics.support import Support, ask_tmux, find_support, may_be_asked
+
+CELL = (10, 20)
+
+
+def way(answers: Answers, **environment: str) -> str:
+    return find_support("auto", environment, answers).way
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("kitty(0.35.2)", "kitty"),
+        ("kitty(1.0.0)", "kitty"),
+        ("ghostty 1.1.3", "kitty"),
+        # Shows kitty's graphics, but no Unicode placeholders.
+        ("kitty(0.26.5)", "blocks"),
+        ("Konsole 22.12.3", "blocks"),
+    ],
+)
+def test_kitty_graphics_need_placeholders(name: str, expected: str) -> None:
+    assert way(Answers(kitty=True, name=name)) == expected
+
+
+def test_kitty_over_ssh_is_known_by_its_answers_alone() -> None:
+    assert way(Answers(kitty=True), TERM="xterm-kitty") == "kitty"
+    assert way(Answers(kitty=False, name="kitty(0.35.2)"), TERM="xterm-kitty") == "blocks"
+
+
+def test_an_unknown_terminal_shows_half_blocks() -> None:
+    assert way(Answers()) == "blocks"
+    assert way(Answers(name="foo(1)", cell=CELL, is_complete=True), TERM="xterm-256color") == "blocks"
+
+
+def test_without_colours_there_are_half_blocks() -> None:
+    assert way(Answers(kitty=True, name="kitty(0.35.2)"), NO_COLOR="1") == "blocks"
+
+
+def test_what_is_wished_for_is_taken() -> None:
+    assert find_support("blocks", {}, Answers(kitty=True, name="kitty(0.35.2)")).way == "blocks"
+    assert find_support("kitty", {}, Answers()) == Support("kitty")
+    assert find_support("kitty", {"TMUX": "x"}, Answers()) == Support("kitty", in_tmux=True)
+
+
+@pytest.mark.parametrize(
+    ("tmux", "expected"),
+    [("on kitty(0.35.2)", "kitty"), ("on xterm-kitty", "kitty"), ("off kitty(0.35.2)", "blocks"), ("", "blocks")],
+)
+def test_in_tmux_pictures_need_allow_passthrough_and_kitty_around_it(tmux: str, expected: str) -> None:
+    support = find_support("auto", {"TMUX": "/tmp/tmux"}, Answers(), tmux)
+    assert (support.way, support.in_tmux) == (expected, expected == "kitty")
+
+
+@pytest.mark.parametrize("environment", [{"TERM": "linux"}, {"TERM": "dumb"}, {}, {"TERM": "screen", "STY": "1.pts"}])
+def test_what_would_print_a_question_is_not_asked(environment: dict[str, str]) -> None:
+    assert not may_be_asked("auto", environment)
+    assert may_be_asked("auto", {"TERM": "xterm-256color"})
+
+
+def test_tmux_is_asked_with_a_time_limit_and_may_be_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert ask_tmux() == ""
+    program = tmp_path / "tmux"
+    program.write_text("#!/bin/sh\necho 'on kitty(0.35.2)'\n")
+    os.chmod(program, 0o755)
+    assert ask_tmux() == "on kitty(0.35.2)"
+    program.write_text("#!/bin/sh\nexit 1\n")
+    assert ask_tmux() == ""

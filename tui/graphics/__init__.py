@@ -1,0 +1,1 @@
+"""Pictures with real pixels, in terminals that can show them."""

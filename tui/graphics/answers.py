@@ -1,0 +1,110 @@
+"""Questions to a terminal about its graphics, and its answers, taken out of what the user types.
+
+Nothing waits for an answer: the screen is drawn without, and drawn anew when one comes. The last question is one that
+every terminal answers, so whatever has not been answered before it never will be.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+# Kitty's "can you show this pixel?", the terminal's name (XTVERSION), the size of a cell in pixels, and its abilities
+# (DA1), of which 4 is sixel graphics.
+QUESTIONS = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + "\x1b[>0q" + "\x1b[16t" + "\x1b[c"
+
+_ANSWER = re.compile(
+    r"\x1b_G(?P<kitty>[^\x1b]*)\x1b\\"
+    r"|\x1bP>\|(?P<name>[^\x1b\x07]*)\x1b\\"
+    r"|\x1b\[6;(?P<height>\d+);(?P<width>\d+)t"
+    r"|\x1b\[\?(?P<abilities>[\d;]*)c"
+)
+# What may become an answer with the next bytes. What only a terminal sends is waited for longer than what might as
+# well be the Escape key, or Alt with another.
+_BEGUN = re.compile(r"\x1b(?:_G[^\x1b]*\x1b?|P>(?:\|[^\x1b\x07]*\x1b?)?|\[\?[\d;]*|\[6;[\d;]*)\Z")
+_PERHAPS_BEGUN = re.compile(r"\x1b(?:[_P]|\[6?)?\Z")
+_EXPECTED_FOR = 10.0  # seconds
+_REST_EXPECTED_FOR = 1.0  # seconds
+_LONGEST = 1024
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a terminal has told of itself.
+
+    Attributes:
+        kitty: it shows kitty's graphics.
+        name: its name and version, as it says them; empty when it did not.
+        cell: width and height of a character cell in pixels; None when it did not tell.
+        sixel: it shows sixel graphics.
+        is_complete: it has answered the last question.
+    """
+
+    kitty: bool = False
+    name: str = ""
+    cell: tuple[int, int] | None = None
+    sixel: bool = False
+    is_complete: bool = False
+
+
+class AnswerFilter:
+    """Takes answers out of the input. An answer may come in pieces, late, or between two keys."""
+
+    def __init__(self, on_complete: Callable[[Answers], None]) -> None:
+        """Nothing has been asked.
+
+        Args:
+            on_complete: called with all answers when the last question is answered, in the thread that feeds.
+        """
+        self.answers = Answers()
+        self._on_complete = on_complete
+        self._held = ""
+        self._held_at = 0.0
+        self._expected_until = 0.0
+
+    def expect(self) -> None:
+        """The questions are being asked."""
+        self.answers = Answers()
+        self._expected_until = time.monotonic() + _EXPECTED_FOR
+
+    def feed(self, text: str) -> str:
+        """What is left of the input for everybody else. The beginning of an answer is held back."""
+        if "\x1b" not in text and not self._held:
+            return text
+        text, self._held = self._held + text, ""
+        text = _ANSWER.sub(self._take, text)
+        is_expected = time.monotonic() < self._expected_until
+        begun = _BEGUN.search(text) or (_PERHAPS_BEGUN.search(text) if is_expected else None)
+        if begun is None or len(begun.group()) > _LONGEST:
+            return text
+        self._held, self._held_at = begun.group(), time.monotonic()
+        return text[: begun.start()]
+
+    def release(self) -> str:
+        """What was held back and has become no answer, once nothing has come for a moment (0.1 s)."""
+        if not self._held:
+            return ""
+        is_answer = _BEGUN.search(self._held) is not None
+        if is_answer and time.monotonic() - self._held_at < _REST_EXPECTED_FOR:
+            return ""
+        text, self._held = self._held, ""
+        # The rest of an answer that never came is nobody's key.
+        return "" if is_answer else text
+
+    def _take(self, match: re.Match[str]) -> str:
+        answers = self.answers
+        if match["kitty"] is not None:
+            answers = replace(answers, kitty=answers.kitty or match["kitty"].endswith(";OK"))
+        elif match["name"] is not None:
+            answers = replace(answers, name=match["name"])
+        elif match["height"] is not None:
+            answers = replace(answers, cell=(int(match["width"]), int(match["height"])))
+        else:
+            answers = replace(answers, sixel="4" in match["abilities"].split(";")[1:], is_complete=True)
+        self.answers = answers
+        if match["abilities"] is not None:
+            self._expected_until = 0.0
+            self._on_complete(answers)
+        return ""
