@@ -25,7 +25,7 @@ runs_root_option = click.option(
 )
 graphics_option = click.option(
     "--graphics",
-    type=click.Choice(["auto", "kitty", "blocks"]),
+    type=click.Choice(["auto", "kitty", "sixel", "iterm", "blocks"]),
     default="auto",
     envvar="TORCHDECK_GRAPHICS",
     show_envvar=True,

@@ -6,7 +6,8 @@ descriptor of its own. When the terminal goes away, only that descriptor dies: t
 goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
 
 Private names of Textual that are used: `Driver._file`, `_get_terminal_size`, `_sigcont_application`, `XTermParser`,
-`App._capture_stdout` and `App._capture_stderr`; the tests run the whole thing in a real pseudo-terminal.
+`ChopsUpdate`, `App._display`, `_capture_stdout` and `_capture_stderr`; the tests run the whole thing in a real
+pseudo-terminal.
 """
 
 from __future__ import annotations
@@ -20,16 +21,20 @@ import signal
 import struct
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import IO, Any, Generic, cast
 
-from rich.console import Console
+from rich.console import Console, RenderableType
+from textual._compositor import ChopsUpdate
 from textual._xterm_parser import XTermParser
 from textual.app import App, ReturnType
 from textual.driver import Driver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
+from textual.screen import Screen
 from textual.signal import Signal
 
 from tui.graphics.answers import QUESTIONS, AnswerFilter, Answers
@@ -174,6 +179,7 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
     Attributes:
         graphics: How pictures are shown: with half blocks, until the terminal has said what it can do.
         graphics_changed: Tells of other graphics than before.
+        written: Tells which regions of the screen the last frame has written.
     """
 
     def __init__(self, terminal: Terminal | None = None, *, graphics: Wish = "auto") -> None:
@@ -181,6 +187,7 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         self.terminal = terminal
         self.graphics = Graphics()
         self.graphics_changed: Signal[Graphics] = Signal(self, "graphics-changed")
+        self.written: Signal[Sequence[Region]] = Signal(self, "written")
         self._wish = graphics
         if terminal is None:
             return
@@ -205,9 +212,12 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
             self.app_resume_signal.subscribe(self, lambda app: self._look_around())
             self.call_later(self._look_around)
 
-    def post_display_hook(self) -> None:
-        """A frame is on its way to the terminal."""
-        self.graphics.displayed()
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, renderable)
+        if isinstance(renderable, ChopsUpdate):
+            self.written.publish([Region(left, y, right - left, 1) for y, left, right in renderable.spans])
+        elif renderable is not None:
+            self.written.publish([self.size.region])
 
     def use_graphics(self, graphics: Graphics) -> None:
         """Show pictures in another way from here on."""
@@ -219,7 +229,8 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         self._use(find_support(self._wish, os.environ, Answers(), tmux))
 
     def _take_answers(self, answers: Answers) -> None:
-        if self._loop is not None and not self._loop.is_closed():
+        if self.terminal is not None and self._loop is not None and not self._loop.is_closed():
+            answers = replace(answers, cell=answers.cell or self.terminal.cell_size())
             self._loop.call_soon_threadsafe(self._use, find_support(self._wish, os.environ, answers))
 
     def _use(self, support: Support) -> None:

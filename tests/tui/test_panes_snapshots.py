@@ -111,7 +111,7 @@ def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
     # How much memory there is differs from machine to machine.
     monkeypatch.setattr("tui.panes.data_words.tier", lambda samples: [samples.storage] if samples else [])
     assert snap_compare(
-        studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 to train on", "trained on")
+        studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 to train on", "as in epoch")
     )
 
 

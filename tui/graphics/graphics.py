@@ -41,7 +41,6 @@ class Graphics:
         self._cell = cell
         self._numbers = kitty.numbers(truecolor=is_truecolor)
         self._held: set[int] = set()
-        self._waiting: dict[object, Callable[[], None]] = {}
         self._is_over = False
 
     @property
@@ -71,16 +70,6 @@ class Graphics:
         self._held -= gone
         if gone:
             self.write(self._passed_on(kitty.delete(sorted(gone))))
-
-    def after_display(self, key: object, draw: Callable[[], None]) -> None:
-        """Call this once when the frame that is being made is on its way to the terminal; once for each key."""
-        self._waiting[key] = draw
-
-    def displayed(self) -> None:
-        """A frame is on its way: draw what is to be drawn over it."""
-        waiting, self._waiting = self._waiting, {}
-        for draw in waiting.values():
-            draw()
 
     def end(self) -> None:
         """The terminal is given back: it forgets every image, and nothing more is sent."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from rich.segment import Segment
 from rich.style import Style
-from textual.geometry import Region
+from textual.geometry import NULL_OFFSET, Offset, Region
 
-from tui.graphics import kitty
+from tui.graphics import iterm, kitty, sixel
 from tui.graphics.blocks import half_blocks
 from tui.graphics.graphics import Graphics
-from tui.graphics.pixels import as_rgb, fitted_size, for_scaling, png
+from tui.graphics.pixels import as_rgb, fitted_size, for_scaling, png, resized
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,7 +85,7 @@ class KittyPictures:
         self._used.clear()
 
     def _image(self, rgb: np.ndarray, columns: int, rows: int) -> int:
-        key = hashlib.blake2b(rgb.tobytes() + repr(rgb.shape).encode(), digest_size=16).digest()
+        key = _digest(rgb)
         self._used.add(key)
         if key not in self._sent:
             self._sent[key] = self._graphics.send_image(png(rgb), columns, rows), (columns, rows)
@@ -94,6 +96,110 @@ class KittyPictures:
         return image
 
 
-def pictures_for(graphics: Graphics) -> Pictures:
+class OverlayPictures:
+    """Pictures that are drawn over half blocks, with sixel or iTerm2's inline images.
+
+    Whatever is written to their cells takes them away, so they are drawn again after such a frame. Where one cannot be
+    drawn, as a dialog or a message covers a part of it, the half blocks stay.
+    """
+
+    def __init__(self, graphics: Graphics, background: Callable[[], tuple[int, int, int]]) -> None:
+        """No pictures.
+
+        Args:
+            graphics: of the terminal.
+            background: the colour around a picture, for cells that it does not fill.
+        """
+        self._graphics = graphics
+        self._background = background
+        self._boxes: dict[Region, bytes] = {}
+        self._laid_out: dict[Region, bytes] = {}
+        self._canvases: dict[bytes, np.ndarray] = {}
+        self._encoded: dict[bytes, str] = {}
+        self._touched: set[Region] = set()
+        width, height = graphics.cell
+        self.aspect = height / width
+
+    def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
+        """The half blocks below; the picture comes over them."""
+        rgb = as_rgb(pixels)
+        cell_width, cell_height = self._graphics.cell
+        height, width = fitted_size(rgb.shape[0], rgb.shape[1], box.height * cell_height, box.width * cell_width)
+        columns, rows = -(-width // cell_width), -(-height // cell_height)
+        key = _digest(rgb, (height, width, columns, rows, *self._background()))
+        if key not in self._encoded:
+            self._canvases[key] = self._canvas(rgb, (height, width), (rows * cell_height, columns * cell_width))
+        self._laid_out[Region(box.x, box.y, columns, rows)] = key
+        return half_blocks(rgb, columns, rows * 2)
+
+    def settle(self) -> None:
+        """Draw what has been laid out from the next frame on."""
+        self._boxes, self._laid_out = self._laid_out, {}
+        used = set(self._boxes.values())
+        self._encoded = {key: sequence for key, sequence in self._encoded.items() if key in used}
+        self._canvases = {key: canvas for key, canvas in self._canvases.items() if key in used}
+        self._touched.clear()
+
+    def next_to_encode(self) -> Callable[[], Region] | None:
+        """What makes one more picture ready to be drawn, in any thread, and says where it is; None when all are."""
+        for box, key in self._boxes.items():
+            if key not in self._encoded:
+                return partial(self._encode, box, key, self._canvases[key])
+        return None
+
+    def touch(self, written: Sequence[Region], origin: Offset = NULL_OFFSET) -> bool:
+        """Cells have been written. Returns whether pictures lost some, and are to be drawn again.
+
+        Args:
+            written: regions of the screen.
+            origin: of the content, on the screen.
+        """
+        lost = {
+            box
+            for box, key in self._boxes.items()
+            if key in self._encoded and any(region.overlaps(box.translate(origin)) for region in written)
+        }
+        self._touched |= lost
+        return bool(lost)
+
+    def draw(self, origin: Offset, is_free: Callable[[Region], bool]) -> None:
+        """Draw the pictures whose cells were written.
+
+        Args:
+            origin: of the content, on the screen.
+            is_free: tells whether a region of the screen shows the content, and nothing but it.
+        """
+        touched, self._touched = self._touched, set()
+        for box in sorted(touched & self._boxes.keys()):
+            region = box.translate(origin)
+            if is_free(region):
+                at = f"\x1b7\x1b[{region.y + 1};{region.x + 1}H"
+                self._graphics.write(f"{at}{self._encoded[self._boxes[box]]}\x1b8")
+
+    def _encode(self, box: Region, key: bytes, canvas: np.ndarray) -> Region:
+        if self._graphics.support.way == "sixel":
+            self._encoded[key] = sixel.encode(canvas)
+        else:
+            self._encoded[key] = iterm.encode(png(canvas), box.width, box.height)
+        return box
+
+    def _canvas(self, rgb: np.ndarray, size: tuple[int, int], whole: tuple[int, int]) -> np.ndarray:
+        """The picture at the upper left of a canvas of whole cells."""
+        import numpy as np
+
+        height, width = rgb.shape[:2]
+        small = resized(rgb, *fitted_size(height, width, LONGEST, LONGEST)) if max(height, width) > LONGEST else rgb
+        canvas = np.full((*whole, 3), self._background(), dtype=np.uint8)
+        canvas[: size[0], : size[1]] = resized(small, *size)
+        return canvas
+
+
+def _digest(rgb: np.ndarray, more: tuple[int, ...] = ()) -> bytes:
+    return hashlib.blake2b(rgb.tobytes() + repr((rgb.shape, more)).encode(), digest_size=16).digest()
+
+
+def pictures_for(graphics: Graphics, background: Callable[[], tuple[int, int, int]]) -> Pictures:
     """The pictures of a widget, in the way of the terminal."""
-    return KittyPictures(graphics) if graphics.support.way == "kitty" else BlockPictures()
+    if graphics.support.way == "kitty":
+        return KittyPictures(graphics)
+    return BlockPictures() if graphics.support.way == "blocks" else OverlayPictures(graphics, background)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
-from textual import events
+from textual import events, work
 from textual.app import RenderResult
 from textual.binding import Binding, BindingType
+from textual.errors import NoWidget
 from textual.geometry import Region
 from textual.message import Message
 from textual.screen import Screen
 from textual.strip import Strip
+from textual.timer import Timer
 from textual.widget import Widget
 
 from tui.graphics.graphics import Graphics
-from tui.graphics.pictures import BlockPictures, Pictures, pictures_for
+from tui.graphics.pictures import BlockPictures, OverlayPictures, Pictures, pictures_for
 from tui.graphics.support import Support
 from tui.terminal import TerminalApp
 from tui.widgets.plain_text import printable
+from tui.working import Working
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +36,7 @@ SMALLEST_WIDTH = 12
 LARGEST_WIDTH = 64
 _LEGIBLE_WIDTH = 32
 _GAP = 2
+_DRAW_AFTER = 0.1  # seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +52,7 @@ class GridImage:
     caption: str = ""
 
 
-class ImageGrid(Widget, can_focus=True):
+class ImageGrid(Working, Widget, can_focus=True):
     """Images side by side, as large as the space allows for all of them, and as many as it allows at all.
 
     Shown with half blocks, two pixels to a cell, unless the app is on a terminal that shows pictures. Images are
@@ -119,6 +125,7 @@ class ImageGrid(Widget, can_focus=True):
         self._images: list[GridImage] = []
         self._strips: list[Strip] = []
         self._pictures: Pictures = BlockPictures()
+        self._drawing: Timer | None = None
         self._is_behind = False
         self._columns, self._cell, self._rows = 1, 1, 1
         self.shown = 0
@@ -170,6 +177,7 @@ class ImageGrid(Widget, can_focus=True):
         if isinstance(self.app, TerminalApp):
             self._take_graphics(self.app.graphics)
             self.app.graphics_changed.subscribe(self, self._take_graphics)
+            self.app.written.subscribe(self, self._redraw, immediate=True)
             self.app.screen_change_signal.subscribe(self, self._take_screen, immediate=True)
 
     def on_unmount(self) -> None:
@@ -199,7 +207,7 @@ class ImageGrid(Widget, can_focus=True):
         return Strip.blank(self.size.width, self.rich_style)
 
     def _take_graphics(self, graphics: Graphics) -> None:
-        self._pictures = pictures_for(graphics)
+        self._pictures = pictures_for(graphics, lambda: self.background_colors[1].rgb)
         self._layout_images()
         if self.way != graphics.support.words:
             self.way = graphics.support.words
@@ -233,19 +241,59 @@ class ImageGrid(Widget, can_focus=True):
                 lines += [*self._picture_lines(first, len(lines)), self._caption_line(first), []]
         if not self._is_behind:
             self._pictures.settle()
+            if isinstance(self._pictures, OverlayPictures) and self._images:
+                self._encode_pictures(self._pictures)
         self._strips = [self._strip(line) for line in lines[:height]]
         self.refresh()
 
+    @work(exclusive=True)
+    async def _encode_pictures(self, pictures: OverlayPictures) -> None:
+        """Make pictures ready one by one, and draw each at once."""
+        while (encode := pictures.next_to_encode()) is not None:
+            box = await asyncio.to_thread(encode)
+            if pictures is not self._pictures:
+                return
+            pictures.touch([box])
+            self._draw_pictures()
+
+    def _redraw(self, written: Sequence[Region]) -> None:
+        """Draw once what several frames in a row have written over, as each drawing sends whole pictures."""
+        pictures = self._pictures
+        if isinstance(pictures, OverlayPictures) and pictures.touch(written, self.content_region.offset):
+            if self._drawing is not None:
+                self._drawing.stop()
+            self._drawing = self.set_timer(_DRAW_AFTER, self._draw_pictures)
+
+    def _draw_pictures(self) -> None:
+        """Draw the pictures whose cells were written, unless something is before them."""
+        if not isinstance(self._pictures, OverlayPictures) or not self.is_mounted or self._is_behind:
+            return
+        try:
+            seen = self.screen.find_widget(self).visible_region
+        except NoWidget:
+            return
+        self._pictures.draw(
+            self.content_region.offset, lambda region: seen.contains_region(region) and self._is_uncovered(region)
+        )
+
+    def _is_uncovered(self, region: Region) -> bool:
+        """Whether nothing lies over a region of the screen: of what could, nothing is narrower than four cells."""
+        columns = {*range(region.x, region.right, 4), region.right - 1}
+        return all(self.screen.get_widget_at(x, y)[0] is self for y in region.line_range for x in columns)
+
     def _set_cursor(self, cursor: int) -> None:
         """Move the cursor, or show whether the grid has the focus: pictures stay as they are."""
-        groups = {self.cursor, cursor}
+        groups = [self.cursor, cursor] if cursor != self.cursor else [cursor]
         self.cursor = cursor
+        refresh: Callable[[Region], object] = self.refresh
         for group in groups:
             first = group * self._group // self._columns * self._columns
             y = first // self._columns * (self._rows + 2) + self._rows
             if first < self.shown and y < len(self._strips):
                 self._strips[y] = self._strip(self._caption_line(first))
-                self.refresh(Region(0, y, self.size.width, 1))
+                refresh(Region(0, y, self.size.width, 1))
+                # A frame of both lines would take in the pictures between them.
+                refresh = partial(self.call_after_refresh, self.refresh)
 
     def _strip(self, line: list[Segment]) -> Strip:
         return Strip(line).adjust_cell_length(self.size.width, self.rich_style)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 from kitty_terminal import KittyTerminal, drawn_cells
 from textual.app import ComposeResult
+from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, Static
 
 from tui.graphics.graphics import Graphics
 from tui.graphics.pixels import fitted_size, resized
-from tui.graphics.support import Support
+from tui.graphics.support import Support, Way
 from tui.terminal import TerminalApp
 from tui.widgets.image_grid import GridImage, ImageGrid
 
@@ -184,3 +187,108 @@ async def test_giving_the_terminal_back_forgets_them_too_and_then_nothing_is_sen
         app.grid.set_images(images(3, 4))
         await pilot.pause()
         assert terminal.transmissions == sent
+
+
+class Screenful:
+    """What a terminal that draws over its cells was sent: where each picture was drawn."""
+
+    def __init__(self) -> None:
+        self.drawn: list[tuple[int, int]] = []
+
+    def take(self, sequence: str) -> None:
+        found = re.fullmatch(r"\x1b7\x1b\[(\d+);(\d+)H(.*)\x1b8", sequence, re.DOTALL)
+        assert found is not None
+        assert found[3].startswith(("\x1bP0;1;0q", "\x1b]1337;File="))
+        self.drawn.append((int(found[1]) - 1, int(found[2]) - 1))
+
+    def fresh(self) -> list[tuple[int, int]]:
+        """Where pictures were drawn since the last time."""
+        drawn, self.drawn = self.drawn, []
+        return sorted(drawn)
+
+
+@asynccontextmanager
+async def overlaid(way: Way = "sixel") -> AsyncIterator[tuple[GridApp, Pilot[None], Screenful]]:
+    """Two rows of two pictures at (0, 0), (0, 24), … of the screen."""
+    app, screen = GridApp(), Screenful()
+    async with app.run_test(size=(60, 26), notifications=True) as pilot:
+        app.use_graphics(Graphics(Support(way, CELL), screen.take))
+        app.grid.set_images(images(1, 2, 3, 4))
+        await settled(pilot)
+        yield app, pilot, screen
+
+
+async def settled(pilot: Pilot[None]) -> None:
+    """Wait until pictures have been encoded, and drawn after the last frame."""
+    await pilot.pause()
+    await pilot.app.workers.wait_for_complete()
+    await pilot.pause(0.3)
+
+
+@pytest.mark.parametrize("way", ["sixel", "iterm"])
+async def test_pictures_are_drawn_over_half_blocks_and_nothing_is_sent_at_rest(way: Way) -> None:
+    async with overlaid(way) as (app, pilot, screen):
+        drawn = screen.fresh()
+        assert len(drawn) == 4
+        await settled(pilot)
+        assert screen.fresh() == []
+        strips = app.strips()
+        assert all(strips[y].text[x] == "▀" for y, x in drawn)
+
+
+async def test_pictures_are_drawn_again_only_when_their_cells_were_written() -> None:
+    async with overlaid() as (app, pilot, screen):
+        drawn = screen.fresh()
+        app.grid.focus()
+        await settled(pilot)
+        screen.fresh()
+        await pilot.press("right", "left")
+        await settled(pilot)
+        assert screen.fresh() == []
+        app.grid.refresh()
+        await settled(pilot)
+        assert screen.fresh() == drawn
+        app.query_one(ContentSwitcher).current = "second"
+        await settled(pilot)
+        assert screen.fresh() == []
+        app.query_one(ContentSwitcher).current = "first"
+        await settled(pilot)
+        assert screen.fresh() == drawn
+
+
+async def test_behind_a_dialog_half_blocks_stay() -> None:
+    async with overlaid() as (app, pilot, screen):
+        drawn = screen.fresh()
+        app.push_screen(Dialog())
+        await settled(pilot)
+        app.screen_stack[0].refresh()
+        await settled(pilot)
+        assert screen.fresh() == []
+        app.pop_screen()
+        await settled(pilot)
+        assert screen.fresh() == drawn
+
+
+async def test_a_picture_that_is_cut_off_or_covered_keeps_its_half_blocks() -> None:
+    async with overlaid() as (app, pilot, screen):
+        drawn = screen.fresh()
+        app.notify("a message over the lower right one", timeout=60)
+        await settled(pilot)
+        app.grid.refresh()
+        await settled(pilot)
+        assert drawn[-1] not in screen.fresh()
+        app.clear_notifications()
+        await settled(pilot)
+        screen.fresh()
+        app.grid.styles.offset = (0, -1)
+        await settled(pilot)
+        assert screen.fresh() == [(y - 1, x) for y, x in drawn if y > 0]
+
+
+async def test_half_blocks_need_no_escape_sequences() -> None:
+    app, sent = GridApp(), []
+    async with app.run_test(size=(60, 20)) as pilot:
+        app.use_graphics(Graphics(Support("blocks"), sent.append))
+        app.grid.set_images(images(1, 2))
+        await pilot.pause()
+    assert sent == []

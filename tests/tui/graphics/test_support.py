@@ -76,3 +76,25 @@ def test_tmux_is_asked_with_a_time_limit_and_may_be_missing(monkeypatch: pytest.
     assert ask_tmux() == "on kitty(0.35.2)"
     program.write_text("#!/bin/sh\nexit 1\n")
     assert ask_tmux() == ""
+
+
+def test_sixel_is_shown_where_the_size_of_a_cell_is_known() -> None:
+    assert way(Answers(sixel=True, name="XTerm(379)", cell=CELL)) == "sixel"
+    assert way(Answers(sixel=True, cell=CELL)) == "sixel"
+    assert way(Answers(sixel=True, name="XTerm(379)")) == "blocks"
+
+
+@pytest.mark.parametrize("name", ["iTerm2 3.5.2", "WezTerm 20240203-110809-5046fc22"])
+def test_terminals_with_iterm2_images_are_known_by_their_names(name: str) -> None:
+    # They have sixel as well, which has fewer colours.
+    assert way(Answers(name=name, sixel=True, kitty=True, cell=CELL)) == "iterm"
+
+
+def test_iterm2_is_known_by_the_variable_that_ssh_carries() -> None:
+    assert way(Answers(), LC_TERMINAL="iTerm2") == "iterm"
+
+
+def test_vs_code_shows_pictures_only_where_they_are_switched_on() -> None:
+    assert way(Answers(name="xterm.js(5.6.0)", sixel=True, cell=CELL)) == "iterm"
+    assert way(Answers(name="xterm.js(5.6.0)", cell=CELL)) == "blocks"
+    assert way(Answers(sixel=True, cell=CELL), TERM_PROGRAM="vscode") == "iterm"

@@ -1,4 +1,4 @@
-"""An app asks a real pseudo-terminal for its graphics: one that answers, one that is silent, and one it need not ask."""
+"""An app asks a real pseudo-terminal for its graphics: one that answers, one that is silent, one it need not ask."""
 
 from __future__ import annotations
 
