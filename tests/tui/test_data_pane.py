@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 from PIL import Image
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.widgets import Input, OptionList

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pyte
 import pytest
+from campaign import is_full_campaign
 from textual.app import ComposeResult
 from textual.widgets import Static
 
@@ -318,7 +319,7 @@ def test_sigcont_after_the_hang_up_does_not_start_the_screen_again(start: Callab
 @pytest.mark.campaign
 def test_a_hang_up_at_any_moment_ends_cleanly(start: Callable[..., Process]) -> None:
     generator = random.Random(0)
-    for _ in range(40 if os.environ.get("TORCHDECK_CAMPAIGN") == "full" else 4):
+    for _ in range(40 if is_full_campaign() else 4):
         process = start(TRAIN_ON.replace("thread.start()", "thread.start(); (FOLDER / 'training').touch()"))
         training = process.folder / "training"
         process.wait_for(training.exists)

@@ -1,7 +1,7 @@
 """Another number of classes: of any model of torchvision's and timm's only the head changes, and can train alone."""
 
 import pytest
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 
 from engine.config import ModelConfig
 from engine.models.architecture import build_architecture

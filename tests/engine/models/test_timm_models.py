@@ -1,10 +1,10 @@
 """timm's models: listed, built for the data, started from published weights."""
 
-import os
 from pathlib import Path
 
 import pytest
 import torch
+from campaign import is_full_campaign
 
 from engine.config import ModelConfig
 from engine.errors import CheckpointError, ConfigError
@@ -105,7 +105,7 @@ def _no_network(*arguments: object, **keywords: object) -> None:
 
 
 _SHORT = ("vgg11", "swinv2_cr_tiny_224", "vitamin_small_224", "coat_lite_medium", "levit_128", "test_vit")
-IN_FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+IN_FULL = is_full_campaign()
 
 
 @pytest.mark.campaign

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 import torch
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 from reference_models import CASES, Aliased, BrokenRepresentation, Case, Mismatched, Tied, nested
 from torch import nn
 

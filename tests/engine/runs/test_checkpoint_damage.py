@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from campaign import is_full_campaign
 from run_cases import new_run, plain_state, save
 
 from engine.errors import CheckpointError, RunError
@@ -17,7 +17,7 @@ from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint, ver
 from engine.runs.checkpoint_file import inspect_checkpoint
 from engine.runs.zip_directory import read_zip_directory
 
-FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+FULL = is_full_campaign()
 
 
 @pytest.fixture(scope="module")

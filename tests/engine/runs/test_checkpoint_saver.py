@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from campaign import is_full_campaign
 from failing_operations import KILLED, FailingOperations
 from run_cases import new_run, plain_state, save
 from warm_python import warm_python
@@ -37,7 +38,7 @@ from engine.runs.reader import RunReader
 from engine.runs.retention import Retention
 from engine.runs.writer import RunWriter
 
-FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+FULL = is_full_campaign()
 
 
 def events(run: RunWriter, kind: str) -> list[dict[str, Any]]:

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaign import is_full_campaign
 
 from engine.runs import journal as journal_module
 from engine.runs.durable import FileOperations
 from engine.runs.journal import Journal, LineFile
 
-FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+FULL = is_full_campaign()
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from campaign import is_full_campaign
 from warm_python import warm_python
 
 SCRIPT = Path(__file__).with_name("power_cuts.py")
-FULL = os.environ.get("TORCHDECK_CAMPAIGN") == "full"
+FULL = is_full_campaign()
 CUTS = {"ext4": 300 if FULL else 3, "xfs": 60}
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 
 from engine.errors import RunError
 from engine.runs.lock import LOCK_FILE, acquire, owner_pid

@@ -3,7 +3,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 from warm_python import warm_python
 
 SCRIPT = Path(__file__).with_name("kill_and_resume.py")
