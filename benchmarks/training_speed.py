@@ -30,7 +30,8 @@ from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.speed import BareLoop, Rounds, ratios, take_turns, warm_trainer
+from engine.speed import Rounds, ratios, take_turns, warm_trainer
+from engine.speed_loops import BareLoop
 
 if TYPE_CHECKING:
     from engine.config import RunConfig

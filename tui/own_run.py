@@ -120,6 +120,6 @@ class OwnRun:
 
 
 def _why_not_started(run: LaunchedRun) -> str:
-    from engine.launch import describe_failure
+    from engine.failure_words import describe_failure
 
     return describe_failure(run.error) if run.error is not None else "it was stopped before it began"

@@ -16,7 +16,8 @@ from engine.config import RunConfig
 from engine.config_file import parse_config
 from engine.data.datasets.bad_files import open_usable
 from engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
-from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
+from engine.failure_words import describe_failure
+from engine.launch import LaunchedRun, launch, launch_resumed
 from engine.runs.disk_room import DiskRoom
 from engine.runs.reader import RunReader
 from engine.runs.writer import RunWriter

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -20,10 +21,19 @@ from tui.text import byte_size
 from tui.widgets.plain_text import printable
 
 
+def _of_a_checkpoint(verb: Callable[..., None]) -> Callable[..., None]:
+    """The arguments of a verb about one checkpoint of a run."""
+    for parameter in (
+        runs_root_option,
+        click.argument("checkpoint", required=False),
+        click.argument("run", metavar="RUN|CHECKPOINT"),
+    ):
+        verb = parameter(verb)
+    return verb
+
+
 @click.command()
-@click.argument("run", metavar="RUN|CHECKPOINT")
-@click.argument("checkpoint", required=False)
-@runs_root_option
+@_of_a_checkpoint
 def pin(run: str, checkpoint: str | None, runs_root: Path) -> None:
     """Keep a checkpoint whatever its run saves later; the run's best where none is named."""
     folder, name = _of_a_run(runs_root, run, checkpoint)
@@ -32,9 +42,7 @@ def pin(run: str, checkpoint: str | None, runs_root: Path) -> None:
 
 
 @click.command()
-@click.argument("run", metavar="RUN|CHECKPOINT")
-@click.argument("checkpoint", required=False)
-@runs_root_option
+@_of_a_checkpoint
 def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
     """Leave a checkpoint to its run's own rules again."""
     folder, name = _of_a_run(runs_root, run, checkpoint)

@@ -15,10 +15,12 @@ from typing import Any, TextIO
 
 import click
 
+from engine.config import RunConfig
 from engine.config_file import load_config, replace_value
 from engine.errors import ConfigError, TorchdeckError
+from engine.failure_words import describe_failure
 from engine.fork import fork_config
-from engine.launch import LaunchedRun, describe_failure, launch, launch_resumed
+from engine.launch import LaunchedRun, launch, launch_resumed
 from engine.runs.directory import LOG_FILE, find_run
 from engine.runs.reader import RunReader
 from engine.runs.references import checkpoint_of, find_checkpoint
@@ -30,23 +32,30 @@ from tui.shell_text import shell_command
 from tui.verbs.dry_run import print_dry_run
 from tui.verbs.output import print_json
 
-_detached_option = click.option("--announce", type=int, default=-1, hidden=True)
-_set_option = click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."
+_FOLLOWING = (
+    click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."),
+    runs_root_option,
+    click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return."),
+    json_option,
+    click.option("--announce", type=int, default=-1, hidden=True),
 )
 
 Start = Callable[[Callable[[Path], None]], LaunchedRun]
+Verb = Callable[..., int]
+
+
+def _follows_a_run(verb: Verb) -> Verb:
+    """The options of every verb that starts a run and stays with it, or lets it go."""
+    for option in reversed(_FOLLOWING):
+        verb = option(verb)
+    return verb
 
 
 @click.command()
 @click.argument("spec", metavar="PRESET|FILE.toml")
-@_set_option
-@runs_root_option
+@_follows_a_run
 @click.option("--name", help="Name of the run; the preset's own otherwise.")
-@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
 @click.option("--dry-run", is_flag=True, help="Build and check everything and print it; train and write nothing.")
-@json_option
-@_detached_option
 def train(
     spec: str,
     overrides: tuple[str, ...],
@@ -71,10 +80,7 @@ def train(
         return _detached(as_json)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
-    argv = ["torchdeck", *sys.argv[1:]]
-    return _follow(
-        lambda on_directory: launch(config, runs_root, argv=argv, on_directory=on_directory), as_json, announce
-    )
+    return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
 
 @click.command()
@@ -85,11 +91,7 @@ def train(
     metavar="CHECKPOINT",
     help="A file, or its name in the run; the newest valid one otherwise.",
 )
-@_set_option
-@runs_root_option
-@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
-@json_option
-@_detached_option
+@_follows_a_run
 def resume(
     run: str,
     checkpoint: str | None,
@@ -119,12 +121,8 @@ def resume(
     "--weights", "weights_only", is_flag=True, help="Only the weights: begin at epoch 1 with a new optimizer."
 )
 @click.option("--ema", "averaged", is_flag=True, help="The averaged weights; with --weights.")
-@_set_option
-@runs_root_option
+@_follows_a_run
 @click.option("--name", help="Name of the new run; the old one's with -fork otherwise.")
-@click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return.")
-@json_option
-@_detached_option
 def fork(
     run: str,
     checkpoint: str | None,
@@ -146,10 +144,11 @@ def fork(
         config = replace_value(config, "name", name)
     if detach:
         return _detached(as_json)
-    argv = ["torchdeck", *sys.argv[1:]]
-    return _follow(
-        lambda on_directory: launch(config, runs_root, argv=argv, on_directory=on_directory), as_json, announce
-    )
+    return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
+
+
+def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path], None]) -> LaunchedRun:
+    return launch(config, runs_root, argv=["torchdeck", *sys.argv[1:]], on_directory=on_directory)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:
