@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 from collections.abc import Sequence
@@ -35,7 +34,7 @@ from tui.messages import (
     StartRequested,
     WatchRequested,
 )
-from tui.own_run import OwnRun, Refusal
+from tui.own_run import OwnRun, Refusal, import_engine
 from tui.panes.data import DataPane
 from tui.panes.log import LogPane
 from tui.panes.model import ModelPane
@@ -48,7 +47,7 @@ from tui.screens.help import HelpScreen, in_words
 from tui.screens.leave import LeaveScreen
 from tui.screens.over import OverScreen
 from tui.terminal import Terminal, TerminalApp
-from tui.terminal_notice import notice_for
+from tui.terminal_notice import notice_of
 from tui.widgets.key_line import KeyLine
 from tui.widgets.plain_text import printable
 from tui.widgets.tab_line import TabLine
@@ -61,6 +60,9 @@ Leaving = Literal["", "keep", "stop"]
 _LOOK_EVERY = 0.5  # seconds, while a run lives or is awaited
 _LOOK_SELDOM = 2.0  # seconds
 _WARM_UP_AFTER = 0.25  # seconds
+
+# They keep their place in the line of keys.
+_ALWAYS_SHOWN = ("start", *(f"command('{name}')" for name in ("pause", "resume", "save", "stop")), "keys", "leave")
 
 PANES = {
     "data": "Data",
@@ -92,9 +94,10 @@ class Studio(TerminalApp[None]):
             for number, (pane, title) in enumerate(PANES.items(), start=1)
         ),
         Binding("s,f5", "start", "Start", key_display="s"),
-        Binding("p", "pause", "Pause"),
-        Binding("c", "save", "Save now"),
-        Binding("x", "stop", "Stop"),
+        Binding("p", "command('pause')", "Pause"),
+        Binding("p", "command('resume')", "Go on"),
+        Binding("c", "command('save')", "Save now"),
+        Binding("x", "command('stop')", "Stop"),
         Binding("question_mark,f1", "keys", "Keys", key_display="?"),
         Binding("q", "leave", "Quit"),
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
@@ -153,7 +156,7 @@ class Studio(TerminalApp[None]):
             yield TrainPane(self.aside, id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.aside, self.runs_root, id="runs").data_bind(Studio.draft)
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
-        yield KeyLine(("start", "pause", "save", "stop", "keys", "leave"))
+        yield KeyLine(_ALWAYS_SHOWN)
 
     def on_ready(self) -> None:
         """After the first paint: begin what takes long."""
@@ -175,7 +178,7 @@ class Studio(TerminalApp[None]):
         except AsideError as error:
             self._tell(str(error))
         # Imported here as well, where runs are trained; in a thread, so that the screen stays alive meanwhile.
-        threading.Thread(target=_import_engine, name="import", daemon=True).start()
+        threading.Thread(target=import_engine, name="import", daemon=True).start()
 
     async def on_unmount(self) -> None:
         """The process beside us goes with the screen."""
@@ -291,11 +294,18 @@ class Studio(TerminalApp[None]):
 
     def offers(self, action: str) -> bool:
         """Offer what a live run can do only while one is shown, and a start only while none is trained here."""
-        if action in ("pause", "save", "stop"):
+        if action.startswith("command("):
             return self._is_watched_live()
         if action == "start":
             return not self._own.is_awaited and not self._own.is_alive
         return True
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """One key pauses the run and lets it go on."""
+        if action == "command" and parameters[0] in ("pause", "resume"):
+            is_paused = any(pane.run_status == "paused" for pane in self.query(TrainPane))
+            return is_paused == (parameters[0] == "resume")
+        return super().check_action(action, parameters)
 
     def _is_watched_live(self) -> bool:
         # While the app starts there is no pane yet.
@@ -314,18 +324,9 @@ class Studio(TerminalApp[None]):
         """Start a run from the draft."""
         self.post_message(StartRequested())
 
-    def action_pause(self) -> None:
-        """Pause the watched run, or let it go on."""
-        paused = self.query_one(TrainPane).run_status == "paused"
-        self.post_message(CommandRequested({"cmd": "resume" if paused else "pause"}))
-
-    def action_save(self) -> None:
-        """Save a checkpoint at the next step."""
-        self.post_message(CommandRequested({"cmd": "save"}))
-
-    def action_stop(self) -> None:
-        """Stop the watched run at the next step, saved."""
-        self.post_message(CommandRequested({"cmd": "stop", "after": "step"}))
+    def action_command(self, name: str) -> None:
+        """Ask the watched run to pause, to go on ("resume"), to save or to stop: at its next step."""
+        self.post_message(CommandRequested({"cmd": name}))
 
     def action_leave(self) -> None:
         """Leave; with a live run, ask what is to become of it. Once is enough while the question stands."""
@@ -395,17 +396,9 @@ class Studio(TerminalApp[None]):
     @on(RunNoticed)
     def _tell_terminal(self, message: RunNoticed) -> None:
         """Whoever looks at another window hears of it, as the run's config says."""
-        from engine.runs.reader import RunReader
-
-        with contextlib.suppress(TorchdeckError):
-            sequences = notice_for(RunReader(message.path), message.status, os.environ)
-            if sequences and self._driver is not None:
-                self._driver.write(sequences)
+        sequences = notice_of(message.path, message.status, os.environ)
+        if sequences and self._driver is not None:
+            self._driver.write(sequences)
 
     def _tell(self, text: str) -> None:
         self.notify(printable(text), severity="warning", timeout=8, markup=False)
-
-
-def _import_engine() -> None:
-    import engine.build
-    import engine.training.trainer  # noqa: F401

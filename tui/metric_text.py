@@ -12,16 +12,14 @@ from tui.text import percent
 if TYPE_CHECKING:
     import numpy as np
 
-_DIGITS = 4
-
 
 def metric_title(name: str) -> str:
     """Its name as a heading, of at most 11 characters."""
     return metric(name).title
 
 
-def metric_text(name: str, value: float | None) -> str:
-    """A value as it reads best, "–" when it is not known: a share in percent, all else with four digits.
+def metric_text(name: str, value: float | None, digits: int = 4) -> str:
+    """A value as it reads best, "–" when it is not known: a share in percent, all else with so many digits.
 
     Zeros at the end are kept, so that the values of a column are of one length.
     """
@@ -29,7 +27,7 @@ def metric_text(name: str, value: float | None) -> str:
         return percent(value)
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:#.{_DIGITS}g}".removesuffix(".")
+    return f"{value:#.{digits}g}".removesuffix(".")
 
 
 def best_words(best: Mapping[str, Any]) -> str:

@@ -119,6 +119,12 @@ class OwnRun:
             carry_over(self._own_log, self._printed_before, log)
 
 
+def import_engine() -> None:
+    """What a run is trained with, so that it is there when one is launched. Takes seconds: for a thread."""
+    import engine.build
+    import engine.training.trainer  # noqa: F401
+
+
 def _why_not_started(run: LaunchedRun) -> str:
     from engine.failure_words import describe_failure
 

@@ -162,7 +162,7 @@ CHECKPOINT_COLUMNS: tuple[Column[CheckpointRow], ...] = (
     Column("epoch", 5, lambda row: Text(str(row.checkpoint.epoch))),
     Column("step", 7, lambda row: Text(f"{row.checkpoint.step:,}")),
     Column("acc.", 7, lambda row: Text(metric_text("accuracy", row.checkpoint.metrics.get("accuracy")))),
-    Column("loss", 7, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss")))),
+    Column("loss", 6, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss"), digits=3))),
     Column("size", 7, lambda row: Text(byte_size(row.checkpoint.bytes))),
     Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.checkpoint.modified)))),
     Column("saved", 12, lambda row: _name(row.checkpoint.reason or row.checkpoint.problem), from_width=120),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.errors import TorchdeckError
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
@@ -32,6 +34,16 @@ def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -
     if asked_for not in settings.on or (minutes < settings.after_minutes and status != "stalled"):
         return ""
     return escape_sequences(settings.terminal, f"{reader.path.name}: {status}", environment)
+
+
+def notice_of(path: Path, status: str, environment: Mapping[str, str]) -> str:
+    """As `notice_for`, of the run in a directory; empty where its config can't be read."""
+    from engine.runs.reader import RunReader
+
+    try:
+        return notice_for(RunReader(path), status, environment)
+    except TorchdeckError:
+        return ""
 
 
 def escape_sequences(way: TerminalNotice, text: str, environment: Mapping[str, str]) -> str:

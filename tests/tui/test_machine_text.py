@@ -23,4 +23,14 @@ def test_a_gpu_that_tells_nothing_is_unknown_and_one_that_tells_is_shown() -> No
     assert machine_line({"uses_gpu": True}, SAMPLE, is_live=True).plain.endswith("GPU unknown")
     gpu = {"utilisation": 0.97, "memory_used": 12.3e9, "memory_total": 80e9, "power": 310.2, "temperature": 61.0}
     line = machine_line({"uses_gpu": True}, {**SAMPLE, "gpu": gpu}, is_live=True)
-    assert line.plain.endswith("GPU 97% 12.3 GB of 80.0 GB 310 W 61 °C")
+    assert line.plain.endswith("GPU 97%  12.3 GB of 80.0 GB  310 W  61 °C")
+
+
+def test_at_80_columns_the_gpu_is_seen_and_what_says_less_is_left_out() -> None:
+    gpu = {"utilisation": 0.97, "memory_used": 112.3e9, "memory_total": 141e9, "power": 650.2, "temperature": 61.0}
+    state = {"seconds": {**SECONDS, "compiling": 2.0}, "uses_gpu": True}
+    line = machine_line(state, {**SAMPLE, "gpu": gpu}, is_live=True, width=78)
+    assert line.plain == "compute 50%  data 25%  │  CPU 187%  RAM 1.2 GB  GPU 97%  112 GB of 141 GB"
+    assert machine_line(state, {**SAMPLE, "gpu": gpu}, is_live=True, width=10).plain.endswith(
+        "GPU 97%  112 GB of 141 GB"
+    )

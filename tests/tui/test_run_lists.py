@@ -34,7 +34,7 @@ def test_a_run_that_has_measured_nothing_shows_nothing_instead_of_zero() -> None
 def test_the_best_value_is_shown_in_its_own_unit() -> None:
     accuracy = RunSummary("r", Path("r"), "finished", 2, 2, 9, best={"metric": "accuracy", "value": 0.5})
     loss = RunSummary("r", Path("r"), "finished", 2, 2, 9, best={"metric": "loss", "value": 0.5})
-    assert (best_value(accuracy), best_value(loss)) == ("50.00%", "0.5")
+    assert (best_value(accuracy), best_value(loss)) == ("50.00%", "0.5000")
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,7 @@ async def test_pause_go_on_save_and_stop(tmp_path: Path) -> None:
         await until(pilot, lambda: reader.poll() and reader.progress().step > 10)
         await pilot.press("p")
         await until_shown(pilot, "● paused")
+        await until_shown(pilot, "p Go on")
         await pilot.press("p")
         await until_shown(pilot, "● running")
         await pilot.press("c")

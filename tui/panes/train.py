@@ -323,7 +323,7 @@ class TrainPane(Working, Widget, can_focus=True):
             progress_line(progress, self.content_size.width, is_live=is_live),
             last_words(self.run_status, state, events_so_far, *_why_died(self.run_status, reader.path)),
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
-            machine_line(state, reader.system(), is_live=is_live),
+            machine_line(state, reader.system(), is_live=is_live, width=self.content_size.width),
         )
         self.query_one(RunCharts).show(reader, marks(events_so_far))
         for chart in self.query(Chart):
