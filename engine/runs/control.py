@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import selectors
 import socket
 import stat
 import struct
+import sys
 import threading
 import time
 import uuid
@@ -319,10 +319,11 @@ def _problem_with(command: dict[str, Any]) -> str:
 
 def _problem_with_setting(command: dict[str, Any]) -> str:
     key, value = command.get("key"), command.get("value")
-    if key not in _SETTINGS:
+    if not isinstance(key, str) or key not in _SETTINGS:
         return f"{key!r} can't be set while a run goes on{did_you_mean(str(key), _SETTINGS)}"
     least, least_is_allowed = _SETTINGS[key]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # JSON has whole numbers that no float holds.
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
     if value is None or not is_number or value < least or (value == least and not least_is_allowed):
         return f"{key} = {value!r}: must be a number {'of at least' if least_is_allowed else 'above'} {least:g}"
     if key in _WHOLE_SETTINGS and value != int(value):

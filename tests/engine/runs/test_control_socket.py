@@ -96,6 +96,8 @@ def test_no_command_is_lost_between_threads() -> None:
         ({"cmd": "set", "key": "optimizer.lr", "value": True}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr", "value": float("nan")}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr"}, "must be a number above 0"),
+        ({"cmd": "set", "key": "optimizer.lr", "value": 10**400}, "must be a number above 0"),
+        ({"cmd": "set", "key": ["optimizer.lr"], "value": 1}, "can't be set while a run goes on"),
         ({"cmd": "set", "key": "training.clip_norm", "value": -1}, "must be a number of at least 0"),
     ],
 )
