@@ -13,7 +13,7 @@ from engine.runs.writer import RunWriter
 from engine.training.callbacks import Callbacks
 from engine.training.clock import TrainingClock
 from engine.training.divergence import NonFiniteLossError, diverged
-from engine.training.snapshot import SnapshotBuffers
+from engine.training.snapshot import Snapshot, SnapshotBuffers
 from engine.training.state import RunState
 
 
@@ -73,10 +73,7 @@ class Saving:
         self._state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(
-            {
-                **self._state.capture(metrics, self._live_settings(), snapshot),
-                "callbacks": self._callbacks.state_dict(snapshot),
-            },
+            self._captured(metrics, snapshot),
             step=position.step,
             epoch=position.epoch,
             metrics=metrics,
@@ -96,7 +93,14 @@ class Saving:
 
     def copied_state(self) -> dict[str, Any]:
         """A copy of the state in memory that stays its own."""
-        snapshot = self._snapshots.snapshot()
-        state = self._state.capture({}, self._live_settings(), snapshot)
+        return self._captured({}, self._snapshots.snapshot())
+
+    def _captured(self, metrics: dict[str, float], snapshot: Snapshot) -> dict[str, Any]:
+        """Everything that a checkpoint holds, with every copy arrived."""
+        state = {
+            **self._state.capture(metrics, self._live_settings(), snapshot),
+            "callbacks": self._callbacks.state_dict(snapshot),
+        }
+        # A callback may keep tensors on the GPU, too.
         snapshot.wait()
         return state

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -112,13 +113,22 @@ class TrainStep:
 
     def rehearse(self, window: Sequence[Batch]) -> None:
         """The forward and backward passes of a step and nothing else: no weight changes, nobody is told."""
-        told, self.after_forward = self.after_forward, None
+        with self.unwatched():
+            try:
+                for inputs, targets in window:
+                    self._backward(self._forward(inputs, targets)[0])
+            finally:
+                self.optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """In here nobody looks at the step or is told of it."""
+        watchers = self.probe, self.after_forward, self.after_backward
+        self.probe = self.after_forward = self.after_backward = None
         try:
-            for inputs, targets in window:
-                self._backward(self._forward(inputs, targets)[0])
+            yield
         finally:
-            self.after_forward = told
-            self.optimizer.zero_grad(set_to_none=True)
+            self.probe, self.after_forward, self.after_backward = watchers
 
     def _kept(self, logits: Tensor) -> Tensor:
         """Logits that outlive the next step."""

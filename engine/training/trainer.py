@@ -257,7 +257,8 @@ class Trainer:
     def advance(self, window: list[Batch]) -> None:
         """Do a step that is not recorded."""
         self._seed_step()
-        self._recovering(window)
+        with self.step.unwatched():
+            self._recovering(window)
         self.schedule.after_step()
         self.state.position.step += 1
         self.state.position.step_in_epoch += 1

@@ -1,5 +1,6 @@
 """The user's callbacks: told of every event, with a state of their own, unable to harm the run."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,9 @@ from training_cases import STEPS_PER_EPOCH, case, events_of, finished, resume_co
 from engine.config_file import dump_config, parse_config
 from engine.errors import ConfigError
 from engine.launch import launch
+from engine.runs.writer import RunWriter
 from engine.training.callbacks import EVENTS, check_callbacks
+from engine.training.snapshot import Snapshot
 
 CODE = """
 import random
@@ -92,6 +95,21 @@ def test_a_callback_sees_the_run_and_its_state_goes_on_with_a_resume(file: Path,
     resumed = resume_copy(path, tmp_path / "resumed", f"step-{STEPS_PER_EPOCH:09d}.pt")
     assert (resumed / "seen.txt").read_text() == (path / "seen.txt").read_text()
     assert differences(state_of(resumed), state_of(path)) == []
+
+
+def test_what_a_callback_keeps_on_a_gpu_has_arrived_before_it_is_saved(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    copied, wait, save = Snapshot._copied_tensor, Snapshot.wait, RunWriter.save_checkpoint
+    monkeypatch.setattr(Snapshot, "_copied_tensor", lambda *given: (done.append("copy"), copied(*given))[1])
+    monkeypatch.setattr(Snapshot, "wait", lambda *given: (done.append("wait"), wait(*given))[1])
+    monkeypatch.setattr(
+        RunWriter, "save_checkpoint", lambda *given, **more: (done.append("save"), save(*given, **more))[1]
+    )
+    train(tmp_path / "runs", f"callbacks=['{file}:Recorder']", "training.epochs=1")
+    assert "copy" in done
+    assert {before for before, after in pairwise(done) if after == "save"} == {"wait"}
 
 
 def test_random_numbers_drawn_by_a_callback_change_nothing_unless_it_says_so(file: Path, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A loss that is no number: the module it began in is named, and the run stops or goes back."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,20 @@ MORE = (
     "        self.register_buffer('count', torch.zeros((), dtype=torch.int64))"
 )
 
+COUNTS = """
+class Counts:
+    forwards = steps = 0
+    def state_dict(self):
+        return {"forwards": self.forwards, "steps": self.steps}
+    def load_state_dict(self, state):
+        self.forwards, self.steps = state["forwards"], state["steps"]
+    def on_forward(self, run, logits, loss):
+        self.forwards += 1
+    def on_step_end(self, run, loss):
+        self.steps += 1
+    def on_run_end(self, run, outcome):
+        (run.path / "counts.txt").write_text(f"{self.forwards} {self.steps}")
+"""
 DIVERGES = "optimizer={name='SGD',lr=1e30}"
 
 
@@ -70,6 +85,18 @@ def test_a_run_that_diverges_before_its_first_checkpoint_goes_back_to_its_start(
     resumed = resume_copy(path, tmp_path / "resumed", "step-000000005.pt")
     assert differences(state_of(resumed), state_of(path)) == []
     assert history_of(resumed) == history_of(path)
+
+
+def test_going_back_leaves_no_trace_of_the_steps_that_were_done_again(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(COUNTS, encoding="utf-8")
+    overrides = ["training.on_nonfinite=rollback", "training.rollback_lr_factor=1e-31", DIVERGES]
+    more = ["training.probe_every=1", f"callbacks=['{tmp_path}/own.py:Counts']"]
+    path = finished(launch(case(*overrides, *more), tmp_path / "runs"))
+    assert len(events_of(path, "rolled_back")) == 1
+    looks = [json.loads(line) for line in (path / "probes.jsonl").read_text().splitlines()]
+    assert [look["step"] for look in looks if look["kind"] == "gradients"] == [*range(1, 2 * STEPS_PER_EPOCH + 1)]
+    # The callback's state went back with the run's.
+    assert (path / "counts.txt").read_text() == f"{2 * STEPS_PER_EPOCH} {2 * STEPS_PER_EPOCH}"
 
 
 @pytest.mark.parametrize("mode", ["stop", "rollback"])
