@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
+
+_LOOK_SECONDS = 0.05
 
 Kind = Literal["data", "evaluation", "saving", "compiling", "paused"]
 Item = TypeVar("Item")
@@ -58,9 +59,9 @@ class TimeShares:
 
     def _leave_boundary(self) -> None:
         self.is_at_boundary = False
-        if self.is_given_up:
-            # The process is about to end; the state must stay as it is being saved.
-            threading.Event().wait()
+        while self.is_given_up:
+            # The process is about to end, and the state must stay as it is being saved; or it is taken back at once.
+            time.sleep(_LOOK_SECONDS)
 
     @contextmanager
     def spent_on(self, kind: Kind) -> Iterator[None]:
