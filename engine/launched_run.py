@@ -193,6 +193,8 @@ class LaunchedRun:
                 raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
             return outcome
         finally:
+            if self.trainer is not None:
+                self.trainer.profiling.finish(self.trainer.state.position.step)
             if server is not None:
                 server.stop()
             sampler.stop()

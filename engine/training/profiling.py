@@ -35,18 +35,22 @@ class Profiling:
     def after_step(self, step: int) -> None:
         """Count a step; after the last that is watched, tell what was found."""
         assert self._profile is not None
+        self._profile.after_step()
+        if self._profile.is_complete:
+            self._end(step)
+
+    def finish(self, step: int) -> None:
+        """The run ends after `step`: tell what was found in fewer steps than were asked for."""
+        if self._profile is not None:
+            self._end(step)
+
+    def _end(self, step: int) -> None:
+        assert self._profile is not None
+        profile, self._profile, self.is_on = self._profile, None, False
         try:
-            written = self._profile.after_step(step)
+            self._run.event("profiled", **profile.write(step))
         except (OSError, RuntimeError) as error:
             self._run.event("note", text=f"the profile could not be written, training goes on: {error}")
-            self._end()
-            return
-        if written is not None:
-            self._run.event("profiled", **written)
-            self._end()
-
-    def _end(self) -> None:
-        self._profile, self.is_on = None, False
 
 
 class StepProfile:
@@ -64,20 +68,26 @@ class StepProfile:
         if device.type == "cuda":
             activities.append(torch.profiler.ProfilerActivity.CUDA)
         self._run = run
-        self._left = self._steps = steps
+        self._asked, self._seen = steps, 0
         self._is_cuda = device.type == "cuda"
         self._profiler = torch.profiler.profile(activities=activities)
         self._profiler.start()
 
-    def after_step(self, step: int) -> dict[str, Any] | None:
-        """Count a step. After the last: what was written, for an event.
+    def after_step(self) -> None:
+        """Count a step."""
+        self._seen += 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all steps were watched that were asked for."""
+        return self._seen >= self._asked
+
+    def write(self, step: int) -> dict[str, Any]:
+        """End the watch after `step`, the newest, and write what was seen. Returns what was written, for an event.
 
         Raises:
             OSError, RuntimeError: the files can't be written; training can go on.
         """
-        self._left -= 1
-        if self._left > 0:
-            return None
         self._profiler.stop()
         folder = self._run / FOLDER
         folder.mkdir(exist_ok=True)
@@ -95,8 +105,9 @@ class StepProfile:
         total = sum(costs.values())
         top = sorted(costs.items(), key=lambda item: -item[1])[:3]
         words = ", ".join(f"{name} {cost / total:.0%}" for name, cost in top) if total else "nothing"
+        steps = f"{self._seen} steps" if self.is_complete else f"{self._seen} of {self._asked} steps"
         return {
-            "text": f"profile of {self._steps} steps: {words}; {FOLDER}/{trace.name}, table in the log",
+            "text": f"profile of {steps}: {words}; {FOLDER}/{trace.name}, table in the log",
             "step": step,
             "trace": f"{FOLDER}/{trace.name}",
             "table": f"{FOLDER}/{table.name}",

@@ -28,6 +28,18 @@ def test_a_profile_of_some_steps_is_a_trace_and_a_table_and_changes_no_bit(
     assert differences(state_of(path), state_of(reference)) == []
 
 
+def test_a_profile_of_more_steps_than_are_left_ends_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = StepHook(monkeypatch)
+    run = launch(case("training.epochs=1"), tmp_path / "profiled")
+    hook.actions[2] = lambda: run.control.submit({"cmd": "profile", "steps": 100})
+    path = finished(run)
+    (event,) = events_of(path, "profiled")
+    assert (event["step"], event["text"][:25]) == (5, "profile of 2 of 100 steps")
+    assert (path / event["trace"]).exists()
+
+
 def test_a_profile_that_cannot_be_written_is_said_and_the_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
