@@ -11,6 +11,7 @@ import torch
 from engine.build import Prepared, prepare
 from engine.config import RunConfig
 from engine.data.loading.loaders import num_train_batches
+from engine.training.metric_names import AUTO
 from engine.training.optimizers import build_optimizer, implementation
 from engine.training.parameter_groups import PlannedGroup, group_lines, plan_groups
 from engine.training.schedules import Schedule, build_schedule
@@ -98,7 +99,8 @@ def _rates(
     rates, lowest = _go_through(schedule, optimizer, steps_per_epoch, config.training.epochs)
     note = ""
     if config.schedule.name == "ReduceLROnPlateau":
-        note = f"where the validation {config.schedule.metric} stands still it falls: when, only the run can tell"
+        watched = "loss" if config.schedule.metric == AUTO else config.schedule.metric
+        note = f"where the validation {watched} stands still it falls: when, only the run can tell"
     return rates, lowest, note
 
 
