@@ -30,6 +30,7 @@ class SystemSampler:
         self._path = run / SYSTEM_FILE
         self._every = every
         self._process = psutil.Process()
+        self._known_workers: dict[psutil.Process, psutil.Process] = {}
         self._gpu = Gpu(gpu_uuid) if gpu_uuid else None
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._sample_until_ended, name="system", daemon=True)
@@ -85,9 +86,12 @@ class SystemSampler:
     def _workers(self) -> list[psutil.Process]:
         """The processes that read data for it; what was started beside it has a session of its own."""
         try:
-            return [child for child in self._process.children(recursive=True) if _is_in_our_session(child.pid)]
+            children = [child for child in self._process.children(recursive=True) if _is_in_our_session(child.pid)]
         except psutil.Error:
-            return []
+            children = []
+        # psutil measures a share of the processor between two questions to the same object.
+        self._known_workers = {child: self._known_workers.get(child, child) for child in children}
+        return list(self._known_workers.values())
 
 
 def _is_in_our_session(pid: int) -> bool:

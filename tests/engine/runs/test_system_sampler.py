@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -27,6 +27,37 @@ def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
     assert samples[0]["cpu"] >= 0
     assert samples[0]["gpu"] is None
     assert samples[0]["time"] == pytest.approx(time.time(), abs=60)
+
+
+def test_what_the_workers_take_of_the_processor_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sampler = SystemSampler(tmp_path)
+    monkeypatch.setattr(sampler, "_process", FakeProcess())
+    assert [sampler.sample()["cpu"] for _ in range(3)] == [0.0, 1.5, 1.5]
+
+
+class FakeProcess:
+    """One that takes half a core and has two workers that do the same, as psutil shows processes."""
+
+    def __init__(self, number: int = 0) -> None:
+        self.pid = os.getpid()
+        self._number = number
+        self._is_known = False
+
+    def __hash__(self) -> int:
+        return self._number
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FakeProcess) and self._number == other._number
+
+    def children(self, recursive: bool) -> list["FakeProcess"]:
+        return [FakeProcess(1), FakeProcess(2)]
+
+    def cpu_percent(self) -> float:
+        was_known, self._is_known = self._is_known, True
+        return 50.0 if was_known else 0.0
+
+    def memory_info(self) -> Any:
+        return SimpleNamespace(rss=1 << 20)
 
 
 def test_one_that_never_started_can_be_stopped(tmp_path: Path) -> None:
