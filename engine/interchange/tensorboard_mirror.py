@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import ConfigError
-from engine.runs.directory import ENDED_STATUSES, INFO_FILE, METRICS_FILE, read_json_object
+from engine.runs.directory import ENDED_STATUSES, METRICS_FILE, read_info
 from engine.runs.json_values import numbers_restored
 from engine.runs.line_tail import LineTail
 from engine.runs.reader import RunReader
@@ -124,7 +124,7 @@ def _mean(values: list[float]) -> float:
 
 
 def _created(run: Path) -> float:
-    created = read_json_object(run / INFO_FILE).get("created")
+    created = read_info(run).get("created")
     return float(created) if isinstance(created, int | float) else time.time()
 
 

@@ -18,7 +18,7 @@ from engine.models.architecture import plain_shape
 from engine.models.build import build_with_notes
 from engine.models.weightless import untouched_randomness
 from engine.runs.checkpoint import load_checkpoint
-from engine.runs.directory import INFO_FILE, read_json_object
+from engine.runs.directory import read_info
 from engine.runs.references import run_of
 
 WEIGHTS = "model_state_dict"
@@ -91,7 +91,7 @@ def state_dict_of(content: dict[str, Any], path: Path, *, averaged: bool) -> dic
 def _input_shape(path: Path, config: RunConfig) -> tuple[int, ...]:
     """A sample's shape: as the run's record tells it, else from the data."""
     run = run_of(path)
-    recorded = read_json_object(run / INFO_FILE).get("input_shape") if run is not None else None
+    recorded = read_info(run).get("input_shape") if run is not None else None
     if isinstance(recorded, list) and recorded and all(isinstance(size, int) and size > 0 for size in recorded):
         return tuple(recorded)
     sources, _ = open_usable(config, unreported)

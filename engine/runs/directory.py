@@ -36,6 +36,8 @@ LIVE_STATUSES = ("preparing", "running", "paused")
 ENDED_STATUSES = ("finished", "stopped", "failed")
 
 _MAX_STATE_BYTES = 4 << 20
+# The names of all classes are in it.
+_MAX_INFO_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -188,6 +190,11 @@ def read_state(run: Path) -> dict[str, Any]:
     return state
 
 
+def read_info(run: Path) -> dict[str, Any]:
+    """The content of `run.json`: id, argv, versions, host, classes, sizes; empty when it can't be read."""
+    return read_json_object(run / INFO_FILE, _MAX_INFO_BYTES)
+
+
 def read_json_object(path: Path, max_bytes: int = _MAX_STATE_BYTES) -> dict[str, Any]:
     """A JSON object from a file; empty when there is none that can be read."""
     try:
@@ -223,7 +230,7 @@ def run_directories(root: Path, is_known: Callable[[str], bool] = lambda name: F
 
 def _made(run: Path) -> float:
     """When a run was made: written once, in `run.json`."""
-    return _seconds(read_json_object(run / INFO_FILE).get("created"))
+    return _seconds(read_info(run).get("created"))
 
 
 def _seconds(value: Any) -> float:

@@ -18,7 +18,6 @@ from engine.runs.directory import (
     CONFIG_FILE,
     EVALUATION_FILE,
     EVENTS_FILE,
-    INFO_FILE,
     LIVE_STATUSES,
     LOG_FILE,
     MAX_EVALUATION_BYTES,
@@ -26,6 +25,7 @@ from engine.runs.directory import (
     STATE_FILE,
     SYSTEM_FILE,
     is_run,
+    read_info,
     read_json_object,
     read_state,
     status_of,
@@ -35,8 +35,6 @@ from engine.runs.json_values import numbers_restored
 from engine.runs.line_tail import LineTail
 from engine.runs.lock import owner_pid
 from engine.runs.series import Curves, Points
-
-_MAX_INFO_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -150,7 +148,7 @@ class RunReader:
 
     def info(self) -> dict[str, Any]:
         """The content of `run.json`: id, argv, versions, host, classes, sizes."""
-        return read_json_object(self.path / INFO_FILE, _MAX_INFO_BYTES)
+        return read_info(self.path)
 
     def state(self) -> dict[str, Any]:
         """The content of `state.json`; empty when there is none. Cached until the file changes."""

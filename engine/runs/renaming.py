@@ -8,7 +8,7 @@ from pathlib import Path
 
 from engine.config_file import dump_config, load_config, replace_value
 from engine.errors import RunError
-from engine.runs.directory import CONFIG_FILE, INFO_FILE, is_run, read_json_object
+from engine.runs.directory import CONFIG_FILE, INFO_FILE, is_run, read_info
 from engine.runs.durable import atomic_write, fsync_directory
 from engine.runs.json_values import to_json
 from engine.runs.lock import acquire
@@ -42,9 +42,10 @@ def rename_run(run: Path, name: str) -> Path:
         try:
             if os.path.lexists(target):
                 raise RunError(f"{target.name}: there is such a run already")
-            info = read_json_object(run / INFO_FILE)
             atomic_write(run / CONFIG_FILE, dump_config(config).encode())
-            atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
+            # One that can't be read is left as it is: what it says is said nowhere else.
+            if info := read_info(run):
+                atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
             os.rename(run, target)
             fsync_directory(run.parent)
         finally:

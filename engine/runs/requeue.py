@@ -6,10 +6,9 @@ import os
 import subprocess
 from pathlib import Path
 
-from engine.runs.directory import INFO_FILE, list_runs, read_json_object
+from engine.runs.directory import list_runs, read_info
 
 _SCONTROL_SECONDS = 30.0
-_MAX_INFO_BYTES = 16 << 20
 
 
 def slurm_job() -> str:
@@ -45,6 +44,6 @@ def run_of_restarted_job(runs_root: Path) -> Path | None:
     if not job or os.environ.get("SLURM_RESTART_COUNT", "0") in ("", "0"):
         return None
     for summary in list_runs(runs_root):
-        if read_json_object(summary.path / INFO_FILE, _MAX_INFO_BYTES).get("slurm_job") == job:
+        if read_info(summary.path).get("slurm_job") == job:
             return summary.path
     return None

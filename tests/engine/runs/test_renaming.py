@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,17 @@ def test_a_renamed_run_keeps_its_date_and_says_its_new_name_everywhere(run: Path
     assert (info["id"], info["name"]) == (renamed.name, "second")
     assert load_config(str(renamed)).name == "second"
     assert [checkpoint.step for checkpoint in list_checkpoints(renamed)] == [10]
+
+
+def test_what_a_run_says_of_itself_survives_however_long_it_is(run: Path) -> None:
+    info = {**RunReader(run).info(), "classes": ["class " * 20] * 50_000}
+    (run / "run.json").write_text(json.dumps(info), encoding="utf-8")
+    assert RunReader(rename_run(run, "second")).info()["classes"] == info["classes"]
+
+
+def test_an_account_of_a_run_that_can_not_be_read_is_left_as_it_is(run: Path) -> None:
+    (run / "run.json").write_text('{"argv": ["train"], "par', encoding="utf-8")
+    assert (rename_run(run, "second") / "run.json").read_text(encoding="utf-8") == '{"argv": ["train"], "par'
 
 
 @pytest.mark.parametrize("name", ["", "../up", "a/b", "-x", "a b"])
