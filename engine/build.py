@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from torch import nn
 
@@ -29,6 +28,7 @@ from engine.training.parameter_groups import idle_rules
 from engine.training.placement import Placement, choose_placement, compile_notes
 from engine.training.randomness import seed_everything
 from engine.training.schedules import build_schedule, check_schedule
+from engine.user_path import user_path
 
 Progress = Callable[[str, int, int], None]
 
@@ -103,7 +103,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
             for split, lane in zip((sources.train, sources.validation), lanes, strict=True)
             if lane.tier in ("loader", "encoded")
         ]
-        refuse_bad_files(find_bad_files(late, Path(config.data.cache).expanduser(), progress))
+        refuse_bad_files(find_bad_files(late, user_path(config.data.cache), progress))
     example = example_inputs(sources, config)
     input_shape = sample_shape_of(example)
     objective = build_objective(

@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from engine.config import Component, RunConfig
 from engine.errors import ConfigError, did_you_mean
 from engine.presets import list_presets
+from engine.user_path import user_path
 
 
 def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -39,7 +40,7 @@ def find_config(spec: str) -> Path:
     presets = {preset.name: preset.path for preset in list_presets()}
     if spec in presets:
         return presets[spec]
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if path.is_file():
         return path
     if path.is_dir():

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from engine.config import Component, RunConfig
 from engine.config_file import config_from_values, config_values
 from engine.data.datasets.catalog import find_dataset
 from engine.user_code import is_user_spec
+from engine.user_path import user_path
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
@@ -45,10 +45,10 @@ def _absolute_name(name: str, *, may_be_folder: bool = False, may_be_file: bool 
     if is_user_spec(name) and ":" in name:
         path, _, factory = name.rpartition(":")
         return f"{_absolute(path)}:{factory}"
-    if may_be_file and Path(name).expanduser().is_file():
+    if may_be_file and user_path(name).is_file():
         return _absolute(name)
-    return _absolute(name) if may_be_folder and Path(name).expanduser().is_dir() else name
+    return _absolute(name) if may_be_folder and user_path(name).is_dir() else name
 
 
 def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(user_path(path).absolute())

@@ -15,6 +15,7 @@ from engine.models.memory import MemoryEstimate, estimate_memory
 from engine.plan import RunPlan, plan_prepared
 from engine.runs.directory import CHECKPOINTS
 from engine.shapes import Shape
+from engine.user_path import user_path
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def _memory(prepared: Prepared) -> tuple[MemoryEstimate | None, str]:
 
 def _check_folder(runs_root: Path) -> None:
     """Raise RunError when the folder of the runs is not there and can't be made, or can't be written to."""
-    place = runs_root.expanduser().absolute()
+    place = user_path(runs_root).absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():

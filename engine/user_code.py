@@ -31,6 +31,7 @@ from types import FrameType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
 from engine.errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
+from engine.user_path import user_path
 
 # Makes this module the parent package of the user's, which is how unpickling in a worker gets here first.
 __path__: list[str] = []
@@ -193,7 +194,7 @@ def _split(spec: str, wanted: str) -> tuple[Path, str]:
     file, separator, name = spec.rpartition(":")
     if not separator or not file.endswith(".py"):
         file, name = spec, ""
-    path = Path(file).expanduser()
+    path = user_path(file)
     if not path.is_file():
         near = did_you_mean(path.name, [other.name for other in path.parent.glob("*.py")])
         raise ConfigError(f"{spec}: no such file: {path.absolute()}{near}")

@@ -22,6 +22,7 @@ from engine.config_file import apply_override
 from engine.errors import ConfigError
 from engine.runs.durable import atomic_write
 from engine.user_code import import_root, is_user_spec, module_file
+from engine.user_path import user_path
 
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
 _MAX_FILES = 500
@@ -87,7 +88,7 @@ def code_files(value: Any) -> list[CodeFile]:
     for text in _texts(value):
         if is_user_spec(text):
             file, _, name = text.rpartition(":") if not text.endswith(".py") else (text, "", "")
-            path = Path(file).expanduser().absolute()
+            path = user_path(file).absolute()
             if path.is_file() and name not in names.setdefault(path.resolve(), []):
                 names[path.resolve()].append(name)
     return [_code_file(path, tuple(called)) for path, called in names.items()]
@@ -182,7 +183,7 @@ class CodeTrust:
 def default_store() -> Path:
     """The file of the user's state folder: $XDG_STATE_HOME/torchdeck, else ~/.local/state/torchdeck."""
     state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "torchdeck" / "trusted-code.json"
+    return user_path(state) / "torchdeck" / "trusted-code.json"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from textual.app import App
 
 from engine.errors import TorchdeckError
+from engine.user_path import user_path
 from tui.aside import Aside, AsideError
 from tui.screens.ask import PromptScreen
 from tui.text import byte_size
@@ -32,7 +33,7 @@ async def ask_and_export(app: App[Any], aside: Aside, checkpoint: Path, *, avera
         app.notify(f"exporting to {printable(answer)} …", markup=False)
         try:
             report = await aside.call(
-                "engine.export:export_checkpoint", checkpoint, Path(answer).expanduser(), averaged=averaged
+                "engine.export:export_checkpoint", checkpoint, user_path(answer), averaged=averaged
             )
         except (TorchdeckError, AsideError) as problem:
             error = str(problem)

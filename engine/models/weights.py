@@ -15,6 +15,7 @@ from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights_mapping import Shape, Shapes, WeightsMapping, map_weights
 from engine.runs.checkpoint import load_tensors
 from engine.runs.checkpoint_file import CheckpointReport, inspect_checkpoint
+from engine.user_path import user_path
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def weights_of_file(path: str) -> tuple[CheckpointReport, Shapes]:
     Raises:
         CheckpointError: no such file, or it can't be read safely.
     """
-    file = Path(path).expanduser()
+    file = user_path(path)
     if not file.exists():
         raise CheckpointError(f"model.weights: no such file: {file.absolute()}")
     report = inspect_checkpoint(file)

@@ -18,6 +18,7 @@ from engine.runs.durable import atomic_write, fsync_directory
 from engine.runs.json_values import numbers_restored, to_json
 from engine.runs.lock import owner_pid
 from engine.runs.regular_file import read_regular_file
+from engine.user_path import user_path
 
 CONFIG_FILE = "run.toml"
 INFO_FILE = "run.json"
@@ -123,7 +124,7 @@ def find_run(root: Path, reference: str) -> Path:
     Raises:
         RunError: there is none, or the beginning fits runs of different names.
     """
-    as_path = Path(reference).expanduser()
+    as_path = user_path(reference)
     if is_run(as_path):
         return as_path
     names = [run.name for run in run_directories(root)]

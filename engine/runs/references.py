@@ -8,6 +8,7 @@ from pathlib import Path
 from engine.errors import UnknownRunError
 from engine.runs.checkpoint_index import BEST_FILE, LAST_FILE, list_checkpoints
 from engine.runs.directory import CHECKPOINTS, find_run, is_run
+from engine.user_path import user_path
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def find_checkpoint(root: Path, reference: str, checkpoint: str | None = None) -
     Raises:
         UnknownRunError: there is no such file or run, or the run has no such checkpoint.
     """
-    as_file = Path(reference).expanduser()
+    as_file = user_path(reference)
     if checkpoint is None and as_file.is_file():
         return CheckpointReference(as_file, run_of(as_file))
     run = find_run(root, reference)
@@ -50,7 +51,7 @@ def find_checkpoint(root: Path, reference: str, checkpoint: str | None = None) -
 def checkpoint_of(run: Path, reference: str) -> Path:
     """A checkpoint by path, or by its file name in the run, with or without `.pt`. Raises UnknownRunError."""
     names = [reference, f"{reference}.pt"]
-    for candidate in [Path(reference).expanduser(), *(run / CHECKPOINTS / name for name in names)]:
+    for candidate in [user_path(reference), *(run / CHECKPOINTS / name for name in names)]:
         if candidate.is_file():
             return candidate
     there = [known.file for known in list_checkpoints(run)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,6 +14,7 @@ from engine.config_file import config_values
 from engine.training.placement import Placement
 from engine.training.schedules import depends_on_length
 from engine.user_code import is_user_spec
+from engine.user_path import user_path
 
 _MEANING = {
     "torch": "torch",
@@ -107,8 +107,8 @@ def _user_code(config: RunConfig) -> str:
     named = (config.model.name, config.loss.name, config.data.dataset, *functions)
     specs = {*named, *(component.name for component in components)}
     files = sorted(
-        {Path(spec.rpartition(":")[0]).expanduser() for spec in specs if ":" in spec and is_user_spec(spec)}
-        | {path for path in [Path(loader.weights).expanduser()] if path.is_file()}
+        {user_path(spec.rpartition(":")[0]) for spec in specs if ":" in spec and is_user_spec(spec)}
+        | {path for path in [user_path(loader.weights)] if path.is_file()}
     )
     return ", ".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files)
 

@@ -20,6 +20,7 @@ from textual.worker import Worker
 
 from engine.config import RunConfig
 from engine.errors import ConfigError, TorchdeckError
+from engine.user_path import user_path
 from tui.aside import Aside
 from tui.exporting import ask_and_export
 from tui.messages import DraftReplaced, ResumeRequested, WatchRequested
@@ -209,7 +210,7 @@ class RunsPane(Working, Widget, can_focus=True):
         explanation = "A checkpoint of any program: nothing of it is run."
         path = await self.app.push_screen_wait(PromptScreen("Which file?", explanation))
         if path:
-            self._open(Path(path).expanduser())
+            self._open(user_path(path))
 
     @work(group="action", exclusive=True)
     async def action_evaluate(self) -> None:

@@ -15,6 +15,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from engine.errors import TorchdeckError
+from engine.user_path import user_path
 from tui.aside import Aside, AsideError
 from tui.score_text import comparison_text, distance_text, settings_text
 from tui.screens.ask import PromptScreen
@@ -88,7 +89,7 @@ class CompareScreen(Working, OverScreen[None]):
                 return
             typed = answer
             try:
-                path = Path(typed).expanduser()
+                path = user_path(typed)
                 curves = await asyncio.to_thread(read_curves, path)
             except TorchdeckError as refusal:
                 error = str(refusal)

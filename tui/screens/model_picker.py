@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import ClassVar
 
 from rich.cells import set_cell_size
@@ -17,6 +16,7 @@ from textual.widgets import Input, Static
 from engine.errors import UserCodeError
 from engine.models.catalog import ModelEntry, list_models, search_models
 from engine.user_code import defined_names, is_user_spec
+from engine.user_path import user_path
 from tui.screens.over import OverScreen
 from tui.widgets.line_list import LineList
 from tui.widgets.plain_text import printable
@@ -157,7 +157,7 @@ class ModelPicker(OverScreen[str | None]):
 def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
     """What a Python file defines, each as an entry; the file is read and not run."""
     file, _, part = typed.partition(".py")
-    path = Path(f"{file}.py").expanduser()
+    path = user_path(f"{file}.py")
     try:
         names: Sequence[str] = defined_names(path)
     except OSError as error:

@@ -20,6 +20,7 @@ from engine.data.datasets.splits import Split
 from engine.data.loading.own_order import take_subset
 from engine.data.loading.progress import Progress
 from engine.errors import DataError
+from engine.user_path import user_path
 
 _CHUNK = 256
 _NAMED = 3
@@ -50,7 +51,7 @@ def open_usable(config: RunConfig, progress: Progress) -> tuple[DataSources, lis
     sources, bad = open_sources(config.data, config.seed, progress), []
     if config.data.bad_files == "skip":
         splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
-        bad = find_bad_files(splits, Path(config.data.cache).expanduser(), progress)
+        bad = find_bad_files(splits, user_path(config.data.cache), progress)
         sources = without_bad_files(sources, bad)
     if config.loader.subset:
         sources = replace(sources, train=take_subset(sources.train, config.loader.subset, config.seed))

@@ -14,6 +14,7 @@ from engine.data.datasets.catalog import find_dataset, list_datasets
 from engine.data.datasets.transfer import TransferError, fetch_file
 from engine.data.loading.progress import Progress
 from engine.errors import ConfigError, did_you_mean
+from engine.user_path import user_path
 
 _AGENT = "pytorch/vision"
 
@@ -62,7 +63,7 @@ def download(name: str, root: str, progress: Progress) -> Downloaded:
     parts = open_parts(DataConfig(dataset=entry.name, root=root, download=entry.obtain != "embedded"), progress)
     there = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     samples = {part: len(dataset) for part, dataset in there.items() if dataset is not None}
-    return Downloaded(entry.name, str(Path(root).expanduser()), samples, parts.notes)
+    return Downloaded(entry.name, str(user_path(root)), samples, parts.notes)
 
 
 @contextlib.contextmanager

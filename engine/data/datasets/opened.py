@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from pathlib import Path
 
 from engine.config import DataConfig
 from engine.data.datasets.sources import DataSources, open_sources
 from engine.data.loading.progress import Progress, unreported
 from engine.user_code import is_user_spec
+from engine.user_path import user_path
 
 _KEPT = 2
 # What does not decide which samples there are.
@@ -50,6 +50,6 @@ def _stamp(config: DataConfig) -> int:
     """When the folder or the user's file was changed last; 0 where that can't be told."""
     name = config.dataset.rpartition(":")[0] if is_user_spec(config.dataset) else config.dataset
     try:
-        return Path(name).expanduser().stat().st_mtime_ns
+        return user_path(name).stat().st_mtime_ns
     except OSError:
         return 0

@@ -22,6 +22,7 @@ from engine.data.datasets.torchvision_table import find_row
 from engine.data.loading.progress import Progress, unreported
 from engine.errors import ConfigError, DataError, did_you_mean
 from engine.user_code import is_user_spec
+from engine.user_path import user_path
 
 # These are read without torchvision's decoding, or found in more places than torchvision looks.
 _READ_HERE = frozenset({"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"})
@@ -136,12 +137,12 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
     if row is not None and row.name not in _READ_HERE:
         from engine.data.datasets.torchvision_datasets import open_torchvision
 
-        return open_torchvision(row, Path(config.root).expanduser(), config.download, config.arguments)
+        return open_torchvision(row, user_path(config.root), config.download, config.arguments)
     if config.arguments:
         argument = next(iter(config.arguments))
         raise ConfigError(f"data.arguments.{argument}: {config.dataset} takes no arguments")
     if entry is None:
-        folder = Path(config.dataset).expanduser()
+        folder = user_path(config.dataset)
         if holds_arrays(folder):
             return open_arrays(folder)
         if folder.is_dir():
@@ -152,7 +153,7 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
             f"{did_you_mean(config.dataset, names)} (a folder of images or arrays, an .npz file and "
             "path/to/file.py:factory are taken too)"
         )
-    root = Path(config.root).expanduser()
+    root = user_path(config.root)
     if entry.source == "embedded":
         return DatasetParts(read_digits(), None, None, [str(digit) for digit in range(10)])
     if entry.source == "folder":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from engine.config import DataConfig
 from engine.data.datasets.splits import DatasetParts, SampleDataset
 from engine.errors import DataError
 from engine.user_code import accepted_arguments, call_user_code, check_arguments, load_object
+from engine.user_path import user_path
 
 
 def open_user_dataset(config: DataConfig) -> DatasetParts:
@@ -27,7 +27,7 @@ def open_user_dataset(config: DataConfig) -> DatasetParts:
         DataError: what it returns is no such data set.
     """
     factory = load_object(config.dataset, "a function that returns a data set")
-    offered = accepted_arguments(factory, {"root": str(Path(config.root).expanduser())})
+    offered = accepted_arguments(factory, {"root": str(user_path(config.root))})
     arguments = {**offered, **config.arguments}
     for argument, values in (("train", (True, False)), ("split", ("train", "test"))):
         if argument not in arguments and accepted_arguments(factory, {argument: None}):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +29,7 @@ from engine.errors import ConfigError
 from engine.inputs import Inputs, sample_shape_of
 from engine.shapes import Shape, shape_words
 from engine.user_code import load_object
+from engine.user_path import user_path
 
 
 class BatchLoader(Protocol):
@@ -252,7 +252,7 @@ def _loader(
         )
     if isinstance(lane.plan, BatchPlan):
         if lane.tier == "mmap":
-            folder = Path(config.data.cache).expanduser()
+            folder = user_path(config.data.cache)
             store = mapped_split(split, lane.plan.baked, folder, where, progress)
         else:
             store = DecodedSplit(split, lane.plan.baked, where).decode(progress)

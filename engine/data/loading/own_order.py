@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from engine.user_code import (
     is_user_spec,
     load_object,
 )
+from engine.user_path import user_path
 
 _WANTED_WEIGHTS = "a function that takes the targets and returns a weight for each"
 _WANTED_BATCHES = "a function that returns the batches of an epoch, lists of positions"
@@ -145,7 +145,7 @@ def _drawn(split: Split, amount: float, seed: int, where: str) -> NDArray[np.int
 
 
 def _file(spec: str, where: str) -> NDArray[Any]:
-    path = Path(spec).expanduser()
+    path = user_path(spec)
     if not path.is_file():
         raise ConfigError(f"{where}: no such file: {path.absolute()}")
     try:

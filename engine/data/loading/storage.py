@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from engine.data.transforms import SamplePipeline, to_tensor
 from engine.errors import DataError
 from engine.free_memory import available_memory
 from engine.user_code import raise_user_error
+from engine.user_path import user_path
 
 DEVICE_SHARE = 0.4
 MEMORY_SHARE = 0.5
@@ -79,7 +79,7 @@ def measure_room(device: torch.device, cache: str = "") -> Room:
 
 def free_disk(folder: str) -> int:
     """Bytes that are free for this user where a folder is, or would be; 0 where that can't be told."""
-    path = Path(folder).expanduser()
+    path = user_path(folder)
     while not path.exists() and path != path.parent:
         path = path.parent
     try:
