@@ -197,7 +197,7 @@ class DuplicateReport:
     """What was found.
 
     Attributes:
-        compared: "file bytes" or "decoded pixels".
+        compared: "file bytes", "decoded pixels", or "values" of what is no image.
         samples: how many samples of each split were compared, by its name.
         groups: images that occur more than once.
         surplus: samples of the training split that repeat another one of it.

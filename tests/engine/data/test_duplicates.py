@@ -54,6 +54,24 @@ def test_decoded_pixels_find_what_was_saved_in_another_way(tmp_path: Path) -> No
     assert all(example.pixels.shape == (10, 12, 3) for example in report.examples)
 
 
+SIGNALS = """
+import torch
+from torch.utils.data import TensorDataset
+def make(root):
+    signals = torch.randn(20, 3, 50, generator=torch.Generator().manual_seed(0))
+    signals[7] = signals[3]
+    return TensorDataset(signals, torch.arange(20) % 2)
+"""
+
+
+def test_what_is_no_image_is_compared_by_its_values(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(SIGNALS, encoding="utf-8")
+    report = compared(open_sources(DataConfig(dataset=f"{tmp_path}/own.py:make", validation=0.2), 0))
+    assert (report.compared, report.groups, report.unreadable) == ("values", 1, 0)
+    assert report.examples[0].pixels is None
+    assert "20 samples compared by values" in "\n".join(describe_duplicates(report))
+
+
 def test_arrays_are_compared_by_their_pixels() -> None:
     images = np.random.default_rng(0).integers(0, 256, (20, 5, 5), dtype=np.uint8)
     images[7] = images[3]
