@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import IO, Any
 
+# DEL and C1 controls, marks that turn the direction of text, lone surrogates. json itself escapes the C0 controls.
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 def print_json(document: Any, file: IO[str] | None = None) -> None:
-    """Print one JSON document. Numbers that JSON lacks (NaN, infinity) become null."""
-    print(json.dumps(_plain(document), ensure_ascii=False, indent=2), file=file)
+    """Print one JSON document. Numbers that JSON lacks (NaN, infinity) become null.
+
+    Characters that would steer a terminal, and bytes of a file's name that are no text, are escaped as JSON has it.
+    """
+    text = json.dumps(_plain(document), ensure_ascii=False, indent=2)
+    print(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), file=file)
 
 
 def _plain(value: Any) -> Any:
