@@ -15,7 +15,7 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     """`config` with every path to a folder or file made absolute, against the current directory."""
     values = config_values(config)
     data, model = values["data"], values["model"]
-    data["root"] = _absolute(data["root"])
+    data["root"], data["cache"] = _absolute(data["root"]), _absolute(data["cache"])
     if find_dataset(data["dataset"]) is None:
         data["dataset"] = _absolute_name(data["dataset"], may_be_folder=True)
     for name in ("train_transforms", "eval_transforms"):

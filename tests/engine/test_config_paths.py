@@ -9,6 +9,7 @@ CONFIG = """
 [data]
 dataset = "mine/data.py:make"
 root = "sets"
+cache = "decoded"
 train_transforms = [ { name = "mine/steps.py:Blur", radius = 2 }, { name = "RandomHorizontalFlip" } ]
 [model]
 name = "mine/net.py:make"
@@ -21,6 +22,7 @@ def test_paths_hold_wherever_the_config_is_read_from(tmp_path: Path, monkeypatch
     config = with_absolute_paths(parse_config(CONFIG, "run.toml"))
     assert config.data.dataset == f"{tmp_path}/mine/data.py:make"
     assert config.data.root == f"{tmp_path}/sets"
+    assert config.data.cache == f"{tmp_path}/decoded"
     assert config.data.train_transforms[0].name == f"{tmp_path}/mine/steps.py:Blur"
     assert config.data.train_transforms[0].arguments == {"radius": 2}
     assert config.model.name == f"{tmp_path}/mine/net.py:make"
