@@ -54,11 +54,6 @@ _OF_VALUES: dict[str, Callable[..., Tensor]] = {
 }
 
 
-def list_losses() -> list[LossEntry]:
-    """Every loss that has a name, the classification losses first."""
-    return list(_ENTRIES)
-
-
 def check_loss(config: LossConfig) -> LossEntry | None:
     """Check the name and the arguments of a loss. Imports the user's own file where the config names one.
 

@@ -6,7 +6,7 @@ same operation are done together; all operations that move pixels are one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,6 @@ from engine.data.batched import colour
 from engine.data.batched.affine import AffineParameters, Interpolation, inverse_matrices, warp
 from engine.data.batched.colour import apply_to
 from engine.data.batched.random_keys import SampleKeys
-
-Space = Mapping[str, tuple[Callable[[int, int, int], Tensor | None], bool]]
 
 _GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 _AUTO_AUGMENT_BINS = 10

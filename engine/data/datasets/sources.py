@@ -17,7 +17,7 @@ from engine.data.datasets.fingerprint import fingerprint_splits
 from engine.data.datasets.folder import find_classes, open_folder
 from engine.data.datasets.samples import is_image, is_own, read_sample
 from engine.data.datasets.splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
-from engine.data.datasets.targets import TargetKind, Targets, kind_of, num_outputs, read_targets
+from engine.data.datasets.targets import Targets, kind_of, num_outputs, read_targets
 from engine.data.datasets.torchvision_table import find_row
 from engine.data.loading.progress import Progress, unreported
 from engine.errors import ConfigError, DataError, did_you_mean
@@ -50,11 +50,6 @@ class DataSources:
     test: Split | None
     classes: list[str]
     notes: list[str]
-
-    @property
-    def target_kind(self) -> TargetKind:
-        """Whether targets are classes, values, or something of the data set's own."""
-        return kind_of(self.train.targets)
 
     @cached_property
     def fingerprint(self) -> str:
