@@ -75,6 +75,7 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
 
     from engine.errors import ConfigError, TorchdeckError, UnknownRunError
     from tui.commands import torchdeck
+    from tui.widgets.plain_text import printable_lines
 
     try:
         result = torchdeck.main(args=arguments, prog_name="torchdeck", standalone_mode=False, obj=parent)
@@ -84,7 +85,7 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
         error.show()
         return error.exit_code
     except TorchdeckError as error:
-        print(f"torchdeck: {error}", file=sys.stderr)
+        print(f"torchdeck: {printable_lines(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | UnknownRunError) else 1
     except BrokenPipeError:
         # The reader of our output (head, less) has seen enough.

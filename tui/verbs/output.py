@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 # DEL and C1 controls, marks that turn the direction of text, lone surrogates. json itself escapes the C0 controls.
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def print_json(document: Any, file: IO[str] | None = None) -> None:

@@ -26,7 +26,7 @@ from tui.epoch_columns import epoch_columns
 from tui.metric_text import best_words, metric_text
 from tui.text import byte_size, duration, figure
 from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from tui.widgets.plain_text import printable, printable_lines
 
 
 @click.command()
@@ -98,7 +98,7 @@ def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int
     """Send a command to a live run; it obeys between two steps."""
     answer = send_command(find_run(runs_root, run), _parse_command(command, after))
     if not answer.get("ok"):
-        click.echo(f"torchdeck: {answer.get('error')}", err=True)
+        click.echo(f"torchdeck: {printable_lines(str(answer.get('error')))}", err=True)
         return 1
     click.echo(f"{' '.join(command)}: taken, done at the next step")
     return 0

@@ -31,6 +31,7 @@ from tui.private_output import PrivateOutput
 from tui.shell_text import shell_command
 from tui.verbs.dry_run import print_dry_run
 from tui.verbs.output import print_json
+from tui.widgets.plain_text import printable_lines
 
 _FOLLOWING = (
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."),
@@ -178,7 +179,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
             refusal = {"error": message or "stopped before it began", "exit_status": status}
             _announce(announce, _beginning(run.path) if run.path is not None else refusal)
         if message:
-            print(f"torchdeck: {message}", file=output.stderr)
+            print(f"torchdeck: {printable_lines(message)}", file=output.stderr)
         if as_json and run.path is not None:
             print_json(summary(RunReader(run.path)), output.stdout)
     return status
@@ -269,7 +270,7 @@ def _detached(as_json: bool) -> int:
             return status or 1
     answer = json.loads(text)
     if "error" in answer:
-        print(f"torchdeck: {answer['error']}", file=sys.stderr)
+        print(f"torchdeck: {printable_lines(answer['error'])}", file=sys.stderr)
         return int(answer["exit_status"])
     if as_json:
         print_json(answer)
