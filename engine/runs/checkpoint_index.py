@@ -17,7 +17,7 @@ from engine.errors import CheckpointError
 from engine.runs.checkpoint_file import inspect_checkpoint
 from engine.runs.directory import CHECKPOINTS, read_json_object
 from engine.runs.durable import SYSTEM, FileOperations, atomic_write
-from engine.runs.json_values import numbers_restored, to_json
+from engine.runs.json_values import numbers, numbers_restored, to_json
 from engine.runs.pins import pinned_by
 
 INDEX_FILE = "index.json"
@@ -170,17 +170,6 @@ def rebuilt_index(folder: Path, index: dict[str, IndexEntry]) -> dict[str, Index
     return rebuilt
 
 
-def numeric(values: Any) -> dict[str, float]:
-    """The numbers of a dict, by name."""
-    if not isinstance(values, dict):
-        return {}
-    return {
-        str(name): float(value)
-        for name, value in values.items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }
-
-
 def _info(found: _Found, entry: IndexEntry | None) -> CheckpointInfo:
     problem = ""
     entry = _entry_that_holds(found, entry)
@@ -245,7 +234,7 @@ def _entry_from(value: Any) -> IndexEntry | None:
     return IndexEntry(
         step=entry.step,
         epoch=entry.epoch,
-        metrics=numeric(numbers_restored(entry.metrics)),
+        metrics=numbers(numbers_restored(entry.metrics)),
         reason=str(entry.reason),
         was_best=entry.was_best is True,
         bytes=entry.bytes,

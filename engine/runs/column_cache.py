@@ -81,7 +81,7 @@ def load_curves(run: Path) -> CachedCurves | None:
         if not curves.restore(points, header["blocks"], header["others"]):
             return None
         return CachedCurves(header["offset"], header["skipped"], header["malformed"], curves)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
         return None
 
 

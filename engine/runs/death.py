@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runs.directory import EVENTS_FILE, LOG_FILE, SYSTEM_FILE, read_state
-from engine.runs.json_values import to_json
+from engine.runs.json_values import number, to_json
 from engine.runs.provenance import boot_id
 from engine.runs.regular_file import open_regular_file
 
@@ -138,7 +138,7 @@ def _noted_death(run: Path, state: dict[str, Any]) -> Death | None:
 def _last_heard(run: Path, state: dict[str, Any]) -> float:
     """When it wrote its state or a sample last, in seconds since 1970; 0 when that is not known."""
     sampled = next((record.get("time") for record in _records(run / SYSTEM_FILE)), None)
-    return max((float(at) for at in (state.get("updated"), sampled) if isinstance(at, int | float)), default=0.0)
+    return max((at for at in map(number, (state.get("updated"), sampled)) if at is not None), default=0.0)
 
 
 def _last_words(run: Path) -> str:

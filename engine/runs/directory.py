@@ -15,7 +15,7 @@ from typing import Any
 
 from engine.errors import RunError, UnknownRunError, did_you_mean
 from engine.runs.durable import atomic_write, fsync_directory
-from engine.runs.json_values import numbers_restored, to_json
+from engine.runs.json_values import number, numbers, numbers_restored, to_json, whole_number
 from engine.runs.lock import owner_pid
 from engine.runs.regular_file import read_regular_file
 from engine.user_path import user_path
@@ -156,19 +156,15 @@ def summarize_run(run: Path) -> RunSummary:
     """One run, from the cache of its state and its lock."""
     state = read_state(run)
     started = _made(run)
-    metrics = state.get("metrics")
-    best = state.get("best")
     return RunSummary(
         name=run.name,
         path=run,
         status=status_of(state, is_alive=owner_pid(run) is not None),
-        epoch=_whole_number(state.get("epoch")),
-        epochs=_whole_number(state.get("epochs")),
-        step=_whole_number(state.get("step")),
-        metrics={key: value for key, value in metrics.items() if isinstance(value, float | int)}
-        if isinstance(metrics, dict)
-        else {},
-        best=best if isinstance(best, dict) else None,
+        epoch=whole_number(state.get("epoch")),
+        epochs=whole_number(state.get("epochs")),
+        step=whole_number(state.get("step")),
+        metrics=numbers(state.get("metrics")),
+        best=_best(state.get("best")),
         started=started,
         modified=_seconds(state.get("updated")) or started,
         error=str(state.get("error") or ""),
@@ -235,9 +231,13 @@ def _made(run: Path) -> float:
 
 
 def _seconds(value: Any) -> float:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else 0.0
+    seconds = number(value)
+    return seconds if seconds is not None and math.isfinite(seconds) else 0.0
 
 
-def _whole_number(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+def _best(value: Any) -> dict[str, Any] | None:
+    reached = number(value.get("value")) if isinstance(value, dict) else None
+    if reached is None:
+        return None
+    position = {name: whole_number(value.get(name)) for name in ("epoch", "step")}
+    return {"metric": str(value.get("metric")), "value": reached, **position}

@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+_LARGEST_COUNT = 2**53
 _NAMES = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -33,6 +34,30 @@ def numbers_restored(value: Any) -> Any:
     if isinstance(value, list):
         return [numbers_restored(item) for item in value]
     return value
+
+
+def number(value: Any) -> float | None:
+    """A number as read by `json.loads`, as a float; None for anything else, and for one that no float holds."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
+
+
+def numbers(values: Any) -> dict[str, float]:
+    """The numbers of a dict, by name."""
+    if not isinstance(values, dict):
+        return {}
+    found = {str(name): number(value) for name, value in values.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def whole_number(value: Any) -> int:
+    """A count as read by `json.loads`; 0 for what is none, and for one that a float would round."""
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_COUNT
+    return value if is_count else 0
 
 
 def _numbers_named(value: Any) -> Any:

@@ -31,7 +31,7 @@ from engine.runs.directory import (
     status_of,
 )
 from engine.runs.gradient_records import GradientRecords
-from engine.runs.json_values import numbers_restored
+from engine.runs.json_values import number, numbers_restored, whole_number
 from engine.runs.line_tail import LineTail
 from engine.runs.lock import owner_pid
 from engine.runs.series import Curves, Points
@@ -238,23 +238,23 @@ class RunReader:
     def progress(self) -> Progress:
         """How far the run is, as of the last poll."""
         state, curves = self._state, self._curves
-        steps_per_epoch = _count(state.get("steps_per_epoch"))
-        step = max(_count(state.get("step")), curves.last_step)
+        steps_per_epoch = whole_number(state.get("steps_per_epoch"))
+        step = max(whole_number(state.get("step")), curves.last_step)
         seconds = sum(block[1] for block in curves.newest_blocks)
         images = sum(block[0] for block in curves.newest_blocks)
         steps = sum(block[2] for block in curves.newest_blocks)
-        rate = state.get("learning_rate")
+        rate = number(state.get("learning_rate"))
         return Progress(
-            epoch=_count(state.get("epoch")),
-            epochs=_count(state.get("epochs")),
+            epoch=whole_number(state.get("epoch")),
+            epochs=whole_number(state.get("epochs")),
             step=step,
-            total_steps=_count(state.get("total_steps")),
+            total_steps=whole_number(state.get("total_steps")),
             # The state lags behind the metrics by up to half a second.
-            step_in_epoch=_count(state.get("step_in_epoch")) + step - _count(state.get("step")),
+            step_in_epoch=whole_number(state.get("step_in_epoch")) + step - whole_number(state.get("step")),
             steps_per_epoch=steps_per_epoch,
             images_per_s=images / seconds if seconds > 0 else 0.0,
             eta_seconds=self._seconds_left(step, seconds / steps) if steps else math.nan,
-            lr=float(rate) if isinstance(rate, int | float) else curves.last_rate,
+            lr=curves.last_rate if rate is None else rate,
             phase=str(state.get("phase", "")),
         )
 
@@ -269,11 +269,11 @@ class RunReader:
 
     def _seconds_left(self, step: int, seconds_per_step: float) -> float:
         """Steps to go at the newest pace, and for every epoch to go what epochs took besides their steps."""
-        total = _count(self._state.get("total_steps"))
+        total = whole_number(self._state.get("total_steps"))
         if status_of(self._state, is_alive=True) not in LIVE_STATUSES or total < step:
             return math.nan
-        epochs_left = max(0, _count(self._state.get("epochs")) - len(self._curves.epochs))
-        per_epoch = _count(self._state.get("steps_per_epoch"))
+        epochs_left = max(0, whole_number(self._state.get("epochs")) - len(self._curves.epochs))
+        per_epoch = whole_number(self._state.get("steps_per_epoch"))
         recent = self._curves.epochs[-3:]
         besides = [max(0.0, record["seconds"] - per_epoch * seconds_per_step) for record in recent]
         overhead = sum(besides) / len(besides) if besides else 0.0
@@ -329,7 +329,3 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_mtime_ns, status.st_ino
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0

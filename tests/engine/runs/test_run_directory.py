@@ -19,6 +19,9 @@ from engine.errors import RunError
 from engine.runs.directory import create_run_directory, find_run, list_runs
 from engine.runs.writer import RunWriter
 
+# JSON has whole numbers that no float holds.
+HUGE = 10**400
+
 
 def finished_run(root: Path, name: str, made: float = 0.0) -> Path:
     run = new_run(root, name)
@@ -103,6 +106,7 @@ def test_a_list_passes_over_what_is_no_run_and_survives_what_is_damaged(tmp_path
         {"status": ["running"], "epoch": "3", "epochs": None, "step": 1.5, "metrics": [1], "best": 3},
         {"status": "exploded", "updated": "yesterday", "metrics": {"accuracy": "x"}},
         {"updated": 1e400},
+        {"updated": HUGE, "epoch": HUGE, "step": -1, "metrics": {"accuracy": HUGE}, "best": {"value": HUGE}},
     ],
 )
 def test_a_state_of_wrong_types_is_as_good_as_none(tmp_path: Path, state: dict[str, object]) -> None:
