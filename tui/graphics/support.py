@@ -21,6 +21,8 @@ _WORDS: dict[Way, str] = {
 # The first versions that draw Unicode placeholders. Other terminals answer kitty's question too, but draw none.
 _PLACEHOLDERS_SINCE = {"kitty": (0, 28), "ghostty": (1, 0)}
 _ITERM_NAMES = ("iterm2", "wezterm")
+# What tmux says of its option; 1 until version 3.3.
+_PASSES_ON = ("1", "on", "all")
 _TMUX_ASKED_FOR = 2.0  # seconds
 
 
@@ -67,7 +69,7 @@ def find_support(wish: Wish, environment: Mapping[str, str], answers: Answers, t
         return Support("blocks", answers.cell)
     if multiplexer == "tmux":
         passes_on, _, outer = tmux.partition(" ")
-        return Support("kitty", in_tmux=True) if passes_on == "on" and _draws_placeholders(outer) else Support()
+        return Support("kitty", in_tmux=True) if passes_on in _PASSES_ON and _draws_placeholders(outer) else Support()
     if multiplexer:
         return Support("blocks", answers.cell)
     return Support(_way(environment, answers), answers.cell)
@@ -78,12 +80,11 @@ def ask_tmux() -> str:
 
     For instance `on kitty(0.35.2)`.
     """
-    passes_on = "#{?#{m/r:^(on|all)$,#{allow-passthrough}},on,off}"
     # As the terminal said its name, or else as its terminfo entry is called.
     name = "#{?client_termtype,#{client_termtype},#{client_termname}}"
     try:
         asked = subprocess.run(
-            ["tmux", "display-message", "-p", f"{passes_on} {name}"],
+            ["tmux", "display-message", "-p", f"#{{allow-passthrough}} {name}"],
             capture_output=True,
             text=True,
             timeout=_TMUX_ASKED_FOR,

@@ -54,7 +54,16 @@ def test_what_is_wished_for_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("tmux", "expected"),
-    [("on kitty(0.35.2)", "kitty"), ("on xterm-kitty", "kitty"), ("off kitty(0.35.2)", "blocks"), ("", "blocks")],
+    [
+        ("on kitty(0.35.2)", "kitty"),
+        ("all xterm-kitty", "kitty"),
+        ("1 kitty(0.35.2)", "kitty"),
+        ("on xterm-256color", "blocks"),
+        ("off kitty(0.35.2)", "blocks"),
+        ("0 kitty(0.35.2)", "blocks"),
+        (" kitty(0.35.2)", "blocks"),
+        ("", "blocks"),
+    ],
 )
 def test_in_tmux_pictures_need_allow_passthrough_and_kitty_around_it(tmux: str, expected: str) -> None:
     support = find_support("auto", {"TMUX": "/tmp/tmux"}, Answers(), tmux)
