@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -23,6 +24,9 @@ _CELL_PADDING = 2
 _SCROLLBAR = 1
 _BARS = "▁▂▃▄▅▆▇█"
 _UNKNOWN = "–"
+# From this width on a run is shown with the date in its name.
+_DATED_WIDTH = 100
+_ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Column(Generic[RowT]):
         width: in cells.
         cell: what stands in it for a row.
         from_width: how wide the pane has to be for it to be shown.
+        below_width: how wide it may not be; 0 for no limit.
         is_wide: whether it takes what is left of the line.
         order: name of the order that its heading sorts by; empty for none.
     """
@@ -74,13 +79,14 @@ class Column(Generic[RowT]):
     width: int
     cell: Callable[[RowT], Text]
     from_width: int = 0
+    below_width: int = 0
     is_wide: bool = False
     order: str = ""
 
 
 def columns_for(columns: Sequence[Column[RowT]], width: int) -> list[Column[RowT]]:
     """The columns that a pane of this width has room for."""
-    return [column for column in columns if column.from_width <= width]
+    return [column for column in columns if column.from_width <= width < (column.below_width or width + 1)]
 
 
 def widths_for(columns: Sequence[Column[RowT]], width: int) -> list[int]:
@@ -127,6 +133,16 @@ def _name(text: str) -> Text:
     return Text(printable(text), no_wrap=True, overflow="ellipsis")
 
 
+def _short_name(name: str) -> Text:
+    """The name that was given, and of what was added only the number that tells runs of one name apart."""
+    found = _ADDED.search(name)
+    return _name(name[: found.start()]).append(f" {found[1]}", style="dim") if found else _name(name)
+
+
+def _loss(row: RunRow, cells: int) -> Text:
+    return Text(loss_bars(row.extent.losses, cells) if row.extent else "", style="cyan")
+
+
 def _setting(key: str) -> Callable[[RunRow], Text]:
     def cell(row: RunRow) -> Text:
         value = row.settings.get(key) if row.settings is not None else None
@@ -138,10 +154,11 @@ def _setting(key: str) -> Callable[[RunRow], Text]:
 
 
 RUN_COLUMNS: tuple[Column[RunRow], ...] = (
-    Column("run", 18, lambda row: _name(row.run.name), is_wide=True, order="run"),
+    Column("run", 18, lambda row: _short_name(row.run.name), below_width=_DATED_WIDTH, is_wide=True, order="run"),
+    Column("run", 18, lambda row: _name(row.run.name), from_width=_DATED_WIDTH, is_wide=True, order="run"),
     Column("status", 9, lambda row: Text(row.run.status, style=STATUS_STYLES.get(row.run.status, "")), order="status"),
     Column(
-        "epoch", 7, lambda row: Text(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"), order="epoch"
+        "epoch", 7, lambda row: _name(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"), order="epoch"
     ),
     Column("step", 9, lambda row: Text(f"{row.run.step:,}"), from_width=120, order="step"),
     Column(
@@ -149,7 +166,8 @@ RUN_COLUMNS: tuple[Column[RunRow], ...] = (
     ),
     Column("best", 7, lambda row: Text(best_value(row.run)), from_width=100, order="best"),
     Column("loss", 7, lambda row: Text(metric_text("loss", row.run.metrics.get("loss"))), order="loss"),
-    Column("", 10, lambda row: Text(loss_bars(row.extent.losses, 10) if row.extent else "", style="cyan")),
+    Column("", 6, lambda row: _loss(row, 6), below_width=_DATED_WIDTH),
+    Column("", 10, lambda row: _loss(row, 10), from_width=_DATED_WIDTH),
     Column("model", 14, _setting("model.name"), from_width=150),
     Column("data", 14, _setting("data.dataset"), from_width=150),
     Column("lr", 7, _setting("optimizer.lr"), from_width=150),

@@ -85,7 +85,7 @@ async def test_runs_are_sorted_by_the_next_column_and_the_other_way_round(runs: 
         pane = app.query_one(RunsPane)
         for keys, first in ((("t",), "fast"), (("T",), "slow")):
             await pilot.press(*keys)
-            await until(pilot, lambda: pane._summaries[0].name.startswith(first))  # noqa: B023
+            await until(pilot, lambda: pane._choice.runs[0].name.startswith(first))  # noqa: B023
         await until_shown(pilot, "by accuracy, the other way round")
 
 

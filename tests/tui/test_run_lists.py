@@ -31,6 +31,19 @@ def test_a_run_that_has_measured_nothing_shows_nothing_instead_of_zero() -> None
     assert cells == ["r", "preparing", "–", "–", "–", "", "<1m"]
 
 
+@pytest.mark.parametrize(
+    ("name", "width", "shown"),
+    [
+        ("resnet-b-20261121-172139-49f4", 80, "resnet-b 49f4"),
+        ("resnet-b-20261121-172139-49f4", 120, "resnet-b-20261121-172139-49f4"),
+        ("brought-from-elsewhere", 80, "brought-from-elsewhere"),
+    ],
+)
+def test_where_there_is_little_room_a_run_has_its_own_name_without_the_date(name: str, width: int, shown: str) -> None:
+    row = RunRow(RunSummary(name, Path(name), "finished", 2, 2, 9))
+    assert cells_of(row, columns_for(RUN_COLUMNS, width))[0].plain == shown
+
+
 def test_the_best_value_is_shown_in_its_own_unit() -> None:
     accuracy = RunSummary("r", Path("r"), "finished", 2, 2, 9, best={"metric": "accuracy", "value": 0.5})
     loss = RunSummary("r", Path("r"), "finished", 2, 2, 9, best={"metric": "loss", "value": 0.5})

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from engine.errors import TorchdeckError
@@ -24,8 +24,8 @@ from tui.working import Working
 if TYPE_CHECKING:
     from engine.evaluate import CheckpointScores
 
-# Below this width figures and pictures lie below one another.
-_NARROW = 120
+# From this width on figures and pictures lie beside one another.
+_WIDE = 120
 _SPLITS = ("auto", "test", "validation", "train")
 
 
@@ -34,19 +34,19 @@ class ScoresScreen(Working, OverScreen[None]):
 
     DEFAULT_CSS = """
     ScoresScreen {
-        & > #scores { height: 1fr; background: $surface; }
-        & VerticalScroll { width: 1fr; padding: 0 1; }
-        & #pictures { width: 1fr; height: 1fr; padding: 0 1; }
-        & Static { height: auto; width: auto; }
-        &.-narrow > #scores { layout: vertical; }
-        &.-narrow VerticalScroll { height: 3fr; }
-        &.-narrow #pictures { height: 2fr; }
+        & > #scores { height: 1fr; padding: 0 1; background: $surface; }
+        & #figures { height: auto; width: auto; }
+        & #worst { height: 14; padding: 1 0 0 0; display: none; }
+        & #worst.-any { display: block; }
+        & #worst > Static { height: 1; text-style: bold; }
+        &.-wide #worst { dock: right; width: 50%; height: 100%; padding: 0 1; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Back"),
         Binding("t", "next_split", "Another split"),
         Binding("m", "averaged", "EMA weights"),
+        Binding("p", "pictures", "Pictures"),
     ]
 
     def __init__(self, path: Path, aside: Aside) -> None:
@@ -63,11 +63,12 @@ class ScoresScreen(Working, OverScreen[None]):
         self._is_averaged = False
 
     def compose(self) -> ComposeResult:
-        """Figures at the left, pictures at the right."""
-        with Horizontal(id="scores"):
-            with VerticalScroll():
-                yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
-            yield ImageGrid(empty="", id="pictures")
+        """Figures that scroll; pictures beside them where there is room for both, else below them."""
+        with VerticalScroll(id="scores"):
+            yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
+            with Vertical(id="worst"):
+                yield Static("most wrong: target → predicted, how sure it was", markup=False)
+                yield ImageGrid(empty="", id="pictures")
         yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
@@ -76,12 +77,16 @@ class ScoresScreen(Working, OverScreen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Figures and pictures side by side only where there is room for both."""
-        self.set_class(event.size.width < _NARROW, "-narrow")
+        self.set_class(event.size.width >= _WIDE, "-wide")
 
     def action_next_split(self) -> None:
         """Measure on the next of the splits."""
         self._split = _SPLITS[(_SPLITS.index(self._split) + 1) % len(_SPLITS)]
         self._measure()
+
+    def action_pictures(self) -> None:
+        """Scroll to the pictures."""
+        self.query_one("#worst").scroll_visible(animate=False)
 
     def action_averaged(self) -> None:
         """Measure the averaged weights, or the trained ones again."""
@@ -108,23 +113,27 @@ class ScoresScreen(Working, OverScreen[None]):
             )
         except (TorchdeckError, AsideError) as error:
             figures.update(Text(f"{printable(which)}\n{printable_lines(str(error))}", style="red"))
-            self.query_one(ImageGrid).set_images([])
+            self._show_pictures([])
             return
         self._show(scores)
 
     def _show(self, scores: CheckpointScores) -> None:
         text = metrics_text(scores)
-        width = self.size.width if self.has_class("-narrow") else self.size.width // 2
+        width = self.size.width // 2 if self.has_class("-wide") else self.size.width
         for part in (per_class_text(scores), confusion_text(scores, width - 4)):
             if part:
                 text.append("\n\n").append_text(part)
         self.query_one("#figures", Static).update(text)
-        self.query_one(ImageGrid).set_images(
+        self._show_pictures(
             [
                 GridImage(
                     sample.pixels,
-                    f"{scores.classes[sample.target]}→{scores.classes[sample.predicted]} {sample.confidence:.0%}",
+                    f"{scores.classes[sample.target]} → {scores.classes[sample.predicted]}, {sample.confidence:.0%}",
                 )
                 for sample in scores.worst
             ]
         )
+
+    def _show_pictures(self, images: list[GridImage]) -> None:
+        self.query_one(ImageGrid).set_images(images)
+        self.query_one("#worst").set_class(bool(images), "-any")

@@ -1,0 +1,243 @@
+"""What can be done with the run and the checkpoint under the cursor: each a key."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.widget import Widget
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from engine.user_path import user_path
+from tui.aside import Aside
+from tui.exporting import ask_and_export
+from tui.messages import DraftReplaced, ResumeRequested
+from tui.screens.ask import ConfirmScreen, PromptScreen
+from tui.text import byte_size
+from tui.widgets.plain_text import printable
+from tui.working import Working
+
+if TYPE_CHECKING:
+    from engine.runs.checkpoint_index import CheckpointInfo
+    from engine.runs.directory import RunSummary
+
+
+class RunActions(Working, Widget):
+    """A widget in which a run is chosen, and of a run a checkpoint; the keys act on them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("r", "resume", "Resume"),
+        Binding("i", "inside", "Look inside the checkpoint", show=False),
+        Binding("f", "fork", "Fork"),
+        Binding("F", "fork_weights", "Fork only the weights", show=False),
+        Binding("e", "evaluate", "Evaluate"),
+        Binding("v", "compare", "Compare"),
+        Binding("w", "export", "Export"),
+        Binding("W", "export_averaged", "Export the EMA weights", show=False),
+        Binding("o", "open_file", "Open a checkpoint file by its path", show=False),
+        Binding("k", "pin", "Pin or unpin the checkpoint", show=False),
+        Binding("n", "rename", "Rename the run", show=False),
+        Binding("d,delete", "delete", "Delete the run or the checkpoint", show=False),
+        Binding("y", "copy_path", "Copy the path", show=False),
+    ]
+
+    draft: reactive[RunConfig | None] = reactive(None)
+
+    def __init__(self, aside: Aside, runs_root: Path, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._aside = aside
+        self._root = runs_root
+        self._compared: Path | None = None
+
+    @property
+    def chosen(self) -> RunSummary | None:
+        """The run under the cursor."""
+        raise NotImplementedError
+
+    @property
+    def chosen_checkpoint(self) -> CheckpointInfo | None:
+        """The checkpoint under the cursor, while the cursor is in the checkpoints."""
+        raise NotImplementedError
+
+    def look_again(self) -> None:
+        """Something on the disk has changed."""
+        raise NotImplementedError
+
+    def action_resume(self) -> None:
+        """Go on from the checkpoint under the cursor, or from the newest when the cursor is in the runs."""
+        if (run := self.chosen) is not None:
+            self.post_message(ResumeRequested(run.path, self._chosen_path()))
+
+    def action_copy_path(self) -> None:
+        """Put the path of the run or of the checkpoint into the terminal's clipboard, and show it."""
+        run = self.chosen
+        if run is not None:
+            path = str((self._chosen_path() or run.path).absolute())
+            self.app.copy_to_clipboard(path)
+            self.app.notify(printable(path), title="copied", markup=False)
+
+    @work(group="action", exclusive=True)
+    async def action_inside(self) -> None:
+        """Show what is inside the checkpoint."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            self._open(path)
+
+    @work(group="action", exclusive=True)
+    async def action_open_file(self) -> None:
+        """Ask for a file, and show what is inside."""
+        explanation = "A checkpoint of any program: nothing of it is run."
+        path = await self.app.push_screen_wait(PromptScreen("Which file?", explanation))
+        if path:
+            self._open(user_path(path))
+
+    @work(group="action", exclusive=True)
+    async def action_evaluate(self) -> None:
+        """Measure the checkpoint on the test split."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            from tui.screens.scores import ScoresScreen
+
+            self.app.push_screen(ScoresScreen(path, self._aside))
+
+    @work(group="action", exclusive=True)
+    async def action_compare(self) -> None:
+        """Choose the first of two checkpoints; with the second chosen, show them side by side."""
+        path = await self._checkpoint_to_use()
+        if path is None:
+            return
+        if self._compared is None or self._compared == path:
+            self._compared = path
+            self.app.notify(f"v on another run or checkpoint compares it with {path.name}", markup=False)
+            return
+        from tui.screens.compare import CompareScreen
+
+        first, self._compared = self._compared, None
+        self.app.push_screen(CompareScreen(first, path, self._aside))
+
+    @work(group="action", exclusive=True)
+    async def action_export(self) -> None:
+        """Ask for a file, and write the weights or the model into it."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            await ask_and_export(self.app, self._aside, path, averaged=False)
+
+    @work(group="action", exclusive=True)
+    async def action_export_averaged(self) -> None:
+        """Likewise, with the averaged weights."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            await ask_and_export(self.app, self._aside, path, averaged=True)
+
+    @work(group="action", exclusive=True)
+    async def action_fork(self) -> None:
+        """Make the draft a run that goes on from the checkpoint's whole state."""
+        await self._fork(weights_only=False)
+
+    @work(group="action", exclusive=True)
+    async def action_fork_weights(self) -> None:
+        """Make the draft a run that begins with the checkpoint's weights."""
+        await self._fork(weights_only=True)
+
+    @work(group="action", exclusive=True)
+    async def action_pin(self) -> None:
+        """Keep the checkpoint under the cursor, or leave it to the run's rules again."""
+        from engine.runs.pins import pin, pinned_by, unpin
+
+        run, checkpoint = self.chosen, self.chosen_checkpoint
+        if run is None or checkpoint is None:
+            self._tell("choose a checkpoint to pin: Tab goes to the checkpoints")
+            return
+        change = unpin if checkpoint.is_pinned else pin
+        await self._do(change, run.path / "checkpoints", pinned_by(checkpoint.file) or checkpoint.file)
+
+    @work(group="action", exclusive=True)
+    async def action_rename(self) -> None:
+        """Ask for another name of the run."""
+        from engine.runs.directory import given_name
+        from engine.runs.renaming import rename_run
+
+        run = self.chosen
+        if run is None:
+            return
+        explanation = "Letters, digits, '.', '_' and '-'. Date and number behind the name stay."
+        name = await self.app.push_screen_wait(
+            PromptScreen(f"Another name for {run.name}", explanation, given_name(run.name))
+        )
+        if name:
+            await self._do(rename_run, run.path, name)
+
+    @work(group="action", exclusive=True)
+    async def action_delete(self) -> None:
+        """Ask, then delete the checkpoint or the run under the cursor."""
+        from engine.runs.removal import delete_checkpoint, delete_run, plan_removal
+
+        run, checkpoint = self.chosen, self.chosen_checkpoint
+        if run is None:
+            return
+        if checkpoint is not None:
+            words = f"{byte_size(checkpoint.bytes)} are freed. It can't be brought back."
+            if await self.app.push_screen_wait(ConfirmScreen(f"Delete {checkpoint.file} of {run.name}?", words)):
+                await self._do(delete_checkpoint, run.path, checkpoint.file)
+            return
+        try:
+            plan = await asyncio.to_thread(plan_removal, run.path)
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return
+        words = f"{plan.files} files and {byte_size(plan.bytes)} are deleted. They can't be brought back."
+        if plan.others:
+            words += f"\nWhat torchdeck did not make stays: {', '.join(plan.others[:5])}"
+        if await self.app.push_screen_wait(ConfirmScreen(f"Delete the run {run.name}?", words)):
+            await self._do(delete_run, run.path)
+
+    def _open(self, path: Path) -> None:
+        from tui.screens.checkpoint import CheckpointScreen
+
+        self.app.push_screen(CheckpointScreen(path, self._aside, self.draft or RunConfig()))
+
+    async def _checkpoint_to_use(self) -> Path | None:
+        """The checkpoint under the cursor; with the cursor in the runs, the run's best, else its newest."""
+        from engine.runs.references import find_checkpoint
+
+        run = self.chosen
+        if run is None:
+            return None
+        if (path := self._chosen_path()) is not None:
+            return path
+        try:
+            return (await asyncio.to_thread(find_checkpoint, self._root, str(run.path))).path
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return None
+
+    async def _fork(self, *, weights_only: bool) -> None:
+        from engine.fork import fork_config
+
+        path = await self._checkpoint_to_use()
+        if path is None:
+            return
+        try:
+            config = await asyncio.to_thread(fork_config, path, weights_only=weights_only)
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return
+        self.post_message(DraftReplaced(config))
+        what = "begins with the weights" if weights_only else "goes on from the state"
+        self.app.notify(f"the draft {what} in {path.name}: 3 changes its settings, s starts it", markup=False)
+
+    def _chosen_path(self) -> Path | None:
+        run, checkpoint = self.chosen, self.chosen_checkpoint
+        return run.path / "checkpoints" / checkpoint.file if run is not None and checkpoint is not None else None
+
+    async def _do(self, change: Any, *arguments: Any) -> None:
+        """Change something on the disk in a thread, and look at what became of it."""
+        try:
+            await asyncio.to_thread(change, *arguments)
+        except TorchdeckError as error:
+            self._tell(str(error))
+        self.look_again()
+
+    def _tell(self, text: str) -> None:
+        self.app.notify(printable(text), severity="warning", timeout=8, markup=False)

@@ -1,0 +1,61 @@
+"""Tables of runs and of their checkpoints that take only what differs from what they show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rich.text import Text
+from textual.coordinate import Coordinate
+from textual.widgets import DataTable
+
+from tui.run_lists import Column, columns_for, widths_for
+
+Row = tuple[Text, ...]
+
+
+class RowTable(DataTable[Text]):
+    """A table whose columns fit its width and whose rows are set as a whole."""
+
+    DEFAULT_CSS = """
+    RowTable { height: 1fr; overflow-x: hidden; background: transparent; }
+    """
+
+    def __init__(self, columns: Sequence[Column[Any]], *, id: str) -> None:
+        """An empty table; `fit` gives it its columns.
+
+        Args:
+            columns: all that there may be.
+            id: as for every widget.
+        """
+        super().__init__(id=id, cursor_type="row")
+        self._all_columns = columns
+        self.shown_columns: list[Column[Any]] = []
+        self._shown: list[Row] = []
+
+    def fit(self, width: int, rows: Callable[[], list[Row]]) -> None:
+        """Show the columns that so many cells have room for, and rows made for them."""
+        self.shown_columns = columns_for(self._all_columns, width)
+        cursor = self.cursor_row
+        self.clear(columns=True)
+        for column, cells in zip(self.shown_columns, widths_for(self.shown_columns, width), strict=True):
+            self.add_column(column.title, width=cells, key=column.order or None)
+        self._shown = []
+        self.fill(rows())
+        self.move_cursor(row=cursor)
+
+    def fill(self, rows: list[Row]) -> None:
+        """Make these its rows; only cells that differ are touched, so nothing is sent when nothing changed."""
+        before, self._shown = self._shown, rows
+        if len(before) != len(rows):
+            cursor = self.cursor_row
+            self.clear()
+            self.add_rows(rows)
+            self.move_cursor(row=min(cursor, len(rows) - 1))
+            return
+        for index, (old, row) in enumerate(zip(before, rows, strict=True)):
+            if old is row or old == row:
+                continue
+            for column, (cell_before, cell) in enumerate(zip(old, row, strict=True)):
+                if cell_before != cell:
+                    self.update_cell_at(Coordinate(index, column), cell)
