@@ -32,7 +32,7 @@ class RunActions(Working, Widget):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "Resume"),
-        Binding("i", "inside", "Look inside the checkpoint", show=False),
+        Binding("i", "inside", "Inside"),
         Binding("f", "fork", "Fork"),
         Binding("F", "fork_weights", "Fork only the weights", show=False),
         Binding("e", "evaluate", "Evaluate"),

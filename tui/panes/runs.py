@@ -50,7 +50,7 @@ class RunsPane(RunActions, can_focus=True):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", show=False),
+        Binding("slash", "filter", "Filter", key_display="/"),
         Binding("t", "order", "Sort by the next column", show=False),
         Binding("T", "reverse", "Sort the other way round", show=False),
         Binding("escape", "end_filter", "Show all runs again", show=False),
