@@ -47,7 +47,7 @@ class DataConfig(Section):
     )
     bad_files: Literal["stop", "skip"] = Field(
         default="stop",
-        description="images of a folder that can't be decoded: stop says which before training, skip leaves them out",
+        description="image files that can't be decoded: stop says which before training, skip leaves them out",
     )
     cache: str = Field(
         default="~/.cache/torchdeck", min_length=1, description="folder of what can be made again from the data"

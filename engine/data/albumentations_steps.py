@@ -8,6 +8,7 @@ for each sample.
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import os
 import warnings
 from typing import Any
@@ -17,11 +18,34 @@ import torch
 from torch import Tensor
 
 from engine.config import Component
+from engine.data.looking.findings import TransformEntry
+from engine.data.transform_entries import transform_entry
 from engine.errors import ConfigError, did_you_mean
 from engine.user_code import check_arguments
 
 PREFIX = "albumentations."
 _SEEDS = 1 << 32
+
+# They need boxes, masks, other images or a function beside the image, or make something else of it.
+_NEEDS_MORE = frozenset(
+    {
+        "AtLeastOneBBoxRandomCrop",
+        "BBoxSafeRandomCrop",
+        "CropNonEmptyMaskIfExists",
+        "CubicSymmetry",
+        "FDA",
+        "HistogramMatching",
+        "Lambda",
+        "MaskDropout",
+        "Mosaic",
+        "OverlayElements",
+        "PixelDistributionAdaptation",
+        "RandomCropNearBBox",
+        "RandomSizedBBoxSafeCrop",
+        "TextImage",
+        "ToTensorV2",
+    }
+)
 
 
 def is_albumentations(name: str) -> bool:
@@ -45,6 +69,17 @@ class AlbumentationsStep:
         return torch.from_numpy(np.ascontiguousarray(np.moveaxis(changed, -1, 0)))
 
 
+def list_albumentations() -> list[TransformEntry]:
+    """Every transform of single images that the package has, sorted; none where it is not installed."""
+    if importlib.util.find_spec("albumentations") is None:
+        return []
+    return [
+        transform_entry(f"{PREFIX}{name}", cls, inspect.signature(cls).parameters.values())
+        for name, cls in sorted(_known().items())
+        if name not in _NEEDS_MORE and not name.endswith("3D")
+    ]
+
+
 def make_albumentations_step(spec: Component, where: str) -> AlbumentationsStep:
     """A step of the pipeline from its name and arguments.
 
@@ -55,16 +90,7 @@ def make_albumentations_step(spec: Component, where: str) -> AlbumentationsStep:
         raise ConfigError(
             f"{where}: {spec.name} needs the package albumentations: pip install 'torchdeck[albumentations]'"
         )
-    # It would ask the network for a newer version of itself.
-    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
-    import albumentations
-
-    base = albumentations.BasicTransform
-    known = {
-        name: found
-        for name, found in vars(albumentations).items()
-        if isinstance(found, type) and issubclass(found, base) and not name.endswith("Transform")
-    }
+    known = _known()
     name = spec.name.removeprefix(PREFIX)
     if name not in known:
         raise ConfigError(f"{where}: albumentations has no transform '{name}' of images{did_you_mean(name, known)}")
@@ -83,3 +109,17 @@ def make_albumentations_step(spec: Component, where: str) -> AlbumentationsStep:
 def _as_tuple(value: Any) -> Any:
     """TOML's lists as the tuples that the package asks for."""
     return tuple(_as_tuple(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _known() -> dict[str, Any]:
+    """The package's transforms by name."""
+    # It would ask the network for a newer version of itself.
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+
+    base = albumentations.BasicTransform
+    return {
+        name: found
+        for name, found in vars(albumentations).items()
+        if isinstance(found, type) and issubclass(found, base) and not name.endswith("Transform")
+    }

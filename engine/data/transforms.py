@@ -21,6 +21,7 @@ from engine.config import Component
 from engine.data.albumentations_steps import is_albumentations, make_albumentations_step
 from engine.data.batched.mixing import MIXES, make_mixes, of_samples
 from engine.data.looking.findings import TransformEntry
+from engine.data.transform_entries import annotation_text, transform_entry
 from engine.errors import ConfigError, TorchdeckError, did_you_mean
 from engine.user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
 
@@ -41,23 +42,11 @@ NEEDS_FLOAT = frozenset({"Normalize", "LinearTransformation"})
 
 
 def list_transforms() -> list[TransformEntry]:
-    """Every transform that a pipeline can name, sorted."""
+    """Every transform of torchvision that a pipeline can name, sorted."""
     from engine.data.batched.batch_plan import BATCHED
 
     return [
-        TransformEntry(
-            name=name,
-            summary=_summary(cls),
-            parameters=[
-                (
-                    parameter.name,
-                    "required" if parameter.default is parameter.empty else str(parameter.default),
-                    _annotation(parameter),
-                )
-                for parameter in _parameters(cls)
-            ],
-            batched=name in BATCHED or name in MIXES,
-        )
+        transform_entry(name, cls, _parameters(cls), batched=name in BATCHED or name in MIXES)
         for name, cls in sorted(_classes().items())
     ]
 
@@ -274,17 +263,6 @@ def _parameters(cls: type) -> list[inspect.Parameter]:
     return [parameters["alpha"]] if cls.__name__ in MIXES else list(parameters.values())
 
 
-def _annotation(parameter: inspect.Parameter) -> str:
-    if parameter.annotation is parameter.empty:
-        return ""
-    return inspect.formatannotation(parameter.annotation).replace("collections.abc.", "").replace("'", "")
-
-
-def _summary(cls: type) -> str:
-    text = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
-    return text.split(". ")[0].rstrip(".")
-
-
 def _check_names(name: str, cls: type, arguments: Mapping[str, Any], where: str) -> None:
     parameters = {parameter.name: parameter for parameter in _parameters(cls)}
     for argument in arguments:
@@ -297,7 +275,7 @@ def _check_names(name: str, cls: type, arguments: Mapping[str, Any], where: str)
             parameter.VAR_KEYWORD,
         )
         if required and parameter.name not in arguments:
-            raise ConfigError(f"{where}: {name} needs the argument '{parameter.name}' ({_annotation(parameter)})")
+            raise ConfigError(f"{where}: {name} needs the argument '{parameter.name}' ({annotation_text(parameter)})")
 
 
 def _value(value: Any, parameter: inspect.Parameter, where: str, transform: str) -> Any:
@@ -330,7 +308,7 @@ def _one_of(value: str, known: list[str]) -> str:
 
 def _check_type(value: Any, parameter: inspect.Parameter, where: str) -> None:
     """Compare with a plain annotation; torchvision itself takes `p = "often"` and fails in the middle of an epoch."""
-    annotation = _annotation(parameter)
+    annotation = annotation_text(parameter)
     if parameter.name in ("mean", "std") and annotation.startswith("Sequence"):
         numbers = isinstance(value, list | tuple) and value and all(_is_number(item) for item in value)
         if not numbers:

@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList
 
 from tui.app import Studio
 from tui.panes.data import DataPane
+from tui.panes.data_transforms import TransformsView
 from tui.screens.pick import PickScreen
 from tui.screens.sample import SampleScreen
 from tui.widgets.image_grid import ImageGrid
@@ -91,7 +92,7 @@ async def test_enter_on_a_sample_shows_it_after_every_step(tmp_path: Path) -> No
 async def test_a_transform_is_found_by_typing_and_what_is_missing_or_wrong_is_said_at_its_step(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
         await until_shown(pilot, "as in epoch 1")
-        await until(pilot, lambda: bool(app.query_one(DataPane)._kinds))
+        await until(pilot, lambda: bool(app.query_one(TransformsView)._kinds))
         await pilot.press("t", "a")
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
         await pilot.press(*"rotat")
@@ -132,7 +133,9 @@ async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_g
 async def test_the_batch_of_a_step_is_shown_as_the_run_makes_it(tmp_path: Path) -> None:
     async with studio(tmp_path, "loader.batch_size=100", "training.epochs=2", size=SMALL) as (app, pilot):
         await until_shown(pilot, "as in epoch 1")
-        await pilot.press("b", "end", "backspace", *"17", "enter")
+        await pilot.press("b")
+        await until_shown(pilot, "step 1: epoch 1, batch 1 of 100 samples")
+        await pilot.press("end", "backspace", *"17", "enter")
         await until_shown(pilot, "step 17: epoch 2, batch 2 of 100 samples")
         grid = app.query_one("#batch_images", ImageGrid)
         assert len(grid.images) == 64

@@ -12,29 +12,30 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Static
 
-from engine.config import Component, DataConfig, RunConfig
-from engine.config_file import load_config
+from engine.config import RunConfig
 from engine.data.datasets.catalog import find_dataset
 from engine.errors import TorchdeckError
-from engine.presets import list_presets
 from tui.aside import Aside, AsideError
 from tui.messages import DraftReplaced
 from tui.panes import data_words
-from tui.panes.data_catalogue import DataCatalogue
+from tui.panes.data_batch import BatchView
+from tui.panes.data_catalogue import DataCatalogue, data_of
+from tui.panes.data_copies import CopiesView
+from tui.panes.data_numbers import NumbersView
+from tui.panes.data_samples import SamplesView
+from tui.panes.data_transforms import TransformsView
 from tui.screens.pick import PickEntry, PickScreen
 from tui.screens.sample import SampleScreen
-from tui.widgets.bars import Bar, Bars
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind
+from tui.widgets.image_grid import ImageGrid
 from tui.widgets.plain_text import printable, printable_lines
 from tui.widgets.progress_line import ProgressLine
 from tui.widgets.tab_line import TabLine
 from tui.working import Working
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import DataLook, DuplicateReport, PixelStatistics, SampleLook, StepLane, StepLook
+    from engine.data.looking.findings import DataLook, DuplicateReport, SampleLook, StepLook
 
 VIEWS = {
     "images": "Images",
@@ -55,7 +56,6 @@ _WIDE = 120
 _SAMPLES = 24
 _BATCH_SHOWN = 64
 _ALL_CLASSES = "all classes"
-_TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
 
 # Of `[data]`, what does not decide which samples there are.
 _RETAINED = {"train_transforms", "eval_transforms", "storage"}
@@ -101,7 +101,7 @@ class DataPane(Working, Widget, can_focus=True):
         self._sampled: tuple[object, ...] = ()
         self._found: DataLook | None = None
         self._samples: SampleLook | None = None
-        self._kinds: list[StepKind] = []
+        self._seen: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
         """The catalogue; what is in the chosen data set."""
@@ -112,42 +112,18 @@ class DataPane(Working, Widget, can_focus=True):
                 yield TabLine(VIEWS, active="images", keys=_KEYS, id="views")
                 with Horizontal(id="parts"):
                     with Vertical(id="seen"):
-                        with Vertical(id="pictures"):
-                            yield Static(id="shown", markup=False)
-                            yield ImageGrid(empty="", group=2, least=8, id="images")
-                        with Vertical(id="copies"):
-                            yield Static(id="found", markup=False)
-                            yield ImageGrid(empty="", least=8, id="copied")
-                        with Vertical(id="batch"):
-                            field = Input("1", id="step", compact=True, type="integer")
-                            field.cursor_blink = False
-                            with Horizontal(id="step_line"):
-                                yield Static("what the model sees at step ", markup=False)
-                                yield field
-                            yield Static(id="batch_words", markup=False)
-                            yield ImageGrid(empty="", least=12, id="batch_images")
+                        yield SamplesView(id="pictures")
+                        yield CopiesView(id="copies")
+                        yield BatchView(id="batch")
                     with VerticalScroll(id="settings"):
-                        yield from self._compose_settings()
+                        yield TransformsView(self._aside, id="transforms")
+                        yield NumbersView(id="numbers")
                 yield ProgressLine(id="work")
-
-    def _compose_settings(self) -> ComposeResult:
-        nothing = "none: pixels become floats between 0 and 1; a adds one"
-        with Vertical(id="transforms"):
-            yield Static("train transforms", classes="heading")
-            yield PipelineList(id="train_transforms", empty=nothing)
-            yield Static("eval transforms (e: from the train transforms)", id="eval_heading", classes="heading")
-            yield PipelineList(id="eval_transforms", empty=nothing)
-        with Vertical(id="numbers"):
-            yield Static("pixels, labels and where they live", classes="heading")
-            yield Static(id="measured", markup=False)
-            yield Static("training samples of each class", id="counts_heading", classes="heading")
-            yield Bars(id="counts")
 
     def on_mount(self) -> None:
         """Show the draft."""
         self._show_view()
         self._show_draft()
-        self._ask_for_kinds()
 
     def on_show(self) -> None:
         """Data are opened when somebody looks at them."""
@@ -179,6 +155,10 @@ class DataPane(Working, Widget, can_focus=True):
         self._show_view()
         # At once: the next key is meant for the view.
         self.screen.set_focus(self.query_one(_FOCUSED[view]))
+        if view == "batch":
+            self._make_batch()
+        elif view == "transforms":
+            self.query_one(TransformsView).ask_for_all_kinds()
 
     def action_back(self) -> None:
         """Stop what is under way; else back to the catalogue."""
@@ -188,9 +168,10 @@ class DataPane(Working, Widget, can_focus=True):
                 self._opened = ()
                 self._about([self.draft.data.dataset, "not opened; Enter opens it"])
             elif self._view == "copies":
-                self._say_of_copies(["stopped; u: compare again"])
+                self.query_one(CopiesView).say(["stopped; u: compare again"])
             elif self._view == "batch":
-                self._say_of_batch(["stopped; Enter: make it again"])
+                self._seen = ()
+                self.query_one(BatchView).say(["stopped; Enter: make it again"])
         else:
             self.query_one(DataCatalogue).leave()
 
@@ -237,12 +218,15 @@ class DataPane(Working, Widget, can_focus=True):
         if self.draft is None or look is None or not look.pixels.mean:
             self.notify("no channel statistics are known: m measures them", severity="warning")
             return
-        self._normalize(self.draft, look.pixels)
+        self.query_one(TransformsView).normalize(self.draft.data, look.pixels)
 
     def action_copy_to_eval(self) -> None:
         """Use the train transforms for evaluation, without what is random."""
-        if self.draft is not None:
-            self._copy_to_eval(self.draft)
+        if self.draft is None:
+            return
+        sizes = self._found.pixels.sizes.sizes if self._found is not None else {}
+        size = next(iter(sizes)) if len(sizes) == 1 else None
+        self.query_one(TransformsView).copy_to_eval(self.draft.data, size)
 
     def action_download(self) -> None:
         """Let the chosen data set be fetched where it is not there."""
@@ -268,10 +252,7 @@ class DataPane(Working, Widget, can_focus=True):
         if name == draft.data.dataset:
             self._open(draft, is_fresh=True)
             return
-        data = next((config.data for config in _preset_configs() if config.data.dataset == name), None)
-        if data is None:
-            validation = "test" if find_dataset(name) is not None else 0.2
-            data = DataConfig(dataset=name, validation=validation)
+        data = data_of(name)
         self.post_message(DraftReplaced(draft.model_copy(update={"data": data})))
 
     @on(DataCatalogue.Passed)
@@ -290,34 +271,16 @@ class DataPane(Working, Widget, can_focus=True):
         message.stop()
         self.action_view(message.tab)
 
-    @on(Input.Submitted, "#step")
-    def _take_step(self, message: Input.Submitted) -> None:
+    @on(BatchView.StepWanted)
+    def _take_step(self, message: BatchView.StepWanted) -> None:
         message.stop()
-        if self.draft is not None and message.value.strip().isdecimal():
-            self._show_step(self.draft, int(message.value))
+        self._seen = ()
+        self._make_batch()
 
-    @on(PipelineList.Changed)
-    def _take_pipeline(self, message: PipelineList.Changed) -> None:
+    @on(TransformsView.Edited)
+    def _take_pipeline(self, message: TransformsView.Edited) -> None:
         message.stop()
-        steps = [Component.model_validate({"name": step.name, **step.arguments}) for step in message.steps]
-        self._change(**{str(message.pipeline.id): steps})
-
-    @on(PipelineList.KindWanted)
-    def _offer_kinds(self, message: PipelineList.KindWanted) -> None:
-        message.stop()
-        pipeline = message.pipeline
-        entries = [PickEntry(kind.name, kind.lane, f"{kind.summary}\n{kind.signature}") for kind in self._kinds]
-
-        def take(name: str | None) -> None:
-            if name is not None:
-                pipeline.take_kind(name)
-
-        self.app.push_screen(PickScreen(_TITLES[str(pipeline.id)], entries), take)
-
-    @on(ImageGrid.WayChanged, "#images")
-    def _take_way(self, message: ImageGrid.WayChanged) -> None:
-        message.stop()
-        self._tell_of_samples()
+        self._change(**message.pipelines)
 
     @on(ImageGrid.Chosen, "#images")
     def _enlarge(self, message: ImageGrid.Chosen) -> None:
@@ -327,11 +290,6 @@ class DataPane(Working, Widget, can_focus=True):
         positions = [sample.index for sample in self._samples.samples]
         screen = SampleScreen(self._aside, self.draft, positions, message.group, self._draw)
         self.app.push_screen(screen, self._take_draw)
-
-    @on(ImageGrid.Chosen, "#copied")
-    def _tell_where(self, message: ImageGrid.Chosen) -> None:
-        message.stop()
-        self.notify(printable(message.grid.images[message.group].caption), timeout=15, markup=False)
 
     def _take_draw(self, draw: int | None) -> None:
         if draw is not None:
@@ -362,6 +320,20 @@ class DataPane(Working, Widget, can_focus=True):
         elif self._found is not None:
             self._sample_when_changed(draft)
 
+    def _make_batch(self) -> None:
+        """Make the batch of the step that is asked for, unless it is what is shown."""
+        draft, view = self.draft, self.query_one(BatchView)
+        if draft is None or self.has_class("-nothing"):
+            return
+        if self._found is None:
+            # Made as soon as it is open: two such works at once would end the first.
+            view.say(["the data set is being opened …"])
+            return
+        subject = (draft, view.step)
+        if subject != self._seen:
+            self._seen = subject
+            self._show_step(draft, view.step)
+
     def _sample_when_changed(self, draft: RunConfig) -> None:
         subject = (draft.data, draft.seed, draft.training.device, self._draw, self._page, self._class)
         if subject != self._sampled:
@@ -387,10 +359,11 @@ class DataPane(Working, Widget, can_focus=True):
         self._samples = None
         self.remove_class("-nothing")
         self._tell_of_opened()
-        self._show_numbers(look)
-        self._say_of_copies(["u: compare every sample with every other, and the splits with one another"])
-        self.query_one("#copied", ImageGrid).set_images([])
+        self.query_one(NumbersView).show(look, self._samples)
+        self.query_one(CopiesView).say(["u: compare every sample with every other, and the splits with one another"])
         self._sample_when_changed(draft)
+        if self._view == "batch":
+            self._make_batch()
 
     @work(exclusive=True, group="sample")
     async def _sample(self, draft: RunConfig) -> None:
@@ -405,7 +378,7 @@ class DataPane(Working, Widget, can_focus=True):
             )
         except (TorchdeckError, AsideError) as error:
             self._sampled = ()
-            self._say_of_samples("", str(error))
+            self.query_one(SamplesView).say_wrong(str(error))
             return
         self._samples = samples
         self._show_samples(samples)
@@ -415,82 +388,39 @@ class DataPane(Working, Widget, can_focus=True):
         try:
             pixels = await self._follow("engine.data.looking.look:measure", draft)
         except (TorchdeckError, AsideError) as error:
-            self.query_one("#measured", Static).update(Text(printable_lines(str(error)), "red"))
+            self.query_one(NumbersView).say_wrong(str(error))
             return
         if self._found is not None:
             self._found = self._found.with_pixels(pixels)
-            self._show_numbers(self._found)
+            self.query_one(NumbersView).show(self._found, self._samples)
 
     @work(exclusive=True, group="work")
     async def _compare(self, draft: RunConfig, by_pixels: bool) -> None:
-        self._say_of_copies(["comparing …"])
+        view = self.query_one(CopiesView)
+        view.say(["comparing …"])
         try:
-            report = await self._follow("engine.data.looking.look:compare", draft, by_pixels=by_pixels)
+            report: DuplicateReport = await self._follow(
+                "engine.data.looking.look:compare", draft, by_pixels=by_pixels
+            )
         except (TorchdeckError, AsideError) as error:
-            self._say_of_copies([str(error)], "red")
+            view.say([str(error)], "red")
             return
-        self._show_copies(report)
+        if self._found is not None:
+            view.show(report, self._found.classes)
 
     @work(exclusive=True, group="work")
     async def _show_step(self, draft: RunConfig, step: int) -> None:
-        self._say_of_batch([f"making the batch of step {step:,} …"])
+        view = self.query_one(BatchView)
+        view.say([f"making the batch of step {step:,} …"])
         try:
             seen: StepLook = await self._follow(
                 "engine.data.looking.step_look:look_at_step", draft, step=step, count=_BATCH_SHOWN
             )
         except (TorchdeckError, AsideError) as error:
-            self._say_of_batch([str(error)], "red")
+            self._seen = ()
+            view.say([str(error)], "red")
             return
-        self._say_of_batch(seen.words if seen.images else [*seen.words, *seen.captions])
-        images = [GridImage(image, caption) for image, caption in zip(seen.images, seen.captions, strict=False)]
-        self.query_one("#batch_images", ImageGrid).set_images(images)
-
-    @work(exclusive=True, group="edit")
-    async def _normalize(self, draft: RunConfig, pixels: PixelStatistics) -> None:
-        changed = {}
-        function = "engine.data.looking.pipeline_edits:with_normalize"
-        try:
-            for name in ("train_transforms", "eval_transforms"):
-                specs = getattr(draft.data, name)
-                changed[name] = await self._aside.call(function, specs, pixels.mean, pixels.std)
-        except (TorchdeckError, AsideError) as error:
-            self.notify(printable(str(error)), severity="warning", markup=False)
-            return
-        self._change(**changed)
-        of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
-        self.notify(f"Normalize of both pipelines has the mean and std of {of}", markup=False)
-
-    @work(exclusive=True, group="edit")
-    async def _copy_to_eval(self, draft: RunConfig) -> None:
-        sizes = self._found.pixels.sizes.sizes if self._found is not None else {}
-        size = next(iter(sizes)) if len(sizes) == 1 else None
-        function = "engine.data.looking.pipeline_edits:for_evaluation"
-        try:
-            steps, words = await self._aside.call(function, draft.data.train_transforms, size)
-        except (TorchdeckError, AsideError) as error:
-            self.notify(printable(str(error)), severity="warning", markup=False)
-            return
-        self._change(eval_transforms=steps)
-        self.notify(f"Train → eval: {printable(words)}", timeout=8, markup=False)
-
-    @work(exclusive=True, group="kinds")
-    async def _ask_for_kinds(self) -> None:
-        try:
-            entries = await self._aside.call("engine.data.transforms:list_transforms")
-        except (TorchdeckError, AsideError) as error:
-            self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
-            return
-        self._kinds = [
-            StepKind(
-                entry.name,
-                entry.summary,
-                tuple((name, kind, "" if value == "required" else value) for name, value, kind in entry.parameters),
-                "batched" if entry.batched else "sample by sample",
-            )
-            for entry in entries
-        ]
-        for pipeline in self.query(PipelineList):
-            pipeline.set_kinds(self._kinds)
+        view.show(seen)
 
     async def _follow(self, function: str, draft: RunConfig, **keywords: object) -> Any:
         """Long work, with its progress at the bottom."""
@@ -528,14 +458,8 @@ class DataPane(Working, Widget, can_focus=True):
             return
         self.query_one(DataCatalogue).show(draft.data.dataset)
         for name in ("train_transforms", "eval_transforms"):
-            self._show_steps(draft, name, [])
+            self.query_one(TransformsView).show(name, getattr(draft.data, name))
         self._look_when_seen()
-
-    def _show_steps(self, draft: RunConfig, name: str, lanes: list[StepLane]) -> None:
-        steps = [PipelineStep(step.name, step.arguments) for step in getattr(draft.data, name)]
-        notes = {number: lane.lane for number, lane in enumerate(lanes) if lane.lane}
-        errors = {number: lane.error for number, lane in enumerate(lanes) if lane.error}
-        self.query_one(f"#{name}", PipelineList).set_steps(steps, notes=notes, errors=errors)
 
     def _tell_of_opened(self) -> None:
         if self.draft is None or self._found is None:
@@ -548,67 +472,12 @@ class DataPane(Working, Widget, can_focus=True):
         if draft is None or found is None:
             return
         self._tell_of_opened()
-        self._show_numbers(found)
-        self._show_steps(draft, "train_transforms", look.train_steps)
-        self._show_steps(draft, "eval_transforms", look.eval_steps)
-        images = []
-        for sample in look.samples:
-            images += [GridImage(sample.raw, sample.target), GridImage(sample.shown, f"→ {sample.target}")]
-        for text in look.texts:
-            if text.raw_slice is not None and text.shown_slice is not None:
-                images += [GridImage(text.raw_slice, text.target), GridImage(text.shown_slice, f"→ {text.target}")]
-        self.query_one("#images", ImageGrid).set_images(images)
-        self._tell_of_samples()
-        self.query_one("#images").display = bool(images) or not look.texts
-
-    def _tell_of_samples(self) -> None:
-        look, found = self._samples, self._found
-        if look is None or found is None:
-            return
-        lines = []
-        if look.samples or look.texts:
-            of = "" if self._class is None else f" of {found.classes[self._class]}"
-            grid = self.query_one("#images", ImageGrid)
-            how = "Enter: large" if look.samples else "middle slices" if grid.images else "in words"
-            drawn = f" · {grid.way}" if grid.images else ""
-            lines.append(f"samples{of} → as in epoch {self._draw + 1} ({how}){drawn}")
-        wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
-        self._say_of_samples("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
-
-    def _show_numbers(self, look: DataLook) -> None:
-        words = data_words.numbers(look.pixels, look.balance, look.train_size)
-        words += [*data_words.tier(self._samples), *data_words.notes(look, self._samples)]
-        self.query_one("#measured", Static).update(Text(printable_lines("\n".join(words))))
-        # Targets that are no classes have no counts.
-        bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
-        self.query_one(Bars).set_bars(bars)
-
-    def _show_copies(self, report: DuplicateReport) -> None:
-        if self._found is None:
-            return
-        classes = self._found.classes
-        self._say_of_copies(data_words.copies(report))
-        examples = [
-            GridImage(each.pixels, data_words.members(each, classes))
-            for each in report.examples
-            if each.pixels is not None
-        ]
-        self.query_one("#copied", ImageGrid).set_images(examples)
-
-    def _say_of_samples(self, text: str, wrong: str = "") -> None:
-        """What is shown, and below it, in red, what can't be."""
-        parts = [(printable_lines(text), ""), ("\n" if text and wrong else "", ""), (printable_lines(wrong), "red")]
-        self.query_one("#shown", Static).update(Text.assemble(*parts))
-
-    def _say_of_copies(self, lines: list[str], style: str = "") -> None:
-        self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))
-
-    def _say_of_batch(self, lines: list[str], style: str = "") -> None:
-        self.query_one("#batch_words", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+        self.query_one(NumbersView).show(found, look)
+        transforms = self.query_one(TransformsView)
+        transforms.show("train_transforms", draft.data.train_transforms, look.train_steps)
+        transforms.show("eval_transforms", draft.data.eval_transforms, look.eval_steps)
+        class_name = "" if self._class is None else found.classes[self._class]
+        self.query_one(SamplesView).show(look, self._draw + 1, class_name)
 
     def _about(self, lines: list[str], style: str = "") -> None:
         self.query_one("#about", Static).update(Text(printable_lines("\n".join(lines)), style=style))
-
-
-def _preset_configs() -> list[RunConfig]:
-    return [load_config(preset.name) for preset in list_presets()]

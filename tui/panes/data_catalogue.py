@@ -13,7 +13,10 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from engine.data.datasets.catalog import list_datasets
+from engine.config import DataConfig
+from engine.config_file import load_config
+from engine.data.datasets.catalog import find_dataset, list_datasets
+from engine.presets import list_presets
 from tui.screens.pick import PickEntry, found
 from tui.widgets.plain_text import printable
 
@@ -120,3 +123,10 @@ class DataCatalogue(Vertical):
 
 def _option(entry: PickEntry) -> Option:
     return Option(entry.name, id=entry.name)
+
+
+def data_of(name: str) -> DataConfig:
+    """What a draft's data become when a data set is chosen: those of the preset that trains on it, else its own."""
+    presets = (load_config(preset.name).data for preset in list_presets())
+    validation = "test" if find_dataset(name) is not None else 0.2
+    return next((data for data in presets if data.dataset == name), DataConfig(dataset=name, validation=validation))

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 _NAMED = 8
 _NOT_KNOWN = "unknown"
 
+# Below a histogram's 32 columns.
+_VALUES = "0       64      128     192  255 pixel value"
+
 
 def title_of(name: str, entry: DatasetEntry | None) -> str:
     """The first line: what the data set is called and under which license it comes."""
@@ -83,7 +86,7 @@ def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]
         lines += [f"mean {mean}  std {std}  (of {of})"]
     if pixels.trouble:
         lines.append(pixels.trouble)
-    lines += [f"{sparkline(counts)} values of channel {k}" for k, counts in enumerate(pixels.histogram)]
+    lines += histogram_lines(pixels.histogram)
     lines += describe_sizes(pixels.sizes)
     unreadable = pixels.sizes.unreadable
     if unreadable:
@@ -95,6 +98,17 @@ def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]
     if pixels.mean:
         lines.append("w: mean and std into Normalize" + ("" if pixels.is_whole else " · m: measure every sample"))
     return lines
+
+
+def histogram_lines(histogram: list[list[int]]) -> list[str]:
+    """How often pixels of each channel have which value, with what the axes count; 32 columns of 8 values each."""
+    if not histogram:
+        return []
+    lines = [
+        f"{sparkline(counts)} channel {channel}, the highest {max(counts) / max(sum(counts), 1):.0%} of pixels"
+        for channel, counts in enumerate(histogram)
+    ]
+    return [*lines, _VALUES]
 
 
 def copies(report: DuplicateReport) -> list[str]:

@@ -33,7 +33,9 @@ def list_catalogue(catalogue: str, words: tuple[str, ...], as_json: bool) -> Non
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading, no_wrap=heading != headings[-1])
+        # What is typed into a config is shown whole.
+        widest = max((len(row[0]) for row in rows), default=0) if heading == headings[0] else None
+        table.add_column(heading, no_wrap=heading != headings[-1], min_width=widest)
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(highlight=False).print(table)
@@ -41,7 +43,11 @@ def list_catalogue(catalogue: str, words: tuple[str, ...], as_json: bool) -> Non
 
 def _datasets() -> Rows:
     from engine.data.datasets.catalog import list_datasets
+    from engine.data.datasets.torchvision_changes import catalogue_changes
 
+    for change in catalogue_changes():
+        # Not on stdout, where only the catalogue stands.
+        click.echo(f"the installed torchvision differs: {change}", err=True)
     entries = list_datasets()
     rows = [
         [
@@ -58,9 +64,10 @@ def _datasets() -> Rows:
 
 
 def _transforms() -> Rows:
+    from engine.data.albumentations_steps import list_albumentations
     from engine.data.transforms import list_transforms
 
-    entries = list_transforms()
+    entries = [*list_transforms(), *list_albumentations()]
     rows = [
         [
             entry.name,

@@ -1,4 +1,4 @@
-"""Folders of images: one folder a class, possibly below train/, val/ and test/."""
+"""Image files as a data set, and folders of them: one folder a class, possibly below train/, val/ and test/."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class FolderDataset:
 
     Attributes:
         root: folder that the files' names are relative to.
-        files: sorted names of the files.
+        files: names of the files; of a folder of images sorted.
         targets: int64 [n] class indices.
         mode: "L" where every image is grey, else "RGB", to which all others are converted.
         turns: whether photographs are turned as their EXIF orientation says; torchvision's ImageFolder leaves them.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections.abc import Iterable
 
 from torchvision import datasets
@@ -77,8 +78,16 @@ def _changes_of(row: TorchvisionRow) -> list[str]:
                 changes.append(f"{row.name} takes no argument '{name}' any more, which told its {part} part")
             elif isinstance(value, str) and f'"{value}"' not in source:
                 changes.append(f"{row.name} has no {name} '{value}' any more, its {part} part")
-    attribute = row.labels.partition(":")[0]
-    classes = [cls for cls in constructor.__mro__ if cls.__module__.startswith("torchvision.datasets")]
-    if attribute and not any(re.search(rf"self\.{attribute}\b", inspect.getsource(cls)) for cls in classes):
-        changes.append(f"{row.name} has no attribute '{attribute}' any more: its labels can't be read without images")
+    if row.labels and not _has_attribute(constructor, row.labels):
+        changes.append(f"{row.name} has no attribute '{row.labels}' any more: its labels can't be read without images")
+    if row.images and not _has_attribute(constructor, row.images):
+        changes.append(f"{row.name} has no attribute '{row.images}' any more: its damaged files can't be looked for")
     return changes
+
+
+def _has_attribute(constructor: type, attribute: str) -> bool:
+    """Whether a class or its bases in torchvision set an attribute; what follows a ":" in its name doesn't count."""
+    name = attribute.partition(":")[0]
+    # Of modules: to find a class in its module takes many times as long.
+    modules = {cls.__module__ for cls in constructor.__mro__ if cls.__module__.startswith("torchvision.datasets")}
+    return any(re.search(rf"self\.{name}\b", inspect.getsource(sys.modules[module])) for module in modules)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
+from engine.data.datasets.folder import FolderDataset
 from engine.data.datasets.splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
 from engine.data.datasets.torchvision_table import TorchvisionRow
 from engine.errors import ConfigError, DataError, did_you_mean
@@ -41,9 +43,15 @@ def open_torchvision(row: TorchvisionRow, root: Path, download: bool, arguments:
         raise ConfigError(f"data.download = true: {row.name} can't be downloaded; {_what_to_put(row, root)}")
     _check_packages(row)
     made = {part: _make(row, root, download, {**settings, **arguments}) for part, settings in row.parts.items()}
-    parts = {part: _with_labels(row, dataset, attribute) for part, dataset in made.items()}
+    parts = {part: _with_labels(row, root, dataset, attribute) for part, dataset in made.items()}
+    notes = []
+    if row.images and not isinstance(parts["train"], FolderDataset):
+        notes.append(
+            f"the installed torchvision keeps no list of {row.name}'s image files: damaged ones are not looked for, "
+            "and they are decoded by Pillow, one by one"
+        )
     return DatasetParts(
-        parts["train"], parts.get("validation"), parts.get("test"), _classes(row, made["train"], attribute)
+        parts["train"], parts.get("validation"), parts.get("test"), _classes(row, made["train"], attribute), notes
     )
 
 
@@ -106,12 +114,16 @@ def _check_packages(row: TorchvisionRow) -> None:
         raise ConfigError(f"{row.name} needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
-def _with_labels(row: TorchvisionRow, dataset: Any, attribute: str | None) -> SampleDataset:
-    """The data set with its labels, as an array where it is one."""
+def _with_labels(row: TorchvisionRow, root: Path, dataset: Any, attribute: str | None) -> SampleDataset:
+    """The data set with its labels, as an array or as image files where it is that."""
     if not row.labels:
         opened: SampleDataset = dataset
         return opened
     targets = _labels(row, dataset, attribute)
+    files = _files(row, root, dataset)
+    if files is not None and len(files) == len(targets):
+        # What torchvision's own loader does: RGB, photographs as they are stored.
+        return FolderDataset(root, files, targets, "RGB", turns=False)
     if not row.layout:
         return LabelledDataset(dataset, targets)
     images = np.asarray(dataset.data)
@@ -132,6 +144,18 @@ def _labels(row: TorchvisionRow, dataset: Any, attribute: str | None) -> NDArray
     targets = targets[:, 0] if targets.ndim == 2 else targets
     # EMNIST's letters count from 1; its first class is named "N/A".
     return targets - 1 if row.name == "EMNIST" and dataset.classes[0] == "N/A" else targets
+
+
+def _files(row: TorchvisionRow, root: Path, dataset: Any) -> tuple[str, ...] | None:
+    """Names of the image files, relative to `root`; None where the data set keeps no list of them."""
+    name, _, item = row.images.partition(":")
+    values = getattr(dataset, name, None) if name else None
+    if values is None:
+        return None
+    paths = [os.fspath(value[int(item)] if item else value) for value in values]
+    if row.folder:
+        return tuple(os.path.join(row.folder, path) for path in paths)
+    return tuple(path.removeprefix(f"{root}{os.sep}") for path in paths)
 
 
 def _attribute_column(dataset: Any, attribute: str) -> int:

@@ -25,6 +25,9 @@ class TorchvisionRow:
             no test split.
         labels: attribute with every sample's label, readable without decoding an image; "name:1" takes the second
             item of each; empty where only reading a sample tells.
+        images: attribute with every sample's image file, which is opened and made RGB, nothing else; "name:0" takes
+            the first item of each; empty where images are read in another way.
+        folder: below `data.root`, that those names are relative to, where they are not whole paths.
         layout: of the attribute `data`, where all pixels are one array; empty where images are files.
         obtain: "download", or "manual" where torchvision can't fetch it; "embedded" needs nothing.
         files: what has to lie where, below `data.root`, when it is not downloaded.
@@ -40,6 +43,8 @@ class TorchvisionRow:
     shape: tuple[int, int, int] | None
     parts: dict[str, dict[str, Any]]
     labels: str = "targets"
+    images: str = ""
+    folder: str = ""
     layout: Layout = ""
     obtain: Literal["embedded", "download", "manual"] = "download"
     files: str = ""
@@ -161,6 +166,7 @@ ROWS = (
         None,
         _split(test="", validation="val"),
         "_samples:1",
+        "_samples:0",
         license="Apache-2.0",
         note="arguments.size: full, 320px or 160px",
     ),
@@ -171,10 +177,11 @@ ROWS = (
         27_000,
         (3, 64, 64),
         _WHOLE,
+        images="samples:0",
         license="MIT",
         note="has no test split",
     ),
-    TorchvisionRow("GTSRB", "German traffic signs", 43, 26_640, None, _split(), "_samples:1"),
+    TorchvisionRow("GTSRB", "German traffic signs", 43, 26_640, None, _split(), "_samples:1", "_samples:0"),
     TorchvisionRow(
         "Flowers102",
         "Flowers of Great Britain",
@@ -183,10 +190,11 @@ ROWS = (
         None,
         _split(validation="val"),
         "_labels",
+        "_image_files",
         needs=("scipy",),
         note="the test split is the large one",
     ),
-    TorchvisionRow("Food101", "Dishes, 5 GB", 101, 75_750, None, _split(), "_labels"),
+    TorchvisionRow("Food101", "Dishes, 5 GB", 101, 75_750, None, _split(), "_labels", "_image_files"),
     TorchvisionRow(
         "DTD",
         "Describable textures",
@@ -195,6 +203,7 @@ ROWS = (
         None,
         _split(validation="val"),
         "_labels",
+        "_image_files",
         license="research use only",
         note="arguments.partition: 1 to 10",
     ),
@@ -206,6 +215,7 @@ ROWS = (
         None,
         _split("trainval"),
         "_labels",
+        "_images",
         license="CC BY-SA 4.0",
     ),
     TorchvisionRow(
@@ -216,13 +226,22 @@ ROWS = (
         None,
         _split(validation="val"),
         "_labels",
+        "_image_files",
         license="non-commercial research only",
         note="arguments.annotation_level: variant, family or manufacturer",
     ),
     TorchvisionRow(
-        "Country211", "Photographs by the country they were taken in", 211, 31_650, None, _split(validation="valid")
+        "Country211",
+        "Photographs by the country they were taken in",
+        211,
+        31_650,
+        None,
+        _split(validation="valid"),
+        images="samples:0",
     ),
-    TorchvisionRow("SUN397", "Scenes, 37 GB", 397, 108_754, None, _WHOLE, "_labels", note="has no test split"),
+    TorchvisionRow(
+        "SUN397", "Scenes, 37 GB", 397, 108_754, None, _WHOLE, "_labels", "_image_files", note="has no test split"
+    ),
     TorchvisionRow(
         "RenderedSST2",
         "Film reviews as pictures of text: good or bad",
@@ -231,6 +250,7 @@ ROWS = (
         (3, 448, 448),
         _split(validation="val"),
         "_samples:1",
+        "_samples:0",
     ),
     TorchvisionRow(
         "CLEVRClassification",
@@ -240,6 +260,7 @@ ROWS = (
         (3, 320, 480),
         _split(test="", validation="val"),
         "_labels",
+        "_image_files",
         license="CC BY 4.0",
         note="the label is the number of objects; the test split has no labels",
     ),
@@ -250,6 +271,7 @@ ROWS = (
         1_803_460,
         (3, 256, 256),
         {"train": {"split": "train-standard", "small": True}, "validation": {"split": "val", "small": True}},
+        images="imgs:0",
         license="non-commercial research only",
         note="arguments.small = false: high resolution",
     ),
@@ -282,6 +304,8 @@ ROWS = (
         (3, 218, 178),
         _split(validation="valid", target_type="attr"),
         "attr",
+        images="filename",
+        folder="celeba/img_align_celeba",
         needs=("gdown",),
         license="non-commercial research only",
         note='arguments.attribute says which, such as "Smiling" (the default)',
@@ -318,6 +342,7 @@ ROWS = (
         None,
         _split(),
         "_samples:1",
+        "_samples:0",
         obtain="manual",
         files="stanford_cars/ with cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat",
         needs=("scipy",),
@@ -330,6 +355,7 @@ ROWS = (
         9_525,
         (3, 250, 250),
         _split(),
+        images="data",
         obtain="manual",
         files="lfw-py/ with lfw_funneled/, lfw-names.txt, peopleDevTrain.txt and peopleDevTest.txt",
         note="most people of the test split are not in the training split",
@@ -353,6 +379,7 @@ ROWS = (
         1_281_167,
         None,
         _split(test="", validation="val"),
+        images="samples:0",
         obtain="manual",
         files="ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, from image-net.org",
         needs=("scipy",),

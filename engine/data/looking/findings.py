@@ -262,7 +262,7 @@ class TransformEntry:
     """A transform of the catalogue.
 
     Attributes:
-        name: its class in torchvision.transforms.v2.
+        name: its class in torchvision.transforms.v2, or albumentations.CLASS.
         summary: the first sentence of its documentation.
         parameters: (name, default or "required", type) as text.
         batched: whether torchdeck applies it to whole batches; others make samples go through a DataLoader.

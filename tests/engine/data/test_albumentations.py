@@ -6,6 +6,7 @@ import pytest
 import torch
 from data_cases import component, open_and_build, run_config
 
+from engine.data.albumentations_steps import list_albumentations
 from engine.data.loading.workers import WorkerLoader
 from engine.data.transforms import check_transforms
 from engine.errors import ConfigError
@@ -58,7 +59,19 @@ def test_what_is_wrong_is_said_before_the_run(spec: Any, message: str) -> None:
         check_transforms([spec], "data.train_transforms")
 
 
+def test_transforms_of_images_alone_are_listed_with_their_parameters() -> None:
+    entries = {entry.name: entry for entry in list_albumentations()}
+    assert len(entries) > 80
+    crop = entries["albumentations.RandomCrop"]
+    assert crop.summary == "Crop a random part of the input"
+    assert crop.parameters[:2] == [("height", "required", "int"), ("width", "required", "int")]
+    assert not crop.batched
+    assert not {"albumentations.MaskDropout", "albumentations.CoarseDropout3D"} & entries.keys()
+    check_transforms([component("albumentations.CLAHE")], "data.train_transforms")
+
+
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert list_albumentations() == []
     with pytest.raises(ConfigError, match=r"albumentations: pip install 'torchdeck\[albumentations\]'"):
         check_transforms([component("albumentations.GaussNoise")], "data.train_transforms")

@@ -1,6 +1,7 @@
 """torchvision's data sets: the table against the installed torchvision, and opening them from real files."""
 
 import inspect
+import json
 import re
 import sys
 from dataclasses import replace
@@ -9,14 +10,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from data_cases import open_and_build, run_config, write_images
+import torch
+from data_cases import component, no_progress, open_and_build, run_config, write_images
 from torchvision import datasets
 
+from engine.data.datasets.bad_files import find_bad_files, open_usable
 from engine.data.datasets.catalog import find_dataset, list_datasets
+from engine.data.datasets.folder import FolderDataset
 from engine.data.datasets.sources import open_sources
 from engine.data.datasets.torchvision_changes import catalogue_changes
 from engine.data.datasets.torchvision_datasets import accepted_arguments, open_torchvision
 from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow, find_row
+from engine.data.loading.encoded import EncodedLoader
+from engine.data.transforms import to_tensor
 from engine.errors import ConfigError, DataError
 
 # What torchvision has besides classification of single images: boxes, masks, captions, video, pairs, optical flow.
@@ -53,6 +59,12 @@ def test_a_row_fits_the_installed_torchvision(row: TorchvisionRow) -> None:
     assert "train" in row.parts
     attribute = row.labels.partition(":")[0]
     assert not attribute or re.search(rf"self\.{attribute}\b", source_of(row.name))
+    if images := row.images.partition(":")[0]:
+        source = source_of(row.name)
+        assert re.search(rf"self\.{images}\b", source)
+        # Nothing else is done to a file than opening it and making it RGB.
+        assert re.search(r"self\._?loader\(|\.convert\(\"RGB\"\)|img_align_celeba", source)
+        assert row.labels and not row.layout
     assert not row.layout or re.search(r"self\.data\b", source_of(row.name))
     downloads = "download" in taken and row.name not in ("StanfordCars", "LFWPeople")
     assert (row.obtain == "download") == downloads
@@ -100,11 +112,89 @@ def test_batches_of_files_are_those_of_torchvision(tmp_path: Path) -> None:
     assert np.array_equal((inputs[0] * 255).round().byte().permute(1, 2, 0).numpy(), first)
 
 
+def food_101(root: Path) -> None:
+    for name in ("apple pie", "soup"):
+        write_images(root / "food-101/images" / name, 8, size=(24, 20), suffix="jpg")
+    names = {name: [f"{name}/{number}" for number in range(8)] for name in ("apple pie", "soup")}
+    for part, chosen in (("train", slice(0, 6)), ("test", slice(6, 8))):
+        meta = root / "food-101/meta"
+        meta.mkdir(exist_ok=True)
+        (meta / f"{part}.json").write_text(json.dumps({name: files[chosen] for name, files in names.items()}))
+
+
+def oxford_pets(root: Path) -> None:
+    write_images(root / "oxford-iiit-pet/images", 8, size=(24, 20), suffix="jpg")
+    notes = root / "oxford-iiit-pet/annotations"
+    (notes / "trimaps").mkdir(parents=True)
+    lines = [f"{number} {number % 2 + 1} 1 1" for number in range(8)]
+    (notes / "trainval.txt").write_text("\n".join(lines[:6]))
+    (notes / "test.txt").write_text("\n".join(lines[6:]))
+
+
+def eurosat(root: Path) -> None:
+    for label in ("Forest", "River"):
+        write_images(root / "eurosat/2750" / label, 4)
+
+
+FILE_SETS = {
+    "RenderedSST2": rendered_sst2,
+    "Food101": food_101,
+    "OxfordIIITPet": oxford_pets,
+    "EuroSAT": eurosat,
+}
+
+
+@pytest.mark.parametrize("name", FILE_SETS)
+def test_files_are_read_as_torchvision_reads_them_and_damaged_ones_are_found(name: str, tmp_path: Path) -> None:
+    FILE_SETS[name](tmp_path)
+    config = run_config(dataset=name, root=str(tmp_path), validation=0.25, cache=str(tmp_path / "cache"))
+    sources = open_sources(config.data, 0)
+    row = find_row(name)
+    assert row is not None
+    dataset = getattr(datasets, name)(str(tmp_path), **row.parts["train"])
+    opened = sources.train.dataset
+    assert isinstance(opened, FolderDataset) and len(opened) == len(dataset)
+    for index in range(len(dataset)):
+        image, label = dataset[index]
+        assert torch.equal(to_tensor(opened[index][0]), to_tensor(image)) and opened[index][1] == label
+    assert find_bad_files([sources.train], tmp_path / "cache", no_progress) == []
+    damaged = tmp_path / opened.files[1]
+    damaged.write_bytes(damaged.read_bytes()[:80])
+    (bad,) = find_bad_files([sources.train], tmp_path / "other", no_progress)
+    assert bad.path == str(damaged)
+    skipping = config.model_copy(update={"data": config.data.model_copy(update={"bad_files": "skip"})})
+    kept, left_out = open_usable(skipping, no_progress)
+    assert len(kept.train) + len(kept.validation) == len(dataset) - 1 and left_out == [bad]
+
+
+def test_files_of_a_published_set_are_decoded_in_every_epoch_by_threads(tmp_path: Path) -> None:
+    food_101(tmp_path)
+    crop = [component("RandomResizedCrop", size=16)]
+    tiers = {}
+    for storage in ("encoded", "auto"):
+        config = run_config(dataset="Food101", root=str(tmp_path), storage=storage, train_transforms=crop)
+        config = config.model_copy(update={"data": config.data.model_copy(update={"eval_transforms": []})})
+        _, data = open_and_build(config)
+        tiers[storage] = data.train
+        inputs, _ = next(iter(data.train.batches(0)))
+        assert inputs.shape[1:] == (3, 16, 16)
+    assert isinstance(tiers["encoded"], EncodedLoader)
+
+
+def test_a_torchvision_that_lists_its_files_no_more_is_read_file_by_file(tmp_path: Path) -> None:
+    food_101(tmp_path)
+    row = find_row("Food101")
+    assert row is not None
+    parts = open_torchvision(replace(row, images="_gone"), tmp_path, False, {})
+    assert not isinstance(parts.train, FolderDataset) and len(parts.train) == 12
+    assert parts.notes[0].startswith("the installed torchvision keeps no list of Food101's image files")
+
+
 def test_a_damaged_file_of_a_published_set_is_named_as_data(tmp_path: Path) -> None:
     rendered_sst2(tmp_path)
     (tmp_path / "rendered-sst2/train/positive/2.png").write_bytes(b"no image")
     config = run_config(dataset="RenderedSST2", root=str(tmp_path), loader={"shuffle": False})
-    with pytest.raises(DataError, match=r"sample 8 of the train data: .*"):
+    with pytest.raises(DataError, match=r"rendered-sst2/train/positive/2.png: can't be decoded"):
         open_and_build(config)
 
 
@@ -175,12 +265,13 @@ def test_what_a_release_of_torchvision_changed_is_told_in_plain_words() -> None:
     others = [other for other in ROWS if other.name not in ("SVHN", "DTD")]
     changed = [
         replace(row, name="SVHM"),
-        replace(row, labels="marks", parts={"train": {"split": "training"}, "test": {"fold": 1}}),
+        replace(row, labels="marks", images="files", parts={"train": {"split": "training"}, "test": {"fold": 1}}),
     ]
     assert catalogue_changes([*others, *changed]) == [
         "SVHM is gone",
         "SVHN has no split 'training' any more, its train part",
         "SVHN takes no argument 'fold' any more, which told its test part",
         "SVHN has no attribute 'marks' any more: its labels can't be read without images",
+        "SVHN has no attribute 'files' any more: its damaged files can't be looked for",
         "DTD is new: it can be named as path/to/file.py:factory until the catalogue has it",
     ]

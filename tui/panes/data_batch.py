@@ -1,0 +1,72 @@
+"""The data pane's view of one step: the batch that the model gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from tui.widgets.image_grid import GridImage, ImageGrid
+from tui.widgets.plain_text import printable_lines
+
+if TYPE_CHECKING:
+    from engine.data.looking.findings import StepLook
+
+
+class BatchView(Vertical):
+    """The number of a step, and what the model sees then."""
+
+    DEFAULT_CSS = """
+    BatchView {
+        & #step_line { height: 1; & Static { width: auto; } & Input { width: 12; } }
+        & #batch_words { height: auto; max-height: 8; overflow-y: auto; color: $text-muted; margin-bottom: 1; }
+    }
+    """
+
+    @dataclass
+    class StepWanted(Message):
+        """The user wants to see another step."""
+
+        step: int
+
+    def compose(self) -> ComposeResult:
+        """The step's number, what is said of its batch, its images."""
+        field = Input("1", id="step", compact=True, type="integer")
+        field.cursor_blink = False
+        with Horizontal(id="step_line"):
+            yield Static("what the model sees at step ", markup=False)
+            yield field
+        yield Static(id="batch_words", markup=False)
+        yield ImageGrid(empty="", least=12, id="batch_images")
+
+    @property
+    def step(self) -> int:
+        """The step whose number stands in the field; 1 where none does."""
+        typed = self.query_one(Input).value.strip()
+        return int(typed) if typed.isdecimal() else 1
+
+    def say(self, lines: list[str], style: str = "") -> None:
+        """Say something in place of a batch, such as that it is being made."""
+        self._tell(lines, style)
+        self.query_one(ImageGrid).set_images([])
+
+    def show(self, seen: StepLook) -> None:
+        """Show a batch."""
+        self._tell(seen.words if seen.images else [*seen.words, *seen.captions])
+        images = [GridImage(image, caption) for image, caption in zip(seen.images, seen.captions, strict=False)]
+        self.query_one(ImageGrid).set_images(images)
+
+    def _tell(self, lines: list[str], style: str = "") -> None:
+        self.query_one("#batch_words", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+
+    @on(Input.Submitted)
+    def _take_step(self, message: Input.Submitted) -> None:
+        message.stop()
+        if message.value.strip().isdecimal():
+            self.post_message(self.StepWanted(self.step))

@@ -1,0 +1,54 @@
+"""The data pane's view of copies: exact duplicates, and training samples that are in another split as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.widgets import Static
+
+from tui.panes import data_words
+from tui.widgets.image_grid import GridImage, ImageGrid
+from tui.widgets.plain_text import printable, printable_lines
+
+if TYPE_CHECKING:
+    from engine.data.looking.findings import DuplicateReport
+
+
+class CopiesView(Vertical):
+    """What a comparison found, in words and with a picture of each that occurs more than once."""
+
+    DEFAULT_CSS = """
+    CopiesView > #found { height: auto; max-height: 7; overflow-y: auto; color: $text-muted; margin-bottom: 1; }
+    """
+
+    def compose(self) -> ComposeResult:
+        """What was found, the pictures."""
+        yield Static(id="found", markup=False)
+        yield ImageGrid(empty="", least=8, id="copied")
+
+    def say(self, lines: list[str], style: str = "") -> None:
+        """Say something in place of what was found."""
+        self._tell(lines, style)
+        self.query_one(ImageGrid).set_images([])
+
+    def show(self, report: DuplicateReport, classes: list[str]) -> None:
+        """Show what was found."""
+        self._tell(data_words.copies(report))
+        examples = [
+            GridImage(each.pixels, data_words.members(each, classes))
+            for each in report.examples
+            if each.pixels is not None
+        ]
+        self.query_one(ImageGrid).set_images(examples)
+
+    def _tell(self, lines: list[str], style: str = "") -> None:
+        self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+
+    @on(ImageGrid.Chosen)
+    def _tell_where(self, message: ImageGrid.Chosen) -> None:
+        message.stop()
+        self.notify(printable(message.grid.images[message.group].caption), timeout=15, markup=False)

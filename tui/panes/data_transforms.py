@@ -1,0 +1,155 @@
+"""The data pane's view of transforms: the pipelines of training and of evaluation, to be edited."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Static
+
+from engine.config import Component, DataConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.screens.pick import PickEntry, PickScreen
+from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind
+from tui.widgets.plain_text import printable
+from tui.working import Working
+
+if TYPE_CHECKING:
+    from engine.data.looking.findings import PixelStatistics, StepLane, TransformEntry
+
+_TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
+_OF_TORCHVISION = "engine.data.transforms:list_transforms"
+_OF_ALBUMENTATIONS = "engine.data.albumentations_steps:list_albumentations"
+
+
+class TransformsView(Working, Vertical):
+    """Both pipelines; a step is chosen from all transforms that there are."""
+
+    DEFAULT_CSS = """
+    TransformsView {
+        height: auto;
+        & #eval_heading { margin-top: 1; }
+    }
+    """
+
+    @dataclass
+    class Edited(Message):
+        """The user changed pipelines.
+
+        Attributes:
+            pipelines: the steps of "train_transforms", "eval_transforms" or both.
+        """
+
+        pipelines: dict[str, list[Component]]
+
+    def __init__(self, aside: Aside, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._aside = aside
+        self._kinds: list[StepKind] = []
+        self._has_all_kinds = False
+
+    def compose(self) -> ComposeResult:
+        """A list for training, one for evaluation."""
+        nothing = "none: pixels become floats between 0 and 1; a adds one"
+        yield Static("train transforms", classes="heading")
+        yield PipelineList(id="train_transforms", empty=nothing)
+        yield Static("eval transforms (e: from the train transforms)", id="eval_heading", classes="heading")
+        yield PipelineList(id="eval_transforms", empty=nothing)
+
+    def on_mount(self) -> None:
+        """Learn which transforms there are."""
+        self._ask_for_kinds(_OF_TORCHVISION)
+
+    def ask_for_all_kinds(self) -> None:
+        """Learn also what other packages have; importing them takes a while, so only when somebody edits."""
+        if not self._has_all_kinds and self._kinds:
+            self._has_all_kinds = True
+            self._ask_for_kinds(_OF_ALBUMENTATIONS)
+
+    def show(self, pipeline: str, specs: Sequence[Component], lanes: Sequence[StepLane] = ()) -> None:
+        """Show one of the pipelines.
+
+        Args:
+            pipeline: "train_transforms" or "eval_transforms".
+            specs: its steps.
+            lanes: what is to be said of each; nothing while that is not known.
+        """
+        steps = [PipelineStep(spec.name, spec.arguments) for spec in specs]
+        notes = {number: lane.lane for number, lane in enumerate(lanes) if lane.lane}
+        errors = {number: lane.error for number, lane in enumerate(lanes) if lane.error}
+        self.query_one(f"#{pipeline}", PipelineList).set_steps(steps, notes=notes, errors=errors)
+
+    @work(exclusive=True, group="edit")
+    async def normalize(self, data: DataConfig, pixels: PixelStatistics) -> None:
+        """Put measured channel statistics into the Normalize of both pipelines."""
+        changed = {}
+        function = "engine.data.looking.pipeline_edits:with_normalize"
+        try:
+            for name in _TITLES:
+                changed[name] = await self._aside.call(function, getattr(data, name), pixels.mean, pixels.std)
+        except (TorchdeckError, AsideError) as error:
+            self.notify(printable(str(error)), severity="warning", markup=False)
+            return
+        self.post_message(self.Edited(changed))
+        of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
+        self.notify(f"Normalize of both pipelines has the mean and std of {of}", markup=False)
+
+    @work(exclusive=True, group="edit")
+    async def copy_to_eval(self, data: DataConfig, size: tuple[int, int] | None) -> None:
+        """Use the train transforms for evaluation, without what is random.
+
+        Args:
+            data: has the pipelines.
+            size: (height, width) of every image; None where they differ.
+        """
+        function = "engine.data.looking.pipeline_edits:for_evaluation"
+        try:
+            steps, words = await self._aside.call(function, data.train_transforms, size)
+        except (TorchdeckError, AsideError) as error:
+            self.notify(printable(str(error)), severity="warning", markup=False)
+            return
+        self.post_message(self.Edited({"eval_transforms": steps}))
+        self.notify(f"Train → eval: {printable(words)}", timeout=8, markup=False)
+
+    @work(group="kinds")
+    async def _ask_for_kinds(self, function: str) -> None:
+        try:
+            entries: list[TransformEntry] = await self._aside.call(function)
+        except (TorchdeckError, AsideError) as error:
+            self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
+            return
+        self._kinds += [
+            StepKind(
+                entry.name,
+                entry.summary,
+                tuple((name, kind, "" if value == "required" else value) for name, value, kind in entry.parameters),
+                "batched" if entry.batched else "sample by sample",
+            )
+            for entry in entries
+        ]
+        for pipeline in self.query(PipelineList):
+            pipeline.set_kinds(self._kinds)
+
+    @on(PipelineList.Changed)
+    def _take_pipeline(self, message: PipelineList.Changed) -> None:
+        message.stop()
+        steps = [Component.model_validate({"name": step.name, **step.arguments}) for step in message.steps]
+        self.post_message(self.Edited({str(message.pipeline.id): steps}))
+
+    @on(PipelineList.KindWanted)
+    def _offer_kinds(self, message: PipelineList.KindWanted) -> None:
+        message.stop()
+        pipeline = message.pipeline
+        entries = [PickEntry(kind.name, kind.lane, f"{kind.summary}\n{kind.signature}") for kind in self._kinds]
+
+        def take(name: str | None) -> None:
+            if name is not None:
+                pipeline.take_kind(name)
+
+        self.app.push_screen(PickScreen(_TITLES[str(pipeline.id)], entries), take)
