@@ -41,6 +41,12 @@ class CompileOutcome:
     @property
     def sentence(self) -> str:
         """For the screen."""
+        if self.succeeded and not self.graphs:
+            if self.graph_breaks:
+                return (
+                    "torch.compile made no graph of the model, which breaks off at its beginning: it runs as without"
+                )
+            return "compiles with the first whole batch"
         if self.succeeded:
             graphs = f"{self.graphs} graph{'s' * (self.graphs != 1)}"
             breaks = f"{self.graph_breaks} graph break{'s' * (self.graph_breaks != 1)}"

@@ -133,7 +133,7 @@ def test_a_file_without_an_engine_of_its_own_gets_ours(tmp_path: Path) -> None:
 
 
 def test_a_file_beside_our_own_packages_gets_the_ones_that_run() -> None:
-    root = Path(engine.config.__file__).parent.parent
+    root = Path(__file__).parents[2]
     factory = load_object(f"{root}/engine/models/builtin.py:mlp", WANTED)
     with pytest.raises(ConfigError):
         factory(10, (1, 28, 28), activation="none such")

@@ -113,6 +113,11 @@ def test_whether_compiling_pays_is_said(
     assert outcome.sentence.endswith(words)
 
 
+def test_a_model_of_which_no_graph_was_made_is_not_called_compiled() -> None:
+    assert "it runs as without" in CompileOutcome(True, 2.0, graph_breaks=1).sentence
+    assert CompileOutcome(True, 2.0).sentence == "compiles with the first whole batch"
+
+
 def test_graphs_for_any_batch_size_take_the_smaller_last_batch_too(tmp_path: Path) -> None:
     path = train(tmp_path / "compiled", *TINY, "training.compile_dynamic=always")
     assert events_of(path, "compiled")[0]["succeeded"] is True

@@ -60,6 +60,13 @@ def test_other_software_and_hardware_is_named() -> None:
     ]
 
 
+def test_a_mode_that_times_kernels_is_never_exact() -> None:
+    tuned = case("training.compile=true", "training.compile_mode=max-autotune")
+    saved = describe_environment(tuned, placement())
+    (reason,) = inexact_because(saved, saved, tuned, tuned, "data", "data")
+    assert "times kernels in every life" in reason
+
+
 def test_other_data_are_named() -> None:
     saved = describe_environment(case(), placement())
     (reason,) = inexact_because(saved, saved, case(), case(), "one", "two")
