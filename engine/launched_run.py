@@ -47,7 +47,7 @@ class LaunchedRun:
         status: what the thread is doing or how it ended.
         message: what is being prepared, for the screen.
         error: why it failed.
-        trainer: the loop itself, for measurements; None until training begins.
+        trainer: the loop itself, for measurements; None until training begins and when it has ended.
     """
 
     def __init__(self, on_directory: Callable[[Path], None]) -> None:
@@ -58,7 +58,6 @@ class LaunchedRun:
         self.error: BaseException | None = None
         self.trainer: Trainer | None = None
         self._run: RunWriter | None = None
-        self._stop_asked: float | None = None
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
         self._has_directory_or_ended = threading.Event()
@@ -80,8 +79,6 @@ class LaunchedRun:
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
         """Ask the run to save and end at the next boundary. Safe to call from a signal handler's thread."""
-        if after == "step" and self._stop_asked is None:
-            self._stop_asked = time.monotonic()
         self.control.submit({"cmd": "stop", "after": after, "reason": reason})
 
     def save_if_stalled(self) -> bool:
@@ -91,7 +88,8 @@ class LaunchedRun:
             Whether that was done: the process then has to end by `os._exit`, as the engine's thread still waits.
         """
         trainer, run = self.trainer, self._run
-        is_due = self._stop_asked is not None and time.monotonic() - self._stop_asked >= STALL_SECONDS
+        asked = self.control.stop_asked
+        is_due = asked is not None and time.monotonic() - asked >= STALL_SECONDS
         if not is_due or trainer is None or run is None or not self.is_alive or not trainer.save_from_outside():
             return False
         run.event("note", text="no batch came after the stop: saved at the last step")
@@ -116,7 +114,22 @@ class LaunchedRun:
             if not isinstance(error, TorchdeckError):
                 traceback.print_exc(file=sys.stderr)
         finally:
+            self._give_back()
             self._has_directory_or_ended.set()
+
+    def _give_back(self) -> None:
+        """Let go of the model, the data and their memory: a studio that trained a run stays open for days."""
+        if self.trainer is None:
+            return
+        from engine.training.memory_recovery import free_memory
+
+        self.trainer = None
+        error = self.error
+        while error is not None:
+            # Its frames hold them, too.
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        free_memory()
 
     def _train(self) -> Status:
         raise NotImplementedError

@@ -50,10 +50,12 @@ class Control:
 
     Attributes:
         pending: whether there may be a command; cheap to look at in every step.
+        stop_asked: when a stop at the next step was first asked for, in seconds of the monotonic clock; None before.
     """
 
     def __init__(self) -> None:
         self.pending = False
+        self.stop_asked: float | None = None
         self._commands: deque[dict[str, Any]] = deque()
         self._arrived = threading.Event()
 
@@ -69,6 +71,8 @@ class Control:
         """
         if problem := _problem_with(command):
             return {"ok": False, "error": problem}
+        if command["cmd"] == "stop" and command.get("after", "step") == "step" and self.stop_asked is None:
+            self.stop_asked = time.monotonic()
         self._commands.append(dict(command))
         self.pending = True
         self._arrived.set()

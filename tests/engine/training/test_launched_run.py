@@ -1,0 +1,49 @@
+"""What a launched run gives back when it has ended, and how one is saved that can't end by itself."""
+
+import weakref
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from training_cases import StepHook, case, ended
+
+from engine.launch import launch
+from engine.launched_run import STALL_SECONDS, LaunchedRun
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_run_that_has_ended_holds_neither_its_model_nor_its_data(
+    fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook, held = StepHook(monkeypatch), []
+    run = launch(case("training.epochs=1"), tmp_path)
+
+    def look() -> None:
+        assert run.trainer is not None
+        held.extend([weakref.ref(run.trainer.model), weakref.ref(run.trainer.data.train)])
+        if fails:
+            raise RuntimeError("on purpose")
+
+    hook.actions[3] = look
+    assert ended(run).status == ("failed" if fails else "finished")
+    assert len(held) == 2
+    assert [reference() for reference in held] == [None, None]
+
+
+@pytest.mark.parametrize(("after", "is_saved"), [("step", True), ("epoch", False)])
+def test_a_stop_saves_a_run_to_which_no_batch_comes_whoever_asked_for_it(
+    after: str, is_saved: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = LaunchedRun(lambda path: None)
+    done: list[str] = []
+    run.trainer = SimpleNamespace(save_from_outside=lambda: True)
+    run._run = SimpleNamespace(event=lambda *_, **__: None, close=done.append)
+    monkeypatch.setattr(LaunchedRun, "is_alive", True)
+    clock = iter([100.0, 100.0 + STALL_SECONDS - 1, 100.0 + STALL_SECONDS]) if is_saved else iter([])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    # As the socket, a key of the studio or a callback gives it.
+    run.control.submit({"cmd": "stop", "after": after})
+    assert not run.save_if_stalled()
+    assert run.save_if_stalled() is is_saved
+    assert done == (["stopped"] if is_saved else [])
