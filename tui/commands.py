@@ -64,7 +64,8 @@ class _Verbs(click.Group):
     cls=_Verbs,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Without a verb: torchdeck [PRESET|FILE.toml] opens the studio with that run loaded (default: digits).",
+    epilog="Without a verb: torchdeck [PRESET|FILE.toml] opens the studio with that run loaded (default: digits). "
+    "How it shows pictures: --graphics auto, kitty, sixel, iterm or blocks; or TORCHDECK_GRAPHICS.",
 )
 @click.version_option(package_name="torchdeck", prog_name="torchdeck")
 @click.pass_context

@@ -25,13 +25,11 @@ LONGEST = 320
 
 
 class Pictures(Protocol):
-    """The pictures of one widget. A widget that lays them out asks for each in turn, and settles in the end.
+    """The pictures of one widget. A widget that lays them out asks for each in turn, and settles in the end."""
 
-    Attributes:
-        aspect: height of a character cell in its widths.
-    """
-
-    aspect: float
+    @property
+    def aspect(self) -> float:
+        """Height of a character cell in its widths."""
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """The cells of an image, at most as many as the box has, from its upper left corner.
@@ -48,7 +46,10 @@ class Pictures(Protocol):
 class BlockPictures:
     """Pictures of half blocks."""
 
-    aspect = 2.0
+    @property
+    def aspect(self) -> float:
+        """A half block is taken for a square."""
+        return 2.0
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """Two pixels to a cell."""
@@ -65,8 +66,12 @@ class KittyPictures:
         self._graphics = graphics
         self._sent: dict[bytes, tuple[int, tuple[int, int]]] = {}
         self._used: set[bytes] = set()
-        width, height = graphics.cell
-        self.aspect = height / width
+
+    @property
+    def aspect(self) -> float:
+        """As the terminal's font has it."""
+        width, height = self._graphics.cell
+        return height / width
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """Placeholders of the image, which is sent if the terminal does not hold it."""
@@ -117,8 +122,12 @@ class OverlayPictures:
         self._canvases: dict[bytes, np.ndarray] = {}
         self._encoded: dict[bytes, str] = {}
         self._touched: set[Region] = set()
-        width, height = graphics.cell
-        self.aspect = height / width
+
+    @property
+    def aspect(self) -> float:
+        """As the terminal's font has it."""
+        width, height = self._graphics.cell
+        return height / width
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """The half blocks below; the picture comes over them."""

@@ -49,7 +49,7 @@ class Support:
 def may_be_asked(wish: Wish, environment: Mapping[str, str]) -> bool:
     """Whether to ask the terminal: consoles that print what they don't understand, and multiplexers, are not."""
     is_simple = environment.get("TERM", "") in ("", "dumb", "linux")
-    return wish in ("auto", "sixel") and not is_simple and not _multiplexer(environment)
+    return wish == "auto" and not is_simple and not _multiplexer(environment)
 
 
 def find_support(wish: Wish, environment: Mapping[str, str], answers: Answers, tmux: str = "") -> Support:

@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from tui.commands import studio
 from tui.graphics.answers import Answers
 from tui.graphics.support import Support, ask_tmux, find_support, may_be_asked
 
@@ -107,3 +109,12 @@ def test_vs_code_shows_pictures_only_where_they_are_switched_on() -> None:
     assert way(Answers(name="xterm.js(5.6.0)", sixel=True, cell=CELL)) == "iterm"
     assert way(Answers(name="xterm.js(5.6.0)", cell=CELL)) == "blocks"
     assert way(Answers(sixel=True, cell=CELL), TERM_PROGRAM="vscode") == "iterm"
+
+
+def test_a_way_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    for result in (
+        CliRunner().invoke(studio, ["--graphics", "ascii"]),
+        CliRunner().invoke(studio, [], env={"TORCHDECK_GRAPHICS": "ascii"}),
+    ):
+        assert result.exit_code == 2
+        assert "'ascii' is not one of 'auto', 'kitty', 'sixel', 'iterm', 'blocks'" in result.output
