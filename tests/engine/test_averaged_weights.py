@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from trained import trained
 
 from engine.config_file import parse_config
 from engine.errors import ConfigError
 from engine.fork import fork_config
-from engine.launch import launch
 from engine.models.build import build_with_notes
 from engine.models.restored import restore_model
 from engine.runs.reader import RunReader
@@ -37,11 +37,7 @@ num_threads = 1
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    launched = launch(parse_config(TOML, "case"), tmp_path_factory.mktemp("runs"))
-    launched.join(120)
-    assert launched.status == "finished"
-    assert launched.path is not None
-    return launched.path
+    return trained(TOML, tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="module")

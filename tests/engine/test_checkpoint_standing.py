@@ -1,64 +1,44 @@
 """What is said of a checkpoint before it is used: what differs from the draft, and whether a resume is exact."""
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+from trained import PERCEPTRON
 
 from engine.checkpoint_standing import standing_of
 from engine.config import RunConfig
 from engine.config_file import load_config, parse_config, replace_value
-from engine.launch import launch
 from engine.runs.tensor_norms import tensor_norms
-
-TOML = """
-name = "case"
-[data]
-validation = 0.2
-[model]
-name = "mlp"
-hidden = [8]
-[loader]
-batch_size = 512
-[training]
-epochs = 1
-device = "cpu"
-num_threads = 1
-"""
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = launch(parse_config(TOML, "case"), tmp_path_factory.mktemp("runs"))
-    run.join(120)
-    assert run.status == "finished", run.error
-    return run.path / "checkpoints" / "last.pt"
 
 
 def config_of(checkpoint: Path) -> RunConfig:
     return load_config(str(checkpoint.parent.parent))
 
 
-def test_a_checkpoint_beside_its_own_config_differs_in_nothing_and_goes_on_exactly(checkpoint: Path) -> None:
-    standing = standing_of(checkpoint, parse_config(TOML, "case"))
+def test_a_checkpoint_beside_its_own_config_differs_in_nothing_and_goes_on_exactly(
+    perceptron_checkpoint: Path,
+) -> None:
+    standing = standing_of(perceptron_checkpoint, parse_config(PERCEPTRON, "case"))
     assert (standing.changed, standing.inexact, standing.unknown) == ({}, [], "")
     assert standing.environment["torch"] == str(torch.__version__)
 
 
-def test_settings_that_differ_and_what_makes_a_resume_inexact_are_told(checkpoint: Path) -> None:
+def test_settings_that_differ_and_what_makes_a_resume_inexact_are_told(
+    perceptron_checkpoint: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(perceptron_checkpoint.parents[1], tmp_path / "run")
+    checkpoint, run_toml = run / "checkpoints" / "last.pt", run / "run.toml"
     standing = standing_of(checkpoint, replace_value(config_of(checkpoint), "optimizer.lr", "0.5"))
     assert standing.changed == {"optimizer.lr": (0.01, 0.5)}
     assert standing.inexact == []
-    run_toml = checkpoint.parent.parent / "run.toml"
     before = run_toml.read_text()
     run_toml.write_text(before.replace("num_threads = 1", "num_threads = 2"))
-    try:
-        assert standing_of(checkpoint, config_of(checkpoint)).inexact == ["torch's CPU threads: 1 → 2"]
-        run_toml.write_text(before.replace('dataset = "digits"', 'dataset = "/nowhere"'))
-        assert "/nowhere" in standing_of(checkpoint, config_of(checkpoint)).unknown
-    finally:
-        run_toml.write_text(before)
+    assert standing_of(checkpoint, config_of(checkpoint)).inexact == ["torch's CPU threads: 1 → 2"]
+    run_toml.write_text(before.replace('dataset = "digits"', 'dataset = "/nowhere"'))
+    assert "/nowhere" in standing_of(checkpoint, config_of(checkpoint)).unknown
 
 
 def test_norms_are_those_of_torch_for_every_tensor(tmp_path: Path) -> None:

@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from trained import trained
 
 from engine.compare import compare_checkpoints
-from engine.config_file import parse_config
 from engine.errors import CheckpointError, ConfigError
 from engine.evaluate import evaluate_checkpoint
-from engine.launch import launch
 from tui.commands import torchdeck
 
 TOML = """
@@ -35,10 +34,7 @@ num_threads = 1
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = launch(parse_config(TOML, "case"), tmp_path_factory.mktemp("runs"))
-    run.join(120)
-    assert run.status == "finished"
-    return run.path / "checkpoints" / "last.pt"
+    return trained(TOML, tmp_path_factory.mktemp("runs")) / "checkpoints" / "last.pt"
 
 
 def test_a_checkpoint_scores_what_it_scored_when_it_was_saved(checkpoint: Path) -> None:

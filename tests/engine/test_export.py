@@ -12,35 +12,9 @@ from safetensors.torch import load_file
 from torch import nn
 
 from engine import export as export_module
-from engine.config_file import parse_config
 from engine.errors import CheckpointError, ConfigError
 from engine.export import export_checkpoint, weight_names
-from engine.launch import launch
 from engine.runs.checkpoint_file import inspect_checkpoint
-
-TOML = """
-name = "case"
-[data]
-validation = 0.2
-[model]
-name = "mlp"
-hidden = [8]
-[loader]
-batch_size = 256
-[training]
-epochs = 1
-device = "cpu"
-num_threads = 1
-"""
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The last checkpoint of a real run."""
-    run = launch(parse_config(TOML, "case"), tmp_path_factory.mktemp("runs"))
-    run.join()
-    assert run.status == "finished"
-    return run.path / "checkpoints" / "last.pt"
 
 
 class Net(nn.Module):
@@ -66,23 +40,23 @@ def is_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bo
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-def test_weights_come_out_as_safetensors_and_as_a_bare_state_dict(checkpoint: Path, tmp_path: Path) -> None:
-    wanted = torch.load(checkpoint, weights_only=True)["model_state_dict"]
-    report = export_checkpoint(checkpoint, tmp_path / "w.safetensors")
+def test_weights_come_out_as_safetensors_and_as_a_bare_state_dict(perceptron_checkpoint: Path, tmp_path: Path) -> None:
+    wanted = torch.load(perceptron_checkpoint, weights_only=True)["model_state_dict"]
+    report = export_checkpoint(perceptron_checkpoint, tmp_path / "w.safetensors")
     assert (report.tensors, report.bytes) == (len(wanted), (tmp_path / "w.safetensors").stat().st_size)
     assert is_equal(load_file(tmp_path / "w.safetensors"), wanted)
     for name in ("w.pt", "w.pth"):
-        export_checkpoint(checkpoint, tmp_path / name)
+        export_checkpoint(perceptron_checkpoint, tmp_path / name)
         assert is_equal(torch.load(tmp_path / name, weights_only=True), wanted)
 
 
 @pytest.mark.parametrize("suffix", [".pt2", ".onnx"])
 @pytest.mark.filterwarnings("ignore")
 def test_the_model_comes_out_as_a_program_that_takes_any_number_of_samples(
-    checkpoint: Path, tmp_path: Path, suffix: str
+    perceptron_checkpoint: Path, tmp_path: Path, suffix: str
 ) -> None:
     out = tmp_path / f"model{suffix}"
-    report = export_checkpoint(checkpoint, out)
+    report = export_checkpoint(perceptron_checkpoint, out)
     assert "run on 2 and 3 samples" in report.checked
     images = torch.rand(5, 1, 8, 8)
     if suffix == ".pt2":
@@ -144,27 +118,27 @@ def test_views_and_tied_tensors_come_out_with_their_values(tmp_path: Path) -> No
     assert out["none"].shape == (0,)
 
 
-def test_what_can_not_be_exported_is_said_and_nothing_is_left(checkpoint: Path, tmp_path: Path) -> None:
+def test_what_can_not_be_exported_is_said_and_nothing_is_left(perceptron_checkpoint: Path, tmp_path: Path) -> None:
     torch.save({"epoch": 1}, tmp_path / "empty.pt")
     (tmp_path / "there.pt").write_bytes(b"mine")
     before = sorted(path.name for path in tmp_path.iterdir())
     for arguments, error, words in (
-        ((checkpoint, tmp_path / "out.h5"), ConfigError, "Known are .safetensors"),
-        ((checkpoint, tmp_path / "there.pt"), ConfigError, "is there already"),
-        ((checkpoint, tmp_path / "no" / "out.pt"), ConfigError, "can't be written"),
+        ((perceptron_checkpoint, tmp_path / "out.h5"), ConfigError, "Known are .safetensors"),
+        ((perceptron_checkpoint, tmp_path / "there.pt"), ConfigError, "is there already"),
+        ((perceptron_checkpoint, tmp_path / "no" / "out.pt"), ConfigError, "can't be written"),
         ((tmp_path / "empty.pt", tmp_path / "out.pt"), CheckpointError, "holds no tensors of a model"),
         ((tmp_path / "there.pt", tmp_path / "out.pt"), CheckpointError, "is no checkpoint"),
     ):
         with pytest.raises(error, match=words):
             export_checkpoint(*arguments)
     with pytest.raises(CheckpointError, match=r"holds no averaged \(EMA\) weights"):
-        export_checkpoint(checkpoint, tmp_path / "out.pt", averaged=True)
+        export_checkpoint(perceptron_checkpoint, tmp_path / "out.pt", averaged=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (tmp_path / "there.pt").read_bytes() == b"mine"
 
 
 def test_a_file_that_reads_back_otherwise_is_not_left(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    perceptron_checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     original = export_module.safetensors_content
 
@@ -174,11 +148,11 @@ def test_a_file_that_reads_back_otherwise_is_not_left(
 
     monkeypatch.setattr(export_module, "safetensors_content", damaged)
     with pytest.raises(CheckpointError, match="was not written as it should be"):
-        export_checkpoint(checkpoint, tmp_path / "w.safetensors")
+        export_checkpoint(perceptron_checkpoint, tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_weights_are_told_apart_from_what_else_a_checkpoint_holds(checkpoint: Path) -> None:
-    names = weight_names(inspect_checkpoint(checkpoint))
+def test_weights_are_told_apart_from_what_else_a_checkpoint_holds(perceptron_checkpoint: Path) -> None:
+    names = weight_names(inspect_checkpoint(perceptron_checkpoint))
     assert names
     assert all(in_file == f"model_state_dict.{name}" for name, in_file in names.items())

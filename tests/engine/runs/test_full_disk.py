@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
-CAN_MOUNT = subprocess.run(
-    ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"], capture_output=True
-).returncode
+from collections.abc import Callable
+from typing import Any
 
 SCRIPT = """
 import json, sys, time
@@ -58,13 +50,10 @@ print(json.dumps({
 """
 
 
-@pytest.mark.skipif(CAN_MOUNT != 0, reason="this machine lets nobody mount a small disk (unshare -rm)")
-def test_a_run_outlasts_a_full_disk(tmp_path: Path) -> None:
-    mount = f'mount -t tmpfs -o size=4m tmpfs "{tmp_path}" && exec "$@"'
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
-    result = subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", *command], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    outcome = json.loads(result.stdout)
+def test_a_run_outlasts_a_full_disk(
+    on_small_disk: Callable[[str, str], dict[str, Any]],
+) -> None:
+    outcome = on_small_disk(SCRIPT, "4m")
     assert "No space left on device" in outcome["trouble"]
     assert outcome["failed"] == ["ENOSPC"]
     assert outcome["left"] == []

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-import pytest
 from run_cases import new_run, plain_state, train_record
-
-CAN_MOUNT = subprocess.run(
-    ["unshare", "-rm", "sh", "-c", "mount -t tmpfs -o size=1m tmpfs /mnt"], capture_output=True
-).returncode
 
 SCRIPT = """
 import json, subprocess, sys
@@ -52,13 +46,10 @@ print(json.dumps({
 """
 
 
-@pytest.mark.skipif(CAN_MOUNT != 0, reason="this machine lets nobody mount a small disk (unshare -rm)")
-def test_a_folder_that_turns_read_only_costs_the_saves_of_that_time_and_nothing_else(tmp_path: Path) -> None:
-    mount = f'mount -t tmpfs -o size=64m tmpfs "{tmp_path}" && exec "$@"'
-    command = [sys.executable, "-c", SCRIPT, str(tmp_path), str(Path(__file__).parent)]
-    result = subprocess.run(["unshare", "-rm", "sh", "-c", mount, "sh", *command], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    outcome = json.loads(result.stdout)
+def test_a_folder_that_turns_read_only_costs_the_saves_of_that_time_and_nothing_else(
+    on_small_disk: Callable[[str, str], dict[str, Any]],
+) -> None:
+    outcome = on_small_disk(SCRIPT, "64m")
     assert outcome["failed"] == ["EROFS"]
     assert "Read-only file system" in outcome["error"]
     assert outcome["steps"] == 20
