@@ -107,9 +107,8 @@ class SampleScreen(Working, OverScreen[int]):
     def _show(self, trace: SampleTrace) -> None:
         grid = self.query_one(ImageGrid)
         grid.set_images([GridImage(step.pixels, f"{number} {step.name}") for number, step in enumerate(trace.steps)])
-        self.query_one(Vertical).border_title = printable(
-            f"{trace.name} · {trace.label} · as in epoch {self._draw + 1}"
-        )
+        title = printable(f"{trace.name} · {trace.label} · as in epoch {self._draw + 1}")
+        self.query_one(Vertical).border_title = Text(title)
         self.query_one("#figures", Static).update(figures(trace))
 
 
