@@ -229,8 +229,11 @@ def _checked(returned: Any, where: str) -> Any:
         tensor = to_tensor(returned)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where} returned {type(returned).__name__}; expected an image") from error
-    if tensor.ndim not in (3, 4) or not tensor.numel():
-        raise ConfigError(f"{where} returned a tensor of shape {list(tensor.shape)}; expected [C, H, W]")
+    # An array [H, W] is a grey image; a tensor of two dimensions has lost one of its three.
+    lacks_one = isinstance(returned, Tensor) and returned.ndim == 2
+    if lacks_one or tensor.ndim not in (3, 4) or not tensor.numel():
+        shape = list(returned.shape if isinstance(returned, Tensor) else tensor.shape)
+        raise ConfigError(f"{where} returned a tensor of shape {shape}; expected [C, H, W]")
     return returned
 
 

@@ -75,6 +75,9 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
     train = _whole(opened.train, "train", opened)
     classes = _classes(train.targets, opened.classes, config.dataset)
     _check_targets(train.targets, classes, config.dataset)
+    if kind_of(train.targets) == "classes" and train.targets is not None and not np.ptp(train.targets):
+        only = classes[int(train.targets[0])]
+        opened.notes.append(f"every training sample is of one class, {only}: there is nothing to tell apart")
     validation, test = (
         None if part is None else _like(train, _whole(part, name, opened), classes, config.dataset)
         for part, name in ((opened.validation, "validation"), (opened.test, "test"))

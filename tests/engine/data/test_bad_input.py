@@ -209,6 +209,7 @@ def test_a_set_of_one_class_is_split_and_read(tmp_path: Path) -> None:
     write_images(tmp_path / "only", 5)
     sources, data = open_and_build(run_config(dataset=str(tmp_path), validation=0.2))
     assert sources.classes == ["only"]
+    assert sources.notes == ["every training sample is of one class, only: there is nothing to tell apart"]
     assert [targets.tolist() for _, targets in data.train.batches(0)] == [[0] * 4]
 
 
@@ -241,7 +242,7 @@ def test_an_index_that_can_not_be_read_is_named(options: dict[str, Any], tmp_pat
 
 
 @pytest.mark.parametrize(
-    "returned", ["image[0, 0]", "image[:, :0]", "None", "'text'", "image[:, :3 + int(image.sum() % 3)]"]
+    "returned", ["image[0, 0]", "image[:, 0]", "image[:, :0]", "None", "'text'", "image[:, :3 + int(image.sum() % 3)]"]
 )
 def test_a_transform_that_returns_another_shape_is_refused(returned: str, tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(f"def broken():\n    return lambda image: {returned}\n")
