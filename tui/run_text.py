@@ -74,7 +74,7 @@ def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
     optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"
     epochs = f"{draft.training.epochs} epoch{'s' * (draft.training.epochs != 1)}"
     words = Text()
-    words.append("\n  s", style="bold").append(f"  starts {printable(draft.name)}: ")
+    words.append("\n  s", style="bold").append(f"  starts {printable(draft.name)}:\n     ")
     words.append(f"{printable(draft.model.name)} on {printable(draft.data.dataset)}, {epochs}, {printable(optimizer)}")
     words.append("\n  3", style="bold").append("  changes its settings")
     words.append("\n  5", style="bold").append("  shows the runs there are, and resumes one")

@@ -117,4 +117,4 @@ def test_what_was_changed_stays_for_a_while_though_saves_follow() -> None:
 
 def test_the_invitation_names_what_would_be_started() -> None:
     words = invitation(load_config("digits"))[2].plain
-    assert "starts digits: cnn on digits, 15 epochs, AdamW with learning rate 0.003" in words
+    assert "starts digits:\n     cnn on digits, 15 epochs, AdamW with learning rate 0.003" in words

@@ -117,7 +117,8 @@ class SetupPane(Working, Widget, can_focus=True):
         """The help of a field stands in full below the form where there is no room for it behind the field."""
         form = self.query_one(ConfigForm)
         field = form.focused_field
-        words = _KEYS if field is None or cell_len(field.help) <= form.help_cells else f"{field.label}: {field.help}"
+        help_text = (field.off or field.help) if field is not None else ""
+        words = f"{field.label}: {help_text}" if field is not None and cell_len(help_text) > form.help_cells else _KEYS
         self.query_one("#hint", Static).update(printable(words))
 
     @on(ConfigForm.Changed)

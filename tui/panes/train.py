@@ -176,12 +176,10 @@ class TrainPane(Working, Widget, can_focus=True):
             self._say_what_is_not()
 
     def offers(self, action: str) -> bool:
-        """Offer changes of a live run only while one is shown, and its evaluation once there is one."""
+        """Offer changes of a live run only while one is shown, and what looks at a run only while any is."""
         if action in ("change_settings", "stop_after_epoch", "profile"):
             return self.run_status in LIVE_STATUSES
-        if action == "tables":
-            return self._reader is not None
-        return True
+        return self._reader is not None or action in ("find_learning_rate", "find_batch")
 
     async def action_charts(self, action: str) -> None:
         """Do with both charts what one of them would do."""
