@@ -84,9 +84,9 @@ class RunCharts(Container):
     def _fill(self, chart: Chart, name: str, reader: RunReader, marks: Sequence[tuple[float, str]]) -> None:
         import numpy as np
 
-        scale = reader.progress().steps_per_epoch if self.is_over_epochs else 1
-        chart.x_label = "epoch" if self.is_over_epochs else "step"
-        scale = max(1, scale)
+        # Until an epoch's steps are known, there are only steps.
+        scale = (reader.progress().steps_per_epoch if self.is_over_epochs else 0) or 1
+        chart.x_label = "epoch" if scale > 1 else "step"
         if chart.title != charted(name, np.empty(0))[0]:
             # Lines keep the order in which they first came.
             chart.keep_series(())

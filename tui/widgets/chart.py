@@ -359,6 +359,8 @@ class Chart(Widget, can_focus=True):
     def _why_nothing_is_drawn(self) -> str:
         if not any(len(series.y) for series in self._series.values()):
             return self._empty
+        if self._view.window is not None:
+            return "nothing to draw in this part of the axis"
         return "nothing above zero for a log axis" if self.log_y else "no finite values"
 
     def _window(self) -> Limits | None:

@@ -15,6 +15,7 @@ from textual.widgets import ContentSwitcher, Static
 
 from tui.widgets import chart as chart_module
 from tui.widgets.chart import SHORTEST_WAIT, Chart
+from tui.widgets.chart_view import View
 
 
 def is_braille(character: str) -> bool:
@@ -465,3 +466,8 @@ async def test_zooming_draws_a_part_of_the_axis_with_its_own_height(app_with, li
         assert "zoomed" not in lines_of(app)[0]
         await pilot.press("plus", "plus", "escape")
         assert "zoomed" not in lines_of(app)[0]
+        chart.keep_series(())
+        chart.set_series("val.", [0, 1000], [1, 2])
+        chart.view = View(window=(200, 300))
+        await pilot.pause()
+        assert any("nothing to draw in this part of the axis" in line for line in lines_of(app))
