@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -154,7 +155,8 @@ def _estimate(
     with untouched_randomness(), _explained(config.model):
         model = _unloaded_model(config.model, classes, shape, sample)
         with FakeTensorMode():
-            replace_tensors(model, _without_values)
+            # In their memory format at once: tensors without values can't be moved into another.
+            replace_tensors(model, partial(_without_values, channels_last=placement.channels_last))
             parts = _study(
                 config, model.train(), studied, classes, sample, is_gpu=is_gpu, with_evaluation=with_evaluation
             )
@@ -203,7 +205,9 @@ def _unloaded_model(config: ModelConfig, num_classes: int, shape: Shape, sample:
     return model
 
 
-def _without_values(tensor: Tensor) -> Tensor:
+def _without_values(tensor: Tensor, *, channels_last: bool) -> Tensor:
+    if channels_last and tensor.ndim == 4:
+        return torch.empty(tensor.shape, dtype=tensor.dtype, device="cpu", memory_format=torch.channels_last)
     return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu")
 
 
@@ -218,8 +222,6 @@ def _study(
     with_evaluation: bool,
 ) -> MemoryEstimate:
     """Run one step, the optimizer's state being there already, and read off the parts at its peak."""
-    if placement.channels_last:
-        model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(config.optimizer, model)
     if is_gpu:
         _as_on_gpu(optimizer)

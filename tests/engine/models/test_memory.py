@@ -30,7 +30,10 @@ def estimate(*overrides: str) -> MemoryEstimate:
     [
         pytest.param(["optimizer.name=AdamW", "loader.batch_size=128"], id="activations dominate"),
         pytest.param(["model.name=mlp", "loader.batch_size=8", "optimizer.momentum=0.9"], id="weights dominate"),
-        pytest.param(["training.precision=bf16", "loader.batch_size=128", "ema.decay=0.9"], id="bf16 and averages"),
+        pytest.param(
+            ["training.precision=bf16", "training.channels_last=true", "loader.batch_size=128", "ema.decay=0.9"],
+            id="bf16, channels last and averages",
+        ),
         pytest.param(["training.accumulate=5", "training.clip_norm=1", "loader.batch_size=128"], id="accumulated"),
         pytest.param(["optimizer.name=NAdam", "model.name=mlp"], id="an optimizer without a fused form"),
     ],
