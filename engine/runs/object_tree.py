@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.errors import CheckpointError
-from engine.runs.pickle_tree import ITEM_BYTES, ForeignObject, Name, PickleReader, PlainObject, TensorEntry
+from engine.runs.pickle_tree import PickleReader
+from engine.runs.pickled_values import ITEM_BYTES, ForeignObject, Name, PlainObject, TensorEntry
 
 _MAX_DEPTH = 100
 _MAX_TENSORS = 500_000

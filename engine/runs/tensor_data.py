@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from engine.errors import CheckpointError
 from engine.runs.object_tree import TensorInfo
-from engine.runs.pickle_tree import ITEM_BYTES
+from engine.runs.pickled_values import ITEM_BYTES
 
 if TYPE_CHECKING:
     from torch import Tensor
