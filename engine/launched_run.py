@@ -140,7 +140,7 @@ class LaunchedRun:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
         self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
-            self._mirror = start_mirror(run.path)
+            self._start_mirror(run)
         with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
@@ -155,6 +155,13 @@ class LaunchedRun:
                 raise
             notifier.tell_end(outcome)
             return outcome
+
+    def _start_mirror(self, run: RunWriter) -> None:
+        try:
+            self._mirror = start_mirror(run.path)
+        except OSError as error:
+            reason = error.strerror or error
+            run.event("note", text=f"the curves are not mirrored for TensorBoard, training goes on: {reason}")
 
     def _train_prepared(
         self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]

@@ -132,7 +132,7 @@ class Journal:
         self._files = (self._metrics, self._events, self._probes)
         self._state_path = run / STATE_FILE
         self._state = dict(state)
-        self._state_error: OSError | None = None
+        self._errors: dict[Path, OSError] = {}
         self._evaluation_path = run / EVALUATION_FILE
         self._evaluation: dict[str, Any] | None = None
         self._state_changed = True
@@ -193,8 +193,9 @@ class Journal:
             if file.error is not None:
                 reason = file.error.strerror or str(file.error)
                 return f"{file.path.name}: {reason}; {file.waiting} records wait in memory"
-        if self._state_error is not None:
-            return f"{self._state_path.name}: {self._state_error.strerror or self._state_error}"
+        # A copy: `flush` may be writing in another thread.
+        for path, failure in list(self._errors.items()):
+            return f"{path.name}: {failure.strerror or failure}"
         return ""
 
     def close(self) -> None:
@@ -247,7 +248,7 @@ class Journal:
         try:
             # A new status survives a power cut; progress in between is not worth two fsyncs twice a second.
             atomic_write(self._state_path, to_json(state), durable=is_urgent, operations=self._operations)
-            self._state_error = None
+            self._errors.pop(self._state_path, None)
         except (TypeError, ValueError, RecursionError) as error:
             for key in [key for key, value in state.items() if not _is_json(value)]:
                 self._state.pop(key, None)
@@ -255,15 +256,17 @@ class Journal:
             self._events.add({"kind": "state_not_written", "time": time.time(), "error": str(error)})
         except OSError as error:
             self._state_changed, self._state_is_urgent = True, is_urgent
-            self._state_error = error
+            self._errors[self._state_path] = error
 
     def _write_evaluation(self) -> None:
         evaluation, self._evaluation = self._evaluation, None
         try:
             atomic_write(self._evaluation_path, to_json(evaluation), durable=False, operations=self._operations)
-            self._state_error = None
+            self._errors.pop(self._evaluation_path, None)
+        except (TypeError, ValueError, RecursionError) as error:
+            self._events.add({"kind": "evaluation_not_written", "time": time.time(), "error": str(error)})
         except OSError as error:
-            self._state_error = error
+            self._errors[self._evaluation_path] = error
             # A newer one may have come meanwhile.
             self._evaluation = self._evaluation or evaluation
 

@@ -36,6 +36,38 @@ def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
         time.sleep(0.02)
 
 
+class NoEvaluation(FileOperations):
+    """Puts every file but `evaluation.json` in its place."""
+
+    def rename(self, source: Path, target: Path) -> None:
+        if target.name == "evaluation.json":
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+        super().rename(source, target)
+
+
+def test_an_evaluation_that_can_not_be_written_is_named_and_tried_again(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {"status": "running"}, NoEvaluation())
+    journal.write_evaluation({"step": 1})
+    journal.flush()
+    journal.update_state(step=2)
+    journal.flush()
+    assert journal.error == "evaluation.json: Disk quota exceeded"
+    journal._operations = FileOperations()
+    journal.flush()
+    assert journal.error == ""
+    assert json.loads((tmp_path / "evaluation.json").read_text()) == {"step": 1}
+    journal.close()
+
+
+def test_an_evaluation_that_is_no_json_is_told_and_the_writer_lives_on(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, {"status": "running"})
+    journal.write_evaluation({"step": object()})
+    wait_until(lambda: any(event["kind"] == "evaluation_not_written" for event in lines(tmp_path / "events.jsonl")))
+    journal.record({"kind": "train", "step": 1})
+    wait_until(lambda: lines(tmp_path / "metrics.jsonl") == [{"kind": "train", "step": 1}])
+    journal.close()
+
+
 class FullDisk(FileOperations):
     """Takes no write while `is_full`; then writes as many bytes as there is room for."""
 

@@ -1,12 +1,14 @@
 """What a launched run gives back when it has ended, and how one is saved that can't end by itself."""
 
+import errno
+import os
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from training_cases import StepHook, case, ended
+from training_cases import StepHook, case, ended, events_of, finished
 
 from engine.launch import launch
 from engine.launched_run import STALL_SECONDS, LaunchedRun
@@ -29,6 +31,18 @@ def test_a_run_that_has_ended_holds_neither_its_model_nor_its_data(
     assert ended(run).status == ("failed" if fails else "finished")
     assert len(held) == 2
     assert [reference() for reference in held] == [None, None]
+
+
+def test_a_mirror_that_can_not_be_started_is_told_and_the_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(run: Path) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("engine.launched_run.start_mirror", refuse)
+    path = finished(launch(case("training.epochs=1", "mirror.tensorboard=true"), tmp_path))
+    texts = [event["text"] for event in events_of(path, "note")]
+    assert any(text.startswith("the curves are not mirrored for TensorBoard, training goes on: ") for text in texts)
 
 
 @pytest.mark.parametrize(("after", "is_saved"), [("step", True), ("epoch", False)])
