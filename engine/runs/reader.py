@@ -30,6 +30,7 @@ from engine.runs.directory import (
     read_state,
     status_of,
 )
+from engine.runs.evaluation_record import known_evaluation
 from engine.runs.gradient_records import GradientRecords
 from engine.runs.json_values import number, numbers_restored, whole_number
 from engine.runs.line_tail import LineTail
@@ -150,6 +151,11 @@ class RunReader:
         """The content of `run.json`: id, argv, versions, host, classes, sizes."""
         return read_info(self.path)
 
+    def classes(self) -> list[str]:
+        """Names of the classes or labels; empty where targets are numbers, or when not known."""
+        names = self.info().get("classes")
+        return [str(name) for name in names] if isinstance(names, list) else []
+
     def state(self) -> dict[str, Any]:
         """The content of `state.json`; empty when there is none. Cached until the file changes."""
         self._poll_state()
@@ -226,7 +232,8 @@ class RunReader:
         `tables` holds those of the raw weights under "" and those of their moving average under "ema": `per_class`
         or `per_output`, `confusion` as cells [target, predicted, samples], `calibration`.
         """
-        return numbers_restored(read_json_object(self.path / EVALUATION_FILE, MAX_EVALUATION_BYTES))
+        value = numbers_restored(read_json_object(self.path / EVALUATION_FILE, MAX_EVALUATION_BYTES))
+        return known_evaluation(value, len(self.classes()))
 
     def best(self) -> dict[str, Any] | None:
         """`metric`, `value`, `epoch` and `step` of the best epoch so far; None before the first."""

@@ -209,8 +209,7 @@ class TrainPane(Working, Widget, can_focus=True):
             return
         from tui.screens.evaluation import EvaluationScreen
 
-        classes = [str(name) for name in self._reader.info().get("classes", [])]
-        self.app.push_screen(EvaluationScreen(evaluation, classes))
+        self.app.push_screen(EvaluationScreen(evaluation, self._reader.classes()))
 
     def action_stop_after_epoch(self) -> None:
         """Stop the watched run when its epoch is done, evaluated and saved."""
