@@ -119,4 +119,5 @@ def _multiplexer(environment: Mapping[str, str]) -> str:
     for variable, name in (("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")):
         if environment.get(variable):
             return name
-    return ""
+    # On another machine than the multiplexer itself, which only TERM came to.
+    return "remote" if environment.get("TERM", "").startswith(("screen", "tmux")) else ""

@@ -72,7 +72,10 @@ def test_in_tmux_pictures_need_allow_passthrough_and_kitty_around_it(tmux: str, 
     assert (support.way, support.in_tmux) == (expected, expected == "kitty")
 
 
-@pytest.mark.parametrize("environment", [{"TERM": "linux"}, {"TERM": "dumb"}, {}, {"TERM": "screen", "STY": "1.pts"}])
+@pytest.mark.parametrize(
+    "environment",
+    [{"TERM": "linux"}, {"TERM": "dumb"}, {}, {"TERM": "xterm", "STY": "1.pts"}, {"TERM": "tmux-256color"}],
+)
 def test_what_would_print_a_question_is_not_asked(environment: dict[str, str]) -> None:
     assert not may_be_asked("auto", environment)
     assert may_be_asked("auto", {"TERM": "xterm-256color"})
