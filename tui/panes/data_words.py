@@ -15,7 +15,7 @@ _NAMED = 8
 _NOT_KNOWN = "unknown"
 
 # Below a histogram's 32 columns.
-_VALUES = "0       64      128     192  255 pixel value"
+_VALUES = "0       64      128     192  255 pixel value, % of pixels"
 
 
 def title_of(name: str, entry: DatasetEntry | None) -> str:
@@ -46,9 +46,8 @@ def listed(entry: DatasetEntry) -> list[str]:
 def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
     """What is said of an opened data set: sizes, where its pixels would live, what the user should know."""
     test = "" if look.test_size is None else f", {look.test_size:,} to test"
-    lines = [
-        f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {len(look.classes)} classes"
-    ]
+    classes = "1 class" if len(look.classes) == 1 else f"{len(look.classes)} classes"
+    lines = [f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {classes}"]
     if samples is not None and samples.storage:
         lines.append(f"{samples.input_shape} into the model; {samples.storage}")
     return lines + notes(look, samples)
@@ -101,11 +100,11 @@ def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]
 
 
 def histogram_lines(histogram: list[list[int]]) -> list[str]:
-    """How often pixels of each channel have which value, with what the axes count; 32 columns of 8 values each."""
+    """How often pixels of each channel have which value: 32 columns of 8 values each, of which the highest is told."""
     if not histogram:
         return []
     lines = [
-        f"{sparkline(counts)} channel {channel}, the highest {max(counts) / max(sum(counts), 1):.0%} of pixels"
+        f"{sparkline(counts)} channel {channel}, highest {max(counts) / max(sum(counts), 1):.0%}"
         for channel, counts in enumerate(histogram)
     ]
     return [*lines, _VALUES]
