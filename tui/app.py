@@ -42,7 +42,7 @@ from tui.panes.runs import RunsPane
 from tui.panes.setup import SetupPane
 from tui.panes.train import TrainPane
 from tui.polling import Poll
-from tui.run_text import WAY_ON
+from tui.run_text import nothing_live
 from tui.screens.help import HelpScreen, in_words
 from tui.screens.leave import LeaveScreen
 from tui.screens.over import OverScreen
@@ -258,7 +258,7 @@ class Studio(TerminalApp[None]):
         if self.watched is None:
             self._tell("no run is shown: start one with s, or choose one in Runs")
         elif not self._is_watched_live():
-            self._tell(f"the run that is shown is {self.query_one(TrainPane).run_status}: {WAY_ON}")
+            self._tell(nothing_live(self.query_one(TrainPane).run_status))
         else:
             self._send(self.watched, message.command)
 

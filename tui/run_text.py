@@ -69,6 +69,11 @@ _PHASES = {
 }
 
 
+def nothing_live(status: str) -> str:
+    """Why a run of this status can't be paused, saved, stopped or changed, and what can be done."""
+    return f"the run that is shown is {status}: {'s starts another' if status == 'finished' else WAY_ON}"
+
+
 def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
     """What the pane says while no run is shown: which key starts what, and where earlier runs are."""
     optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"

@@ -5,7 +5,7 @@ from rich.cells import cell_len
 
 from engine.config_file import load_config
 from engine.runs.reader import Progress
-from tui.run_text import headline, invitation, last_words, marks, one_line, progress_line
+from tui.run_text import headline, invitation, last_words, marks, nothing_live, one_line, progress_line
 
 
 def progress(**values: object) -> Progress:
@@ -118,3 +118,8 @@ def test_what_was_changed_stays_for_a_while_though_saves_follow() -> None:
 def test_the_invitation_names_what_would_be_started() -> None:
     words = invitation(load_config("digits"))[2].plain
     assert "starts digits:\n     cnn on digits, 15 epochs, AdamW with learning rate 0.003" in words
+
+
+def test_a_run_that_can_not_be_changed_any_more_says_what_can_be_done() -> None:
+    assert nothing_live("finished") == "the run that is shown is finished: s starts another"
+    assert nothing_live("stopped").endswith("is stopped: 5, then r, goes on from the newest checkpoint")

@@ -25,12 +25,12 @@ from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_setti
 from tui.polling import Poll
 from tui.run_text import (
     ENDED_BADLY,
-    WAY_ON,
     epoch_table,
     headline,
     invitation,
     last_words,
     marks,
+    nothing_live,
     one_line,
     preparing_lines,
     progress_line,
@@ -224,8 +224,7 @@ class TrainPane(Working, Widget, can_focus=True):
         if self._reader is None:
             self.notify("no run is shown: 3 changes the settings of the next one", markup=False)
         elif self.run_status not in LIVE_STATUSES:
-            words = f"only a live run can be changed, and this one is {self.run_status}: {WAY_ON}"
-            self.notify(words, severity="warning", markup=False)
+            self.notify(nothing_live(self.run_status), severity="warning", markup=False)
         else:
             self._change_settings(live_settings(self._reader.state(), self._reader.progress().epochs))
 
