@@ -17,6 +17,7 @@ from engine.models.tree import ModelReport, inspect_model
 from engine.models.weights import WeightsPreview
 from engine.models.weights_preview import preview_config_weights
 from engine.shapes import Shape
+from engine.weight_groups import WeightGroups, weight_groups
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,16 @@ def draft_weights(config: RunConfig) -> WeightsPreview:
     """
     _, shape, num_classes, _ = _data_example(config)
     return preview_config_weights(config.model, num_classes, shape)
+
+
+def draft_groups(config: RunConfig) -> WeightGroups:
+    """Which weights of the draft's model its optimizer trains how.
+
+    Raises:
+        TorchdeckError: the model can't be built, or the optimizer has a setting that is wrong.
+    """
+    example, shape, num_classes, _ = _data_example(config)
+    return weight_groups(config, num_classes, shape, example)
 
 
 def _data_example(config: RunConfig) -> tuple[Inputs | None, Shape, int, str]:

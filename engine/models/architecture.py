@@ -5,10 +5,13 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig
-from engine.errors import ConfigError, UserCodeError, did_you_mean
+from engine.errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
+from engine.inputs import Inputs, call_model
 from engine.models.builtin import BUILTIN_MODELS, TAKES_SEVERAL, example_shape
 from engine.models.catalog import ModelSource
 from engine.models.initialisation import check_init_rules
@@ -21,6 +24,7 @@ from engine.models.torchvision_models import (
     torchvision_names,
 )
 from engine.models.transfer import FreezeRule, apply_freeze, check_freeze_rules
+from engine.models.weightless import build_weightless
 from engine.shapes import Shape, is_plain, shape_words
 from engine.user_code import (
     accepted_arguments,
@@ -135,6 +139,33 @@ def build_unloaded(
     if source_of(config) == "torchvision":
         adapt_stem(model, config.name, plain_shape(config, input_shape)[0])
     return model, apply_freeze(model, config.freeze, hold_norms=config.freeze_norm)
+
+
+def build_for_shapes(config: ModelConfig, num_classes: int, input_shape: Shape, sample: Inputs) -> nn.Module:
+    """`build_unloaded` without weights where that can be, the shapes of lazy modules known.
+
+    Args:
+        config: the model section.
+        num_classes: number of logits.
+        input_shape: shape of one sample.
+        sample: a batch of one, which lazy modules are run on.
+    """
+
+    def make() -> nn.Module:
+        return build_unloaded(config, num_classes, input_shape)[0]
+
+    try:
+        model = build_weightless(make)
+    except TorchdeckError:
+        raise
+    except Exception:
+        # A constructor that computes with values.
+        model = make()
+    if any(is_lazy(parameter) for parameter in model.parameters()):
+        model = make().eval()
+        with torch.no_grad():
+            call_model(model, sample)
+    return model
 
 
 def plain_shape(config: ModelConfig, shape: Shape) -> tuple[int, ...]:

@@ -15,16 +15,15 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.nn.parameter import is_lazy
 
 from engine.config import ModelConfig, RunConfig
 from engine.errors import ConfigError, TorchdeckError
 from engine.free_memory import available_memory
 from engine.inputs import Inputs, call_model, map_tensors, one_sample
-from engine.models.architecture import build_unloaded
+from engine.models.architecture import build_for_shapes
 from engine.models.live_memory import LiveMemory
 from engine.models.tree import default_input_shape, inspect_model
-from engine.models.weightless import build_weightless, replace_tensors, untouched_randomness
+from engine.models.weightless import replace_tensors, untouched_randomness
 from engine.shapes import Shape
 from engine.training.ema import AveragedWeights
 from engine.training.objective import class_objective
@@ -153,7 +152,7 @@ def _estimate(
     # Weights and batch of the studied step lie on a processor without values, whatever device is meant.
     studied = replace(placement, device=torch.device("cpu"))
     with untouched_randomness(), _explained(config.model):
-        model = _unloaded_model(config.model, classes, shape, sample)
+        model = build_for_shapes(config.model, classes, shape, sample)
         with FakeTensorMode():
             # In their memory format at once: tensors without values can't be moved into another.
             replace_tensors(model, partial(_without_values, channels_last=placement.channels_last))
@@ -183,26 +182,6 @@ def _next_batch(looked: dict[int, MemoryEstimate], usable: float, most: int) -> 
     wanted = math.floor(high + (usable - looked[high].peak) / slope)
     wanted = wanted // 8 * 8 if wanted > 16 else wanted
     return max(1, min(wanted, most))
-
-
-def _unloaded_model(config: ModelConfig, num_classes: int, shape: Shape, sample: Inputs) -> nn.Module:
-    """The model, without weights where that can be."""
-
-    def make() -> nn.Module:
-        return build_unloaded(config, num_classes, shape)[0]
-
-    try:
-        model = build_weightless(make)
-    except TorchdeckError:
-        raise
-    except Exception:
-        # A constructor that computes with values.
-        model = make()
-    if any(is_lazy(parameter) for parameter in model.parameters()):
-        model = make().eval()
-        with torch.no_grad():
-            call_model(model, sample)
-    return model
 
 
 def _without_values(tensor: Tensor, *, channels_last: bool) -> Tensor:

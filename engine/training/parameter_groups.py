@@ -18,6 +18,9 @@ from engine.models.patterns import path_pattern
 from engine.training.library_arguments import check_keywords, with_tuples
 
 MUON = "Muon"
+# Up to the first part of a name that is a number or ends in one, as blocks.3 or encoder_layer_3; else denseblock3.
+_BLOCK = re.compile(r"(?:[^.]+\.)*?(?:[^.]*_)?\d+(?=\.)")
+_NUMBERED = re.compile(r"(?:[^.]+\.)*?[^.]*\d(?=\.)")
 
 
 @dataclass
@@ -30,6 +33,7 @@ class PlannedGroup:
         options: what else differs from the optimizer's arguments.
         names: of the parameters.
         parameters: in the same order.
+        patterns: of the rules in `optimizer.groups` that named some of them.
     """
 
     method: str
@@ -37,6 +41,7 @@ class PlannedGroup:
     options: dict[str, Any]
     names: list[str] = field(default_factory=list)
     parameters: list[nn.Parameter] = field(default_factory=list)
+    patterns: list[str] = field(default_factory=list)
 
     @property
     def elements(self) -> int:
@@ -55,7 +60,8 @@ def plan_groups(config: OptimizerConfig, model: nn.Module) -> list[PlannedGroup]
     A parameter's learning rate is `optimizer.lr`, times `layer_decay` once for every layer between its own and the
     last, times the factor of the last rule in `optimizer.groups` that matches its name. Layers are the model's blocks
     in the order in which they were registered: a block is what lies below the first number in a name, as
-    `layer1.0` or `blocks.3`, or else below its first part.
+    `layer1.0`, `blocks.3` or `encoder_layer_3`; without one, below its first part that ends in a digit
+    (`features.denseblock1`), or else below its first part.
 
     Raises:
         ConfigError: nothing to train, or an option that the optimizer doesn't have.
@@ -74,12 +80,13 @@ def plan_groups(config: OptimizerConfig, model: nn.Module) -> list[PlannedGroup]
     groups: dict[str, PlannedGroup] = {}
     for name, parameter in named:
         factor = config.layer_decay ** (len(layers) - 1 - layers.index(_layer(name)))
-        rule_factor, options = 1.0, dict[str, Any]()
+        rule_factor, options, patterns = 1.0, dict[str, Any](), list[str]()
         if not config.decay_1d and parameter.ndim <= 1:
             options["weight_decay"] = 0.0
         for rule in config.groups:
             if path_pattern(rule.pattern, "optimizer.groups").fullmatch(name):
                 rule_factor = rule.lr_factor
+                patterns.append(rule.pattern)
                 options |= with_tuples(rule.arguments)
         method = config.name if config.name != MUON or name in hidden else "AdamW"
         factor *= rule_factor
@@ -87,6 +94,7 @@ def plan_groups(config: OptimizerConfig, model: nn.Module) -> list[PlannedGroup]
         group = groups.setdefault(key, PlannedGroup(method, factor, options))
         group.names.append(name)
         group.parameters.append(parameter)
+        group.patterns += [pattern for pattern in patterns if pattern not in group.patterns]
     # The first group's rate is the one that is shown and set; Muon's come before AdamW's.
     return sorted(groups.values(), key=lambda group: (group.method != config.name, abs(math.log(group.lr_factor))))
 
@@ -134,7 +142,7 @@ def group_lines(groups: Sequence[PlannedGroup], lr: float) -> list[str]:
 
 
 def _layer(name: str) -> str:
-    match = re.match(r"(?:.*?\.)?\d+(?=\.)", name)
+    match = _BLOCK.match(name) or _NUMBERED.match(name)
     return match[0] if match else name.partition(".")[0]
 
 

@@ -51,7 +51,10 @@ async def test_a_subtree_is_frozen_by_a_key_and_a_module_shown_in_full(tmp_path:
         await pilot.press("z")
         await until(pilot, lambda: "frozen" not in screen_text(app))
         assert app.draft.model.freeze == []
-        await pilot.press("end", "d")
+        await pilot.press("g")
+        await until_shown(pilot, "288,170")
+        assert "weight decay" in screen_text(app)
+        await pilot.press("escape", "end", "d")
         await until_shown(pilot, 'get_submodule("classifier")')
         await until_shown(pilot, "as a run with seed 0 begins")
         assert "Applies an affine linear transformation" in screen_text(app)

@@ -27,6 +27,7 @@ from tui.module_text import tree_rows
 from tui.panes.module_detail import ModuleDetail
 from tui.panes.step_cost import StepCost
 from tui.polling import Poll
+from tui.screens.groups import GroupsScreen
 from tui.screens.model_picker import ModelPicker
 from tui.screens.weights import WeightsScreen
 from tui.widgets.module_tree import ModuleHeat, ModuleTree
@@ -42,6 +43,7 @@ _NAME_CELLS, _SIZE_CELLS = 18, 5
 _LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds, at the gradients of a run that lives and of one that does not
 _WIDE = 150  # cells
 _HINT = "f any model, timm's, file.py:factory · w weights · t tree · z freeze"
+_MARKS = "t ✓ trained ◐ a part · frozen; z freeze, g groups"
 
 
 class ModelPane(Working, Widget, can_focus=True):
@@ -76,6 +78,7 @@ class ModelPane(Working, Widget, can_focus=True):
         Binding("t", "tree", "Tree"),
         Binding("d", "detail", "Detail"),
         Binding("z", "freeze", "Freeze / train", show=False),
+        Binding("g", "groups", "Groups of the optimizer", show=False),
         Binding("m", "memory", "Memory"),
         Binding("M", "measure", "Measure a step", show=False),
         Binding("escape", "list", "Back to the list", show=False),
@@ -162,6 +165,11 @@ class ModelPane(Working, Widget, can_focus=True):
     def action_tree(self) -> None:
         """Move into the tree."""
         self.query_one(ModuleTree).rows.focus()
+
+    def action_groups(self) -> None:
+        """Show which weights are trained with which options."""
+        if self.draft is not None:
+            self.app.push_screen(GroupsScreen(self.draft, self._aside))
 
     def action_memory(self) -> None:
         """Show what a step takes of memory, or take it away."""
@@ -260,6 +268,10 @@ class ModelPane(Working, Widget, can_focus=True):
         self.query_one(StepCost).set_subject(draft, inspection)
         self._is_reader_sought = True
         self._look_at_run()
+
+    def on_descendant_focus(self) -> None:
+        """In the tree its marks are explained."""
+        self.query_one("#hint", Static).update(_MARKS if self.query_one(ModuleTree).has_focus_within else _HINT)
 
     @on(ModuleTree.Highlighted)
     def _show_detail(self, message: ModuleTree.Highlighted) -> None:

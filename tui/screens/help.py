@@ -88,7 +88,7 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
 
 
 def _keys_of(kind: type[DOMNode]) -> Keys:
-    """Keys with their descriptions, of bindings that are our own: Textual's widgets move as everywhere."""
+    """Keys with their descriptions, and marks with their meaning, of our own widgets: Textual's move as everywhere."""
     if not kind.__module__.startswith(_OURS):
         return []
     keys: Keys = []
@@ -96,7 +96,7 @@ def _keys_of(kind: type[DOMNode]) -> Keys:
         if isinstance(binding, Binding) and binding.description:
             shown = " ".join(map(format_key, binding.key.split(",")))
             keys.append((shown, _sentence(binding.description)))
-    return keys
+    return [*keys, *kind.__dict__.get("MARKS", ())]
 
 
 def _sentence(description: str) -> str:

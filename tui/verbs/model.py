@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -15,6 +17,7 @@ from engine.config import ModelConfig
 from engine.config_file import parse_config
 from engine.errors import ConfigError
 from tui.commands import json_option
+from tui.groups_text import groups_text
 from tui.private_output import PrivateOutput
 from tui.verbs.output import print_json
 from tui.verbs.step_cost import run_of, step_cost
@@ -25,30 +28,40 @@ if TYPE_CHECKING:
     from engine.models.tree import ModelReport
     from engine.models.weights import WeightsPreview
 
+_OPTIMIZER = "optimizer."
+
 
 @click.command()
 @click.argument("spec")
 @click.option("--input", "input_text", default="", metavar="CxHxW", help="Shape of one sample, such as 3x224x224.")
 @click.option("--classes", "num_classes", default=0, help="Number of classes; the model's own otherwise.")
-@click.option("--set", "arguments", metavar="KEY=VALUE", multiple=True, help="An argument of the model.")
+@click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="An argument of the model, or optimizer.KEY=VALUE for --groups and --memory.",
+)
 @click.option(
     "--weights", default="", metavar="FILE", help="What of the weights in FILE fits the model; loads nothing."
 )
 @click.option("--depth", default=0, help="Levels of the tree to print; 0 for all.")
+@click.option("--groups", "with_groups", is_flag=True, help="Which weights are trained with which options.")
 @click.option("--memory", "with_memory", is_flag=True, help="What a training step takes, by estimate.")
 @click.option("--measure", is_flag=True, help="Also train a few real steps, in a process of their own.")
 @click.option("--batch-size", default=0, help="For --memory: samples a batch.")
 @click.option("--precision", default="", help="For --memory: fp32, tf32, bf16 or fp16.")
-@click.option("--optimizer", default="", help="For --memory: a class of torch.optim.")
+@click.option("--optimizer", default="", help="For --groups and --memory: a class of torch.optim.")
 @click.option("--device", default="", help="For --memory: auto, cpu, cuda, …")
 @json_option
 def model(
     spec: str,
     input_text: str,
     num_classes: int,
-    arguments: tuple[str, ...],
+    settings: tuple[str, ...],
     weights: str,
     depth: int,
+    with_groups: bool,
     with_memory: bool,
     measure: bool,
     batch_size: int,
@@ -60,33 +73,40 @@ def model(
     """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
     with PrivateOutput() as output:
         from engine.models.tree import inspect_model, report_json
+        from engine.weight_groups import weight_groups
 
-        config, shape = _model_config(spec, arguments, weights), _shape(input_text)
+        of_optimizer = [setting for setting in settings if setting.startswith(_OPTIMIZER)]
+        config = _model_config(spec, [setting for setting in settings if setting not in of_optimizer], weights)
+        shape = _shape(input_text)
         try:
             report = inspect_model(config, num_classes or None, shape)
             preview = _preview(config, num_classes or None, shape)
+            run = run_of(config, batch_size, precision, optimizer, device, of_optimizer)
+            groups = weight_groups(run, num_classes or None, shape) if with_groups else None
             cost = None
             if with_memory or measure:
-                run = run_of(config, batch_size, precision, optimizer, device)
                 cost = step_cost(run, num_classes or None, shape, measures=measure)
         finally:
             # What the user's file printed while it was imported; it must not mix with our own output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
             fits = {"weights": mapping_document(preview)} if preview is not None else {}
-            print_json({**report_json(report), **fits, **(cost.document() if cost else {})}, output.stdout)
+            trained = {"groups": asdict(groups)} if groups is not None else {}
+            print_json({**report_json(report), **fits, **trained, **(cost.document() if cost else {})}, output.stdout)
         else:
             console = Console(file=output.stdout, soft_wrap=True, highlight=False)
             _print_tree(report, depth, console)
             if preview is not None:
                 console.print(mapping_text(preview))
+            if groups is not None:
+                console.print(groups_text(groups))
             if cost is not None:
                 console.print(cost.text())
     sys.stdout.flush()
     return 0
 
 
-def _model_config(spec: str, arguments: tuple[str, ...], weights: str) -> ModelConfig:
+def _model_config(spec: str, arguments: Sequence[str], weights: str) -> ModelConfig:
     overrides = [f"model.name={spec}", *(f"model.{argument}" for argument in arguments)]
     config = parse_config("", place="torchdeck model", overrides=overrides).model
     return config.model_copy(update={"weights": weights}) if weights else config

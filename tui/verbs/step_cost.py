@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,18 @@ class StepCost:
         return Text("\n").join(lines)
 
 
-def run_of(model: ModelConfig, batch_size: int, precision: str, optimizer: str, device: str) -> RunConfig:
+def run_of(
+    model: ModelConfig, batch_size: int, precision: str, optimizer: str, device: str, settings: Sequence[str] = ()
+) -> RunConfig:
     """A run of a model with what the options ask for; 0 and "" are a run's own defaults.
+
+    Args:
+        model: its model.
+        batch_size: samples a batch.
+        precision: fp32, tf32, bf16 or fp16.
+        optimizer: a class of torch.optim.
+        device: auto, cpu, cuda, …
+        settings: others, as KEY=VALUE.
 
     Raises:
         ConfigError: a value that is not allowed.
@@ -54,7 +65,9 @@ def run_of(model: ModelConfig, batch_size: int, precision: str, optimizer: str, 
         "optimizer.name": optimizer,
         "training.device": device,
     }
-    config = parse_config("", "torchdeck model", [f"{key}={text}" for key, text in asked.items() if text])
+    config = parse_config(
+        "", "torchdeck model", [f"{key}={text}" for key, text in asked.items() if text] + [*settings]
+    )
     return config.model_copy(update={"model": model})
 
 

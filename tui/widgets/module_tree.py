@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from tui.widgets.line_list import LineList
 from tui.widgets.module_columns import VIEWS, Column, ModuleHeat, Totals, View, columns_for
+from tui.widgets.module_lines import ModuleLines
 from tui.widgets.module_outline import ORDERS, ModuleTreeRow, Outline, OutlineLine
 from tui.widgets.plain_text import printable
 
@@ -23,39 +24,6 @@ __all__ = ["ModuleHeat", "ModuleTree", "ModuleTreeRow"]
 
 _GUIDE = "│ "
 _QUIET = Style(dim=True)
-
-
-class ModuleLines(LineList):
-    """The lines of the tree: keys that open and close."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "unfold", "open, or go to the first below", show=False),
-        Binding("left", "fold", "close, or go to what it is part of", show=False),
-        Binding("space", "select", "open or close", show=False),
-    ]
-
-    class Moved(Message):
-        """The cursor is on another line."""
-
-    class Turned(Message):
-        """The line under the cursor is to be opened or closed."""
-
-        def __init__(self, is_open: bool) -> None:
-            super().__init__()
-            self.is_open = is_open
-
-    def watch_cursor(self) -> None:
-        """Tell where it is."""
-        super().watch_cursor()
-        self.post_message(self.Moved())
-
-    def action_unfold(self) -> None:
-        """Open the line."""
-        self.post_message(self.Turned(True))
-
-    def action_fold(self) -> None:
-        """Close the line."""
-        self.post_message(self.Turned(False))
 
 
 class ModuleTree(Widget):
@@ -71,6 +39,8 @@ class ModuleTree(Widget):
         Binding("plus", "deeper", "open a level", key_display="+", show=False, id="tree.deeper"),
         Binding("minus", "shallower", "close a level", key_display="-", show=False, id="tree.shallower"),
         Binding("asterisk", "expand_all", "open all", key_display="*", show=False, id="tree.all"),
+        Binding("l", "ask_depth", "open so many levels: then 0 … 9", show=False, id="tree.depth"),
+        *(Binding(str(depth), f"open_levels({depth})", show=False) for depth in range(10)),
         Binding("slash", "search", "search", key_display="/", id="tree.search"),
         Binding("n", "next_match(1)", "next match", show=False, id="tree.next"),
         Binding("N", "next_match(-1)", "previous match", show=False, id="tree.previous"),
@@ -80,6 +50,12 @@ class ModuleTree(Widget):
         Binding("b", "biggest", "the biggest, the next biggest", show=False, id="tree.biggest"),
         Binding("y", "copy_path", "copy the path", show=False, id="tree.copy"),
         Binding("escape", "end_search", "end search", show=False, id="tree.end_search"),
+    ]
+
+    MARKS: ClassVar[list[tuple[str, str]]] = [
+        ("✓ ◐ ·", "all of it is trained, a part, nothing"),
+        ("?", "a first forward has still to tell its shapes"),
+        ("⇄", "shared with another module"),
     ]
 
     class Highlighted(Message):
@@ -111,6 +87,7 @@ class ModuleTree(Widget):
         self._totals = Totals()
         self._name_width = 20
         self._columns: list[Column] = []
+        self._asks_depth = False
 
     def compose(self) -> ComposeResult:
         """Column titles, the tree, the search field."""
@@ -195,6 +172,26 @@ class ModuleTree(Widget):
     def action_expand_all(self) -> None:
         """Open everything."""
         self.open_to(self._outline.deepest)
+
+    def action_ask_depth(self) -> None:
+        """Take the next digit for the number of levels."""
+        self._asks_depth = True
+        self._show_header()
+
+    def action_open_levels(self, depth: int) -> None:
+        """Open exactly this many levels."""
+        self._asks_depth = False
+        self.open_to(depth)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A digit is a number of levels only when one was asked for; otherwise it may mean something elsewhere."""
+        return self._asks_depth if action == "open_levels" else True
+
+    def on_key(self, event: events.Key) -> None:
+        """Any other key than a digit takes the question for a number of levels back."""
+        if self._asks_depth and not event.key.isdigit() and event.key != "l":
+            self._asks_depth = False
+            self._show_header()
 
     def action_search(self) -> None:
         """Open the search field."""
@@ -336,7 +333,9 @@ class ModuleTree(Widget):
 
     def _show_header(self) -> None:
         words = "module"
-        if self._matches:
+        if self._asks_depth:
+            words = "levels? 0 … 9"
+        elif self._matches:
             words = f"module ({len(self._matches)} found)"
         elif self._outline.order != "model":
             words = f"module, by {self._outline.order}"

@@ -111,6 +111,20 @@ async def test_levels_are_opened_and_closed_everywhere(lines_of) -> None:
         assert counts == [7, 9, 9, 7, 5, 1, 1, 9]
 
 
+async def test_a_number_of_levels_is_opened_after_a_key_that_asks_for_it(lines_of) -> None:
+    app = TreeApp()
+    async with app.run_test(size=(80, 24)) as pilot:
+        counts = []
+        for keys in ("2", "l2", "l1", "l0", "l9", "l2", "lx1"):
+            await pilot.press(*keys)
+            await pilot.pause()
+            counts.append(len(names(lines_of(app))))
+        assert counts == [5, 7, 5, 1, 9, 7, 7]
+        await pilot.press("l")
+        await pilot.pause()
+        assert "levels? 0 … 9" in lines_of(app)[0]
+
+
 async def test_search_opens_what_is_above_and_goes_round(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:

@@ -1,0 +1,48 @@
+"""`torchdeck model NAME --json` against the tree that the model pane shows."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from conftest import is_full_campaign
+
+from engine.config import ModelConfig
+from engine.models.catalog import list_models
+from engine.models.tree import inspect_model, report_json
+from tui.module_text import tree_rows
+
+A_FEW = ["mobilenet_v3_small", "googlenet"]
+TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
+# One process for all of them: it is torch that takes seconds to start.
+ALL_OF_THEM = """
+import sys
+from tui.verbs.model import model
+for name in sys.argv[1:]:
+    model.main([name, "--json"], standalone_mode=False)
+"""
+
+
+@pytest.mark.campaign
+def test_the_verb_prints_the_tree_that_the_pane_shows() -> None:
+    names = TORCHVISION if is_full_campaign() else A_FEW
+    printed = subprocess.run([sys.executable, "-c", ALL_OF_THEM, *names], capture_output=True, text=True, check=True)
+    decoder, place = json.JSONDecoder(), 0
+    for name in names:
+        document, place = decoder.raw_decode(printed.stdout, place)
+        place += len(printed.stdout[place:]) - len(printed.stdout[place:].lstrip())
+        report = inspect_model(ModelConfig(name=name))
+        assert document == json.loads(json.dumps(report_json(report))), name
+        shown = [(row.path, row.type, row.params, row.trainable, row.flops, row.output) for row in tree_rows(report)]
+        assert shown == [
+            (
+                row["path"],
+                row["type"],
+                row["params"],
+                row["trainable"],
+                row["flops"],
+                "×".join(map(str, row["output_shape"] or [])),
+            )
+            for row in document["modules"]
+        ]
+    assert place == len(printed.stdout)

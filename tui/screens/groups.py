@@ -1,0 +1,64 @@
+"""Which weights of the draft's model its optimizer trains how."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.text import Text
+from textual import work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from engine.config import RunConfig
+from engine.errors import TorchdeckError
+from tui.aside import Aside, AsideError
+from tui.groups_text import groups_text
+from tui.widgets.plain_text import printable, printable_lines
+from tui.working import Working
+
+
+class GroupsScreen(Working, ModalScreen[None]):
+    """Sorts the weights in the process beside the studio and lists the groups."""
+
+    DEFAULT_CSS = """
+    GroupsScreen { align: center middle; }
+    GroupsScreen > VerticalScroll {
+        width: 96%; max-width: 130; height: auto; max-height: 94%; padding: 0 1;
+        border: round $primary; background: $surface;
+    }
+    GroupsScreen Static { height: auto; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,g", "dismiss", "Back")]
+
+    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+        """Nothing is known yet.
+
+        Args:
+            draft: the run that would be started.
+            aside: the process that builds its model, without weights.
+        """
+        super().__init__()
+        self._draft = draft
+        self._aside = aside
+
+    def compose(self) -> ComposeResult:
+        """One text."""
+        with VerticalScroll() as box:
+            box.border_title = f"What {printable(self._draft.optimizer.name)} trains how"
+            box.border_subtitle = "Escape goes back"
+            yield Static("sorting the weights …", id="groups", markup=False)
+
+    def on_mount(self) -> None:
+        """Begin."""
+        self._sort()
+
+    @work(exclusive=True)
+    async def _sort(self) -> None:
+        try:
+            text = groups_text(await self._aside.call("engine.inspection:draft_groups", self._draft))
+        except (TorchdeckError, AsideError) as error:
+            text = Text(printable_lines(str(error)), style="red")
+        self.query_one("#groups", Static).update(text)
