@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from engine.errors import CheckpointError, ConfigError
 from engine.models.weights_mapping import entries_of
 from engine.runs.checkpoint import load_tensors
+from engine.runs.checkpoint_code import PROGRAM_SUFFIXES
 from engine.runs.checkpoint_file import CheckpointReport, inspect_checkpoint
 from engine.runs.durable import atomic_write, fsync_directory, temporary_path
 from engine.runs.safetensors_file import safetensors_content
@@ -27,7 +28,6 @@ FORMATS = {
     ".onnx": "ONNX",
 }
 
-_PROGRAMS = (".pt2", ".onnx")
 _AVERAGED = ("ema_state_dict", "state_dict_ema", "model_ema", "ema")
 _NOT_WEIGHTS = re.compile(
     r"(optimizers?|optimizer_states?|optimizer_state_dict|optim|lr_schedulers?|scheduler_state_dict|rng|"
@@ -90,7 +90,7 @@ def export_checkpoint(
         raise ConfigError(f"{out}: is there already")
     temporary = temporary_path(out).with_suffix(out.suffix)
     try:
-        if out.suffix in _PROGRAMS:
+        if out.suffix in PROGRAM_SUFFIXES:
             tensors, checked = 0, _export_program(path, temporary, averaged, progress)
         else:
             tensors, checked = _export_weights(path, temporary, averaged, progress)

@@ -139,7 +139,7 @@ class Studio(TerminalApp[None]):
         self._poll: Poll | None = None
         self.leaving: Leaving = ""
         self._code = CodeQuestion(self, named)
-        self.aside = Aside(terminal.log if terminal is not None else None, is_held=True, refuse=self._code.why_not)
+        self.aside = Aside(terminal.log if terminal is not None else None, is_held=True, refuse=self._code.refusal)
 
     @property
     def launched(self) -> LaunchedRun | None:

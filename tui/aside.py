@@ -19,7 +19,7 @@ import signal
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -43,10 +43,10 @@ main()
 _PROGRAM = Path(__file__).resolve().parents[1]
 
 
-Refusal = Callable[[str, object], str]
+Refusal = Callable[[str, object], Awaitable[str]]
 
 
-def _refuse_nothing(function: str, arguments: object) -> str:
+async def _refuse_nothing(function: str, arguments: object) -> str:
     return ""
 
 
@@ -144,11 +144,11 @@ class Aside:
             AsideError: the call was refused, the function raised anything else, or the process can't be started or
                 ended before it answered.
         """
-        self._check(function, arguments, keywords)
+        await self._check(function, arguments, keywords)
         return await self._call(function, arguments, keywords)
 
-    def _check(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        if reason := self._refuse(function, (arguments, keywords)):
+    async def _check(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        if reason := await self._refuse(function, (arguments, keywords)):
             raise AsideError(reason)
 
     async def _call(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
@@ -185,7 +185,7 @@ class Aside:
             TorchdeckError: raised by the function.
             AsideError: the function raised anything else, or its process ended.
         """
-        self._check(function, arguments, keywords)
+        await self._check(function, arguments, keywords)
         number = next(self._job_numbers)
         seen = ("", 0, 0)
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,7 @@ from typing import Any
 from textual.app import App
 
 from engine.config import RunConfig
-from engine.errors import CheckpointError
-from engine.runs.checkpoint_file import inspect_checkpoint
+from engine.runs.checkpoint_code import PROGRAM_SUFFIXES, configs_of_checkpoints
 from engine.user_trust import CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
 from tui.screens.trust import TrustScreen
 from tui.widgets.plain_text import printable
@@ -31,15 +29,20 @@ class CodeQuestion:
         self._trust = CodeTrust(TrustStore(), [*files_in_words(named), *commands_in_words(named)])
         self._declined: set[str] = set()
 
-    def why_not(self, function: str, arguments: object) -> str:
-        """Why a function may not be called: it would run code that nobody has agreed to. Empty when it may."""
-        if function.startswith("engine.data."):
-            # They read the data of a config, and nothing of its model.
-            arguments = _data_of(arguments)
-        way = "s asks again"
-        if function.startswith(("engine.evaluate:", "engine.export:")):
-            arguments, way = _configs_of(arguments), "going on with its run asks"
-        names = ", ".join(str(file.path) for file in self._trust.unknown(arguments))
+    async def refusal(self, function: str, arguments: Any) -> str:
+        """Why a function may not be called: it would run code that nobody has agreed to. Empty when it may.
+
+        Who evaluates or exports a checkpoint is asked whether the code that its model is made of may run.
+        """
+        if of_checkpoint := _builds_a_checkpoint(function, arguments):
+            unknown = self._trust.unknown(configs_of_checkpoints(arguments))
+            if not unknown or await self._ask(unknown):
+                return ""
+        else:
+            # What reads the data of a config runs nothing of its model.
+            unknown = self._trust.unknown(_data_of(arguments) if function.startswith("engine.data.") else arguments)
+        names = ", ".join(str(file.path) for file in unknown)
+        way = "trying again asks again" if of_checkpoint else "s asks again"
         return f"not run: {names} holds code that was not run from here before; {way}" if names else ""
 
     async def ask_about(self, draft: RunConfig) -> bool:
@@ -72,19 +75,10 @@ class CodeQuestion:
         return True
 
 
-def _configs_of(value: Any) -> list[Any]:
-    """The configs that checkpoints among the arguments hold: evaluating and exporting build the model they name."""
-    found: list[Any] = []
-    for item in value.values() if isinstance(value, dict) else value:
-        if isinstance(item, dict | list | tuple):
-            found += _configs_of(item)
-        elif isinstance(item, Path) and item.is_file():
-            try:
-                found.append(tomllib.loads(inspect_checkpoint(item).config))
-            except (CheckpointError, tomllib.TOMLDecodeError):
-                # Whoever opens it says what is wrong with it.
-                continue
-    return found
+def _builds_a_checkpoint(function: str, arguments: Any) -> bool:
+    """Whether a function builds the model that a checkpoint's config names."""
+    is_program = any(isinstance(value, Path) and value.suffix in PROGRAM_SUFFIXES for value in arguments[0])
+    return function.startswith("engine.evaluate:") or (function.startswith("engine.export:") and is_program)
 
 
 def _data_of(value: Any) -> Any:

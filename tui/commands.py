@@ -32,6 +32,10 @@ graphics_option = click.option(
     show_default=True,
     help="How pictures are shown: auto asks the terminal; blocks are half blocks, which show everywhere.",
 )
+TRUST_CODE = "--trust-code"
+trust_option = click.option(
+    TRUST_CODE, "trusts_code", is_flag=True, help="The code that the checkpoint's config names may run; remembered."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
 
 

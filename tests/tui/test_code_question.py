@@ -13,8 +13,10 @@ from engine.runs.directory import CONFIG_FILE
 from engine.runs.writer import RunWriter
 from engine.user_trust import CodeTrust, TrustStore
 from tui.app import Studio
+from tui.cli import main
 from tui.code_question import CodeQuestion
 from tui.messages import ResumeRequested
+from tui.screens.scores import ScoresScreen
 from tui.screens.trust import TrustScreen
 
 
@@ -64,12 +66,38 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
     assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
 
 
-def test_evaluating_a_checkpoint_whose_config_names_code_is_refused(tmp_path: Path, own: Path) -> None:
-    torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, tmp_path / "c.pt")
-    question = CodeQuestion(App(), [])
-    assert "own.py" in question.why_not("engine.evaluate:evaluate_checkpoint", ((tmp_path / "c.pt",), {}))
-    assert not question.why_not("engine.runs.tensor_norms:tensor_norms", ((tmp_path / "c.pt",), {}))
-    assert not CodeQuestion(App(), [f"{own}:net"]).why_not("engine.evaluate:x", ((tmp_path / "c.pt",), {}))
+async def test_evaluating_a_checkpoint_whose_config_names_code_asks(tmp_path: Path, own: Path) -> None:
+    file = tmp_path / "c.pt"
+    torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, file)
+    assert not await CodeQuestion(App(), [f"{own}:net"]).refusal("engine.evaluate:x", ((file,), {}))
+    async with studio(tmp_path) as (app, pilot):
+        await until_shown(pilot, "of every sample")
+        for answer in ("n", "y"):
+            screen = ScoresScreen(file, app.aside)
+            app.push_screen(screen)
+            await asked(app, pilot)
+            await until_shown(pilot, "own.py")
+            await pilot.press(answer)
+            # The file holds no weights: that is said by whoever opened it.
+            await until_shown(pilot, "trying again asks again" if answer == "n" else "holds no weights")
+            await pilot.press("escape")
+    assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
+
+
+def test_the_verbs_that_build_the_model_of_a_checkpoint_take_a_yes(
+    tmp_path: Path, own: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "c.pt"
+    torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, file)
+    for verb, *rest in (("evaluate",), ("export", str(tmp_path / "out.pt2"))):
+        monkeypatch.setattr("sys.argv", ["torchdeck", verb, str(file), *rest])
+        assert main() == 2
+        assert "own.py" in (said := capsys.readouterr().err) and "--trust-code" in said
+    assert not (tmp_path / "ran").exists()
+    monkeypatch.setattr("sys.argv", ["torchdeck", "evaluate", str(file), "--trust-code"])
+    assert main() == 1
+    assert "holds no weights" in capsys.readouterr().err
+    assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
 
 
 async def test_a_command_of_a_config_runs_only_after_a_yes_that_showed_all_of_it(tmp_path: Path) -> None:
@@ -100,7 +128,7 @@ async def test_resuming_a_run_whose_directory_holds_a_command_asks(tmp_path: Pat
     async with studio(tmp_path) as (app, pilot):
         app.post_message(ResumeRequested(run.path))
         await asked(app, pilot)
-        assert "touch told" in screen_text(app)
+        await until_shown(pilot, "touch told")
         await pilot.press("n")
         await pilot.pause()
         assert app.launched is None

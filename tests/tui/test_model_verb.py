@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import is_full_campaign
+from campaign import is_full_campaign
 
 from engine.config import ModelConfig
 from engine.models.catalog import list_models

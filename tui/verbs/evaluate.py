@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from engine.runs.checkpoint_code import check_code_of
 from engine.runs.references import find_checkpoint
-from tui.commands import json_option, runs_root_option
+from tui.commands import TRUST_CODE, json_option, runs_root_option, trust_option
 from tui.private_output import PrivateOutput
 from tui.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
 from tui.text import figure
@@ -34,11 +35,15 @@ if TYPE_CHECKING:
     help="auto: the test split, or where there is none the validation split.",
 )
 @click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
+@trust_option
 @runs_root_option
 @json_option
-def evaluate(run: str, checkpoint: str | None, split: Any, averaged: bool, runs_root: Path, as_json: bool) -> int:
+def evaluate(
+    run: str, checkpoint: str | None, split: Any, averaged: bool, trusts_code: bool, runs_root: Path, as_json: bool
+) -> int:
     """What a checkpoint scores: all metrics, a table of the classes, the confusion matrix, the worst samples."""
     found = find_checkpoint(runs_root, run, checkpoint)
+    check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
         from engine.evaluate import evaluate_checkpoint
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from engine.runs.checkpoint_code import PROGRAM_SUFFIXES, check_code_of
 from engine.runs.references import find_checkpoint
-from tui.commands import json_option, runs_root_option
+from tui.commands import TRUST_CODE, json_option, runs_root_option, trust_option
 from tui.private_output import PrivateOutput
 from tui.text import byte_size
 from tui.verbs.output import print_json
@@ -21,10 +22,18 @@ from tui.widgets.plain_text import printable
 @click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
 @click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@trust_option
 @runs_root_option
 @json_option
 def export(
-    run: str, out: Path, checkpoint: str | None, averaged: bool, overwrite: bool, runs_root: Path, as_json: bool
+    run: str,
+    out: Path,
+    checkpoint: str | None,
+    averaged: bool,
+    overwrite: bool,
+    trusts_code: bool,
+    runs_root: Path,
+    as_json: bool,
 ) -> int:
     """Write weights or a model into OUT; its suffix says the format.
 
@@ -33,6 +42,8 @@ def export(
     nothing is run; a program needs a checkpoint of torchdeck.
     """
     found = find_checkpoint(runs_root, run, checkpoint)
+    if out.suffix in PROGRAM_SUFFIXES:
+        check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
         from engine.export import export_checkpoint
 

@@ -25,6 +25,7 @@ from engine.runs.directory import LOG_FILE, find_run
 from engine.runs.reader import RunReader
 from engine.runs.references import checkpoint_of, find_checkpoint
 from engine.runs.requeue import requeue_job, run_of_restarted_job
+from engine.user_trust import CodeTrust, TrustStore
 from tui.commands import json_option, runs_root_option
 from tui.headless import Display
 from tui.private_output import PrivateOutput
@@ -79,6 +80,7 @@ def train(
         return print_dry_run(config, runs_root, as_json)
     if detach:
         return _detached(as_json)
+    _remember_code(config)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
@@ -105,9 +107,10 @@ def resume(
     """Go on with a run, exactly where it was saved; says what is no longer exact where settings changed."""
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
+    config = load_config(str(path), overrides)
     if detach:
-        load_config(str(path), overrides)
         return _detached(as_json)
+    _remember_code(config)
     return _follow(
         lambda on_directory: launch_resumed(path, checkpoint=chosen, overrides=overrides, on_directory=on_directory),
         as_json,
@@ -145,11 +148,22 @@ def fork(
         config = replace_value(config, "name", name)
     if detach:
         return _detached(as_json)
+    _remember_code(config)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
 
 def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path], None]) -> LaunchedRun:
     return launch(config, runs_root, argv=["torchdeck", *sys.argv[1:]], on_directory=on_directory)
+
+
+def _remember_code(config: RunConfig) -> None:
+    """Whoever trains a config has agreed to its code, and is not asked about it when the run is evaluated."""
+    trust = CodeTrust(TrustStore())
+    try:
+        if unknown := trust.unknown(config):
+            trust.agree(unknown)
+    except OSError as error:
+        print(f"torchdeck: that this code ran can't be kept: {error.strerror or error}", file=sys.stderr)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

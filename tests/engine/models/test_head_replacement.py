@@ -2,12 +2,14 @@
 
 import pytest
 from campaign import is_full_campaign
+from torch import nn
 
 from engine.config import ModelConfig
-from engine.models.architecture import build_architecture
+from engine.inputs import one_sample
+from engine.models.architecture import build_architecture, build_unloaded
 from engine.models.catalog import list_models
 from engine.models.timm_catalog import TIMM_PREFIX, timm_modules
-from engine.models.tree import default_input_shape, inspect_model
+from engine.models.tree import default_input_shape, inspect_factory
 from engine.models.weightless import build_weightless, untouched_randomness
 from engine.models.weights import head_names, model_shapes
 
@@ -37,36 +39,25 @@ def check_head(name: str) -> None:
 
     modules = sorted({tensor.rpartition(".")[0] or tensor for tensor in head})
     config = ModelConfig(name=name, freeze=["*", *(f"!{module}" for module in modules)])
-    report = inspect_model(config, CLASSES, shape)
+    built = []
+
+    def make() -> nn.Module:
+        built.append(build_unloaded(config, CLASSES, shape)[0])
+        return built[-1]
+
+    report = inspect_factory(make, lambda: one_sample(shape), allow_real=False)
     assert report.error is None
     assert report.output_shapes[0] == [1, CLASSES]
 
-    tensors = {
-        f"{module.path}.{row.name}" if module.path else row.name: (tuple(row.shape or ()), row)
-        for module in report.modules
-        if module.alias_of is None
-        for row in [*module.parameters, *module.own_buffers]
-        if row.persistent
-    }
-    assert all(CLASSES in tensors[tensor][0] for tensor in head)
-    changed = {tensor for tensor, (size, _) in tensors.items() if published.get(tensor) != size}
-    assert changed <= head
-    left = {
-        tensor for tensor in published.keys() - tensors.keys() if not tensor.startswith(AUXILIARY.get(name, ("-",)))
-    }
-    assert not left
+    shapes = model_shapes(built[-1])
+    assert all(CLASSES in shapes[tensor] for tensor in head)
+    assert {tensor for tensor, size in shapes.items() if published.get(tensor) != size} <= head
+    left_out = published.keys() - shapes.keys()
+    assert all(tensor.startswith(AUXILIARY.get(name, ())) for tensor in left_out), left_out
 
-    trained = {tensor for tensor, (_, row) in tensors.items() if row.trainable}
-    beside = trained - head
-    assert all(tensor.rpartition(".")[0] in modules for tensor in beside), beside
-    assert report.trainable == sum(_size(tensors[tensor][0]) for tensor in trained)
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for each in shape:
-        size *= each
-    return size
+    trained = {tensor: parameter for tensor, parameter in built[-1].named_parameters() if parameter.requires_grad}
+    assert all(tensor in head or tensor.rpartition(".")[0] in modules for tensor in trained), trained.keys() - head
+    assert report.trainable == sum(parameter.numel() for parameter in trained.values())
 
 
 @pytest.mark.campaign
