@@ -52,12 +52,17 @@ def weights_of_file(path: str) -> tuple[CheckpointReport, Shapes]:
     """A file's report and the shapes of its tensors by name, read from its tables without torch.
 
     Raises:
-        CheckpointError: no such file, or it can't be read safely.
+        CheckpointError: no such file, it can't be read safely, or it is a pickled model.
     """
     file = user_path(path)
     if not file.exists():
         raise CheckpointError(f"model.weights: no such file: {file.absolute()}")
     report = inspect_checkpoint(file)
+    if isinstance(report.values.get("(the whole file)"), str):
+        raise CheckpointError(
+            f"model.weights: {report.path} is a pickled model, which only code that the file names could rebuild; "
+            f"take its tensors out first: torchdeck export {file.name} {file.stem}.safetensors"
+        )
     return report, {tensor.name: tensor.shape for tensor in report.tensors}
 
 

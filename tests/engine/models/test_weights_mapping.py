@@ -164,3 +164,10 @@ def test_a_preview_says_what_of_the_head_stays_fresh(tmp_path: Path) -> None:
     preview = preview_config_weights(config, 3, (1, 8, 8))
     assert [entry.name for entry in preview.mapping.different] == preview.head[::-1]
     assert not preview.problem
+
+
+def test_of_a_pickled_model_it_is_said_how_its_weights_are_had(tmp_path: Path) -> None:
+    torch.save(network(), tmp_path / "whole.pt")
+    config = ModelConfig(name="cnn", weights=str(tmp_path / "whole.pt"), channels=[4, 8])  # type: ignore[call-arg]
+    with pytest.raises(CheckpointError, match=r"is a pickled model, .* torchdeck export whole\.pt whole\.safetensors"):
+        build_with_notes(config, 10, (1, 8, 8))
