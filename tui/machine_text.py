@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
+from engine.runs.json_values import number, numbers
 from tui.text import byte_size
 
 _NAMES = {
@@ -50,9 +51,9 @@ def machine_line(state: Mapping[str, Any], system: Mapping[str, Any], *, is_live
 
 def _joined(pieces: Sequence[_Piece]) -> Text:
     line = Text(no_wrap=True, overflow="ellipsis", style="dim")
-    for number, piece in enumerate(pieces):
-        begins_machine = piece.is_of_machine and number > 0 and not pieces[number - 1].is_of_machine
-        line.append("  │  " if begins_machine else "  " if number else "")
+    for index, piece in enumerate(pieces):
+        begins_machine = piece.is_of_machine and index > 0 and not pieces[index - 1].is_of_machine
+        line.append("  │  " if begins_machine else "  " if index else "")
         line.append(piece.text, style=piece.style)
     return line
 
@@ -74,10 +75,8 @@ def _machine_pieces(state: Mapping[str, Any], system: Mapping[str, Any]) -> list
 
 def time_shares(state: Mapping[str, Any]) -> dict[str, float]:
     """What the run's time was spent on, as shares of all of it; those that round to nothing are left out."""
-    seconds = state.get("seconds")
-    if not isinstance(seconds, dict):
-        return {}
-    known = {name: float(seconds[name]) for name in _NAMES if isinstance(seconds.get(name), int | float)}
+    seconds = numbers(state.get("seconds"))
+    known = {name: seconds[name] for name in _NAMES if name in seconds}
     total = sum(known.values())
     shares = {name: spent / total for name, spent in known.items()} if total > 0 else {}
     return {name: share for name, share in shares.items() if share >= 0.005 or name in ("computing", "data")}
@@ -99,5 +98,4 @@ def _gpu(sample: Any) -> list[tuple[str, int]]:
 
 
 def _number(values: Mapping[str, Any], name: str) -> float:
-    value = values.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return number(values.get(name)) or 0.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
+from engine.runs.json_values import number
 from tui.epoch_columns import epoch_columns
 from tui.metric_text import metric_text, metric_title
 from tui.text import byte_size, duration, figure
@@ -265,4 +266,5 @@ def _event_text(event: dict[str, Any]) -> Text | None:
 
 
 def _shown(value: Any) -> str:
-    return figure(float(value)) if isinstance(value, int | float) else str(value)
+    known = number(value)
+    return str(value) if known is None else figure(known)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import TorchdeckError
+from engine.runs.json_values import number
 from tui.widgets.plain_text import printable
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -
     settings, state = reader.config().notify, reader.state()
     # A process that was killed could not tell it elsewhere; to somebody who looks it failed.
     asked_for = "failed" if status == "died" else status
-    began, updated = state.get("started"), state.get("updated")
-    is_known = isinstance(began, int | float) and isinstance(updated, int | float)
-    minutes = (float(updated or 0) - float(began or 0)) / 60 if is_known else 0.0
+    began, updated = number(state.get("started")), number(state.get("updated"))
+    minutes = (updated - began) / 60 if began is not None and updated is not None else 0.0
     if asked_for not in settings.on or (minutes < settings.after_minutes and status != "stalled"):
         return ""
     return escape_sequences(settings.terminal, f"{reader.path.name}: {status}", environment)

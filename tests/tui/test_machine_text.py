@@ -9,6 +9,12 @@ def test_the_time_of_a_run_is_shown_as_shares_and_what_rounds_to_nothing_is_left
     assert time_shares({}) == {}
 
 
+def test_numbers_that_no_float_holds_are_as_good_as_none() -> None:
+    huge = 10**400
+    line = machine_line({"seconds": {**SECONDS, "saving": huge}}, {**SAMPLE, "cpu": huge}, is_live=True)
+    assert line.plain.startswith("compute 60%  data 30%  evaluation 10%")
+
+
 def test_a_starved_run_stands_out() -> None:
     line = machine_line({"seconds": SECONDS}, {}, is_live=False)
     assert [line.plain[span.start : span.end] for span in line.spans if span.style == "yellow"] == ["data 30%"]

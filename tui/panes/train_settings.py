@@ -12,6 +12,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
+from engine.runs.json_values import number
 from tui.screens.over import OverScreen
 from tui.text import figure
 
@@ -61,14 +62,14 @@ def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
         state: the run's state.
         epochs: how many it shall train.
     """
-    rate, clip_norm = state.get("learning_rate"), state.get("clip_norm")
+    rate, clip_norm = number(state.get("learning_rate")), number(state.get("clip_norm"))
     return [
-        LiveSetting("optimizer.lr", "learning rate", float(rate) if isinstance(rate, int | float) else math.nan),
+        LiveSetting("optimizer.lr", "learning rate", math.nan if rate is None else rate),
         LiveSetting("training.epochs", "epochs", epochs, is_whole=True),
         LiveSetting(
             "training.clip_norm",
             "clip norm, 0: off",
-            float(clip_norm) if isinstance(clip_norm, int | float) else math.nan,
+            math.nan if clip_norm is None else clip_norm,
             may_be_zero=True,
         ),
     ]
@@ -104,10 +105,10 @@ class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
         with Vertical() as box:
             box.border_title = "Change the run"
             box.border_subtitle = "Enter takes over, Escape goes back"
-            for number, setting in enumerate(self._settings):
+            for index, setting in enumerate(self._settings):
                 with Horizontal():
                     yield Label(setting.label)
-                    yield Input(setting.text, id=f"setting-{number}", compact=True)
+                    yield Input(setting.text, id=f"setting-{index}", compact=True)
             yield Static(
                 "Takes effect at the next step, after a checkpoint of the state before. A learning rate scales this "
                 "and every later one of the schedule.",
@@ -118,13 +119,13 @@ class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
     @on(Input.Submitted)
     def _take_over(self) -> None:
         commands = []
-        for number, setting in enumerate(self._settings):
-            command = setting.command(self.query_one(f"#setting-{number}", Input).value)
+        for index, setting in enumerate(self._settings):
+            command = setting.command(self.query_one(f"#setting-{index}", Input).value)
             if isinstance(command, str):
                 words = self.query_one("#words", Static)
                 words.update(command)
                 words.add_class("-bad")
-                self.query_one(f"#setting-{number}", Input).focus()
+                self.query_one(f"#setting-{index}", Input).focus()
                 return
             if command is not None:
                 commands.append(command)

@@ -17,6 +17,7 @@ from engine.config_file import config_values
 from engine.errors import ConfigError
 from engine.runs.control import send as send_command
 from engine.runs.directory import find_run
+from engine.runs.json_values import whole_number
 from engine.runs.reader import RunReader
 from engine.runs.run_catalog import RunCatalog
 from engine.runs.run_filter import parse_filter
@@ -149,7 +150,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         ("step", f"{progress.step:,}/{progress.total_steps:,}"),
         ("directory", str(reader.path)),
         ("data", f"{reader.config().data.dataset}, {state.get('storage', 'storage not known')}"),
-        ("model", f"{reader.config().model.name}, {reader.info().get('parameters', 0):,} parameters"),
+        ("model", f"{reader.config().model.name}, {whole_number(reader.info().get('parameters')):,} parameters"),
     ]
     if document["best"]:
         best = document["best"]
