@@ -5,30 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from engine.data.datasets.facts import DatasetFacts
 from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow
 
 
 @dataclass(frozen=True)
-class DatasetEntry:
+class DatasetEntry(DatasetFacts):
     """What is known of a data set without opening it.
 
     Attributes:
-        name: what `data.dataset` says.
-        title: one line about it.
-        classes: number of classes; None when the files decide.
-        train_size: samples of the training split; None when the files decide.
-        shape: (C, H, W) of a sample; None when the files decide.
         source: who reads it.
         obtain: "embedded" needs nothing, "download" can be fetched with `data.download = true`, "manual" is yours.
         license: as its publisher states it; "unknown" where none is stated.
         note: what to know before using it.
     """
 
-    name: str
-    title: str
-    classes: int | None
-    train_size: int | None
-    shape: tuple[int, int, int] | None
     source: Literal["embedded", "torchvision", "folder", "user"]
     obtain: Literal["embedded", "download", "manual"]
     license: str

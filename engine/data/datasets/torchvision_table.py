@@ -9,18 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from engine.data.datasets.facts import DatasetFacts
+
 Layout = Literal["", "NHW", "NHWC", "NCHW"]
 
 
 @dataclass(frozen=True)
-class TorchvisionRow:
+class TorchvisionRow(DatasetFacts):
     """How one data set is opened.
 
     Attributes:
-        name: its class in torchvision.datasets.
-        title: one line about it.
-        classes, train_size: None when the files decide.
-        shape: (C, H, W); None when images differ.
         parts: arguments of the constructor that give the "train", "validation" and "test" part; one without "test" has
             no test split.
         labels: attribute with every sample's label, readable without decoding an image; "name:1" takes the second
@@ -36,11 +34,6 @@ class TorchvisionRow:
         note: what to know before using it.
     """
 
-    name: str
-    title: str
-    classes: int | None
-    train_size: int | None
-    shape: tuple[int, int, int] | None
     parts: dict[str, dict[str, Any]]
     labels: str = "targets"
     images: str = ""

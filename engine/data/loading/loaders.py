@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import torch
 
@@ -21,7 +21,7 @@ from engine.data.loading.lanes import Lane, choose_lane
 from engine.data.loading.own_order import own_batches
 from engine.data.loading.progress import Progress
 from engine.data.loading.resident import ResidentLoader
-from engine.data.loading.sampling import sequential_sampler, train_sampler
+from engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
 from engine.data.loading.storage import DecodedSplit, Room, measure_room
 from engine.data.loading.workers import KeyedSamples, WorkerLoader, global_generators_kept
 from engine.data.transforms import SamplePipeline
@@ -228,24 +228,33 @@ def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
     return SamplePipeline(config.data.eval_transforms, "data.eval_transforms")
 
 
+class _Batching(TypedDict):
+    """What every loader is told: where its batches go, and of which samples they are."""
+
+    batch_size: int
+    device: torch.device
+    sampler: EpochSampler
+    drop_last: bool
+
+
 def _loader(
     split: Split, lane: Lane, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
 ) -> BatchLoader:
     loader = config.loader
-    batch_size = loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256)
-    drop_last = train and loader.drop_last
-    sampler = train_sampler(split, loader, config.seed) if train else sequential_sampler(split)
+    batching: _Batching = {
+        "batch_size": loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256),
+        "device": device,
+        "sampler": train_sampler(split, loader, config.seed) if train else sequential_sampler(split),
+        "drop_last": train and loader.drop_last,
+    }
     split = with_collate(split, loader)
     where = "data.train_transforms" if train else "data.eval_transforms"
     if lane.tier == "encoded" and isinstance(lane.plan, BatchPlan):
         return encoded_loader(
             split,
             lane.plan,
-            batch_size=batch_size,
-            device=device,
+            **batching,
             seed=config.seed,
-            sampler=sampler,
-            drop_last=drop_last,
             num_workers=loader.num_workers,
             pin_memory=loader.pin_memory,
             where=where,
@@ -259,31 +268,22 @@ def _loader(
         return ResidentLoader(
             store.to(device) if lane.tier == "device" else store,
             lane.plan,
-            batch_size=batch_size,
-            device=device,
+            **batching,
             seed=config.seed,
-            sampler=sampler,
-            drop_last=drop_last,
             pin_memory=loader.pin_memory,
         )
     if isinstance(lane.plan, KeptTensors):
         return TensorLoader(
             split,
-            batch_size=batch_size,
+            **batching,
             home=device if lane.tier == "device" else torch.device("cpu"),
-            device=device,
-            sampler=sampler,
-            drop_last=drop_last,
             progress=progress,
         )
     return WorkerLoader(
         split,
         _pipeline(config, train),
-        batch_size=batch_size,
-        device=device,
+        **batching,
         seed=config.seed,
-        sampler=sampler,
-        drop_last=drop_last,
         options=loader,
         takes_own_batches=train,
     )
