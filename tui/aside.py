@@ -301,10 +301,9 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.nice(5)
-    # What every request needs, imported while the user still looks at the first screen. Modules stay: looking for
-    # garbage among what they make, while they make it and at every later collection, takes a third of the time.
+    # What every request needs, imported while the user still looks at the first screen. Modules stay: to look for
+    # garbage among them while they are made takes a third of the time.
     gc.disable()
     importlib.import_module("torchvision")
-    gc.freeze()
     gc.enable()
     serve(requests, answers)

@@ -6,7 +6,6 @@ module is imported when the verb is used.
 
 from __future__ import annotations
 
-import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -51,15 +50,11 @@ _OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
 def main() -> int:
     """Entry point of the command. Returns the exit status."""
     arguments = sys.argv[1:]
-    try:
-        if opens_studio(arguments):
-            from tui.parent import run_behind_parent
+    if opens_studio(arguments):
+        from tui.parent import run_behind_parent
 
-            return run_behind_parent(lambda parent: run_command(arguments, parent))
-        return run_command(arguments, None)
-    finally:
-        # The process ends: no looking for garbage among all that torch made, which takes most of a second.
-        gc.freeze()
+        return run_behind_parent(lambda parent: run_command(arguments, parent))
+    return run_command(arguments, None)
 
 
 def opens_studio(arguments: list[str]) -> bool:

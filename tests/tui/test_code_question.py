@@ -34,7 +34,7 @@ def own(tmp_path: Path) -> Path:
 
 
 async def asked(app: Studio, pilot: Pilot[None]) -> None:
-    await until(pilot, lambda: isinstance(app.screen, TrustScreen))
+    await until(pilot, lambda: isinstance(app.screen, TrustScreen) and bool(screen_text(app).strip()))
 
 
 async def test_a_config_that_names_code_runs_nothing_before_a_yes(tmp_path: Path, own: Path) -> None:
