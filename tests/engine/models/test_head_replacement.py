@@ -16,7 +16,8 @@ from engine.models.weights import head_names, model_shapes
 CLASSES = 7
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
 OF_EVERY_KIND = ["resnet18", "squeezenet1_1", "googlenet", "inception_v3", "vit_b_32", "vgg11", "swin_t"]
-TIMM = [f"{TIMM_PREFIX}{name}" for name in timm_modules()]
+# The image encoders of language models have no head, whatever the number of classes: training refuses them.
+TIMM = [f"{TIMM_PREFIX}{name}" for name in timm_modules() if not name.endswith("_enc")]
 SOME_OF_TIMM = [
     "levit_128s",
     "eva02_tiny_patch14_224",
