@@ -49,7 +49,7 @@ async def test_a_subtree_is_frozen_by_a_key_and_a_module_shown_in_full(tmp_path:
         assert tree.current_row is not None
         assert (tree.current_row.path, tree.current_row.trainable) == ("features.0", 0)
         await pilot.press("z")
-        await until(pilot, lambda: "frozen" not in screen_text(app))
+        await until(pilot, lambda: "9,632 frozen" not in screen_text(app))
         assert app.draft.model.freeze == []
         await pilot.press("g")
         await until_shown(pilot, "× optimizer.lr")

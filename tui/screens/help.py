@@ -57,12 +57,13 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "Keys"
             box.border_subtitle = "Escape closes"
-            yield Static(help_text([*key_groups(self._title, self._pane), ("Everywhere", self._everywhere())]))
+            groups = [*key_groups(self._title, self._pane), *mark_groups(self._pane)]
+            yield Static(help_text([*groups, ("Everywhere", self._everywhere())]))
 
     def _everywhere(self) -> Keys:
         if isinstance(self._pane, Screen):
             # It lies over the studio, whose own keys do nothing meanwhile.
-            return [*_MOVING, ("? f1", "keys; F1 where a line is typed into")]
+            return [*_MOVING, ("? F1", "keys; F1 where a line is typed into")]
         return [_PANES, *_MOVING, *(pair for pair in _keys_of(type(self.app)) if not pair[0].isdigit())]
 
 
@@ -74,6 +75,12 @@ def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
         if keys:
             groups.setdefault(title if node is pane else in_words(type(node)), keys)
     return list(groups.items())
+
+
+def mark_groups(pane: Widget) -> list[tuple[str, Keys]]:
+    """The marks that widgets of a pane show, with their meaning, by the widget's name in words."""
+    marked = {type(node): node.MARKS for node in pane.walk_children() if hasattr(node, "MARKS")}
+    return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
 
 
 def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
@@ -88,7 +95,7 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
 
 
 def _keys_of(kind: type[DOMNode]) -> Keys:
-    """Keys with their descriptions, and marks with their meaning, of our own widgets: Textual's move as everywhere."""
+    """Keys with their descriptions, of our own widgets: Textual's move as everywhere."""
     if not kind.__module__.startswith(_OURS):
         return []
     keys: Keys = []
@@ -96,7 +103,7 @@ def _keys_of(kind: type[DOMNode]) -> Keys:
         if isinstance(binding, Binding) and binding.description:
             shown = " ".join(map(format_key, binding.key.split(",")))
             keys.append((shown, _sentence(binding.description)))
-    return [*keys, *kind.__dict__.get("MARKS", ())]
+    return keys
 
 
 def _sentence(description: str) -> str:

@@ -202,9 +202,9 @@ class Screenful:
         self.drawn.append((int(found[1]) - 1, int(found[2]) - 1))
 
     def fresh(self) -> list[tuple[int, int]]:
-        """Where pictures were drawn since the last time."""
+        """Where pictures were drawn since the last time, once or oftener."""
         drawn, self.drawn = self.drawn, []
-        return sorted(drawn)
+        return sorted(set(drawn))
 
 
 @asynccontextmanager
