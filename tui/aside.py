@@ -15,7 +15,6 @@ import importlib
 import itertools
 import os
 import pickle
-import signal
 import struct
 import sys
 import traceback
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import TorchdeckError
+from engine.signal_names import signal_name
 
 _LENGTH = struct.Struct("<Q")
 _PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
@@ -269,7 +269,7 @@ def _drop(exchange: asyncio.Task[tuple[bool, Any]]) -> None:
 
 
 def _how(status: int) -> str:
-    return f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    return signal_name(-status) if status < 0 else f"exit status {status}"
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

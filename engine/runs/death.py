@@ -17,6 +17,7 @@ from engine.runs.directory import EVENTS_FILE, LOG_FILE, SYSTEM_FILE, read_state
 from engine.runs.json_values import number, to_json
 from engine.runs.provenance import boot_id
 from engine.runs.regular_file import open_regular_file
+from engine.signal_names import signal_name
 
 _TAIL_BYTES = 16 << 10
 _LONGEST = 300
@@ -97,22 +98,15 @@ def _words(run: Path, death: Death) -> str:
             return "killed by the kernel as memory ran out (SIGKILL)"
         return "killed from outside (SIGKILL)"
     if death.signal is not None:
-        name = _signal_name(death.signal)
+        name = signal_name(death.signal)
         return f"{said} ({name})" if (said := _last_words(run)) else f"ended by {name}"
     said = _last_words(run)
     if death.exit_status is None:
         return said or "its process ended without a word"
     status = f"exit status {death.exit_status}"
     if not said and death.exit_status - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        return f"ended at once by a second {_signal_name(death.exit_status - 128)} ({status})"
+        return f"ended at once by a second {signal_name(death.exit_status - 128)} ({status})"
     return f"{said} ({status})" if said else f"its process ended by itself, in the middle of the run ({status})"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
 
 
 def _moment(seconds: float) -> str:

@@ -255,7 +255,8 @@ class Journal:
             self._state_changed = self._state_is_urgent = True
             self._events.add({"kind": "state_not_written", "time": time.time(), "error": str(error)})
         except OSError as error:
-            self._state_changed, self._state_is_urgent = True, is_urgent
+            # It may have become urgent meanwhile.
+            self._state_changed, self._state_is_urgent = True, is_urgent or self._state_is_urgent
             self._errors[self._state_path] = error
 
     def _write_evaluation(self) -> None:

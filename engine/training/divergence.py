@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine.errors import RunError, TorchdeckError
+from engine.errors import CheckpointError, RunError, TorchdeckError
 from engine.runs.writer import RunWriter
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None,
     try:
         path: Path = newest_valid_checkpoint(run.path)[0]
         return load_checkpoint(path), path.name
-    except RunError:
+    except (RunError, CheckpointError):
         return trainer.saving.start, "the run's start"
 
 

@@ -37,6 +37,7 @@ from engine.data.loading.storage import read_image
 from engine.data.transforms import SamplePipeline
 from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from engine.inputs import Inputs, map_tensors, moved
+from engine.signal_names import signal_name
 from engine.user_code import load_object
 
 Key = tuple[int, int, int]
@@ -316,7 +317,7 @@ def _name_the_dead(workers: list[Any]) -> str:
         worker.join(0.1)
         code = worker.exitcode
         if code is not None:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with status {code}"
+            how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
             words.append(f"worker {number} (process {worker.pid}) {how}")
     return ", ".join(words) or "it can't be told which"
 

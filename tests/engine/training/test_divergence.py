@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from kill_and_resume import differences, history_of, state_of
 from training_cases import STEPS_PER_EPOCH, case, ended, events_of, finished, reader_of, resume_copy, write_model
 
+from engine.errors import CheckpointError
 from engine.launch import launch
 
 # From the 8th training batch on, the second layer's output is NaN while the learning rate is as configured.
@@ -97,6 +99,19 @@ def test_going_back_leaves_no_trace_of_the_steps_that_were_done_again(tmp_path: 
     assert [look["step"] for look in looks if look["kind"] == "gradients"] == [*range(1, 2 * STEPS_PER_EPOCH + 1)]
     # The callback's state went back with the run's.
     assert (path / "counts.txt").read_text() == f"{2 * STEPS_PER_EPOCH} {2 * STEPS_PER_EPOCH}"
+
+
+def test_a_checkpoint_that_goes_away_before_it_is_loaded_leaves_the_loss_as_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(path: Path) -> dict[str, Any]:
+        raise CheckpointError(f"{path}: can't be read: No such file or directory")
+
+    monkeypatch.setattr("engine.runs.checkpoint.load_checkpoint", gone)
+    run = ended(launch(case(breaking_model(tmp_path), "training.on_nonfinite=rollback"), tmp_path / "runs"))
+    assert run.status == "failed"
+    assert run.path is not None
+    assert reader_of(run.path).state()["error"].startswith("the loss is nan at step 8")
 
 
 @pytest.mark.parametrize("mode", ["stop", "rollback"])
