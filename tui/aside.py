@@ -10,7 +10,6 @@ Requests and answers are pickles with their length before them, between two proc
 from __future__ import annotations
 
 import asyncio
-import gc
 import importlib
 import itertools
 import os
@@ -25,6 +24,7 @@ from typing import Any, BinaryIO
 
 from engine.errors import TorchdeckError
 from engine.signal_names import signal_name
+from tui.importing import no_garbage_sought
 
 _LENGTH = struct.Struct("<Q")
 _PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
@@ -301,9 +301,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.nice(5)
-    # What every request needs, imported while the user still looks at the first screen. Modules stay: to look for
-    # garbage among them while they are made takes a third of the time.
-    gc.disable()
-    importlib.import_module("torchvision")
-    gc.enable()
+    # What every request needs, imported while the user still looks at the first screen.
+    with no_garbage_sought():
+        importlib.import_module("torchvision")
     serve(requests, answers)

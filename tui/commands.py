@@ -10,6 +10,7 @@ import click
 
 from engine.errors import ConfigError, did_you_mean
 from tui.cli import VERBS, names_a_verb
+from tui.importing import no_garbage_sought
 from tui.shell_text import default_runs_root
 
 if TYPE_CHECKING:
@@ -90,14 +91,16 @@ def torchdeck(context: click.Context) -> int | None:
 @click.pass_obj
 def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs_root: Path, graphics: Wish) -> int:
     """Open the studio with a run loaded."""
-    from engine.config_file import load_config
+    with no_garbage_sought():
+        from engine.config_file import load_config
 
     spec = words[0] if words else "digits"
     _check_spec(spec)
     if len(words) > 1:
         raise ConfigError(f"{' '.join(words)}: the studio takes one preset or file")
     config = load_config(spec, overrides)
-    from tui.studio import open_studio
+    with no_garbage_sought():
+        from tui.studio import open_studio
 
     return open_studio(config, spec, runs_root, parent, named=overrides, graphics=graphics)
 

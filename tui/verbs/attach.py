@@ -12,6 +12,7 @@ from engine.config_file import load_config
 from engine.errors import RunError
 from engine.runs.directory import LIVE_STATUSES, find_run, list_runs
 from tui.commands import graphics_option, runs_root_option
+from tui.importing import no_garbage_sought
 
 if TYPE_CHECKING:
     from tui.graphics.support import Wish
@@ -29,7 +30,8 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
     """
     path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
     config = load_config(str(path))
-    from tui.studio import open_studio
+    with no_garbage_sought():
+        from tui.studio import open_studio
 
     return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path, graphics=graphics)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _NAMED_MODES = 4
 
@@ -288,10 +290,10 @@ def describe_sizes(found: ImageSizes) -> list[str]:
     else:
         by_area = sorted(found.sizes.elements(), key=lambda size: size[0] * size[1])
         smallest, middle, largest = (f"{h}×{w}" for h, w in (by_area[0], by_area[len(by_area) // 2], by_area[-1]))
-        ratios = np.array([width / height for height, width in by_area])
+        ratios = [width / height for height, width in by_area]
         lines = [
             f"{len(found.sizes):,} sizes from {smallest} over {middle} (median) to {largest}, {modes}; "
-            f"width : height {ratios.min():.2f} to {ratios.max():.2f}"
+            f"width : height {min(ratios):.2f} to {max(ratios):.2f}"
         ]
     if found.rotated:
         how = (
