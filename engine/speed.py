@@ -28,12 +28,13 @@ if TYPE_CHECKING:
 # One dict a round: steps a second by the clock and by the training thread's CPU time, by what was running.
 Rounds = list[dict[str, tuple[float, float]]]
 
+# As many samples as make epochs of a second or more: nobody saves a checkpoint several times a second.
 SUBJECTS: dict[str, dict[str, Any]] = {
-    "mlp": {"model": {"name": "mlp"}, "shape": [28, 28, 1]},
-    "cnn": {"model": {"name": "cnn", "channels": [16, 32]}, "shape": [28, 28, 1]},
-    "resnet18": {"model": {"name": "resnet18"}, "shape": [32, 32, 3]},
+    "mlp": {"model": {"name": "mlp"}, "shape": [28, 28, 1], "count": 32_768},
+    "cnn": {"model": {"name": "cnn", "channels": [16, 32]}, "shape": [28, 28, 1], "count": 4_096},
+    "resnet18": {"model": {"name": "resnet18"}, "shape": [32, 32, 3], "count": 4_096},
 }
-_BATCH_SIZE, _SAMPLES, _CLASSES = 64, 4096, 10
+_BATCH_SIZE, _CLASSES = 64, 10
 _WARM_STEPS = 10
 _WAIT_SECONDS = 600.0
 
@@ -77,7 +78,7 @@ def bench_config(subject: str, device: str = "auto") -> RunConfig:
             "name": f"bench-{subject}",
             "data": {
                 "dataset": f"{Path(__file__).with_name('speed_data.py')}:random_images",
-                "arguments": {"count": _SAMPLES, "shape": chosen["shape"], "num_classes": _CLASSES},
+                "arguments": {"count": chosen["count"], "shape": chosen["shape"], "num_classes": _CLASSES},
                 "train_transforms": [{"name": "ToTensor"}],
                 "eval_transforms": [{"name": "ToTensor"}],
             },
