@@ -267,6 +267,13 @@ def test_model_prints_the_tree() -> None:
     assert report["memory"]["largest_batch"] > 8
 
 
+@pytest.mark.parametrize("argument", ["channels=[4]", "model.channels=[4]"])
+def test_an_argument_of_the_model_may_be_written_as_in_train(argument: str) -> None:
+    report = document(torchdeck("model", "cnn", "--set", argument, "--json"))
+    assert {module["path"] for module in report["modules"]} >= {"features.0", "classifier"}
+    assert "features.2" not in {module["path"] for module in report["modules"]}
+
+
 def test_doctor_looks_at_everything() -> None:
     result = torchdeck("doctor", "--json")
     subjects = {finding["subject"] for finding in json.loads(result.stdout)}

@@ -82,7 +82,8 @@ def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tm
     sets += ["data.eval_transforms=[{name='ToTensor'}]", "ema.decay=0.9"]
     process = started(tmp_path / "runs", "digits", *[word for key in sets for word in ("--set", key)])
     run = Path(read_until(process, "run ").split(" ", 1)[1].strip())
-    while "hangs" not in (run / "engine.log").read_text():
+    log = run / "engine.log"
+    while not log.exists() or "hangs" not in log.read_text():
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)

@@ -40,7 +40,8 @@ _OPTIMIZER = "optimizer."
     "settings",
     metavar="KEY=VALUE",
     multiple=True,
-    help="An argument of the model, or optimizer.KEY=VALUE for --groups and --memory.",
+    help="An argument of the model, KEY=VALUE or model.KEY=VALUE as in train; optimizer.KEY=VALUE for --groups and "
+    "--memory.",
 )
 @click.option(
     "--weights", default="", metavar="FILE", help="What of the weights in FILE fits the model; loads nothing."
@@ -107,7 +108,7 @@ def model(
 
 
 def _model_config(spec: str, arguments: Sequence[str], weights: str) -> ModelConfig:
-    overrides = [f"model.name={spec}", *(f"model.{argument}" for argument in arguments)]
+    overrides = [f"model.name={spec}", *(f"model.{argument.removeprefix('model.')}" for argument in arguments)]
     config = parse_config("", place="torchdeck model", overrides=overrides).model
     return config.model_copy(update={"weights": weights}) if weights else config
 
