@@ -19,8 +19,7 @@ from engine.errors import TorchdeckError
 from engine.free_memory import memory_bound
 from engine.measured_step import RealStep, repeated
 from engine.models.memory import USABLE, free_memory, largest_batch
-from engine.training.memory_recovery import free_memory as release_memory
-from engine.training.memory_recovery import is_out_of_memory
+from engine.training.memory_recovery import is_out_of_memory, release_memory
 from engine.training.placement import placed
 from engine.training.step import Batch
 

@@ -121,7 +121,7 @@ class LaunchedRun:
         """Let go of the model, the data and their memory: a studio that trained a run stays open for days."""
         if self.trainer is None:
             return
-        from engine.training.memory_recovery import free_memory
+        from engine.training.memory_recovery import release_memory
 
         self.trainer = None
         error = self.error
@@ -129,7 +129,7 @@ class LaunchedRun:
             # Its frames hold them, too.
             traceback.clear_frames(error.__traceback__)
             error = error.__context__
-        free_memory()
+        release_memory()
 
     def _train(self) -> Status:
         raise NotImplementedError

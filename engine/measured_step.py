@@ -116,6 +116,7 @@ class RealStep:
 
     Attributes:
         device: where it runs.
+        is_fresh: whether no step was done, so that what the first one makes for all is not there yet.
         present: bytes of what is there before a step: weights, the optimizer's state once there was a step, averages.
     """
 
@@ -132,7 +133,7 @@ class RealStep:
         if placement.channels_last:
             model = model.to(memory_format=torch.channels_last)
         self._model = model.train()
-        self._was_used = False
+        self.is_fresh = True
         self._accumulate = config.training.accumulate
         self._optimizer = build_optimizer(config.optimizer, model)
         self._step = TrainStep.of(config, model, self._optimizer, objective, placement)
@@ -143,14 +144,9 @@ class RealStep:
         """Bytes of what is there before a step."""
         return _bytes_of(self._tensors())
 
-    @property
-    def is_fresh(self) -> bool:
-        """Whether no step was done, so that what the first one makes for all is not there yet."""
-        return not self._was_used
-
     def __call__(self, window: list[Batch]) -> None:
         """Do a step, and wait for it."""
-        self._was_used = True
+        self.is_fresh = False
         self._step(window)
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)

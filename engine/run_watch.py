@@ -20,27 +20,9 @@ class RunWatch:
 
     def __enter__(self) -> Self:
         try:
-            # A descriptor of this process rather than its number, which may be another's by the time it is looked up.
-            process = os.pidfd_open(os.getpid())
+            self._watcher = _started(self._run)
         except OSError as error:
             print(f"torchdeck: should this run be killed, nobody will know how: {error}", file=sys.stderr)
-            return self
-        # -P: an engine.py in the current folder is the user's, not ours.
-        command = [sys.executable, "-P", "-m", "engine.run_watcher", str(self._run), str(process), str(os.getpid())]
-        try:
-            self._watcher = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(process,),
-                # What ends a terminal's processes or a shell's job does not end the one that is to tell of it.
-                start_new_session=True,
-            )
-        except OSError as error:
-            print(f"torchdeck: should this run be killed, nobody will know how: {error}", file=sys.stderr)
-        finally:
-            os.close(process)
         return self
 
     def __exit__(
@@ -49,3 +31,22 @@ class RunWatch:
         if self._watcher is not None:
             self._watcher.kill()
             self._watcher.wait()
+
+
+def _started(run: Path) -> subprocess.Popen[bytes]:
+    """The watcher of this process. Raises OSError."""
+    # A descriptor of this process rather than its number, which may be another's by the time it is looked up.
+    process = os.pidfd_open(os.getpid())
+    try:
+        return subprocess.Popen(
+            # -P: an engine.py in the current folder is the user's, not ours.
+            [sys.executable, "-P", "-m", "engine.run_watcher", str(run), str(process), str(os.getpid())],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(process,),
+            # What ends a terminal's processes or a shell's job does not end the one that is to tell of it.
+            start_new_session=True,
+        )
+    finally:
+        os.close(process)

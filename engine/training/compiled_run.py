@@ -15,7 +15,7 @@ from engine.config import TrainingConfig
 from engine.data.loading.workers import global_generators_kept
 from engine.runs.writer import RunWriter
 from engine.training.compilation import CompileOutcome, compile_with_first_step, number_of_graphs
-from engine.training.memory_recovery import free_memory, is_out_of_memory
+from engine.training.memory_recovery import is_out_of_memory, release_memory
 from engine.training.step import Batch, TrainStep
 
 # The first passes are slower: kernels are chosen in them, CUDA graphs recorded.
@@ -129,7 +129,7 @@ class CompiledRun:
                     raise
                 seconds.clear()
         if not seconds:
-            free_memory()
+            release_memory()
             return None
         return statistics.median(seconds[_WARM_PASSES:] or seconds[-1:])
 

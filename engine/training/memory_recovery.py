@@ -92,7 +92,7 @@ class RecoveringStep:
         with torch.no_grad():
             for buffer, before in saved or []:
                 buffer.copy_(before)
-        free_memory()
+        release_memory()
         self._reseed()
 
 
@@ -121,7 +121,7 @@ class RecoveringEvaluation:
                 if not is_out_of_memory(error) or batches.batch_size == 1:
                     raise
                 problem = str(error).split("\n", 1)[0]
-            free_memory()
+            release_memory()
             self.largest_part = -(-min(batches.batch_size, batches.num_samples) // 2)
             self._on_split(Parts(self.largest_part, problem))
 
@@ -166,7 +166,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in str(error)
 
 
-def free_memory() -> None:
+def release_memory() -> None:
     """Give cached memory back, so that what was held by a failed step can be allocated again."""
     gc.collect()
     if torch.cuda.is_available():

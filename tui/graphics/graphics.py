@@ -48,6 +48,12 @@ class Graphics:
         """Width and height of a character cell in pixels, now: the user may change the font."""
         return self._cell() or self.support.cell or _USUAL_CELL
 
+    @property
+    def cell_aspect(self) -> float:
+        """Height of a character cell in its widths."""
+        width, height = self.cell
+        return height / width
+
     def write(self, sequence: str) -> None:
         """Send an escape sequence, unless the terminal has been given back."""
         if not self._is_over:

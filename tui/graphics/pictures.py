@@ -70,15 +70,13 @@ class KittyPictures:
     @property
     def aspect(self) -> float:
         """As the terminal's font has it."""
-        width, height = self._graphics.cell
-        return height / width
+        return self._graphics.cell_aspect
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """Placeholders of the image, which is sent if the terminal does not hold it."""
         rgb = as_rgb(pixels)
-        cell_width, cell_height = self._graphics.cell
-        height, width = fitted_size(rgb.shape[0], rgb.shape[1], box.height * cell_height, box.width * cell_width)
-        columns, rows = -(-width // cell_width), min(-(-height // cell_height), len(kitty.DIACRITICS))
+        height, width, columns, rows = _placed(rgb, box, self._graphics.cell)
+        rows = min(rows, len(kitty.DIACRITICS))
         image = self._image(for_scaling(rgb, height, width, LONGEST), columns, rows)
         style = Style(color=kitty.color_of(image, truecolor=self._graphics.is_truecolor))
         return [[Segment(kitty.placeholders(image, row, columns), style)] for row in range(rows)]
@@ -126,15 +124,13 @@ class OverlayPictures:
     @property
     def aspect(self) -> float:
         """As the terminal's font has it."""
-        width, height = self._graphics.cell
-        return height / width
+        return self._graphics.cell_aspect
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
         """The half blocks below; the picture comes over them."""
         rgb = as_rgb(pixels)
         cell_width, cell_height = self._graphics.cell
-        height, width = fitted_size(rgb.shape[0], rgb.shape[1], box.height * cell_height, box.width * cell_width)
-        columns, rows = -(-width // cell_width), -(-height // cell_height)
+        height, width, columns, rows = _placed(rgb, box, self._graphics.cell)
         key = _digest(rgb, (height, width, columns, rows, *self._background()))
         if key not in self._encoded:
             self._canvases[key] = self._canvas(rgb, (height, width), (rows * cell_height, columns * cell_width))
@@ -201,6 +197,13 @@ class OverlayPictures:
         canvas = np.full((*whole, 3), self._background(), dtype=np.uint8)
         canvas[: size[0], : size[1]] = resized(small, *size)
         return canvas
+
+
+def _placed(rgb: np.ndarray, box: Region, cell: tuple[int, int]) -> tuple[int, int, int, int]:
+    """An image as large as fits into a box of cells: its height and width in pixels, then in columns and rows."""
+    cell_width, cell_height = cell
+    height, width = fitted_size(rgb.shape[0], rgb.shape[1], box.height * cell_height, box.width * cell_width)
+    return height, width, -(-width // cell_width), -(-height // cell_height)
 
 
 def _digest(rgb: np.ndarray, more: tuple[int, ...] = ()) -> bytes:

@@ -48,7 +48,7 @@ class GroupsScreen(Working, ModalScreen[None]):
         """One text."""
         with VerticalScroll() as box:
             box.border_title = f"What {printable(self._draft.optimizer.name)} trains how"
-            box.border_subtitle = "Escape goes back"
+            box.border_subtitle = "? keys · Escape goes back"
             yield Static("sorting the weights …", id="groups", markup=False)
 
     def on_mount(self) -> None:

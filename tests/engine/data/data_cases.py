@@ -7,10 +7,13 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from engine.config import Component, DataConfig, LoaderConfig, RunConfig
 from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.loading.loaders import TrainingData, build_loaders
+from engine.data.loading.loaders import BatchLoader, TrainingData, build_loaders
+
+Batches = list[tuple[Tensor, Tensor]]
 
 CPU = torch.device("cpu")
 FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")
@@ -35,6 +38,17 @@ def no_progress(message: str, done: int, total: int) -> None:
 def open_and_build(config: RunConfig) -> tuple[DataSources, TrainingData]:
     sources = open_sources(config.data, config.seed)
     return sources, build_loaders(sources, config, CPU, no_progress)
+
+
+def digits(seed: int = 0, loader: dict[str, Any] | None = None, **data: Any) -> BatchLoader:
+    config = run_config(seed=seed, loader=loader, dataset="digits", validation=0.2, **data)
+    return open_and_build(config)[1].train
+
+
+def same(one: Batches, other: Batches) -> bool:
+    return len(one) == len(other) and all(
+        torch.equal(a, b) and torch.equal(c, d) for (a, c), (b, d) in zip(one, other, strict=True)
+    )
 
 
 def write_images(

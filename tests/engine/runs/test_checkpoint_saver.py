@@ -9,11 +9,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections import OrderedDict, defaultdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from campaign import is_full_campaign
@@ -33,7 +31,6 @@ from engine.runs.checkpoint import (
 from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
 from engine.runs.journal import Journal
 from engine.runs.pins import pin, unpin
-from engine.runs.plain_content import check_plain
 from engine.runs.reader import RunReader
 from engine.runs.retention import Retention
 from engine.runs.writer import RunWriter
@@ -398,118 +395,6 @@ def test_a_disk_without_room_is_told_before_it_is_filled(tmp_path: Path, monkeyp
     assert "0 MB free" in event["error"]
     assert steps(run.path) == []
     run.close("finished")
-
-
-@pytest.mark.parametrize(
-    ("value", "named"),
-    [
-        (Path("/data"), "config.root is a PosixPath"),
-        (np.float64(0.5), "config.root is a float64"),
-        (np.zeros(3), "config.root is a ndarray"),
-        (defaultdict(int), "config.root is a defaultdict"),
-        (torch.__version__, "config.root is a TorchVersion"),
-        ({("a", 1): 2}, "config.root has a key of type tuple"),
-        ({2.5: 1}, "config.root has a key of type float"),
-        ({1 << 40: 1}, "config.root has a key of type int"),
-        ([1, [2, {"x": object()}]], r"config.root\[1\]\[1\].x is a object"),
-        (1 << 3000, "config.root is an integer of 3001 bits"),
-    ],
-)
-def test_content_that_could_not_be_opened_again_is_refused_by_the_name_of_its_key(value: Any, named: str) -> None:
-    with pytest.raises(CheckpointError, match=named):
-        check_plain({"epoch": 1, "config": {"root": value}})
-
-
-def test_content_that_holds_itself_is_refused() -> None:
-    content: dict[str, Any] = {"a": {}}
-    content["a"]["b"] = content
-    with pytest.raises(CheckpointError, match="holds itself"):
-        check_plain(content)
-
-
-def test_everything_that_is_allowed_comes_back_through_safe_loading(tmp_path: Path) -> None:
-    content = {
-        "values": [
-            1,
-            -(1 << 2000),
-            0.5,
-            float("inf"),
-            1 + 2j,
-            True,
-            None,
-            "ü\n",
-            b"\x00\xff",
-            bytearray(b"ab"),
-            {1, 2},
-        ],
-        "tuple": (1, (2, 3)),
-        "ordered": OrderedDict(a=1),
-        "keys": {1: "a", False: "c", None: "d", b"e": "f"},
-        "torch": [torch.float16, torch.device("cpu"), torch.Size([2, 3]), torch.strided],
-        "tensors": [
-            torch.ones(3, dtype=dtype)
-            for dtype in (torch.float64, torch.float16, torch.bfloat16, torch.int8, torch.uint8, torch.complex64)
-        ],
-        "parameter": torch.nn.Parameter(torch.ones(2)),
-        "empty": torch.empty(0, 3),
-        "scalar": torch.tensor(5),
-        "float8": torch.ones(4).to(torch.float8_e4m3fn),
-        "rng": torch.get_rng_state(),
-    }
-    check_plain(content)
-    run = new_run(tmp_path)
-    run.save_checkpoint(content, step=1, epoch=1, metrics={}, reason="t")
-    run.flush()
-    assert events(run, "save_failed") == []
-    loaded = load_checkpoint(run.path / "checkpoints" / "last.pt")
-    assert loaded["values"] == content["values"]
-    assert loaded["tuple"] == content["tuple"]
-    assert loaded["keys"] == content["keys"]
-    assert loaded["torch"] == content["torch"]
-    for mine, theirs in zip(content["tensors"], loaded["tensors"], strict=True):
-        assert mine.dtype == theirs.dtype
-        assert torch.equal(mine, theirs)
-    assert torch.equal(loaded["rng"], content["rng"])
-    run.close("finished")
-
-
-def test_the_list_does_without_its_index_and_without_reading_when_it_has_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = new_run(tmp_path, keep_last=9)
-    for step in (1, 2):
-        save(run, step, epoch=step, metrics={"accuracy": step / 10}, is_best=step == 1, reason="epoch")
-    run.close("finished")
-    by_index = list_checkpoints(run.path)
-    (run.path / "checkpoints" / "index.json").write_text('{"step-000000001.pt": {"step": "x"}, "')
-    by_files = list_checkpoints(run.path)
-    fields = ("file", "step", "epoch", "metrics", "bytes", "is_best", "is_last", "problem")
-    for first, second in zip(by_index, by_files, strict=True):
-        assert [getattr(first, name) for name in fields] == [getattr(second, name) for name in fields]
-
-
-def test_the_list_names_damaged_files_and_passes_over_links_and_fifos(tmp_path: Path) -> None:
-    run = new_run(tmp_path)
-    save(run, 1)
-    run.close("finished")
-    folder = run.path / "checkpoints"
-    (folder / "step-000000002.pt").write_bytes(b"PK\3\4 torn")
-    os.mkfifo(folder / "step-000000003.pt")
-    (folder / "step-000000004.pt").symlink_to(folder / "step-000000001.pt")
-    damaged, good = list_checkpoints(run.path)
-    assert (damaged.step, good.step) == (2, 1)
-    assert "cut short" in damaged.problem
-    assert good.problem == ""
-
-
-def test_a_last_that_lost_its_step_file_still_counts(tmp_path: Path) -> None:
-    run = new_run(tmp_path)
-    save(run, 7, metrics={"accuracy": 0.5})
-    run.close("finished")
-    (run.path / "checkpoints" / "step-000000007.pt").unlink()
-    (checkpoint,) = list_checkpoints(run.path)
-    assert (checkpoint.file, checkpoint.step, checkpoint.is_last) == ("last.pt", 7, True)
-    assert newest_valid_checkpoint(run.path)[0].name == "last.pt"
 
 
 SAVER = """

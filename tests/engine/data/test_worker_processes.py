@@ -1,0 +1,156 @@
+"""Worker processes: they change no bit, are told from one another, and leave nothing behind."""
+
+import os
+import signal
+import threading
+import time
+from itertools import islice
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+from data_cases import component, digits, open_and_build, run_config, same
+
+from engine.data.loading.loaders import BatchLoader
+from engine.data.loading.workers import WorkerLoader
+from engine.errors import DataError
+
+JITTERED = [component("RandomRotation", degrees=20, expand=True), component("Resize", size=[8, 8])]
+
+
+@pytest.fixture(scope="module")
+def with_two() -> BatchLoader:
+    return digits(train_transforms=JITTERED, loader={"num_workers": 2, "batch_size": 300})
+
+
+@pytest.fixture(scope="module")
+def without() -> BatchLoader:
+    return digits(train_transforms=JITTERED, loader={"num_workers": 0, "batch_size": 300})
+
+
+class TestWorkerProcesses:
+    def test_they_change_no_bit(self, with_two: BatchLoader, without: BatchLoader) -> None:
+        assert same(list(with_two.batches(2)), list(without.batches(2)))
+
+    def test_an_epoch_given_up_half_way_leaves_nothing_behind(
+        self, with_two: BatchLoader, without: BatchLoader
+    ) -> None:
+        for _ in islice(with_two.batches(0), 2):
+            pass
+        assert same(list(with_two.batches(1, 3)), list(without.batches(1, 3)))
+
+    def test_they_leave_the_global_generator_alone(self, with_two: BatchLoader) -> None:
+        before = torch.get_rng_state()
+        list(with_two.batches(0))
+        assert torch.equal(before, torch.get_rng_state())
+
+    def test_they_outlive_ctrl_c_and_a_hang_up(self, with_two: BatchLoader, without: BatchLoader) -> None:
+        list(with_two.batches(0))
+        for pid in worker_pids(with_two):
+            for number in (signal.SIGINT, signal.SIGHUP):
+                os.kill(pid, number)
+        assert same(list(with_two.batches(1)), list(without.batches(1)))
+
+    def test_a_killed_one_is_noticed_with_advice(self) -> None:
+        loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 16})
+        batches = loader.batches(0)
+        next(batches)
+        pid = worker_pids(loader)[0]
+        os.kill(pid, signal.SIGKILL)
+        named = rf"died: worker 0 \(process {pid}\) was killed by SIGKILL. .*loader.num_workers = 0"
+        with pytest.raises(DataError, match=named):
+            list(batches)
+
+    def test_one_that_is_killed_at_work_is_noticed_from_a_thread_at_once(self, tmp_path: Path) -> None:
+        (tmp_path / "slow.py").write_text(STANDS_STILL)
+        options = {"num_workers": 2, "batch_size": 2, "shuffle": False}
+        config = run_config(dataset=f"{tmp_path}/slow.py:make", storage="loader", loader=options)
+        loader = open_and_build(config)[1].train
+        batches = loader.batches(0)
+        next(batches)
+        pids, noticed = worker_pids(loader), []
+
+        def wait() -> None:
+            try:
+                next(batches)
+            except DataError as error:
+                noticed.append((time.monotonic(), str(error)))
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.5)
+        killed = time.monotonic()
+        os.kill(pids[1], signal.SIGKILL)
+        thread.join()
+        ((when, message),) = noticed
+        # Looked after four times a second; 5 seconds is what torch takes by itself.
+        assert when - killed < 4
+        assert f"worker 1 (process {pids[1]}) was killed by SIGKILL" in message
+
+    def test_prints_go_where_the_engine_s_own_go_now(self, tmp_path: Path) -> None:
+        (tmp_path / "talks.py").write_text(TALKS)
+        kept = os.dup(1)
+        try:
+            for number in range(2):
+                log = os.open(tmp_path / f"{number}.log", os.O_CREAT | os.O_WRONLY)
+                os.dup2(log, 1)
+                os.close(log)
+                options = {"num_workers": 1, "persistent_workers": False}
+                config = run_config(dataset=f"{tmp_path}/talks.py:make", storage="loader", loader=options)
+                list(open_and_build(config)[1].train.batches(0))
+        finally:
+            os.dup2(kept, 1)
+            os.close(kept)
+        assert [(tmp_path / f"{number}.log").read_text().count("read in a worker") for number in range(2)] == [4, 4]
+
+
+STANDS_STILL = """
+import time
+import torch
+
+class Slow:
+    targets = [0, 1] * 10
+
+    def __len__(self):
+        return 20
+
+    def __getitem__(self, index):
+        if index >= 2 and torch.utils.data.get_worker_info():
+            time.sleep(60)
+        return torch.zeros(3, 4, 4, dtype=torch.uint8), index % 2
+
+def make():
+    return {"train": Slow(), "test": Slow()}
+"""
+
+TALKS = """
+import torch
+
+class Talks:
+    targets = [0, 1, 0, 1]
+
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, index):
+        if torch.utils.data.get_worker_info():
+            print("read in a worker", flush=True)
+        return torch.zeros(3, 4, 4, dtype=torch.uint8), index % 2
+
+def make():
+    return {"train": Talks(), "test": Talks()}
+"""
+
+
+def worker_pids(loader: BatchLoader) -> list[int]:
+    assert isinstance(loader, WorkerLoader) and loader._loader is not None
+    return [worker.pid for worker in loader._loader._iterator._workers]
+
+
+def test_no_worker_process_is_left_when_a_loader_is_gone() -> None:
+    loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 500})
+    list(loader.batches(0))
+    processes = [psutil.Process(pid) for pid in worker_pids(loader)]
+    del loader
+    assert psutil.wait_procs(processes, timeout=10)[1] == []
