@@ -23,11 +23,11 @@ from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
-from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.datasets.jpeg import torchcodec_decoder
-from engine.data.datasets.sources import open_sources
-from engine.data.loading.loaders import build_loaders
-from engine.data.looking.preview import preview
+from torchdeck.engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from torchdeck.engine.data.datasets.jpeg import torchcodec_decoder
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.exploration.preview import preview
+from torchdeck.engine.data.loading.loaders import build_loaders
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 NORMALIZE = {"name": "Normalize", "mean": MEAN, "std": STD}

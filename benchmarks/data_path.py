@@ -21,17 +21,18 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 from torchvision.transforms.v2 import functional
 
-from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.batched.augment import WindowStore, draw_moves
-from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.batched.random_keys import epoch_order, sample_keys
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.loading.loaders import BatchLoader, build_loaders
-from engine.data.loading.resident import ResidentLoader
-from engine.data.loading.sampling import EpochSampler
-from engine.data.loading.storage import ImageStore
-from engine.data.transforms import make_transform
+from torchdeck.engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from torchdeck.engine.data.batched.augment import WindowStore, draw_moves
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.loading.batch_loader import BatchLoader
+from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.loaders import build_loaders
+from torchdeck.engine.data.loading.sampling import EpochSampler
+from torchdeck.engine.data.loading.storage import ImageStore
+from torchdeck.engine.data.random_keys import epoch_order, sample_keys
+from torchdeck.engine.data.transforms.pipeline import make_transform
 
 CIFAR_MEAN, CIFAR_STD = [0.4914, 0.4822, 0.4465], [0.2023, 0.1994, 0.2010]
 CPU = torch.device("cpu")

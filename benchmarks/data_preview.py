@@ -18,10 +18,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from engine.config_file import load_config
-from tui.app import Studio
-from tui.panes.data import DataPane
-from tui.widgets.image_grid import ImageGrid
+from torchdeck.engine.config.file import load_config
+from torchdeck.tui.app import Studio
+from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.widgets.image_grid import ImageGrid
 
 GOAL = 0.2  # seconds
 PIPELINES = {
@@ -55,7 +55,7 @@ async def waits(folder: Path, transforms: str, repeats: int) -> list[tuple[float
 
 def cpu_seconds(app: Studio) -> float:
     """Of this process and the one beside it."""
-    beside = psutil.Process(app.aside.pid).cpu_times()
+    beside = psutil.Process(app.worker.pid).cpu_times()
     return time.process_time() + beside.user + beside.system
 
 

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torchvision import models, transforms
 
-from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.loading.loaders import build_loaders
+from torchdeck.engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.loading.loaders import build_loaders
 
 STEPS = 12
 Batches = Iterable[tuple[Tensor, Tensor]]

@@ -13,13 +13,13 @@ import time
 
 import torch
 
-from engine.config import ModelConfig, OptimizerConfig, RunConfig
-from engine.models.build import build_with_notes
-from engine.training.objective import class_objective
-from engine.training.optimizers import build_optimizer
-from engine.training.placement import choose_placement
-from engine.training.probes import GradientProbe
-from engine.training.step import TrainStep
+from torchdeck.engine.config import ModelConfig, OptimizerConfig, RunConfig
+from torchdeck.engine.models.build import build_with_notes
+from torchdeck.engine.training.compute.objective import class_objective
+from torchdeck.engine.training.compute.placement import choose_placement
+from torchdeck.engine.training.compute.probes import GradientProbe
+from torchdeck.engine.training.compute.step import TrainStep
+from torchdeck.engine.training.optimization.optimizers import build_optimizer
 
 CLASSES = 10
 

@@ -16,7 +16,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from engine.config import RunConfig
+    from torchdeck.engine.config import RunConfig
 
 CLASSES = 10
 CASES = {
@@ -62,7 +62,7 @@ def main() -> int:
 
 def config_of(name: str, options: argparse.Namespace) -> RunConfig:
     """The run of one case."""
-    from engine.config_file import parse_config
+    from torchdeck.engine.config.file import parse_config
 
     overrides = [
         f"model.name={name}",
@@ -76,7 +76,7 @@ def config_of(name: str, options: argparse.Namespace) -> RunConfig:
 
 def estimated(name: str, options: argparse.Namespace) -> int:
     """Bytes at the peak, by estimate."""
-    from engine.models.memory import estimate_memory
+    from torchdeck.engine.preflight.memory_estimate import estimate_memory
 
     return estimate_memory(config_of(name, options), CLASSES, CASES[name][0]).peak
 
@@ -85,7 +85,7 @@ def measure(options: argparse.Namespace) -> None:
     """Bytes at the peak of a real step."""
     from dataclasses import asdict
 
-    from engine.measured_step import measure_spec
+    from torchdeck.engine.preflight.measured_step import measure_spec
 
     name = options.measure
     print(json.dumps(asdict(measure_spec(config_of(name, options), CLASSES, CASES[name][0]))))

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engine.models.torchvision_table import TORCHVISION_MODELS
+from torchdeck.engine.models.libraries.torchvision_table import TORCHVISION_MODELS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 A_FEW = ("resnet18", "resnet50", "mobilenet_v3_large", "efficientnet_b0", "convnext_tiny", "vit_b_16", "swin_t")
@@ -33,8 +33,8 @@ torch.set_num_threads(1)
 torch.zeros(1, device="meta").add(1)
 name, side, tool = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 if tool == "torchdeck":
-    from engine.config import ModelConfig
-    from engine.models.tree import inspect_model
+    from torchdeck.engine.config import ModelConfig
+    from torchdeck.engine.models.module_tree import inspect_model
 else:
     import torchinfo
 before, begun = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()

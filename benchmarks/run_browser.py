@@ -21,11 +21,11 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from engine.config import RunConfig
-from engine.config_file import dump_config
-from engine.runs.checkpoint_index import IndexEntry, step_file, write_index
-from engine.runs.directory import CHECKPOINTS, METRICS_FILE, STATE_FILE, create_run_directory
-from engine.runs.json_values import to_json
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import dump_config
+from torchdeck.engine.files.json_values import to_json
+from torchdeck.engine.runs.on_disk.directory import CHECKPOINTS, METRICS_FILE, STATE_FILE, create_run_directory
+from torchdeck.engine.runs.saving.checkpoint_index import IndexEntry, step_file, write_index
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TENSORS = 600
@@ -34,8 +34,8 @@ _LIST = """
 import sys, time
 from pathlib import Path
 began = time.process_time()
-from engine.runs.checkpoint_index import list_checkpoints
-from engine.runs.run_catalog import RunCatalog
+from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
+from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 imported = time.process_time()
 catalog = RunCatalog(Path(sys.argv[1]))
 runs = catalog.look()
@@ -69,7 +69,7 @@ from pathlib import Path
 def peak_kb():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 empty = peak_kb()
-from engine.runs.checkpoint_file import inspect_checkpoint
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 times = []
 for _ in range(7):
     began = time.process_time()

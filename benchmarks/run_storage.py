@@ -22,13 +22,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from engine.config import RunConfig
-from engine.runs.durable import atomic_write
-from engine.runs.json_values import to_json
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from engine.training.snapshot import SnapshotBuffers
-from tui.widgets.plot import Curve, draw, frame_for
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.files.durable import atomic_write
+from torchdeck.engine.files.json_values import to_json
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.training.snapshot import SnapshotBuffers
+from torchdeck.tui.widgets.charts.plot import Curve, draw, frame_for
 
 VALUES_A_STEP = ("loss", "accuracy", "lr")
 STEPS_A_BLOCK = 100
@@ -37,7 +37,7 @@ STEPS_A_BLOCK = 100
 FOLLOWER = """
 import json, sys, time
 from pathlib import Path
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs.reader import RunReader
 reader, seen, last = RunReader(Path(sys.argv[1])), {}, 0
 print("ready", flush=True)
 while last < int(sys.argv[2]):

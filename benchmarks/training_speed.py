@@ -30,12 +30,12 @@ from fcntl import ioctl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.speed import Rounds, ratios, take_turns, warm_trainer
-from engine.speed_loops import BareLoop
+from torchdeck.engine.bench.speed import Rounds, ratios, take_turns, warm_trainer
+from torchdeck.engine.bench.speed_loops import BareLoop
 
 if TYPE_CHECKING:
-    from engine.config import RunConfig
-    from tui.app import Studio
+    from torchdeck.engine.config import RunConfig
+    from torchdeck.tui.app import Studio
 
 _IDLE_SECONDS = 10.0
 
@@ -103,9 +103,9 @@ def read_to_the_end(terminal: int, counter: Path) -> bytes:
 
 def measure(options: argparse.Namespace, folder: Path) -> int:
     """In the child: without a screen at first, then with the studio in the main thread and the windows in another."""
-    from engine.config_file import load_config
-    from tui.app import Studio
-    from tui.terminal import Terminal
+    from torchdeck.engine.config.file import load_config
+    from torchdeck.tui.app import Studio
+    from torchdeck.tui.process.terminal import Terminal
 
     overrides = ["training.epochs=100000", "training.device=cpu", *options.overrides]
     config = load_config(options.preset, overrides)
@@ -121,7 +121,7 @@ def measure(options: argparse.Namespace, folder: Path) -> int:
 
 def measure_without_screen(config: RunConfig, options: argparse.Namespace, folder: Path) -> Rounds:
     """The engine and the bare loop in a process that has not shown a screen yet."""
-    from engine.launch import launch
+    from torchdeck.engine.launching.launch import launch
 
     run = launch(config, folder / "runs-alone")
     try:

@@ -8,27 +8,27 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from engine.config import RunConfig
-from engine.data.datasets.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
-from engine.data.datasets.sources import DataSources
-from engine.data.loading.loaders import check_loading, example_inputs, num_train_batches
-from engine.data.loading.process_share import process_share, share_words, with_process_share
-from engine.data.transforms import check_transforms
-from engine.inputs import sample_shape_of
-from engine.interchange.tensorboard_mirror import require_tensorboard
-from engine.models.build import build_with_notes, check_model
-from engine.models.data_init import init_from_data
-from engine.shapes import Shape
-from engine.single_sample import refuse_single_sample
-from engine.training.callbacks import check_callbacks
-from engine.training.losses import check_loss
-from engine.training.objective import DecisiveMetrics, Objective, build_objective
-from engine.training.optimizers import build_optimizer, check_optimizer
-from engine.training.parameter_groups import idle_rules
-from engine.training.placement import Placement, choose_placement, compile_notes
-from engine.training.randomness import seed_everything
-from engine.training.schedules import build_schedule, check_schedule
-from engine.user_path import user_path
+from .config import RunConfig
+from .data.datasets.sources import DataSources
+from .data.loading.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
+from .data.loading.loaders import check_loading, example_inputs, num_train_batches
+from .data.loading.process_share import process_share, share_words, with_process_share
+from .data.loading.single_sample import refuse_single_sample
+from .data.transforms.pipeline import check_transforms
+from .inputs import sample_shape_of
+from .interchange.tensorboard_mirror import require_tensorboard
+from .models.build import build_with_notes, check_model
+from .models.data_init import init_from_data
+from .randomness import seed_everything
+from .shapes import Shape
+from .training.callbacks import check_callbacks
+from .training.compute.losses import check_loss
+from .training.compute.objective import DecisiveMetrics, Objective, build_objective
+from .training.compute.placement import Placement, choose_placement, compile_notes
+from .training.optimization.optimizers import build_optimizer, check_optimizer
+from .training.optimization.parameter_groups import idle_rules
+from .training.optimization.schedules import build_schedule, check_schedule
+from .user_path import user_path
 
 Progress = Callable[[str, int, int], None]
 

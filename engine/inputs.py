@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.shapes import Shape, is_plain
+from .shapes import Shape, is_plain
 
 Inputs = Tensor | tuple[Any, ...] | dict[str, Any]
 """A batch as a model takes it. Tuples and dicts may hold further tuples, lists and dicts."""

@@ -1,12 +1,13 @@
 """`path/to/file.py:name` into an object: the user's own models, data sets and transforms.
 
-A user's file is imported under a private name that spells its folder, `engine.user_code.p<folder in hex>.<module>`:
+A user's file is imported under a private name that spells its folder, `torchdeck.engine.user_code.p<folder in
+hex>.<module>`:
 
 - its absolute imports look in that folder first, as they do under `python file.py`, so the user's own `engine.py` or
   `utils.py` is found by the user's code and by nobody else;
 - nothing is added to `sys.path`, and no file of the user's is ever taken for one of ours or of a library's;
 - the name alone says where the file is, so that its classes unpickle in a worker process, whose import of
-  `engine.user_code` installs the finder;
+  `torchdeck.engine.user_code` installs the finder;
 - a file that changed since it was imported is imported anew, with everything of its folder.
 
 Loading runs the file. Nothing here is called from opening a checkpoint or showing a config.
@@ -30,8 +31,8 @@ from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from engine.errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
-from engine.user_path import user_path
+from .errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
+from .user_path import user_path
 
 # Makes this module the parent package of the user's, which is how unpickling in a worker gets here first.
 __path__: list[str] = []
@@ -257,7 +258,7 @@ def _root_of(package: str) -> Path:
 
 
 class _UserFinder(importlib.abc.MetaPathFinder):
-    """Finds the modules below `engine.user_code`."""
+    """Finds the modules below `torchdeck.engine.user_code`."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None

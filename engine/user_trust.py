@@ -17,12 +17,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from engine.config import RunConfig
-from engine.config_file import apply_override
-from engine.errors import ConfigError
-from engine.runs.durable import atomic_write
-from engine.user_code import import_root, is_user_spec, module_file
-from engine.user_path import user_path
+from .config import RunConfig
+from .config.file import apply_override
+from .errors import ConfigError
+from .files.durable import atomic_write
+from .user_code import import_root, is_user_spec, module_file
+from .user_path import user_path
 
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
 _MAX_FILES = 500

@@ -41,10 +41,10 @@ def test_a_widget_knows_nothing_of_runs(path: Path) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "import tui.app",
-        "import engine.runs.reader, engine.runs.directory, engine.runs.checkpoint_file",
-        "import engine.data.datasets.catalog, engine.models.catalog, engine.config_file",
-        "import tui.verbs.runs, tui.verbs.checkpoint",
+        "import torchdeck.tui.app",
+        "import torchdeck.engine.runs.reader, torchdeck.engine.tensor_files.checkpoint_file",
+        "import torchdeck.engine.data.datasets.catalog, torchdeck.engine.models.catalog, torchdeck.engine.config.file",
+        "import torchdeck.tui.verbs.runs, torchdeck.tui.verbs.checkpoint",
     ],
 )
 def test_what_is_shown_first_imports_no_torch(statement: str) -> None:
@@ -53,7 +53,7 @@ def test_what_is_shown_first_imports_no_torch(statement: str) -> None:
 
 def test_the_parent_process_imports_next_to_nothing() -> None:
     heavy = {"asyncio", "click", "textual", "pydantic", "rich", "numpy"}
-    assert not modules_after("import tui.cli, tui.parent") & heavy
+    assert not modules_after("import torchdeck.tui.cli, torchdeck.tui.process.parent") & heavy
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("engine/**/*.py")) + sorted(ROOT.glob("tui/**/*.py")))

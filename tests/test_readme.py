@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from warm_python import warm_python
 
-from engine.config_file import parse_config
+from torchdeck.engine.config.file import parse_config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -122,7 +122,7 @@ def test_the_install_line_is_the_one_that_works_on_a_fresh_machine(tmp_path: Pat
     assert INSTALL in commands(ROOT / "README.md")
     assert Shell(tmp_path).run("torchdeck --version").stdout.startswith("torchdeck, version ")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    assert 'torchdeck = "tui.cli:main"' in project
+    assert 'torchdeck = "torchdeck.tui.cli:main"' in project
     assert "python3 -m pip install" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 

@@ -28,7 +28,14 @@ from functools import cache
 _SOCKET = "socket"
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 # What every command that builds a model or trains imports.
-_MODULES = ("torchvision", "torch._dynamo", "numpy.ma", "engine.launch", "engine.training.trainer", "tui.commands")
+_MODULES = (
+    "torchvision",
+    "torch._dynamo",
+    "numpy.ma",
+    "torchdeck.engine.launching.launch",
+    "torchdeck.engine.training.trainer",
+    "torchdeck.tui.commands",
+)
 
 
 @cache

@@ -16,15 +16,15 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
-from engine.config import RunConfig
-from engine.config_file import load_config, remove_argument, replace_value
-from engine.errors import ConfigError, TorchdeckError
-from engine.runs.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
-from engine.user_trust import code_files
-from tui.aside import Aside, AsideError
-from tui.code_question import CodeQuestion
-from tui.graphics.support import Wish
-from tui.messages import (
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config, remove_argument, replace_value
+from torchdeck.engine.errors import ConfigError, TorchdeckError
+from torchdeck.engine.runs.on_disk.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
+from torchdeck.engine.user_trust import code_files
+
+from .code_question import CodeQuestion
+from .graphics.support import Wish
+from .messages import (
     ArgumentRemoved,
     CommandRequested,
     DraftEdited,
@@ -34,26 +34,27 @@ from tui.messages import (
     StartRequested,
     WatchRequested,
 )
-from tui.own_run import OwnRun, Refusal, import_engine
-from tui.panes.data import DataPane
-from tui.panes.log import LogPane
-from tui.panes.model import ModelPane
-from tui.panes.runs import RunsPane
-from tui.panes.setup import SetupPane
-from tui.panes.train import TrainPane
-from tui.polling import Poll
-from tui.run_text import nothing_live
-from tui.screens.help import HelpScreen, in_words
-from tui.screens.leave import LeaveScreen
-from tui.screens.over import OverScreen
-from tui.terminal import Terminal, TerminalApp
-from tui.terminal_notice import notice_of
-from tui.widgets.key_line import KeyLine
-from tui.widgets.plain_text import printable
-from tui.widgets.tab_line import TabLine
+from .own_run import OwnRun, Refusal, import_engine
+from .panes.data import DataPane
+from .panes.log import LogPane
+from .panes.model import ModelPane
+from .panes.runs import RunsPane
+from .panes.setup import SetupPane
+from .panes.train import TrainPane
+from .plain_text import printable
+from .polling import Poll
+from .process.terminal import Terminal, TerminalApp
+from .process.terminal_notice import notice_of
+from .process.worker_process import WorkerError, WorkerProcess
+from .screens.help import HelpScreen, in_words
+from .screens.leave import LeaveScreen
+from .screens.overlay import OverScreen
+from .widgets.key_line import KeyLine
+from .widgets.tab_line import TabLine
+from .words.run_text import nothing_live
 
 if TYPE_CHECKING:
-    from engine.launch import LaunchedRun
+    from torchdeck.engine.launching.launch import LaunchedRun
 
 Leaving = Literal["", "keep", "stop"]
 
@@ -82,7 +83,7 @@ class Studio(TerminalApp[None]):
         draft_error: what is wrong with the last edit of the draft; empty when nothing is.
         watched: the directory of the run in the train pane.
         leaving: what is to become of a live run when the screen goes.
-        aside: the process that inspects models and previews data.
+        worker: the process that inspects models and previews data.
     """
 
     TITLE = "torchdeck"
@@ -139,7 +140,9 @@ class Studio(TerminalApp[None]):
         self._poll: Poll | None = None
         self.leaving: Leaving = ""
         self._code = CodeQuestion(self, named)
-        self.aside = Aside(terminal.log if terminal is not None else None, is_held=True, refuse=self._code.refusal)
+        self.worker = WorkerProcess(
+            terminal.log if terminal is not None else None, is_held=True, refuse=self._code.refusal
+        )
 
     @property
     def launched(self) -> LaunchedRun | None:
@@ -150,11 +153,11 @@ class Studio(TerminalApp[None]):
         """A line of tabs, the panes, the keys."""
         yield TabLine(PANES, active="data", id="tabs")
         with ContentSwitcher(initial="data"):
-            yield DataPane(self.aside, id="data").data_bind(Studio.draft)
-            yield ModelPane(self.aside, id="model").data_bind(Studio.draft, Studio.watched)
-            yield SetupPane(self.aside, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
-            yield TrainPane(self.aside, id="train").data_bind(Studio.draft, Studio.watched)
-            yield RunsPane(self.aside, self.runs_root, id="runs").data_bind(Studio.draft)
+            yield DataPane(self.worker, id="data").data_bind(Studio.draft)
+            yield ModelPane(self.worker, id="model").data_bind(Studio.draft, Studio.watched)
+            yield SetupPane(self.worker, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
+            yield TrainPane(self.worker, id="train").data_bind(Studio.draft, Studio.watched)
+            yield RunsPane(self.worker, self.runs_root, id="runs").data_bind(Studio.draft)
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
         yield KeyLine(_ALWAYS_SHOWN)
 
@@ -174,15 +177,15 @@ class Studio(TerminalApp[None]):
     @work(exclusive=True, group="warm-up")
     async def _warm_up(self) -> None:
         try:
-            await self.aside.start()
-        except AsideError as error:
+            await self.worker.start()
+        except WorkerError as error:
             self._tell(str(error))
         # Imported here as well, where runs are trained; in a thread, so that the screen stays alive meanwhile.
         threading.Thread(target=import_engine, name="import", daemon=True).start()
 
     async def on_unmount(self) -> None:
         """The process beside us goes with the screen."""
-        await self.aside.close()
+        await self.worker.close()
 
     def leave_soon(self) -> None:
         """End the screen and the run, from a signal handler."""
@@ -264,7 +267,7 @@ class Studio(TerminalApp[None]):
 
     @work(group="commands")
     async def _send(self, run: Path, command: dict[str, object]) -> None:
-        from engine.runs.control import send
+        from torchdeck.engine.runs.control import send
 
         try:
             answer = await asyncio.to_thread(send, run, dict(command))

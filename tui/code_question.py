@@ -8,11 +8,13 @@ from typing import Any
 
 from textual.app import App
 
-from engine.config import RunConfig
-from engine.runs.checkpoint_code import PROGRAM_SUFFIXES, configs_of_checkpoints
-from engine.user_trust import CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
-from tui.screens.trust import TrustScreen
-from tui.widgets.plain_text import printable
+from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, configs_of_checkpoints
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.user_trust import CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
+
+from .plain_text import printable
+from .process import worker_calls
+from .screens.trust import TrustScreen
 
 
 class CodeQuestion:
@@ -40,7 +42,9 @@ class CodeQuestion:
                 return ""
         else:
             # What reads the data of a config runs nothing of its model.
-            unknown = self._trust.unknown(_data_of(arguments) if function.startswith("engine.data.") else arguments)
+            unknown = self._trust.unknown(
+                _data_of(arguments) if function in worker_calls.READ_DATA_ONLY else arguments
+            )
         names = ", ".join(str(file.path) for file in unknown)
         way = "trying again asks again" if of_checkpoint else "s asks again"
         return f"not run: {names} holds code that was not run from here before; {way}" if names else ""
@@ -78,7 +82,7 @@ class CodeQuestion:
 def _builds_a_checkpoint(function: str, arguments: Any) -> bool:
     """Whether a function builds the model that a checkpoint's config names."""
     is_program = any(isinstance(value, Path) and value.suffix in PROGRAM_SUFFIXES for value in arguments[0])
-    return function.startswith("engine.evaluate:") or (function.startswith("engine.export:") and is_program)
+    return function == worker_calls.EVALUATE_CHECKPOINT or (function == worker_calls.EXPORT_CHECKPOINT and is_program)
 
 
 def _data_of(value: Any) -> Any:

@@ -8,36 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.errors import ConfigError, did_you_mean
-from tui.cli import VERBS, names_a_verb
-from tui.importing import no_garbage_sought
-from tui.shell_text import default_runs_root
+from torchdeck.engine.errors import ConfigError, did_you_mean
+
+from .process.importing import no_garbage_sought
+from .verbs.options import graphics_option, runs_root_option
+from .verbs.table import VERBS, names_a_verb
 
 if TYPE_CHECKING:
-    from tui.graphics.support import Wish
-
-runs_root_option = click.option(
-    "--runs",
-    "runs_root",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=default_runs_root,
-    show_default="$TORCHDECK_RUNS, else ./runs",
-    help="Folder that holds the runs.",
-)
-graphics_option = click.option(
-    "--graphics",
-    type=click.Choice(["auto", "kitty", "sixel", "iterm", "blocks"]),
-    default="auto",
-    envvar="TORCHDECK_GRAPHICS",
-    show_envvar=True,
-    show_default=True,
-    help="How pictures are shown: auto asks the terminal; blocks are half blocks, which show everywhere.",
-)
-TRUST_CODE = "--trust-code"
-trust_option = click.option(
-    TRUST_CODE, "trusts_code", is_flag=True, help="The code that the checkpoint's config names may run; remembered."
-)
-json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+    from .graphics.support import Wish
 
 
 class _Verbs(click.Group):
@@ -49,13 +27,13 @@ class _Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in VERBS:
             return None
-        module, attribute, _ = VERBS[cmd_name]
-        command: click.Command = getattr(importlib.import_module(module), attribute)
+        verb = VERBS[cmd_name]
+        command: click.Command = getattr(importlib.import_module(f".verbs.{verb.module}", __package__), verb.command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
-            formatter.write_dl([(verb, line) for verb, (_, _, line) in VERBS.items()])
+            formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Without a verb the words are the studio's own: its run, and options.
@@ -92,7 +70,7 @@ def torchdeck(context: click.Context) -> int | None:
 def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs_root: Path, graphics: Wish) -> int:
     """Open the studio with a run loaded."""
     with no_garbage_sought():
-        from engine.config_file import load_config
+        from torchdeck.engine.config.file import load_config
 
     spec = words[0] if words else "digits"
     _check_spec(spec)
@@ -100,15 +78,15 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
         raise ConfigError(f"{' '.join(words)}: the studio takes one preset or file")
     config = load_config(spec, overrides)
     with no_garbage_sought():
-        from tui.studio import open_studio
+        from .studio import open_studio
 
     return open_studio(config, spec, runs_root, parent, named=overrides, graphics=graphics)
 
 
 def _check_spec(spec: str) -> None:
     """Raise ConfigError for what is neither a preset nor a file, with the nearest verb or preset."""
-    from engine.config_file import find_config
-    from engine.presets import list_presets
+    from torchdeck.engine.config.file import find_config
+    from torchdeck.engine.config.presets import list_presets
 
     try:
         find_config(spec)

@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from pydantic.fields import FieldInfo
 
-from engine.config import Component, RunConfig, Section
-from tui.widgets.config_form import FieldKind, FormField
+from torchdeck.engine.config import Component, RunConfig, Section
+
+from .widgets.config_form import FieldKind, FormField
 
 SECTIONS = ("loader", "loss", "optimizer", "schedule", "training", "checkpoint", "notify", "mirror")
 ADD = "add"
@@ -128,7 +129,7 @@ def command_line(draft: RunConfig, loaded: RunConfig, spec: str) -> str:
     """
     import shlex
 
-    from engine.config_file import config_values
+    from torchdeck.engine.config.file import config_values
 
     words = ["torchdeck", "train", spec]
     before, after = config_values(loaded), config_values(draft)

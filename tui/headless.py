@@ -12,15 +12,16 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from engine.launch import LaunchedRun
-from engine.runs.reader import RunReader
-from tui.epoch_columns import epoch_columns
-from tui.metric_text import best_words, metric_title
-from tui.run_text import TOLD_AS_WRITTEN
-from tui.shell_text import shell_command
-from tui.terminal_notice import notice_for
-from tui.text import duration, figure
-from tui.widgets.plain_text import printable
+from torchdeck.engine.launching.launch import LaunchedRun
+from torchdeck.engine.runs.reader import RunReader
+
+from .plain_text import printable
+from .process.terminal_notice import notice_for
+from .words.epoch_columns import epoch_columns
+from .words.figures import duration, figure
+from .words.metric_text import best_words, metric_title
+from .words.run_text import TOLD_AS_WRITTEN
+from .words.shell_text import shell_command
 
 # Without a terminal, a line at least this often, so that a log shows that the run lives.
 _PLAIN_SECONDS = 60.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.message import Message
 
-from engine.config import RunConfig
+from torchdeck.engine.config import RunConfig
 
 
 @dataclass

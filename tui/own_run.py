@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
-from engine.config import RunConfig
-from engine.runs.directory import LOG_FILE
-from tui.private_output import carry_over
-from tui.run_text import one_line
-from tui.terminal import Terminal
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.runs.on_disk.directory import LOG_FILE
+
+from .process.private_output import carry_over
+from .process.terminal import Terminal
+from .words.run_text import one_line
 
 if TYPE_CHECKING:
-    from engine.launch import LaunchedRun
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.runs.reader import RunReader
 
 _TRY_DRAFT = "3 changes the settings, s tries again"
 _TRY_RUN = "5, then r, tries again"
@@ -66,7 +67,7 @@ class OwnRun:
 
     def start(self, draft: RunConfig) -> LaunchedRun:
         """Launch a run of its own."""
-        from engine.launch import launch
+        from torchdeck.engine.launching.launch import launch
 
         self._take_output_back()
         run = launch(draft, self._runs_root, argv=["torchdeck"], on_directory=self._on_directory)
@@ -74,7 +75,7 @@ class OwnRun:
 
     def resume(self, directory: Path, checkpoint: Path | None) -> LaunchedRun:
         """Launch a run that goes on. Raises TorchdeckError when it can't."""
-        from engine.launch import launch_resumed
+        from torchdeck.engine.launching.launch import launch_resumed
 
         self._take_output_back()
         run = launch_resumed(directory, checkpoint=checkpoint, on_directory=self._on_directory)
@@ -95,7 +96,7 @@ class OwnRun:
             self._reader = None
             return None
         if self._reader is None or self._reader.path != run.path:
-            from engine.runs.reader import RunReader
+            from torchdeck.engine.runs.reader import RunReader
 
             self._reader = RunReader(run.path)
         self._reader.poll()
@@ -121,11 +122,11 @@ class OwnRun:
 
 def import_engine() -> None:
     """What a run is trained with, so that it is there when one is launched. Takes seconds: for a thread."""
-    import engine.build
-    import engine.training.trainer  # noqa: F401
+    import torchdeck.engine.build
+    import torchdeck.engine.training.trainer  # noqa: F401
 
 
 def _why_not_started(run: LaunchedRun) -> str:
-    from engine.failure_words import describe_failure
+    from torchdeck.engine.launching.failure_words import describe_failure
 
     return describe_failure(run.error) if run.error is not None else "it was stopped before it began"

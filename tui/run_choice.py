@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import ConfigError
+from torchdeck.engine.errors import ConfigError
 
 if TYPE_CHECKING:
-    from engine.runs.directory import RunSummary
-    from engine.runs.run_catalog import RunCatalog
-    from engine.runs.run_filter import RunFilter
+    from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+    from torchdeck.engine.runs.browsing.run_filter import RunFilter
+    from torchdeck.engine.runs.on_disk.directory import RunSummary
 
 
 class RunChoice:
@@ -19,7 +19,7 @@ class RunChoice:
 
     Attributes:
         root: the folder that holds the runs.
-        filter_text: which runs are shown; see `engine.runs.run_filter`.
+        filter_text: which runs are shown; see `torchdeck.engine.runs.browsing.run_filter`.
         filter_error: what is wrong with the filter; empty when nothing is.
         runs: those that are shown, in order.
         count: how many there are in all.
@@ -38,7 +38,7 @@ class RunChoice:
     @property
     def catalog(self) -> RunCatalog:
         """All runs, as far as they were looked at."""
-        from engine.runs.run_catalog import RunCatalog
+        from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 
         if self._catalog is None:
             self._catalog = RunCatalog(self.root)
@@ -51,7 +51,7 @@ class RunChoice:
 
     def sort_by_next(self) -> None:
         """Sort by the next of the orders there are."""
-        from engine.runs.run_order import ORDERS
+        from torchdeck.engine.runs.browsing.run_order import ORDERS
 
         self.sort_by(ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)])
 
@@ -65,8 +65,8 @@ class RunChoice:
         Raises:
             OSError: the folder can't be read.
         """
-        from engine.runs.run_filter import parse_filter
-        from engine.runs.run_order import in_order
+        from torchdeck.engine.runs.browsing.run_filter import parse_filter
+        from torchdeck.engine.runs.browsing.run_order import in_order
 
         found = self.catalog.look()
         self.count = len(found)

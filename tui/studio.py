@@ -11,17 +11,19 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from engine.config import RunConfig
-from engine.errors import ConfigError
-from engine.runs.directory import LOG_FILE
-from tui.app import Studio
-from tui.graphics.support import Wish
-from tui.shell_text import shell_command
-from tui.terminal import Terminal
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.runs.on_disk.directory import LOG_FILE
+
+from .app import Studio
+from .graphics.support import Wish
+from .process.terminal import Terminal
+from .words.shell_text import shell_command
 
 if TYPE_CHECKING:
-    from engine.launch import LaunchedRun
-    from tui.parent import Parent
+    from torchdeck.engine.launching.launch import LaunchedRun
+
+    from .process.parent import Parent
 
 
 def open_studio(

@@ -5,13 +5,13 @@ Sections whose arguments belong to a library (transforms, models, losses, optimi
 the library's signature.
 """
 
-from engine.config.data import DataConfig, LoaderConfig
-from engine.config.model import InitRule, ModelConfig
-from engine.config.optimization import LossConfig, OptimizerConfig, ParameterGroup, ScheduleConfig
-from engine.config.run import RunConfig
-from engine.config.section import Component, Section
-from engine.config.training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
-from engine.config.upkeep import CheckpointConfig, MirrorConfig, NotifyConfig, TerminalNotice
+from .data import DataConfig, LoaderConfig
+from .housekeeping import CheckpointConfig, MirrorConfig, NotifyConfig, TerminalNotice
+from .model import InitRule, ModelConfig
+from .optimization import LossConfig, OptimizerConfig, ParameterGroup, ScheduleConfig
+from .run import RunConfig
+from .section import Component, Section
+from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
 
 __all__ = [
     "CheckpointConfig",

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from engine.config.section import Component, Section
+from .section import Component, Section
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement", "distributed"]

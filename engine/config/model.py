@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from engine.config.section import Component
+from .section import Component
 
 
 class InitRule(Component):

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator
 
-from engine.config.metric_name import MetricName
-from engine.config.section import Component, Section
+from .metric_name import MetricName
+from .section import Component, Section
 
 
 def _class_weights(value: Any) -> str | list[float]:

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from engine.config.data import DataConfig, LoaderConfig
-from engine.config.model import ModelConfig
-from engine.config.optimization import LossConfig, OptimizerConfig, ScheduleConfig
-from engine.config.section import Component, Section
-from engine.config.training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
-from engine.config.upkeep import CheckpointConfig, MirrorConfig, NotifyConfig
+from .data import DataConfig, LoaderConfig
+from .housekeeping import CheckpointConfig, MirrorConfig, NotifyConfig
+from .model import ModelConfig
+from .optimization import LossConfig, OptimizerConfig, ScheduleConfig
+from .section import Component, Section
+from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
 
 
 def _run_name(name: str) -> str:

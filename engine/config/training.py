@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from engine.config.metric_name import MetricName
-from engine.config.section import Section
+from .metric_name import MetricName
+from .section import Section
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.errors import RunError
-from engine.runs.regular_file import open_regular_file
-from engine.runs.series import Points
+from ..errors import RunError
+from ..files.regular_file import open_regular_file
+from ..runs.on_disk.series import Points
 
 # More than any real log has; what is beyond is a file that isn't meant to be read whole.
 _MAX_CSV_BYTES = 1 << 30

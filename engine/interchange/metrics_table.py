@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from engine.runs.reader import RunReader
-from engine.runs.series import SERIES
+from ..runs.on_disk.series import SERIES
+from ..runs.reader import RunReader
 
 Row = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """A run's curves as TensorBoard event files, from the records in its directory, once or as long as it lives.
 
-    python -m engine.interchange.tensorboard_mirror RUN [FOLDER]
+    python -m torchdeck.engine.interchange.tensorboard_mirror RUN [FOLDER]
 
 A live run's mirror is a process of its own, so that writing it takes nothing from the training. A point of a training
 curve is the mean of the steps of one record, about five records a second.
@@ -17,12 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from engine.errors import ConfigError
-from engine.runs.directory import ENDED_STATUSES, METRICS_FILE, read_info
-from engine.runs.json_values import numbers_restored
-from engine.runs.line_tail import LineTail
-from engine.runs.reader import RunReader
-from engine.training.metric_names import TRAINING_SCORE
+from ..errors import ConfigError
+from ..files.json_values import numbers_restored
+from ..machine.python_process import module_command
+from ..metric_names import TRAINING_SCORE
+from ..runs.on_disk.directory import ENDED_STATUSES, METRICS_FILE, read_info
+from ..runs.on_disk.line_tail import LineTail
+from ..runs.reader import RunReader
 
 FOLDER = "tensorboard"
 
@@ -44,7 +45,7 @@ def require_tensorboard() -> None:
 def start_mirror(run: Path) -> subprocess.Popen[bytes]:
     """Mirror a run into its folder `tensorboard` from another process, which ends with the run."""
     # -P: an engine.py in the current folder is the user's, not ours.
-    command = [sys.executable, "-P", "-m", "engine.interchange.tensorboard_mirror", str(run)]
+    command = module_command("torchdeck.engine.interchange.tensorboard_mirror", str(run))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
 

@@ -9,24 +9,11 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
-from engine.inputs import Inputs, call_model
-from engine.models.builtin import BUILTIN_MODELS, TAKES_SEVERAL, example_shape
-from engine.models.catalog import ModelSource
-from engine.models.initialisation import check_init_rules
-from engine.models.timm_catalog import TIMM_PREFIX, is_timm, timm_modules
-from engine.models.timm_models import build_timm, check_timm_arguments, check_timm_name
-from engine.models.torchvision_models import (
-    adapt_stem,
-    build_torchvision,
-    check_torchvision_arguments,
-    torchvision_names,
-)
-from engine.models.transfer import FreezeRule, apply_freeze, check_freeze_rules
-from engine.models.weightless import build_weightless
-from engine.shapes import Shape, is_plain, shape_words
-from engine.user_code import (
+from ..config import ModelConfig
+from ..errors import ConfigError, TorchdeckError, UserCodeError, did_you_mean
+from ..inputs import Inputs, call_model
+from ..shapes import Shape, is_plain, shape_words
+from ..user_code import (
     accepted_arguments,
     argument_default,
     call_user_code,
@@ -34,6 +21,14 @@ from engine.user_code import (
     is_user_spec,
     load_object,
 )
+from .catalog import ModelSource
+from .freezing import FreezeRule, apply_freeze, check_freeze_rules
+from .initialization import check_init_rules
+from .libraries.timm_catalog import TIMM_PREFIX, is_timm, timm_modules
+from .libraries.timm_models import build_timm, check_timm_arguments, check_timm_name
+from .libraries.torchvision_models import adapt_stem, build_torchvision, check_torchvision_arguments, torchvision_names
+from .nets.builtin import BUILTIN_MODELS, TAKES_SEVERAL, example_shape
+from .tree.meta_build import build_weightless
 
 _DEFAULT_CLASSES = 10
 _WANTED = "a function or class that makes a torch.nn.Module"

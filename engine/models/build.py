@@ -9,25 +9,19 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError, UserCodeError
-from engine.inputs import Inputs, call_model, one_sample
-from engine.models.architecture import (
-    build_architecture,
-    check_architecture,
-    plain_shape,
-    source_of,
-    takes_num_classes,
-)
-from engine.models.initialisation import apply_init, plan_init
-from engine.models.published_weights import load_published_weights
-from engine.models.timm_models import build_pretrained_timm, published_classes
-from engine.models.torchvision_models import adapt_stem, expect_published_normalisation, published_weights
-from engine.models.transfer import apply_freeze, check_something_trains, freeze_notes
-from engine.models.tree import REAL_FORWARD_PARAMS, inspect_model
-from engine.models.weights import LoadedWeights, head_names, load_weights_file
-from engine.shapes import Shape, shape_words
-from engine.user_code import raise_user_error
+from ..config import ModelConfig
+from ..errors import ConfigError, UserCodeError
+from ..inputs import Inputs, call_model, one_sample
+from ..shapes import Shape, shape_words
+from ..user_code import raise_user_error
+from .architecture import build_architecture, check_architecture, plain_shape, source_of, takes_num_classes
+from .freezing import apply_freeze, check_something_trains, freeze_notes
+from .initialization import apply_init, plan_init
+from .libraries.timm_models import build_pretrained_timm, published_classes
+from .libraries.torchvision_models import adapt_stem, expect_published_normalisation, published_weights
+from .module_tree import REAL_FORWARD_PARAMS, inspect_model
+from .published_weights import load_published_weights
+from .weights import LoadedWeights, head_names, load_weights_file
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.models.timm_catalog import TIMM_PREFIX, timm_modules, timm_sizes
-from engine.models.torchvision_table import TORCHVISION_MODELS
+from .libraries.timm_catalog import TIMM_PREFIX, timm_modules, timm_sizes
+from .libraries.torchvision_table import TORCHVISION_MODELS
 
 ModelSource = Literal["built-in", "torchvision", "timm", "user"]
 

@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.config import RunConfig
-from engine.data.datasets.sources import DataSources
-from engine.data.loading.loaders import evaluation_loader
-from engine.data.loading.progress import Progress
-from engine.inputs import Inputs
-from engine.user_code import raise_user_error
+from ..config import RunConfig
+from ..data.datasets.sources import DataSources
+from ..data.loading.loaders import evaluation_loader
+from ..inputs import Inputs
+from ..progress import Progress
+from ..user_code import raise_user_error
 
 _METHOD = "init_from_data"
 _SAMPLES = 5000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from engine.errors import ConfigError
+from ..errors import ConfigError
 
 _WILDCARDS = {"*": ".*", "?": "."}
 _REGEX = "re:"

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 from torchvision.models.vision_transformer import VisionTransformer, interpolate_embeddings
 
-from engine.errors import ConfigError
-from engine.models.weights import LoadedWeights, copy_weights, model_shapes
-from engine.models.weights_mapping import map_weights
-from engine.runs.checkpoint import load_checkpoint
+from ..errors import ConfigError
+from ..runs.saving.checkpoint import load_checkpoint
+from .weights import LoadedWeights, copy_weights, model_shapes
+from .weights_mapping import map_weights
 
 
 def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, head: Collection[str]) -> LoadedWeights:

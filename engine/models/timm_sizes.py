@@ -1,7 +1,7 @@
 """How large timm's models are, counted by torchdeck's tree: timm ships no such table.
 
-`python -m engine.models.timm_sizes` counts those of the installed timm that `timm_sizes.csv` has not, and adds them;
-it prints those whose tree is not complete. Minutes for all; no weights are allocated.
+`python -m torchdeck.engine.models.timm_sizes` counts those of the installed timm that are missing in
+`timm_sizes.csv`, and adds them; it prints those whose tree is not complete. Minutes for all; no weights are allocated.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import csv
 import sys
 from dataclasses import dataclass
 
-from engine.config import ModelConfig
-from engine.models.timm_catalog import SIZES_FILE, TIMM_PREFIX, TimmSize, timm_modules, timm_sizes
-from engine.models.tree import default_input_shape, inspect_model
+from ..config import ModelConfig
+from .libraries.timm_catalog import SIZES_FILE, TIMM_PREFIX, TimmSize, timm_modules, timm_sizes
+from .module_tree import default_input_shape, inspect_model
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from engine.errors import CheckpointError
-from engine.models.weightless import build_weightless, untouched_randomness
-from engine.models.weights_mapping import Shape, Shapes, WeightsMapping, map_weights
-from engine.runs.checkpoint import load_tensors
-from engine.runs.checkpoint_file import CheckpointReport, inspect_checkpoint
-from engine.user_path import user_path
+from ..errors import CheckpointError
+from ..runs.saving.checkpoint import load_tensors
+from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
+from ..user_path import user_path
+from .tree.meta_build import build_weightless, untouched_randomness
+from .weights_mapping import Shape, Shapes, WeightsMapping, map_weights
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Which tensor of a file goes where in a model, by name and shape. Imports no torch and reads no tensor.
 
-Both sides are tables of shapes by name: those of a file come from `engine.runs.checkpoint_file`, without opening it
+Both sides are tables of shapes by name: those of a file come from `tensor_files.checkpoint_file`, without opening it
 with torch; those of a model from its state_dict, which may lie on the meta device.
 """
 
@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.errors import CheckpointError
+from ..errors import CheckpointError
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]

@@ -6,14 +6,14 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from engine.config import ModelConfig
-from engine.inputs import one_sample
-from engine.models.architecture import build_unloaded, check_architecture, takes_num_classes
-from engine.models.forward import trace_forward
-from engine.models.tree import default_input_shape
-from engine.models.weightless import build_weightless, untouched_randomness
-from engine.models.weights import WeightsPreview, head_names, preview_weights
-from engine.shapes import Shape
+from ..config import ModelConfig
+from ..inputs import one_sample
+from ..shapes import Shape
+from .architecture import build_unloaded, check_architecture, takes_num_classes
+from .module_tree import default_input_shape
+from .tree.forward import trace_forward
+from .tree.meta_build import build_weightless, untouched_randomness
+from .weights import WeightsPreview, head_names, preview_weights
 
 _ANY_CLASSES = 10
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from engine.training.metric_names import AUTO
+from ..metric_names import AUTO
 
 
 def best_of(record: dict[str, Any], metric: str) -> dict[str, Any]:

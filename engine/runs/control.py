@@ -21,8 +21,8 @@ from collections import OrderedDict, deque
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RunError, did_you_mean
-from engine.runs.lock import owner_pid
+from ..errors import RunError, did_you_mean
+from .on_disk.lock import owner_pid
 
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1

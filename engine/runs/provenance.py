@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from engine.runs.requeue import slurm_job
+from .requeue import slurm_job
 
 _PACKAGES = ("torchdeck", "torch", "torchvision", "numpy")
 _GIT_SECONDS = 2.0

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.config import RunConfig
-from engine.errors import RunError
-from engine.runs.best_result import best_of
-from engine.runs.checkpoint_index import CheckpointInfo, list_checkpoints
-from engine.runs.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
-from engine.runs.directory import (
+from ..config import RunConfig
+from ..errors import RunError
+from ..files.json_values import number, numbers_restored, whole_number
+from .best_result import best_of
+from .on_disk.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
+from .on_disk.directory import (
     CHECKPOINTS,
     CONFIG_FILE,
     EVALUATION_FILE,
@@ -30,12 +30,12 @@ from engine.runs.directory import (
     read_state,
     status_of,
 )
-from engine.runs.evaluation_record import known_evaluation
-from engine.runs.gradient_records import GradientRecords
-from engine.runs.json_values import number, numbers_restored, whole_number
-from engine.runs.line_tail import LineTail
-from engine.runs.lock import owner_pid
-from engine.runs.series import Curves, Points
+from .on_disk.evaluation_record import known_evaluation
+from .on_disk.gradient_records import GradientRecords
+from .on_disk.line_tail import LineTail
+from .on_disk.lock import owner_pid
+from .on_disk.series import Curves, Points
+from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class RunReader:
 
     def config(self) -> RunConfig:
         """The run's config. Raises ConfigError when `run.toml` is damaged."""
-        from engine.config_file import load_config
+        from ..config.file import load_config
 
         path = self.path / CONFIG_FILE
         stamp = _stamp(path)

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from engine.runs.directory import list_runs, read_info
+from .on_disk.directory import list_runs, read_info
 
 _SCONTROL_SECONDS = 30.0
 

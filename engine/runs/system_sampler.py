@@ -10,8 +10,8 @@ from typing import Any
 
 import psutil
 
-from engine.runs.directory import SYSTEM_FILE
-from engine.runs.journal import LineFile
+from .on_disk.directory import SYSTEM_FILE
+from .on_disk.journal import LineFile
 
 SAMPLE_SECONDS = 5.0
 

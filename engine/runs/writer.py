@@ -10,19 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from engine.config import RunConfig
-from engine.errors import RunError
-from engine.runs.best_result import best_of
-from engine.runs.checkpoint_index import step_file
-from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
-from engine.runs.directory import CHECKPOINTS, create_run_directory, is_run, read_state
-from engine.runs.durable import SYSTEM, FileOperations
-from engine.runs.journal import Journal
-from engine.runs.lock import RunLock, acquire
-from engine.runs.provenance import boot_id, describe_origin
-from engine.runs.reader import RunReader
-from engine.runs.resume_point import newest_results, replace_config, take_back
-from engine.runs.retention import Retention
+from ..config import RunConfig
+from ..errors import RunError
+from ..files.durable import SYSTEM, FileOperations
+from .best_result import best_of
+from .on_disk.directory import CHECKPOINTS, create_run_directory, is_run, read_state
+from .on_disk.journal import Journal
+from .on_disk.lock import RunLock, acquire
+from .provenance import boot_id, describe_origin
+from .reader import RunReader
+from .rewind import newest_results, replace_config, take_back
+from .saving.checkpoint_index import step_file
+from .saving.checkpoint_saver import CheckpointSaver, SaveRequest
+from .saving.retention import Retention
 
 
 class RunWriter:
@@ -71,7 +71,7 @@ class RunWriter:
         Raises:
             RunError: the directory can't be made.
         """
-        from engine.config_file import dump_config
+        from ..config.file import dump_config
 
         locks: list[RunLock] = []
         # Locked before it shows: nobody ever sees a new run without its owner.
@@ -105,7 +105,7 @@ class RunWriter:
         Raises:
             RunError: a live process owns it, it is no run, or its files can't be written.
         """
-        from engine.config_file import dump_config
+        from ..config.file import dump_config
 
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
@@ -146,7 +146,7 @@ class RunWriter:
         Raises:
             RunError: its files can't be written.
         """
-        from engine.config_file import dump_config
+        from ..config.file import dump_config
 
         self._saver.close()
         state = self._journal.state()
@@ -192,7 +192,7 @@ class RunWriter:
 
     def replace_config(self, config: RunConfig) -> None:
         """Let `run.toml` say what the run goes on with; what it said before stays beside it as `run.<n>.toml`."""
-        from engine.config_file import dump_config
+        from ..config.file import dump_config
 
         try:
             replace_config(self.path, dump_config(config))

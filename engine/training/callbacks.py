@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from engine.config import Component, RunConfig
-from engine.errors import ConfigError
-from engine.runs.plain_content import check_plain
-from engine.training.snapshot import Snapshot
-from engine.training.state import RunState
-from engine.training.step import TrainStep
-from engine.user_code import call_user_code, check_arguments, load_object
+from ..config import Component, RunConfig
+from ..errors import ConfigError
+from ..tensor_files.plain_content import check_plain
+from ..user_code import call_user_code, check_arguments, load_object
+from .compute.step import TrainStep
+from .snapshot import Snapshot
+from .state import RunState
 
 EVENTS = (
     "on_run_start",

@@ -10,38 +10,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from engine.errors import CheckpointError, RunError, TorchdeckError
-from engine.runs.writer import RunWriter
+from ..errors import CheckpointError, RunError
+from ..runs.writer import RunWriter
+from .nonfinite import NonFiniteLossError
 
 if TYPE_CHECKING:
-    from engine.training.state import RunState
-    from engine.training.step import Batch
-    from engine.training.trainer import Outcome, Trainer
+    from .compute.step import Batch
+    from .trainer import Outcome, Trainer
 
 # The steps since the last good state are done again to find the module, for no longer than this.
 _REPLAY_SECONDS = 60.0
-
-
-class NonFiniteLossError(TorchdeckError):
-    """The loss or a weight is NaN or infinite: no later step can repair it.
-
-    Attributes:
-        step: the optimizer step, from 1, whose loss it was; 0 when it is a weight.
-    """
-
-    def __init__(self, message: str, step: int) -> None:
-        super().__init__(message)
-        self.step = step
-
-
-def diverged(what: str, step: int, state: RunState) -> str:
-    """The message of a run that can't go on: `what` happened at or after `step`, and what can be done."""
-    return (
-        f"{what} step {step} of epoch {state.position.epoch + 1} (learning rate "
-        f"{state.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
-        "go on from one, or start anew, with a lower optimizer.lr, with training.clip_norm = 1 or with "
-        'training.on_nonfinite = "rollback"'
-    )
 
 
 def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
@@ -70,7 +48,7 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
 
 def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None, str]:
     """The newest state known to be good, and its name: a checkpoint, else the run's start."""
-    from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint
+    from ..runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint
 
     run.flush()
     try:

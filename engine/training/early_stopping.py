@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from engine.training.metric_names import metric
+from ..metric_names import metric
 
 
 @dataclass

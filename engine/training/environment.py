@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 
-from engine.config import MirrorConfig, NotifyConfig, RunConfig
-from engine.config_file import config_values
-from engine.training.placement import Placement
-from engine.training.schedules import depends_on_length
-from engine.user_code import is_user_spec
-from engine.user_path import user_path
+from ..config import MirrorConfig, NotifyConfig, RunConfig
+from ..config.file import config_values
+from ..user_code import is_user_spec
+from ..user_path import user_path
+from .compute.placement import Placement
+from .optimization.schedules import depends_on_length
 
 _MEANING = {
     "torch": "torch",

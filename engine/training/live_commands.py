@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from engine.config_file import replace_value
-from engine.errors import ConfigError
-from engine.runs.control import Control
-from engine.runs.writer import RunWriter
+from ..config.file import replace_value
+from ..errors import ConfigError
+from ..runs.control import Control
+from ..runs.writer import RunWriter
 
 if TYPE_CHECKING:
-    from engine.training.trainer import Trainer
+    from .trainer import Trainer
 
 
 class LiveCommands:

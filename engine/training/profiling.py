@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from engine.runs.writer import RunWriter
+from ..runs.writer import RunWriter
 
 FOLDER = "profiles"
 _TOP_ROWS = 15

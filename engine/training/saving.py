@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from engine.config import CheckpointConfig
-from engine.runs.writer import RunWriter
-from engine.training.callbacks import Callbacks
-from engine.training.clock import TrainingClock
-from engine.training.divergence import NonFiniteLossError, diverged
-from engine.training.snapshot import Snapshot, SnapshotBuffers
-from engine.training.state import RunState
+from ..config import CheckpointConfig
+from ..runs.writer import RunWriter
+from .callbacks import Callbacks
+from .clock import TrainingClock
+from .nonfinite import NonFiniteLossError, diverged
+from .snapshot import Snapshot, SnapshotBuffers
+from .state import RunState
 
 
 class Saving:

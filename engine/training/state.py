@@ -9,16 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from engine.config import RunConfig
-from engine.errors import CheckpointError
-from engine.training.early_stopping import EarlyStopping
-from engine.training.ema import AveragedWeights
-from engine.training.metric_names import metric
-from engine.training.objective import DecisiveMetrics, Objective
-from engine.training.randomness import capture_python_randomness, restore_python_randomness
-from engine.training.schedules import Schedule
-from engine.training.snapshot import Snapshot
-from engine.training.step_log import StepBlock
+from ..config import RunConfig
+from ..errors import CheckpointError
+from ..metric_names import metric
+from ..randomness import capture_python_randomness, restore_python_randomness
+from .compute.objective import DecisiveMetrics, Objective
+from .early_stopping import EarlyStopping
+from .optimization.ema import AveragedWeights
+from .optimization.schedules import Schedule
+from .snapshot import Snapshot
+from .step_log import StepBlock
 
 FORMAT = 1
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.config import RunConfig
-from engine.runs.writer import RunWriter
-from engine.training.memory_recovery import RecoveringStep
-from engine.training.state import RunState
-from engine.training.step import TrainStep
-from engine.training.time_shares import TimeShares
+from ..config import RunConfig
+from ..runs.writer import RunWriter
+from .compute.memory_recovery import RecoveringStep
+from .compute.step import TrainStep
+from .state import RunState
+from .time_breakdown import TimeShares
 
 
 class TrainingStatus:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.training.held_outputs import HeldOutputs
-from engine.training.objective import Objective
+from .compute.objective import Objective
+from .metrics.output_buffer import HeldOutputs
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from engine.runs.writer import RunWriter
-from engine.training.clock import TrainingClock
-from engine.training.divergence import NonFiniteLossError, diverged
-from engine.training.gradient_watch import GradientWatch
-from engine.training.objective import Objective
-from engine.training.state import RunState
-from engine.training.step_log import StepLog
+from ..runs.writer import RunWriter
+from .clock import TrainingClock
+from .compute.objective import Objective
+from .gradient_watch import GradientWatch
+from .nonfinite import NonFiniteLossError, diverged
+from .state import RunState
+from .step_log import StepLog
 
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.
 _DRAIN_SECONDS = 0.2

@@ -10,33 +10,33 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from engine.config import RunConfig
-from engine.config_file import dump_config, parse_config
-from engine.data.loading.loaders import BatchLoader, TrainingData
-from engine.runs.control import Control
-from engine.runs.writer import RunWriter
-from engine.training.callbacks import CallbackRun, Callbacks
-from engine.training.changed_run import restore_changed
-from engine.training.clock import TrainingClock
-from engine.training.compiled_run import CompiledRun
-from engine.training.environment import changed_settings, describe_environment
-from engine.training.evaluation import Evaluation, evaluate
-from engine.training.gradient_watch import GradientWatch
-from engine.training.live_commands import LiveCommands
-from engine.training.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
-from engine.training.objective import Objective
-from engine.training.optimizers import build_optimizer
-from engine.training.placement import Placement
-from engine.training.profiling import Profiling
-from engine.training.randomness import StepRandomness
-from engine.training.saving import Saving
-from engine.training.schedules import Schedule, build_schedule
-from engine.training.state import new_run_state
-from engine.training.status import TrainingStatus
-from engine.training.step import Batch, TrainStep
-from engine.training.step_records import StepRecords
-from engine.training.time_shares import TimeShares
-from engine.training.validation import Validated, Validation
+from ..config import RunConfig
+from ..config.file import dump_config, parse_config
+from ..data.loading.batch_loader import BatchLoader, TrainingData
+from ..randomness import StepRandomness
+from ..runs.control import Control
+from ..runs.writer import RunWriter
+from .callbacks import CallbackRun, Callbacks
+from .clock import TrainingClock
+from .compute.compiled_run import CompiledRun
+from .compute.evaluation import Evaluation, evaluate
+from .compute.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
+from .compute.objective import Objective
+from .compute.placement import Placement
+from .compute.step import Batch, TrainStep
+from .environment import changed_settings, describe_environment
+from .gradient_watch import GradientWatch
+from .live_commands import LiveCommands
+from .optimization.optimizers import build_optimizer
+from .optimization.schedules import Schedule, build_schedule
+from .profiling import Profiling
+from .resume_with_changes import restore_changed
+from .saving import Saving
+from .state import new_run_state
+from .status import TrainingStatus
+from .step_records import StepRecords
+from .time_breakdown import TimeShares
+from .validation import Validated, Validation
 
 Outcome = Literal["finished", "stopped"]
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from engine.config import RunConfig
-from engine.runs.writer import RunWriter
-from engine.training.evaluation import Evaluation
-from engine.training.state import RunState
+from ..config import RunConfig
+from ..runs.writer import RunWriter
+from .compute.evaluation import Evaluation
+from .state import RunState
 
 Evaluate = Callable[[], Evaluation | None]
 

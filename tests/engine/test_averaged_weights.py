@@ -9,13 +9,13 @@ import torch
 from safetensors.torch import load_file
 from trained import trained
 
-from engine.config_file import parse_config
-from engine.errors import ConfigError
-from engine.fork import fork_config
-from engine.models.build import build_with_notes
-from engine.models.restored import restore_model
-from engine.runs.reader import RunReader
-from tui.commands import torchdeck
+from torchdeck.engine.checkpoints.restored import restore_model
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.fork import fork_config
+from torchdeck.engine.models.build import build_with_notes
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.tui.commands import torchdeck
 
 TOML = """
 name = "case"

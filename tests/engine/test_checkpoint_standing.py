@@ -8,10 +8,10 @@ import pytest
 import torch
 from trained import PERCEPTRON
 
-from engine.checkpoint_standing import standing_of
-from engine.config import RunConfig
-from engine.config_file import load_config, parse_config, replace_value
-from engine.runs.tensor_norms import tensor_norms
+from torchdeck.engine.checkpoints.compatibility import standing_of
+from torchdeck.engine.checkpoints.tensor_norms import tensor_norms
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config, parse_config, replace_value
 
 
 def config_of(checkpoint: Path) -> RunConfig:

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import RunConfig
-from engine.config_file import dump_config, load_config, parse_config, replace_value
-from engine.errors import ConfigError
-from engine.presets import list_presets
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import dump_config, load_config, parse_config, replace_value
+from torchdeck.engine.config.presets import list_presets
+from torchdeck.engine.errors import ConfigError
 
 PRESETS = ["digits", "cifar10-fast", "cifar10-resnet", "fashion-mnist-cnn", "fashion-mnist-mlp", "finetune-resnet18"]
 

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.config_file import parse_config
-from engine.config_paths import with_absolute_paths
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.launching.absolute_paths import with_absolute_paths
 
 CONFIG = """
 [data]

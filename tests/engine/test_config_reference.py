@@ -2,8 +2,8 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from engine.config import RunConfig
-from engine.config_reference import Setting, config_reference, list_sections, list_settings
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.reference import Setting, config_reference, list_sections, list_settings
 
 PAGE = Path(__file__).parents[2] / "docs" / "config.md"
 
@@ -17,7 +17,7 @@ def settings() -> dict[str, Setting]:
 
 def test_the_page_in_the_docs_is_what_the_config_says_now() -> None:
     assert PAGE.read_text(encoding="utf-8") == config_reference(), (
-        "run: python -m engine.config_reference > docs/config.md"
+        "run: python -m torchdeck.engine.config.reference > docs/config.md"
     )
 
 

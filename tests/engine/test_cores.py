@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cores import _quota, available_cores
+from torchdeck.engine.machine.cores import _quota, available_cores
 
 
 @pytest.mark.parametrize(

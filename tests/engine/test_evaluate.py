@@ -8,10 +8,10 @@ import pytest
 import torch
 from trained import trained
 
-from engine.compare import compare_checkpoints
-from engine.errors import CheckpointError, ConfigError
-from engine.evaluate import evaluate_checkpoint
-from tui.commands import torchdeck
+from torchdeck.engine.checkpoints.compare import compare_checkpoints
+from torchdeck.engine.checkpoints.evaluate import evaluate_checkpoint
+from torchdeck.engine.errors import CheckpointError, ConfigError
+from torchdeck.tui.commands import torchdeck
 
 TOML = """
 name = "case"

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from engine import export as export_module
-from engine.errors import CheckpointError, ConfigError
-from engine.export import export_checkpoint, weight_names
-from engine.runs.checkpoint_file import inspect_checkpoint
+from torchdeck.engine.checkpoints import export as export_module
+from torchdeck.engine.checkpoints.export import export_checkpoint, weight_names
+from torchdeck.engine.errors import CheckpointError, ConfigError
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 
 
 class Net(nn.Module):

@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from engine.config import RunConfig
-from engine.config_file import parse_config
-from engine.errors import CheckpointError, ConfigError, RunError
-from engine.fork import fork_config, parent_of
-from engine.launch import LaunchedRun, launch, launch_resumed
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import CheckpointError, ConfigError, RunError
+from torchdeck.engine.launching.fork import fork_config, parent_of
+from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 
 TOML = """
 name = "parent"

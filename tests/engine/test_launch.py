@@ -12,16 +12,16 @@ import pytest
 import torch
 from warm_python import warm_python
 
-from engine.config import RunConfig
-from engine.config_file import parse_config
-from engine.data.datasets.bad_files import open_usable
-from engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
-from engine.failure_words import describe_failure
-from engine.launch import LaunchedRun, launch, launch_resumed
-from engine.runs.disk_room import DiskRoom
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from engine.training.trainer import Trainer
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.data.loading.bad_files import open_usable
+from torchdeck.engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
+from torchdeck.engine.launching.failure_words import describe_failure
+from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.saving.disk_room import DiskRoom
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.training.trainer import Trainer
 
 WAIT_SECONDS = 120.0
 TOML = """
@@ -90,8 +90,8 @@ def test_a_run_ends_finished_in_a_directory_that_says_how_it_began(tmp_path: Pat
 
 def test_the_engines_thread_keeps_the_process_alive_until_the_run_is_saved(tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from engine.config_file import parse_config\n"
-        "import time; from engine.launch import launch\n"
+        "import sys; from pathlib import Path; from torchdeck.engine.config.file import parse_config\n"
+        "import time; from torchdeck.engine.launching.launch import launch\n"
         f"run = launch(parse_config(sys.argv[1], 'x'), Path({str(tmp_path)!r}))\n"
         "while run.status == 'preparing': time.sleep(0.01)\n"
     )
@@ -187,7 +187,7 @@ class HeldPreparation:
             assert self.go_on.wait(WAIT_SECONDS)
             return open_usable(*arguments, **options)
 
-        monkeypatch.setattr("engine.build.open_usable", held)
+        monkeypatch.setattr("torchdeck.engine.build.open_usable", held)
 
 
 def test_a_stop_while_preparing_ends_before_anything_is_written(
@@ -234,8 +234,8 @@ def test_other_commands_while_preparing_are_obeyed_once_it_trains(
 def killed_run(root: Path, code: str, toml: str = TOML) -> Path:
     """A run whose process kills itself with SIGKILL."""
     script = (
-        "import os, signal, sys; from pathlib import Path; from engine.config_file import parse_config\n"
-        "from engine.launch import launch; from engine.runs.writer import RunWriter\n"
+        "import os, signal, sys; from pathlib import Path; from torchdeck.engine.config.file import parse_config\n"
+        "from torchdeck.engine.launching.launch import launch; from torchdeck.engine.runs.writer import RunWriter\n"
         f"{code}\n"
         f"launch(parse_config(sys.argv[1], 'x'), Path({str(root)!r})).join()\n"
     )
@@ -280,7 +280,7 @@ def test_a_live_run_is_not_resumed_and_its_process_named(tmp_path: Path) -> None
     writer = RunWriter.create(tmp_path, config(), {})
     code = (
         "import sys; from pathlib import Path\n"
-        "from engine.launch import launch_resumed; from engine.errors import RunError\n"
+        "from torchdeck.engine.launching.launch import launch_resumed; from torchdeck.engine.errors import RunError\n"
         "try:\n    launch_resumed(Path(sys.argv[1]))\nexcept RunError as error:\n    print(error)\n"
     )
     try:

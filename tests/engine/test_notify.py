@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from engine.config import NotifyConfig, RunConfig
-from engine.config_file import load_config
-from engine.errors import ConfigError
-from engine.launch import launch
-from engine.notify import RunNotifier
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import NotifyConfig, RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.launching.notify import RunNotifier
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 
 AT_ONCE = ["notify.after_minutes=0", "training.epochs=1", "schedule.warmup_epochs=0", "training.device=cpu"]
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
-from engine.config_file import parse_config
-from engine.errors import TorchdeckError
-from engine.plan import RunPlan, plan_run
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.preflight.plan import RunPlan, plan_run
 
 
 def plan(*overrides: str) -> RunPlan:

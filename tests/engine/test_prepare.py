@@ -3,11 +3,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.build import Prepared, check, prepare
-from engine.config import RunConfig
-from engine.config_file import load_config, parse_config
-from engine.errors import TorchdeckError, UserCodeError
-from engine.presets import list_presets
+from torchdeck.engine.build import Prepared, check, prepare
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config, parse_config
+from torchdeck.engine.config.presets import list_presets
+from torchdeck.engine.errors import TorchdeckError, UserCodeError
 
 
 def config(*overrides: str) -> RunConfig:

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs.death import why_died
-from engine.runs.process_end import out_of_memory_kills, signal_and_exit_status, wait_status
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs.cause_of_death import why_died
+from torchdeck.engine.runs.process_end import out_of_memory_kills, signal_and_exit_status, wait_status
+from torchdeck.engine.runs.reader import RunReader
 
 # Owns a run and its log, is watched, says where its run is, and then does what it is asked to.
 OWNER = """
 import faulthandler, os, signal, sys, time
 from pathlib import Path
-from engine.config import NotifyConfig, RunConfig
-from engine.run_watch import RunWatch
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import NotifyConfig, RunConfig
+from torchdeck.engine.launching.run_watch import RunWatch
+from torchdeck.engine.runs.writer import RunWriter
 root, command, body = sys.argv[1:]
 run = RunWriter.create(Path(root), RunConfig(notify=NotifyConfig(after_minutes=0, command=command)), {})
 run.update_state(status="running", step=7)

@@ -1,6 +1,6 @@
 import signal
 
-from engine.signal_names import signal_name
+from torchdeck.engine.machine.signal_names import signal_name
 
 
 def test_a_signal_has_its_name() -> None:

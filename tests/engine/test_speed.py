@@ -4,9 +4,9 @@ import importlib.util
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.speed import SUBJECTS, bench_config, measure, ratios, summary
-from engine.speed_data import random_images
+from torchdeck.engine.bench.speed import SUBJECTS, bench_config, measure, ratios, summary
+from torchdeck.engine.bench.speed_data import random_images
+from torchdeck.engine.errors import ConfigError
 
 
 def test_every_loop_takes_its_turn_and_is_compared_with_the_bare_one() -> None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-import engine.config
-from engine.errors import ConfigError, UserCodeError
-from engine.user_code import (
+import torchdeck.engine.config
+from torchdeck.engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.user_code import (
     call_user_code,
     check_arguments,
     defined_names,
@@ -110,14 +110,14 @@ def test_a_file_imports_its_siblings_even_those_named_like_ours(project: Path) -
 
 
 def test_loading_leaves_the_programs_own_modules_and_path_alone(project: Path) -> None:
-    path, ours = list(sys.path), sys.modules["engine"]
+    path, ours = list(sys.path), sys.modules["torchdeck"]
     load_object(f"{project}/model.py:who", WANTED)()
     assert sys.path == path
-    assert sys.modules["engine"] is ours
+    assert sys.modules["torchdeck"] is ours
     assert "utils" not in sys.modules
-    import engine.config as again
+    import torchdeck.engine.config as again
 
-    assert again is engine.config
+    assert again is torchdeck.engine.config
 
 
 def test_loading_writes_nothing_beside_the_users_files(project: Path) -> None:
@@ -126,8 +126,8 @@ def test_loading_writes_nothing_beside_the_users_files(project: Path) -> None:
 
 
 def test_a_file_without_an_engine_of_its_own_gets_ours(tmp_path: Path) -> None:
-    write(tmp_path, {"mine.py": "from engine.models.builtin import mlp\n"})
-    from engine.models.builtin import mlp
+    write(tmp_path, {"mine.py": "from torchdeck.engine.models.nets.builtin import mlp\n"})
+    from torchdeck.engine.models.nets.builtin import mlp
 
     assert load_object(f"{tmp_path}/mine.py:mlp", WANTED) is mlp
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.config_file import load_config, parse_config
-from engine.config_paths import with_absolute_paths
-from engine.errors import ConfigError, RunError
-from engine.runs.references import find_checkpoint
-from engine.user_path import user_path
-from engine.user_trust import code_files
+from torchdeck.engine.config.file import load_config, parse_config
+from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.engine.launching.absolute_paths import with_absolute_paths
+from torchdeck.engine.runs.browsing.references import find_checkpoint
+from torchdeck.engine.user_path import user_path
+from torchdeck.engine.user_trust import code_files
 
 ROOT = Path(__file__).resolve().parents[2]
 

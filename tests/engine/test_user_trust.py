@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import Component, DataConfig, ModelConfig, NotifyConfig, RunConfig
-from engine.user_trust import (
+from torchdeck.engine.config import Component, DataConfig, ModelConfig, NotifyConfig, RunConfig
+from torchdeck.engine.user_trust import (
     CodeTrust,
     TrustStore,
     code_files,

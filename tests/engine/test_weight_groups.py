@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config_file import parse_config
-from engine.errors import ConfigError
-from engine.weight_groups import WeightGroups, weight_groups
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.preflight.weight_groups import WeightGroups, weight_groups
 
 
 def groups_of(*overrides: str) -> WeightGroups:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from engine.config_file import parse_config
-from engine.launch import launch
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.launching.launch import launch
 
 PERCEPTRON = """
 name = "case"

@@ -13,7 +13,7 @@ import textual.pilot
 from textual._wait import SLEEP_GRANULARITY
 from warm_python import warm_python
 
-from tui import aside
+from torchdeck.tui.process import worker_process
 
 
 async def _wait_until_nothing_is_ready(min_sleep: float = SLEEP_GRANULARITY, max_sleep: float = 1) -> None:
@@ -41,4 +41,4 @@ def _keys_are_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _process_beside_starts_warm(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aside, "python_command", warm_python)
+    monkeypatch.setattr(worker_process, "python_command", warm_python)

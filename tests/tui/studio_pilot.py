@@ -7,9 +7,9 @@ from pathlib import Path
 
 from textual.pilot import Pilot
 
-from engine.config_file import load_config
-from tui.app import Studio
-from tui.widgets.config_form import ConfigForm
+from torchdeck.engine.config.file import load_config
+from torchdeck.tui.app import Studio
+from torchdeck.tui.widgets.config_form import ConfigForm
 
 FAST = ("training.epochs=2", "loader.batch_size=128")
 

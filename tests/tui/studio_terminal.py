@@ -19,7 +19,7 @@ from pathlib import Path
 import pyte
 from warm_python import warm_python
 
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs.reader import RunReader
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -130,10 +130,10 @@ class StudioTerminal:
 STUDIO = """
 import sys
 
-from tui import aside
-from tui.cli import main
+from torchdeck.tui.process import worker_process
+from torchdeck.tui.cli import main
 
-aside.python_command = lambda: {warm}
+worker_process.python_command = lambda: {warm}
 sys.exit(main())
 """
 

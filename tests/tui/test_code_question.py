@@ -8,16 +8,16 @@ from studio_pilot import FAST, screen_text, studio, until, until_shown
 from textual.app import App
 from textual.pilot import Pilot
 
-from engine.config import NotifyConfig, RunConfig
-from engine.runs.directory import CONFIG_FILE
-from engine.runs.writer import RunWriter
-from engine.user_trust import CodeTrust, TrustStore
-from tui.app import Studio
-from tui.cli import main
-from tui.code_question import CodeQuestion
-from tui.messages import ResumeRequested
-from tui.screens.scores import ScoresScreen
-from tui.screens.trust import TrustScreen
+from torchdeck.engine.config import NotifyConfig, RunConfig
+from torchdeck.engine.runs.on_disk.directory import CONFIG_FILE
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.user_trust import CodeTrust, TrustStore
+from torchdeck.tui.app import Studio
+from torchdeck.tui.cli import main
+from torchdeck.tui.code_question import CodeQuestion
+from torchdeck.tui.messages import ResumeRequested
+from torchdeck.tui.screens.scores import ScoresScreen
+from torchdeck.tui.screens.trust import TrustScreen
 
 
 @pytest.fixture
@@ -69,11 +69,13 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
 async def test_evaluating_a_checkpoint_whose_config_names_code_asks(tmp_path: Path, own: Path) -> None:
     file = tmp_path / "c.pt"
     torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, file)
-    assert not await CodeQuestion(App(), [f"{own}:net"]).refusal("engine.evaluate:x", ((file,), {}))
+    assert not await CodeQuestion(App(), [f"{own}:net"]).refusal(
+        "torchdeck.engine.checkpoints.evaluate:x", ((file,), {})
+    )
     async with studio(tmp_path) as (app, pilot):
         await until_shown(pilot, "of every sample")
         for answer in ("n", "y"):
-            screen = ScoresScreen(file, app.aside)
+            screen = ScoresScreen(file, app.worker)
             app.push_screen(screen)
             await asked(app, pilot)
             await until_shown(pilot, "own.py")

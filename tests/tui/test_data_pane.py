@@ -14,13 +14,13 @@ from PIL import Image
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.widgets import Input, OptionList
 
-from tui.app import Studio
-from tui.panes.data import DataPane
-from tui.panes.data_transforms import TransformsView
-from tui.screens.pick import PickScreen
-from tui.screens.sample import SampleScreen
-from tui.widgets.image_grid import ImageGrid
-from tui.widgets.pipeline_list import PipelineList
+from torchdeck.tui.app import Studio
+from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.panes.data_transforms import TransformsView
+from torchdeck.tui.screens.pick import PickScreen
+from torchdeck.tui.screens.sample import SampleScreen
+from torchdeck.tui.widgets.image_grid import ImageGrid
+from torchdeck.tui.widgets.pipeline_list import PipelineList
 
 SMALL, LARGE = (80, 24), (200, 60)
 PLAIN = ["data.train_transforms=[]", "data.eval_transforms=[]"]
@@ -199,7 +199,7 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("f", *str(root), "enter")
         await until_shown(pilot, "Esc stops")
         # However fast it is, it isn't done before the keys are pressed.
-        beside = app.aside.pid
+        beside = app.worker.pid
         assert beside is not None
         os.kill(beside, signal.SIGSTOP)
         # Another pane answers meanwhile.
@@ -208,7 +208,7 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("1", "escape")
         await until_shown(pilot, "not opened; Enter opens it")
         assert not pane.has_class("-working")
-        if app.aside.pid == beside:
+        if app.worker.pid == beside:
             os.kill(beside, signal.SIGCONT)
         await pilot.press("enter")
         await until_shown(pilot, "Esc stops")

@@ -1,8 +1,8 @@
 import pytest
 
-from engine.config_file import load_config, replace_value
-from engine.errors import ConfigError
-from tui.draft_form import command_line, draft_fields, faulty_field, without_origin
+from torchdeck.engine.config.file import load_config, replace_value
+from torchdeck.engine.errors import ConfigError
+from torchdeck.tui.draft_form import command_line, draft_fields, faulty_field, without_origin
 
 KEYS = [field.key for field in draft_fields(load_config("digits", ["optimizer.momentun=0.9"]), {})]
 

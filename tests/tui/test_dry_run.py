@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from engine.config_file import load_config
-from engine.errors import ConfigError, RunError
-from tui.verbs.dry_run import print_dry_run
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.tui.verbs.dry_run import print_dry_run
 
 
 def test_a_dry_run_says_what_a_run_would_begin_with_and_writes_nothing(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tui.cli import run_command
+from torchdeck.tui.cli import run_command
 
 
 def test_a_name_in_an_error_does_not_steer_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

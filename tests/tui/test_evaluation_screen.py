@@ -6,8 +6,8 @@ from pathlib import Path
 
 from studio_pilot import FAST, screen_text, studio, until, until_shown
 
-from tui.screens.evaluation import EvaluationScreen, evaluation_text
-from tui.screens.plan import PlanScreen
+from torchdeck.tui.screens.evaluation import EvaluationScreen, evaluation_text
+from torchdeck.tui.screens.plan import PlanScreen
 
 
 async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 from studio_pilot import studio, until
 from textual.widgets import Static
 
-from tui.screens.help import HelpScreen, key_groups
-from tui.screens.over import OverScreen
-from tui.screens.plan import PlanScreen
+from torchdeck.tui.screens.help import HelpScreen, key_groups
+from torchdeck.tui.screens.overlay import OverScreen
+from torchdeck.tui.screens.plan import PlanScreen
 
 NO_RUN = "no run is shown: start one with s, or choose one in Runs"
 

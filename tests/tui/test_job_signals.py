@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs.reader import RunReader
 
 ROOT = Path(__file__).parents[2]
 

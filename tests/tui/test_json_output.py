@@ -4,7 +4,7 @@ import io
 import json
 from pathlib import Path
 
-from tui.verbs.output import print_json
+from torchdeck.tui.verbs.output import print_json
 
 
 def test_names_that_are_no_text_or_would_steer_a_terminal_are_escaped() -> None:

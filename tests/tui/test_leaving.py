@@ -8,7 +8,7 @@ from pathlib import Path
 
 from studio_terminal import StudioTerminal, studio_in_terminal
 
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs.reader import RunReader
 
 LONG = ("--set", "training.epochs=100000")
 # Long enough to leave in its middle, short enough to wait for its end.
@@ -46,8 +46,8 @@ def make():
 BROKEN_PANE = """
 import sys
 
-from tui.cli import main
-from tui.panes.log import LogPane
+from torchdeck.tui.cli import main
+from torchdeck.tui.panes.log import LogPane
 
 
 def on_show(self):

@@ -1,4 +1,4 @@
-from tui.machine_text import machine_line, time_shares
+from torchdeck.tui.words.machine_text import machine_line, time_shares
 
 SECONDS = {"computing": 6.0, "data": 3.0, "evaluation": 1.0, "saving": 0.01, "compiling": 0.0}
 SAMPLE = {"cpu": 1.87, "memory": 1_200_000_000, "gpu": None}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine.training.metric_names import METRICS
-from tui.metric_text import best_words, charted, metric_text, metric_title
+from torchdeck.engine.metric_names import METRICS
+from torchdeck.tui.words.metric_text import best_words, charted, metric_text, metric_title
 
 
 @pytest.mark.parametrize(

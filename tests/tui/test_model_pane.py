@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from studio_pilot import screen_text, studio, until, until_shown
 
-from engine.config_file import load_config
-from engine.launch import launch
-from tui.messages import WatchRequested
-from tui.panes.model import with_rule
-from tui.panes.module_detail import ModuleDetail
-from tui.panes.step_cost import StepCost
-from tui.widgets.module_tree import ModuleTree
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.launching.launch import launch
+from torchdeck.tui.messages import WatchRequested
+from torchdeck.tui.panes.model import with_rule
+from torchdeck.tui.panes.module_detail import ModuleDetail
+from torchdeck.tui.panes.step_cost import StepCost
+from torchdeck.tui.widgets.modules.module_tree import ModuleTree
 
 SMALL = ("training.epochs=1", "schedule.warmup_epochs=0", "loader.batch_size=128")
 

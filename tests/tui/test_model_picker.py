@@ -5,7 +5,7 @@ from pathlib import Path
 from studio_pilot import screen_text, studio, until
 from textual.widgets import Input
 
-from tui.screens.model_picker import ModelPicker
+from torchdeck.tui.screens.model_picker import ModelPicker
 
 
 async def test_typing_filters_and_enter_takes_the_model(tmp_path: Path) -> None:

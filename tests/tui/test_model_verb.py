@@ -7,17 +7,17 @@ import sys
 import pytest
 from campaign import is_full_campaign
 
-from engine.config import ModelConfig
-from engine.models.catalog import list_models
-from engine.models.tree import inspect_model, report_json
-from tui.module_text import tree_rows
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.models.catalog import list_models
+from torchdeck.engine.models.module_tree import inspect_model, report_json
+from torchdeck.tui.words.module_text import tree_rows
 
 A_FEW = ["mobilenet_v3_small", "googlenet"]
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
 # One process for all of them: it is torch that takes seconds to start.
 ALL_OF_THEM = """
 import sys
-from tui.verbs.model import model
+from torchdeck.tui.verbs.model import model
 for name in sys.argv[1:]:
     model.main([name, "--json"], standalone_mode=False)
 """

@@ -12,28 +12,28 @@ from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_sh
 from textual.widget import Widget
 from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
 
-from engine.errors import RunError
-from engine.runs.directory import RunSummary
-from engine.runs.reader import RunReader
-from engine.runs.run_catalog import RunCatalog
-from tui.aside import Aside, AsideError
-from tui.messages import ResumeRequested
-from tui.panes.data import DataPane
-from tui.panes.log import LogPane
-from tui.panes.model import ModelPane
-from tui.panes.runs import RunsPane
-from tui.panes.setup import SetupPane
-from tui.panes.train import TrainPane
-from tui.screens.help import HelpScreen, key_groups
-from tui.widgets.module_tree import ModuleTree
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+from torchdeck.engine.runs.on_disk.directory import RunSummary
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.tui.messages import ResumeRequested
+from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.panes.log import LogPane
+from torchdeck.tui.panes.model import ModelPane
+from torchdeck.tui.panes.runs import RunsPane
+from torchdeck.tui.panes.setup import SetupPane
+from torchdeck.tui.panes.train import TrainPane
+from torchdeck.tui.process.worker_process import WorkerError, WorkerProcess
+from torchdeck.tui.screens.help import HelpScreen, key_groups
+from torchdeck.tui.widgets.modules.module_tree import ModuleTree
 
 
-class BrokenAside(Aside):
+class BrokenWorker(WorkerProcess):
     """A process beside the studio that fails at everything."""
 
     async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         await asyncio.sleep(0)
-        raise AsideError(f"RuntimeError: {function} broke [bold]here[/bold]")
+        raise WorkerError(f"RuntimeError: {function} broke [bold]here[/bold]")
 
     async def follow(self, function: str, *arguments: Any, on_progress: Any, **keywords: Any) -> Any:
         return await self.call(function)
@@ -46,7 +46,7 @@ class BrokenAside(Aside):
 async def test_an_unexpected_error_in_the_process_beside_is_said_in_the_pane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
 ) -> None:
-    monkeypatch.setattr("tui.app.Aside", BrokenAside)
+    monkeypatch.setattr("torchdeck.tui.app.WorkerProcess", BrokenWorker)
     async with studio(tmp_path) as (app, pilot):
         await pilot.press(key)
         await until_shown(pilot, words)
@@ -276,7 +276,7 @@ async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: 
         assert "no such thing" not in screen_text(app)
 
 
-class RepairedAside(Aside):
+class RepairedWorker(WorkerProcess):
     """A process beside the studio that fails at everything until it is repaired."""
 
     is_repaired = False
@@ -285,7 +285,7 @@ class RepairedAside(Aside):
     async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         self.looks.append(function)
         if not self.is_repaired:
-            raise AsideError("broke")
+            raise WorkerError("broke")
         return await super().call(function, *arguments, **keywords)
 
     async def follow(self, function: str, *arguments: Any, on_progress: Any, **keywords: Any) -> Any:
@@ -299,11 +299,11 @@ class RepairedAside(Aside):
 async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
 ) -> None:
-    monkeypatch.setattr("tui.app.Aside", RepairedAside)
+    monkeypatch.setattr("torchdeck.tui.app.WorkerProcess", RepairedWorker)
     async with studio(tmp_path) as (app, pilot):
         await pilot.press(key)
         await until_shown(pilot, "broke")
-        monkeypatch.setattr(RepairedAside, "is_repaired", True)
+        monkeypatch.setattr(RepairedWorker, "is_repaired", True)
         app.action_show("log")
         await pilot.pause(0.2)
         app.action_show({"1": "data", "2": "model", "3": "setup"}[key])
@@ -311,19 +311,23 @@ async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
 
 
 @pytest.mark.parametrize(
-    ("key", "look"), [("1", "engine.data.looking.look:look"), ("2", "engine.inspection:inspect_draft")]
+    ("key", "look"),
+    [
+        ("1", "torchdeck.engine.data.exploration.look:look"),
+        ("2", "torchdeck.engine.preflight.inspection:inspect_draft"),
+    ],
 )
 async def test_enter_on_the_current_name_looks_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, look: str
 ) -> None:
-    monkeypatch.setattr("tui.app.Aside", RepairedAside)
-    monkeypatch.setattr(RepairedAside, "looks", [])
+    monkeypatch.setattr("torchdeck.tui.app.WorkerProcess", RepairedWorker)
+    monkeypatch.setattr(RepairedWorker, "looks", [])
     async with studio(tmp_path) as (_, pilot):
         await pilot.press(key)
         await until_shown(pilot, "broke")
-        before = RepairedAside.looks.count(look)
+        before = RepairedWorker.looks.count(look)
         await pilot.press("enter")
-        await until(pilot, lambda: RepairedAside.looks.count(look) == before + 1)
+        await until(pilot, lambda: RepairedWorker.looks.count(look) == before + 1)
 
 
 async def test_a_look_for_runs_that_takes_long_is_finished_before_the_next(

@@ -15,11 +15,11 @@ import pytest
 from studio_pilot import screen_text, until
 from textual.pilot import Pilot
 
-from engine.config_file import load_config
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from tui.app import Studio
-from tui.messages import WatchRequested
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.tui.app import Studio
+from torchdeck.tui.messages import WatchRequested
 
 NOW = 1_700_000_000.0
 SIZES = [(80, 24), (200, 60)]
@@ -109,7 +109,7 @@ def studio_on(root: Path, *overrides: str) -> Studio:
 @pytest.mark.parametrize("size", SIZES)
 def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
     # How much memory there is differs from machine to machine.
-    monkeypatch.setattr("tui.panes.data_words.tier", lambda samples: [samples.storage] if samples else [])
+    monkeypatch.setattr("torchdeck.tui.words.data_text.tier", lambda samples: [samples.storage] if samples else [])
     assert snap_compare(
         studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 to train on", "as in epoch")
     )

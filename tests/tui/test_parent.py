@@ -14,7 +14,7 @@ import pytest
 
 PROGRAM = """
 import os, signal, sys, time
-from tui.parent import run_behind_parent
+from torchdeck.tui.process.parent import run_behind_parent
 
 def main(parent):
     {body}
@@ -186,7 +186,8 @@ return 0"""
 
 
 def test_the_module_imports_nothing_heavy() -> None:
-    program = "import sys; before = set(sys.modules); import tui.parent; print(*(set(sys.modules) - before))"
+    program = "import sys; before = set(sys.modules)\n"
+    program += "import torchdeck.tui.process.parent; print(*(set(sys.modules) - before))"
     output = subprocess.run(
         [sys.executable, "-S", "-c", program],
         capture_output=True,

@@ -6,7 +6,7 @@ import pytest
 from textual.app import App
 from textual.widgets import OptionList
 
-from tui.screens.pick import PickEntry, PickScreen, found
+from torchdeck.tui.screens.pick import PickEntry, PickScreen, found
 
 ENTRIES = [
     PickEntry("RandomCrop", "batched", "cuts out a part"),

@@ -9,10 +9,10 @@ import pytest
 from studio_pilot import FAST, studio, until
 from textual.app import App
 
-from tui.panes.train import TrainPane
-from tui.polling import Poll
-from tui.widgets import chart as chart_module
-from tui.widgets.chart import Chart
+from torchdeck.tui.panes.train import TrainPane
+from torchdeck.tui.polling import Poll
+from torchdeck.tui.widgets.charts import chart as chart_module
+from torchdeck.tui.widgets.charts.chart import Chart
 
 
 async def test_the_pace_follows_what_goes_on() -> None:

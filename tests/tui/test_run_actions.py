@@ -11,16 +11,16 @@ from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from engine.config_file import load_config
-from engine.launch import launch
-from engine.runs.directory import list_runs
-from engine.runs.pins import pinned_checkpoints
-from tui.app import Studio
-from tui.panes.runs import RunsPane
-from tui.screens.ask import ConfirmScreen
-from tui.screens.checkpoint import CheckpointScreen
-from tui.screens.compare import CompareScreen
-from tui.screens.scores import ScoresScreen
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.on_disk.directory import list_runs
+from torchdeck.engine.runs.saving.pins import pinned_checkpoints
+from torchdeck.tui.app import Studio
+from torchdeck.tui.panes.runs import RunsPane
+from torchdeck.tui.screens.ask import ConfirmScreen
+from torchdeck.tui.screens.checkpoint import CheckpointScreen
+from torchdeck.tui.screens.compare import CompareScreen
+from torchdeck.tui.screens.scores import ScoresScreen
 
 
 @pytest.fixture(scope="module")

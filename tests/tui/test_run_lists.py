@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.runs.directory import RunSummary
-from tui.run_lists import (
+from torchdeck.engine.runs.on_disk.directory import RunSummary
+from torchdeck.tui.words.run_lists import (
     CHECKPOINT_COLUMNS,
     RUN_COLUMNS,
     RunRow,

@@ -3,9 +3,9 @@ import math
 import pytest
 from rich.cells import cell_len
 
-from engine.config_file import load_config
-from engine.runs.reader import Progress
-from tui.run_text import headline, invitation, last_words, marks, nothing_live, one_line, progress_line
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.runs.reader import Progress
+from torchdeck.tui.words.run_text import headline, invitation, last_words, marks, nothing_live, one_line, progress_line
 
 
 def progress(**values: object) -> Progress:

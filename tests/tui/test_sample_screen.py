@@ -6,9 +6,9 @@ import numpy as np
 from textual.app import App
 from textual.containers import Vertical
 
-from engine.config import RunConfig
-from engine.data.looking.findings import SampleTrace, TraceStep
-from tui.screens.sample import SampleScreen
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.data.exploration.findings import SampleTrace, TraceStep
+from torchdeck.tui.screens.sample import SampleScreen
 
 
 class FixedAside:
@@ -26,8 +26,8 @@ async def test_names_of_files_and_classes_are_text_and_not_markup() -> None:
     trace = SampleTrace("a[/b]/[red]0\x1b.png", "a[/b]", True, [step])
     app: App[None] = App()
     async with app.run_test() as pilot:
-        aside: Any = FixedAside(trace)
-        await app.push_screen(SampleScreen(aside, RunConfig(), [0], 0, 0))
+        worker: Any = FixedAside(trace)
+        await app.push_screen(SampleScreen(worker, RunConfig(), [0], 0, 0))
         await pilot.pause()
         await app.workers.wait_for_complete()
         title = app.screen.query_one(Vertical)._border_title

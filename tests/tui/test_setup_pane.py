@@ -4,7 +4,7 @@ from pathlib import Path
 
 from studio_pilot import screen_text, studio, until, until_shown
 
-from tui.widgets.config_form import ConfigForm
+from torchdeck.tui.widgets.config_form import ConfigForm
 
 
 async def test_a_message_goes_when_the_value_that_holds_is_typed_again(tmp_path: Path) -> None:

@@ -10,16 +10,16 @@ from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_sh
 from textual.widgets import ContentSwitcher
 from warm_python import warm_python
 
-from engine.config_file import load_config
-from engine.errors import RunError
-from engine.runs.directory import list_runs
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from tui.app import Studio
-from tui.panes.train import TrainPane
-from tui.screens.leave import LeaveScreen
-from tui.verbs.attach import newest_live_run
-from tui.widgets.chart import Chart
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk.directory import list_runs
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.tui.app import Studio
+from torchdeck.tui.panes.train import TrainPane
+from torchdeck.tui.screens.leave import LeaveScreen
+from torchdeck.tui.verbs.attach import newest_live_run
+from torchdeck.tui.widgets.charts.chart import Chart
 
 
 async def test_the_number_keys_switch_between_the_panes(tmp_path: Path) -> None:

@@ -23,15 +23,15 @@ from campaign import is_full_campaign
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from tui.terminal import TerminalApp
+from torchdeck.tui.process.terminal import TerminalApp
 
 PROGRAM = """
 import ctypes, os, signal, subprocess, sys, threading, time, warnings
 from pathlib import Path
 from textual.app import ComposeResult
 from textual.widgets import Static
-from tui.parent import Parent, run_behind_parent
-from tui.terminal import Terminal, TerminalApp
+from torchdeck.tui.process.parent import Parent, run_behind_parent
+from torchdeck.tui.process.terminal import Terminal, TerminalApp
 
 FOLDER = Path(sys.argv[1])
 
@@ -431,13 +431,13 @@ async def test_the_app_runs_under_the_headless_driver_without_a_terminal() -> No
 def test_a_screen_full_of_widgets_sends_nothing_while_nothing_happens(start: Callable[..., Process]) -> None:
     program = """
 from textual.containers import VerticalScroll
-from tui.widgets.bars import Bar, Bars
-from tui.widgets.chart import Chart
-from tui.widgets.config_form import ConfigForm, FormField
-from tui.widgets.log_view import LogView
-from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
-from tui.widgets.pipeline_list import PipelineList, PipelineStep
-from tui.widgets.progress_line import ProgressLine
+from torchdeck.tui.widgets.charts.bars import Bar, Bars
+from torchdeck.tui.widgets.charts.chart import Chart
+from torchdeck.tui.widgets.config_form import ConfigForm, FormField
+from torchdeck.tui.widgets.log_view import LogView
+from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
+from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
+from torchdeck.tui.widgets.progress_line import ProgressLine
 
 class Screen(Screen):
     def compose(self) -> ComposeResult:

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import NotifyConfig, RunConfig
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from tui.terminal_notice import escape_sequences, notice_for
+from torchdeck.engine.config import NotifyConfig, RunConfig
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.tui.process.terminal_notice import escape_sequences, notice_for
 
 
 @pytest.mark.parametrize(

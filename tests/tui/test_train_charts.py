@@ -4,12 +4,12 @@ from pathlib import Path
 
 from studio_pilot import screen_text, studio, until, until_shown
 
-from engine.config_file import load_config
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from tui.messages import WatchRequested
-from tui.panes.train_charts import choices
-from tui.widgets.chart import Chart
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.tui.messages import WatchRequested
+from torchdeck.tui.panes.train_charts import choices
+from torchdeck.tui.widgets.charts.chart import Chart
 
 
 def written_run(root: Path) -> Path:

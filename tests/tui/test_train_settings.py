@@ -6,9 +6,9 @@ import pytest
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.widgets import Input
 
-from engine.runs.reader import RunReader
-from tui.panes.train import TrainPane
-from tui.panes.train_settings import LiveSetting, LiveSettingsScreen
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.tui.panes.train import TrainPane
+from torchdeck.tui.panes.train_settings import LiveSetting, LiveSettingsScreen
 
 LONG = ("training.epochs=5000", "loader.batch_size=128", "model.name=mlp")
 

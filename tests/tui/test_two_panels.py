@@ -10,10 +10,10 @@ import pytest
 from studio_pilot import until, until_shown
 from textual.pilot import Pilot
 
-from engine.config_file import load_config
-from engine.launch import LaunchedRun, launch
-from engine.runs.reader import RunReader
-from tui.app import Studio
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.launching.launch import LaunchedRun, launch
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.tui.app import Studio
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from studio_pilot import screen_text, studio, until, until_shown
 
-from engine.config import ModelConfig
-from engine.models.build import build_model
-from tui.screens.weights import WeightsScreen
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.models.build import build_model
+from torchdeck.tui.screens.weights import WeightsScreen
 
 
 async def test_a_file_is_looked_into_and_then_taken(tmp_path: Path) -> None:

@@ -11,16 +11,16 @@ from studio_pilot import studio, until
 from textual.app import App, ComposeResult
 from textual.widget import Widget
 
-from engine.config_file import load_config
-from engine.data.looking.look import look
-from engine.errors import DataError
-from engine.plan import plan_run
-from tui.aside import Aside
-from tui.panes.data import DataPane
-from tui.screens.plan import PlanScreen
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.data.exploration.look import look
+from torchdeck.engine.errors import DataError
+from torchdeck.engine.preflight.plan import plan_run
+from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.process.worker_process import WorkerProcess
+from torchdeck.tui.screens.plan import PlanScreen
 
 
-class LateAside(Aside):
+class LateAside(WorkerProcess):
     """Answers when it is told to."""
 
     def __init__(self, answer: object) -> None:
@@ -52,39 +52,39 @@ class LateAside(Aside):
 class LastToGo(Widget):
     """Goes once all beside it is gone, and lets the answer come just then."""
 
-    def __init__(self, aside: LateAside) -> None:
+    def __init__(self, worker: LateAside) -> None:
         super().__init__()
-        self._aside = aside
+        self._worker = worker
 
     async def on_unmount(self) -> None:
         assert isinstance(self.parent, Widget)
         while len(self.parent.children) > 1:
             await asyncio.sleep(0)
-        self._aside.is_time.set()
+        self._worker.is_time.set()
         for _ in range(10):
             await asyncio.sleep(0)
 
 
 class PaneAlone(App[None]):
-    def __init__(self, aside: LateAside) -> None:
+    def __init__(self, worker: LateAside) -> None:
         super().__init__()
-        self._aside = aside
+        self._worker = worker
 
     def compose(self) -> ComposeResult:
-        pane = DataPane(self._aside, id="data")
+        pane = DataPane(self._worker, id="data")
         pane.set_reactive(DataPane.draft, load_config("digits"))
         yield pane
 
 
-async def answer_when_the_pane_goes(aside: LateAside) -> None:
-    app = PaneAlone(aside)
+async def answer_when_the_pane_goes(worker: LateAside) -> None:
+    app = PaneAlone(worker)
     async with app.run_test() as pilot:
         pane = app.query_one(DataPane)
-        await pane.mount(LastToGo(aside))
-        await until(pilot, lambda: pane.is_mounted and aside.is_asked)
+        await pane.mount(LastToGo(worker))
+        await until(pilot, lambda: pane.is_mounted and worker.is_asked)
         await pilot.pause()
         await pane.remove()
-        assert aside.is_time.is_set()
+        assert worker.is_time.is_set()
         # What a worker raised would be raised by this.
         await pilot.pause()
 
@@ -98,12 +98,12 @@ async def test_an_error_that_comes_while_the_pane_is_taken_down_is_dropped() -> 
 
 
 async def test_an_answer_that_comes_while_its_screen_is_dismissed_is_dropped(tmp_path: Path) -> None:
-    aside = LateAside(plan_run(load_config("digits")))
+    worker = LateAside(plan_run(load_config("digits")))
     async with studio(tmp_path) as (app, pilot):
-        screen = PlanScreen(load_config("digits"), aside)
+        screen = PlanScreen(load_config("digits"), worker)
         await app.push_screen(screen)
-        await screen.mount(LastToGo(aside))
-        await until(pilot, lambda: aside.is_asked)
+        await screen.mount(LastToGo(worker))
+        await until(pilot, lambda: worker.is_asked)
         await pilot.press("escape")
         await until(pilot, lambda: not screen.is_attached)
-        assert aside.is_time.is_set()
+        assert worker.is_time.is_set()

@@ -9,7 +9,7 @@ from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
 
-from tui.graphics.pixels import as_rgb, fitted_size, resized
+from .pixels import as_rgb, fitted_size, resized
 
 if TYPE_CHECKING:
     import numpy as np

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from tui.graphics import kitty
-from tui.graphics.support import Support
+from . import kitty
+from .support import Support
 
 # Where a terminal does not tell: a usual size, enough for a terminal that scales pictures itself.
 _USUAL_CELL = (10, 20)

@@ -11,10 +11,10 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.geometry import NULL_OFFSET, Offset, Region
 
-from tui.graphics import iterm, kitty, sixel
-from tui.graphics.blocks import half_blocks
-from tui.graphics.graphics import Graphics
-from tui.graphics.pixels import as_rgb, fitted_size, for_scaling, png, resized
+from . import iterm, kitty, sixel
+from .blocks import half_blocks
+from .graphics import Graphics
+from .pixels import as_rgb, fitted_size, for_scaling, png, resized
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tui.graphics.answers import Answers
+from .answers import Answers
 
 Way = Literal["kitty", "sixel", "iterm", "blocks"]
 Wish = Literal["auto", "kitty", "sixel", "iterm", "blocks"]

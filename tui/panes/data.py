@@ -14,28 +14,30 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.data.datasets.catalog import find_dataset
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.messages import DraftReplaced
-from tui.panes import data_words
-from tui.panes.data_batch import BatchView
-from tui.panes.data_catalogue import DataCatalogue, data_of
-from tui.panes.data_copies import CopiesView
-from tui.panes.data_numbers import NumbersView
-from tui.panes.data_samples import SamplesView
-from tui.panes.data_transforms import TransformsView
-from tui.screens.pick import PickEntry, PickScreen
-from tui.screens.sample import SampleScreen
-from tui.widgets.image_grid import ImageGrid
-from tui.widgets.plain_text import printable, printable_lines
-from tui.widgets.progress_line import ProgressLine
-from tui.widgets.tab_line import TabLine
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.data.datasets.catalog import find_dataset
+from torchdeck.engine.errors import TorchdeckError
+
+from ..messages import DraftReplaced
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.pick import PickEntry, PickScreen
+from ..screens.sample import SampleScreen
+from ..widgets.image_grid import ImageGrid
+from ..widgets.progress_line import ProgressLine
+from ..widgets.tab_line import TabLine
+from ..words import data_text as data_words
+from ..working import Working
+from .data_batch import BatchView
+from .data_catalogue import DataCatalogue, data_of
+from .data_copies import CopiesView
+from .data_numbers import NumbersView
+from .data_samples import SamplesView
+from .data_transforms import TransformsView
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import DataLook, DuplicateReport, SampleLook, StepLook
+    from torchdeck.engine.data.exploration.findings import DataLook, DuplicateReport, SampleLook, StepLook
 
 VIEWS = {
     "images": "Images",
@@ -90,9 +92,9 @@ class DataPane(Working, Widget, can_focus=True):
 
     draft: reactive[RunConfig | None] = reactive(None)
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._view = "images"
         self._draw = 0
         self._page = 0
@@ -116,7 +118,7 @@ class DataPane(Working, Widget, can_focus=True):
                         yield CopiesView(id="copies")
                         yield BatchView(id="batch")
                     with VerticalScroll(id="settings"):
-                        yield TransformsView(self._aside, id="transforms")
+                        yield TransformsView(self._worker, id="transforms")
                         yield NumbersView(id="numbers")
                 yield ProgressLine(id="work")
 
@@ -288,7 +290,7 @@ class DataPane(Working, Widget, can_focus=True):
         if self.draft is None or self._samples is None or not self._samples.samples:
             return
         positions = [sample.index for sample in self._samples.samples]
-        screen = SampleScreen(self._aside, self.draft, positions, message.group, self._draw)
+        screen = SampleScreen(self._worker, self.draft, positions, message.group, self._draw)
         self.app.push_screen(screen, self._take_draw)
 
     def _take_draw(self, draw: int | None) -> None:
@@ -346,8 +348,8 @@ class DataPane(Working, Widget, can_focus=True):
         title = data_words.title_of(draft.data.dataset, find_dataset(draft.data.dataset))
         self._about([title, "opening …"])
         try:
-            look: DataLook = await self._follow("engine.data.looking.look:look", draft, is_fresh=is_fresh)
-        except (TorchdeckError, AsideError) as error:
+            look: DataLook = await self._follow(worker_calls.LOOK_AT_DATA, draft, is_fresh=is_fresh)
+        except (TorchdeckError, WorkerError) as error:
             # What was missing may be there the next time somebody looks.
             self._opened = ()
             self.add_class("-nothing")
@@ -368,15 +370,15 @@ class DataPane(Working, Widget, can_focus=True):
     @work(exclusive=True, group="sample")
     async def _sample(self, draft: RunConfig) -> None:
         try:
-            samples = await self._aside.call(
-                "engine.data.looking.look:look_at_samples",
+            samples = await self._worker.call(
+                worker_calls.LOOK_AT_SAMPLES,
                 draft,
                 epoch=self._draw,
                 count=_SAMPLES,
                 page=self._page,
                 class_index=self._class,
             )
-        except (TorchdeckError, AsideError) as error:
+        except (TorchdeckError, WorkerError) as error:
             self._sampled = ()
             self.query_one(SamplesView).say_wrong(str(error))
             return
@@ -386,8 +388,8 @@ class DataPane(Working, Widget, can_focus=True):
     @work(exclusive=True, group="work")
     async def _measure(self, draft: RunConfig) -> None:
         try:
-            pixels = await self._follow("engine.data.looking.look:measure", draft)
-        except (TorchdeckError, AsideError) as error:
+            pixels = await self._follow(worker_calls.MEASURE_PIXELS, draft)
+        except (TorchdeckError, WorkerError) as error:
             self.query_one(NumbersView).say_wrong(str(error))
             return
         if self._found is not None:
@@ -399,10 +401,8 @@ class DataPane(Working, Widget, can_focus=True):
         view = self.query_one(CopiesView)
         view.say(["comparing …"])
         try:
-            report: DuplicateReport = await self._follow(
-                "engine.data.looking.look:compare", draft, by_pixels=by_pixels
-            )
-        except (TorchdeckError, AsideError) as error:
+            report: DuplicateReport = await self._follow(worker_calls.COMPARE_SPLITS, draft, by_pixels=by_pixels)
+        except (TorchdeckError, WorkerError) as error:
             view.say([str(error)], "red")
             return
         if self._found is not None:
@@ -413,10 +413,8 @@ class DataPane(Working, Widget, can_focus=True):
         view = self.query_one(BatchView)
         view.say([f"making the batch of step {step:,} …"])
         try:
-            seen: StepLook = await self._follow(
-                "engine.data.looking.step_look:look_at_step", draft, step=step, count=_BATCH_SHOWN
-            )
-        except (TorchdeckError, AsideError) as error:
+            seen: StepLook = await self._follow(worker_calls.LOOK_AT_STEP, draft, step=step, count=_BATCH_SHOWN)
+        except (TorchdeckError, WorkerError) as error:
             self._seen = ()
             view.say([str(error)], "red")
             return
@@ -425,7 +423,7 @@ class DataPane(Working, Widget, can_focus=True):
     async def _follow(self, function: str, draft: RunConfig, **keywords: object) -> Any:
         """Long work, with its progress at the bottom."""
         try:
-            return await self._aside.follow(function, draft, on_progress=self._show_progress, **keywords)
+            return await self._worker.follow(function, draft, on_progress=self._show_progress, **keywords)
         finally:
             self.remove_class("-working")
 

@@ -12,11 +12,11 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.plain_text import printable_lines
+from ..plain_text import printable_lines
+from ..widgets.image_grid import GridImage, ImageGrid
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import StepLook
+    from torchdeck.engine.data.exploration.findings import StepLook
 
 
 class BatchView(Vertical):

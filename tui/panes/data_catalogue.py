@@ -13,12 +13,13 @@ from textual.message import Message
 from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
-from engine.config import DataConfig
-from engine.config_file import load_config
-from engine.data.datasets.catalog import find_dataset, list_datasets
-from engine.presets import list_presets
-from tui.screens.pick import PickEntry, found
-from tui.widgets.plain_text import printable
+from torchdeck.engine.config import DataConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.config.presets import list_presets
+from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
+
+from ..plain_text import printable
+from ..screens.pick import PickEntry, found
 
 
 class DataCatalogue(Vertical):

@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tui.panes import data_words
-from tui.widgets.bars import Bar, Bars
-from tui.widgets.plain_text import printable_lines
+from ..plain_text import printable_lines
+from ..widgets.charts.bars import Bar, Bars
+from ..words import data_text as data_words
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import DataLook, SampleLook
+    from torchdeck.engine.data.exploration.findings import DataLook, SampleLook
 
 
 class NumbersView(Vertical):

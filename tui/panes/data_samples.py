@@ -10,12 +10,12 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tui.panes import data_words
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.plain_text import printable_lines
+from ..plain_text import printable_lines
+from ..widgets.image_grid import GridImage, ImageGrid
+from ..words import data_text as data_words
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import SampleLook
+    from torchdeck.engine.data.exploration.findings import SampleLook
 
 
 class SamplesView(Vertical):

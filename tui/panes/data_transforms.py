@@ -12,20 +12,21 @@ from textual.containers import Vertical
 from textual.message import Message
 from textual.widgets import Static
 
-from engine.config import Component, DataConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.screens.pick import PickEntry, PickScreen
-from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind
-from tui.widgets.plain_text import printable
-from tui.working import Working
+from torchdeck.engine.config import Component, DataConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.pick import PickEntry, PickScreen
+from ..widgets.pipeline_list import PipelineList, PipelineStep, StepKind
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import PixelStatistics, StepLane, TransformEntry
+    from torchdeck.engine.data.exploration.findings import PixelStatistics, StepLane
+    from torchdeck.engine.data.transforms.entries import TransformEntry
 
 _TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
-_OF_TORCHVISION = "engine.data.transforms:list_transforms"
-_OF_ALBUMENTATIONS = "engine.data.albumentations_steps:list_albumentations"
 
 
 class TransformsView(Working, Vertical):
@@ -48,9 +49,9 @@ class TransformsView(Working, Vertical):
 
         pipelines: dict[str, list[Component]]
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._kinds: list[StepKind] = []
         self._has_all_kinds = False
 
@@ -64,13 +65,13 @@ class TransformsView(Working, Vertical):
 
     def on_mount(self) -> None:
         """Learn which transforms there are."""
-        self._ask_for_kinds(_OF_TORCHVISION)
+        self._ask_for_kinds(worker_calls.LIST_TRANSFORMS)
 
     def ask_for_all_kinds(self) -> None:
         """Learn also what other packages have; importing them takes a while, so only when somebody edits."""
         if not self._has_all_kinds and self._kinds:
             self._has_all_kinds = True
-            self._ask_for_kinds(_OF_ALBUMENTATIONS)
+            self._ask_for_kinds(worker_calls.LIST_ALBUMENTATIONS)
 
     def show(self, pipeline: str, specs: Sequence[Component], lanes: Sequence[StepLane] = ()) -> None:
         """Show one of the pipelines.
@@ -89,11 +90,11 @@ class TransformsView(Working, Vertical):
     async def normalize(self, data: DataConfig, pixels: PixelStatistics) -> None:
         """Put measured channel statistics into the Normalize of both pipelines."""
         changed = {}
-        function = "engine.data.looking.pipeline_edits:with_normalize"
+        function = worker_calls.WITH_NORMALIZE
         try:
             for name in _TITLES:
-                changed[name] = await self._aside.call(function, getattr(data, name), pixels.mean, pixels.std)
-        except (TorchdeckError, AsideError) as error:
+                changed[name] = await self._worker.call(function, getattr(data, name), pixels.mean, pixels.std)
+        except (TorchdeckError, WorkerError) as error:
             self.notify(printable(str(error)), severity="warning", markup=False)
             return
         self.post_message(self.Edited(changed))
@@ -108,10 +109,10 @@ class TransformsView(Working, Vertical):
             data: has the pipelines.
             size: (height, width) of every image; None where they differ.
         """
-        function = "engine.data.looking.pipeline_edits:for_evaluation"
+        function = worker_calls.FOR_EVALUATION
         try:
-            steps, words = await self._aside.call(function, data.train_transforms, size)
-        except (TorchdeckError, AsideError) as error:
+            steps, words = await self._worker.call(function, data.train_transforms, size)
+        except (TorchdeckError, WorkerError) as error:
             self.notify(printable(str(error)), severity="warning", markup=False)
             return
         self.post_message(self.Edited({"eval_transforms": steps}))
@@ -120,8 +121,8 @@ class TransformsView(Working, Vertical):
     @work(group="kinds")
     async def _ask_for_kinds(self, function: str) -> None:
         try:
-            entries: list[TransformEntry] = await self._aside.call(function)
-        except (TorchdeckError, AsideError) as error:
+            entries: list[TransformEntry] = await self._worker.call(function)
+        except (TorchdeckError, WorkerError) as error:
             self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
             return
         self._kinds += [

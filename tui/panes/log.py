@@ -10,8 +10,8 @@ from textual.binding import Binding, BindingType
 from textual.widget import Widget
 from textual.widgets import Log, Static
 
-from tui.widgets.log_view import LogView
-from tui.widgets.plain_text import printable
+from ..plain_text import printable
+from ..widgets.log_view import LogView
 
 
 class LogPane(Widget, can_focus=True):

@@ -17,26 +17,28 @@ from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config import ModelConfig, RunConfig
-from engine.errors import TorchdeckError
-from engine.models.catalog import ModelEntry, list_models
-from engine.shapes import shape_words
-from tui.aside import Aside, AsideError
-from tui.messages import DraftReplaced
-from tui.module_text import tree_rows
-from tui.panes.module_detail import ModuleDetail
-from tui.panes.step_cost import StepCost
-from tui.polling import Poll
-from tui.screens.groups import GroupsScreen
-from tui.screens.model_picker import ModelPicker
-from tui.screens.weights import WeightsScreen
-from tui.widgets.module_tree import ModuleHeat, ModuleTree
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import ModelConfig, RunConfig
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.models.catalog import ModelEntry, list_models
+from torchdeck.engine.shapes import shape_words
+
+from ..messages import DraftReplaced
+from ..plain_text import printable, printable_lines
+from ..polling import Poll
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.groups import GroupsScreen
+from ..screens.model_picker import ModelPicker
+from ..screens.weights import WeightsScreen
+from ..widgets.modules.module_tree import ModuleHeat, ModuleTree
+from ..words.module_text import tree_rows
+from ..working import Working
+from .module_detail import ModuleDetail
+from .step_cost import StepCost
 
 if TYPE_CHECKING:
-    from engine.inspection import Inspection
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.preflight.inspection import Inspection
+    from torchdeck.engine.runs.reader import RunReader
 
 
 _NAME_CELLS, _SIZE_CELLS = 18, 5
@@ -87,9 +89,9 @@ class ModelPane(Working, Widget, can_focus=True):
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._inspected: tuple[object, ...] = ()
         self._inspection: Inspection | None = None
         self._reader: RunReader | None = None
@@ -105,9 +107,9 @@ class ModelPane(Working, Widget, can_focus=True):
             with Vertical(id="tree"):
                 yield ModuleTree()
                 yield Static(id="said", markup=False)
-                yield StepCost(self._aside, id="step-cost")
+                yield StepCost(self._worker, id="step-cost")
                 yield Static(_HINT, id="hint", markup=False)
-            yield ModuleDetail(self._aside)
+            yield ModuleDetail(self._worker)
 
     def on_mount(self) -> None:
         """Show the catalogue, and the draft's model."""
@@ -152,7 +154,7 @@ class ModelPane(Working, Widget, can_focus=True):
     def action_weights(self) -> None:
         """Start from the weights of a file, seen before they are taken."""
         if self.draft is not None:
-            self.app.push_screen(WeightsScreen(self._aside, self.draft), self._take_weights)
+            self.app.push_screen(WeightsScreen(self._worker, self.draft), self._take_weights)
 
     def _take_weights(self, path: str | None) -> None:
         if path is not None and self.draft is not None:
@@ -169,7 +171,7 @@ class ModelPane(Working, Widget, can_focus=True):
     def action_groups(self) -> None:
         """Show which weights are trained with which options."""
         if self.draft is not None:
-            self.app.push_screen(GroupsScreen(self.draft, self._aside))
+            self.app.push_screen(GroupsScreen(self.draft, self._worker))
 
     def action_memory(self) -> None:
         """Show what a step takes of memory, or take it away."""
@@ -248,8 +250,8 @@ class ModelPane(Working, Widget, can_focus=True):
     async def _inspect(self, draft: RunConfig) -> None:
         self._say(f"reading {draft.model.name} …", "dim")
         try:
-            inspection = await self._aside.call("engine.inspection:inspect_draft", draft)
-        except (TorchdeckError, AsideError) as error:
+            inspection = await self._worker.call(worker_calls.INSPECT_MODEL, draft)
+        except (TorchdeckError, WorkerError) as error:
             # What was wrong may be mended the next time somebody looks.
             self._inspected = ()
             self._inspection = None
@@ -306,7 +308,7 @@ class ModelPane(Working, Widget, can_focus=True):
 
 def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
     """A reader of the run in a directory, if it trains the draft's model on the draft's data; None otherwise."""
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.runs.reader import RunReader
 
     try:
         reader = RunReader(path)

@@ -12,17 +12,19 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.module_text import gradient_text, histogram_text, module_text
-from tui.widgets.plain_text import printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.module_text import gradient_text, histogram_text, module_text
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.inspection import Inspection
-    from engine.models.tree import ModuleRow
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.models.module_tree import ModuleRow
+    from torchdeck.engine.preflight.inspection import Inspection
+    from torchdeck.engine.runs.reader import RunReader
 
 _PAUSE = 0.25  # seconds that the cursor has to stand still before weights are read
 _BINS = 48
@@ -36,9 +38,9 @@ class ModuleDetail(Working, VerticalScroll):
     ModuleDetail > Static { height: auto; margin-bottom: 1; }
     """
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._model: tuple[RunConfig, Inspection] | None = None
         self._row: ModuleRow | None = None
         self._reader: RunReader | None = None
@@ -115,13 +117,11 @@ class ModuleDetail(Working, VerticalScroll):
         try:
             if checkpoint is not None:
                 source = f"in {checkpoint.name}"
-                histograms = await self._aside.call(
-                    "engine.models.weight_histogram:saved_histograms", checkpoint, path, names, _BINS
-                )
+                histograms = await self._worker.call(worker_calls.SAVED_HISTOGRAMS, checkpoint, path, names, _BINS)
             else:
                 source = f"as a run with seed {draft.seed} begins"
-                histograms = await self._aside.call(
-                    "engine.models.weight_histogram:fresh_histograms",
+                histograms = await self._worker.call(
+                    worker_calls.FRESH_HISTOGRAMS,
                     draft.model,
                     draft.seed,
                     inspection.num_classes,
@@ -131,7 +131,7 @@ class ModuleDetail(Working, VerticalScroll):
                     _BINS,
                 )
             text = histogram_text(histograms, source)
-        except (TorchdeckError, AsideError) as error:
+        except (TorchdeckError, WorkerError) as error:
             # What failed is tried again at the next look.
             self._weights_of = ()
             text = Text(printable_lines(f"weights not shown: {error}"), style="dim")

@@ -11,20 +11,21 @@ from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from engine.user_path import user_path
-from tui.aside import Aside
-from tui.exporting import ask_and_export
-from tui.messages import DraftReplaced, ResumeRequested
-from tui.screens.ask import ConfirmScreen, PromptScreen
-from tui.text import byte_size
-from tui.widgets.plain_text import printable
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.user_path import user_path
+
+from ..messages import DraftReplaced, ResumeRequested
+from ..plain_text import printable
+from ..process.worker_process import WorkerProcess
+from ..screens.ask import ConfirmScreen, PromptScreen
+from ..screens.exporting import ask_and_export
+from ..words.figures import byte_size
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.runs.checkpoint_index import CheckpointInfo
-    from engine.runs.directory import RunSummary
+    from torchdeck.engine.runs.on_disk.directory import RunSummary
+    from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
 
 class RunActions(Working, Widget):
@@ -48,9 +49,9 @@ class RunActions(Working, Widget):
 
     draft: reactive[RunConfig | None] = reactive(None)
 
-    def __init__(self, aside: Aside, runs_root: Path, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._root = runs_root
         self._compared: Path | None = None
 
@@ -99,9 +100,9 @@ class RunActions(Working, Widget):
     async def action_evaluate(self) -> None:
         """Measure the checkpoint on the test split."""
         if (path := await self._checkpoint_to_use()) is not None:
-            from tui.screens.scores import ScoresScreen
+            from ..screens.scores import ScoresScreen
 
-            self.app.push_screen(ScoresScreen(path, self._aside))
+            self.app.push_screen(ScoresScreen(path, self._worker))
 
     @work(group="action", exclusive=True)
     async def action_compare(self) -> None:
@@ -113,22 +114,22 @@ class RunActions(Working, Widget):
             self._compared = path
             self.app.notify(f"v on another run or checkpoint compares it with {path.name}", markup=False)
             return
-        from tui.screens.compare import CompareScreen
+        from ..screens.compare import CompareScreen
 
         first, self._compared = self._compared, None
-        self.app.push_screen(CompareScreen(first, path, self._aside))
+        self.app.push_screen(CompareScreen(first, path, self._worker))
 
     @work(group="action", exclusive=True)
     async def action_export(self) -> None:
         """Ask for a file, and write the weights or the model into it."""
         if (path := await self._checkpoint_to_use()) is not None:
-            await ask_and_export(self.app, self._aside, path, averaged=False)
+            await ask_and_export(self.app, self._worker, path, averaged=False)
 
     @work(group="action", exclusive=True)
     async def action_export_averaged(self) -> None:
         """Likewise, with the averaged weights."""
         if (path := await self._checkpoint_to_use()) is not None:
-            await ask_and_export(self.app, self._aside, path, averaged=True)
+            await ask_and_export(self.app, self._worker, path, averaged=True)
 
     @work(group="action", exclusive=True)
     async def action_fork(self) -> None:
@@ -143,7 +144,7 @@ class RunActions(Working, Widget):
     @work(group="action", exclusive=True)
     async def action_pin(self) -> None:
         """Keep the checkpoint under the cursor, or leave it to the run's rules again."""
-        from engine.runs.pins import pin, pinned_by, unpin
+        from torchdeck.engine.runs.saving.pins import pin, pinned_by, unpin
 
         run, checkpoint = self.chosen, self.chosen_checkpoint
         if run is None or checkpoint is None:
@@ -155,8 +156,8 @@ class RunActions(Working, Widget):
     @work(group="action", exclusive=True)
     async def action_rename(self) -> None:
         """Ask for another name of the run."""
-        from engine.runs.directory import given_name
-        from engine.runs.renaming import rename_run
+        from torchdeck.engine.runs.browsing.renaming import rename_run
+        from torchdeck.engine.runs.on_disk.directory import given_name
 
         run = self.chosen
         if run is None:
@@ -171,7 +172,7 @@ class RunActions(Working, Widget):
     @work(group="action", exclusive=True)
     async def action_delete(self) -> None:
         """Ask, then delete the checkpoint or the run under the cursor."""
-        from engine.runs.removal import delete_checkpoint, delete_run, plan_removal
+        from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
 
         run, checkpoint = self.chosen, self.chosen_checkpoint
         if run is None:
@@ -193,13 +194,13 @@ class RunActions(Working, Widget):
             await self._do(delete_run, run.path)
 
     def _open(self, path: Path) -> None:
-        from tui.screens.checkpoint import CheckpointScreen
+        from ..screens.checkpoint import CheckpointScreen
 
-        self.app.push_screen(CheckpointScreen(path, self._aside, self.draft or RunConfig()))
+        self.app.push_screen(CheckpointScreen(path, self._worker, self.draft or RunConfig()))
 
     async def _checkpoint_to_use(self) -> Path | None:
         """The checkpoint under the cursor; with the cursor in the runs, the run's best, else its newest."""
-        from engine.runs.references import find_checkpoint
+        from torchdeck.engine.runs.browsing.references import find_checkpoint
 
         run = self.chosen
         if run is None:
@@ -213,7 +214,7 @@ class RunActions(Working, Widget):
             return None
 
     async def _fork(self, *, weights_only: bool) -> None:
-        from engine.fork import fork_config
+        from torchdeck.engine.launching.fork import fork_config
 
         path = await self._checkpoint_to_use()
         if path is None:

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.coordinate import Coordinate
 from textual.widgets import DataTable
 
-from tui.run_lists import Column, columns_for, widths_for
+from ..words.run_lists import Column, columns_for, widths_for
 
 Row = tuple[Text, ...]
 

@@ -14,20 +14,21 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input, Static
 from textual.worker import Worker
 
-from engine.errors import TorchdeckError
-from tui.aside import Aside
-from tui.messages import WatchRequested
-from tui.panes.run_actions import RunActions
-from tui.panes.run_tables import Row, RowTable
-from tui.run_choice import RunChoice
-from tui.run_lists import CHECKPOINT_COLUMNS, RUN_COLUMNS, CheckpointRow, RunRow, cells_of
-from tui.run_text import ENDED_BADLY
-from tui.text import rough_duration
-from tui.widgets.plain_text import printable
+from torchdeck.engine.errors import TorchdeckError
+
+from ..messages import WatchRequested
+from ..plain_text import printable
+from ..process.worker_process import WorkerProcess
+from ..run_choice import RunChoice
+from ..words.figures import rough_duration
+from ..words.run_lists import CHECKPOINT_COLUMNS, RUN_COLUMNS, CheckpointRow, RunRow, cells_of
+from ..words.run_text import ENDED_BADLY
+from .run_actions import RunActions
+from .run_tables import Row, RowTable
 
 if TYPE_CHECKING:
-    from engine.runs.checkpoint_index import CheckpointInfo
-    from engine.runs.directory import RunSummary
+    from torchdeck.engine.runs.on_disk.directory import RunSummary
+    from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
 _LOOK_EVERY = 2.0
 _HINT = "Enter shows it · r resumes · Tab: its checkpoints · / filters · ? has all keys"
@@ -56,8 +57,8 @@ class RunsPane(RunActions, can_focus=True):
         Binding("escape", "end_filter", "Show all runs again", show=False),
     ]
 
-    def __init__(self, aside: Aside, runs_root: Path, id: str | None = None) -> None:
-        super().__init__(aside, runs_root, id=id)
+    def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
+        super().__init__(worker, runs_root, id=id)
         self._choice = RunChoice(runs_root)
         self._checkpoints: list[CheckpointInfo] = []
         self._cells: dict[str, tuple[RunRow | None, str, Row]] = {}
@@ -257,8 +258,8 @@ class RunsPane(RunActions, can_focus=True):
 
 def _look_at(run: RunSummary | None) -> tuple[list[CheckpointInfo], str]:
     """In a thread: a run's checkpoints, and why it ended where that was no good end."""
-    from engine.runs.checkpoint_index import list_checkpoints
-    from engine.runs.death import why_died
+    from torchdeck.engine.runs.cause_of_death import why_died
+    from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
 
     if run is None:
         return [], ""

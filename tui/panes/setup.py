@@ -14,16 +14,18 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.config_file import load_config
-from engine.errors import TorchdeckError
-from engine.presets import list_presets
-from tui.aside import Aside, AsideError
-from tui.draft_form import ADD, command_line, draft_fields, faulty_field, without_origin
-from tui.messages import ArgumentRemoved, DraftEdited, DraftReplaced
-from tui.widgets.config_form import ConfigForm, FormField
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.config.presets import list_presets
+from torchdeck.engine.errors import TorchdeckError
+
+from ..draft_form import ADD, command_line, draft_fields, faulty_field, without_origin
+from ..messages import ArgumentRemoved, DraftEdited, DraftReplaced
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.config_form import ConfigForm, FormField
+from ..working import Working
 
 _PRESET = "preset"
 _KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves · F6 plan · F5 starts"
@@ -55,11 +57,11 @@ class SetupPane(Working, Widget, can_focus=True):
     draft: reactive[RunConfig | None] = reactive(None)
     draft_error: reactive[str] = reactive("")
 
-    def __init__(self, aside: Aside, spec: str, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, spec: str, id: str | None = None) -> None:
         super().__init__(id=id)
         self.spec = spec
         self._loaded: RunConfig | None = None
-        self._aside = aside
+        self._worker = worker
         self._completions: dict[str, list[str]] = {}
         self._shown: RunConfig | None = None
         self._checked: RunConfig | None = None
@@ -105,9 +107,9 @@ class SetupPane(Working, Widget, can_focus=True):
     def action_plan(self) -> None:
         """Show what the draft would do: its learning rate over the steps, its groups of weights."""
         if self.draft is not None:
-            from tui.screens.plan import PlanScreen
+            from ..screens.plan import PlanScreen
 
-            self.app.push_screen(PlanScreen(self.draft, self._aside))
+            self.app.push_screen(PlanScreen(self.draft, self._worker))
 
     def action_leave_form(self) -> None:
         """Take the cursor out of the form, so that letters and digits are keys again."""
@@ -193,9 +195,9 @@ class SetupPane(Working, Widget, can_focus=True):
     @work(exclusive=True, group="completions")
     async def _ask_torch(self) -> None:
         try:
-            optimizers = await self._aside.call("engine.training.optimizers:list_optimizers")
-            schedules = await self._aside.call("engine.training.schedules:list_schedules")
-        except (TorchdeckError, AsideError) as error:
+            optimizers = await self._worker.call(worker_calls.LIST_OPTIMIZERS)
+            schedules = await self._worker.call(worker_calls.LIST_SCHEDULES)
+        except (TorchdeckError, WorkerError) as error:
             words = f"names of optimizers can't be completed: {printable(str(error))}"
             self.notify(words, severity="warning", markup=False)
             return
@@ -210,10 +212,10 @@ class SetupPane(Working, Widget, can_focus=True):
     async def _check(self, draft: RunConfig) -> None:
         self._say("checking …")
         try:
-            await self._aside.call("engine.build:check", draft)
-            self._off = await self._aside.call("engine.data.loading.without_effect:draft_without_effect", draft)
+            await self._worker.call(worker_calls.CHECK_CONFIG, draft)
+            self._off = await self._worker.call(worker_calls.WITHOUT_EFFECT, draft)
             self.query_one(ConfigForm).set_off(self._off)
-        except (TorchdeckError, AsideError) as error:
+        except (TorchdeckError, WorkerError) as error:
             # What was wrong outside the draft may be mended the next time somebody looks.
             self._checked = None
             self._blame(str(error))

@@ -11,15 +11,17 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.memory_text import largest_text, measured_text, memory_text
-from tui.widgets.plain_text import printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.memory_text import largest_text, measured_text, memory_text
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.inspection import Inspection
+    from torchdeck.engine.preflight.inspection import Inspection
 
 _PAUSE = 0.3  # seconds that a draft has to stand still before it is looked at
 _MEASURE = "M measures a real step, in a process of its own"
@@ -34,9 +36,9 @@ class StepCost(Working, Widget):
     StepCost > Static { height: auto; }
     """
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self._subject: tuple[RunConfig, Inspection] | None = None
         self._estimated: tuple[RunConfig, Inspection] | None = None
         self._lines: dict[str, Text] = {}
@@ -93,14 +95,14 @@ class StepCost(Working, Widget):
         await asyncio.sleep(_PAUSE)
         self._say("estimating the memory of a step …", "dim")
         try:
-            estimate = await self._aside.call("engine.inspection:draft_memory", draft)
+            estimate = await self._worker.call(worker_calls.ESTIMATE_MEMORY, draft)
             self._overflows_memory = estimate.device == "cpu" and estimate.peak > estimate.free
             self._lines = {"estimate": memory_text(estimate, max(20, self.size.width - 2))}
             self._lines["largest"] = Text("looking for the largest batch that fits …", style="dim")
             self._lines["hint"] = Text(_MEASURE, style="dim")
             self._update()
-            largest = await self._aside.call("engine.inspection:largest_draft_batch", draft)
-        except (TorchdeckError, AsideError) as error:
+            largest = await self._worker.call(worker_calls.ESTIMATE_LARGEST_BATCH, draft)
+        except (TorchdeckError, WorkerError) as error:
             self._estimated = None
             self._say(str(error), "red")
             self._lines["hint"] = Text(_MEASURE, style="dim")
@@ -124,13 +126,13 @@ class StepCost(Working, Widget):
             return
         self._lines["hint"] = Text("measuring a real step …", style="dim")
         self._update()
-        process = self._aside.another()
+        process = self._worker.another()
         try:
-            measured = await process.call("engine.measured_step:measure_draft", draft)
+            measured = await process.call(worker_calls.MEASURE_STEP, draft)
             self._lines["hint"] = measured_text(measured)
         except TorchdeckError as error:
             self._lines["hint"] = Text(printable_lines(str(error)), style="red")
-        except AsideError as error:
+        except WorkerError as error:
             more = "; the system may have ended it for the memory it took" if "SIGKILL" in str(error) else ""
             self._lines["hint"] = Text(printable_lines(f"{error}{more}"), style="red")
         finally:

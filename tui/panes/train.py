@@ -13,17 +13,15 @@ from textual.reactive import reactive
 from textual.widget import Widget
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.runs.directory import LIVE_STATUSES
-from tui.aside import Aside
-from tui.machine_text import machine_line
-from tui.messages import CommandRequested, DraftEdited, RunNoticed
-from tui.panes.train_batch_find import BatchSearchScreen
-from tui.panes.train_charts import RunCharts
-from tui.panes.train_lr_find import LearningRateScreen
-from tui.panes.train_settings import LiveSetting, LiveSettingsScreen, live_settings
-from tui.polling import Poll
-from tui.run_text import (
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
+
+from ..messages import CommandRequested, DraftEdited, RunNoticed
+from ..polling import Poll
+from ..process.worker_process import WorkerProcess
+from ..widgets.charts.chart import Chart
+from ..words.machine_text import machine_line
+from ..words.run_text import (
     ENDED_BADLY,
     epoch_table,
     headline,
@@ -36,12 +34,15 @@ from tui.run_text import (
     progress_line,
     refusal_lines,
 )
-from tui.widgets.chart import Chart
-from tui.working import Working
+from ..working import Working
+from .train_batch_find import BatchSearchScreen
+from .train_charts import RunCharts
+from .train_lr_find import LearningRateScreen
+from .train_settings import LiveSetting, LiveSettingsScreen, live_settings
 
 if TYPE_CHECKING:
-    from engine.launch import LaunchedRun
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.runs.reader import RunReader
 
 _POLL_SECONDS = 0.5  # while the run lives or is prepared
 _POLL_SELDOM = 2.0  # seconds: another process may resume it
@@ -92,15 +93,15 @@ class TrainPane(Working, Widget, can_focus=True):
     watched: reactive[Path | None] = reactive(None)
     one_line: reactive[Text] = reactive(Text, repaint=False)
 
-    def __init__(self, aside: Aside, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         """A pane without a run.
 
         Args:
-            aside: the process that tries learning rates; batch sizes are tried in another one like it.
+            worker: the process that tries learning rates; batch sizes are tried in another one like it.
             id: as for every widget.
         """
         super().__init__(id=id)
-        self._aside = aside
+        self._worker = worker
         self.run_status = ""
         self._noticed_events = 0
         self._reader: RunReader | None = None
@@ -162,7 +163,7 @@ class TrainPane(Working, Widget, can_focus=True):
         if path is None:
             self._reader = None
         else:
-            from engine.runs.reader import RunReader
+            from torchdeck.engine.runs.reader import RunReader
 
             self._reader, self._launched, self._refusal = RunReader(path), None, ()
             self._noticed_events = 0
@@ -207,7 +208,7 @@ class TrainPane(Working, Widget, can_focus=True):
         if self._reader is None or not evaluation:
             self.notify("there is no evaluation yet: the first comes at the end of an epoch", markup=False)
             return
-        from tui.screens.evaluation import EvaluationScreen
+        from ..screens.evaluation import EvaluationScreen
 
         self.app.push_screen(EvaluationScreen(evaluation, self._reader.classes()))
 
@@ -237,7 +238,7 @@ class TrainPane(Working, Widget, can_focus=True):
     async def action_find_learning_rate(self) -> None:
         """Try learning rates for the draft, and put the one that is taken into it."""
         if self.draft is not None:
-            rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._aside))
+            rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._worker))
             if rate is not None:
                 self.post_message(DraftEdited("optimizer.lr", f"{rate:g}"))
 
@@ -245,7 +246,7 @@ class TrainPane(Working, Widget, can_focus=True):
     async def action_find_batch(self) -> None:
         """Try batch sizes for the draft, and put the one that is taken into it."""
         if self.draft is not None:
-            size = await self.app.push_screen_wait(BatchSearchScreen(self.draft, self._aside))
+            size = await self.app.push_screen_wait(BatchSearchScreen(self.draft, self._worker))
             if size is not None:
                 self.post_message(DraftEdited("loader.batch_size", str(size)))
 
@@ -339,6 +340,6 @@ class TrainPane(Working, Widget, can_focus=True):
 def _why_died(status: str, run: Path) -> tuple[str, ...]:
     if status != "died":
         return ()
-    from engine.runs.death import why_died
+    from torchdeck.engine.runs.cause_of_death import why_died
 
     return (why_died(run),)

@@ -11,16 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.batch_search_text import ended_words, result_text, tries_text
-from tui.screens.over import OverScreen
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.overlay import OverScreen
+from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.batch_search import BatchSearch
+    from torchdeck.engine.preflight.batch_search import BatchSearch
 
 
 class BatchSearchScreen(Working, OverScreen[int | None]):
@@ -39,16 +41,16 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         Binding("escape", "cancel", "Cancel"),
     ]
 
-    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+    def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """A search for the draft's model, data, optimizer and precision.
 
         Args:
             draft: the run whose batch is looked for.
-            aside: the process beside the studio; the search has one of its own.
+            worker: the process beside the studio; the search has one of its own.
         """
         super().__init__()
         self._draft = draft
-        self._aside = aside
+        self._worker = worker
         self._found: BatchSearch | None = None
 
     def compose(self) -> ComposeResult:
@@ -70,10 +72,10 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         def show(message: str, done: int, total: int) -> None:
             words.update(printable(f"{message} …"))
 
-        process = self._aside.another()
+        process = self._worker.another()
         try:
-            found = await process.follow("engine.batch_search:find_largest_batch", self._draft, on_progress=show)
-        except (TorchdeckError, AsideError) as error:
+            found = await process.follow(worker_calls.FIND_LARGEST_BATCH, self._draft, on_progress=show)
+        except (TorchdeckError, WorkerError) as error:
             words.update(Text(printable_lines(ended_words(str(error))), "red"))
             return
         finally:

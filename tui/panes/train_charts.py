@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Container
 
-from tui.metric_text import charted
-from tui.widgets.chart import Chart
-from tui.widgets.chart_view import View
+from ..widgets.charts.chart import Chart
+from ..widgets.charts.chart_view import View
+from ..words.metric_text import charted
 
 if TYPE_CHECKING:
-    from engine.runs.reader import RunReader
+    from torchdeck.engine.runs.reader import RunReader
 
 _RATE = "lr"
 _SPLITS = (("train", "train", "$primary"), ("validation", "val.", "$warning"))

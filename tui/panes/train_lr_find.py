@@ -11,16 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.screens.over import OverScreen
-from tui.widgets.chart import Chart
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.overlay import OverScreen
+from ..widgets.charts.chart import Chart
+from ..working import Working
 
 if TYPE_CHECKING:
-    from engine.training.lr_range import RangeTest
+    from torchdeck.engine.preflight.lr_range import RangeTest
 
 
 class LearningRateScreen(Working, OverScreen[float | None]):
@@ -40,16 +42,16 @@ class LearningRateScreen(Working, OverScreen[float | None]):
         Binding("escape", "cancel", "Cancel"),
     ]
 
-    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+    def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """A test of the draft's data, model and optimizer.
 
         Args:
             draft: the run whose rate is looked for.
-            aside: the process that runs it.
+            worker: the process that runs it.
         """
         super().__init__()
         self._draft = draft
-        self._aside = aside
+        self._worker = worker
         self._found: RangeTest | None = None
 
     def compose(self) -> ComposeResult:
@@ -72,10 +74,8 @@ class LearningRateScreen(Working, OverScreen[float | None]):
             words.update(f"{printable(message)} {done}/{total}" if total else f"{printable(message)} …")
 
         try:
-            self._found = await self._aside.follow(
-                "engine.training.lr_range:find_learning_rate", self._draft, on_progress=show
-            )
-        except (TorchdeckError, AsideError) as error:
+            self._found = await self._worker.follow(worker_calls.FIND_LEARNING_RATE, self._draft, on_progress=show)
+        except (TorchdeckError, WorkerError) as error:
             words.update(printable_lines(str(error)))
             words.styles.color = self.app.theme_variables.get("error", "red")
             return

@@ -12,9 +12,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
-from engine.runs.json_values import number
-from tui.screens.over import OverScreen
-from tui.text import figure
+from torchdeck.engine.files.json_values import number
+
+from ..screens.overlay import OverScreen
+from ..words.figures import figure
 
 
 @dataclass(frozen=True)

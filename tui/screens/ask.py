@@ -11,8 +11,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from tui.screens.over import OverScreen
-from tui.widgets.plain_text import printable, printable_lines
+from ..plain_text import printable, printable_lines
+from .overlay import OverScreen
 
 _BOX = """
     {name} {{ align: center middle; }}

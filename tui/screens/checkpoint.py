@@ -13,19 +13,21 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import DataTable, Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.checkpoint_text import report_text, standing_text, tensor_cells
-from tui.exporting import ask_and_export
-from tui.messages import DraftEdited
-from tui.screens.over import OVER_KEYS, OverScreen
-from tui.widgets.key_line import KeyLine
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..messages import DraftEdited
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.key_line import KeyLine
+from ..words.checkpoint_text import report_text, standing_text, tensor_cells
+from ..working import Working
+from .exporting import ask_and_export
+from .overlay import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
-    from engine.runs.checkpoint_file import CheckpointReport
+    from torchdeck.engine.tensor_files.checkpoint_file import CheckpointReport
 
 _COLUMNS = (("shape", 13), ("dtype", 8), ("size", 7), ("norm", 8))
 _PADDING = 2 * (len(_COLUMNS) + 1) + 1
@@ -50,17 +52,17 @@ class CheckpointScreen(Working, OverScreen[None]):
         Binding("u", "use_weights", "Use its weights in the draft"),
     ]
 
-    def __init__(self, path: Path, aside: Aside, draft: RunConfig) -> None:
+    def __init__(self, path: Path, worker: WorkerProcess, draft: RunConfig) -> None:
         """Nothing is read yet.
 
         Args:
             path: the file.
-            aside: the process that computes with torch.
+            worker: the process that computes with torch.
             draft: the config of the next run, which the file's own is compared with.
         """
         super().__init__()
         self._path = path
-        self._aside = aside
+        self._worker = worker
         self._draft = draft
         self._report: CheckpointReport | None = None
         self._norms: dict[str, float] = {}
@@ -79,7 +81,7 @@ class CheckpointScreen(Working, OverScreen[None]):
 
     @work(exclusive=True)
     async def _look(self) -> None:
-        from engine.runs.checkpoint_file import inspect_checkpoint
+        from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 
         try:
             self._report = report = await asyncio.to_thread(inspect_checkpoint, self._path)
@@ -94,8 +96,8 @@ class CheckpointScreen(Working, OverScreen[None]):
             return
         standing.update(Text("comparing it with the draft and this machine …", style="dim"))
         try:
-            found = await self._aside.call("engine.checkpoint_standing:standing_of", self._path, self._draft)
-        except (TorchdeckError, AsideError) as error:
+            found = await self._worker.call(worker_calls.COMPATIBILITY, self._path, self._draft)
+        except (TorchdeckError, WorkerError) as error:
             standing.update(Text(printable_lines(str(error)), style="red"))
             return
         standing.update(standing_text(found))
@@ -122,8 +124,8 @@ class CheckpointScreen(Working, OverScreen[None]):
             return
         self.app.notify("reading every tensor …", markup=False)
         try:
-            self._norms = await self._aside.call("engine.runs.tensor_norms:tensor_norms", self._path)
-        except (TorchdeckError, AsideError) as error:
+            self._norms = await self._worker.call(worker_calls.TENSOR_NORMS, self._path)
+        except (TorchdeckError, WorkerError) as error:
             self.app.notify(printable(str(error)), severity="warning", markup=False)
             return
         self._fill(self._report)
@@ -131,12 +133,12 @@ class CheckpointScreen(Working, OverScreen[None]):
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
         """Ask for a file, and write the weights or the model into it."""
-        await ask_and_export(self.app, self._aside, self._path, averaged=False)
+        await ask_and_export(self.app, self._worker, self._path, averaged=False)
 
     @work(exclusive=True, group="export")
     async def action_export_averaged(self) -> None:
         """Likewise, with the averaged weights."""
-        await ask_and_export(self.app, self._aside, self._path, averaged=True)
+        await ask_and_export(self.app, self._worker, self._path, averaged=True)
 
     def action_use_weights(self) -> None:
         """Let the draft's model start from these weights."""

@@ -14,21 +14,23 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from engine.errors import TorchdeckError
-from engine.user_path import user_path
-from tui.aside import Aside, AsideError
-from tui.score_text import comparison_text, distance_text, settings_text
-from tui.screens.ask import PromptScreen
-from tui.screens.over import OVER_KEYS, OverScreen
-from tui.widgets.chart import Chart
-from tui.widgets.key_line import KeyLine
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.user_path import user_path
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.charts.chart import Chart
+from ..widgets.key_line import KeyLine
+from ..words.score_text import comparison_text, distance_text, settings_text
+from ..working import Working
+from .ask import PromptScreen
+from .overlay import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from engine.runs.series import Points
+    from torchdeck.engine.runs.on_disk.series import Points
 
 _COLORS = ("$primary", "$warning")
 _COLORS_OF_OTHERS = ("$success", "$error", "$secondary")
@@ -51,11 +53,11 @@ class CompareScreen(Working, OverScreen[None]):
         Binding("o", "overlay", "Other tool's curves"),
     ]
 
-    def __init__(self, first: Path, second: Path, aside: Aside) -> None:
+    def __init__(self, first: Path, second: Path, worker: WorkerProcess) -> None:
         """Nothing is compared yet; the paths are those of checkpoints."""
         super().__init__()
         self._paths = (first, second)
-        self._aside = aside
+        self._worker = worker
         self._curve = 0
         self._overlaid: dict[str, dict[str, Points]] = {}
 
@@ -79,7 +81,7 @@ class CompareScreen(Working, OverScreen[None]):
     @work(exclusive=True, group="overlay")
     async def action_overlay(self) -> None:
         """Ask for a file of another tool, and draw its curves over these."""
-        from engine.interchange.foreign_curves import read_curves
+        from torchdeck.engine.interchange.foreign_curves import read_curves
 
         explanation = "TensorBoard event files or a CSV table such as Lightning's metrics.csv: a file or its folder."
         error, typed = "", ""
@@ -100,7 +102,7 @@ class CompareScreen(Working, OverScreen[None]):
 
     @work(exclusive=True, group="curves")
     async def _draw(self) -> None:
-        from engine.interchange.foreign_curves import curve_like
+        from torchdeck.engine.interchange.foreign_curves import curve_like
 
         name = _CURVES[self._curve]
         curves = await asyncio.to_thread(_curves_of, self._paths, name)
@@ -122,8 +124,8 @@ class CompareScreen(Working, OverScreen[None]):
     async def _compare(self) -> None:
         words = self.query_one("#comparison", Static)
         try:
-            comparison = await self._aside.call("engine.compare:compare_checkpoints", *self._paths)
-        except (TorchdeckError, AsideError) as error:
+            comparison = await self._worker.call(worker_calls.COMPARE_CHECKPOINTS, *self._paths)
+        except (TorchdeckError, WorkerError) as error:
             words.update(Text(printable_lines(str(error)), style="red"))
             return
         text = comparison_text(comparison, *self._paths)
@@ -137,9 +139,9 @@ def _curves_of(paths: tuple[Path, ...], name: str) -> list[tuple[str, np.ndarray
     """In a thread: the curve of each checkpoint's run, where it belongs to one."""
     import numpy as np
 
-    from engine.runs.directory import given_name
-    from engine.runs.reader import RunReader
-    from engine.runs.references import run_of
+    from torchdeck.engine.runs.browsing.references import run_of
+    from torchdeck.engine.runs.on_disk.directory import given_name
+    from torchdeck.engine.runs.reader import RunReader
 
     curves: list[tuple[str, np.ndarray, np.ndarray]] = []
     for path in paths:

@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from tui.metric_text import metric_text, metric_title
-from tui.score_text import ClassTables, confusion_text, per_class_text
-from tui.screens.over import OverScreen
-from tui.text import percent
+from ..words.figures import percent
+from ..words.metric_text import metric_text, metric_title
+from ..words.score_text import ClassTables, confusion_text, per_class_text
+from .overlay import OverScreen
 
 _BAR_CELLS = 30
 

@@ -12,12 +12,14 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.groups_text import groups_text
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.groups_text import groups_text
+from ..working import Working
 
 
 class GroupsScreen(Working, ModalScreen[None]):
@@ -33,16 +35,16 @@ class GroupsScreen(Working, ModalScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,g", "dismiss", "Back")]
 
-    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+    def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Nothing is known yet.
 
         Args:
             draft: the run that would be started.
-            aside: the process that builds its model, without weights.
+            worker: the process that builds its model, without weights.
         """
         super().__init__()
         self._draft = draft
-        self._aside = aside
+        self._worker = worker
 
     def compose(self) -> ComposeResult:
         """One text."""
@@ -58,7 +60,7 @@ class GroupsScreen(Working, ModalScreen[None]):
     @work(exclusive=True)
     async def _sort(self) -> None:
         try:
-            text = groups_text(await self._aside.call("engine.inspection:draft_groups", self._draft))
-        except (TorchdeckError, AsideError) as error:
+            text = groups_text(await self._worker.call(worker_calls.PARAMETER_GROUPS, self._draft))
+        except (TorchdeckError, WorkerError) as error:
             text = Text(printable_lines(str(error)), style="red")
         self.query_one("#groups", Static).update(text)

@@ -16,7 +16,7 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 Keys = list[tuple[str, str]]
-_OURS = "tui."
+_OURS = "torchdeck.tui."
 _KEY_CELLS = 14
 _PANES = ("1 … 6", "show a pane")
 _MOVING: Keys = [

@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Static
 
-from tui.screens.over import OverScreen
+from .overlay import OverScreen
 
 Answer = Literal["keep", "stop", "cancel"]
 

@@ -13,13 +13,14 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
-from engine.errors import UserCodeError
-from engine.models.catalog import ModelEntry, list_models, search_models
-from engine.user_code import defined_names, is_user_spec
-from engine.user_path import user_path
-from tui.screens.over import OverScreen
-from tui.widgets.line_list import LineList
-from tui.widgets.plain_text import printable
+from torchdeck.engine.errors import UserCodeError
+from torchdeck.engine.models.catalog import ModelEntry, list_models, search_models
+from torchdeck.engine.user_code import defined_names, is_user_spec
+from torchdeck.engine.user_path import user_path
+
+from ..plain_text import printable
+from ..widgets.line_list import LineList
+from .overlay import OverScreen
 
 _NAME_CELLS, _WIDEST_NAME, _FIGURE_CELLS = 34, 46, 8
 _UNKNOWN = "–"

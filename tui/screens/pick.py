@@ -15,8 +15,8 @@ from textual.fuzzy import Matcher
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.screens.over import OverScreen
-from tui.widgets.plain_text import printable, printable_lines
+from ..plain_text import printable, printable_lines
+from .overlay import OverScreen
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.plan_text import plan_text
-from tui.screens.over import OverScreen
-from tui.widgets.chart import Chart
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.charts.chart import Chart
+from ..words.plan_text import plan_text
+from ..working import Working
+from .overlay import OverScreen
 
 
 class PlanScreen(Working, OverScreen[None]):
@@ -36,16 +38,16 @@ class PlanScreen(Working, OverScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss", "Back")]
 
-    def __init__(self, draft: RunConfig, aside: Aside) -> None:
+    def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Nothing is planned yet.
 
         Args:
             draft: the run that would be started.
-            aside: the process that plans it.
+            worker: the process that plans it.
         """
         super().__init__()
         self._draft = draft
-        self._aside = aside
+        self._worker = worker
 
     def compose(self) -> ComposeResult:
         """The curve above the words."""
@@ -64,8 +66,8 @@ class PlanScreen(Working, OverScreen[None]):
     async def _plan(self) -> None:
         words = self.query_one("#words", Static)
         try:
-            plan = await self._aside.call("engine.plan:plan_run", self._draft)
-        except (TorchdeckError, AsideError) as error:
+            plan = await self._worker.call(worker_calls.PLAN_RUN, self._draft)
+        except (TorchdeckError, WorkerError) as error:
             words.update(Text(printable_lines(str(error)), style="red"))
             return
         chart = self.query_one(Chart)

@@ -12,16 +12,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.screens.over import OverScreen
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.image_grid import GridImage, ImageGrid
+from ..working import Working
+from .overlay import OverScreen
 
 if TYPE_CHECKING:
-    from engine.data.looking.findings import SampleTrace, TraceStep
+    from torchdeck.engine.data.exploration.findings import SampleTrace, TraceStep
 
 _HINT = "n N: other draws · ← →: other samples · Escape goes back"
 
@@ -46,18 +48,18 @@ class SampleScreen(Working, OverScreen[int]):
         Binding("left", "sample(-1)", "Sample before", priority=True),
     ]
 
-    def __init__(self, aside: Aside, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
+    def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
         """A sample of several.
 
         Args:
-            aside: where it is traced.
+            worker: where it is traced.
             config: the run.
             positions: of the samples in the training split.
             at: which of them is shown first.
             draw: the epoch whose random draws are shown first, from 0.
         """
         super().__init__()
-        self._aside = aside
+        self._worker = worker
         self._config = config
         self._positions = list(positions)
         self._at = at
@@ -93,13 +95,13 @@ class SampleScreen(Working, OverScreen[int]):
     @work(exclusive=True)
     async def _trace(self) -> None:
         try:
-            trace = await self._aside.call(
-                "engine.data.looking.sample_trace:trace_sample",
+            trace = await self._worker.call(
+                worker_calls.TRACE_SAMPLE,
                 self._config,
                 epoch=self._draw,
                 position=self._positions[self._at],
             )
-        except (TorchdeckError, AsideError) as error:
+        except (TorchdeckError, WorkerError) as error:
             self.query_one("#figures", Static).update(Text(printable_lines(str(error)), "red"))
             return
         self._show(trace)

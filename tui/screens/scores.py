@@ -12,17 +12,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.score_text import confusion_text, metrics_text, per_class_text
-from tui.screens.over import OVER_KEYS, OverScreen
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.key_line import KeyLine
-from tui.widgets.plain_text import printable, printable_lines
-from tui.working import Working
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.image_grid import GridImage, ImageGrid
+from ..widgets.key_line import KeyLine
+from ..words.score_text import confusion_text, metrics_text, per_class_text
+from ..working import Working
+from .overlay import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
-    from engine.evaluate import CheckpointScores
+    from torchdeck.engine.checkpoints.evaluate import CheckpointScores
 
 # From this width on figures and pictures lie beside one another.
 _WIDE = 120
@@ -49,16 +51,16 @@ class ScoresScreen(Working, OverScreen[None]):
         Binding("p", "pictures", "Pictures"),
     ]
 
-    def __init__(self, path: Path, aside: Aside) -> None:
+    def __init__(self, path: Path, worker: WorkerProcess) -> None:
         """Nothing is measured yet.
 
         Args:
             path: a checkpoint of torchdeck.
-            aside: the process that measures it.
+            worker: the process that measures it.
         """
         super().__init__()
         self._path = path
-        self._aside = aside
+        self._worker = worker
         self._split = "auto"
         self._is_averaged = False
 
@@ -104,14 +106,14 @@ class ScoresScreen(Working, OverScreen[None]):
 
         show("evaluating", 0, 0)
         try:
-            scores = await self._aside.follow(
-                "engine.evaluate:evaluate_checkpoint",
+            scores = await self._worker.follow(
+                worker_calls.EVALUATE_CHECKPOINT,
                 self._path,
                 split=self._split,
                 averaged=self._is_averaged,
                 on_progress=show,
             )
-        except (TorchdeckError, AsideError) as error:
+        except (TorchdeckError, WorkerError) as error:
             figures.update(Text(f"{printable(which)}\n{printable_lines(str(error))}", style="red"))
             self._show_pictures([])
             return

@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
-from engine.user_trust import CodeFile, Runnable, ShellCommand
-from tui.screens.over import OverScreen
-from tui.widgets.plain_text import printable
+from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand
+
+from ..plain_text import printable
+from .overlay import OverScreen
 
 _LINES = 200
 _SHOWN_IMPORTS = 6

@@ -11,16 +11,18 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
-from engine.config import RunConfig
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.screens.over import OverScreen
-from tui.weights_text import mapping_text
-from tui.widgets.plain_text import printable_lines
-from tui.working import Working
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import TorchdeckError
+
+from ..plain_text import printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.weights_text import mapping_text
+from ..working import Working
+from .overlay import OverScreen
 
 if TYPE_CHECKING:
-    from engine.models.weights import WeightsPreview
+    from torchdeck.engine.models.weights import WeightsPreview
 
 _HINT = "Enter looks into the file, Enter again takes it; nothing of it runs. An empty line starts fresh."
 _NAMES = 200
@@ -41,15 +43,15 @@ class WeightsScreen(Working, OverScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
 
-    def __init__(self, aside: Aside, draft: RunConfig) -> None:
+    def __init__(self, worker: WorkerProcess, draft: RunConfig) -> None:
         """A question that is not shown yet.
 
         Args:
-            aside: the process that looks into the file.
+            worker: the process that looks into the file.
             draft: the run whose model would take the weights.
         """
         super().__init__()
-        self._aside = aside
+        self._worker = worker
         self._draft = draft
         self._fitting = ""
 
@@ -86,8 +88,8 @@ class WeightsScreen(Working, OverScreen[str | None]):
         model = self._draft.model.model_copy(update={"weights": path, "pretrained": False})
         draft = self._draft.model_copy(update={"model": model})
         try:
-            preview: WeightsPreview = await self._aside.call("engine.inspection:draft_weights", draft)
-        except (TorchdeckError, AsideError) as error:
+            preview: WeightsPreview = await self._worker.call(worker_calls.PREVIEW_WEIGHTS, draft)
+        except (TorchdeckError, WorkerError) as error:
             self._say(Text(printable_lines(str(error)), style="red"))
             return
         self._fitting = "" if preview.problem else path

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.config_file import load_config
-from engine.errors import RunError
-from engine.runs.directory import LIVE_STATUSES, find_run, list_runs
-from tui.commands import graphics_option, runs_root_option
-from tui.importing import no_garbage_sought
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs
+
+from ..process.importing import no_garbage_sought
+from .options import graphics_option, runs_root_option
 
 if TYPE_CHECKING:
-    from tui.graphics.support import Wish
+    from ..graphics.support import Wish
 
 
 @click.command()
@@ -31,7 +32,7 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
     path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
     config = load_config(str(path))
     with no_garbage_sought():
-        from tui.studio import open_studio
+        from ..studio import open_studio
 
     return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path, graphics=graphics)
 

@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from engine.config import RunConfig
-from engine.config_file import load_config
-from engine.errors import ConfigError, UnknownRunError
-from engine.runs.directory import find_run
-from tui.commands import json_option, runs_root_option
-from tui.private_output import PrivateOutput
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import ConfigError, UnknownRunError
+from torchdeck.engine.runs.on_disk.directory import find_run
+
+from ..plain_text import printable
+from ..process.private_output import PrivateOutput
+from .options import json_option, runs_root_option
+from .output import print_json
 
 if TYPE_CHECKING:
-    from engine.data.loading.seen import SeenBatch
+    from torchdeck.engine.data.exploration.batch_at_step import SeenBatch
 
 _PRINTED = 16
 
@@ -45,7 +46,7 @@ def batch(
     """
     config = _config(spec, overrides, runs_root)
     with PrivateOutput() as output:
-        from engine.data.loading.seen import batches_at
+        from torchdeck.engine.data.exploration.batch_at_step import batches_at
 
         try:
             batches = batches_at(config, step)
@@ -98,7 +99,7 @@ def _document(seen: SeenBatch) -> dict[str, Any]:
 
 
 def _parts(seen: SeenBatch) -> Any:
-    from engine.data.loading.seen import parts_of
+    from torchdeck.engine.data.exploration.batch_at_step import parts_of
 
     return parts_of(seen.inputs)
 

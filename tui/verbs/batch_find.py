@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING
 
 import click
 
-from engine.config import RunConfig
-from engine.config_file import load_config
-from engine.errors import RunError
-from tui.aside import Aside, AsideError
-from tui.batch_search_text import ended_words, result_text, tries_text
-from tui.commands import json_option
-from tui.private_output import PrivateOutput
-from tui.verbs.output import print_json
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import RunError
+
+from ..process import worker_calls
+from ..process.private_output import PrivateOutput
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.batch_search_text import ended_words, result_text, tries_text
+from .options import json_option
+from .output import print_json
 
 if TYPE_CHECKING:
-    from engine.batch_search import BatchSearch
+    from torchdeck.engine.preflight.batch_search import BatchSearch
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -66,9 +68,9 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
 async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int], None]) -> BatchSearch | int:
     """What was found, or the signal that ended the search."""
     ended_by: list[int] = []
-    process = Aside()
+    process = WorkerProcess()
     search = asyncio.ensure_future(
-        process.follow("engine.batch_search:find_largest_batch", config, memory=memory, on_progress=show)
+        process.follow(worker_calls.FIND_LARGEST_BATCH, config, memory=memory, on_progress=show)
     )
 
     def end(number: int) -> None:
@@ -83,7 +85,7 @@ async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int]
         if not ended_by:
             raise
         return ended_by[0]
-    except AsideError as error:
+    except WorkerError as error:
         raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
     finally:
         await process.close()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from tui.commands import json_option
-from tui.private_output import PrivateOutput
-from tui.verbs.output import print_json
+from ..process.private_output import PrivateOutput
+from .options import json_option
+from .output import print_json
 
 
 @click.command()
@@ -23,7 +23,7 @@ def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, a
     turns in short windows, and the median of the ratios within a round is shown.
     """
     with PrivateOutput() as output:
-        from engine.speed import SUBJECTS, bench_config, measure, summary
+        from torchdeck.engine.bench.speed import SUBJECTS, bench_config, measure, summary
 
         for subject in subjects:
             bench_config(subject, device)

@@ -9,10 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.runs.checkpoint_file import inspect_checkpoint, report_json
-from tui.checkpoint_text import report_text, tensor_cells
-from tui.commands import json_option
-from tui.verbs.output import print_json
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
+
+from ..words.checkpoint_text import report_text, tensor_cells
+from .options import json_option
+from .output import print_json
 
 
 @click.command()
@@ -28,7 +29,7 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
     report = inspect_checkpoint(file)
     measured: dict[str, float] = {}
     if norms:
-        from engine.runs.tensor_norms import tensor_norms
+        from torchdeck.engine.checkpoints.tensor_norms import tensor_norms
 
         measured = tensor_norms(file)
     if as_json:

@@ -13,9 +13,10 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from engine.doctor import Finding, examine_machine
-from tui.commands import json_option, runs_root_option
-from tui.verbs.output import print_json
+from torchdeck.engine.bench.doctor import Finding, examine_machine
+
+from .options import json_option, runs_root_option
+from .output import print_json
 
 _STYLES = {"ok": "green", "limited": "yellow", "broken": "red"}
 

@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
-from engine.config import DataConfig
-from tui.commands import json_option
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.config import DataConfig
+
+from ..plain_text import printable
+from .options import json_option
+from .output import print_json
 
 _PLAIN_SECONDS = 10.0
 _KILOBYTE = 1000
@@ -28,7 +29,7 @@ def download(dataset: str, root: str, as_json: bool) -> int:
 
     Ctrl-C ends it; the next call goes on with the file that was begun. What is there already is not fetched again.
     """
-    from engine.data.datasets.download import download as fetch
+    from torchdeck.engine.data.datasets.download import download as fetch
 
     with _Shown(Console(stderr=True, highlight=False), quiet=as_json) as shown:
         try:

@@ -6,16 +6,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.config import RunConfig
-from tui.memory_text import memory_text
-from tui.plan_text import plan_text
-from tui.private_output import PrivateOutput
-from tui.text import byte_size
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.config import RunConfig
+
+from ..plain_text import printable
+from ..process.private_output import PrivateOutput
+from ..words.figures import byte_size
+from ..words.memory_text import memory_text
+from ..words.plan_text import plan_text
+from .output import print_json
 
 if TYPE_CHECKING:
-    from engine.dry_run import DryRun
+    from torchdeck.engine.preflight.dry_run import DryRun
 
 _BAR_CELLS = 60
 
@@ -23,7 +24,7 @@ _BAR_CELLS = 60
 def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
     """Build and check a run, and print what it would begin with. Returns the exit status."""
     with PrivateOutput() as output:
-        from engine.dry_run import dry_run
+        from torchdeck.engine.preflight.dry_run import dry_run
 
         is_live = output.stderr.isatty() and not as_json
 

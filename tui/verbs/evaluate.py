@@ -11,18 +11,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.runs.checkpoint_code import check_code_of
-from engine.runs.references import find_checkpoint
-from tui.commands import TRUST_CODE, json_option, runs_root_option, trust_option
-from tui.private_output import PrivateOutput
-from tui.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
-from tui.text import figure
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.checkpoints.code import check_code_of
+from torchdeck.engine.runs.browsing.references import find_checkpoint
+
+from ..plain_text import printable
+from ..process.private_output import PrivateOutput
+from ..words.figures import figure
+from ..words.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
+from .options import TRUST_CODE, json_option, runs_root_option, trust_option
+from .output import print_json
 
 if TYPE_CHECKING:
-    from engine.compare import Comparison
-    from engine.evaluate import CheckpointScores
+    from torchdeck.engine.checkpoints.compare import Comparison
+    from torchdeck.engine.checkpoints.evaluate import CheckpointScores
 
 
 @click.command()
@@ -45,7 +46,7 @@ def evaluate(
     found = find_checkpoint(runs_root, run, checkpoint)
     check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
-        from engine.evaluate import evaluate_checkpoint
+        from torchdeck.engine.checkpoints.evaluate import evaluate_checkpoint
 
         try:
             scores = evaluate_checkpoint(found.path, split=split, averaged=averaged)
@@ -77,7 +78,7 @@ def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
     A run stands for its best checkpoint.
     """
     one, other = (find_checkpoint(runs_root, reference).path for reference in (first, second))
-    from engine.compare import compare_checkpoints
+    from torchdeck.engine.checkpoints.compare import compare_checkpoints
 
     comparison = compare_checkpoints(one, other)
     if as_json:

@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from engine.runs.checkpoint_code import PROGRAM_SUFFIXES, check_code_of
-from engine.runs.references import find_checkpoint
-from tui.commands import TRUST_CODE, json_option, runs_root_option, trust_option
-from tui.private_output import PrivateOutput
-from tui.text import byte_size
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, check_code_of
+from torchdeck.engine.runs.browsing.references import find_checkpoint
+
+from ..plain_text import printable
+from ..process.private_output import PrivateOutput
+from ..words.figures import byte_size
+from .options import TRUST_CODE, json_option, runs_root_option, trust_option
+from .output import print_json
 
 
 @click.command()
@@ -45,7 +46,7 @@ def export(
     if out.suffix in PROGRAM_SUFFIXES:
         check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
-        from engine.export import export_checkpoint
+        from torchdeck.engine.checkpoints.export import export_checkpoint
 
         try:
             report = export_checkpoint(found.path, out, averaged=averaged, overwrite=overwrite)

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import click
 
-from engine.errors import ConfigError
-from engine.runs.directory import CHECKPOINTS, find_run
-from engine.runs.pins import pin as pin_checkpoint
-from engine.runs.pins import pinned_by
-from engine.runs.pins import unpin as unpin_checkpoint
-from engine.runs.references import checkpoint_of, find_checkpoint, step_file_of
-from engine.runs.removal import delete_checkpoint, delete_run, plan_removal
-from engine.runs.renaming import rename_run
-from tui.commands import runs_root_option
-from tui.text import byte_size
-from tui.widgets.plain_text import printable
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, step_file_of
+from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
+from torchdeck.engine.runs.browsing.renaming import rename_run
+from torchdeck.engine.runs.on_disk.directory import CHECKPOINTS, find_run
+from torchdeck.engine.runs.saving.pins import pin as pin_checkpoint
+from torchdeck.engine.runs.saving.pins import pinned_by
+from torchdeck.engine.runs.saving.pins import unpin as unpin_checkpoint
+
+from ..plain_text import printable
+from ..words.figures import byte_size
+from .options import runs_root_option
 
 
 def _of_a_checkpoint(verb: Callable[..., None]) -> Callable[..., None]:

@@ -8,12 +8,13 @@ from types import FrameType
 
 import click
 
-from engine.config_file import load_config
-from engine.errors import RunError
-from tui.commands import json_option
-from tui.private_output import PrivateOutput
-from tui.text import figure
-from tui.verbs.output import print_json
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import RunError
+
+from ..process.private_output import PrivateOutput
+from ..words.figures import figure
+from .options import json_option
+from .output import print_json
 
 
 @click.command(name="lr-find")
@@ -34,7 +35,7 @@ def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, end)
     with PrivateOutput() as output:
-        from engine.training.lr_range import find_learning_rate
+        from torchdeck.engine.preflight.lr_range import find_learning_rate
 
         is_live = output.stderr.isatty() and not as_json
 

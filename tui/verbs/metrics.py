@@ -7,13 +7,14 @@ from pathlib import Path
 
 import click
 
-from engine.errors import ConfigError
-from engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
-from engine.runs.directory import find_run
-from engine.runs.reader import RunReader
-from tui.commands import json_option, runs_root_option
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
+from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.reader import RunReader
+
+from ..plain_text import printable
+from .options import json_option, runs_root_option
+from .output import print_json
 
 
 @click.command()
@@ -60,7 +61,7 @@ def metrics(
 
 
 def _mirror(path: Path, folder: Path) -> None:
-    from engine.interchange.tensorboard_mirror import mirror
+    from torchdeck.engine.interchange.tensorboard_mirror import mirror
 
     try:
         count = mirror(path, folder, follow=True)

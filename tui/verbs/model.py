@@ -13,20 +13,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.config import ModelConfig
-from engine.config_file import parse_config
-from engine.errors import ConfigError
-from tui.commands import json_option
-from tui.groups_text import groups_text
-from tui.private_output import PrivateOutput
-from tui.verbs.output import print_json
-from tui.verbs.step_cost import run_of, step_cost
-from tui.weights_text import mapping_document, mapping_text
-from tui.widgets.plain_text import printable
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import ConfigError
+
+from ..plain_text import printable
+from ..process.private_output import PrivateOutput
+from ..words.groups_text import groups_text
+from ..words.weights_text import mapping_document, mapping_text
+from .options import json_option
+from .output import print_json
+from .step_cost import run_of, step_cost
 
 if TYPE_CHECKING:
-    from engine.models.tree import ModelReport
-    from engine.models.weights import WeightsPreview
+    from torchdeck.engine.models.module_tree import ModelReport
+    from torchdeck.engine.models.weights import WeightsPreview
 
 _OPTIMIZER = "optimizer."
 
@@ -73,8 +74,8 @@ def model(
 ) -> int:
     """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
     with PrivateOutput() as output:
-        from engine.models.tree import inspect_model, report_json
-        from engine.weight_groups import weight_groups
+        from torchdeck.engine.models.module_tree import inspect_model, report_json
+        from torchdeck.engine.preflight.weight_groups import weight_groups
 
         of_optimizer = [setting for setting in settings if setting.startswith(_OPTIMIZER)]
         config = _model_config(spec, [setting for setting in settings if setting not in of_optimizer], weights)
@@ -116,7 +117,7 @@ def _model_config(spec: str, arguments: Sequence[str], weights: str) -> ModelCon
 def _preview(config: ModelConfig, num_classes: int | None, shape: tuple[int, ...] | None) -> WeightsPreview | None:
     if not config.weights:
         return None
-    from engine.models.weights_preview import preview_config_weights
+    from torchdeck.engine.models.weights_preview import preview_config_weights
 
     return preview_config_weights(config, num_classes, shape)
 

@@ -13,21 +13,22 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from engine.config_file import config_values
-from engine.errors import ConfigError
-from engine.runs.control import send as send_command
-from engine.runs.directory import find_run
-from engine.runs.json_values import whole_number
-from engine.runs.reader import RunReader
-from engine.runs.run_catalog import RunCatalog
-from engine.runs.run_filter import parse_filter
-from engine.runs.run_order import ORDERS, in_order
-from tui.commands import json_option, runs_root_option
-from tui.epoch_columns import epoch_columns
-from tui.metric_text import best_words, metric_text
-from tui.text import byte_size, duration, figure
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable, printable_lines
+from torchdeck.engine.config.file import config_values
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.files.json_values import whole_number
+from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+from torchdeck.engine.runs.browsing.run_filter import parse_filter
+from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
+from torchdeck.engine.runs.control import send as send_command
+from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.reader import RunReader
+
+from ..plain_text import printable, printable_lines
+from ..words.epoch_columns import epoch_columns
+from ..words.figures import byte_size, duration, figure
+from ..words.metric_text import best_words, metric_text
+from .options import json_option, runs_root_option
+from .output import print_json
 
 
 @click.command()

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from engine.config import ModelConfig, RunConfig
-from engine.config_file import parse_config
-from engine.errors import TorchdeckError
-from tui.aside import Aside, AsideError
-from tui.memory_text import largest_text, measured_text, memory_document, memory_text
+from torchdeck.engine.config import ModelConfig, RunConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import TorchdeckError
+
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.memory_text import largest_text, measured_text, memory_document, memory_text
 
 if TYPE_CHECKING:
-    from engine.measured_step import StepMeasurement
-    from engine.models.memory import MemoryEstimate
+    from torchdeck.engine.preflight.measured_step import StepMeasurement
+    from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 
 _BAR_CELLS = 60
 
@@ -79,8 +81,8 @@ def step_cost(
     Raises:
         TorchdeckError: the model can't be built or estimated, or its process failed.
     """
-    from engine.models.memory import classes_of, estimate_memory, largest_batch
-    from engine.models.tree import default_input_shape
+    from torchdeck.engine.models.module_tree import default_input_shape
+    from torchdeck.engine.preflight.memory_estimate import classes_of, estimate_memory, largest_batch
 
     shape = input_shape or default_input_shape(config.model)
     classes = num_classes or classes_of(config.model, shape)
@@ -89,10 +91,10 @@ def step_cost(
 
 
 async def _measured(config: RunConfig, classes: int, shape: tuple[int, ...]) -> StepMeasurement:
-    process = Aside()
+    process = WorkerProcess()
     try:
-        measured: StepMeasurement = await process.call("engine.measured_step:measure_spec", config, classes, shape)
-    except AsideError as error:
+        measured: StepMeasurement = await process.call(worker_calls.MEASURE_STEP_OF_MODEL, config, classes, shape)
+    except WorkerError as error:
         raise TorchdeckError(f"measuring a step: {error}") from error
     finally:
         await process.close()

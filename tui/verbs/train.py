@@ -15,24 +15,26 @@ from typing import Any, TextIO
 
 import click
 
-from engine.config import RunConfig
-from engine.config_file import load_config, replace_value
-from engine.errors import ConfigError, TorchdeckError
-from engine.failure_words import describe_failure
-from engine.fork import fork_config
-from engine.launch import LaunchedRun, launch, launch_resumed
-from engine.runs.directory import LOG_FILE, find_run
-from engine.runs.reader import RunReader
-from engine.runs.references import checkpoint_of, find_checkpoint
-from engine.runs.requeue import requeue_job, run_of_restarted_job
-from engine.user_trust import CodeTrust, TrustStore
-from tui.commands import json_option, runs_root_option
-from tui.headless import Display
-from tui.private_output import PrivateOutput
-from tui.shell_text import shell_command
-from tui.verbs.dry_run import print_dry_run
-from tui.verbs.output import print_json
-from tui.widgets.plain_text import printable_lines
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config, replace_value
+from torchdeck.engine.errors import ConfigError, TorchdeckError
+from torchdeck.engine.launching.failure_words import describe_failure
+from torchdeck.engine.launching.fork import fork_config
+from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.machine.python_process import module_command
+from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint
+from torchdeck.engine.runs.on_disk.directory import LOG_FILE, find_run
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
+from torchdeck.engine.user_trust import CodeTrust, TrustStore
+
+from ..headless import Display
+from ..plain_text import printable_lines
+from ..process.private_output import PrivateOutput
+from ..words.shell_text import shell_command
+from .dry_run import print_dry_run
+from .options import json_option, runs_root_option
+from .output import print_json
 
 _FOLLOWING = (
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."),
@@ -263,7 +265,7 @@ def _detached(as_json: bool) -> int:
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
     # -P: an engine.py or a tui.py in the current folder is the user's, not ours.
-    command = [sys.executable, "-P", "-m", "tui", *arguments, "--announce", str(write_end)]
+    command = module_command("torchdeck", *arguments, "--announce", str(write_end))
     with tempfile.TemporaryFile() as last_words:
         process = subprocess.Popen(
             command,

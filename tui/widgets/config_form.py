@@ -19,7 +19,7 @@ from textual.suggester import SuggestFromList
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui.widgets.plain_text import printable
+from ..plain_text import printable
 
 FieldKind = Literal["text", "int", "float", "bool", "choice"]
 _LONGEST_LABEL = 24

@@ -22,12 +22,12 @@ from textual.strip import Strip
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui.graphics.graphics import Graphics
-from tui.graphics.pictures import BlockPictures, OverlayPictures, Pictures, pictures_for
-from tui.graphics.support import Support
-from tui.terminal import TerminalApp
-from tui.widgets.plain_text import printable
-from tui.working import Working
+from ..graphics.graphics import Graphics
+from ..graphics.pictures import BlockPictures, OverlayPictures, Pictures, pictures_for
+from ..graphics.support import Support
+from ..plain_text import printable
+from ..process.terminal import TerminalApp
+from ..working import Working
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from textual.widget import Widget
 from textual.widgets import Log, Static
 
-from tui.polling import Poll
-from tui.widgets.plain_text import printable
+from ..plain_text import printable
+from ..polling import Poll
 
 READ_EVERY = 0.25  # seconds, while the file grows
 READ_SELDOM = 1.0  # seconds

@@ -17,7 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.widgets.plain_text import printable, printable_lines
+from ..plain_text import printable, printable_lines
 
 
 @dataclass(frozen=True)

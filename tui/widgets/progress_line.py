@@ -7,7 +7,7 @@ from rich.text import Text
 from textual.app import RenderResult
 from textual.widget import Widget
 
-from tui.widgets.plain_text import printable
+from ..plain_text import printable
 
 _SHORTEST_BAR, _LONGEST_BAR = 6, 40
 

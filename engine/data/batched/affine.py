@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from engine.data.batched.slices import joined, slices
+from .slices import joined, slices
 
 Interpolation = Literal["nearest", "bilinear"]
 Center = tuple[float, float]

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
-from engine.data.batched.affine import Interpolation
-from engine.data.batched.auto_augment import Turn, drawn_turn, magnitude_tables, run_turns
-from engine.data.batched.random_keys import SampleKeys
+from ..random_keys import SampleKeys
+from .affine import Interpolation
+from .auto_augment import Turn, drawn_turn, magnitude_tables, run_turns
 
 _BINS = 10
 _DEEPEST = 3

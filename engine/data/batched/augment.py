@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from engine.data.batched.batch_plan import BatchPlan, Crop, Flip
-from engine.data.batched.random_keys import SampleKeys
-from engine.errors import ConfigError
+from ...errors import ConfigError
+from ..random_keys import SampleKeys
+from .batch_plan import BatchPlan, Crop, Flip
 
 # Images padded at a time: torch pads in float32 for some modes, four times the memory.
 _LAYOUT_CHUNK = 2048

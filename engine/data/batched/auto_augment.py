@@ -15,10 +15,10 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from engine.data.batched import colour
-from engine.data.batched.affine import AffineParameters, Interpolation, inverse_matrices, warp
-from engine.data.batched.colour import apply_to
-from engine.data.batched.random_keys import SampleKeys
+from ..random_keys import SampleKeys
+from . import color as colour
+from .affine import AffineParameters, Interpolation, inverse_matrices, warp
+from .color import apply_to
 
 _GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 _AUTO_AUGMENT_BINS = 10

@@ -1,8 +1,8 @@
 """How a pipeline of transforms is done on whole batches, where that gives what it does sample by sample.
 
 Deterministic transforms that come first are done once, when a sample is decoded. Crops and flips that come next become
-one gather of windows (`engine.data.batched.augment`). What follows is done step by step on the batch
-(`engine.data.batched.batch_steps`), and scaling to floats and Normalize are arithmetic.
+one gather of windows (`torchdeck.engine.data.batched.augment`). What follows is done step by step on the batch
+(`torchdeck.engine.data.batched.batch_steps`), and scaling to floats and Normalize are arithmetic.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.config import Component
-from engine.data.batched.batch_steps import BatchStep, FixedStep
-from engine.data.batched.mixing import of_samples
-from engine.data.batched.step_specs import SLOTS, STEPS, NoBatchedForm, make_step
-from engine.data.transforms import as_component, is_plain_scaling, make_transform
+from ...config import Component
+from ..transforms.mixing import of_samples
+from ..transforms.pipeline import as_component, is_plain_scaling, make_transform
+from .batch_steps import BatchStep, FixedStep
+from .step_specs import SLOTS, STEPS, NoBatchedForm, make_step
 
 _FIXED = frozenset({"Resize", "CenterCrop", "Pad", "Grayscale", "RGB"})
 _SCALING = frozenset({"ToTensor", "ToDtype", "ConvertImageDtype"})
@@ -110,7 +110,7 @@ class Unbatched:
 def plan_batches(specs: Sequence[Component]) -> BatchPlan | Unbatched:
     """The batched form of a pipeline, or why there is none. The pipeline has passed `check_transforms`.
 
-    What mixes whole batches at its end is left to `engine.data.batched.mixing`.
+    What mixes whole batches at its end is left to `torchdeck.engine.data.transforms.mixing`.
     """
     planner = _Planner()
     try:

@@ -17,14 +17,14 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from engine.data.batched import colour
-from engine.data.batched.affine import AffineParameters, Center, Interpolation, inverse_matrices, rotation, warp
-from engine.data.batched.blur import gaussian_blur
-from engine.data.batched.boxes import Boxes, crop_boxes, erase_boxes, erased
-from engine.data.batched.colour import apply_to
-from engine.data.batched.random_keys import SampleKeys
-from engine.data.batched.resize import resized_crops
-from engine.data.batched.slices import joined, part_of, slices
+from ..random_keys import SampleKeys
+from . import color as colour
+from .affine import AffineParameters, Center, Interpolation, inverse_matrices, rotation, warp
+from .blur import gaussian_blur
+from .boxes import Boxes, crop_boxes, erase_boxes, erased
+from .color import apply_to
+from .resize import resized_crops
+from .slices import joined, part_of, slices
 
 Range = tuple[float, float]
 

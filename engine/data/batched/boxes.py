@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.batched.random_keys import SampleKeys
+from ..random_keys import SampleKeys
 
 # torchvision tries as often before it gives up (RandomResizedCrop.make_params, RandomErasing.make_params).
 _TRIES = 10

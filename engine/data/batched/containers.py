@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.batched.batch_steps import BatchStep
-from engine.data.batched.colour import apply_to
-from engine.data.batched.random_keys import SampleKeys
+from ..random_keys import SampleKeys
+from .batch_steps import BatchStep
+from .color import apply_to
 
 
 @dataclass(frozen=True)

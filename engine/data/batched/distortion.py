@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.batched.affine import Interpolation, looked_up
-from engine.data.batched.blur import blur_kernel
-from engine.data.batched.colour import apply_to
-from engine.data.batched.random_keys import SampleKeys
-from engine.data.batched.slices import joined, slices
+from ..random_keys import SampleKeys
+from .affine import Interpolation, looked_up
+from .blur import blur_kernel
+from .color import apply_to
+from .slices import joined, slices
 
 
 @dataclass(frozen=True)

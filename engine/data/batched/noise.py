@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.batched.random_keys import SampleKeys
-from engine.data.batched.slices import joined, slices
+from ..random_keys import SampleKeys
+from .slices import joined, slices
 
 # Noise made at a time stays in the core's own cache until it is added.
 _NOISE_BYTES = 384 << 10

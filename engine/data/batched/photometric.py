@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.data.batched import colour
-from engine.data.batched.colour import apply_to
-from engine.data.batched.random_keys import SampleKeys
+from ..random_keys import SampleKeys
+from . import color as colour
+from .color import apply_to
 
 Range = tuple[float, float]
 

@@ -11,11 +11,12 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from engine.config import Component
-from engine.data.batched.affine import Center, Interpolation
-from engine.data.batched.aug_mix import AugMixStep
-from engine.data.batched.auto_augment import AutoAugmentStep, RandAugmentStep, TrivialAugmentStep
-from engine.data.batched.batch_steps import (
+from ...config import Component
+from ..transforms.pipeline import as_component, make_transform
+from .affine import Center, Interpolation
+from .aug_mix import AugMixStep
+from .auto_augment import AutoAugmentStep, RandAugmentStep, TrivialAugmentStep
+from .batch_steps import (
     AffineStep,
     BatchStep,
     BlurStep,
@@ -29,12 +30,11 @@ from engine.data.batched.batch_steps import (
     RotationStep,
     flip_step,
 )
-from engine.data.batched.colour import inverted_from
-from engine.data.batched.containers import ApplyStep, ChoiceStep, OrderStep
-from engine.data.batched.distortion import ElasticStep, PerspectiveStep
-from engine.data.batched.noise import NoiseStep
-from engine.data.batched.photometric import DistortStep, PermutationStep
-from engine.data.transforms import as_component, make_transform
+from .color import inverted_from
+from .containers import ApplyStep, ChoiceStep, OrderStep
+from .distortion import ElasticStep, PerspectiveStep
+from .noise import NoiseStep
+from .photometric import DistortStep, PermutationStep
 
 # Numbers of draws that one transform may use.
 SLOTS = 2

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.datasets.splits import ArrayDataset, DatasetParts
-from engine.errors import ConfigError, DataError
+from ...errors import ConfigError, DataError
+from .splits import ArrayDataset, DatasetParts
 
 _PARTS = {
     "train": (("images", "labels"), ("train_images", "train_labels"), ("x_train", "y_train")),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from engine.data.datasets.facts import DatasetFacts
-from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow
+from .facts import DatasetFacts
+from .torchvision_table import ROWS, TorchvisionRow
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.splits import ArrayDataset, SampleDataset, Split
+from .folder import FolderDataset
+from .splits import ArrayDataset, SampleDataset, Split
 
 
 def fingerprint_splits(splits: Sequence[Split], classes: Sequence[str]) -> str:

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from engine.data.datasets.jpeg import SUFFIXES, read_jpeg
-from engine.data.loading.progress import Progress, unreported
-from engine.errors import DataError
+from ...errors import DataError
+from ...progress import Progress, unreported
+from .jpeg import SUFFIXES, read_jpeg
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.data.datasets.splits import ArrayDataset
-from engine.errors import DataError
+from ...errors import DataError
+from .splits import ArrayDataset
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
 _UNSIGNED_BYTE = 0x08

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
-from engine.config import DataConfig
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.loading.progress import Progress, unreported
-from engine.user_code import is_user_spec
-from engine.user_path import user_path
+from ...config import DataConfig
+from ...progress import Progress, unreported
+from ...user_code import is_user_spec
+from ...user_path import user_path
+from .sources import DataSources, open_sources
 
 _KEPT = 2
 # What does not decide which samples there are.

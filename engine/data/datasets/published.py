@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engine.data.datasets.idx_files import find_idx_folder, read_idx_split
-from engine.data.datasets.splits import ArrayDataset
-from engine.errors import ConfigError, DataError
+from ...errors import ConfigError, DataError
+from .idx_files import find_idx_folder, read_idx_split
+from .splits import ArrayDataset
 
 Published = tuple[ArrayDataset, ArrayDataset, list[str], list[str]]
 

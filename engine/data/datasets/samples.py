@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.splits import ArrayDataset, LabelledDataset, SampleDataset, Split
-from engine.errors import DataError, TorchdeckError
-from engine.inputs import tensors_of
-from engine.user_code import raise_user_error
+from ...errors import DataError, TorchdeckError
+from ...inputs import tensors_of
+from ...user_code import raise_user_error
+from .folder import FolderDataset
+from .splits import ArrayDataset, LabelledDataset, SampleDataset, Split
 
 
 def read_sample(split: Split, position: int) -> tuple[Any, Any]:

@@ -9,20 +9,20 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.config import DataConfig
-from engine.data.datasets.array_files import holds_arrays, open_arrays
-from engine.data.datasets.catalog import find_dataset, list_datasets
-from engine.data.datasets.digits import read_digits
-from engine.data.datasets.fingerprint import fingerprint_splits
-from engine.data.datasets.folder import find_classes, open_folder
-from engine.data.datasets.samples import is_image, is_own, read_sample
-from engine.data.datasets.splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
-from engine.data.datasets.targets import Targets, kind_of, num_outputs, read_targets
-from engine.data.datasets.torchvision_table import find_row
-from engine.data.loading.progress import Progress, unreported
-from engine.errors import ConfigError, DataError, did_you_mean
-from engine.user_code import is_user_spec
-from engine.user_path import user_path
+from ...config import DataConfig
+from ...errors import ConfigError, DataError, did_you_mean
+from ...progress import Progress, unreported
+from ...user_code import is_user_spec
+from ...user_path import user_path
+from .array_files import holds_arrays, open_arrays
+from .catalog import find_dataset, list_datasets
+from .digits import read_digits
+from .fingerprint import fingerprint_splits
+from .folder import find_classes, open_folder
+from .samples import is_image, is_own, read_sample
+from .splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
+from .targets import Targets, kind_of, num_outputs, read_targets
+from .torchvision_table import find_row
 
 # These are read without torchvision's decoding, or found in more places than torchvision looks.
 _READ_HERE = frozenset({"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"})
@@ -119,7 +119,7 @@ def open_parts(config: DataConfig, progress: Progress = unreported) -> DatasetPa
     """
     if not config.download:
         return _open(config, progress)
-    from engine.data.datasets.download import transfers
+    from .torchvision_transfers import transfers
 
     with transfers(progress):
         return _open(config, progress)
@@ -128,12 +128,12 @@ def open_parts(config: DataConfig, progress: Progress = unreported) -> DatasetPa
 def _open(config: DataConfig, progress: Progress) -> DatasetParts:
     entry = find_dataset(config.dataset)
     if entry is None and is_user_spec(config.dataset):
-        from engine.data.datasets.user_dataset import open_user_dataset
+        from .user_dataset import open_user_dataset
 
         return open_user_dataset(config)
     row = None if entry is None else find_row(entry.name)
     if row is not None and row.name not in _READ_HERE:
-        from engine.data.datasets.torchvision_datasets import open_torchvision
+        from .torchvision_datasets import open_torchvision
 
         return open_torchvision(row, user_path(config.root), config.download, config.arguments)
     if config.arguments:
@@ -161,7 +161,7 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
                 "train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg with a share as data.validation"
             )
         return _open_image_folder(root, config.exif, progress)
-    from engine.data.datasets.published import open_published
+    from .published import open_published
 
     train, test, classes, notes = open_published(entry.name, root, config.download)
     return DatasetParts(train, None, test, classes, notes)

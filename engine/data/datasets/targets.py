@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.data.datasets.splits import SampleDataset
-from engine.errors import DataError, TorchdeckError
-from engine.user_code import raise_user_error
+from ...errors import DataError, TorchdeckError
+from ...user_code import raise_user_error
+from .splits import SampleDataset
 
 TargetKind = Literal["classes", "values", "own"]
 """classes: one class index a sample. values: one number or a vector of numbers a sample, such as a measurement to

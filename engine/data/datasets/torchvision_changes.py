@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 from torchvision import datasets
 
-from engine.data.datasets.torchvision_datasets import accepted_arguments
-from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow
+from .torchvision_datasets import accepted_arguments
+from .torchvision_table import ROWS, TorchvisionRow
 
 # Besides classification of single images: boxes, masks, captions, video, pairs, optical flow; and base classes.
 OTHER_TASKS = frozenset(
@@ -55,7 +55,7 @@ OTHER_TASKS = frozenset(
 )
 
 
-def catalogue_changes(rows: Iterable[TorchvisionRow] = ROWS) -> list[str]:
+def catalog_changes(rows: Iterable[TorchvisionRow] = ROWS) -> list[str]:
     """Sentences on data sets that came, went, or are opened in another way; none where the catalogue fits."""
     rows = list(rows)
     changes = [change for row in rows for change in _changes_of(row)]

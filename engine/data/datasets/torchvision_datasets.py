@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
-from engine.data.datasets.torchvision_table import TorchvisionRow
-from engine.errors import ConfigError, DataError, did_you_mean
+from ...errors import ConfigError, DataError, did_you_mean
+from .folder import FolderDataset
+from .splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
+from .torchvision_table import TorchvisionRow
 
 _NOT_THE_USERS = frozenset({"self", "root", "download", "transform", "target_transform", "transforms"})
 _DEFAULT_ATTRIBUTE = "Smiling"

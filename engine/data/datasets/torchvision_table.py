@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from engine.data.datasets.facts import DatasetFacts
+from .facts import DatasetFacts
 
 Layout = Literal["", "NHW", "NHWC", "NCHW"]
 

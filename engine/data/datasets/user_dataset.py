@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.config import DataConfig
-from engine.data.datasets.splits import DatasetParts, SampleDataset
-from engine.errors import DataError
-from engine.user_code import accepted_arguments, call_user_code, check_arguments, load_object
-from engine.user_path import user_path
+from ...config import DataConfig
+from ...errors import DataError
+from ...user_code import accepted_arguments, call_user_code, check_arguments, load_object
+from ...user_path import user_path
+from .splits import DatasetParts, SampleDataset
 
 
 def open_user_dataset(config: DataConfig) -> DatasetParts:

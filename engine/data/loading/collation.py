@@ -9,14 +9,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.config import LoaderConfig
-from engine.data.datasets.samples import as_tensors, sample_name
-from engine.data.datasets.splits import Collate, Split
-from engine.data.datasets.targets import kind_of
-from engine.data.loading.storage import different_sizes
-from engine.errors import DataError, TorchdeckError, UserCodeError
-from engine.inputs import Inputs, tensors_of
-from engine.user_code import load_object, raise_user_error
+from ...config import LoaderConfig
+from ...errors import DataError, TorchdeckError, UserCodeError
+from ...inputs import Inputs, tensors_of
+from ...user_code import load_object, raise_user_error
+from ..datasets.samples import as_tensors, sample_name
+from ..datasets.splits import Collate, Split
+from ..datasets.targets import kind_of
+from .storage import different_sizes
 
 _WANTED = "a function that takes a list of (input, target) and returns (inputs, targets)"
 

@@ -18,15 +18,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.config import Component
-from engine.data.datasets.fingerprint import fingerprint_splits
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.samples import is_own
-from engine.data.datasets.splits import Split
-from engine.data.loading.progress import Progress
-from engine.data.loading.storage import DecodedSplit, ImageStore, free_disk
-from engine.errors import DataError
-from engine.runs.durable import atomic_write
+from ...config import Component
+from ...errors import DataError
+from ...files.durable import atomic_write
+from ...progress import Progress
+from ..datasets.fingerprint import fingerprint_splits
+from ..datasets.folder import FolderDataset
+from ..datasets.samples import is_own
+from ..datasets.splits import Split
+from .storage import DecodedSplit, ImageStore, free_disk
 
 _FORMAT = 1
 # Samples of a data set of the user's own that are compared with the file: its hash sees labels only.

@@ -18,19 +18,19 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from engine.config import Component
-from engine.cores import available_cores
-from engine.data.batched.batch_plan import BatchPlan, fixed_size
-from engine.data.batched.batch_steps import ResizedCropStep
-from engine.data.batched.boxes import crop_box, crop_tries
-from engine.data.batched.random_keys import SampleKeys, sample_keys
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.jpeg import torchcodec_decoder
-from engine.data.datasets.splits import Split
-from engine.data.loading.resident import BatchFinish
-from engine.data.loading.sampling import EpochOrder, EpochSampler
-from engine.data.loading.storage import DecodedSplit, different_sizes
-from engine.errors import ConfigError, DataError
+from ...config import Component
+from ...errors import ConfigError, DataError
+from ...machine.cores import available_cores
+from ..batched.batch_plan import BatchPlan, fixed_size
+from ..batched.batch_steps import ResizedCropStep
+from ..batched.boxes import crop_box, crop_tries
+from ..datasets.folder import FolderDataset
+from ..datasets.jpeg import torchcodec_decoder
+from ..datasets.splits import Split
+from ..random_keys import SampleKeys, sample_keys
+from .in_memory_loader import BatchFinish
+from .sampling import EpochOrder, EpochSampler
+from .storage import DecodedSplit, different_sizes
 
 # Few enough that all threads have work, many enough that handing it out costs nothing.
 _TASK_SAMPLES = 4

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.config import Component
-from engine.data.datasets.samples import as_tensors, read_sample
-from engine.data.datasets.splits import Split
-from engine.data.loading.collation import make_batch
-from engine.data.loading.progress import Progress
-from engine.data.loading.sampling import EpochSampler
-from engine.inputs import moved
+from ...config import Component
+from ...inputs import moved
+from ...progress import Progress
+from ..datasets.samples import as_tensors, read_sample
+from ..datasets.splits import Split
+from .collation import make_batch
+from .sampling import EpochSampler
 
 # Samples that are looked at before a split is read.
 _LOOKED_AT = 3

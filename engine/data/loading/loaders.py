@@ -2,83 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypedDict
+from typing import TypedDict
 
 import torch
 
-from engine.config import DataConfig, RunConfig
-from engine.data.batched.batch_plan import BatchPlan
-from engine.data.batched.mixing import MixingLoader, check_mixing, make_mixes
-from engine.data.datasets.sources import DataSources
-from engine.data.datasets.splits import Split
-from engine.data.loading.collation import with_collate
-from engine.data.loading.disk_cache import mapped_split
-from engine.data.loading.encoded import encoded_loader
-from engine.data.loading.kept_tensors import KeptTensors, TensorLoader
-from engine.data.loading.lanes import Lane, choose_lane
-from engine.data.loading.own_order import own_batches
-from engine.data.loading.progress import Progress
-from engine.data.loading.resident import ResidentLoader
-from engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
-from engine.data.loading.storage import DecodedSplit, Room, measure_room
-from engine.data.loading.workers import KeyedSamples, WorkerLoader, global_generators_kept
-from engine.data.transforms import SamplePipeline
-from engine.errors import ConfigError
-from engine.inputs import Inputs, sample_shape_of
-from engine.shapes import Shape, shape_words
-from engine.user_code import load_object
-from engine.user_path import user_path
-
-
-class BatchLoader(Protocol):
-    """A split as batches.
-
-    Attributes:
-        num_samples: samples in an epoch.
-        num_batches: batches in an epoch.
-        batch_size: samples in every batch but perhaps the last.
-    """
-
-    num_samples: int
-    num_batches: int
-    batch_size: int
-
-    def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:
-        """Inputs and targets on the device, of epoch `epoch` from batch `start` on.
-
-        Images are float32 [B, C, H, W]; other inputs are tensors, or tuples or dicts of tensors. Targets are class
-        indices int64 [B], or values float32 [B] or [B, K].
-        After MixUp or CutMix, targets are shares of the classes, float32 [B, classes].
-        A batch is a pure function of (seed, epoch, its samples), whatever was asked for before.
-        """
-        ...
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Everything a Trainer needs to know of the data.
-
-    Attributes:
-        train: shuffled, with the train transforms.
-        validation: in order, with the eval transforms.
-        input_shape: of a sample after the eval transforms; (C, H, W) for images.
-        classes: names by class index.
-        storage: where the pixels live, in words.
-        reason: the arithmetic behind that, for the training split, in words.
-        notes: what the user should know: why a slow lane was taken, where data were found.
-        fingerprint: hash of samples, labels and split.
-    """
-
-    train: BatchLoader
-    validation: BatchLoader
-    input_shape: Shape
-    classes: list[str]
-    storage: str
-    notes: list[str] = field(default_factory=list)
-    fingerprint: str = ""
-    reason: str = ""
+from ...config import DataConfig, RunConfig
+from ...errors import ConfigError
+from ...inputs import Inputs, sample_shape_of
+from ...progress import Progress
+from ...shapes import Shape, shape_words
+from ...user_code import load_object
+from ...user_path import user_path
+from ..batched.batch_plan import BatchPlan
+from ..datasets.sources import DataSources
+from ..datasets.splits import Split
+from ..transforms.mixing import check_mixing, make_mixes
+from ..transforms.pipeline import SamplePipeline
+from .batch_loader import BatchLoader, TrainingData
+from .collation import with_collate
+from .disk_cache import mapped_split
+from .encoded import encoded_loader
+from .in_memory_loader import ResidentLoader
+from .kept_tensors import KeptTensors, TensorLoader
+from .mixing_loader import MixingLoader
+from .sampling import EpochSampler, sequential_sampler, train_sampler
+from .storage import DecodedSplit, Room, measure_room
+from .tiers import Lane, choose_lane
+from .user_order import own_batches
+from .workers import KeyedSamples, WorkerLoader, global_generators_kept
 
 
 def build_loaders(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> TrainingData:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.config import LoaderConfig, RunConfig
-from engine.errors import ConfigError
+from ...config import LoaderConfig, RunConfig
+from ...errors import ConfigError
 
 # Where torchrun and where SLURM's srun tell each process how many there are, and its own number.
 _COUNTS = ("WORLD_SIZE", "SLURM_NTASKS")

@@ -10,13 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.config import LoaderConfig
-from engine.data.batched.random_keys import combine, epoch_order
-from engine.data.datasets.splits import Split
-from engine.data.datasets.targets import kind_of
-from engine.data.loading.own_order import sample_weights
-from engine.data.loading.process_share import ProcessShare, process_share
-from engine.errors import ConfigError
+from ...config import LoaderConfig
+from ...errors import ConfigError
+from ..datasets.splits import Split
+from ..datasets.targets import kind_of
+from ..random_keys import combine, epoch_order
+from .process_share import ProcessShare, process_share
+from .user_order import sample_weights
 
 Kind = Literal["shuffled", "sequential", "balanced", "weighted", "replacement"]
 

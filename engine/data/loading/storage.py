@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.config import Component
-from engine.cores import available_cores
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.samples import is_own, read_sample, sample_name
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.loading.progress import Progress
-from engine.data.transforms import SamplePipeline, to_tensor
-from engine.errors import DataError
-from engine.free_memory import available_memory
-from engine.user_code import raise_user_error
-from engine.user_path import user_path
+from ...config import Component
+from ...errors import DataError
+from ...machine.cores import available_cores
+from ...machine.free_memory import available_memory
+from ...progress import Progress
+from ...user_code import raise_user_error
+from ...user_path import user_path
+from ..datasets.folder import FolderDataset
+from ..datasets.samples import is_own, read_sample, sample_name
+from ..datasets.splits import ArrayDataset, Split
+from ..transforms.pipeline import SamplePipeline, to_tensor
 
 DEVICE_SHARE = 0.4
 MEMORY_SHARE = 0.5

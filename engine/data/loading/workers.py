@@ -26,19 +26,19 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
-from engine.config import LoaderConfig
-from engine.data.batched.random_keys import combine
-from engine.data.datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
-from engine.data.datasets.splits import Split
-from engine.data.loading.collation import make_batch
-from engine.data.loading.own_order import own_batches
-from engine.data.loading.sampling import EpochOrder, EpochSampler, times_before
-from engine.data.loading.storage import read_image
-from engine.data.transforms import SamplePipeline
-from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
-from engine.inputs import Inputs, map_tensors, moved
-from engine.signal_names import signal_name
-from engine.user_code import load_object
+from ...config import LoaderConfig
+from ...errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from ...inputs import Inputs, map_tensors, moved
+from ...machine.signal_names import signal_name
+from ...user_code import load_object
+from ..datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
+from ..datasets.splits import Split
+from ..random_keys import combine
+from ..transforms.pipeline import SamplePipeline
+from .collation import make_batch
+from .sampling import EpochOrder, EpochSampler, times_before
+from .storage import read_image
+from .user_order import own_batches
 
 Key = tuple[int, int, int]
 
@@ -360,7 +360,7 @@ def _forkserver() -> BaseContext:
     from multiprocessing import forkserver
 
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["engine.data.loading.workers"])
+    context.set_forkserver_preload(["torchdeck.engine.data.loading.workers"])
     # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:

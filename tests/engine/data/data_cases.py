@@ -1,4 +1,4 @@
-"""Configs, images and files that the tests of engine.data share."""
+"""Configs, images and files that the tests of torchdeck.engine.data share."""
 
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.loading.loaders import BatchLoader, TrainingData, build_loaders
+from torchdeck.engine.config import Component, DataConfig, LoaderConfig, RunConfig
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.loading.batch_loader import BatchLoader, TrainingData
+from torchdeck.engine.data.loading.loaders import build_loaders
 
 Batches = list[tuple[Tensor, Tensor]]
 

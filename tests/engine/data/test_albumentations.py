@@ -6,10 +6,10 @@ import pytest
 import torch
 from data_cases import component, open_and_build, run_config
 
-from engine.data.albumentations_steps import list_albumentations
-from engine.data.loading.workers import WorkerLoader
-from engine.data.transforms import check_transforms
-from engine.errors import ConfigError
+from torchdeck.engine.data.loading.workers import WorkerLoader
+from torchdeck.engine.data.transforms.albumentations_steps import list_albumentations
+from torchdeck.engine.data.transforms.pipeline import check_transforms
+from torchdeck.engine.errors import ConfigError
 
 pytest.importorskip("albumentations")
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from data_cases import open_and_build, run_config
 
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.datasets.splits import ArrayDataset
-from engine.errors import ConfigError, DataError
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.errors import ConfigError, DataError
 
 GENERATOR = np.random.default_rng(0)
 IMAGES = GENERATOR.integers(0, 256, (30, 6, 5, 3), dtype=np.uint8)

@@ -10,11 +10,11 @@ from torchvision.transforms import v2
 from torchvision.transforms.functional import to_tensor
 from torchvision.transforms.v2 import functional
 
-from engine.data.batched.augment import Moves, WindowStore, draw_moves, padded_size, window_store_bytes
-from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.batched.random_keys import sample_keys
-from engine.data.loading.resident import transform_images
-from engine.errors import ConfigError
+from torchdeck.engine.data.batched.augment import Moves, WindowStore, draw_moves, padded_size, window_store_bytes
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
+from torchdeck.engine.data.loading.in_memory_loader import transform_images
+from torchdeck.engine.data.random_keys import sample_keys
+from torchdeck.engine.errors import ConfigError
 
 
 def planned(*specs: Any) -> BatchPlan:

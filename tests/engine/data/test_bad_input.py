@@ -11,16 +11,16 @@ from data_cases import CPU, component, no_progress, open_and_build, run_config, 
 from PIL import Image, ImageOps
 from torchvision import datasets
 
-from engine.build import prepare
-from engine.config import LoaderConfig, RunConfig, TrainingConfig
-from engine.data.datasets.bad_files import find_bad_files, open_usable
-from engine.data.datasets.sources import open_sources
-from engine.data.loading.loaders import build_loaders
-from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
-from engine.evaluate import evaluate_checkpoint
-from engine.launch import launch
-from engine.models.restored import restore_model
-from engine.runs.reader import RunReader
+from torchdeck.engine.build import prepare
+from torchdeck.engine.checkpoints.evaluate import evaluate_checkpoint
+from torchdeck.engine.checkpoints.restored import restore_model
+from torchdeck.engine.config import LoaderConfig, RunConfig, TrainingConfig
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.loading.bad_files import find_bad_files, open_usable
+from torchdeck.engine.data.loading.loaders import build_loaders
+from torchdeck.engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.reader import RunReader
 
 IN_ORDER = {"shuffle": False}
 

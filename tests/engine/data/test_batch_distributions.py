@@ -10,10 +10,10 @@ from test_batch_steps import assert_same_counts, assert_same_distribution, by_to
 from torch import Tensor
 from torchvision.transforms import v2
 
-from engine.data.batched.auto_augment import OPERATIONS
-from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.batched.noise import NoiseStep
-from engine.data.loading.resident import transform_images
+from torchdeck.engine.data.batched.auto_augment import OPERATIONS
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
+from torchdeck.engine.data.batched.noise import NoiseStep
+from torchdeck.engine.data.loading.in_memory_loader import transform_images
 
 DRAWS = 8000
 

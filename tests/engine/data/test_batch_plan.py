@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from data_cases import component
 
-from engine.data.batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
 
 NORMALIZE = component("Normalize", mean=[0.5], std=[0.5])
 

@@ -11,16 +11,16 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
-from engine.data.batched import distortion
-from engine.data.batched.affine import AffineParameters
-from engine.data.batched.auto_augment import OPERATIONS, Turn, run_turns
-from engine.data.batched.batch_steps import BatchStep, Jitter
-from engine.data.batched.boxes import Boxes
-from engine.data.batched.distortion import Perspectives
-from engine.data.batched.noise import NoiseStep
-from engine.data.batched.photometric import Distortions
-from engine.data.batched.random_keys import SampleKeys, sample_keys
-from engine.data.batched.step_specs import make_step
+from torchdeck.engine.data.batched import distortion
+from torchdeck.engine.data.batched.affine import AffineParameters
+from torchdeck.engine.data.batched.auto_augment import OPERATIONS, Turn, run_turns
+from torchdeck.engine.data.batched.batch_steps import BatchStep, Jitter
+from torchdeck.engine.data.batched.boxes import Boxes
+from torchdeck.engine.data.batched.distortion import Perspectives
+from torchdeck.engine.data.batched.noise import NoiseStep
+from torchdeck.engine.data.batched.photometric import Distortions
+from torchdeck.engine.data.batched.step_specs import make_step
+from torchdeck.engine.data.random_keys import SampleKeys, sample_keys
 
 BILINEAR = v2.InterpolationMode.BILINEAR
 COUNT = 60

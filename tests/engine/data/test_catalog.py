@@ -3,14 +3,14 @@ import sys
 
 from data_cases import needs_fashion_mnist, run_config
 
-from engine.data.datasets.catalog import find_dataset
-from engine.data.datasets.sources import open_sources
-from engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.data.datasets.catalog import find_dataset
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset
 
 
 def test_listing_imports_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from engine.data.datasets.catalog import list_datasets; list_datasets(); "
+        "import sys; from torchdeck.engine.data.datasets.catalog import list_datasets; list_datasets(); "
         "sys.exit(bool({'torch', 'torchvision', 'numpy', 'PIL'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -17,11 +17,12 @@ import pytest
 from torchvision import datasets
 from torchvision.datasets import utils
 
-from engine.data.datasets import transfer
-from engine.data.datasets.download import download, transfers
-from engine.data.datasets.transfer import TransferError, fetch_file
-from engine.errors import ConfigError, DataError
-from tui.cli import run_command
+from torchdeck.engine.data.datasets import http_download as transfer
+from torchdeck.engine.data.datasets.download import download
+from torchdeck.engine.data.datasets.http_download import TransferError, fetch_file
+from torchdeck.engine.data.datasets.torchvision_transfers import transfers
+from torchdeck.engine.errors import ConfigError, DataError
+from torchdeck.tui.cli import run_command
 
 CONTENT = np.random.default_rng(0).integers(0, 256, 400_000, dtype=np.uint8).tobytes()
 

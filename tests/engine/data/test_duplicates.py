@@ -8,11 +8,11 @@ import pytest
 from data_cases import no_progress, write_images
 from PIL import Image
 
-from engine.config import DataConfig
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.looking.duplicates import find_duplicates
-from engine.data.looking.findings import DuplicateReport, describe_duplicates
+from torchdeck.engine.config import DataConfig
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.exploration.duplicates import find_duplicates
+from torchdeck.engine.data.exploration.findings import DuplicateReport, describe_duplicates
 
 
 def folder_with_copies(root: Path) -> DataSources:

@@ -7,10 +7,10 @@ import pytest
 from data_cases import CPU, component, open_and_build, run_config, same, write_images
 from PIL import Image
 
-from engine.data.datasets.sources import open_sources
-from engine.data.loading.loaders import build_loaders, sample_shape
-from engine.data.loading.resident import ResidentLoader
-from engine.errors import DataError
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.loaders import build_loaders, sample_shape
+from torchdeck.engine.errors import DataError
 
 
 def folder_config(root: Path, *transforms: Any, **data: Any) -> Any:

@@ -3,13 +3,13 @@ import pytest
 import torch
 from data_cases import CPU, component, no_progress
 
-from engine.config import DataConfig
-from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.loading.lanes import choose_lane
-from engine.data.loading.resident import transform_images
-from engine.data.loading.storage import DecodedSplit, Room, measure_room
-from engine.errors import ConfigError
+from torchdeck.engine.config import DataConfig
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.loading.in_memory_loader import transform_images
+from torchdeck.engine.data.loading.storage import DecodedSplit, Room, measure_room
+from torchdeck.engine.data.loading.tiers import choose_lane
+from torchdeck.engine.errors import ConfigError
 
 GPU = torch.device("cuda", 0)
 IMAGES = np.random.default_rng(0).integers(0, 256, (100, 10, 10, 3), dtype=np.uint8)

@@ -21,11 +21,11 @@ from data_cases import (
 )
 from torch import Tensor
 
-from engine.data.datasets.splits import ArrayDataset
-from engine.data.loading.loaders import data_fingerprint, evaluation_loader, sample_shape
-from engine.data.loading.resident import ResidentLoader
-from engine.data.loading.workers import WorkerLoader
-from engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.loaders import data_fingerprint, evaluation_loader, sample_shape
+from torchdeck.engine.data.loading.workers import WorkerLoader
+from torchdeck.engine.errors import ConfigError, UserCodeError
 
 AUGMENTED = [
     component("RandomCrop", size=8, padding=1),

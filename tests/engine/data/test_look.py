@@ -8,12 +8,12 @@ import torch
 from data_cases import component, no_progress, run_config, write_images
 from PIL import Image
 
-from engine.data.datasets.opened import opened_sources
-from engine.data.looking.balance import describe_balance
-from engine.data.looking.findings import describe_sizes
-from engine.data.looking.image_bytes import middle_slice
-from engine.data.looking.look import look, look_at_samples, measure
-from engine.errors import DataError
+from torchdeck.engine.data.datasets.opened import opened_sources
+from torchdeck.engine.data.exploration.balance import describe_balance
+from torchdeck.engine.data.exploration.findings import describe_sizes
+from torchdeck.engine.data.exploration.image_bytes import middle_slice
+from torchdeck.engine.data.exploration.look import look, look_at_samples, measure
+from torchdeck.engine.errors import DataError
 
 
 @pytest.mark.parametrize(

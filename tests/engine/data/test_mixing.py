@@ -8,10 +8,10 @@ from data_cases import component, open_and_build, run_config
 from test_batch_steps import assert_same_counts, assert_same_distribution
 from torchvision.transforms import v2
 
-from engine.data.batched.mixing import Mix, check_mixing, class_shares, draw_mixes, make_mixes
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.transforms import check_transforms
-from engine.errors import ConfigError
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.transforms.mixing import Mix, check_mixing, class_shares, draw_mixes, make_mixes
+from torchdeck.engine.data.transforms.pipeline import check_transforms
+from torchdeck.engine.errors import ConfigError
 
 WHERE = "data.train_transforms"
 BOTH = component("RandomChoice", transforms=[{"name": "MixUp", "alpha": 0.2}, {"name": "CutMix"}], p=[1.0, 3.0])

@@ -9,20 +9,20 @@ import torch
 from data_cases import CPU, no_progress, open_and_build, run_config
 from torch import Tensor
 
-from engine.build import prepare
-from engine.config import Component, RunConfig
-from engine.config_file import load_config
-from engine.data.datasets.sources import open_sources
-from engine.data.loading.kept_tensors import TensorLoader
-from engine.data.loading.loaders import build_loaders, evaluation_loader
-from engine.data.loading.workers import WorkerLoader
-from engine.data.looking.look import look_at_samples
-from engine.data.looking.sample_text import bars, describe, target_words
-from engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
-from engine.inputs import call_model, tensors_of
-from engine.inspection import inspect_draft
-from engine.launch import launch, launch_resumed
-from engine.runs.checkpoint import load_checkpoint
+from torchdeck.engine.build import prepare
+from torchdeck.engine.config import Component, RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.exploration.look import look_at_samples
+from torchdeck.engine.data.exploration.sample_text import bars, describe, target_words
+from torchdeck.engine.data.loading.kept_tensors import TensorLoader
+from torchdeck.engine.data.loading.loaders import build_loaders, evaluation_loader
+from torchdeck.engine.data.loading.workers import WorkerLoader
+from torchdeck.engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from torchdeck.engine.inputs import call_model, tensors_of
+from torchdeck.engine.launching.launch import launch, launch_resumed
+from torchdeck.engine.preflight.inspection import inspect_draft
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
 
 PAGE = Path(__file__).parents[3] / "docs" / "own-data.md"
 NAMES = ["signals", "volumes", "text"]

@@ -9,13 +9,14 @@ import torch
 from data_cases import CPU, component, no_progress, run_config
 from pydantic import ValidationError
 
-from engine.config import LoaderConfig, RunConfig
-from engine.config_paths import with_absolute_paths
-from engine.data.datasets.bad_files import open_usable
-from engine.data.loading.loaders import BatchLoader, num_train_batches, train_loader
-from engine.data.loading.sampling import EpochSampler
-from engine.data.loading.seen import batches_at
-from engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.config import LoaderConfig, RunConfig
+from torchdeck.engine.data.exploration.batch_at_step import batches_at
+from torchdeck.engine.data.loading.bad_files import open_usable
+from torchdeck.engine.data.loading.batch_loader import BatchLoader
+from torchdeck.engine.data.loading.loaders import num_train_batches, train_loader
+from torchdeck.engine.data.loading.sampling import EpochSampler
+from torchdeck.engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.launching.absolute_paths import with_absolute_paths
 
 FUNCTIONS = """
 import numpy as np

@@ -5,9 +5,10 @@ import pytest
 import torch
 from data_cases import component
 
-from engine.data.looking.pipeline_edits import for_evaluation, is_random, with_normalize
-from engine.data.transforms import list_transforms, make_transform
-from engine.errors import ConfigError
+from torchdeck.engine.data.exploration.pipeline_edits import for_evaluation, is_random, with_normalize
+from torchdeck.engine.data.exploration.transform_catalog import list_transforms
+from torchdeck.engine.data.transforms.pipeline import make_transform
+from torchdeck.engine.errors import ConfigError
 
 NORMALIZE = component("Normalize", mean=[0.5], std=[0.2])
 

@@ -8,16 +8,16 @@ import torch
 from data_cases import open_and_build, run_config
 from torch.utils.data import DistributedSampler
 
-from engine.build import check
-from engine.config import LoaderConfig, RunConfig
-from engine.config_file import load_config
-from engine.data.loading.loaders import num_train_batches
-from engine.data.loading.process_share import ProcessShare, process_share, with_process_share
-from engine.data.loading.sampling import EpochOrder, EpochSampler
-from engine.errors import ConfigError
-from engine.launch import launch
-from engine.plan import plan_run
-from engine.runs.reader import RunReader
+from torchdeck.engine.build import check
+from torchdeck.engine.config import LoaderConfig, RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.data.loading.loaders import num_train_batches
+from torchdeck.engine.data.loading.process_share import ProcessShare, process_share, with_process_share
+from torchdeck.engine.data.loading.sampling import EpochOrder, EpochSampler
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.preflight.plan import plan_run
+from torchdeck.engine.runs.reader import RunReader
 
 TORCHRUN = {"WORLD_SIZE": "4", "RANK": "3"}
 SLURM = {"SLURM_NTASKS": "8", "SLURM_PROCID": "5"}

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from engine.data.batched.random_keys import combine, epoch_order, sample_keys
+from torchdeck.engine.data.random_keys import combine, epoch_order, sample_keys
 
 SAMPLES = torch.arange(40_000)
 

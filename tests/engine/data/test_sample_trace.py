@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from data_cases import component, run_config
 
-from engine.data.datasets.sources import open_sources
-from engine.data.looking.preview import preview
-from engine.data.looking.sample_trace import trace_sample
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.exploration.preview import preview
+from torchdeck.engine.data.exploration.sample_trace import trace_sample
 
 STEPS = [
     component("RandomCrop", size=8, padding=2),

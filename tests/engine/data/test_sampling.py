@@ -9,12 +9,12 @@ import torch
 from data_cases import CPU, component, open_and_build, run_config
 from pydantic import ValidationError
 
-from engine.config import LoaderConfig
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
-from engine.data.loading.workers import WorkerLoader
-from engine.data.transforms import SamplePipeline
-from engine.errors import ConfigError, DataError
+from torchdeck.engine.config import LoaderConfig
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
+from torchdeck.engine.data.loading.workers import WorkerLoader
+from torchdeck.engine.data.transforms.pipeline import SamplePipeline
+from torchdeck.engine.errors import ConfigError, DataError
 
 # Three samples of class 0, one of class 2, the rest of class 5.
 TARGETS = np.array([5] * 90 + [0] * 3 + [2] + [5] * 6)

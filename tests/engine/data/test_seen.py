@@ -9,10 +9,10 @@ import pytest
 import torch
 from data_cases import component, open_and_build, run_config
 
-from engine.config import TrainingConfig
-from engine.data.loading.seen import batches_at, parts_of, pictures
-from engine.errors import ConfigError
-from tui.cli import run_command
+from torchdeck.engine.config import TrainingConfig
+from torchdeck.engine.data.exploration.batch_at_step import batches_at, parts_of, pictures
+from torchdeck.engine.errors import ConfigError
+from torchdeck.tui.cli import run_command
 
 MOVED = [component("RandomCrop", size=8, padding=2), component("Normalize", mean=[0.3], std=[0.4])]
 WARPED = [component("RandomPerspective", p=1.0)]

@@ -16,11 +16,11 @@ from data_cases import FASHION_MNIST, needs_fashion_mnist, write_images
 from PIL import Image
 from torchvision import datasets
 
-from engine.config import DataConfig
-from engine.data.datasets import published
-from engine.data.datasets.sources import DataSources, open_sources
-from engine.data.datasets.splits import ArrayDataset
-from engine.errors import ConfigError, DataError, UserCodeError
+from torchdeck.engine.config import DataConfig
+from torchdeck.engine.data.datasets import published
+from torchdeck.engine.data.datasets.sources import DataSources, open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.errors import ConfigError, DataError, UserCodeError
 
 
 def opened(seed: int = 0, **data: Any) -> DataSources:

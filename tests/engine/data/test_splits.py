@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from engine.data.datasets.splits import Split, class_names, stratified_split
+from torchdeck.engine.data.datasets.splits import Split, class_names, stratified_split
 
 
 def test_every_class_keeps_its_share() -> None:

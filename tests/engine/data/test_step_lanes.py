@@ -2,7 +2,7 @@
 
 from data_cases import component
 
-from engine.data.batched.step_lanes import step_lanes
+from torchdeck.engine.data.exploration.step_tiers import step_lanes
 
 CROP = component("RandomCrop", size=8)
 

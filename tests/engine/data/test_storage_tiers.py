@@ -10,19 +10,19 @@ from data_cases import CPU, component, no_progress, open_and_build, run_config, 
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from engine.config import DataConfig, RunConfig
-from engine.data.batched.batch_plan import BatchPlan, plan_batches
-from engine.data.batched.boxes import crop_box, crop_boxes, crop_tries
-from engine.data.batched.random_keys import sample_keys
-from engine.data.datasets.sources import open_sources
-from engine.data.datasets.splits import ArrayDataset, LabelledDataset, Split
-from engine.data.loading import storage
-from engine.data.loading.disk_cache import cache_file, mapped_split
-from engine.data.loading.encoded import find_head
-from engine.data.loading.lanes import choose_lane
-from engine.data.loading.storage import DecodedSplit, Room, read_image
-from engine.data.looking.preview import preview
-from engine.errors import ConfigError, DataError
+from torchdeck.engine.config import DataConfig, RunConfig
+from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
+from torchdeck.engine.data.batched.boxes import crop_box, crop_boxes, crop_tries
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset, LabelledDataset, Split
+from torchdeck.engine.data.exploration.preview import preview
+from torchdeck.engine.data.loading import storage
+from torchdeck.engine.data.loading.disk_cache import cache_file, mapped_split
+from torchdeck.engine.data.loading.encoded import find_head
+from torchdeck.engine.data.loading.storage import DecodedSplit, Room, read_image
+from torchdeck.engine.data.loading.tiers import choose_lane
+from torchdeck.engine.data.random_keys import sample_keys
+from torchdeck.engine.errors import ConfigError, DataError
 
 NORMALIZE = component("Normalize", mean=[0.5, 0.4, 0.3], std=[0.2, 0.3, 0.4])
 FIXED = [

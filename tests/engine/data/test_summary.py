@@ -5,11 +5,11 @@ import pytest
 import torch
 from data_cases import component, needs_fashion_mnist, open_and_build, run_config, write_images
 
-from engine.data.datasets.sources import open_sources
-from engine.data.datasets.splits import ArrayDataset, Split
-from engine.data.looking.preview import preview
-from engine.data.looking.summary import channel_moments, summarize
-from engine.errors import ConfigError
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.exploration.preview import preview
+from torchdeck.engine.data.exploration.summary import channel_moments, summarize
+from torchdeck.engine.errors import ConfigError
 
 
 @needs_fashion_mnist

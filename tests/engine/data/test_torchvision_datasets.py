@@ -14,16 +14,16 @@ import torch
 from data_cases import component, no_progress, open_and_build, run_config, write_images
 from torchvision import datasets
 
-from engine.data.datasets.bad_files import find_bad_files, open_usable
-from engine.data.datasets.catalog import find_dataset, list_datasets
-from engine.data.datasets.folder import FolderDataset
-from engine.data.datasets.sources import open_sources
-from engine.data.datasets.torchvision_changes import catalogue_changes
-from engine.data.datasets.torchvision_datasets import accepted_arguments, open_torchvision
-from engine.data.datasets.torchvision_table import ROWS, TorchvisionRow, find_row
-from engine.data.loading.encoded import EncodedLoader
-from engine.data.transforms import to_tensor
-from engine.errors import ConfigError, DataError
+from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
+from torchdeck.engine.data.datasets.folder import FolderDataset
+from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
+from torchdeck.engine.data.datasets.torchvision_datasets import accepted_arguments, open_torchvision
+from torchdeck.engine.data.datasets.torchvision_table import ROWS, TorchvisionRow, find_row
+from torchdeck.engine.data.loading.bad_files import find_bad_files, open_usable
+from torchdeck.engine.data.loading.encoded import EncodedLoader
+from torchdeck.engine.data.transforms.pipeline import to_tensor
+from torchdeck.engine.errors import ConfigError, DataError
 
 # What torchvision has besides classification of single images: boxes, masks, captions, video, pairs, optical flow.
 _OTHER_TASKS = {
@@ -259,7 +259,7 @@ def test_packages_and_notes_are_in_the_catalogue() -> None:
 
 
 def test_what_a_release_of_torchvision_changed_is_told_in_plain_words() -> None:
-    assert catalogue_changes() == []
+    assert catalog_changes() == []
     row = find_row("SVHN")
     assert row is not None
     others = [other for other in ROWS if other.name not in ("SVHN", "DTD")]
@@ -267,7 +267,7 @@ def test_what_a_release_of_torchvision_changed_is_told_in_plain_words() -> None:
         replace(row, name="SVHM"),
         replace(row, labels="marks", images="files", parts={"train": {"split": "training"}, "test": {"fold": 1}}),
     ]
-    assert catalogue_changes([*others, *changed]) == [
+    assert catalog_changes([*others, *changed]) == [
         "SVHM is gone",
         "SVHN has no split 'training' any more, its train part",
         "SVHN takes no argument 'fold' any more, which told its test part",

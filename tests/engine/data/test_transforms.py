@@ -9,8 +9,9 @@ from data_cases import component
 from PIL import Image
 from torchvision import transforms as v1
 
-from engine.data.transforms import SamplePipeline, build_transform, check_transforms, list_transforms
-from engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.data.exploration.transform_catalog import list_transforms
+from torchdeck.engine.data.transforms.pipeline import SamplePipeline, build_transform, check_transforms
+from torchdeck.engine.errors import ConfigError, UserCodeError
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from data_cases import CPU, run_config
 
-from engine.config import LoaderConfig
-from engine.data.loading.without_effect import draft_without_effect, without_effect
+from torchdeck.engine.config import LoaderConfig
+from torchdeck.engine.preflight.without_effect import draft_without_effect, without_effect
 
 WORKERS = {"loader.prefetch_factor", "loader.persistent_workers", "loader.timeout", "loader.worker_init"}
 CUDA = torch.device("cuda")

@@ -12,9 +12,9 @@ import pytest
 import torch
 from data_cases import component, digits, open_and_build, run_config, same
 
-from engine.data.loading.loaders import BatchLoader
-from engine.data.loading.workers import WorkerLoader
-from engine.errors import DataError
+from torchdeck.engine.data.loading.batch_loader import BatchLoader
+from torchdeck.engine.data.loading.workers import WorkerLoader
+from torchdeck.engine.errors import DataError
 
 JITTERED = [component("RandomRotation", degrees=20, expand=True), component("Resize", size=[8, 8])]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.errors import RunError
-from engine.interchange.foreign_curves import curve_like, read_curves
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.interchange.foreign_curves import curve_like, read_curves
 
 LIGHTNING = """epoch,lr-SGD,step,train_loss,val_acc,val_loss
 0,0.1,49,1.25,,

@@ -4,10 +4,10 @@ import csv
 import io
 from pathlib import Path
 
-from engine.config import RunConfig
-from engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 
 
 def written_run(root: Path) -> RunReader:

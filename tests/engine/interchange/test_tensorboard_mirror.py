@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from warm_python import warm_python
 
-from engine.config import RunConfig
-from engine.errors import ConfigError, RunError
-from engine.interchange import tensorboard_mirror
-from engine.interchange.foreign_curves import read_curves
-from engine.interchange.tensorboard_mirror import mirror, require_tensorboard, start_mirror
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.engine.interchange import tensorboard_mirror
+from torchdeck.engine.interchange.foreign_curves import read_curves
+from torchdeck.engine.interchange.tensorboard_mirror import mirror, require_tensorboard, start_mirror
+from torchdeck.engine.runs.writer import RunWriter
 
 pytest.importorskip("tensorboard")
 

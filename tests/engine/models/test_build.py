@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError, UserCodeError
-from engine.models.build import build_model, build_with_notes, check_model
-from engine.user_code import forget_user_modules
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import ConfigError, UserCodeError
+from torchdeck.engine.models.build import build_model, build_with_notes, check_model
+from torchdeck.engine.user_code import forget_user_modules
 
 MODELS = """
     import torch
@@ -160,7 +160,7 @@ def test_checking_that_a_model_fits_does_not_change_its_weights() -> None:
     torch.manual_seed(1)
     built = build_model(ModelConfig(name="cnn"), 10, (1, 8, 8))
     torch.manual_seed(1)
-    from engine.models.builtin import cnn
+    from torchdeck.engine.models.nets.builtin import cnn
 
     direct = cnn(10, (1, 8, 8))
     assert all(torch.equal(a, b) for a, b in zip(built.parameters(), direct.parameters(), strict=True))

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError
-from engine.models.airbench import airbench
-from engine.models.builtin import BUILTIN_MODELS, ResidualBlock, cnn, mlp, resnet
-from engine.models.signal_nets import cnn1d, cnn3d
-from engine.models.text_nets import embedding_bag
-from engine.models.tree import inspect_model
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.models.module_tree import inspect_model
+from torchdeck.engine.models.nets.airbench import airbench
+from torchdeck.engine.models.nets.builtin import BUILTIN_MODELS, ResidualBlock, cnn, mlp, resnet
+from torchdeck.engine.models.nets.signal_nets import cnn1d, cnn3d
+from torchdeck.engine.models.nets.text_nets import embedding_bag
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn", "resnet"])

@@ -4,14 +4,14 @@ import pytest
 from campaign import is_full_campaign
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.inputs import one_sample
-from engine.models.architecture import build_architecture, build_unloaded
-from engine.models.catalog import list_models
-from engine.models.timm_catalog import TIMM_PREFIX, timm_modules
-from engine.models.tree import default_input_shape, inspect_factory
-from engine.models.weightless import build_weightless, untouched_randomness
-from engine.models.weights import head_names, model_shapes
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.inputs import one_sample
+from torchdeck.engine.models.architecture import build_architecture, build_unloaded
+from torchdeck.engine.models.catalog import list_models
+from torchdeck.engine.models.libraries.timm_catalog import TIMM_PREFIX, timm_modules
+from torchdeck.engine.models.module_tree import default_input_shape, inspect_factory
+from torchdeck.engine.models.tree.meta_build import build_weightless, untouched_randomness
+from torchdeck.engine.models.weights import head_names, model_shapes
 
 CLASSES = 7
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]

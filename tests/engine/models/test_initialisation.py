@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import InitRule, ModelConfig
-from engine.errors import ConfigError
-from engine.models.build import build_with_notes, check_model
-from engine.models.initialisation import apply_init, plan_init
-from engine.models.tree import inspect_model
+from torchdeck.engine.config import InitRule, ModelConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.models.build import build_with_notes, check_model
+from torchdeck.engine.models.initialization import apply_init, plan_init
+from torchdeck.engine.models.module_tree import inspect_model
 
 
 def rule(name: str, **settings: Any) -> InitRule:

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.models.known_shapes import known_result
-from engine.models.weightless import build_weightless
+from torchdeck.engine.models.tree.meta_build import build_weightless
+from torchdeck.engine.models.tree.meta_shapes import known_result
 
 aten = torch.ops.aten
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from engine.config import LoaderConfig, RunConfig
-from engine.config_file import parse_config
-from engine.errors import ConfigError
-from engine.inspection import draft_memory, largest_draft_batch
-from engine.measured_step import measure_draft, measure_spec
-from engine.models import memory
-from engine.models.memory import MemoryEstimate, estimate_memory, largest_batch
+from torchdeck.engine.config import LoaderConfig, RunConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.preflight import memory_estimate as memory
+from torchdeck.engine.preflight.inspection import draft_memory, largest_draft_batch
+from torchdeck.engine.preflight.measured_step import measure_draft, measure_spec
+from torchdeck.engine.preflight.memory_estimate import MemoryEstimate, estimate_memory, largest_batch
 
 SHAPE = (1, 16, 16)
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from engine.models import torchvision_table
-from engine.models.builtin import BUILTIN_MODELS
-from engine.models.catalog import list_models, search_models
-from engine.models.torchvision_metadata import published_models, table_source
+from torchdeck.engine.models.catalog import list_models, search_models
+from torchdeck.engine.models.libraries import torchvision_table
+from torchdeck.engine.models.libraries.torchvision_metadata import published_models, table_source
+from torchdeck.engine.models.nets.builtin import BUILTIN_MODELS
 
 
 def test_the_committed_table_is_that_of_the_installed_torchvision() -> None:

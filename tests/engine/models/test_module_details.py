@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from engine.models.module_details import buffer_rows, common_dtype, documentation, parameter_rows
-from engine.models.tree import inspect_factory
+from torchdeck.engine.models.module_tree import inspect_factory
+from torchdeck.engine.models.tree.module_details import buffer_rows, common_dtype, documentation, parameter_rows
 
 
 class Documented(nn.Module):

@@ -6,12 +6,12 @@ import pytest
 import torch
 from campaign import is_full_campaign
 
-from engine.config import ModelConfig
-from engine.errors import CheckpointError, ConfigError
-from engine.models.build import build_with_notes, check_model
-from engine.models.timm_catalog import timm_modules, timm_sizes
-from engine.models.timm_sizes import count
-from engine.models.tree import inspect_model
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import CheckpointError, ConfigError
+from torchdeck.engine.models.build import build_with_notes, check_model
+from torchdeck.engine.models.libraries.timm_catalog import timm_modules, timm_sizes
+from torchdeck.engine.models.module_tree import inspect_model
+from torchdeck.engine.models.timm_sizes import count
 
 timm = pytest.importorskip("timm")
 

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError
-from engine.models.build import build_model, build_with_notes
-from engine.models.transfer import apply_freeze, check_freeze_rules
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.models.build import build_model, build_with_notes
+from torchdeck.engine.models.freezing import apply_freeze, check_freeze_rules
 
 
 def trainable(model: nn.Module) -> set[str]:

@@ -10,10 +10,10 @@ from campaign import is_full_campaign
 from reference_models import CASES, Aliased, BrokenRepresentation, Case, Mismatched, Tied, nested
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import ConfigError
-from engine.models.catalog import list_models
-from engine.models.tree import ModelReport, ModuleRow, inspect_factory, inspect_model, report_json
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.models.catalog import list_models
+from torchdeck.engine.models.module_tree import ModelReport, ModuleRow, inspect_factory, inspect_model, report_json
 
 
 def row(report: ModelReport, path: str) -> ModuleRow:

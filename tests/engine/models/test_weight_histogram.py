@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.build import prepare
-from engine.config import ModelConfig
-from engine.config_file import parse_config
-from engine.errors import ConfigError
-from engine.models.weight_histogram import fresh_histograms, saved_histograms
+from torchdeck.engine.build import prepare
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.preflight.weight_histogram import fresh_histograms, saved_histograms
 
 
 def test_a_checkpoint_s_tensors_are_counted_into_equal_steps(tmp_path: Path) -> None:

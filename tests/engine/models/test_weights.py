@@ -12,11 +12,11 @@ import torch
 import torchvision
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import CheckpointError, ConfigError
-from engine.models.build import BuiltModel, build_with_notes
-from engine.models.torchvision_models import published_weights
-from engine.models.weights import head_names
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import CheckpointError, ConfigError
+from torchdeck.engine.models.build import BuiltModel, build_with_notes
+from torchdeck.engine.models.libraries.torchvision_models import published_weights
+from torchdeck.engine.models.weights import head_names
 
 SHAPE = (1, 8, 8)
 

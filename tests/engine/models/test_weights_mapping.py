@@ -10,11 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from engine.config import ModelConfig
-from engine.errors import CheckpointError
-from engine.models.build import build_with_notes
-from engine.models.weights_mapping import ShapeDifference, map_weights, same_names
-from engine.models.weights_preview import preview_config_weights
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.models.build import build_with_notes
+from torchdeck.engine.models.weights_mapping import ShapeDifference, map_weights, same_names
+from torchdeck.engine.models.weights_preview import preview_config_weights
 
 MODEL = {"conv.weight": (8, 3, 3, 3), "conv.bias": (8,), "fc.weight": (10, 8), "fc.bias": (10,)}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from engine.runs.durable import FileOperations
+from torchdeck.engine.files.durable import FileOperations
 
 KILLED = 77
 

@@ -24,9 +24,9 @@ from pathlib import Path
 mode, limit, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
 if mode == "load":
     import torch
-from engine.errors import CheckpointError
-from engine.runs.checkpoint import load_checkpoint
-from engine.runs.checkpoint_file import inspect_checkpoint, report_json
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 class Hung(BaseException):
     pass

@@ -26,11 +26,11 @@ from pathlib import Path
 import torch  # noqa: F401
 from run_cases import new_run, save, train_record
 
-from engine.errors import CheckpointError, RunError
-from engine.runs import durable
-from engine.runs.checkpoint import newest_valid_checkpoint, verify_checkpoint
-from engine.runs.directory import METRICS_FILE, list_runs
-from engine.runs.reader import RunReader
+from torchdeck.engine.errors import CheckpointError, RunError
+from torchdeck.engine.files import durable
+from torchdeck.engine.runs.on_disk.directory import METRICS_FILE, list_runs
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.saving.checkpoint import newest_valid_checkpoint, verify_checkpoint
 
 # _IOR('X', 125, __u32) of the kernel's fs.h, and its flag "do not flush the journal".
 FS_IOC_SHUTDOWN = 0x8004587D

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.config import CheckpointConfig, RunConfig
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import CheckpointConfig, RunConfig
+from torchdeck.engine.runs.writer import RunWriter
 
 
 def new_run(root: Path, name: str = "run", keep_last: int = 3, keep_every: int = 0) -> RunWriter:

@@ -12,10 +12,10 @@ import torch
 from campaign import is_full_campaign
 from run_cases import new_run, plain_state, save
 
-from engine.errors import CheckpointError, RunError
-from engine.runs.checkpoint import load_checkpoint, newest_valid_checkpoint, verify_checkpoint
-from engine.runs.checkpoint_file import inspect_checkpoint
-from engine.runs.zip_directory import read_zip_directory
+from torchdeck.engine.errors import CheckpointError, RunError
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint, verify_checkpoint
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
+from torchdeck.engine.tensor_files.zip_directory import read_zip_directory
 
 FULL = is_full_campaign()
 

@@ -15,9 +15,9 @@ import torch
 from run_cases import plain_state
 from torch import nn
 
-from engine.errors import CheckpointError
-from engine.runs.checkpoint import load_checkpoint
-from engine.runs.checkpoint_file import inspect_checkpoint, report_json
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
 
 def training_state() -> dict[str, Any]:
@@ -170,7 +170,7 @@ def test_inspecting_reads_no_tensor_and_imports_no_torch(tmp_path: Path) -> None
     script = """
 import sys
 from pathlib import Path
-from engine.runs.checkpoint_file import inspect_checkpoint
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 report = inspect_checkpoint(Path(sys.argv[1]))
 read = int([line for line in open("/proc/self/io") if line.startswith("rchar")][0].split()[1])
 print(len(report.tensors), "torch" in sys.modules, "numpy" in sys.modules, read < 10 << 20)

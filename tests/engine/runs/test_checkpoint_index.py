@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from run_cases import new_run, save
 
-from engine.runs.checkpoint import list_checkpoints, newest_valid_checkpoint
+from torchdeck.engine.runs.saving.checkpoint import list_checkpoints, newest_valid_checkpoint
 
 
 def test_the_list_does_without_its_index_and_without_reading_when_it_has_one(

@@ -19,21 +19,21 @@ from failing_operations import KILLED, FailingOperations
 from run_cases import new_run, plain_state, save
 from warm_python import warm_python
 
-from engine.errors import CheckpointError
-from engine.runs import checkpoint_saver as saver_module
-from engine.runs import disk_room
-from engine.runs.checkpoint import (
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.runs.on_disk.journal import Journal
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.saving import checkpoint_saver as saver_module
+from torchdeck.engine.runs.saving import disk_room
+from torchdeck.engine.runs.saving.checkpoint import (
     list_checkpoints,
     load_checkpoint,
     newest_valid_checkpoint,
     verify_checkpoint,
 )
-from engine.runs.checkpoint_saver import CheckpointSaver, SaveRequest
-from engine.runs.journal import Journal
-from engine.runs.pins import pin, unpin
-from engine.runs.reader import RunReader
-from engine.runs.retention import Retention
-from engine.runs.writer import RunWriter
+from torchdeck.engine.runs.saving.checkpoint_saver import CheckpointSaver, SaveRequest
+from torchdeck.engine.runs.saving.pins import pin, unpin
+from torchdeck.engine.runs.saving.retention import Retention
+from torchdeck.engine.runs.writer import RunWriter
 
 FULL = is_full_campaign()
 

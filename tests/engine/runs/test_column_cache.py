@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from run_cases import epoch_record, new_run, train_record
 
-from engine.runs import column_cache, reader
-from engine.runs.column_cache import load_curves
-from engine.runs.reader import RunReader
-from engine.runs.series import SERIES
+from torchdeck.engine.runs import reader
+from torchdeck.engine.runs.on_disk import column_cache
+from torchdeck.engine.runs.on_disk.column_cache import load_curves
+from torchdeck.engine.runs.on_disk.series import SERIES
+from torchdeck.engine.runs.reader import RunReader
 
 
 @pytest.fixture(autouse=True)

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import RunError
-from engine.runs import control as control_module
-from engine.runs.control import SOCKET_FILE, Control, ControlServer, send
-from engine.runs.lock import acquire
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs import control as control_module
+from torchdeck.engine.runs.control import SOCKET_FILE, Control, ControlServer, send
+from torchdeck.engine.runs.on_disk.lock import acquire
 
 
 @contextmanager

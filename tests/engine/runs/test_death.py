@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from run_cases import new_run
 
-from engine.runs.death import Death, note_death, why_died
+from torchdeck.engine.runs.cause_of_death import Death, note_death, why_died
 
 
 @pytest.fixture

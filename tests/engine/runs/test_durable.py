@@ -10,12 +10,7 @@ from typing import BinaryIO
 import pytest
 from failing_operations import KILLED, FailingOperations
 
-from engine.runs.durable import (
-    FileOperations,
-    atomic_write,
-    remove_temporary_files,
-    replace_with_link,
-)
+from torchdeck.engine.files.durable import FileOperations, atomic_write, remove_temporary_files, replace_with_link
 
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EROFS, errno.EACCES]
 MANY = range(1, 50)

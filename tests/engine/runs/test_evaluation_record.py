@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine.runs.evaluation_record import known_evaluation
+from torchdeck.engine.runs.on_disk.evaluation_record import known_evaluation
 
 PER_CLASS = {"precision": [0.5, 1.0], "recall": [1.0, 0.5], "f1": [0.7, 0.7], "support": [3, 4]}
 CALIBRATION = {"samples": [0, 7], "confidence": [0.0, 0.9], "accuracy": [0.0, 0.8]}

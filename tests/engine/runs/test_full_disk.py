@@ -10,9 +10,9 @@ import json, sys, time
 from pathlib import Path
 root = Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from engine.runs import disk_room, journal
-from engine.runs.checkpoint import list_checkpoints, verify_checkpoint
-from engine.runs.reader import RunReader
+from torchdeck.engine.runs import disk_room, journal
+from torchdeck.engine.runs.saving.checkpoint import list_checkpoints, verify_checkpoint
+from torchdeck.engine.runs.reader import RunReader
 from run_cases import new_run, save, train_record
 journal.RETRY_SECONDS = 0.05
 # Let the writes themselves run into the end of the disk.

@@ -15,9 +15,9 @@ import torch
 from hostile_files import OPENER, hostile_files, zipped
 from run_cases import plain_state
 
-from engine.errors import CheckpointError
-from engine.runs.checkpoint_file import inspect_checkpoint
-from engine.runs.pickle_tree import PickleReader
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
+from torchdeck.engine.tensor_files.pickle_tree import PickleReader
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from campaign import is_full_campaign
 
-from engine.runs import journal as journal_module
-from engine.runs.durable import FileOperations
-from engine.runs.journal import Journal, LineFile
+from torchdeck.engine.files.durable import FileOperations
+from torchdeck.engine.runs.on_disk import journal as journal_module
+from torchdeck.engine.runs.on_disk.journal import Journal, LineFile
 
 FULL = is_full_campaign()
 
@@ -254,7 +254,7 @@ def test_an_idle_journal_does_not_touch_its_files(tmp_path: Path) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from engine.runs.journal import Journal
+from torchdeck.engine.runs.on_disk.journal import Journal
 journal = Journal(Path(sys.argv[1]), {"status": "running"})
 padding = "x" * int(sys.argv[2])
 number = 0

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from run_cases import new_run, save
 
-from engine.errors import CheckpointError
-from engine.runs.checkpoint import load_checkpoint
-from engine.runs.checkpoint_index import list_checkpoints
-from engine.runs.durable import SYSTEM
-from engine.runs.pins import pin, pinned_checkpoints, unpin
-from engine.runs.resume_point import take_back
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.files.durable import SYSTEM
+from torchdeck.engine.runs.rewind import take_back
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
+from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
+from torchdeck.engine.runs.saving.pins import pin, pinned_checkpoints, unpin
 
 FIRST = "step-000000010.pt"
 

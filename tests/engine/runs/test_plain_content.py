@@ -11,9 +11,9 @@ import pytest
 import torch
 from run_cases import new_run
 
-from engine.errors import CheckpointError
-from engine.runs.checkpoint import load_checkpoint
-from engine.runs.plain_content import check_plain
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
+from torchdeck.engine.tensor_files.plain_content import check_plain
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,12 @@ import test_run_reader as reading
 from run_cases import new_run
 from test_checkpoint_damage import good  # noqa: F401
 
-from engine.runs import checkpoint, column_cache, durable
-from engine.runs.checkpoint_file import inspect_open_file
-from engine.runs.line_tail import LineTail
-from engine.runs.retention import Retention
+from torchdeck.engine.files import durable
+from torchdeck.engine.runs.on_disk import column_cache
+from torchdeck.engine.runs.on_disk.line_tail import LineTail
+from torchdeck.engine.runs.saving import checkpoint
+from torchdeck.engine.runs.saving.retention import Retention
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_open_file
 
 
 def test_checksums_that_are_not_looked_at_are_noticed(

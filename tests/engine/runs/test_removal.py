@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from run_cases import new_run, save
 
-from engine.errors import RunError
-from engine.runs.checkpoint_index import list_checkpoints
-from engine.runs.lock import acquire
-from engine.runs.pins import pin
-from engine.runs.removal import delete_checkpoint, delete_run, plan_removal
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
+from torchdeck.engine.runs.on_disk.lock import acquire
+from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
+from torchdeck.engine.runs.saving.pins import pin
 
 
 @pytest.fixture

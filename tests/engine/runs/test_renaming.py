@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from run_cases import new_run, save
 
-from engine.config_file import load_config
-from engine.errors import ConfigError, RunError
-from engine.runs.checkpoint_index import list_checkpoints
-from engine.runs.directory import given_name
-from engine.runs.lock import acquire
-from engine.runs.reader import RunReader
-from engine.runs.renaming import rename_run
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.engine.runs.browsing.renaming import rename_run
+from torchdeck.engine.runs.on_disk.directory import given_name
+from torchdeck.engine.runs.on_disk.lock import acquire
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
 
 
 @pytest.fixture

@@ -13,13 +13,13 @@ import pytest
 from failing_operations import KILLED, FailingOperations
 from run_cases import epoch_record, new_run, save, train_record
 
-from engine.config import RunConfig
-from engine.config_file import dump_config, load_config
-from engine.errors import RunError
-from engine.runs.checkpoint import list_checkpoints, load_checkpoint
-from engine.runs.reader import RunReader
-from engine.runs.resume_point import take_back
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import dump_config, load_config
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.rewind import take_back
+from torchdeck.engine.runs.saving.checkpoint import list_checkpoints, load_checkpoint
+from torchdeck.engine.runs.writer import RunWriter
 
 
 def ended_run(root: Path) -> Path:
@@ -140,7 +140,7 @@ def test_a_run_that_somebody_trains_can_not_be_gone_on_with(tmp_path: Path) -> N
     script = """
 import sys, time
 from pathlib import Path
-from engine.runs.lock import acquire
+from torchdeck.engine.runs.on_disk.lock import acquire
 acquire(Path(sys.argv[1]))
 print("owned", flush=True)
 time.sleep(60)

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from run_cases import epoch_record, new_run, save, train_record
 
-from engine.runs import run_catalog
-from engine.runs.checkpoint_index import list_checkpoints
-from engine.runs.loss_line import loss_line
-from engine.runs.run_catalog import RunCatalog
+from torchdeck.engine.runs.browsing import run_catalog
+from torchdeck.engine.runs.browsing.loss_line import loss_line
+from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
 
 
 def test_runs_that_ended_are_not_read_again_and_live_ones_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from run_cases import epoch_record, new_run
 
-from engine.config import RunConfig
-from engine.config_file import load_config
-from engine.errors import RunError
-from engine.runs.directory import create_run_directory, find_run, list_runs
-from engine.runs.writer import RunWriter
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk.directory import create_run_directory, find_run, list_runs
+from torchdeck.engine.runs.writer import RunWriter
 
 # JSON has whole numbers that no float holds.
 HUGE = 10**400
@@ -145,5 +145,5 @@ def test_an_unknown_run_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
 
 def test_reading_and_writing_runs_needs_no_torch() -> None:
     modules = "reader, writer, directory, control, checkpoint, checkpoint_file, checkpoint_saver, journal"
-    script = f"import sys; from engine.runs import {modules}; sys.exit('torch' in sys.modules)"
+    script = f"import sys; from torchdeck.engine.runs import {modules}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

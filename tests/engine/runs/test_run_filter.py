@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import ConfigError
-from engine.runs.directory import RunSummary
-from engine.runs.run_filter import parse_filter
-from engine.runs.run_order import in_order
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.runs.browsing.run_filter import parse_filter
+from torchdeck.engine.runs.browsing.run_order import in_order
+from torchdeck.engine.runs.on_disk.directory import RunSummary
 
 SETTINGS = {
     "name": "cifar-first",

@@ -15,13 +15,13 @@ from pathlib import Path
 import pytest
 from campaign import is_full_campaign
 
-from engine.errors import RunError
-from engine.runs.lock import LOCK_FILE, acquire, owner_pid
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk.lock import LOCK_FILE, acquire, owner_pid
 
 OWNER = """
 import sys, time
 from pathlib import Path
-from engine.runs.lock import acquire
+from torchdeck.engine.runs.on_disk.lock import acquire
 acquire(Path(sys.argv[1]))
 print("owned", flush=True)
 time.sleep(60)
@@ -103,7 +103,7 @@ def test_children_that_outlive_a_killed_owner_keep_nothing(tmp_path: Path) -> No
     script = """
 import os, sys, time
 from pathlib import Path
-from engine.runs.lock import acquire
+from torchdeck.engine.runs.on_disk.lock import acquire
 acquire(Path(sys.argv[1]))
 child = os.fork()
 if child == 0:
@@ -167,8 +167,8 @@ def test_a_symbolic_link_in_place_of_the_lock_file_is_not_followed(tmp_path: Pat
 RACE = """
 import os, sys
 from pathlib import Path
-from engine.errors import RunError
-from engine.runs.lock import acquire
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk.lock import acquire
 
 run, processes = Path(sys.argv[1]), int(sys.argv[2])
 for _ in range(int(sys.argv[3])):

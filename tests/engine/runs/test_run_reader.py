@@ -16,11 +16,11 @@ import numpy as np
 import pytest
 from run_cases import epoch_record, new_run, save, train_record
 
-from engine.errors import RunError
-from engine.runs import line_tail
-from engine.runs.reader import RunReader
-from engine.runs.series import SERIES
-from engine.runs.writer import RunWriter
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.runs.on_disk import line_tail
+from torchdeck.engine.runs.on_disk.series import SERIES
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 
 
 def wait_for_change(reader: RunReader, seconds: float = 20.0) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from engine.runs.line_tail import LineTail
-from engine.runs.system_sampler import Gpu, SystemSampler
+from torchdeck.engine.runs.on_disk.line_tail import LineTail
+from torchdeck.engine.runs.system_sampler import Gpu, SystemSampler
 
 
 def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:

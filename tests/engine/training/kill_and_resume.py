@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from engine.build import prepare
-from engine.config_file import parse_config
-from engine.launch import launch, launch_resumed
-from engine.runs.checkpoint import load_checkpoint
-from engine.training import trainer  # noqa: F401  (imported before the first fork)
+from torchdeck.engine.build import prepare
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.launching.launch import launch, launch_resumed
+from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
+from torchdeck.engine.training import trainer  # noqa: F401  (imported before the first fork)
 
 CONFIG = """
 name = "kill"

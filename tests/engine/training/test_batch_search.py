@@ -9,8 +9,8 @@ import pytest
 import torch
 from training_cases import case
 
-from engine.batch_search import bisect_largest, find_largest_batch
-from engine.free_memory import _cgroup_room, available_memory
+from torchdeck.engine.machine.free_memory import _cgroup_room, available_memory
+from torchdeck.engine.preflight.batch_search import bisect_largest, find_largest_batch
 
 
 @pytest.mark.parametrize(
@@ -67,8 +67,8 @@ def test_a_split_that_fits_whole_ends_the_search() -> None:
 def test_what_does_not_fit_fails_in_its_process_and_the_process_lives() -> None:
     code = (
         "import torch\n"
-        "from engine.free_memory import memory_bound\n"
-        "from engine.training.memory_recovery import is_out_of_memory\n"
+        "from torchdeck.engine.machine.free_memory import memory_bound\n"
+        "from torchdeck.engine.training.compute.memory_recovery import is_out_of_memory\n"
         "with memory_bound(200 << 20):\n"
         "    small = torch.zeros(10 << 20)\n"
         "    try:\n"

@@ -7,12 +7,12 @@ import pytest
 from kill_and_resume import differences, history_of, state_of
 from training_cases import STEPS_PER_EPOCH, case, events_of, finished, resume_copy, train
 
-from engine.config_file import dump_config, parse_config
-from engine.errors import ConfigError
-from engine.launch import launch
-from engine.runs.writer import RunWriter
-from engine.training.callbacks import EVENTS, check_callbacks
-from engine.training.snapshot import Snapshot
+from torchdeck.engine.config.file import dump_config, parse_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.training.callbacks import EVENTS, check_callbacks
+from torchdeck.engine.training.snapshot import Snapshot
 
 CODE = """
 import random

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from training_cases import objective, placement
 
-from engine.training.clipping import ClipMethod, clip_gradients
-from engine.training.step import TrainStep
+from torchdeck.engine.training.compute.step import TrainStep
+from torchdeck.engine.training.optimization.clipping import ClipMethod, clip_gradients
 
 
 def by_hand(weight: Tensor, gradients: list[Tensor], limit: float, method: ClipMethod) -> list[Tensor]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from training_cases import keep_every_save, make_trainer, reader_of, train, weights_of
 
-from engine.runs.checkpoint import newest_valid_checkpoint
+from torchdeck.engine.runs.saving.checkpoint import newest_valid_checkpoint
 
 YEAR = 365 * 86400.0
 

@@ -14,8 +14,8 @@ from training_cases import (
     weights_of,
 )
 
-from engine.training.compilation import CompileOutcome
-from engine.training.compiled_run import CompiledRun
+from torchdeck.engine.training.compute.compilation import CompileOutcome
+from torchdeck.engine.training.compute.compiled_run import CompiledRun
 
 TINY = ["training.compile=true", "training.epochs=1", "model={name='mlp',hidden=[8]}", "loader.batch_size=256"]
 

@@ -8,8 +8,8 @@ import pytest
 from kill_and_resume import differences, history_of, state_of
 from training_cases import STEPS_PER_EPOCH, case, ended, events_of, finished, reader_of, resume_copy, write_model
 
-from engine.errors import CheckpointError
-from engine.launch import launch
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.launching.launch import launch
 
 # From the 8th training batch on, the second layer's output is NaN while the learning rate is as configured.
 BODY = """h = self.first(x.flatten(1))
@@ -107,7 +107,7 @@ def test_a_checkpoint_that_goes_away_before_it_is_loaded_leaves_the_loss_as_the_
     def gone(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: can't be read: No such file or directory")
 
-    monkeypatch.setattr("engine.runs.checkpoint.load_checkpoint", gone)
+    monkeypatch.setattr("torchdeck.engine.runs.saving.checkpoint.load_checkpoint", gone)
     run = ended(launch(case(breaking_model(tmp_path), "training.on_nonfinite=rollback"), tmp_path / "runs"))
     assert run.status == "failed"
     assert run.path is not None

@@ -8,11 +8,11 @@ from kill_and_resume import differences, history_of, state_of
 from torch import Tensor, nn
 from training_cases import case, ended, reader_of, resume_copy, train
 
-from engine.config import EmaConfig
-from engine.launch import launch
-from engine.runs.writer import RunWriter
-from engine.training import trainer
-from engine.training.ema import AveragedWeights
+from torchdeck.engine.config import EmaConfig
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.training import trainer
+from torchdeck.engine.training.optimization.ema import AveragedWeights
 
 
 def make_model() -> nn.Sequential:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from training_cases import case, placement
 
-from engine.training.environment import changed_settings, describe_environment, inexact_because
+from torchdeck.engine.training.environment import changed_settings, describe_environment, inexact_because
 
 
 def reasons(*changes: str, **environment: object) -> list[str]:

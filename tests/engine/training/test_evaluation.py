@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from training_cases import objective, placement, training_data
 
-from engine.models.transfer import apply_freeze
-from engine.training.evaluation import evaluate
+from torchdeck.engine.models.freezing import apply_freeze
+from torchdeck.engine.training.compute.evaluation import evaluate
 
 
 def make_model() -> nn.Sequential:

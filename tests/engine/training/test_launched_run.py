@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from training_cases import StepHook, case, ended, events_of, finished
 
-from engine.launch import launch
-from engine.launched_run import STALL_SECONDS, LaunchedRun
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.launching.launched_run import STALL_SECONDS, LaunchedRun
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -39,7 +39,7 @@ def test_a_mirror_that_can_not_be_started_is_told_and_the_run_goes_on(
     def refuse(run: Path) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr("engine.launched_run.start_mirror", refuse)
+    monkeypatch.setattr("torchdeck.engine.launching.launched_run.start_mirror", refuse)
     path = finished(launch(case("training.epochs=1", "mirror.tensorboard=true"), tmp_path))
     texts = [event["text"] for event in events_of(path, "note")]
     assert any(text.startswith("the curves are not mirrored for TensorBoard, training goes on: ") for text in texts)

@@ -23,9 +23,9 @@ from training_cases import (
     train,
 )
 
-from engine.launch import LaunchedRun, launch, launch_resumed
-from engine.runs.control import send
-from engine.runs.reader import RunReader
+from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.runs.control import send
+from torchdeck.engine.runs.reader import RunReader
 
 
 class Commanded:

@@ -7,8 +7,8 @@ import pytest
 import torch
 from training_cases import case
 
-from engine.errors import ConfigError, RunError
-from engine.training.lr_range import find_learning_rate, suggest
+from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.engine.preflight.lr_range import find_learning_rate, suggest
 
 
 def test_rates_ascend_over_the_range_and_a_rate_on_the_fall_is_suggested() -> None:

@@ -18,8 +18,8 @@ from training_cases import (
     write_model,
 )
 
-from engine.launch import LaunchedRun, launch
-from engine.training.memory_recovery import SplitLoader, is_out_of_memory, parts_of
+from torchdeck.engine.launching.launch import LaunchedRun, launch
+from torchdeck.engine.training.compute.memory_recovery import SplitLoader, is_out_of_memory, parts_of
 
 NO_CHANCE = ["data.train_transforms=[]", "optimizer.name=SGD", "optimizer.lr=0.1"]
 

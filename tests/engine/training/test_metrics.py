@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 from training_cases import objective
 
-from engine.training.class_metrics import (
+from torchdeck.engine.metric_names import MEASURED, METRICS, TargetKind
+from torchdeck.engine.training.metrics.class_metrics import (
     MAX_MATRIX_CLASSES,
     ClassCounts,
     ConfusionMatrix,
@@ -15,9 +16,8 @@ from engine.training.class_metrics import (
     class_scores,
     macro_average,
 )
-from engine.training.metric_names import MEASURED, METRICS, TargetKind
-from engine.training.metrics import Meter, MetricOptions, new_meter
-from engine.training.step_log import StepLog
+from torchdeck.engine.training.metrics.meter import Meter, MetricOptions, new_meter
+from torchdeck.engine.training.step_log import StepLog
 
 CPU = torch.device("cpu")
 

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from training_cases import case, ended, placement, train, weights_of, write_model
 
-from engine.errors import TorchdeckError, UserCodeError
-from engine.launch import launch
-from engine.training.objective import Objective, build_objective
-from engine.training.step import TrainStep
+from torchdeck.engine.errors import TorchdeckError, UserCodeError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.training.compute.objective import Objective, build_objective
+from torchdeck.engine.training.compute.step import TrainStep
 
 CPU = torch.device("cpu")
 INDICES = np.array([0, 0, 0, 1, 2, 2])

@@ -2,9 +2,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import OptimizerConfig
-from engine.errors import ConfigError
-from engine.training.optimizers import build_optimizer, check_optimizer, list_optimizers
+from torchdeck.engine.config import OptimizerConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.training.optimization.optimizers import build_optimizer, check_optimizer, list_optimizers
 
 
 def optimizer_config(name: str, **arguments: object) -> OptimizerConfig:

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 from training_cases import events_of, train, weights_of
 
-from engine.config import OptimizerConfig
-from engine.errors import ConfigError
-from engine.training.optimizers import build_optimizer
-from engine.training.parameter_groups import group_lines, idle_rules, plan_groups
+from torchdeck.engine.config import OptimizerConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.training.optimization.optimizers import build_optimizer
+from torchdeck.engine.training.optimization.parameter_groups import group_lines, idle_rules, plan_groups
 
 
 class Net(nn.Module):

@@ -4,8 +4,14 @@ import pytest
 import torch
 from training_cases import case, placement
 
-from engine.errors import ConfigError
-from engine.training.placement import Placement, choose_placement, choose_precision, default_num_threads, placed
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.training.compute.placement import (
+    Placement,
+    choose_placement,
+    choose_precision,
+    default_num_threads,
+    placed,
+)
 
 without_gpu = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 

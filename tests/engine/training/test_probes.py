@@ -22,11 +22,11 @@ from training_cases import (
     train,
 )
 
-from engine.config import ModelConfig
-from engine.launch import launch
-from engine.training.gradient_watch import GradientAlerts
-from engine.training.probes import GradientLook, GradientProbe
-from engine.training.step import TrainStep
+from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.training.compute.probes import GradientLook, GradientProbe
+from torchdeck.engine.training.compute.step import TrainStep
+from torchdeck.engine.training.gradient_watch import GradientAlerts
 
 
 def model() -> nn.Sequential:

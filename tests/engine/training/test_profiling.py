@@ -7,8 +7,8 @@ import pytest
 from kill_and_resume import differences, state_of
 from training_cases import StepHook, case, events_of, finished, train
 
-from engine.launch import launch
-from engine.runs.control import Control
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.control import Control
 
 
 def test_a_profile_of_some_steps_is_a_trace_and_a_table_and_changes_no_bit(

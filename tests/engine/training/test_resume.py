@@ -22,14 +22,14 @@ from training_cases import (
     write_model,
 )
 
-from engine.errors import CheckpointError
-from engine.launch import launch_resumed
-from engine.training.callbacks import Callbacks
-from engine.training.early_stopping import EarlyStopping
-from engine.training.ema import AveragedWeights
-from engine.training.randomness import StepRandomness, capture_python_randomness, restore_python_randomness
-from engine.training.schedules import Schedule
-from engine.training.state import Best, Position, RunState, Totals
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.launching.launch import launch_resumed
+from torchdeck.engine.randomness import StepRandomness, capture_python_randomness, restore_python_randomness
+from torchdeck.engine.training.callbacks import Callbacks
+from torchdeck.engine.training.early_stopping import EarlyStopping
+from torchdeck.engine.training.optimization.ema import AveragedWeights
+from torchdeck.engine.training.optimization.schedules import Schedule
+from torchdeck.engine.training.state import Best, Position, RunState, Totals
 
 # Each as an override of the case, which has dropout, augmentation and AdamW in all of them.
 SETTINGS = {
@@ -116,7 +116,7 @@ def test_a_generator_that_is_forgotten_shows(
     file = "step-000000002.pt"
     assert wrong_after(reference, resume_copy(reference, tmp_path / "right", file)) == []
     monkeypatch.setattr(
-        "engine.training.state.restore_python_randomness",
+        "torchdeck.engine.training.state.restore_python_randomness",
         lambda saved: restore_python_randomness({**saved, forgotten: capture_python_randomness()[forgotten]}),
     )
     assert "model_state_dict" in wrong_after(reference, resume_copy(reference, tmp_path / "wrong", file))

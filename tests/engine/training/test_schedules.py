@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from engine.config import ScheduleConfig
-from engine.errors import ConfigError
-from engine.training.schedules import Schedule, build_schedule, check_schedule, list_schedules
+from torchdeck.engine.config import ScheduleConfig
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.training.optimization.schedules import Schedule, build_schedule, check_schedule, list_schedules
 
 
 def make(

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from engine.training.snapshot import SnapshotBuffers
+from torchdeck.engine.training.snapshot import SnapshotBuffers
 
 CPU = torch.device("cpu")
 

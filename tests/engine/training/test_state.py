@@ -7,11 +7,11 @@ import pytest
 import torch
 from training_cases import make_trainer, objective
 
-from engine.errors import CheckpointError
-from engine.training.randomness import capture_python_randomness, restore_python_randomness, step_seed
-from engine.training.snapshot import SnapshotBuffers
-from engine.training.state import Best, Totals
-from engine.training.step_log import StepBlock
+from torchdeck.engine.errors import CheckpointError
+from torchdeck.engine.randomness import capture_python_randomness, restore_python_randomness, step_seed
+from torchdeck.engine.training.snapshot import SnapshotBuffers
+from torchdeck.engine.training.state import Best, Totals
+from torchdeck.engine.training.step_log import StepBlock
 
 CPU = torch.device("cpu")
 

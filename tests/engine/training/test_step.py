@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from training_cases import objective, placement
 
-from engine.errors import ConfigError
-from engine.training.step import Batch, TrainStep
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.training.compute.step import Batch, TrainStep
 
 
 def make_model(seed: int = 0) -> nn.Sequential:

@@ -18,13 +18,13 @@ from training_cases import (
     write_model,
 )
 
-from engine.errors import ConfigError, TorchdeckError
-from engine.launch import launch
-from engine.training import step_records
-from engine.training import trainer as trainer_module
-from engine.training.divergence import NonFiniteLossError
-from engine.training.step_records import StepRecords
-from engine.training.trainer import Trainer
+from torchdeck.engine.errors import ConfigError, TorchdeckError
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.training import step_records
+from torchdeck.engine.training import trainer as trainer_module
+from torchdeck.engine.training.nonfinite import NonFiniteLossError
+from torchdeck.engine.training.step_records import StepRecords
+from torchdeck.engine.training.trainer import Trainer
 
 
 class HostReads(TorchDispatchMode):
@@ -191,7 +191,7 @@ def test_an_epoch_whose_validation_loss_is_not_finite_is_never_the_best(tmp_path
 
 def test_the_validation_split_does_not_touch_the_training(tmp_path: Path) -> None:
     (tmp_path / "digits.py").write_text(
-        "from engine.data.datasets.digits import read_digits\n"
+        "from torchdeck.engine.data.datasets.digits import read_digits\n"
         "from torch.utils.data import Subset\n"
         "class Part:\n"
         "    def __init__(self, first, end):\n"

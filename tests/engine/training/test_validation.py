@@ -8,9 +8,9 @@ import pytest
 import torch
 from training_cases import case, ended, events_of, finished, reader_of, resume_copy, step_of, train
 
-from engine.errors import ConfigError
-from engine.launch import launch, launch_resumed
-from engine.training.early_stopping import EarlyStopping
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.launch import launch, launch_resumed
+from torchdeck.engine.training.early_stopping import EarlyStopping
 
 
 def evaluated_steps(path: Path) -> list[int]:

@@ -12,18 +12,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.build import prepare
-from engine.config import RunConfig
-from engine.config_file import parse_config
-from engine.data.loading.loaders import TrainingData, build_loaders
-from engine.launch import LaunchedRun, launch, launch_resumed
-from engine.runs.control import Control
-from engine.runs.reader import RunReader
-from engine.runs.writer import RunWriter
-from engine.training.objective import Objective, build_objective
-from engine.training.placement import Placement, choose_placement
-from engine.training.randomness import StepRandomness
-from engine.training.trainer import Trainer
+from torchdeck.engine.build import prepare
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.data.loading.batch_loader import TrainingData
+from torchdeck.engine.data.loading.loaders import build_loaders
+from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.randomness import StepRandomness
+from torchdeck.engine.runs.control import Control
+from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
+from torchdeck.engine.training.compute.objective import Objective, build_objective
+from torchdeck.engine.training.compute.placement import Placement, choose_placement
+from torchdeck.engine.training.trainer import Trainer
 
 # 539 training samples: 5 steps an epoch, the last one of a batch that is not full.
 TOML = """

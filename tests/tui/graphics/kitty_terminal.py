@@ -13,7 +13,7 @@ from PIL import Image
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from tui.graphics.kitty import DIACRITICS
+from torchdeck.tui.graphics.kitty import DIACRITICS
 
 PLACEHOLDER = 0x10EEEE
 

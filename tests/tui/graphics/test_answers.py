@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tui.graphics import answers
-from tui.graphics.answers import AnswerFilter, Answers
+from torchdeck.tui.graphics import answers
+from torchdeck.tui.graphics.answers import AnswerFilter, Answers
 
 KITTY = "\x1b_Gi=31;OK\x1b\\\x1bP>|kitty(0.35.2)\x1b\\\x1b[6;20;10t\x1b[?62;c"
 XTERM = "\x1bP>|XTerm(379)\x1b\\\x1b[6;13;6t\x1b[?63;1;2;4;6;9;15;16;22;28c"

@@ -9,8 +9,8 @@ import re
 import numpy as np
 from PIL import Image
 
-from tui.graphics import iterm
-from tui.graphics.pixels import png
+from torchdeck.tui.graphics import iterm
+from torchdeck.tui.graphics.pixels import png
 
 
 def test_an_image_arrives_pixel_for_pixel_with_its_size_in_cells() -> None:

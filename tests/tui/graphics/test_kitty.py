@@ -11,8 +11,8 @@ from kitty_terminal import KittyTerminal
 from rich.color import ColorSystem
 from textual.strip import Segment
 
-from tui.graphics import kitty
-from tui.graphics.pixels import png
+from torchdeck.tui.graphics import kitty
+from torchdeck.tui.graphics.pixels import png
 
 
 def noise(height: int, width: int) -> np.ndarray:

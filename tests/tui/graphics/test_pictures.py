@@ -14,11 +14,11 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, Static
 
-from tui.graphics.graphics import Graphics
-from tui.graphics.pixels import fitted_size, resized
-from tui.graphics.support import Support, Way
-from tui.terminal import TerminalApp
-from tui.widgets.image_grid import GridImage, ImageGrid
+from torchdeck.tui.graphics.graphics import Graphics
+from torchdeck.tui.graphics.pixels import fitted_size, resized
+from torchdeck.tui.graphics.support import Support, Way
+from torchdeck.tui.process.terminal import TerminalApp
+from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 
 CELL = (8, 16)
 

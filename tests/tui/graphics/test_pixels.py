@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tui.graphics.pixels import as_rgb, fitted_size, for_scaling, png, resized
+from torchdeck.tui.graphics.pixels import as_rgb, fitted_size, for_scaling, png, resized
 
 
 def noise(*shape: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from tui.graphics import sixel
+from torchdeck.tui.graphics import sixel
 
 
 def decoded(sequence: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from tui.commands import studio
-from tui.graphics.answers import Answers
-from tui.graphics.support import Support, ask_tmux, find_support, may_be_asked
+from torchdeck.tui.commands import studio
+from torchdeck.tui.graphics.answers import Answers
+from torchdeck.tui.graphics.support import Support, ask_tmux, find_support, may_be_asked
 
 CELL = (10, 20)
 

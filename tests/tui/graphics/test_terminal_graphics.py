@@ -15,15 +15,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tui.graphics.answers import QUESTIONS
+from torchdeck.tui.graphics.answers import QUESTIONS
 
 PROGRAM = """
 import sys
 import numpy as np
 from pathlib import Path
 from textual.app import ComposeResult
-from tui.terminal import Terminal, TerminalApp
-from tui.widgets.image_grid import GridImage, ImageGrid
+from torchdeck.tui.process.terminal import Terminal, TerminalApp
+from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 
 FOLDER = Path(sys.argv[1])
 

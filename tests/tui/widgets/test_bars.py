@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.containers import VerticalScroll
 
-from tui.widgets.bars import Bar, Bars
+from torchdeck.tui.widgets.charts.bars import Bar, Bars
 
 
 async def test_lengths_follow_the_values(app_with, lines_of) -> None:

@@ -13,9 +13,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import ContentSwitcher, Static
 
-from tui.widgets import chart as chart_module
-from tui.widgets.chart import SHORTEST_WAIT, Chart
-from tui.widgets.chart_view import View
+from torchdeck.tui.widgets.charts import chart as chart_module
+from torchdeck.tui.widgets.charts.chart import SHORTEST_WAIT, Chart
+from torchdeck.tui.widgets.charts.chart_view import View
 
 
 def is_braille(character: str) -> bool:
@@ -412,8 +412,8 @@ async def test_any_numbers_can_be_drawn(app_with, seed: int, capfd: pytest.Captu
 
 def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the_engine() -> None:
     program = (
-        "import importlib, pkgutil, sys, tui.widgets\n"
-        "for module in pkgutil.iter_modules(tui.widgets.__path__, 'tui.widgets.'):\n"
+        "import importlib, pkgutil, sys, torchdeck.tui.widgets\n"
+        "for module in pkgutil.iter_modules(torchdeck.tui.widgets.__path__, 'torchdeck.tui.widgets.'):\n"
         "    importlib.import_module(module.name)\n"
         "print(*sys.modules)"
     )

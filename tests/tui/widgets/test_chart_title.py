@@ -2,7 +2,7 @@
 
 import pytest
 
-from tui.widgets.chart_title import Heading
+from torchdeck.tui.widgets.charts.chart_title import Heading
 
 LEGEND = [("train", 0.052214, "red"), ("val.", 0.15129, "blue")]
 

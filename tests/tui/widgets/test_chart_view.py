@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.widgets.chart_view import View, moved, zoomed
+from torchdeck.tui.widgets.charts.chart_view import View, moved, zoomed
 
 ALL = (0.0, 100.0)
 POINTS = [float(position) for position in range(101)]

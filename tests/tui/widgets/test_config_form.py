@@ -9,7 +9,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.widgets import Input
 
-from tui.widgets.config_form import ConfigForm, FormField
+from torchdeck.tui.widgets.config_form import ConfigForm, FormField
 
 FIELDS = [
     FormField("data.dataset", "dataset", "text", "CIFAR10", ("CIFAR10", "MNIST"), "a catalogue name", section="data"),

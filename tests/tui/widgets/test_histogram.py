@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tui.widgets.histogram import curve_line, histogram_lines
+from torchdeck.tui.widgets.charts.histogram import curve_line, histogram_lines
 
 
 def test_the_fullest_bin_has_the_full_height_and_a_single_value_is_seen() -> None:

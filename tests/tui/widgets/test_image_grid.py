@@ -7,7 +7,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.color import Color
 
-from tui.widgets.image_grid import GridImage, ImageGrid
+from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

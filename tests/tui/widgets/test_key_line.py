@@ -10,7 +10,7 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widget import Widget
 
-from tui.widgets.key_line import Key, KeyLine, how_many_fit
+from torchdeck.tui.widgets.key_line import Key, KeyLine, how_many_fit
 
 
 class Pane(Widget, can_focus=True):

@@ -10,7 +10,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import ContentSwitcher, Log, Static
 
-from tui.widgets.log_view import LogView, readable_line
+from torchdeck.tui.widgets.log_view import LogView, readable_line
 
 
 def shown(view: LogView) -> list[str]:

@@ -9,9 +9,9 @@ import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
-from tui.widgets.module_columns import short_number
-from tui.widgets.module_outline import Outline
-from tui.widgets.module_tree import ModuleHeat, ModuleTree, ModuleTreeRow
+from torchdeck.tui.widgets.modules.module_columns import short_number
+from torchdeck.tui.widgets.modules.module_outline import Outline
+from torchdeck.tui.widgets.modules.module_tree import ModuleHeat, ModuleTree, ModuleTreeRow
 
 ROWS = [
     ModuleTreeRow("", "ResNet", 11_181_642, 5130, "[1, 10]"),

@@ -6,7 +6,7 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.widgets import Input, OptionList
 
-from tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind, parse_step
+from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep, StepKind, parse_step
 
 FLIP = PipelineStep("RandomHorizontalFlip")
 CROP = PipelineStep("RandomCrop", {"size": 32, "padding": 4})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui.widgets.plain_text import printable
+from torchdeck.tui.plain_text import printable
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from rich.cells import cell_len
 
-from tui.widgets.progress_line import ProgressLine, duration, progress_text
+from torchdeck.tui.widgets.progress_line import ProgressLine, duration, progress_text
 
 EPOCH = ("epoch 3/30", 0.455, "12,400 images/s  1:20 left")
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from tui.widgets.series import (
+from torchdeck.tui.widgets.charts.series import (
     decimate,
     exponential_average,
     finite_range,

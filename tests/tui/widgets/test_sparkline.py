@@ -1,6 +1,6 @@
 """Numbers as one line of bars."""
 
-from tui.widgets.sparkline import sparkline
+from torchdeck.tui.widgets.charts.sparkline import sparkline
 
 
 def test_the_largest_fills_its_cell_and_only_zero_is_nothing() -> None:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
-from tui.widgets.bars import Bar, Bars
-from tui.widgets.chart import Chart
-from tui.widgets.config_form import ConfigForm, FormField
-from tui.widgets.image_grid import GridImage, ImageGrid
-from tui.widgets.module_tree import ModuleTree, ModuleTreeRow
-from tui.widgets.pipeline_list import PipelineList, PipelineStep
+from torchdeck.tui.widgets.charts.bars import Bar, Bars
+from torchdeck.tui.widgets.charts.chart import Chart
+from torchdeck.tui.widgets.config_form import ConfigForm, FormField
+from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
+from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
+from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
 
 
 class ChartApp(App[None]):

@@ -1,0 +1,1 @@
+"""This machine: how fast it trains, and what works on it."""

@@ -1,0 +1,54 @@
+"""The configs in checkpoints, and the user's code that evaluating or exporting them would run. Imports no torch."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError, ConfigError
+from ..tensor_files.checkpoint_file import inspect_checkpoint
+from ..user_trust import CodeFile, CodeTrust, TrustStore
+
+PROGRAM_SUFFIXES = (".pt2", ".onnx")
+"""Of exports that hold the model as a program, for which it has to be built; weights are taken as they lie there."""
+
+
+def configs_of_checkpoints(value: Any) -> list[dict[str, Any]]:
+    """The configs that checkpoints among the paths of a nested value hold; nothing for what is no checkpoint."""
+    found: list[dict[str, Any]] = []
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, dict | list | tuple):
+            found += configs_of_checkpoints(item)
+        elif isinstance(item, Path) and item.is_file():
+            try:
+                found.append(tomllib.loads(inspect_checkpoint(item).config))
+            except (CheckpointError, tomllib.TOMLDecodeError):
+                # Whoever opens it says what is wrong with it.
+                continue
+    return found
+
+
+def check_code_of(checkpoints: Iterable[Path], option: str, *, is_agreed: bool) -> None:
+    """Check that the code which the configs of checkpoints name was agreed to; agree to it where that was asked for.
+
+    Args:
+        checkpoints: which are to be evaluated or exported.
+        option: of the command line, which agrees.
+        is_agreed: whether it was given.
+
+    Raises:
+        ConfigError: code that was not agreed to; names its files and the option.
+        OSError: that it was agreed to can't be kept.
+    """
+    trust = CodeTrust(TrustStore())
+    unknown: list[CodeFile] = trust.unknown(configs_of_checkpoints(list(checkpoints)))
+    if unknown and is_agreed:
+        trust.agree(unknown)
+    elif unknown:
+        names = ", ".join(str(file.path) for file in unknown)
+        raise ConfigError(
+            f"not run: the checkpoint's config names code that was not run from here before: {names}; "
+            f"read it, and then {option} runs it and remembers this content"
+        )

@@ -1,0 +1,71 @@
+"""How a checkpoint stands to the settings and the machine there are now."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..config import RunConfig
+from ..config.file import load_config, parse_config
+from ..data.datasets.sources import open_sources
+from ..data.loading.loaders import data_fingerprint
+from ..errors import TorchdeckError
+from ..launching.absolute_paths import with_absolute_paths
+from ..runs.browsing.references import run_of
+from ..runs.on_disk.directory import CONFIG_FILE
+from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
+from ..training.compute.placement import choose_placement
+from ..training.environment import changed_settings, describe_environment, inexact_because
+
+
+@dataclass(frozen=True)
+class CheckpointStanding:
+    """How a checkpoint of torchdeck stands to what there is now.
+
+    Attributes:
+        changed: settings in which another config differs from the one that it was saved with: its value, the other's.
+        environment: what it was computed with, by name.
+        inexact: why a resume of its run would not give the very bits of the uninterrupted run; empty when it would.
+        unknown: why that can't be told; empty when it can.
+    """
+
+    changed: dict[str, tuple[Any, Any]]
+    environment: dict[str, Any]
+    inexact: list[str]
+    unknown: str = ""
+
+
+def standing_of(path: Path, other: RunConfig) -> CheckpointStanding:
+    """Compare a checkpoint with another config, and its environment with this machine. Loads no tensor.
+
+    Args:
+        path: a checkpoint of torchdeck.
+        other: such as the draft of the next run.
+
+    Raises:
+        CheckpointError: it can't be read.
+        ConfigError: its config is damaged.
+    """
+    report = inspect_checkpoint(path)
+    saved = parse_config(report.config, str(path))
+    environment = _below("environment.", report)
+    try:
+        reasons, unknown = _inexact(path, saved, environment, report), ""
+    except TorchdeckError as error:
+        # The data or a file of the user's may be elsewhere by now.
+        reasons, unknown = [], str(error).splitlines()[0]
+    return CheckpointStanding(changed_settings(saved, with_absolute_paths(other)), environment, reasons, unknown)
+
+
+def _inexact(path: Path, saved: RunConfig, environment: dict[str, Any], report: CheckpointReport) -> list[str]:
+    run = run_of(path)
+    config = load_config(str(run / CONFIG_FILE)) if run is not None else saved
+    placement = choose_placement(config.training)
+    fingerprint = data_fingerprint(open_sources(config.data, config.seed), config)
+    now = describe_environment(config, placement)
+    return inexact_because(environment, now, saved, config, report.values.get("data_fingerprint", ""), fingerprint)
+
+
+def _below(prefix: str, report: CheckpointReport) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in report.values.items() if name.startswith(prefix)}

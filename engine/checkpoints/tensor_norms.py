@@ -1,0 +1,30 @@
+"""How large the tensors of a file are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..runs.saving.checkpoint import verify_checkpoint
+from ..tensor_files.checkpoint_file import open_checkpoint
+from ..tensor_files.tensor_data import read_tensor
+
+
+def tensor_norms(path: Path) -> dict[str, float]:
+    """The Euclidean norm of every tensor in a file, in double precision; NaN where it holds NaN.
+
+    Reads one tensor after another, so that a file larger than the memory can be looked at; nothing is unpickled.
+
+    Raises:
+        CheckpointError: the file can't be read or is damaged.
+    """
+    import torch
+
+    report = verify_checkpoint(path)
+    norms = {}
+    with open_checkpoint(path) as file:
+        for entry in report.tensors:
+            if entry.name != report.oversized:
+                tensor = read_tensor(file, entry, path)
+                values = tensor.abs() if tensor.is_complex() else tensor
+                norms[entry.name] = float(torch.linalg.vector_norm(values.double().flatten()))
+    return norms

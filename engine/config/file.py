@@ -1,0 +1,266 @@
+"""RunConfig as a TOML file: reading, overriding single values, writing; every error with its place."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from ..errors import ConfigError, did_you_mean
+from ..user_path import user_path
+from . import Component, RunConfig
+from .presets import list_presets
+
+
+def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """The run that `spec` names, with `KEY=VALUE` overrides applied.
+
+    Args:
+        spec: a preset's name, or the path of a TOML file.
+        overrides: dotted assignments such as ``training.epochs=3``; values are TOML, a bare word is text.
+
+    Raises:
+        ConfigError: unknown preset, unreadable file, damaged TOML, or values that are not allowed.
+    """
+    path = find_config(spec)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from error
+    return parse_config(text, place=str(path), overrides=overrides)
+
+
+def find_config(spec: str) -> Path:
+    """The TOML file that `spec` names: a preset's name or a path. Raises ConfigError."""
+    presets = {preset.name: preset.path for preset in list_presets()}
+    if spec in presets:
+        return presets[spec]
+    path = user_path(spec)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        if (path / "run.toml").is_file():
+            return path / "run.toml"
+        raise ConfigError(f"{spec}: is a folder without a run.toml; name a preset or a TOML file")
+    if path.suffix == ".toml" or "/" in spec:
+        raise ConfigError(f"{spec}: no such file")
+    raise ConfigError(f"{spec}: no such preset or file{did_you_mean(spec, presets)}")
+
+
+def parse_config(text: str, place: str, overrides: Sequence[str] = ()) -> RunConfig:
+    """A RunConfig from TOML text. `place` stands before error messages. Raises ConfigError."""
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{place}: not valid TOML: {error}{_quoted_line(text, str(error))}") from error
+    overridden: set[str] = set()
+    for override in overrides:
+        overridden.add(apply_override(values, override))
+    return _validated(values, place, text, overridden)
+
+
+def apply_override(values: dict[str, Any], override: str) -> str:
+    """Apply one ``KEY=VALUE`` to the nested dict of a TOML file, in place. Returns the dotted key.
+
+    Raises:
+        ConfigError: there is no ``=``, or the key leads through something that is not a section.
+    """
+    key, equals, text = override.partition("=")
+    key, text = key.strip(), text.strip()
+    parts = key.split(".")
+    if not equals or not all(parts):
+        raise ConfigError(f"--set {override}: must be KEY=VALUE, such as training.epochs=3")
+    section = values
+    for depth, part in enumerate(parts[:-1], start=1):
+        section = section.setdefault(part, {})
+        if not isinstance(section, dict):
+            raise ConfigError(f"--set {override}: {'.'.join(parts[:depth])} is not a section")
+    section[parts[-1]] = text if _is_text_field(parts) else _toml_value(text)
+    return key
+
+
+def replace_value(config: RunConfig, key: str, text: str) -> RunConfig:
+    """`config` with one value changed, as `--set KEY=TEXT` would. Raises ConfigError."""
+    values = config_values(config)
+    apply_override(values, f"{key}={text}")
+    return _validated(values, place="", text="", overridden={key})
+
+
+def remove_argument(config: RunConfig, key: str) -> RunConfig:
+    """`config` without one argument of a component, such as "optimizer.momentum"; the library's default holds then."""
+    values = config_values(config)
+    section, _, name = key.partition(".")
+    values[section].pop(name, None)
+    return _validated(values, place="", text="", overridden=set())
+
+
+def config_values(config: RunConfig) -> dict[str, Any]:
+    """`config` as the nested dict of its TOML file, every value resolved."""
+    return config.model_dump(mode="python")
+
+
+def config_from_values(values: dict[str, Any], place: str = "") -> RunConfig:
+    """A RunConfig from nested dicts, as `config_values` returns. Raises ConfigError."""
+    return _validated(values, place, text="", overridden=set())
+
+
+def dump_config(config: RunConfig) -> str:
+    """The whole resolved config as TOML text; `load_config` reads the same RunConfig back."""
+    import tomlkit
+
+    document = tomlkit.document()
+    for key, value in config_values(config).items():
+        if not isinstance(value, dict):
+            document.add(key, value)
+    for key, value in config_values(config).items():
+        if isinstance(value, dict):
+            document.add(tomlkit.nl())
+            document.add(key, _table(value))
+    return tomlkit.dumps(document)
+
+
+def _table(values: dict[str, Any]) -> Any:
+    import tomlkit
+
+    table = tomlkit.table()
+    for key, value in values.items():
+        if value is None:
+            continue
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            array = tomlkit.array().multiline(True)
+            for item in value:
+                inline = tomlkit.inline_table()
+                inline.update(item)
+                array.append(inline)
+            table.add(key, array)
+        elif isinstance(value, dict):
+            inline = tomlkit.inline_table()
+            inline.update(value)
+            table.add(key, inline)
+        else:
+            table.add(key, value)
+    return table
+
+
+def _toml_value(text: str) -> Any:
+    """The TOML value that `text` spells, else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _is_text_field(parts: list[str]) -> bool:
+    """Whether the key names a field of text, whose value may look like a number."""
+    model: Any = RunConfig
+    for part in parts[:-1]:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return False
+        model = field.annotation
+    field = model.model_fields.get(parts[-1])
+    return field is not None and field.annotation is str
+
+
+def _validated(values: dict[str, Any], place: str, text: str, overridden: set[str]) -> RunConfig:
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for details in error.errors():
+            key = ".".join(str(part) for part in details["loc"])
+            where = "--set" if key in overridden else _place_of(place, text, details["loc"])
+            lines.append(f"{where}{': ' if where else ''}{_sentence(details, key)}")
+        raise ConfigError("\n".join(lines)) from error
+
+
+def _sentence(details: ErrorDetails, key: str) -> str:
+    """What is wrong with one value and what is allowed."""
+    kind, context, value = details["type"], details.get("ctx", {}), details["input"]
+    if kind == "extra_forbidden":
+        section, name = details["loc"][:-1], str(details["loc"][-1])
+        known = _known_keys(section)
+        where = f"[{'.'.join(map(str, section))}]" if section else "the file"
+        return f"unknown key '{name}' in {where}{did_you_mean(name, known)}"
+    if kind == "missing":
+        return f"{key} is missing: {_description(details['loc'])}"
+    if kind == "value_error":
+        problem = str(context["error"])
+        return f"{key} = {value!r}: {problem}" if key else problem
+    rules = {
+        "int_type": "must be a whole number",
+        "int_from_float": "must be a whole number",
+        "float_type": "must be a number",
+        "bool_type": "must be true or false",
+        "string_type": "must be text in quotes",
+        "list_type": "must be a list",
+        "dict_type": "must be a table",
+        "model_type": "must be a section",
+        "greater_than_equal": f"must be at least {context.get('ge')}",
+        "greater_than": f"must be above {context.get('gt')}",
+        "less_than_equal": f"must be at most {context.get('le')}",
+        "less_than": f"must be below {context.get('lt')}",
+        "string_too_short": "must not be empty",
+        "literal_error": f"must be one of {context.get('expected')}{_nearest(context, value)}",
+    }
+    rule = rules.get(kind, "is not allowed")
+    shown = value if isinstance(value, str | int | float | bool) else type(value).__name__
+    description = _description(details["loc"])
+    return f"{key} = {shown!r}: {rule}{f' ({description})' if description else ''}"
+
+
+def _nearest(context: dict[str, Any], value: Any) -> str:
+    known = re.findall(r"'([^']*)'", str(context.get("expected", "")))
+    hint = did_you_mean(str(value), known)
+    return hint if "did you mean" in hint else ""
+
+
+def _model_at(loc: Sequence[str | int]) -> Any:
+    """The section class that a path of keys leads to, or None."""
+    model: Any = RunConfig
+    for part in loc:
+        if isinstance(part, int):
+            model = Component
+            continue
+        field = getattr(model, "model_fields", {}).get(part)
+        if field is None:
+            return None
+        model = field.annotation
+    return model
+
+
+def _known_keys(section: Sequence[str | int]) -> list[str]:
+    return list(getattr(_model_at(section), "model_fields", {}))
+
+
+def _description(loc: Sequence[str | int]) -> str:
+    fields = getattr(_model_at(loc[:-1]), "model_fields", {})
+    field = fields.get(loc[-1]) if loc else None
+    return (field.description or "") if field is not None else ""
+
+
+def _place_of(place: str, text: str, loc: Sequence[str | int]) -> str:
+    """The file and, where it can be found, the line of a key."""
+    keys = [part for part in loc if isinstance(part, str)]
+    section: str = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = header.group(1).strip()
+        elif assignment := re.match(r"\s*([\w.-]+)\s*=", line):
+            path = ".".join(filter(None, [section, assignment.group(1)]))
+            if path in (".".join(keys), ".".join(keys[:-1])):
+                return f"{place}, line {number}"
+    return place
+
+
+def _quoted_line(text: str, message: str) -> str:
+    if (found := re.search(r"line (\d+)", message)) is None:
+        return ""
+    lines = text.splitlines()
+    number = int(found.group(1))
+    return f"\n  {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""

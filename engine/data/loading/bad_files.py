@@ -1,0 +1,198 @@
+"""Image files that can't be decoded: found before a run begins, in threads, and remembered for the next one."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ...config import RunConfig
+from ...errors import DataError
+from ...machine.cores import available_cores
+from ...progress import Progress
+from ...user_path import user_path
+from ..datasets.folder import FolderDataset
+from ..datasets.sources import DataSources, open_sources
+from ..datasets.splits import Split
+from .user_order import take_subset
+
+_CHUNK = 256
+_NAMED = 3
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A file that can't be decoded.
+
+    Attributes:
+        path: of the file.
+        problem: why not, in the decoder's words.
+    """
+
+    path: str
+    problem: str
+
+
+def open_usable(config: RunConfig, progress: Progress) -> tuple[DataSources, list[BadFile]]:
+    """Open the data of a run as it sees them.
+
+    With `data.bad_files = "skip"` without the files that can't be decoded; with `loader.subset` that part of the
+    training split.
+
+    Raises:
+        TorchdeckError: as `open_sources`; or nothing is left of a split.
+    """
+    sources, bad = open_sources(config.data, config.seed, progress), []
+    if config.data.bad_files == "skip":
+        splits = [split for split in (sources.train, sources.validation, sources.test) if split is not None]
+        bad = find_bad_files(splits, user_path(config.data.cache), progress)
+        sources = without_bad_files(sources, bad)
+    if config.loader.subset:
+        sources = replace(sources, train=take_subset(sources.train, config.loader.subset, config.seed))
+    return sources, bad
+
+
+def find_bad_files(splits: Iterable[Split], cache: Path, progress: Progress) -> list[BadFile]:
+    """Decode every image file of some splits once; other data sets have no files of their own to look at.
+
+    What was found is kept by the files' names, sizes and times: the next time it is known without decoding.
+
+    Args:
+        splits: opened splits; those of one data set are looked at together.
+        cache: the folder where it is kept.
+        progress: called with what is done, files done, files in all.
+    """
+    datasets = {id(split.dataset): split.dataset for split in splits}
+    found: list[BadFile] = []
+    for dataset in datasets.values():
+        if isinstance(dataset, FolderDataset):
+            found += _bad_files_of(dataset, cache, progress)
+    return found
+
+
+def without_bad_files(sources: DataSources, bad: list[BadFile]) -> DataSources:
+    """The data without those files. Which of the other samples are held out stays as it was.
+
+    Raises:
+        DataError: a split has nothing left.
+    """
+    if not bad:
+        return sources
+    paths = {file.path for file in bad}
+    made: dict[int, Split] = {}
+    for split in (sources.train, sources.validation, sources.test):
+        if split is not None and id(split) not in made:
+            made[id(split)] = _without(split, paths)
+    test = None if sources.test is None else made[id(sources.test)]
+    note = f"{_counted(len(bad))} can't be decoded and are left out: {_some(bad)}"
+    return replace(
+        sources,
+        train=made[id(sources.train)],
+        validation=made[id(sources.validation)],
+        test=test,
+        notes=[*sources.notes, note],
+    )
+
+
+def refuse_bad_files(bad: list[BadFile]) -> None:
+    """Raise DataError that names some of the files, with the way to go on without them; nothing for an empty list."""
+    if bad:
+        raise DataError(
+            f"{_counted(len(bad))} can't be decoded: {_some(bad)}; mend or remove them, or leave them "
+            'out with data.bad_files = "skip"'
+        )
+
+
+def _without(split: Split, paths: set[str]) -> Split:
+    dataset = split.dataset
+    if not isinstance(dataset, FolderDataset):
+        return split
+    indices = np.arange(len(dataset)) if split.indices is None else split.indices
+    good = np.array([str(dataset.root / dataset.files[index]) not in paths for index in indices], dtype=bool)
+    if good.all():
+        return split
+    if not good.any():
+        raise DataError(f"{dataset.root}: none of the {split.name} split's {_counted(len(good))} can be decoded")
+    targets = None if split.targets is None else split.targets[good]
+    return replace(split, indices=indices[good], targets=targets)
+
+
+def _bad_files_of(dataset: FolderDataset, cache: Path, progress: Progress) -> list[BadFile]:
+    memory = cache / f"scan-{_state_of(dataset)}.json"
+    known = _remembered(memory)
+    if known is None:
+        known = _decode_all(dataset, progress)
+        _remember(memory, known)
+    return known
+
+
+def _decode_all(dataset: FolderDataset, progress: Progress) -> list[BadFile]:
+    total = len(dataset)
+    message = f"looking for damaged files in {dataset.root.name}"
+
+    def problem_of(index: int) -> BadFile | None:
+        try:
+            dataset[index]
+        except DataError as error:
+            path = str(dataset.root / dataset.files[index])
+            return BadFile(path, str(error).removeprefix(f"{path}: can't be decoded: "))
+        return None
+
+    found: list[BadFile] = []
+    with ThreadPoolExecutor(available_cores(), thread_name_prefix="decode") as pool:
+        for start in range(0, total, _CHUNK):
+            progress(message, start, total)
+            indices = range(start, min(start + _CHUNK, total))
+            found += [file for file in pool.map(problem_of, indices) if file is not None]
+    progress(message, total, total)
+    return found
+
+
+def _state_of(dataset: FolderDataset) -> str:
+    digest = hashlib.blake2b(f"{dataset.root.absolute()}\0{dataset.mode}".encode(), digest_size=16)
+    for file in dataset.files:
+        try:
+            state = (dataset.root / file).stat()
+        except OSError:
+            # Decoding says what is wrong with it.
+            digest.update(f"{file}\0?".encode("utf-8", "surrogateescape"))
+            continue
+        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _remembered(memory: Path) -> list[BadFile] | None:
+    try:
+        entries = json.loads(memory.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        return None
+    return [BadFile(str(entry.get("path", "")), str(entry.get("problem", ""))) for entry in entries]
+
+
+def _remember(memory: Path, found: list[BadFile]) -> None:
+    """Keep what was found. A cache folder that can't be written costs time the next time and nothing else."""
+    text = json.dumps([asdict(file) for file in found])
+    fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(memory)
+    except OSError as error:
+        print(f"what was found in the images can't be kept: {error}")
+
+
+def _some(bad: list[BadFile]) -> str:
+    named = "; ".join(f"{file.path}: {file.problem}" for file in bad[:_NAMED])
+    return named + (f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else "")
+
+
+def _counted(count: int) -> str:
+    return f"{count:,} image{'s'[: count != 1]}"

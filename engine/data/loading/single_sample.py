@@ -1,0 +1,67 @@
+"""Whether training meets a batch of one sample that a model's batch normalisation can't take, known before it does."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ...config import RunConfig
+from ...errors import ConfigError
+from ...inputs import Inputs, call_model
+from ..datasets.sources import DataSources
+from .sampling import train_sampler
+from .workers import global_generators_kept
+
+# torch's own words, where the mean over a batch would be that of a single value.
+REFUSAL = "Expected more than 1 value per channel when training"
+
+
+def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Module, example: Inputs) -> None:
+    """Raise ConfigError when an epoch has a batch of one sample and the model refuses one in training.
+
+    Only a model with batch normalisation is tried, on a copy: over the pixels of one image it can be taken, so only
+    the model itself knows. What else it raises is left to training, which says it better.
+
+    Args:
+        config: the run.
+        sources: its data.
+        model: on the CPU, as it is trained: frozen layers may be in evaluation mode.
+        example: a batch of one sample.
+    """
+    if not _has_single_sample(config, sources) or not _normalises_batches(model):
+        return
+    with global_generators_kept(), torch.no_grad():
+        try:
+            call_model(copy.deepcopy(model), example)
+        except Exception as error:
+            if REFUSAL not in str(error):
+                return
+            refusal = str(error)
+        else:
+            return
+    size = config.loader.batch_size
+    if size == 1:
+        raise ConfigError(
+            f"loader.batch_size = 1: batch normalisation can't train on one sample ({refusal}). "
+            "Take another loader.batch_size"
+        )
+    samples = train_sampler(sources.train, config.loader, config.seed).length
+    raise ConfigError(
+        f"the last batch of an epoch has one sample ({samples:,} samples in batches of {size:,}), and batch "
+        f"normalisation can't train on one ({refusal}). Set loader.drop_last = true, or another loader.batch_size"
+    )
+
+
+def _has_single_sample(config: RunConfig, sources: DataSources) -> bool:
+    loader = config.loader
+    if loader.batch_sampler:
+        return False
+    rest = train_sampler(sources.train, loader, config.seed).length % loader.batch_size
+    return loader.batch_size == 1 or (rest == 1 and not loader.drop_last)
+
+
+def _normalises_batches(model: nn.Module) -> bool:
+    return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())

@@ -1,0 +1,230 @@
+"""Which way a split's samples take to the model: a resident tensor, or a DataLoader; by arithmetic, with reasons."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ...config import DataConfig
+from ...errors import ConfigError
+from ..batched.augment import window_store_bytes
+from ..batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
+from ..datasets.folder import FolderDataset
+from ..datasets.splits import ArrayDataset, Split
+from .encoded import encoded_words, find_head, is_encoded
+from .kept_tensors import KeptTensors, plan_kept
+from .storage import MEMORY_SHARE, DecodedSplit, Room, read_image
+
+Tier = Literal["device", "memory", "mmap", "encoded", "loader"]
+
+# Samples of a foreign data set that are looked at before it is decoded.
+_LOOKED_AT = 3
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The way of one split.
+
+    Attributes:
+        tier: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
+            every epoch, "loader" makes samples one by one.
+        plan: what is done to batches, or what is kept of samples that are no images; None in the "loader" tier.
+        words: the tier and its size for people.
+        notes: why a slower tier was taken.
+        left: the room that remains for others.
+        reason: the arithmetic behind the choice, in words.
+    """
+
+    tier: Tier
+    plan: BatchPlan | KeptTensors | None
+    words: str
+    notes: list[str]
+    left: Room
+    reason: str = ""
+
+
+def choose_lane(
+    split: Split, config: DataConfig, *, train: bool, device: torch.device, room: Room, num_workers: int = 0
+) -> Lane:
+    """Choose where a split lives.
+
+    Args:
+        split: what is to be read.
+        config: the `[data]` section: transforms, and the tier that the user asks for.
+        train: whether the train transforms apply, else the eval transforms.
+        device: where batches go.
+        room: bytes that may be taken.
+        num_workers: `loader.num_workers`.
+
+    Raises:
+        ConfigError: the tier asked for can't hold this split.
+        DataError: the sample that is looked at can't be read.
+    """
+    if config.storage == "loader":
+        return Lane("loader", None, "DataLoader", [], room, 'data.storage = "loader"')
+    transforms = config.train_transforms if train else config.eval_transforms
+    if not split.is_image:
+        kept = plan_kept(split, transforms)
+        if isinstance(kept, str):
+            return _through_loader(config, f"{kept}: samples go through a DataLoader", split, room)
+        if config.storage in ("mmap", "encoded"):
+            return _through_loader(config, f"the {split.name} split is no images", split, room)
+        # While the parts are put together, they are there twice.
+        needed = 2 * len(split) * kept.sample_bytes
+        words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
+        return _kept(split, kept, _Need(needed, words), config, device, room, None)
+    plan = plan_batches(transforms)
+    if isinstance(plan, Unbatched):
+        return _through_loader(config, f"{plan.reason}: samples go through a DataLoader", split, room)
+    encoded = _encoded_lane(split, plan, room, num_workers) if is_encoded(split) and split.collate is None else None
+    if encoded is not None and config.storage == "encoded":
+        if isinstance(encoded, str):
+            raise ConfigError(f'data.storage = "encoded": {encoded}; use "auto" or "loader"')
+        return encoded
+    if config.storage == "encoded":
+        raise ConfigError(f'data.storage = "encoded": the {split.name} split is no folder of image files; use "auto"')
+    if reason := why_not_resident(split, plan):
+        if isinstance(encoded, Lane) and config.storage == "auto":
+            return replace(encoded, reason=f"{reason} before their random crop, so they can't be decoded once")
+        return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+    return _decoded_lane(split, plan, config, device, room, encoded)
+
+
+def _decoded_lane(
+    split: Split, plan: BatchPlan, config: DataConfig, device: torch.device, room: Room, encoded: Lane | str | None
+) -> Lane:
+    """The nearest place with room for a split that can be decoded once; failing that, its encoded files."""
+    channels, height, width = DecodedSplit(split, plan.baked).image(0).shape
+    size = len(split) * channels * height * width
+    # While a random plan's padded copy is made, the decoded images are still there.
+    copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
+    sum_of = f"{len(split):,} × {channels}×{height}×{width} bytes = {_bytes(size)}"
+    total = f"{sum_of}, and {_bytes(copies)} of padded and mirrored copies" if copies else sum_of
+    mapped = Lane("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
+    if config.storage == "mmap":
+        return replace(mapped, reason=f"{sum_of} on disk")
+    need = _Need(size + copies, total)
+    return _kept(split, plan, need, config, device, room, _elsewhere(config, need, size, room, mapped, encoded))
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Bytes that a split takes in memory, and how they come about."""
+
+    bytes: int
+    words: str
+
+
+def _kept(
+    split: Split,
+    plan: BatchPlan | KeptTensors,
+    need: _Need,
+    config: DataConfig,
+    device: torch.device,
+    room: Room,
+    elsewhere: Lane | None,
+) -> Lane:
+    """Where a split is kept: on the device, in memory, or else in `elsewhere`; without that, the DataLoader."""
+    if device.type != "cpu" and config.storage in ("auto", "device"):
+        if need.bytes <= room.device:
+            reason = f"{need.words}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
+            left = replace(room, device=room.device - need.bytes)
+            return Lane("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
+        if config.storage == "device":
+            raise ConfigError(
+                f'data.storage = "device": the {split.name} split needs {_bytes(need.bytes)}, and '
+                f'{_bytes(room.device)} of {device} may be taken; use "auto"'
+            )
+    if need.bytes <= room.memory:
+        left = replace(room, memory=room.memory - need.bytes)
+        words = f"{_bytes(need.bytes)} in memory"
+        return Lane("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}")
+    if elsewhere is not None:
+        return elsewhere
+    reason = (
+        f"the {split.name} split needs {_bytes(need.bytes)} decoded, and {_bytes(room.memory)} of memory may be taken"
+    )
+    return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+
+
+def _elsewhere(
+    config: DataConfig, need: _Need, size: int, room: Room, mapped: Lane, encoded: Lane | str | None
+) -> Lane | None:
+    """Where images go that don't fit into memory: mapped from a file, or decoded from their own in every epoch."""
+    if config.storage != "auto":
+        return None
+    reason = f"{need.words}; {_memory_words(room)}"
+    if size <= room.disk:
+        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Lane):
+            disk = f"{_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
+            return replace(mapped, reason=f"{reason}; {disk}")
+        # Read in random order every epoch, from a disk: the smaller files win.
+        return replace(encoded, reason=f"{reason}; more than memory could keep of a file")
+    if isinstance(encoded, Lane):
+        return replace(encoded, reason=f"{reason}; the disk of {config.cache} has no room for it")
+    return None
+
+
+def _memory_words(room: Room) -> str:
+    return f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
+
+
+def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Lane | str:
+    """The lane of files decoded in every epoch, or why there is none."""
+    assert isinstance(split.dataset, FolderDataset)
+    head = find_head(plan, has_one_size=split.dataset.has_one_size)
+    if isinstance(head, str):
+        return head
+    return Lane("encoded", plan, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
+
+
+def why_not_resident(split: Split, plan: BatchPlan) -> str:
+    """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
+    if split.collate is not None:
+        return "a collate_fn makes the batches"
+    if isinstance(split.dataset, ArrayDataset):
+        return ""
+    if split.targets is None:
+        return f"the {split.name} data have no list of targets"
+    if isinstance(split.dataset, FolderDataset):
+        return "" if fixed_size(plan) or split.dataset.has_one_size else _MIXED
+    if not _repeats_itself(split):
+        return "the data set gives another image when asked twice for the same sample"
+    images = [read_image(split, position)[0] for position in range(min(_LOOKED_AT, len(split)))]
+    if any(image.dtype != torch.uint8 for image in images):
+        return f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8"
+    if not fixed_size(plan) and len({image.shape for image in images}) > 1:
+        return _MIXED
+    return ""
+
+
+_MIXED = "images differ in size"
+
+
+def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> Lane:
+    if config.storage != "auto":
+        reason = note.removesuffix(": samples go through a DataLoader")
+        raise ConfigError(f'data.storage = "{config.storage}": {reason}; use "auto" or "loader"')
+    return Lane("loader", None, "DataLoader", [note], room, note)
+
+
+def _repeats_itself(split: Split) -> bool:
+    """Whether the data set gives the same image twice: one with random transforms of its own can't be decoded once."""
+    return all(
+        _same(read_image(split, position)[0], read_image(split, position)[0])
+        for position in range(min(_LOOKED_AT, len(split)))
+    )
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and torch.equal(one, other)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1e3:.0f} kB"

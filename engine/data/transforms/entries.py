@@ -1,0 +1,55 @@
+"""What a catalogue says of a transform's class: its summary and its parameters, as text."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+def transform_entry(
+    name: str, cls: type, parameters: Iterable[inspect.Parameter], *, batched: bool = False
+) -> TransformEntry:
+    """The entry of a class.
+
+    Args:
+        name: what a pipeline calls it.
+        cls: the class, whose documentation begins with a summary.
+        parameters: those of its constructor that a pipeline can give.
+        batched: whether it is applied to whole batches.
+    """
+    return TransformEntry(name, _summary(cls), [_as_text(parameter) for parameter in parameters], batched)
+
+
+def annotation_text(parameter: inspect.Parameter) -> str:
+    """A parameter's type as its library writes it; empty where it has none."""
+    if parameter.annotation is parameter.empty:
+        return ""
+    return inspect.formatannotation(parameter.annotation).replace("collections.abc.", "").replace("'", "")
+
+
+def _as_text(parameter: inspect.Parameter) -> tuple[str, str, str]:
+    default = "required" if parameter.default is parameter.empty else str(parameter.default)
+    return parameter.name, default, annotation_text(parameter)
+
+
+def _summary(cls: type) -> str:
+    text = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+    return text.split(". ")[0].rstrip(".")
+
+
+@dataclass(frozen=True)
+class TransformEntry:
+    """A transform of the catalogue.
+
+    Attributes:
+        name: its class in torchvision.transforms.v2, or albumentations.CLASS.
+        summary: the first sentence of its documentation.
+        parameters: (name, default or "required", type) as text.
+        batched: whether torchdeck applies it to whole batches; others make samples go through a DataLoader.
+    """
+
+    name: str
+    summary: str
+    parameters: list[tuple[str, str, str]]
+    batched: bool

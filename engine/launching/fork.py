@@ -1,0 +1,139 @@
+"""A new run that begins where another one was: from its weights, or from its whole state with other settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import RunConfig
+from ..config.file import config_from_values, config_values, parse_config
+from ..errors import CheckpointError, RunError
+from ..runs.browsing.references import run_of, step_file_of
+from ..tensor_files.checkpoint_file import inspect_checkpoint
+from .resumable import check_complete, check_fits
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..build import Prepared
+
+_LONGEST_NAME = 80
+_SUFFIX = "-fork"
+
+
+@dataclass(frozen=True)
+class Fork:
+    """The state that a run begins with.
+
+    Attributes:
+        checkpoint: as `load_checkpoint` returns it; without the parent's best result, which the new run hasn't got.
+        event: what the new run records of it.
+        state_fields: likewise, for its state.
+    """
+
+    checkpoint: dict[str, Any]
+    event: dict[str, Any]
+    state_fields: dict[str, Any]
+
+
+def fork_config(
+    path: Path, *, weights_only: bool = False, averaged: bool = False, overrides: Sequence[str] = ()
+) -> RunConfig:
+    """The config of a run that begins from a checkpoint: the parent's own, with the changes that are asked for.
+
+    Args:
+        path: a checkpoint of torchdeck.
+        weights_only: take over the weights, and begin at the first epoch with a new optimizer.
+        averaged: take over the averaged (EMA) weights; only with `weights_only`.
+        overrides: ``KEY=VALUE`` changes.
+
+    Raises:
+        CheckpointError: it can't be read or holds no config.
+        ConfigError: a change that is not allowed.
+    """
+    report = inspect_checkpoint(path)
+    if not report.config:
+        raise CheckpointError(
+            f"{path}: is not a checkpoint of torchdeck, so there is no run to fork; model.weights in a config of your "
+            "own takes its weights"
+        )
+    if run_of(path) is not None:
+        # `last.pt` and `best.pt` name other files as soon as the parent trains on.
+        path = path.with_name(step_file_of(path))
+    values = config_values(parse_config(report.config, str(path)))
+    values["name"] = values["name"].removesuffix(_SUFFIX)[: _LONGEST_NAME - len(_SUFFIX)] + _SUFFIX
+    values["start_from"] = ""
+    if weights_only:
+        entry = "ema_state_dict" if averaged else "model_state_dict"
+        values["model"] |= {"pretrained": False, "weights": str(path.absolute()), "weights_entry": entry}
+    else:
+        values["start_from"] = str(path.absolute())
+    config = config_from_values(values, str(path))
+    if not overrides:
+        return config
+    from ..config.file import dump_config
+
+    return parse_config(dump_config(config), str(path), overrides)
+
+
+def parent_of(config: RunConfig) -> dict[str, Any] | None:
+    """What `run.json` records of the run that a config's start or weights come from; None when they come from none.
+
+    Needs no torch. A file of weights that lies in no run has no parent.
+    """
+    file = Path(config.start_from or config.model.weights)
+    run = run_of(file) if config.start_from or config.model.weights else None
+    if run is None:
+        return None
+    report = inspect_checkpoint(file)
+    return {
+        "run": run.name,
+        "path": str(run.absolute()),
+        "checkpoint": file.name,
+        "epoch": report.epoch,
+        "step": report.step,
+        "kind": "state" if config.start_from else "weights",
+    }
+
+
+def begin_fork(prepared: Prepared) -> Fork:
+    """The state in `start_from`, checked against the model and the settings of the new run.
+
+    Raises:
+        CheckpointError: it can't be read, lacks a part, or is of another model.
+        RunError: nothing is left to train.
+    """
+    from ..data.loading.loaders import data_fingerprint
+    from ..runs.saving.checkpoint import load_checkpoint
+    from ..training.environment import describe_environment, inexact_because
+
+    config, path = prepared.config, Path(prepared.config.start_from)
+    checkpoint = load_checkpoint(path)
+    if checkpoint.get("torchdeck_format") != 1:
+        raise CheckpointError(f"{path}: is not a checkpoint of torchdeck; take its weights with model.weights")
+    check_complete(checkpoint, path)
+    check_fits(prepared, checkpoint, path)
+    position = checkpoint["position"]
+    if position["epoch"] >= config.training.epochs:
+        raise RunError(
+            f"{path}: has trained {position['epoch']} epochs, and training.epochs = {config.training.epochs} leaves "
+            f"none; ask for more, such as training.epochs = {position['epoch'] * 2}"
+        )
+    reasons = inexact_because(
+        checkpoint["environment"],
+        describe_environment(config, prepared.placement),
+        parse_config(checkpoint["config"], str(path)),
+        config,
+        checkpoint["data_fingerprint"],
+        data_fingerprint(prepared.sources, config),
+    )
+    run = run_of(path)
+    origin = {"run": run.name if run is not None else "", "checkpoint": path.name}
+    exactness = {"exact": not reasons, "not_exact_because": reasons}
+    return Fork(
+        # The best so far is a file that the new run hasn't got: it looks for its own.
+        checkpoint={**checkpoint, "best": {**checkpoint["best"], "metric": ""}},
+        event={**origin, "step": position["step"], "epoch": position["epoch"], **exactness},
+        state_fields={"forked_from": origin, **exactness},
+    )

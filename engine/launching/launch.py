@@ -1,0 +1,191 @@
+"""Starting a run in a background thread: from a config, or from a checkpoint of an earlier run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..config import RunConfig
+from ..errors import RunError
+from ..runs.reader import RunReader
+from ..runs.writer import RunWriter
+from .absolute_paths import with_absolute_paths
+from .launched_run import LaunchedRun, Status
+from .resumable import check_complete, check_fits
+
+if TYPE_CHECKING:
+    from ..build import Prepared
+
+__all__ = ["LaunchedRun", "launch", "launch_resumed"]
+
+
+class _NewRun(LaunchedRun):
+    def __init__(
+        self, config: RunConfig, runs_root: Path, argv: Sequence[str], on_directory: Callable[[Path], None]
+    ) -> None:
+        super().__init__(on_directory)
+        self._config = with_absolute_paths(config)
+        self._runs_root = runs_root
+        self._argv = list(argv)
+
+    def _train(self) -> Status:
+        self._progress("loading torch", 0, 0)
+        from ..build import prepare
+        from .fork import begin_fork, parent_of
+
+        prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
+        fork = begin_fork(prepared) if self._config.start_from else None
+        info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config)}
+        run = RunWriter.create(self._runs_root, prepared.config, info)
+        if fork is None:
+            return self._run_engine(prepared, run, checkpoint=None, fields={})
+        run.event("forked_from", **fork.event)
+        return self._run_engine(prepared, run, fork.checkpoint, fork.state_fields)
+
+
+class _ResumedRun(LaunchedRun):
+    def __init__(
+        self,
+        path: Path,
+        config: RunConfig,
+        checkpoint_path: Path | None,
+        on_directory: Callable[[Path], None],
+    ) -> None:
+        super().__init__(on_directory)
+        self._path = path
+        self._config = config
+        self._checkpoint_path = checkpoint_path
+
+    def _train(self) -> Status:
+        self._progress("loading torch", 0, 0)
+        from ..build import prepare
+        from ..config.file import parse_config
+        from ..data.loading.loaders import data_fingerprint
+        from ..runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint
+        from ..training.environment import describe_environment, inexact_because
+
+        skipped: list[tuple[Path, str]] = []
+        checkpoint_path = self._checkpoint_path
+        if checkpoint_path is None:
+            self._progress("looking for the newest valid checkpoint", 0, 0)
+            checkpoint_path, skipped = newest_valid_checkpoint(self._path)
+        checkpoint = load_checkpoint(checkpoint_path)
+        if checkpoint.get("torchdeck_format") != 1:
+            raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
+        check_complete(checkpoint, checkpoint_path)
+        if checkpoint["position"]["epoch"] >= self._config.training.epochs:
+            if RunReader(self._path).status() == "died":
+                # It had trained everything and was killed before it could say so.
+                self._close_complete(checkpoint["position"])
+                return "finished"
+            raise RunError(
+                f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
+                f"to go on, ask for more: torchdeck resume {self._path.name} "
+                f"--set training.epochs={self._config.training.epochs * 2}"
+            )
+        prepared = prepare(self._config, self._progress, load_weights=False)
+        self._config = prepared.config
+        check_fits(prepared, checkpoint, checkpoint_path)
+        reasons = inexact_because(
+            checkpoint["environment"],
+            describe_environment(self._config, prepared.placement),
+            parse_config(checkpoint["config"], str(checkpoint_path)),
+            self._config,
+            checkpoint["data_fingerprint"],
+            data_fingerprint(prepared.sources, self._config),
+        )
+        position = checkpoint["position"]
+        run = RunWriter.reopen(
+            self._path,
+            self._config,
+            at_step=position["step"],
+            at_epoch=position["epoch"],
+            evaluated_step=checkpoint["evaluated_step"],
+        )
+        run.event(
+            "resumed_from",
+            checkpoint=checkpoint_path.name,
+            step=position["step"],
+            epoch=position["epoch"],
+            exact=not reasons,
+            not_exact_because=reasons,
+            skipped=[{"file": path.name, "reason": reason} for path, reason in skipped],
+        )
+        fields = {"resumed_from": checkpoint_path.name, "exact": not reasons, "not_exact_because": reasons}
+        return self._run_engine(prepared, run, checkpoint, fields)
+
+    def _close_complete(self, position: dict[str, int]) -> None:
+        epochs, step = self._config.training.epochs, position["step"]
+        run = RunWriter.reopen(self._path, self._config, at_step=step)
+        self.path = run.path
+        self._on_directory(run.path)
+        per_epoch = step // max(1, position["epoch"])
+        run.update_state(epoch=epochs, total_steps=step, steps_per_epoch=per_epoch, step_in_epoch=per_epoch)
+        run.close("finished")
+
+
+def launch(
+    config: RunConfig,
+    runs_root: Path,
+    *,
+    argv: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+) -> LaunchedRun:
+    """Start a new run in a thread and return at once.
+
+    Args:
+        config: the run.
+        runs_root: the folder that holds the run directories; made when it isn't there.
+        argv: the command that started it, for the record.
+        on_directory: called in the engine's thread when the run's directory has been made.
+    """
+    run = _NewRun(config, runs_root, argv, on_directory)
+    run._start()
+    return run
+
+
+def launch_resumed(
+    path: Path,
+    *,
+    checkpoint: Path | None = None,
+    overrides: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+) -> LaunchedRun:
+    """Go on with a run from a checkpoint, in its own directory, and return at once.
+
+    Args:
+        path: the run's directory.
+        checkpoint: the file to go on from; None for the newest that is valid.
+        overrides: `KEY=VALUE` changes to the run's config.
+        on_directory: called in the engine's thread once the directory is owned.
+
+    Raises:
+        ConfigError: an override that is not allowed.
+        RunError: the run is being trained by a live process.
+    """
+    from ..config.file import load_config
+
+    reader = RunReader(path)
+    if (owner := reader.owner_pid()) is not None:
+        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    config = with_absolute_paths(load_config(str(path / "run.toml"), overrides))
+    run = _ResumedRun(path, config, checkpoint, on_directory)
+    run._start()
+    return run
+
+
+def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:
+    """What is recorded of a new run besides its config."""
+    from ..training.environment import describe_environment
+
+    parameters = list(prepared.model.parameters())
+    return {
+        "argv": argv,
+        "environment": describe_environment(prepared.config, prepared.placement),
+        "classes": list(prepared.sources.classes),
+        "samples": {"train": len(prepared.sources.train), "validation": len(prepared.sources.validation)},
+        "input_shape": prepared.input_shape,
+        "parameters": sum(parameter.numel() for parameter in parameters),
+        "trainable": sum(parameter.numel() for parameter in parameters if parameter.requires_grad),
+    }

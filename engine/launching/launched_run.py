@@ -1,0 +1,247 @@
+"""A run in a background thread: its status, its end, and what goes on around the training."""
+
+from __future__ import annotations
+
+import faulthandler
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..errors import RunError, TorchdeckError
+from ..interchange.tensorboard_mirror import start_mirror
+from ..runs.control import Control, ControlServer
+from ..runs.system_sampler import SystemSampler
+from ..runs.writer import RunWriter
+from .failure_words import describe_failure
+from .notify import RunNotifier
+from .run_watch import RunWatch
+
+if TYPE_CHECKING:
+    from ..build import Prepared
+    from ..training.trainer import Trainer
+
+# A run that was told to stop is saved from outside when it has waited for a batch for so long since.
+STALL_SECONDS = 10.0
+
+Status = Literal["preparing", "running", "finished", "stopped", "failed"]
+
+
+class StoppedError(Exception):
+    """A stop was asked for before the first step."""
+
+
+class LaunchedRun:
+    """A run that this process trains, in a thread of its own.
+
+    The thread is not a daemon: the process lives until the run has ended and its last checkpoint is written. `join`
+    it before the main thread ends: after that Python starts no thread pool, which loading torch and decoding need.
+
+    Attributes:
+        control: takes the commands that the engine obeys between steps.
+        path: the run's directory; None until everything is checked and it is made.
+        status: what the thread is doing or how it ended.
+        message: what is being prepared, for the screen.
+        error: why it failed.
+        trainer: the loop itself, for measurements; None until training begins and when it has ended.
+    """
+
+    def __init__(self, on_directory: Callable[[Path], None]) -> None:
+        self.control = Control()
+        self.path: Path | None = None
+        self.status: Status = "preparing"
+        self.message = ""
+        self.error: BaseException | None = None
+        self.trainer: Trainer | None = None
+        self._run: RunWriter | None = None
+        self._on_directory = on_directory
+        self._mirror: subprocess.Popen[bytes] | None = None
+        self._has_directory_or_ended = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the engine's thread still works."""
+        return self._thread.is_alive()
+
+    def wait_for_directory(self, timeout: float | None = None) -> Path | None:
+        """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
+        self._has_directory_or_ended.wait(timeout)
+        return self.path
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the thread to end. Call it with short timeouts from the main thread, so that signals arrive."""
+        self._thread.join(timeout)
+
+    def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
+        """Ask the run to save and end at the next boundary. Safe to call from a signal handler's thread."""
+        self.control.submit({"cmd": "stop", "after": after, "reason": reason})
+
+    def save_if_stalled(self) -> bool:
+        """Save and close a run that was told to stop and can't, because no batch comes. Call it now and then.
+
+        Returns:
+            Whether that was done: the process then has to end by `os._exit`, as the engine's thread still waits.
+        """
+        trainer, run = self.trainer, self._run
+        asked = self.control.stop_asked
+        is_due = asked is not None and time.monotonic() - asked >= STALL_SECONDS
+        if not is_due or trainer is None or run is None or not self.is_alive or not trainer.save_from_outside():
+            return False
+        run.event("note", text="no batch came after the stop: saved at the last step")
+        run.close("stopped")
+        self.status = "stopped"
+        return True
+
+    def _start(self) -> None:
+        if not faulthandler.is_enabled():
+            # A crash of a library then leaves its stack in the log, where descriptor 2 goes.
+            faulthandler.enable(2)
+        self._thread.start()
+
+    def _main(self) -> None:
+        try:
+            self.status = self._train()
+        except StoppedError:
+            self.status = "stopped"
+        except BaseException as error:
+            self.error = error
+            self.status = "failed"
+            if not isinstance(error, TorchdeckError):
+                traceback.print_exc(file=sys.stderr)
+        finally:
+            self._give_back()
+            self._has_directory_or_ended.set()
+
+    def _give_back(self) -> None:
+        """Let go of the model, the data and their memory: a studio that trained a run stays open for days."""
+        if self.trainer is None:
+            return
+        from ..training.compute.memory_recovery import release_memory
+
+        self.trainer = None
+        error = self.error
+        while error is not None:
+            # Its frames hold them, too.
+            traceback.clear_frames(error.__traceback__)
+            error = error.__context__
+        release_memory()
+
+    def _train(self) -> Status:
+        raise NotImplementedError
+
+    def _run_engine(
+        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+    ) -> Status:
+        """Train what was prepared, in the run's directory, to the end that is written into its state."""
+        self.path, self._run = run.path, run
+        if prepared.config.mirror.tensorboard:
+            self._start_mirror(run)
+        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path):
+            try:
+                outcome = self._train_prepared(prepared, run, checkpoint, fields)
+                run.close(outcome)
+            except StoppedError:
+                run.close("stopped")
+                raise
+            except BaseException as error:
+                words = describe_failure(error)
+                run.close("failed", error=words)
+                notifier.tell_end("failed", words)
+                raise
+            notifier.tell_end(outcome)
+            return outcome
+
+    def _start_mirror(self, run: RunWriter) -> None:
+        try:
+            self._mirror = start_mirror(run.path)
+        except OSError as error:
+            reason = error.strerror or error
+            run.event("note", text=f"the curves are not mirrored for TensorBoard, training goes on: {reason}")
+
+    def _train_prepared(
+        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+    ) -> Status:
+        from ..data.loading.loaders import build_loaders
+        from ..training.compute.placement import gpu_uuid_of, placed
+        from ..training.divergence import fit_past_divergence
+        from ..training.trainer import Trainer
+
+        server: ControlServer | None = None
+        sampler = SystemSampler(run.path, gpu_uuid_of(prepared.placement.device))
+        try:
+            server = ControlServer(run.path, self.control)
+            self._on_directory(run.path)
+            self._has_directory_or_ended.set()
+            server.start()
+            sampler.start()
+            self.status = "running"
+            with placed(prepared.placement):
+                run.update_state(status="preparing", phase="decoding", **fields)
+                progress = self._progress_into(run)
+                data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
+                for note in (*prepared.notes, *data.notes):
+                    run.event("note", text=note)
+                if prepared.left_out:
+                    run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
+                    print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
+                model = prepared.model.to(prepared.placement.device)
+                if prepared.placement.channels_last:
+                    model = model.to(memory_format=_channels_last())
+                trainer = Trainer(
+                    prepared.config, data, model, prepared.placement, prepared.objective, run, self.control
+                )
+                if checkpoint is not None:
+                    trainer.restore(checkpoint)
+                else:
+                    trainer.saving.remember_start()
+                self.trainer = trainer
+                run.update_state(
+                    status="running",
+                    message="",
+                    storage=data.storage,
+                    storage_reason=data.reason,
+                    uses_gpu=prepared.placement.device.type == "cuda",
+                )
+                outcome: Status = fit_past_divergence(trainer, run)
+            run.flush()
+            if run.save_error:
+                raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
+            return outcome
+        finally:
+            if self.trainer is not None:
+                self.trainer.profiling.finish(self.trainer.state.position.step)
+            if server is not None:
+                server.stop()
+            sampler.stop()
+
+    def _progress(self, message: str, done: int, total: int) -> None:
+        self.message = f"{message} {done:,}/{total:,}" if total else message
+        self._raise_if_stopped()
+
+    def _progress_into(self, run: RunWriter) -> Callable[[str, int, int], None]:
+        def progress(message: str, done: int, total: int) -> None:
+            self._progress(message, done, total)
+            run.update_state(message=self.message)
+
+        return progress
+
+    def _raise_if_stopped(self) -> None:
+        """Before training, stop is the only command with a meaning; the others wait for the first step."""
+        if not self.control.pending:
+            return
+        commands = self.control.take()
+        if any(command["cmd"] == "stop" for command in commands):
+            raise StoppedError
+        for command in commands:
+            self.control.submit(command)
+
+
+def _channels_last() -> Any:
+    import torch
+
+    return torch.channels_last

@@ -1,0 +1,178 @@
+"""Telling somebody who isn't looking that a run ended, failed or stands still: by a command or a webhook.
+
+All of it happens in the process that trains, so that it works with no screen attached, and beside the training, which
+never waits for it. Where that process was killed, the one that watches it tells. What can't be told is said in the
+run's log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from ..config import NotifyConfig
+from ..runs.reader import RunReader
+from ..runs.writer import RunWriter
+
+# A command or a server that takes longer is given up.
+_TIMEOUT_SECONDS = 20.0
+# How often the watch looks whether a run still moves, at most.
+_LOOK_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What there is to tell of a run.
+
+    Attributes:
+        run: the name of its directory.
+        path: its directory.
+        status: finished, stopped, failed, died or stalled.
+        text: all of it as one line for a person.
+        host: the machine it runs on.
+        epoch: the epoch it was in, from 1; 0 before the first.
+        step: optimizer steps done.
+        metrics: validation metrics of its newest epoch.
+    """
+
+    run: str
+    path: str
+    status: str
+    text: str
+    host: str
+    epoch: int
+    step: int
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class RunNotifier:
+    """Watches one run while it trains and tells how it ended. A context manager around the training."""
+
+    def __init__(self, config: NotifyConfig, run: RunWriter) -> None:
+        self._config = config
+        self._run = run
+        self._began = time.monotonic()
+        self._over = threading.Event()
+        self._watch: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        if self._config.stalled_minutes:
+            self._watch = threading.Thread(target=self._watch_for_stalls, name="stall watch", daemon=True)
+            self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._over.set()
+        if self._watch is not None:
+            self._watch.join()
+
+    def tell_end(self, status: str, error: str = "") -> None:
+        """Tell how the run ended, unless that is not asked for or it was too short for anybody to have left."""
+        minutes = (time.monotonic() - self._began) / 60
+        if status in self._config.on and minutes >= self._config.after_minutes:
+            self._tell(status, f"{status}: {error}" if error else status)
+
+    def _watch_for_stalls(self) -> None:
+        limit = 60 * self._config.stalled_minutes
+        seen, since, is_told = self._mark(), time.monotonic(), False
+        while not self._over.wait(min(_LOOK_SECONDS, limit / 4)):
+            mark = self._mark()
+            if mark != seen or mark[0] != "running":
+                seen, since = mark, time.monotonic()
+                if is_told:
+                    self._run.event("note", text="the run moves again")
+                is_told = False
+            elif not is_told and time.monotonic() - since >= limit:
+                is_told = True
+                text = f"stalled: no step for {self._config.stalled_minutes:g} minutes while {mark[1] or 'training'}"
+                self._run.event("stalled", text=text, step=mark[2])
+                if "stalled" in self._config.on:
+                    self._tell("stalled", text)
+
+    def _mark(self) -> tuple[Any, ...]:
+        """Changes whenever the run gets on."""
+        state = self._run.state()
+        return tuple(state.get(name) for name in ("status", "phase", "step", "message"))
+
+    def _tell(self, status: str, words: str) -> None:
+        notice = _notice(self._run.path, self._run.state(), status, words)
+        # Not a daemon: the process ends when it is told, or after the time limit.
+        threading.Thread(target=send, args=(self._config, notice), name="notify").start()
+
+
+def tell_death(run: Path, why: str) -> None:
+    """Tell that a run's process has died, where it is told that runs fail. For another process than that; waits.
+
+    Raises:
+        TorchdeckError: it is not the directory of a run, or its config is damaged.
+    """
+    reader = RunReader(run)
+    config, state = reader.config().notify, reader.state()
+    minutes = (time.time() - float(state.get("started") or 0)) / 60
+    if "failed" in config.on and minutes >= config.after_minutes:
+        send(config, _notice(run, state, "died", f"died: {why}"))
+
+
+def _notice(run: Path, state: dict[str, Any], status: str, words: str) -> Notice:
+    metrics = {name: float(value) for name, value in (state.get("metrics") or {}).items()}
+    host, epoch, step = socket.gethostname(), int(state.get("epoch", 0)), int(state.get("step", 0))
+    shown = "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:3])
+    text = f"{run.name} on {host} {words} (epoch {epoch}, step {step:,}{shown})"
+    return Notice(run.name, str(run), status, text, host, epoch, step, metrics)
+
+
+def send(config: NotifyConfig, notice: Notice) -> None:
+    """Run the command and call the webhook, as far as they are set. Failures are printed, never raised."""
+    for way, target in ((_run_command, config.command), (_call_webhook, config.webhook)):
+        if not target:
+            continue
+        try:
+            way(target, notice)
+        except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
+            reason = getattr(error, "reason", None) or error
+            print(f"torchdeck: nobody was told that {notice.run} {notice.status}: {target}: {reason}", file=sys.stderr)
+
+
+def _run_command(command: str, notice: Notice) -> None:
+    """Run a shell command with the notice in its environment.
+
+    Raises:
+        OSError, SubprocessError: it can't be started, fails, or takes too long.
+    """
+    names = {"run": notice.run, "path": notice.path, "status": notice.status, "text": notice.text}
+    variables = {f"TORCHDECK_{name.upper()}": value.replace("\0", "") for name, value in names.items()}
+    subprocess.run(
+        command,
+        shell=True,
+        check=True,
+        timeout=_TIMEOUT_SECONDS,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **variables},
+    )
+
+
+def _call_webhook(url: str, notice: Notice) -> None:
+    """POST the notice as JSON. `text` is what Slack and Mattermost show, `content` what Discord shows.
+
+    Raises:
+        OSError: no connection, or the server answered with an error.
+    """
+    body = json.dumps({**asdict(notice), "content": notice.text}, allow_nan=False, default=str)
+    request = urllib.request.Request(
+        url, data=body.encode(), headers={"Content-Type": "application/json", "User-Agent": "torchdeck"}
+    )
+    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+        answer.read(1024)

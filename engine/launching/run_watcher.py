@@ -1,0 +1,63 @@
+"""The process beside a run: it notes how the run's process ended, tells it, and bounds the run's log.
+
+    python -m torchdeck.engine.launching.run_watcher RUN PIDFD PID
+
+A process that is killed can say nothing itself. This one takes next to nothing while it waits, so whatever is needed
+only at the end is imported only then. It ends with the run, and by itself once the run's process has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import time
+from pathlib import Path
+
+from ..runs.on_disk.log_bound import bound_log
+from ..runs.process_end import out_of_memory_kills, signal_and_exit_status, wait_status
+
+_LOOK_MILLISECONDS = 2_000
+_LOG = "engine.log"
+
+
+def watch(run: Path, pidfd: int, pid: int) -> None:
+    """Wait for the end of the process `pid`, note how it ended, and tell it where the run's config says so."""
+    end = select.poll()
+    end.register(pidfd, select.POLLIN)
+    # Of two looks, as the kernel may take a while from choosing a process to its end.
+    kills_before, kills = out_of_memory_kills(), out_of_memory_kills()
+    while not end.poll(_LOOK_MILLISECONDS):
+        with contextlib.suppress(OSError):
+            # A full disk has no room for the copy: another look will come.
+            bound_log(run / _LOG)
+        kills_before, kills = kills, out_of_memory_kills()
+    _speak_into(run / _LOG)
+    signal, exit_status = signal_and_exit_status(wait_status(pidfd, pid))
+    _note_death(run, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before)
+
+
+def _speak_into(log: Path) -> None:
+    """From here on the run's log has what this process prints: there its user looks."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+
+
+def _note_death(run: Path, pid: int, signal: int | None, exit_status: int | None, *, is_memory_short: bool) -> None:
+    from ..runs.cause_of_death import Death, note_death, why_died
+    from ..runs.on_disk.directory import ENDED_STATUSES, read_state
+    from .notify import tell_death
+
+    state = read_state(run)
+    if state.get("status") in ENDED_STATUSES or state.get("pid") != pid:
+        # It had said how the run ended, or the run is gone, or another process goes on with it already.
+        return
+    note_death(run, Death(pid, time.time(), signal, exit_status, is_memory_short))
+    tell_death(run, why_died(run))
+
+
+if __name__ == "__main__":
+    watch(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

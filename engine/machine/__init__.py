@@ -1,0 +1,1 @@
+"""The machine a run computes on: cores, memory, devices, signals."""

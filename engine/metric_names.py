@@ -1,0 +1,96 @@
+"""What an evaluation measures, by name: for configs, records and tables. Needs no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import ConfigError
+
+TargetKind = Literal["classes", "labels", "values"]
+"""What a sample's target is: one class of many, any number of labels, or numbers."""
+
+AUTO = "auto"
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One figure of an evaluation.
+
+    Attributes:
+        name: its key in records and configs.
+        title: its heading in a table, at most 11 characters.
+        description: what it is, in a line.
+        larger_is_better: whether the best epoch is the one where it is largest.
+        is_share: whether it lies between 0 and 1 and reads best in percent.
+    """
+
+    name: str
+    title: str
+    description: str
+    larger_is_better: bool
+    is_share: bool = False
+
+
+_ALL = (
+    Metric("loss", "loss", "mean loss, without label smoothing and class weights", False),
+    Metric("accuracy", "accuracy", "share of right predictions", True, True),
+    Metric("top_k", "top-k", "share of samples whose class is among the evaluation.top_k likeliest", True, True),
+    Metric("macro_f1", "macro F1", "mean F1 of the classes that occur", True, True),
+    Metric("micro_f1", "micro F1", "F1 over all labels together", True, True),
+    Metric("weighted_f1", "weighted F1", "mean F1 of the classes, by their number of samples", True, True),
+    Metric("macro_precision", "precision", "mean precision of the classes that occur", True, True),
+    Metric("macro_recall", "recall", "mean recall of the classes that occur", True, True),
+    Metric("calibration_error", "calib. err", "expected calibration error", False, True),
+    Metric("likelihood", "likelihood", "mean probability that the model gives the true class", True, True),
+    Metric("exact_match", "all right", "share of samples with every label right", True, True),
+    Metric("mae", "MAE", "mean absolute error", False),
+    Metric("rmse", "RMSE", "root of the mean squared error", False),
+    Metric("r2", "R²", "share of the targets' variance that is explained, mean over outputs", True),
+)
+
+METRICS = {metric.name: metric for metric in _ALL}
+
+MEASURED: dict[TargetKind, tuple[str, ...]] = {
+    "classes": (
+        "loss",
+        "accuracy",
+        "top_k",
+        "macro_f1",
+        "weighted_f1",
+        "macro_precision",
+        "macro_recall",
+        "calibration_error",
+        "likelihood",
+    ),
+    "labels": ("loss", "accuracy", "exact_match", "micro_f1", "macro_f1"),
+    "values": ("loss", "mae", "rmse", "r2"),
+}
+"""The metrics of an evaluation, the most telling first."""
+
+TRAINING_SCORE: dict[TargetKind, str] = {"classes": "accuracy", "labels": "accuracy", "values": "mae"}
+"""What is measured of every training step beside its loss."""
+
+
+def metric(name: str) -> Metric:
+    """A metric by its name; one that is not known, from a later version's run, reads like a loss."""
+    return METRICS.get(name, Metric(name, name[:10], "", larger_is_better=False))
+
+
+def decisive_metric(name: str, kind: TargetKind, key: str) -> str:
+    """The metric that `name` means for targets of `kind`: "auto" is the accuracy, or the loss where there is none.
+
+    Args:
+        name: as the config has it.
+        kind: of the targets.
+        key: of the config, for the message.
+
+    Raises:
+        ConfigError: it is not measured for such targets.
+    """
+    if name == AUTO:
+        return "loss" if kind == "values" else "accuracy"
+    if name not in MEASURED[kind]:
+        measured = ", ".join(MEASURED[kind])
+        raise ConfigError(f"{key} = '{name}': is not measured for targets that are {kind}; measured are {measured}")
+    return name

@@ -1,0 +1,1 @@
+"""Models of torchvision and timm: their catalogs, construction and published weights."""

@@ -1,0 +1,117 @@
+"""What a run would do, before it does it: its steps, its groups of weights, and the learning rate of every step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..build import Prepared, prepare
+from ..config import RunConfig
+from ..data.loading.loaders import num_train_batches
+from ..metric_names import AUTO
+from ..training.optimization.optimizers import build_optimizer, implementation
+from ..training.optimization.parameter_groups import PlannedGroup, group_lines, plan_groups
+from ..training.optimization.schedules import Schedule, build_schedule
+
+# A longer schedule takes seconds to go through, and no screen shows so many steps.
+_MOST_STEPS = 300_000
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """A run that could start.
+
+    Attributes:
+        epochs: of the run.
+        steps_per_epoch: optimizer steps of an epoch.
+        loss: its name, with what it is measured by.
+        optimizer: its name, and which form of its update torch runs.
+        groups: the groups of weights, a line each.
+        rates: learning rate of each step, of the group that is shown; empty where it can't be told.
+        lowest_rates: of the group with the lowest rate; the same where there is one group.
+        rates_note: what else to know of the learning rate.
+        notes: what deserves a word before the start.
+    """
+
+    epochs: int
+    steps_per_epoch: int
+    loss: str
+    optimizer: str
+    groups: list[str]
+    rates: list[float]
+    lowest_rates: list[float]
+    rates_note: str
+    notes: list[str]
+
+
+def plan_run(
+    config: RunConfig, progress: Callable[[str, int, int], None] = lambda message, done, total: None
+) -> RunPlan:
+    """Check and build everything as a run would, and go through its schedule. Writes nothing.
+
+    Raises:
+        TorchdeckError: whatever a start would be refused for.
+    """
+    return plan_prepared(prepare(config, progress))
+
+
+def plan_prepared(prepared: Prepared) -> RunPlan:
+    """The plan of a run that is checked and built."""
+    config = prepared.config
+    steps_per_epoch = math.ceil(num_train_batches(prepared.sources, config) / config.training.accumulate)
+    groups = plan_groups(config.optimizer, prepared.model)
+    rates, lowest, note = _rates(config, groups, steps_per_epoch)
+    objective = prepared.objective
+    return RunPlan(
+        epochs=config.training.epochs,
+        steps_per_epoch=steps_per_epoch,
+        loss=f"{objective.name}, {objective.num_outputs} outputs",
+        optimizer=f"{config.optimizer.name}, {implementation(build_optimizer(config.optimizer, prepared.model))}",
+        groups=group_lines(groups, config.optimizer.lr),
+        rates=rates,
+        lowest_rates=lowest,
+        rates_note=note,
+        notes=prepared.notes,
+    )
+
+
+def _rates(
+    config: RunConfig, groups: list[PlannedGroup], steps_per_epoch: int
+) -> tuple[list[float], list[float], str]:
+    """The rates that the real schedule sets on an optimizer of empty weights with the same groups."""
+    total = steps_per_epoch * config.training.epochs
+    if total > _MOST_STEPS:
+        return [], [], f"{total:,} steps are too many to go through beforehand"
+    lr = config.optimizer.lr
+    empty = [
+        {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr * group.lr_factor, "momentum": 0.9}
+        for group in groups
+    ]
+    optimizer = torch.optim.SGD(empty, lr=lr, momentum=0.9)
+    schedule = build_schedule(
+        config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs
+    )
+    # Without gradients this changes nothing; schedules warn when they are advanced before any step.
+    optimizer.step()
+    rates, lowest = _go_through(schedule, optimizer, steps_per_epoch, config.training.epochs)
+    note = ""
+    if config.schedule.name == "ReduceLROnPlateau":
+        watched = "loss" if config.schedule.metric == AUTO else config.schedule.metric
+        note = f"where the validation {watched} stands still it falls: when, only the run can tell"
+    return rates, lowest, note
+
+
+def _go_through(
+    schedule: Schedule, optimizer: torch.optim.Optimizer, steps_per_epoch: int, epochs: int
+) -> tuple[list[float], list[float]]:
+    rates, lowest = [], []
+    for _ in range(epochs):
+        for _ in range(steps_per_epoch):
+            rates.append(schedule.learning_rate)
+            lowest.append(min(float(group["lr"]) for group in optimizer.param_groups))
+            schedule.after_step()
+        schedule.after_epoch()
+    return rates, lowest

@@ -1,0 +1,79 @@
+"""Which settings of a config change nothing, and why: for a form that says so beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import get_args
+
+import torch
+
+from ..config import LoaderConfig, RunConfig
+from ..data.loading.bad_files import open_usable
+from ..data.loading.loaders import check_loading
+from ..data.loading.tiers import Tier
+from ..errors import TorchdeckError
+from ..machine.device import choose_device
+
+_ANY: frozenset[Tier] = frozenset(get_args(Tier))
+_OF_WORKERS = ("prefetch_factor", "persistent_workers", "timeout", "worker_init")
+_DRAWING = ("balanced", "weighted", "replacement")
+
+
+def without_effect(loader: LoaderConfig, tiers: Collection[Tier], device: torch.device) -> dict[str, str]:
+    """Settings of `[loader]` that change nothing as the others are.
+
+    Args:
+        loader: the section.
+        tiers: where samples live; every tier that is possible where that is not known.
+        device: where batches go.
+
+    Returns:
+        By dotted key, the reason in a few words.
+    """
+    reasons: dict[str, str] = {}
+
+    def say(reason: str, *names: str) -> None:
+        for name in names:
+            reasons.setdefault(f"loader.{name}", reason)
+
+    if loader.batch_sampler:
+        say("batch_sampler makes the batches", "sampler", "shuffle", "num_samples", "weights", "drop_last")
+    if loader.sampler not in ("auto", "distributed"):
+        say(f'sampler = "{loader.sampler}" says the order', "shuffle")
+    if loader.sampler not in _DRAWING:
+        say("only a balanced, weighted or replacement sampler draws a number of samples", "num_samples")
+    if loader.sampler != "weighted":
+        say('only sampler = "weighted" takes weights', "weights")
+    if loader.sampler != "distributed":
+        say('only sampler = "distributed" deals an epoch to several processes', "num_replicas", "rank")
+    if "loader" not in tiers:
+        if "encoded" in tiers:
+            say("files are decoded by threads, not by worker processes", *_OF_WORKERS)
+        else:
+            say("samples are decoded once and kept: there are no workers", "num_workers", *_OF_WORKERS)
+    elif loader.num_workers == 0:
+        say("num_workers = 0: samples are made without worker processes", *_OF_WORKERS)
+    if device.type != "cuda":
+        say("batches are not copied to a GPU", "pin_memory")
+    elif set(tiers) == {"device"}:
+        say("samples are in the GPU's memory already", "pin_memory")
+    return reasons
+
+
+def draft_without_effect(config: RunConfig) -> dict[str, str]:
+    """`without_effect` for the data and the device of a config; where its data can't be opened, for any tier.
+
+    Raises:
+        ConfigError: a device that this machine doesn't have.
+    """
+    device = choose_device(config.training.device)
+    # Looking at a draft fetches nothing, and looks for no damaged files.
+    data = config.data.model_copy(update={"download": False, "bad_files": "stop"})
+    draft = config.model_copy(update={"data": data})
+    tiers: Collection[Tier]
+    try:
+        sources, _ = open_usable(draft, lambda message, done, total: None)
+        tiers = {lane.tier for lane in check_loading(sources, draft, device)}
+    except TorchdeckError:
+        tiers = _ANY
+    return without_effect(config.loader, tiers, device)

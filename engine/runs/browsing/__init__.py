@@ -1,0 +1,1 @@
+"""All runs of a folder: found, filtered, sorted, named, renamed, deleted."""

@@ -1,0 +1,55 @@
+"""Giving a run another name: its directory, and what it says of itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from ...config.file import dump_config, load_config, replace_value
+from ...errors import RunError
+from ...files.durable import atomic_write, fsync_directory
+from ...files.json_values import to_json
+from ..on_disk.directory import CONFIG_FILE, INFO_FILE, is_run, read_info
+from ..on_disk.lock import acquire
+
+_MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
+
+
+def rename_run(run: Path, name: str) -> Path:
+    """Rename a run that nobody trains. Date and number at the end of its directory's name stay.
+
+    Args:
+        run: its directory.
+        name: the new name, as `name` in a config.
+
+    Returns:
+        The new directory.
+
+    Raises:
+        ConfigError: the name is not allowed.
+        RunError: a live process trains it, there is such a run already, or the system refuses.
+    """
+    if not is_run(run):
+        raise RunError(f"{run}: is not the directory of a run")
+    config = replace_value(load_config(str(run / CONFIG_FILE)), "name", name)
+    made = _MADE.fullmatch(run.name)
+    target = run.with_name(f"{config.name}{made[1] if made else ''}")
+    if target == run:
+        return run
+    try:
+        lock = acquire(run)
+        try:
+            if os.path.lexists(target):
+                raise RunError(f"{target.name}: there is such a run already")
+            atomic_write(run / CONFIG_FILE, dump_config(config).encode())
+            # One that can't be read is left as it is: what it says is said nowhere else.
+            if info := read_info(run):
+                atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
+            os.rename(run, target)
+            fsync_directory(run.parent)
+        finally:
+            lock.release()
+    except OSError as error:
+        raise RunError(f"{run.name}: can't be renamed: {error.strerror or error}") from error
+    return target

@@ -1,0 +1,148 @@
+"""All runs under a folder, looked at again and again: only what changed since the last look is read."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...files.regular_file import read_regular_file
+from ..on_disk.directory import (
+    CHECKPOINTS,
+    CONFIG_FILE,
+    ENDED_STATUSES,
+    METRICS_FILE,
+    STATE_FILE,
+    RunSummary,
+    newest_first,
+    run_directories,
+    summarize_run,
+)
+from ..saving.checkpoint_index import list_checkpoints
+from .loss_line import loss_line
+
+_MAX_CONFIG_BYTES = 1 << 20
+
+Stamp = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class RunExtent:
+    """What a run has on the disk.
+
+    Attributes:
+        losses: training losses at a few places of the run, for a line.
+        bytes: size of its checkpoints.
+        checkpoints: how many there are.
+        pinned: how many of them the user keeps.
+    """
+
+    losses: list[float]
+    bytes: int
+    checkpoints: int
+    pinned: int
+
+
+class RunCatalog:
+    """The runs of one folder. Never raises on damaged or vanished files. Used by one thread at a time."""
+
+    def __init__(self, root: Path) -> None:
+        """Nothing is read yet.
+
+        Args:
+            root: the folder that holds the runs.
+        """
+        self.root = root
+        self._summaries: dict[str, tuple[Stamp, RunSummary]] = {}
+        self._settings: dict[str, tuple[Stamp | None, dict[str, Any]]] = {}
+        self._extents: dict[str, tuple[tuple[Stamp | None, ...], RunExtent]] = {}
+
+    def look(self) -> list[RunSummary]:
+        """All runs, the newest first.
+
+        A run that has ended and was not written to costs one `stat`; one that claims to live is looked at anew, with
+        its lock.
+        """
+        known, self._summaries = self._summaries, {}
+        summaries = []
+        for folder in run_directories(self.root, is_known=known.__contains__):
+            stamp = _stamp(folder / STATE_FILE)
+            cached = known.get(folder.name)
+            if cached is None or cached[0] != stamp or cached[1].status not in ENDED_STATUSES:
+                summary = summarize_run(folder)
+            else:
+                summary = cached[1]
+            if stamp is not None:
+                self._summaries[folder.name] = (stamp, summary)
+            summaries.append(summary)
+        return newest_first(summaries)
+
+    def settings(self, run: RunSummary) -> dict[str, Any]:
+        """A run's config by dotted key, such as "optimizer.lr", read as it stands; empty when it can't be read.
+
+        Lists of components are their names, joined by commas.
+        """
+        stamp = _stamp(run.path / CONFIG_FILE)
+        cached = self._settings.get(run.name)
+        if cached is None or cached[0] != stamp:
+            cached = self._settings[run.name] = (stamp, read_settings(run.path / CONFIG_FILE))
+        return cached[1]
+
+    def known_settings(self, run: RunSummary) -> dict[str, Any] | None:
+        """A run's config if it was read before; costs nothing."""
+        cached = self._settings.get(run.name)
+        return cached[1] if cached is not None else None
+
+    def known_extent(self, run: RunSummary) -> RunExtent | None:
+        """What a run had on the disk if that was looked at before; costs nothing."""
+        cached = self._extents.get(run.name)
+        return cached[1] if cached is not None else None
+
+    def extent(self, run: RunSummary) -> RunExtent:
+        """What a run has on the disk, read again when its records or its checkpoints have changed."""
+        stamps = (_stamp(run.path / METRICS_FILE), _stamp(run.path / CHECKPOINTS))
+        cached = self._extents.get(run.name)
+        if cached is None or cached[0] != stamps:
+            checkpoints = list_checkpoints(run.path)
+            extent = RunExtent(
+                losses=loss_line(run.path),
+                bytes=sum(checkpoint.bytes for checkpoint in checkpoints),
+                checkpoints=len(checkpoints),
+                pinned=sum(checkpoint.is_pinned for checkpoint in checkpoints),
+            )
+            cached = self._extents[run.name] = (stamps, extent)
+        return cached[1]
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """A config file as one flat dict by dotted key, unchecked; empty when it can't be read."""
+    try:
+        values = tomllib.loads(read_regular_file(path, _MAX_CONFIG_BYTES).decode())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    flat: dict[str, Any] = {}
+    _flatten(values, "", flat)
+    return flat
+
+
+def _flatten(values: dict[str, Any], prefix: str, flat: dict[str, Any]) -> None:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            _flatten(value, f"{prefix}{key}.", flat)
+        elif isinstance(value, list):
+            flat[f"{prefix}{key}"] = ", ".join(
+                str(item.get("name", item) if isinstance(item, dict) else item) for item in value
+            )
+        else:
+            flat[f"{prefix}{key}"] = value
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """Changes when a file is written to or replaced; None when it isn't there."""
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_ino, status.st_size

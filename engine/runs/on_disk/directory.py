@@ -1,0 +1,243 @@
+"""Where the parts of a run lie, making a run's directory, finding runs."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ...errors import RunError, UnknownRunError, did_you_mean
+from ...files.durable import atomic_write, fsync_directory
+from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
+from ...files.regular_file import read_regular_file
+from ...user_path import user_path
+from .lock import owner_pid
+
+CONFIG_FILE = "run.toml"
+INFO_FILE = "run.json"
+STATE_FILE = "state.json"
+EVALUATION_FILE = "evaluation.json"
+MAX_EVALUATION_BYTES = 64 << 20
+METRICS_FILE = "metrics.jsonl"
+EVENTS_FILE = "events.jsonl"
+PROBES_FILE = "probes.jsonl"
+SYSTEM_FILE = "system.jsonl"
+LOG_FILE = "engine.log"
+CHECKPOINTS = "checkpoints"
+
+# What a run's state says while a process works on it; without one, it died.
+LIVE_STATUSES = ("preparing", "running", "paused")
+ENDED_STATUSES = ("finished", "stopped", "failed")
+
+_MAX_STATE_BYTES = 4 << 20
+# The names of all classes are in it.
+_MAX_INFO_BYTES = 16 << 20
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One run as a list shows it.
+
+    Attributes:
+        name: name of its directory, which identifies it.
+        path: its directory.
+        status: preparing, running, paused, finished, stopped, failed or died.
+        epoch: the epoch it is in, or was when it ended; 0 before the first.
+        epochs: how many it shall train; 0 while not known.
+        step: optimizer steps done.
+        metrics: validation metrics of the newest completed epoch.
+        best: the best epoch's `metric`, `value`, `epoch` and `step`; None before the first.
+        started: when it was made, in seconds since 1970; 0 when not known.
+        modified: when it last wrote its state, in seconds since 1970.
+        error: why it failed, in one line or several; empty when it did not.
+    """
+
+    name: str
+    path: Path
+    status: str
+    epoch: int
+    epochs: int
+    step: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    best: dict[str, Any] | None = None
+    started: float = 0.0
+    modified: float = 0.0
+    error: str = ""
+
+
+def create_run_directory(
+    root: Path,
+    config_toml: str,
+    info: dict[str, Any],
+    name: str,
+    *,
+    before_it_shows: Callable[[Path], None] = lambda path: None,
+) -> Path:
+    """Make `root/<name>-<yyyymmdd-hhmmss>-<4 hex>/` with its config and information, in one step.
+
+    Args:
+        root: the folder that holds the runs; made when it isn't there.
+        config_toml: the whole config, written as `run.toml`.
+        info: what is written as `run.json`, once; `id`, `name` and `created` are added.
+        name: first part of the directory's name.
+        before_it_shows: called with the directory while it still has its temporary name.
+
+    Raises:
+        RunError: the directory can't be made; the text has the system's reason.
+    """
+    temporary: Path | None = None
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        temporary = root / f".new-{os.getpid()}-{secrets.token_hex(4)}"
+        (temporary / CHECKPOINTS).mkdir(parents=True)
+        created = time.time()
+        run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}-{secrets.token_hex(2)}"
+        atomic_write(temporary / CONFIG_FILE, config_toml.encode())
+        identity = {"id": run_id, "name": name, "created": created}
+        atomic_write(temporary / INFO_FILE, to_json({**identity, **info}, indent=2))
+        before_it_shows(temporary)
+        os.rename(temporary, root / run_id)
+        fsync_directory(root)
+    except OSError as error:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+        reason = error.strerror or str(error)
+        raise RunError(f"{root}: a run's directory can't be made there: {reason}; name another with --runs") from error
+    return root / run_id
+
+
+def find_run(root: Path, reference: str) -> Path:
+    """The run that `reference` names.
+
+    Args:
+        root: the folder that holds the runs.
+        reference: the path of a run's directory, its name, or a beginning of its name. Of several runs that were given
+            the same name the newest is meant.
+
+    Raises:
+        RunError: there is none, or the beginning fits runs of different names.
+    """
+    as_path = user_path(reference)
+    if is_run(as_path):
+        return as_path
+    names = [run.name for run in run_directories(root)]
+    if reference in names:
+        return root / reference
+    same_name = [name for name in names if given_name(name) == reference]
+    matching = same_name or [name for name in names if name.startswith(reference)]
+    if not matching:
+        hint = did_you_mean(reference, names) if names else ""
+        raise UnknownRunError(f"{reference}: no such run in {root}{hint or '; there are none yet'}")
+    if len({given_name(name) for name in matching}) > 1:
+        shown = ", ".join(sorted(matching)[:6])
+        words = f"{reference}: is the beginning of {len(matching)} runs in {root}: {shown}; write more of it"
+        raise UnknownRunError(words)
+    return max((root / name for name in matching), key=_made)
+
+
+def list_runs(root: Path) -> list[RunSummary]:
+    """All runs in `root`, the newest first. Reads two small files and asks for one lock a run; never raises."""
+    return newest_first([summarize_run(run) for run in run_directories(root)])
+
+
+def newest_first(summaries: list[RunSummary]) -> list[RunSummary]:
+    """Runs by when they were made."""
+    return sorted(summaries, key=lambda summary: (summary.started, summary.name), reverse=True)
+
+
+def summarize_run(run: Path) -> RunSummary:
+    """One run, from the cache of its state and its lock."""
+    state = read_state(run)
+    started = _made(run)
+    return RunSummary(
+        name=run.name,
+        path=run,
+        status=status_of(state, is_alive=owner_pid(run) is not None),
+        epoch=whole_number(state.get("epoch")),
+        epochs=whole_number(state.get("epochs")),
+        step=whole_number(state.get("step")),
+        metrics=numbers(state.get("metrics")),
+        best=_best(state.get("best")),
+        started=started,
+        modified=_seconds(state.get("updated")) or started,
+        error=str(state.get("error") or ""),
+    )
+
+
+def status_of(state: dict[str, Any], *, is_alive: bool) -> str:
+    """A run's status: its own word for it, unless it claims to be at work and nobody holds its lock."""
+    status = state.get("status")
+    if status in ENDED_STATUSES:
+        return str(status)
+    if not is_alive:
+        return "died"
+    return str(status) if status in LIVE_STATUSES else "preparing"
+
+
+def read_state(run: Path) -> dict[str, Any]:
+    """The content of `state.json`; empty when it isn't there or is damaged, as it is only a cache."""
+    state: dict[str, Any] = numbers_restored(read_json_object(run / STATE_FILE))
+    return state
+
+
+def read_info(run: Path) -> dict[str, Any]:
+    """The content of `run.json`: id, argv, versions, host, classes, sizes; empty when it can't be read."""
+    return read_json_object(run / INFO_FILE, _MAX_INFO_BYTES)
+
+
+def read_json_object(path: Path, max_bytes: int = _MAX_STATE_BYTES) -> dict[str, Any]:
+    """A JSON object from a file; empty when there is none that can be read."""
+    try:
+        value = json.loads(read_regular_file(path, max_bytes))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a run's directory."""
+    return (path / CONFIG_FILE).is_file() and (path / CHECKPOINTS).is_dir()
+
+
+def given_name(run_id: str) -> str:
+    """The name a run was given: its directory's name without date, time and number."""
+    return run_id.rsplit("-", 3)[0]
+
+
+def run_directories(root: Path, is_known: Callable[[str], bool] = lambda name: False) -> list[Path]:
+    """The directories of runs in `root`; of those whose name `is_known` nothing more is looked at."""
+    try:
+        with os.scandir(root) as entries:
+            folders = [
+                Path(entry.path)
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            ]
+    except OSError:
+        return []
+    return [folder for folder in folders if is_known(folder.name) or is_run(folder)]
+
+
+def _made(run: Path) -> float:
+    """When a run was made: written once, in `run.json`."""
+    return _seconds(read_info(run).get("created"))
+
+
+def _seconds(value: Any) -> float:
+    seconds = number(value)
+    return seconds if seconds is not None and math.isfinite(seconds) else 0.0
+
+
+def _best(value: Any) -> dict[str, Any] | None:
+    reached = number(value.get("value")) if isinstance(value, dict) else None
+    if reached is None:
+        return None
+    position = {name: whole_number(value.get(name)) for name in ("epoch", "step")}
+    return {"metric": str(value.get("metric")), "value": reached, **position}

@@ -1,0 +1,119 @@
+"""Who owns a run: a POSIX record lock on `run.lock`, held by the training process for its whole life.
+
+The kernel drops it the moment the process dies, however it dies, so there are no stale locks and no process ids that
+meanwhile belong to another program. Forked children don't inherit it (an `flock` they would), and the kernel names its
+holder. The price: it is lost as soon as the process closes *any* descriptor of the file, so the owner never opens
+the file a second time; it looks into the table kept here instead.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import threading
+from pathlib import Path
+
+from ...errors import RunError
+
+LOCK_FILE = "run.lock"
+
+# struct flock of 64-bit Linux: l_type, l_whence, l_start, l_len, l_pid.
+_FLOCK = struct.Struct("hhqqi4x")
+
+
+class RunLock:
+    """Ownership of one run by this process. Made by `acquire`, ended by `release` or by the process's end."""
+
+    def __init__(self, descriptor: int, identity: tuple[int, int]) -> None:
+        self._descriptor = descriptor
+        self._identity = identity
+
+    def release(self) -> None:
+        """Give the run up. A second call does nothing."""
+        with _mutex:
+            if _held.get(self._identity) is self:
+                del _held[self._identity]
+                os.close(self._descriptor)
+
+
+# Locks of this process by device and inode. The mutex also keeps a look at a run that nobody owns from closing its
+# descriptor just after another thread has locked the same file.
+_held: dict[tuple[int, int], RunLock] = {}
+_mutex = threading.Lock()
+os.register_at_fork(after_in_child=lambda: _forget_in_child())
+
+
+def acquire(run: Path) -> RunLock:
+    """Take ownership of the run directory `run`.
+
+    Raises:
+        RunError: a live process owns it; the text names the process.
+        OSError: the lock file can't be made or the file system has no locks.
+    """
+    path = run / LOCK_FILE
+    with _mutex:
+        if _held_here(path) is not None:
+            raise RunError(f"{run.name}: is being trained by this very process")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = _holder(descriptor)
+            os.close(descriptor)
+            if error.errno not in (errno.EACCES, errno.EAGAIN):
+                raise
+            raise RunError(
+                f"{run.name}: is being trained by {_process(owner)}; stop it first "
+                f"(torchdeck send {run.name} stop), or watch it (torchdeck attach {run.name})"
+            ) from error
+        status = os.fstat(descriptor)
+        lock = RunLock(descriptor, (status.st_dev, status.st_ino))
+        _held[status.st_dev, status.st_ino] = lock
+        return lock
+
+
+def owner_pid(run: Path) -> int | None:
+    """The process that trains the run in directory `run`, straight from the kernel; None when nobody does.
+
+    0 when it is alive in another pid namespace (a container), where its number means nothing here.
+    """
+    path = run / LOCK_FILE
+    with _mutex:
+        if _held_here(path) is not None:
+            return os.getpid()
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:
+            return None
+        try:
+            return _holder(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _held_here(path: Path) -> RunLock | None:
+    try:
+        status = os.stat(path, follow_symlinks=False)
+    except OSError:
+        return None
+    return _held.get((status.st_dev, status.st_ino))
+
+
+def _holder(descriptor: int) -> int | None:
+    """The process id of the lock's holder; None when the file is not locked."""
+    question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
+    return None if kind == fcntl.F_UNLCK else max(0, pid)
+
+
+def _process(pid: int | None) -> str:
+    return f"process {pid}" if pid else "another process"
+
+
+def _forget_in_child() -> None:
+    """A forked child owns nothing; the descriptors it inherited are harmless, as the locks aren't its own."""
+    global _mutex
+    _mutex = threading.Lock()
+    _held.clear()

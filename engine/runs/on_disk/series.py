@@ -1,0 +1,181 @@
+"""The curves of a run, built from its records as they arrive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...files.json_values import numbers_restored
+from ...metric_names import TRAINING_SCORE
+
+Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+
+# One point a step, from the blocks of training records.
+STEP_SERIES = ("train/loss", *(f"train/{name}" for name in dict.fromkeys(TRAINING_SCORE.values())), "lr")
+SERIES = (
+    *STEP_SERIES,
+    "validation/loss",
+    "validation/accuracy",
+    "validation/macro_f1",
+)
+"""The series that every run has, empty where it does not measure them. Other metrics follow as they appear."""
+
+# What a training block measures beside its loss: one of these.
+_SCORES = tuple(dict.fromkeys(TRAINING_SCORE.values()))
+
+_FIRST_CAPACITY = 1024
+
+
+class GrowingSeries:
+    """Points appended in blocks, read as arrays without copying."""
+
+    def __init__(self) -> None:
+        self._points = np.empty((2, _FIRST_CAPACITY))
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def extend(self, x: npt.NDArray[np.float64], y: npt.NDArray[np.float64]) -> None:
+        """Append points; both [N]."""
+        length = self._length + len(x)
+        if length > self._points.shape[1]:
+            grown = np.empty((2, max(length, 2 * self._points.shape[1])))
+            grown[:, : self._length] = self._points[:, : self._length]
+            # Views handed out before keep the old memory, which no longer changes.
+            self._points = grown
+        self._points[0, self._length : length] = x
+        self._points[1, self._length : length] = y
+        self._length = length
+
+    def points(self) -> Points:
+        """x and y, float64 [N] each; views that can't be written to."""
+        view = self._points[:, : self._length].view()
+        view.flags.writeable = False
+        return view[0], view[1]
+
+
+class Curves:
+    """All series of a run and its epoch records.
+
+    Attributes:
+        epochs: the records of completed epochs, NaN and infinity as floats.
+        evaluations: the records, of epochs or between them, that hold an evaluation.
+        newest_blocks: images, seconds and steps of the newest training blocks.
+        other_records: every record but the training blocks, as it was read.
+        score: what is measured of every training step beside its loss.
+    """
+
+    def __init__(self) -> None:
+        self.epochs: list[dict[str, Any]] = []
+        self.evaluations: list[dict[str, Any]] = []
+        self.newest_blocks: list[tuple[float, float, int]] = []
+        self.other_records: list[dict[str, Any]] = []
+        self.last_step = 0
+        self.last_rate = float("nan")
+        self.score = _SCORES[0]
+        self._series = {name: GrowingSeries() for name in SERIES}
+
+    def points(self, name: str) -> Points:
+        """One series. Raises KeyError."""
+        return self._series[name].points()
+
+    def add(self, record: dict[str, Any]) -> bool:
+        """Take a record of `metrics.jsonl` over. False when it doesn't have the form it should have."""
+        try:
+            kind = record["kind"]
+            if kind == "train":
+                self._add_block(record)
+                return True
+            if kind == "epoch":
+                self._add_epoch(numbers_restored(record))
+            elif kind == "evaluation":
+                self._add_evaluation(numbers_restored(record))
+            self.other_records.append(record)
+            return isinstance(kind, str)
+        except (KeyError, TypeError, StopIteration, ValueError, OverflowError, AttributeError):
+            return False
+
+    def restore(
+        self, step_series: dict[str, Points], newest_blocks: list[list[float]], other_records: list[dict[str, Any]]
+    ) -> bool:
+        """Take over what another `Curves` held, into this empty one. False when it isn't of the right form."""
+        try:
+            for name in STEP_SERIES:
+                x, y = step_series[name]
+                self._series[name].extend(x, y)
+            self.newest_blocks = [
+                (float(images), float(seconds), int(steps)) for images, seconds, steps in newest_blocks
+            ]
+            self.score = next((name for name in _SCORES if len(self._series[f"train/{name}"])), self.score)
+            steps, rates = self.points("lr")
+            if len(steps):
+                self.last_step, self.last_rate = int(steps[-1]), float(rates[-1])
+            return all(self.add(record) for record in other_records)
+        except (KeyError, TypeError, ValueError, OverflowError, IndexError):
+            return False
+
+    @property
+    def names(self) -> list[str]:
+        """The series there are."""
+        return list(self._series)
+
+    def _curve(self, name: str) -> GrowingSeries:
+        return self._series.setdefault(name, GrowingSeries())
+
+    def _add_block(self, record: dict[str, Any]) -> None:
+        loss = _vector(record["loss"])
+        count, step = len(loss), _whole(record["step"])
+        name = next(name for name in _SCORES if name in record)
+        score = _vector(record[name])
+        rate = np.broadcast_to(np.asarray(record["lr"], dtype=np.float64), (count,))
+        images, seconds = float(record["images"]), float(record["seconds"])
+        if count == 0 or len(score) != count or step < count:
+            raise ValueError("the block's lists don't fit its step")
+        steps = np.arange(step - count + 1, step + 1, dtype=np.float64)
+        self._series["train/loss"].extend(steps, loss)
+        self.score = name
+        self._curve(f"train/{name}").extend(steps, score)
+        self._series["lr"].extend(steps, rate)
+        self.newest_blocks = [*self.newest_blocks[-19:], (images, seconds, count)]
+        self.last_step, self.last_rate = step, float(rate[-1])
+
+    def _add_epoch(self, record: dict[str, Any]) -> None:
+        train = {str(name): float(value) for name, value in record["train"].items()}
+        train["loss"] = float(record["train"]["loss"])
+        clean = {"train": train, "lr": float(record["lr"]), "seconds": float(record["seconds"])}
+        self.epochs.append(self._add_evaluation({**record, **clean}))
+
+    def _add_evaluation(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Take over what was measured, which may be nothing. Returns the record with nothing but numbers in that."""
+        step, _ = _whole(record["step"]), _whole(record["epoch"])
+        parts: dict[str, dict[str, float]] = {}
+        for part in ("validation", "ema"):
+            if part == "validation" or part in record:
+                parts[part] = {str(name): float(value) for name, value in record[part].items()}
+        if parts["validation"]:
+            parts["validation"]["loss"] = float(record["validation"]["loss"])
+        for part, values in parts.items():
+            for name, value in values.items():
+                self._curve(f"{part}/{name}").extend(np.array([float(step)]), np.array([value]))
+        clean = {**record, **parts}
+        if parts["validation"]:
+            self.evaluations.append(clean)
+        self.last_step = max(self.last_step, step)
+        return clean
+
+
+def _vector(values: Any) -> npt.NDArray[np.float64]:
+    """A flat list of numbers, where NaN and infinity are strings."""
+    vector = np.asarray(values, dtype=np.float64)
+    if vector.ndim != 1:
+        raise ValueError("not a flat list of numbers")
+    return vector
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise ValueError("not a whole number")
+    return value

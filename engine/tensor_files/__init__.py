@@ -1,0 +1,1 @@
+"""Checkpoint files of any maker, read without torch and without running code from them."""

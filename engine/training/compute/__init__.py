@@ -1,0 +1,1 @@
+"""The computation of a run: objective, precision, one step, one evaluation, torch.compile, exhausted memory."""

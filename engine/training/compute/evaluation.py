@@ -1,0 +1,95 @@
+"""Evaluation of a model on a split: in eval mode and back, without moving any state of the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...data.loading.batch_loader import BatchLoader
+from ...inputs import call_model, channels_last
+from ...models.tree.prediction import prediction_of
+from ..metrics.output_buffer import HeldOutputs
+from .objective import Objective
+from .placement import Placement
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model scores on a split.
+
+    Attributes:
+        metrics: the figures by name, those of `MEASURED` for its targets.
+        tables: what is no single figure, as plain values; see the meters of `torchdeck.engine.training.metrics.meter`.
+        samples: in the split.
+    """
+
+    metrics: dict[str, float]
+    tables: dict[str, Any]
+    samples: int
+
+
+def evaluate(
+    model: nn.Module,
+    loader: BatchLoader,
+    objective: Objective,
+    placement: Placement,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
+    """Evaluate `model` on every batch of `loader`.
+
+    Args:
+        model: takes a batch's inputs; what of its output counts, `prediction_of` says.
+        loader: the split, with its eval transforms.
+        objective: the loss and what else is measured.
+        placement: precision and memory format, as in training.
+        interrupted: asked between batches; when it says True, evaluation ends.
+
+    Returns:
+        The scores, or None when interrupted.
+    """
+    meter, held = objective.new_meter(), HeldOutputs()
+    total_loss = torch.zeros((), dtype=torch.float64, device=placement.device)
+    samples = 0
+    # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
+    with eval_mode(model), torch.no_grad():
+        for inputs, targets in loader.batches(epoch=0):
+            if interrupted():
+                return None
+            if placement.channels_last:
+                inputs = channels_last(inputs)
+            with torch.autocast(
+                placement.device.type,
+                dtype=placement.autocast_dtype,
+                enabled=placement.autocast_dtype is not None,
+            ):
+                outputs = prediction_of(call_model(model, inputs))
+            total_loss += objective.plain_loss(outputs.float(), targets) * len(targets)
+            # A compiled model may write its next output where this one lies.
+            held.add([outputs.clone()], [targets])
+            if held.is_full:
+                meter.update(*held.take())
+            samples += len(targets)
+        if held:
+            meter.update(*held.take())
+    loss = float(total_loss) / samples if samples else float("nan")
+    return Evaluation({"loss": loss, **meter.metrics()}, meter.tables(), samples)
+
+
+@contextmanager
+def eval_mode(model: nn.Module) -> Iterator[None]:
+    """Put every module into eval mode, and each back into its own mode afterwards.
+
+    A module that was held in eval during training (a frozen norm layer) stays so.
+    """
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,243 @@
+"""What a run minimises and what it is measured by: a loss with the targets and the metrics that go with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...config import EvaluationConfig, LossConfig, RunConfig
+from ...errors import ConfigError, DataError
+from ...metric_names import AUTO, TRAINING_SCORE, TargetKind, decisive_metric
+from ...user_code import is_user_spec, raise_user_error
+from ..metrics.label_metrics import label_hits
+from ..metrics.meter import Meter, MetricOptions, new_meter
+from .losses import (
+    LossFunction,
+    binary_cross_entropy,
+    check_loss,
+    check_scalar,
+    cross_entropy,
+    in_columns,
+    user_loss,
+    value_loss,
+)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss on its device, with what it has to fit.
+
+    Attributes:
+        name: of the loss.
+        kind: of the targets.
+        num_outputs: numbers that the model returns for a sample.
+        loss: mean loss of a batch in training.
+        plain_loss: mean loss of a batch in evaluation: without smoothing and weights, so that runs compare.
+        class_weights: float32 [C] on the device, what a sample of each class counts in the mean; None when all count
+            alike.
+        options: of the metrics.
+        device: of outputs and targets.
+    """
+
+    name: str
+    kind: TargetKind
+    num_outputs: int
+    loss: LossFunction
+    plain_loss: LossFunction
+    class_weights: Tensor | None
+    options: MetricOptions
+    device: torch.device
+
+    @property
+    def score_name(self) -> str:
+        """What `scores` measures."""
+        return TRAINING_SCORE[self.kind]
+
+    @property
+    def needed_outputs(self) -> str:
+        """How many outputs the model needs and why, for a message."""
+        of = {"classes": "classes", "labels": "labels", "values": "values a sample"}[self.kind]
+        return f"the data's {self.num_outputs} {of}"
+
+    def weight(self, targets: Tensor) -> Tensor | int:
+        """What a batch counts in the mean over several, of which each is a mean itself."""
+        if self.class_weights is None or targets.is_floating_point():
+            return len(targets)
+        return self.class_weights[targets].sum()
+
+    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Right classes or labels, or absolute error, of every sample [B]; the score of a step is their mean over
+        samples and outputs.
+
+        Where targets are shares of the classes, the class with the largest is right, the first of equals.
+        """
+        if self.kind == "classes":
+            predicted = outputs.argmax(dim=1)
+            return predicted == (targets.argmax(dim=1) if targets.is_floating_point() else targets)
+        if self.kind == "labels":
+            return label_hits(outputs, in_columns(targets), self.options.threshold)
+        return (outputs.float() - in_columns(targets)).abs().sum(dim=1)
+
+    @property
+    def scores_a_sample(self) -> int:
+        """What a sample's entry of `scores` has to be divided by."""
+        return 1 if self.kind == "classes" else self.num_outputs
+
+    def new_meter(self) -> Meter:
+        """What an evaluation counts with."""
+        return new_meter(self.kind, self.num_outputs, self.device, self.options)
+
+
+@dataclass(frozen=True)
+class DecisiveMetrics:
+    """The metrics that a run's decisions follow, by name.
+
+    Attributes:
+        best: decides which weights are best.
+        early_stopping: has to improve.
+    """
+
+    best: str
+    early_stopping: str
+
+    @classmethod
+    def of(cls, config: RunConfig, kind: TargetKind) -> DecisiveMetrics:
+        """Those that the config names, resolved. Raises ConfigError for one that is not measured for the targets."""
+        best = decisive_metric(config.checkpoint.best_metric, kind, "checkpoint.best_metric")
+        stopping = config.early_stopping.metric
+        if config.schedule.metric != AUTO:
+            decisive_metric(config.schedule.metric, kind, "schedule.metric")
+        return cls(best, best if stopping == AUTO else decisive_metric(stopping, kind, "early_stopping.metric"))
+
+
+def build_objective(
+    loss: LossConfig,
+    evaluation: EvaluationConfig,
+    targets: NDArray[Any] | None,
+    classes: Sequence[str],
+    device: torch.device,
+) -> Objective:
+    """The objective for a training split, checked against its targets.
+
+    Args:
+        loss: the `[loss]` section.
+        evaluation: the `[evaluation]` section.
+        targets: of the training split: int64 [N] class indices, float32 [N] or [N, K]; None for what is neither.
+        classes: names of the classes or labels; empty for numbers.
+        device: of outputs and targets.
+
+    Raises:
+        ConfigError: a loss that doesn't go with the targets, weights that don't go with the classes.
+        DataError: labels that are neither 0 nor 1 nor between.
+        UserCodeError: the user's loss failed, or returned something else than a scalar.
+    """
+    entry = check_loss(loss)
+    if targets is None:
+        raise ConfigError(
+            f'loss.name = "{loss.name}": the data\'s targets are neither class indices nor numbers, and no loss is '
+            "measured on those"
+        )
+    kind = entry.kind if entry is not None else _kind_of(targets)
+    _check_targets(loss.name, kind, targets, len(classes))
+    num_outputs = len(classes) if kind == "classes" else (targets.shape[1] if targets.ndim == 2 else 1)
+    weights = _weights(loss, kind, targets, num_outputs)
+    on_device = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+    if entry is None:
+        function = plain = user_loss(loss, device, has_classes=kind == "classes")
+    elif kind == "classes":
+        function, plain = cross_entropy(loss.label_smoothing, on_device), cross_entropy(0.0, None)
+    elif kind == "labels":
+        function, plain = binary_cross_entropy(on_device), binary_cross_entropy(None)
+    else:
+        function = plain = value_loss(loss)
+    objective = Objective(
+        name=loss.name,
+        kind=kind,
+        num_outputs=num_outputs,
+        loss=function,
+        plain_loss=plain,
+        class_weights=on_device if kind == "classes" else None,
+        options=MetricOptions(evaluation.top_k, evaluation.calibration_bins, evaluation.threshold),
+        device=device,
+    )
+    if is_user_spec(loss.name):
+        _try(objective, targets)
+    return objective
+
+
+def class_objective(num_classes: int, device: torch.device) -> Objective:
+    """Plain cross-entropy over so many classes, where there are no data."""
+    names = [str(number) for number in range(num_classes)]
+    return build_objective(LossConfig(), EvaluationConfig(), np.zeros(1, dtype=np.int64), names, device)
+
+
+def _kind_of(targets: NDArray[Any]) -> TargetKind:
+    """What a user's loss is measured by: labels where every target of several is 0 or 1, else numbers."""
+    if np.issubdtype(targets.dtype, np.integer):
+        return "classes"
+    return (
+        "labels" if targets.ndim == 2 and targets.shape[1] > 1 and bool(np.isin(targets, (0, 1)).all()) else "values"
+    )
+
+
+def _check_targets(name: str, kind: TargetKind, targets: NDArray[Any], num_classes: int) -> None:
+    is_integer = np.issubdtype(targets.dtype, np.integer)
+    if kind == "classes" and not is_integer:
+        if targets.ndim == 2 and targets.shape[1] == num_classes > 1:
+            return
+        raise ConfigError(
+            f'loss.name = "{name}": takes class indices, and the data\'s targets are numbers {_sized(targets)}; '
+            'choose "bce" for labels of 0 and 1, or "mse", "l1", "smooth_l1" or "huber" for numbers'
+        )
+    if kind != "classes" and is_integer:
+        wanted = "labels of 0 and 1" if kind == "labels" else "numbers"
+        raise ConfigError(
+            f'loss.name = "{name}": takes {wanted} as float targets, and the data\'s targets are indices of '
+            f'{num_classes} classes; choose "cross_entropy"'
+        )
+    if kind != "classes":
+        bad = np.argwhere(~np.isfinite(targets) | ((targets < 0) | (targets > 1) if kind == "labels" else False))
+        if len(bad):
+            wanted = "between 0 and 1" if kind == "labels" else "a finite number"
+            raise DataError(f"sample {bad[0][0]} has the target {targets[tuple(bad[0])]}; {name} needs {wanted}")
+
+
+def _sized(targets: NDArray[Any]) -> str:
+    return f"[{', '.join(map(str, ('N', *targets.shape[1:])))}]"
+
+
+def _weights(loss: LossConfig, kind: TargetKind, targets: NDArray[Any], num_outputs: int) -> list[float] | None:
+    """What each class counts, or for labels what a sample that has the label counts."""
+    if loss.class_weights == "none":
+        return None
+    if isinstance(loss.class_weights, list):
+        if len(loss.class_weights) != num_outputs:
+            raise ConfigError(
+                f"loss.class_weights: has {len(loss.class_weights)} numbers, and the data have {num_outputs} "
+                f"{'classes' if kind == 'classes' else 'labels'}"
+            )
+        return loss.class_weights
+    if kind == "labels":
+        positive = np.asarray(targets, dtype=np.float64).sum(axis=0)
+        return ((len(targets) - positive) / np.maximum(positive, 1)).tolist()
+    indices = targets.argmax(axis=1) if targets.ndim == 2 else targets
+    counts = np.bincount(indices.astype(np.int64), minlength=num_outputs)
+    return (len(targets) / (num_outputs * np.maximum(counts, 1))).tolist()
+
+
+def _try(objective: Objective, targets: NDArray[Any]) -> None:
+    """Call a user's loss once on outputs of zeros, before anything is written."""
+    few = torch.as_tensor(np.array(targets[:2])).to(objective.device)
+    few = few.float() if few.is_floating_point() else few
+    outputs = torch.zeros(len(few), objective.num_outputs, device=objective.device, requires_grad=True)
+    try:
+        loss: object = objective.loss(outputs, few)
+    except Exception as error:
+        raise_user_error(error, objective.name)
+    check_scalar(loss, objective.name)

@@ -1,0 +1,213 @@
+"""One optimizer step: forward under autocast, backward, unscale, clip, update."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from ...config import RunConfig
+from ...errors import ConfigError
+from ...inputs import Inputs, call_model, channels_last
+from ...models.tree.prediction import auxiliary_predictions, prediction_of
+from ..optimization.clipping import ClipMethod, clip_gradients
+from .losses import check_scalar
+from .objective import Objective
+from .placement import CUDA_GRAPH_MODES, Placement
+from .probes import GradientProbe
+
+Batch = tuple[Inputs, Tensor]
+
+
+class TrainStep:
+    """What happens to the weights in one step, on one batch or on a window of accumulated ones.
+
+    Attributes:
+        scaler: the GradScaler of an fp16 run, else None.
+        clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
+        probe: looks at the gradients and the update of the next steps; None for no look.
+        after_forward: called with predictions and loss of each batch before its backward pass; None for nobody.
+        after_backward: called when the gradients are there, before they are unscaled, clipped and used.
+        is_updating: whether the weights are being changed, after which a step can't be done again.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        objective: Objective,
+        placement: Placement,
+        *,
+        clip_norm: float,
+        clip_by: ClipMethod = "norm",
+        auxiliary_weight: float = 0.0,
+        copies_logits: bool = False,
+    ) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.clip_norm = clip_norm
+        self._clip_by = clip_by
+        self.probe: GradientProbe | None = None
+        self.scaler = torch.amp.GradScaler(placement.device.type) if placement.uses_grad_scaler else None
+        self._placement = placement
+        self._objective = objective
+        self._auxiliary_weight = auxiliary_weight
+        self._copies_logits = copies_logits
+        self._is_checked = False
+        self.is_updating = False
+        self.after_forward: Callable[[Tensor, Tensor], None] | None = None
+        self.after_backward: Callable[[], None] | None = None
+        self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    @classmethod
+    def of(
+        cls,
+        config: RunConfig,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        objective: Objective,
+        placement: Placement,
+    ) -> TrainStep:
+        """The step that a run with this config takes."""
+        return cls(
+            model,
+            optimizer,
+            objective,
+            placement,
+            clip_norm=config.training.clip_norm,
+            clip_by=config.training.clip_by,
+            auxiliary_weight=config.loss.auxiliary,
+            copies_logits=config.training.compile and config.training.compile_mode in CUDA_GRAPH_MODES,
+        )
+
+    def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
+        """Train on a window of batches as if they were one.
+
+        Args:
+            window: batches of inputs [B, C, H, W] and targets: class indices [B], shares of the classes [B, C],
+                labels or numbers [B, K].
+
+        Returns:
+            The mean loss over the window's samples, a scalar on the device, and the predictions of each batch.
+            Neither is synchronised with the host.
+        """
+        if len(window) == 1:
+            loss, logits = self._forward(*window[0])
+            self._backward(loss)
+            self._update()
+            return loss.detach(), [self._kept(logits)]
+        weights = [self._objective.weight(targets) for _, targets in window]
+        weight_in_all = sum(weights)
+        total = torch.zeros((), device=self._placement.device)
+        all_logits = []
+        for (inputs, targets), weight in zip(window, weights, strict=True):
+            loss, logits = self._forward(inputs, targets)
+            loss = loss * (weight / weight_in_all)
+            self._backward(loss)
+            total += loss.detach()
+            all_logits.append(self._kept(logits))
+        self._update()
+        return total, all_logits
+
+    def rehearse(self, window: Sequence[Batch]) -> None:
+        """The forward and backward passes of a step and nothing else: no weight changes, nobody is told."""
+        with self.unwatched():
+            try:
+                for inputs, targets in window:
+                    self._backward(self._forward(inputs, targets)[0])
+            finally:
+                self.optimizer.zero_grad(set_to_none=True)
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """In here nobody looks at the step or is told of it."""
+        watchers = self.probe, self.after_forward, self.after_backward
+        self.probe = self.after_forward = self.after_backward = None
+        try:
+            yield
+        finally:
+            self.probe, self.after_forward, self.after_backward = watchers
+
+    def _kept(self, logits: Tensor) -> Tensor:
+        """Logits that outlive the next step."""
+        return logits.detach().clone() if self._copies_logits else logits.detach()
+
+    def _forward(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if self._placement.channels_last:
+            inputs = channels_last(inputs)
+        if self._placement.autocast_dtype is None:
+            return self._loss_and_logits(inputs, targets)
+        with torch.autocast(self._placement.device.type, dtype=self._placement.autocast_dtype):
+            return self._loss_and_logits(inputs, targets)
+
+    def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+        output = call_model(self.model, inputs)
+        logits = prediction_of(output)
+        if not self._is_checked:
+            check_prediction(logits, targets, self._objective)
+        loss = self._objective.loss(logits, targets)
+        if not isinstance(output, Tensor) and self._auxiliary_weight:
+            for auxiliary in auxiliary_predictions(output):
+                loss = loss + self._auxiliary_weight * self._objective.loss(auxiliary, targets)
+        if not self._is_checked:
+            check_scalar(loss, self._objective.name)
+            self._is_checked = True
+        if self.after_forward is not None:
+            self.after_forward(logits, loss)
+        return loss, logits
+
+    def _backward(self, loss: Tensor) -> None:
+        if self.scaler is not None:
+            self.scaler.scale(loss).backward()
+        else:
+            loss.backward()
+
+    def _update(self) -> None:
+        self.is_updating = True
+        if self.after_backward is not None:
+            self.after_backward()
+        unscales = self.scaler is not None and self.clip_norm > 0
+        if self.scaler is not None and unscales:
+            self.scaler.unscale_(self.optimizer)
+        if self.probe is not None:
+            self.probe.before_update(None if unscales else self.scaler)
+        if self.clip_norm > 0:
+            clip_gradients(self._parameters, self.clip_norm, self._clip_by)
+        if self.scaler is not None:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        if self.probe is not None:
+            self.probe.after_update()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.is_updating = False
+
+
+def check_prediction(prediction: object, targets: Tensor, objective: Objective) -> None:
+    """Check what the model predicted for the first batch.
+
+    Raises:
+        ConfigError: it isn't a tensor of [B, outputs].
+    """
+    expected = f"a tensor of [batch, {objective.num_outputs}]"
+    if not isinstance(prediction, Tensor):
+        raise ConfigError(
+            f"the model returned {_described(prediction)}; training takes {expected}, or that tensor as .logits, "
+            "under the key logits or out, or as the first of a tuple"
+        )
+    if tuple(prediction.shape) != (len(targets), objective.num_outputs):
+        raise ConfigError(
+            f"the model returned a tensor of {list(prediction.shape)} for {len(targets)} samples; "
+            f"training takes {expected}: set the number of its outputs to {objective.needed_outputs}"
+        )
+
+
+def _described(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)} ({', '.join(type(item).__name__ for item in value[:4])})"
+    if isinstance(value, dict):
+        return f"a dict with the keys {', '.join(map(str, list(value)[:4]))}"
+    return f"a {type(value).__name__}"

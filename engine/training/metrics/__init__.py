@@ -1,0 +1,1 @@
+"""Metrics, counted on the device batch by batch."""

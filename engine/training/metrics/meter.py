@@ -1,0 +1,69 @@
+"""What an evaluation adds up on the device, batch by batch, and the figures it makes of that at its end.
+
+`new_meter` gives the meter that fits the targets; `update` never waits for the device, `result` does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from ...metric_names import TargetKind
+from .class_metrics import ClassMeter
+from .label_metrics import LabelMeter
+from .value_metrics import ValueMeter
+
+
+@dataclass(frozen=True)
+class MetricOptions:
+    """What metrics are counted with.
+
+    Attributes:
+        top_k: a sample counts as found when its class is among so many.
+        bins: intervals of confidence that calibration is measured in.
+        threshold: probability from which a label counts as predicted.
+    """
+
+    top_k: int = 5
+    bins: int = 15
+    threshold: float = 0.5
+
+
+class Meter(Protocol):
+    """Adds up what a model predicts for a split."""
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Count a batch.
+
+        Args:
+            outputs: [B, K] of any float dtype, on the meter's device: logits, or predicted values.
+            targets: [B] class indices or [B, K] floats.
+        """
+        ...
+
+    def metrics(self) -> dict[str, float]:
+        """The figures by name, in the order of `MEASURED`, without the loss. Waits for the device."""
+        ...
+
+    def tables(self) -> dict[str, Any]:
+        """What is no single figure, as plain values: per class or output, the confusion matrix, calibration bins."""
+        ...
+
+
+def new_meter(kind: TargetKind, num_outputs: int, device: torch.device, options: MetricOptions) -> Meter:
+    """A meter for targets of a kind.
+
+    Args:
+        kind: of the targets.
+        num_outputs: classes, labels, or values a sample.
+        device: of outputs and targets.
+        options: what is counted with.
+    """
+    if kind == "classes":
+        return ClassMeter(num_outputs, device, top_k=options.top_k, bins=options.bins)
+    if kind == "labels":
+        return LabelMeter(num_outputs, device, threshold=options.threshold)
+    return ValueMeter(num_outputs, device)

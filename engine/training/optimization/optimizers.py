@@ -1,0 +1,119 @@
+"""Any optimizer of torch.optim by name, with its own arguments."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ...config import OptimizerConfig
+from ...errors import ConfigError, did_you_mean
+from .library_arguments import check_keywords, with_tuples
+from .muon import MuonWithAdamW
+from .parameter_groups import MUON, PlannedGroup, plan_groups
+
+# These need something that a loop over dense gradients doesn't give them.
+_NOT_FOR_THIS_LOOP = {
+    "LBFGS": "it re-evaluates the loss through a closure",
+    "SparseAdam": "it takes sparse gradients only",
+}
+
+
+@dataclass(frozen=True)
+class OptimizerEntry:
+    """An optimizer of the installed torch: its name, first line of documentation and defaults."""
+
+    name: str
+    summary: str
+    defaults: dict[str, Any]
+
+
+def list_optimizers() -> list[OptimizerEntry]:
+    """Every optimizer of the installed torch that this loop can drive, sorted by name."""
+    entries = []
+    for name, optimizer_class in sorted(_optimizer_classes().items()):
+        parameters = inspect.signature(optimizer_class).parameters
+        defaults = {
+            parameter.name: parameter.default
+            for parameter in parameters.values()
+            if parameter.name not in ("self", "params") and parameter.default is not parameter.empty
+        }
+        lines = (inspect.getdoc(optimizer_class) or "").splitlines()
+        entries.append(OptimizerEntry(name, lines[0] if lines else "", defaults))
+    return entries
+
+
+def check_optimizer(config: OptimizerConfig) -> None:
+    """Check the name and every argument by building the optimizer on a small model.
+
+    Raises:
+        ConfigError: unknown name or argument, or a value that the optimizer refuses.
+    """
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    _build(config, plan_groups(config, model) if config.name not in _NOT_FOR_THIS_LOOP else [], fused=False)
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Optimizer:
+    """The optimizer over the model's trainable parameters, fused where torch has a fused form for the device.
+
+    Raises:
+        ConfigError: as `check_optimizer`, or nothing in the model is trainable.
+    """
+    groups = plan_groups(config, model)
+    parameters = [parameter for group in groups for parameter in group.parameters]
+    fused = all(parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point() for parameter in parameters)
+    return _build(config, groups, fused=fused)
+
+
+def implementation(optimizer: torch.optim.Optimizer) -> str:
+    """Which form of its update torch runs: "fused", "foreach" or "one tensor after the other"."""
+    group = optimizer.param_groups[-1]
+    if group.get("fused"):
+        return "fused"
+    is_foreach = group.get("foreach", False)
+    on_gpu = all(parameter.is_cuda for parameter in group["params"])
+    return "foreach" if is_foreach or (is_foreach is None and on_gpu) else "one tensor after the other"
+
+
+def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) -> torch.optim.Optimizer:
+    where = f"optimizer {config.name}"
+    if config.name in _NOT_FOR_THIS_LOOP:
+        raise ConfigError(f"{where}: not supported, {_NOT_FOR_THIS_LOOP[config.name]}")
+    classes = _optimizer_classes()
+    optimizer_class = classes.get(config.name)
+    if optimizer_class is None:
+        raise ConfigError(f"optimizer.name = '{config.name}': not in torch.optim{did_you_mean(config.name, classes)}")
+    arguments = {"lr": config.lr, **with_tuples(config.arguments)}
+    check_keywords(optimizer_class, arguments, where, supplied=frozenset({"params"}))
+    implementation_is_chosen = any(name in arguments for name in ("fused", "foreach", "capturable", "differentiable"))
+    takes_fused = config.name == MUON or "fused" in inspect.signature(optimizer_class).parameters
+    if fused and not implementation_is_chosen and takes_fused:
+        arguments["fused"] = True
+    as_torch = [group.as_torch(config.lr) for group in groups]
+    try:
+        if config.name == MUON:
+            muon = [part for part, group in zip(as_torch, groups, strict=True) if group.method == MUON]
+            adamw = [part for part, group in zip(as_torch, groups, strict=True) if group.method != MUON]
+            return MuonWithAdamW(muon, adamw, **arguments)
+        # A single group without options of its own is given as torch's own examples do.
+        return optimizer_class(groups[0].parameters if _is_plain(groups) else as_torch, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _is_plain(groups: list[PlannedGroup]) -> bool:
+    return len(groups) == 1 and groups[0].lr_factor == 1 and not groups[0].options
+
+
+def _optimizer_classes() -> dict[str, type[torch.optim.Optimizer]]:
+    return {
+        name: candidate
+        for name, candidate in vars(torch.optim).items()
+        if isinstance(candidate, type)
+        and issubclass(candidate, torch.optim.Optimizer)
+        and candidate is not torch.optim.Optimizer
+        and name not in _NOT_FOR_THIS_LOOP
+    }

@@ -1,0 +1,1 @@
+"""torchdeck: a training studio for PyTorch that lives in the terminal."""

@@ -1,0 +1,1 @@
+"""The processes behind the studio: its terminal, its parent, the worker process and the jobs in it."""

@@ -1,0 +1,321 @@
+"""The terminal, kept apart from the process's output.
+
+Everything that the process and its children write to descriptors 1 and 2 (prints, warnings, progress bars,
+C++ messages, data loading workers) goes to a log file. The screen alone writes to the terminal, through a
+descriptor of its own. When the terminal goes away, only that descriptor dies: the app ends, every other thread
+goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
+
+Private names of Textual that are used: `Driver._file`, `_get_terminal_size`, `_sigcont_application`, `XTermParser`,
+`ChopsUpdate`, `App._display`, `_capture_stdout` and `_capture_stderr`; the tests run the whole thing in a real
+pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import fcntl
+import os
+import select
+import signal
+import struct
+import sys
+import termios
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Generic, cast
+
+from rich.console import Console, RenderableType
+from textual._compositor import ChopsUpdate
+from textual._xterm_parser import XTermParser
+from textual.app import App, ReturnType
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Region
+from textual.screen import Screen
+from textual.signal import Signal
+
+from ..graphics.answers import QUESTIONS, AnswerFilter, Answers
+from ..graphics.graphics import Graphics
+from ..graphics.support import Support, Wish, ask_tmux, find_support, may_be_asked
+
+_BUFFER_BYTES = 64 * 1024
+_INPUT_BYTES = 4096
+_INPUT_TICK = 0.1  # seconds after which a lone Escape is a key
+
+
+class Terminal:
+    """Takes descriptors 1 and 2 away from the terminal and gives them back on exit.
+
+    Also the file that Textual writes to. Entering needs the main thread, as it takes over SIGHUP.
+
+    Attributes:
+        log: The file that output goes to.
+        is_lost: The terminal has gone (hang-up, or an error when writing to it), or was let go with `lose`.
+        on_lost: Called once, from whatever thread noticed, when the terminal is lost.
+        is_asked: Whether to ask the terminal what graphics it has, whenever the screen starts.
+        on_answers: Called in the input's thread with what it answered.
+        on_give_back: Called before the terminal is given back, at the end or while the process is stopped.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self.log = log
+        self.is_lost = False
+        self.on_lost: Callable[[], None] = lambda: None
+        self.is_asked = False
+        self.on_answers: Callable[[Answers], None] = lambda answers: None
+        self.on_give_back: Callable[[], None] = lambda: None
+        self._pending = bytearray()
+        self._descriptor = -1
+        self._saved: dict[int, int] = {}
+        self._previous_hangup: Any = None
+
+    def __enter__(self) -> Terminal:
+        _flush_output()
+        self._descriptor = _open_terminal()
+        self._saved = {descriptor: os.dup(descriptor) for descriptor in (1, 2)}
+        self.send_output_to(self.log)
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                cast(Any, stream).reconfigure(line_buffering=True, errors="replace")
+        self._previous_hangup = signal.signal(signal.SIGHUP, self._on_hangup)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        _flush_output()
+        if self.is_lost:
+            return  # nothing to go back to: output stays in the log, and a second SIGHUP must not kill
+        signal.signal(signal.SIGHUP, self._previous_hangup)
+        for descriptor, saved in self._saved.items():
+            os.dup2(saved, descriptor)
+            os.close(saved)
+        self._saved.clear()
+        os.close(self._descriptor)
+
+    def send_output_to(self, log: Path) -> None:
+        """From here on, output goes to the end of this file.
+
+        Raises:
+            OSError: The file cannot be opened; output goes where it went before.
+        """
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        _flush_output()
+        os.dup2(descriptor, 1)
+        os.dup2(descriptor, 2)
+        os.close(descriptor)
+        self.log = log
+
+    def lose(self) -> None:
+        """Let go of the terminal: reads are at their end, writes vanish. From any thread, any number of times."""
+        if self.is_lost:
+            return
+        self.is_lost = True
+        null = os.open(os.devnull, os.O_RDWR)
+        os.dup2(null, self._descriptor)
+        for descriptor in (0, *self._saved.values()):
+            if os.isatty(descriptor):
+                os.dup2(null, descriptor)
+        os.close(null)
+        self.on_lost()
+
+    def size(self) -> tuple[int, int] | None:
+        """Columns and rows, or None when the terminal is gone."""
+        try:
+            columns, rows = os.get_terminal_size(self._descriptor)
+        except OSError:
+            return None
+        return columns, rows
+
+    def cell_size(self) -> tuple[int, int] | None:
+        """Width and height of a character cell in pixels; None where the device does not know."""
+        try:
+            size = fcntl.ioctl(self._descriptor, termios.TIOCGWINSZ, bytes(8))
+        except OSError:
+            return None
+        rows, columns, width, height = struct.unpack("HHHH", size)
+        if not (rows and columns and width >= columns and height >= rows):
+            return None
+        return width // columns, height // rows
+
+    def write(self, text: str) -> int:
+        """Take text for the terminal; it leaves with `flush` or when much has been collected."""
+        self._pending += text.encode("utf-8", errors="replace")
+        if len(self._pending) >= _BUFFER_BYTES:
+            self.flush()
+        return len(text)
+
+    def flush(self) -> None:
+        """Send what `write` took. Waits while the terminal does not read, but not longer than until `lose`."""
+        pending, self._pending = self._pending, bytearray()
+        view = memoryview(pending)
+        while view and not self.is_lost:
+            try:
+                view = view[os.write(self._descriptor, view) :]
+            except BlockingIOError:
+                # Half a second is how long a `lose` from another thread may go unnoticed here.
+                select.select([], [self._descriptor], [], 0.5)
+            except OSError:
+                self.lose()
+
+    def fileno(self) -> int:
+        """The private descriptor."""
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        """Always true: Rich asks this to decide about colours."""
+        return True
+
+    def _on_hangup(self, number: int, frame: FrameType | None) -> None:
+        self.lose()
+
+
+class TerminalApp(App[ReturnType], Generic[ReturnType]):
+    """A Textual app on a `Terminal`; without one (under a test's headless driver) an ordinary app.
+
+    It ends when the terminal is lost. Whether it did is told by `terminal.is_lost`.
+
+    Attributes:
+        graphics: How pictures are shown: with half blocks, until the terminal has said what it can do.
+        graphics_changed: Tells of other graphics than before.
+        written: Tells which regions of the screen the last frame has written.
+    """
+
+    def __init__(self, terminal: Terminal | None = None, *, graphics: Wish = "auto") -> None:
+        super().__init__(driver_class=None if terminal is None else _driver_for(terminal))
+        self.terminal = terminal
+        self.graphics = Graphics()
+        self.graphics_changed: Signal[Graphics] = Signal(self, "graphics-changed")
+        self.written: Signal[Sequence[Region]] = Signal(self, "written")
+        self._wish = graphics
+        if terminal is None:
+            return
+        terminal.on_lost = self._end_when_lost
+        terminal.is_asked = may_be_asked(graphics, os.environ)
+        terminal.on_answers = self._take_answers
+        terminal.on_give_back = self._end_graphics
+        # Textual would replace sys.stdout by objects whose fileno() is -1, which breaks spawned workers.
+        self._capture_stdout = cast(Any, sys.__stdout__)
+        self._capture_stderr = cast(Any, sys.__stderr__)
+        # A crash report belongs on the terminal, not only in the log.
+        self.error_console = Console(file=cast(IO[str], terminal), markup=False, highlight=False)
+
+    def on_mount(self) -> None:
+        """End at once if the terminal went away while the app was starting."""
+        if self.terminal is not None and self.terminal.is_lost:
+            self.exit()
+
+    def on_ready(self) -> None:
+        """Where the terminal itself is not asked, the environment says what it can do."""
+        if self.terminal is not None and not self.terminal.is_asked:
+            self.app_resume_signal.subscribe(self, lambda app: self._look_around())
+            self.call_later(self._look_around)
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        super()._display(screen, renderable)
+        if isinstance(renderable, ChopsUpdate):
+            self.written.publish([Region(left, y, right - left, 1) for y, left, right in renderable.spans])
+        elif renderable is not None:
+            self.written.publish([self.size.region])
+
+    def use_graphics(self, graphics: Graphics) -> None:
+        """Show pictures in another way from here on."""
+        self.graphics = graphics
+        self.graphics_changed.publish(graphics)
+
+    async def _look_around(self) -> None:
+        tmux = await asyncio.to_thread(ask_tmux) if os.environ.get("TMUX") and self._wish == "auto" else ""
+        self._use(find_support(self._wish, os.environ, Answers(), tmux))
+
+    def _take_answers(self, answers: Answers) -> None:
+        if self.terminal is not None and self._loop is not None and not self._loop.is_closed():
+            answers = replace(answers, cell=answers.cell or self.terminal.cell_size())
+            self._loop.call_soon_threadsafe(self._use, find_support(self._wish, os.environ, answers))
+
+    def _use(self, support: Support) -> None:
+        if self.terminal is None or self._driver is None or not self.is_running:
+            return
+        is_truecolor = self.console.color_system == "truecolor"
+        cell = self.terminal.cell_size
+        self.use_graphics(Graphics(support, self._driver.write, is_truecolor=is_truecolor, cell=cell))
+
+    def _end_graphics(self) -> None:
+        self.graphics.end()
+
+    def _end_when_lost(self) -> None:
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.exit)
+
+
+def _driver_for(terminal: Terminal) -> type[Driver]:
+    class TerminalDriver(LinuxDriver):
+        """Textual's driver with its output on the private descriptor."""
+
+        def __init__(self, app: App[object], **options: Any) -> None:
+            super().__init__(app, **options)
+            self._file = cast(Any, terminal)
+            self._answers = AnswerFilter(lambda answers: terminal.on_answers(answers))
+
+        def start_application_mode(self) -> None:
+            super().start_application_mode()
+            if terminal.is_asked:
+                self._answers.expect()
+                self.write(QUESTIONS)
+
+        def stop_application_mode(self) -> None:
+            terminal.on_give_back()
+            super().stop_application_mode()
+
+        def _sigcont_application(self, *_: object) -> None:
+            # A hang-up brings SIGHUP and SIGCONT: the second must not start the screen again.
+            if not terminal.is_lost:
+                super()._sigcont_application()
+
+        def _get_terminal_size(self) -> tuple[int, int]:
+            return terminal.size() or super()._get_terminal_size()
+
+        def run_input_thread(self) -> None:
+            try:
+                self._read_input()
+            except OSError:
+                terminal.lose()
+
+        def _read_input(self) -> None:
+            # As in Textual, but what the terminal answers is no key, and its parser would take it for keys.
+            parser, answers = XTermParser(), self._answers
+            decode = codecs.getincrementaldecoder("utf-8")().decode
+            while not self.exit_event.is_set():
+                if select.select([self.fileno], [], [], _INPUT_TICK)[0]:
+                    text = decode(os.read(self.fileno, _INPUT_BYTES))
+                    # An empty text would tell the parser that nothing more comes.
+                    text = answers.feed(text) if text else ""
+                else:
+                    text = answers.release()
+                for event in [*(parser.feed(text) if text else ()), *parser.tick()]:
+                    self.process_message(event)
+
+    return TerminalDriver
+
+
+def _open_terminal() -> int:
+    """A descriptor of our own for the terminal that descriptor 2 (or 1, or 0) is."""
+    for descriptor in (2, 1, 0):
+        if os.isatty(descriptor):
+            break
+    else:
+        raise OSError("the studio needs a terminal, and none of descriptors 0, 1 and 2 is one")
+    try:
+        # Opened anew rather than duplicated: non-blocking is a property of the open file, and the shell shares the
+        # one that it gave us. Non-blocking so that a stalled connection cannot hold a thread for ever.
+        return os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError:
+        # After `su`, or in some containers, the terminal has no name that may be opened.
+        return os.dup(descriptor)
+
+
+def _flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            stream.flush()

@@ -1,0 +1,55 @@
+"""The functions that run in the worker process, by name: the one table of them.
+
+A name is "module:function", imported in the worker process alone, so that naming one here imports nothing.
+"""
+
+CHECK_CONFIG = "torchdeck.engine.build:check"
+COMPARE_CHECKPOINTS = "torchdeck.engine.checkpoints.compare:compare_checkpoints"
+COMPATIBILITY = "torchdeck.engine.checkpoints.compatibility:standing_of"
+EVALUATE_CHECKPOINT = "torchdeck.engine.checkpoints.evaluate:evaluate_checkpoint"
+EXPORT_CHECKPOINT = "torchdeck.engine.checkpoints.export:export_checkpoint"
+TENSOR_NORMS = "torchdeck.engine.checkpoints.tensor_norms:tensor_norms"
+COMPARE_SPLITS = "torchdeck.engine.data.exploration.look:compare"
+LOOK_AT_DATA = "torchdeck.engine.data.exploration.look:look"
+LOOK_AT_SAMPLES = "torchdeck.engine.data.exploration.look:look_at_samples"
+MEASURE_PIXELS = "torchdeck.engine.data.exploration.look:measure"
+FOR_EVALUATION = "torchdeck.engine.data.exploration.pipeline_edits:for_evaluation"
+WITH_NORMALIZE = "torchdeck.engine.data.exploration.pipeline_edits:with_normalize"
+TRACE_SAMPLE = "torchdeck.engine.data.exploration.sample_trace:trace_sample"
+LOOK_AT_STEP = "torchdeck.engine.data.exploration.step_look:look_at_step"
+LIST_TRANSFORMS = "torchdeck.engine.data.exploration.transform_catalog:list_transforms"
+LIST_ALBUMENTATIONS = "torchdeck.engine.data.transforms.albumentations_steps:list_albumentations"
+FIND_LARGEST_BATCH = "torchdeck.engine.preflight.batch_search:find_largest_batch"
+PARAMETER_GROUPS = "torchdeck.engine.preflight.inspection:draft_groups"
+ESTIMATE_MEMORY = "torchdeck.engine.preflight.inspection:draft_memory"
+PREVIEW_WEIGHTS = "torchdeck.engine.preflight.inspection:draft_weights"
+INSPECT_MODEL = "torchdeck.engine.preflight.inspection:inspect_draft"
+ESTIMATE_LARGEST_BATCH = "torchdeck.engine.preflight.inspection:largest_draft_batch"
+FIND_LEARNING_RATE = "torchdeck.engine.preflight.lr_range:find_learning_rate"
+MEASURE_STEP = "torchdeck.engine.preflight.measured_step:measure_draft"
+MEASURE_STEP_OF_MODEL = "torchdeck.engine.preflight.measured_step:measure_spec"
+PLAN_RUN = "torchdeck.engine.preflight.plan:plan_run"
+FRESH_HISTOGRAMS = "torchdeck.engine.preflight.weight_histogram:fresh_histograms"
+SAVED_HISTOGRAMS = "torchdeck.engine.preflight.weight_histogram:saved_histograms"
+WITHOUT_EFFECT = "torchdeck.engine.preflight.without_effect:draft_without_effect"
+LIST_OPTIMIZERS = "torchdeck.engine.training.optimization.optimizers:list_optimizers"
+LIST_SCHEDULES = "torchdeck.engine.training.optimization.schedules:list_schedules"
+
+# What reads the data of a config runs nothing of its model.
+READ_DATA_ONLY = frozenset(
+    {
+        COMPARE_SPLITS,
+        LOOK_AT_DATA,
+        LOOK_AT_SAMPLES,
+        MEASURE_PIXELS,
+        FOR_EVALUATION,
+        WITH_NORMALIZE,
+        TRACE_SAMPLE,
+        LOOK_AT_STEP,
+    }
+)
+
+BEGIN_JOB = "torchdeck.tui.process.jobs:begin"
+LOOK_AT_JOB = "torchdeck.tui.process.jobs:look"
+STOP_JOB = "torchdeck.tui.process.jobs:stop"
+FORGET_JOB = "torchdeck.tui.process.jobs:forget"

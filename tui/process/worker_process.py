@@ -1,0 +1,293 @@
+"""A process beside the studio that inspects models and previews data, so that the studio's own process doesn't.
+
+Building a model or running user code in the studio's process would draw from the random streams of a run that trains
+there, could take the screen down with it, and would hold up the screen while torch is imported. Here it can crash or
+hang, and is started anew.
+
+Requests and answers are pickles with their length before them, between two processes of this one program.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import itertools
+import os
+import pickle
+import struct
+import traceback
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.machine.python_process import python_command
+from torchdeck.engine.machine.signal_names import signal_name
+
+from . import worker_calls
+from .importing import no_garbage_sought
+
+_LENGTH = struct.Struct("<Q")
+_PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
+_LOOK_EVERY = 0.1  # seconds between two looks at a job
+_FORGET_WITHIN = 0.05  # seconds; other calls wait meanwhile
+
+# Not `-m`: as `__main__` the module would be there twice, and an error of its own would not unpickle here.
+_MAIN = f"from {__name__} import main; main()"
+
+Refusal = Callable[[str, object], Awaitable[str]]
+
+
+async def _refuse_nothing(function: str, arguments: object) -> str:
+    return ""
+
+
+class WorkerError(Exception):
+    """The process can't be started or ended before it answered, or the function failed; the text says which."""
+
+
+class WorkerProcess:
+    """Runs functions in a process of their own: short ones in the order of the calls, long ones beside them.
+
+    A call whose task is cancelled is abandoned: if it has begun, its answer is waited for and dropped for a short
+    while, since a new process would have to import torch again, and then the process is ended.
+    """
+
+    def __init__(self, log: Path | None = None, *, is_held: bool = False, refuse: Refusal = _refuse_nothing) -> None:
+        """No process yet.
+
+        Args:
+            log: the file that gets what the process prints; None for the standard error of this process.
+            refuse: told the function and the arguments of every call; why it is not to be made, or nothing.
+            is_held: calls wait until `start`, so that its imports take no processor time from a first paint.
+        """
+        self._log = log
+        self._refuse = refuse
+        self._is_released = asyncio.Event()
+        if not is_held:
+            self._is_released.set()
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+        self._starting = asyncio.Lock()
+        self._is_closed = False
+        self._killed: list[asyncio.subprocess.Process] = []
+        self._job_numbers = itertools.count()
+        self._endings: set[asyncio.Task[None]] = set()
+
+    @property
+    def pid(self) -> int | None:
+        """The process, None while there is none."""
+        return self._process.pid if self._process is not None else None
+
+    def another(self) -> WorkerProcess:
+        """One more process beside the studio, for what is to be thrown away with it: `close` it afterwards."""
+        return WorkerProcess(self._log, refuse=self._refuse)
+
+    async def start(self) -> None:
+        """Start the process, which begins to import torch. `call` does this by itself, unless it is held.
+
+        Raises:
+            WorkerError: there can be no process, or there is to be none any more.
+        """
+        self._is_released.set()
+        await self._running()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The process, which is started if there is none; whoever comes meanwhile waits for the same one."""
+        async with self._starting:
+            if self._is_closed:
+                raise WorkerError("the process beside the studio was closed")
+            if self._process is None or self._process.returncode is not None:
+                self._process = await self._spawn()
+            return self._process
+
+    async def _spawn(self) -> asyncio.subprocess.Process:
+        try:
+            with ExitStack() as files:
+                return await asyncio.create_subprocess_exec(
+                    *python_command(),
+                    "-c",
+                    _MAIN,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=files.enter_context(self._log.open("ab")) if self._log is not None else None,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise WorkerError(f"the process that looks at models and data can't be started: {error}") from error
+
+    async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
+        """Call a function by name and wait for what it returns.
+
+        Args:
+            function: "module:name"; the module is imported in the process.
+            arguments: positional arguments; they and the result must pickle.
+            keywords: keyword arguments.
+
+        Raises:
+            TorchdeckError: raised by the function.
+            WorkerError: the call was refused, the function raised anything else, or the process can't be started or
+                ended before it answered.
+        """
+        await self._check(function, arguments, keywords)
+        return await self._call(function, arguments, keywords)
+
+    async def _check(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        if reason := await self._refuse(function, (arguments, keywords)):
+            raise WorkerError(reason)
+
+    async def _call(self, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+        begun = asyncio.Event()
+        exchange = asyncio.create_task(self._exchange(function, pickle.dumps((function, arguments, keywords)), begun))
+        try:
+            succeeded, value = await asyncio.shield(exchange)
+        except asyncio.CancelledError:
+            if begun.is_set():
+                exchange.add_done_callback(_drop)
+                asyncio.get_running_loop().call_later(_PATIENCE, self._give_up, exchange)
+            else:
+                exchange.cancel()
+            raise
+        if not succeeded:
+            raise value
+        return value
+
+    async def follow(
+        self, function: str, *arguments: Any, on_progress: Callable[[str, int, int], None], **keywords: Any
+    ) -> Any:
+        """Call a function that takes long, in a thread of the process, which answers other calls meanwhile.
+
+        When the task is cancelled the function ends where it next reports progress; if it does not for a while, the
+        process is ended.
+
+        Args:
+            function: "module:name"; takes a keyword `progress`, a function of what is done, items done, items in all.
+            arguments: positional arguments; they and the result must pickle.
+            on_progress: called here with what the function reported, when that has changed.
+            keywords: keyword arguments.
+
+        Raises:
+            TorchdeckError: raised by the function.
+            WorkerError: the function raised anything else, or its process ended.
+        """
+        await self._check(function, arguments, keywords)
+        number = next(self._job_numbers)
+        seen = ("", 0, 0)
+        try:
+            await self._call(worker_calls.BEGIN_JOB, (number, function, arguments, keywords), {})
+            while not (state := await self.call(worker_calls.LOOK_AT_JOB, number)).has_ended:
+                if state.progress != seen:
+                    seen = state.progress
+                    on_progress(*seen)
+                await asyncio.sleep(_LOOK_EVERY)
+        except asyncio.CancelledError:
+            ending = asyncio.create_task(self._end_job(number))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            raise
+        return state.value
+
+    async def _end_job(self, number: int) -> None:
+        try:
+            await self.call(worker_calls.STOP_JOB, number)
+            deadline = asyncio.get_running_loop().time() + _PATIENCE
+            while not await self.call(worker_calls.FORGET_JOB, number, _FORGET_WITHIN):
+                if asyncio.get_running_loop().time() > deadline:
+                    # Between two calls, so that none loses its answer.
+                    async with self._turn:
+                        self._kill()
+                    return
+                await asyncio.sleep(_LOOK_EVERY)
+        except WorkerError:
+            # With its process, the job has ended.
+            return
+
+    async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
+        await self._is_released.wait()
+        async with self._turn:
+            process = await self._running()
+            assert process.stdin is not None and process.stdout is not None
+            begun.set()
+            try:
+                process.stdin.write(_LENGTH.pack(len(request)) + request)
+                await process.stdin.drain()
+                (length,) = _LENGTH.unpack(await process.stdout.readexactly(_LENGTH.size))
+                answer = await process.stdout.readexactly(length)
+            except (asyncio.IncompleteReadError, ConnectionError) as error:
+                status = await process.wait()
+                raise WorkerError(f"{function.partition(':')[2]} ended its process: {_how(status)}") from error
+        try:
+            succeeded, value = pickle.loads(answer)
+        except Exception as error:
+            raise WorkerError(f"{function.partition(':')[2]}: its answer can't be read: {error}") from error
+        return succeeded, value
+
+    def _give_up(self, exchange: asyncio.Task[tuple[bool, Any]]) -> None:
+        if not exchange.done():
+            self._kill()
+
+    async def close(self) -> None:
+        """End the process at once. Calls after this fail."""
+        async with self._starting:
+            self._is_closed = True
+            self._kill()
+        for ending in list(self._endings):
+            ending.cancel()
+        for process in self._killed:
+            await process.wait()
+            if process.stdin is not None:
+                process.stdin.close()
+        self._killed.clear()
+
+    def _kill(self) -> None:
+        if self._process is not None:
+            if self._process.returncode is None:
+                self._process.kill()
+            self._killed.append(self._process)
+        self._process = None
+
+
+def _drop(exchange: asyncio.Task[tuple[bool, Any]]) -> None:
+    """Take the outcome that nobody waits for, so that asyncio does not report it as overlooked."""
+    if not exchange.cancelled():
+        exchange.exception()
+
+
+def _how(status: int) -> str:
+    return signal_name(-status) if status < 0 else f"exit status {status}"
+
+
+def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+    """Answer requests until there are no more. Runs in the process that `WorkerProcess` starts."""
+    while header := requests.read(_LENGTH.size):
+        (length,) = _LENGTH.unpack(header)
+        function, arguments, keywords = pickle.loads(requests.read(length))
+        answer = _answer(function, arguments, keywords)
+        answers.write(_LENGTH.pack(len(answer)) + answer)
+        answers.flush()
+
+
+def _answer(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> bytes:
+    module, _, name = function.partition(":")
+    try:
+        value = getattr(importlib.import_module(module), name)(*arguments, **keywords)
+        return pickle.dumps((True, value))
+    except TorchdeckError as error:
+        return pickle.dumps((False, error))
+    except Exception as error:
+        traceback.print_exc()
+        return pickle.dumps((False, WorkerError(f"{type(error).__name__}: {error}")))
+
+
+def main() -> None:
+    """Entry point of the process: descriptors 0 and 1 carry requests and answers, prints go where 2 goes."""
+    requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(2, 1)
+    os.nice(5)
+    # What every request needs, imported while the user still looks at the first screen.
+    with no_garbage_sought():
+        importlib.import_module("torchvision")
+    serve(requests, answers)

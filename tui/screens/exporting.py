@@ -1,0 +1,48 @@
+"""Exporting out of the studio: ask for a file, write it in the process beside, say what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+
+from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.user_path import user_path
+
+from ..plain_text import printable
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.figures import byte_size
+from .ask import PromptScreen
+
+_EXPLANATION = (
+    "The suffix says the format: .safetensors, .pt or .pth for the weights by name,\n"
+    ".pt2 (torch.export) or .onnx for the model as a program."
+)
+
+
+async def ask_and_export(app: App[Any], worker: WorkerProcess, checkpoint: Path, *, averaged: bool) -> None:
+    """Ask until an answer can be written, or Escape; then export in the process beside the studio."""
+    which = "averaged (EMA) weights" if averaged else "weights or model"
+    value, error = f"{checkpoint.stem}.safetensors", ""
+    while True:
+        screen = PromptScreen(f"Export the {which} of {checkpoint.name} to", _EXPLANATION, value, error=error)
+        answer = await app.push_screen_wait(screen)
+        if not answer:
+            return
+        value = answer
+        app.notify(f"exporting to {printable(answer)} …", markup=False)
+        try:
+            report = await worker.call(
+                worker_calls.EXPORT_CHECKPOINT,
+                checkpoint,
+                user_path(answer),
+                averaged=averaged,
+            )
+        except (TorchdeckError, WorkerError) as problem:
+            error = str(problem)
+            continue
+        words = f"{report.path}: {report.format}, {byte_size(report.bytes)}; {report.checked}"
+        app.notify(printable(words), title="exported", timeout=10, markup=False)
+        return

@@ -1,0 +1,45 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ..words.shell_text import default_runs_root
+
+if TYPE_CHECKING:
+    pass
+
+
+runs_root_option = click.option(
+    "--runs",
+    "runs_root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=default_runs_root,
+    show_default="$TORCHDECK_RUNS, else ./runs",
+    help="Folder that holds the runs.",
+)
+
+
+graphics_option = click.option(
+    "--graphics",
+    type=click.Choice(["auto", "kitty", "sixel", "iterm", "blocks"]),
+    default="auto",
+    envvar="TORCHDECK_GRAPHICS",
+    show_envvar=True,
+    show_default=True,
+    help="How pictures are shown: auto asks the terminal; blocks are half blocks, which show everywhere.",
+)
+
+
+TRUST_CODE = "--trust-code"
+
+
+trust_option = click.option(
+    TRUST_CODE, "trusts_code", is_flag=True, help="The code that the checkpoint's config names may run; remembered."
+)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")

@@ -1,0 +1,52 @@
+"""The verbs of the command line. Imports nothing, so that the command starts at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Verb(NamedTuple):
+    """One verb.
+
+    Attributes:
+        module: the module of this package that holds its command; imported when the verb is used.
+        command: the name of the click command in that module.
+        help: one line of help.
+    """
+
+    module: str
+    command: str
+    help: str
+
+
+VERBS = {
+    "train": Verb("train", "train", "Train a preset or a TOML file without the studio."),
+    "resume": Verb("train", "resume", "Resume a run, bit for bit."),
+    "fork": Verb("train", "fork", "Start a new run from the state or the weights of another, with changed settings."),
+    "attach": Verb("attach", "attach", "Open the studio on a run that trains in another process."),
+    "runs": Verb("runs", "runs", "List all runs."),
+    "show": Verb("runs", "show", "Show one run: config, state, metrics, checkpoints."),
+    "metrics": Verb("metrics", "metrics", "Write a run's metrics as CSV, JSON or TensorBoard event files."),
+    "send": Verb("runs", "send", "Send a command to a live run."),
+    "pin": Verb("keeping", "pin", "Keep a checkpoint whatever its run saves later."),
+    "unpin": Verb("keeping", "unpin", "Let the run's own rules decide about a checkpoint again."),
+    "rename": Verb("keeping", "rename", "Rename a run."),
+    "delete": Verb("keeping", "delete", "Delete a run or a checkpoint."),
+    "model": Verb("model", "model", "Show the module tree of a model, with parameter counts."),
+    "checkpoint": Verb("checkpoint", "checkpoint", "Show what is inside a checkpoint, without loading it."),
+    "evaluate": Verb("evaluate", "evaluate", "Evaluate a checkpoint: metrics, classes, confusion, worst mistakes."),
+    "compare": Verb("evaluate", "compare", "Compare two checkpoints: settings, metrics, distance of their weights."),
+    "export": Verb("export", "export", "Export weights or a model for other programs: safetensors, pt2, ONNX."),
+    "batch": Verb("batch", "batch", "Show what the model sees at a step: samples, inputs, targets."),
+    "download": Verb("download", "download", "Download a data set; continues where it was interrupted."),
+    "list": Verb("catalogs", "list_catalog", "List data sets, transforms, models, presets, optimizers, …"),
+    "lr-find": Verb("lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
+    "batch-find": Verb("batch_find", "batch_find", "Find the largest batch that fits, by real steps."),
+    "bench": Verb("bench", "bench", "Benchmark training on this machine against other loops."),
+    "doctor": Verb("doctor", "doctor", "Check what works on this machine, and what to do about what doesn't."),
+}
+
+
+def names_a_verb(arguments: list[str]) -> bool:
+    """Whether a command line begins with a verb; options of the studio may have a verb's name as their value."""
+    return bool(arguments) and arguments[0] in VERBS

@@ -1,0 +1,78 @@
+"""One line of a chart: its points, its colour, its smoothed form."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .series import exponential_average
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class ChartSeries:
+    """Points in ascending order.
+
+    Attributes:
+        x: positions, float64 [N], all finite.
+        y: values, float64 [N].
+        color: a CSS colour or a variable of the theme.
+        is_smoothed: whether smoothing applies to it.
+        signature: equal for two series that look the same.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+    color: str
+    is_smoothed: bool
+    signature: tuple[object, ...]
+    _average: tuple[float, np.ndarray] | None = None
+
+    def smoothed(self, weight: float) -> np.ndarray:
+        """The values as an exponential average of this weight, kept until the weight changes; 0: as they are."""
+        if not (weight and self.is_smoothed):
+            return self.y
+        if self._average is None or self._average[0] != weight:
+            self._average = (weight, exponential_average(self.y, weight))
+        return self._average[1]
+
+    def within(self, window: tuple[float, float] | None) -> slice:
+        """Which of the points lie between two positions; all for None."""
+        import numpy as np
+
+        if window is None:
+            return slice(None)
+        return slice(int(np.searchsorted(self.x, window[0])), int(np.searchsorted(self.x, window[1], side="right")))
+
+    def value(self, weight: float, at: float | None) -> float:
+        """The value at a position or the newest before it, NaN where there is none; the last for None."""
+        import numpy as np
+
+        index = len(self.x) - 1 if at is None else int(np.searchsorted(self.x, at, side="right")) - 1
+        return float(self.smoothed(weight)[index]) if index >= 0 else math.nan
+
+
+def series_of(
+    name: str, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, color: str, *, is_smoothed: bool
+) -> ChartSeries:
+    """A line from what a chart is given; see `Chart.set_series`. Raises ValueError when x and y differ in length."""
+    import numpy as np
+
+    x_values = np.asarray(x, dtype=np.float64)
+    y_values = np.asarray(y, dtype=np.float64)
+    if x_values.shape != y_values.shape:
+        raise ValueError(f"series {name!r}: {len(x_values)} positions but {len(y_values)} values")
+    if not bool(np.isfinite(x_values).all()):
+        has_place = np.isfinite(x_values)
+        x_values, y_values = x_values[has_place], y_values[has_place]
+    if len(x_values) > 1 and not bool((x_values[1:] >= x_values[:-1]).all()):
+        order = np.argsort(x_values, kind="stable")
+        x_values, y_values = x_values[order], y_values[order]
+    ends = (x_values[0], x_values[-1], repr(y_values[-1])) if len(x_values) else ()
+    with np.errstate(invalid="ignore", over="ignore"):
+        total = repr(np.nansum(y_values))
+    return ChartSeries(x_values, y_values, color, is_smoothed, (len(x_values), *ends, total, color, is_smoothed))

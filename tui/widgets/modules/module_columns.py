@@ -1,0 +1,253 @@
+"""The columns beside the names of a module tree: which ones fit, and what stands in them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+from rich.style import Style
+from rich.text import Text
+
+from ...plain_text import printable
+from .module_outline import ModuleTreeRow
+
+View = Literal["overview", "parameters", "compute", "gradients"]
+VIEWS: tuple[View, ...] = ("overview", "parameters", "compute", "gradients")
+
+_BAR = "▏▎▍▌▋▊▉█"
+_QUIET = Style(dim=True)
+_NARROWEST_NAME = 20
+# A name takes at least so much before other columns grow.
+_WIDE_NAME = 32
+# From cold to hot.
+_HEAT = ("#3b4cc0", "#5f86e8", "#8db0fe", "#b8cff9", "#f2cbb7", "#f4987a", "#d65244", "#b40426")
+
+
+@dataclass(frozen=True)
+class ModuleHeat:
+    """What was last seen of a module's gradient.
+
+    Attributes:
+        norm: Of the gradient; None when there was none.
+        update_ratio: What a step changes, as a share of the weights.
+    """
+
+    norm: float | None
+    update_ratio: float
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What cells are measured against.
+
+    Attributes:
+        params: Parameters of the whole model.
+        flops: Operations of the whole model, 0 if not known.
+        heat: By path; empty when no run is looked at.
+    """
+
+    params: int = 0
+    flops: int = 0
+    heat: Mapping[str, ModuleHeat] = field(default_factory=dict)
+
+    @cached_property
+    def norm_limits(self) -> tuple[float, float]:
+        """The smallest and largest finite gradient norm above zero, as powers of ten."""
+        norms = [heat.norm for heat in self.heat.values() if heat.norm and math.isfinite(heat.norm)]
+        return (math.log10(min(norms)), math.log10(max(norms))) if norms else (0.0, 0.0)
+
+
+Cell = Callable[[ModuleTreeRow, Totals, int], Text]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        title: In the header.
+        width: In cells.
+        cell: Makes its text from a row, the totals and the width.
+        keeps: The larger, the later it is given up where there is no room.
+        most: How wide it grows where there is room.
+        is_right: Whether the title stands at its right end.
+    """
+
+    title: str
+    width: int
+    cell: Cell
+    keeps: int
+    most: int = 0
+    is_right: bool = False
+
+
+def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Column]]:
+    """The width of the name and the columns of a view that fit into a line of this width."""
+    columns = _wanted(view, width, totals)
+    while len(columns) > 1 and width - _taken(columns) < _NARROWEST_NAME:
+        columns.remove(min(columns, key=lambda column: column.keeps))
+    spare = max(0, width - _taken(columns) - _WIDE_NAME)
+    grown = []
+    for column in columns:
+        more = min(max(0, column.most - column.width), spare)
+        spare -= more
+        grown.append(replace(column, width=column.width + more))
+    return max(width - _taken(grown), 8), grown
+
+
+def short_number(count: float | None) -> str:
+    """A count in at most 6 cells: 5130, 11.2M, 1.82G; "-" for none."""
+    if not count:
+        return "-"
+    for unit in ("", "k", "M", "G", "T"):
+        if count < (10_000 if not unit else 1000):
+            return f"{count:.0f}" if not unit else f"{count:.3g}{unit}"
+        count /= 1000
+    return f"{count:.3g}P"
+
+
+def trainable_mark(row: ModuleTreeRow) -> str:
+    """✓ all is trained, · nothing is, ◐ a part is; ? not initialised; blank without parameters."""
+    if row.is_uninitialised:
+        return "?"
+    if not row.params:
+        return " "
+    return "✓" if row.trainable == row.params else "◐" if row.trainable else "·"
+
+
+def _taken(columns: list[Column]) -> int:
+    return sum(column.width + 1 for column in columns)
+
+
+def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
+    number = max(len(f"{totals.params:,}"), len("params"))
+    if view == "parameters":
+        counts = number if width >= 40 + 5 * (number + 1) else 6
+        return [
+            Column("own", counts, _count(lambda row: row.own), 4, is_right=True),
+            Column("total", counts, _count(lambda row: row.params), 9, is_right=True),
+            Column("trained", max(counts, 7), _count(lambda row: row.trainable), 8, is_right=True),
+            Column("frozen", counts, _count(lambda row: row.params - row.trainable), 7, is_right=True),
+            Column(" share", 6, _share, 2, 18),
+            Column("buffers", 7, _count(lambda row: row.buffers), 3, is_right=True),
+            Column("dtype", 8, lambda row, *_: Text(printable(row.dtype), _QUIET), 5),
+        ]
+    if view == "compute":
+        return [
+            Column("calls", 7, _calls, 8, is_right=True),
+            Column("FLOPs", 6, _count(lambda row: row.flops or 0), 9, is_right=True),
+            Column("of all", 6, _share_of_flops, 6, 18),
+            Column("mode", 5, lambda row, *_: Text(row.mode, "yellow" if row.mode == "eval" else _QUIET), 5),
+            Column("output", 12, _output, 7, 26),
+            Column("type", 12, _kind, 1, 24),
+        ]
+    if view == "gradients":
+        return [
+            Column("gradient", 8, _norm, 9, is_right=True),
+            Column("heat", 8, _heat_bar, 7, 24),
+            Column("update", 7, _update, 8, is_right=True),
+            Column("params", number, _count(lambda row: row.trainable), 5, is_right=True),
+            Column("type", 12, _kind, 4, 24),
+        ]
+    columns = [
+        Column("type", 12, _kind, 8, 40),
+        Column("params", number, _count(lambda row: row.params), 10, is_right=True),
+        Column("t", 1, lambda row, *_: Text(trainable_mark(row)), 9),
+        Column(" share", 6, _share, 6, 22),
+        Column("output", 15, _output, 5, 26),
+        Column("FLOPs", 6, _count(lambda row: row.flops or 0), 3, is_right=True),
+    ]
+    if totals.heat:
+        columns.insert(3, Column("gradient", 8, _norm, 7, is_right=True))
+    return columns
+
+
+def _count(of: Callable[[ModuleTreeRow], int]) -> Cell:
+    def cell(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+        count = of(row)
+        full = f"{count:,}"
+        text = full if count and len(full) <= width else short_number(count)
+        return Text(f"{text:>{width}}", "" if count else _QUIET)
+
+    return cell
+
+
+def _kind(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    kind = Text(printable(row.type))
+    if row.calls == 0:
+        kind.append(" not run", "yellow")
+    if row.is_uninitialised:
+        kind.append(" uninitialised", "yellow")
+    if row.note:
+        kind.append(f" {printable(row.note)}", _QUIET)
+    return kind
+
+
+def _output(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    return Text(printable(row.output), _QUIET)
+
+
+def _calls(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    if row.calls is None:
+        return Text(" " * width)
+    return Text(f"{row.calls or 'not run':>{width}}", "" if row.calls else "yellow")
+
+
+def _share(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    return _part(row.params, totals.params, width)
+
+
+def _share_of_flops(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    return _part(row.flops or 0, totals.flops, width)
+
+
+def _part(count: int, whole: int, width: int) -> Text:
+    if not count or not whole:
+        return Text()
+    part = count / whole
+    text = Text(f"{100 * part:5.1f}%" if part >= 0.0005 else " <0.1%")
+    room = width - 7
+    if room > 0:
+        eighths = max(1, round(part * room * 8))
+        text.append(" " + "█" * (eighths // 8) + (_BAR[eighths % 8 - 1] if eighths % 8 else ""), "bright_blue")
+    return text
+
+
+def _norm(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    heat = totals.heat.get(row.path)
+    if heat is None or heat.norm is None:
+        return Text(f"{'-':>{width}}", _QUIET)
+    if not math.isfinite(heat.norm):
+        return Text(f"{heat.norm:>{width}}", "bold white on red")
+    return Text(f"{heat.norm:>{width}.1e}", _colour(heat.norm, totals))
+
+
+def _heat_bar(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    heat = totals.heat.get(row.path)
+    if heat is None or not heat.norm or not math.isfinite(heat.norm):
+        return Text()
+    return Text("█" * max(1, round(_position(heat.norm, totals) * width)), _colour(heat.norm, totals))
+
+
+def _update(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    """What a step changes of the weights: about a thousandth is usual, a tenth is much, a millionth is nothing."""
+    heat = totals.heat.get(row.path)
+    if heat is None or not math.isfinite(heat.update_ratio):
+        return Text(f"{'-':>{width}}", _QUIET)
+    ratio = heat.update_ratio
+    colour = "red" if ratio > 0.1 else "yellow" if ratio > 0.01 else "green" if ratio > 1e-6 else "blue"
+    return Text(f"{ratio:>{width}.1e}", colour)
+
+
+def _position(norm: float, totals: Totals) -> float:
+    low, high = totals.norm_limits
+    return 1.0 if high <= low else (math.log10(norm) - low) / (high - low)
+
+
+def _colour(norm: float, totals: Totals) -> str:
+    if norm <= 0:
+        return "dim"
+    return _HEAT[min(len(_HEAT) - 1, int(_position(norm, totals) * len(_HEAT)))]

@@ -1,0 +1,1 @@
+"""Runs, models, data and figures as text, for the command line and the panes alike."""

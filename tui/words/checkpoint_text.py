@@ -1,0 +1,100 @@
+"""What is inside a checkpoint and how it stands to the draft, as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from ..plain_text import printable
+from .figures import byte_size, figure
+from .metric_text import metric_text, metric_title
+
+if TYPE_CHECKING:
+    from torchdeck.engine.checkpoints.compatibility import CheckpointStanding
+    from torchdeck.engine.tensor_files.checkpoint_file import CheckpointReport
+    from torchdeck.engine.tensor_files.object_tree import TensorInfo
+
+_SHOWN = 8
+_UNLIMITED = 10_000  # cells
+
+
+def report_text(report: CheckpointReport) -> Text:
+    """A file in a few lines: what it is, how far it was trained, what it holds, and what of it can't be loaded."""
+    text = Text(f"{printable(str(report.path))}\n", style="bold")
+    total = sum(tensor.bytes for tensor in report.tensors)
+    words = f"{report.format}, {byte_size(report.bytes)}, {len(report.tensors):,} tensors of {byte_size(total)}"
+    for name, value in (("epoch", report.epoch), ("step", report.step)):
+        if value is not None:
+            words += f", {name} {value:,}"
+    text.append(f"{words}\n", style="not bold")
+    if report.metrics:
+        shown = ", ".join(
+            f"{printable(metric_title(name))} {metric_text(name, value)}" for name, value in report.metrics.items()
+        )
+        text.append(f"{shown}\n", style="not bold")
+    keys = ", ".join(printable(key, 60) for key in report.keys[:_SHOWN])
+    more = f" and {len(report.keys) - _SHOWN:,} more" if len(report.keys) > _SHOWN else ""
+    if keys:
+        text.append(f"keys: {keys}{more}\n", style="not bold dim")
+    if report.foreign:
+        text.append(f"{foreign_words(report)}\n", style="not bold yellow")
+    text.right_crop(1)
+    return text
+
+
+def foreign_words(report: CheckpointReport) -> str:
+    """What of a file only code could rebuild, and what can be had of it all the same."""
+    names = ", ".join(printable(name, 60) for name in report.foreign[:4])
+    more = f" and {len(report.foreign) - 4} more" if len(report.foreign) > 4 else ""
+    root = report.values.get("(the whole file)")
+    if isinstance(root, str):
+        kind = printable(root.strip("<>"), 80)
+        return (
+            f"a pickled model, {kind}: loading it would run code that the file names, which torchdeck does not. "
+            f"Its {len(report.tensors):,} tensors can be exported"
+        )
+    return f"holds objects of {names}{more}: they are not loaded, its tensors can be"
+
+
+def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _UNLIMITED) -> tuple[Text, ...]:
+    """A tensor's name, shape, dtype, size and norm.
+
+    Args:
+        tensor: as the file's tables describe it.
+        norms: by name, as far as they were measured.
+        width: cells for the name; of a longer one the end is shown, which tells it from its neighbours.
+    """
+    name = printable(tensor.name)
+    shape = "×".join(map(str, tensor.shape)) or "scalar"
+    norm = norms.get(tensor.name)
+    return (
+        Text(name if cell_len(name) <= width else "…" + set_cell_size(name[-width + 1 :], width - 1).rstrip()),
+        Text(shape),
+        Text(tensor.dtype),
+        Text(byte_size(tensor.bytes)),
+        Text("" if norm is None else figure(norm) if norm == norm else "NaN"),
+    )
+
+
+def standing_text(standing: CheckpointStanding) -> Text:
+    """Whether a resume would be exact, where the draft differs, and what it was computed with."""
+    text = Text()
+    if standing.unknown:
+        text.append(f"whether a resume is exact can't be told: {printable(standing.unknown)}\n", style="yellow")
+    elif standing.inexact:
+        text.append("a resume is not exact\n", style="yellow")
+        for reason in standing.inexact:
+            text.append(f"  {printable(reason)}\n", style="yellow")
+    else:
+        text.append("a resume is exact\n", style="green")
+    changed = standing.changed
+    text.append(f"{len(changed)} settings of the draft differ\n" if changed else "the draft has the same settings\n")
+    for key, (own, other) in changed.items():
+        values = " → ".join("–" if value is None else printable(str(value), 60) for value in (own, other))
+        text.append(f"  {key}: ", style="dim").append(f"{values}\n")
+    words = ", ".join(f"{name} {value}" for name, value in standing.environment.items() if value not in ("", None))
+    text.append(f"computed with {printable(words)}", style="dim")
+    return text

@@ -1,0 +1,138 @@
+"""What the data pane says: of a data set in the catalogue, of an opened one, of its pixels, of its copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torchdeck.engine.data.datasets.catalog import DatasetEntry
+from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
+
+from ..widgets.charts.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from torchdeck.engine.data.exploration.findings import (
+        DataLook,
+        DuplicateExample,
+        DuplicateReport,
+        PixelStatistics,
+        SampleLook,
+    )
+
+_NAMED = 8
+_NOT_KNOWN = "unknown"
+
+# Below a histogram's 32 columns.
+_VALUES = "0       64      128     192  255 pixel value, % of pixels"
+
+
+def title_of(name: str, entry: DatasetEntry | None) -> str:
+    """The first line: what the data set is called and under which license it comes."""
+    if entry is None:
+        return name
+    license = "license unknown" if entry.license == _NOT_KNOWN else entry.license
+    return f"{entry.name}: {entry.title} ({license})"
+
+
+def listed(entry: DatasetEntry) -> list[str]:
+    """What the catalogue knows of a data set that is not opened."""
+    facts = []
+    if entry.classes is not None:
+        facts.append(f"{entry.classes:,} classes")
+    if entry.train_size is not None:
+        facts.append(f"{entry.train_size:,} to train on")
+    if entry.shape is not None:
+        facts.append(f"{'×'.join(map(str, entry.shape))} each")
+    how = {
+        "embedded": "comes with torchdeck",
+        "download": "can be fetched where it is not there yet (D, or torchdeck download)",
+        "manual": "can't be fetched: put its files into data.root yourself",
+    }[entry.obtain]
+    return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "Enter opens it"]
+
+
+def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
+    """What is said of an opened data set: sizes, where its pixels would live, what the user should know."""
+    test = "" if look.test_size is None else f", {look.test_size:,} to test"
+    classes = "1 class" if len(look.classes) == 1 else f"{len(look.classes)} classes"
+    lines = [f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {classes}"]
+    if samples is not None and samples.storage:
+        lines.append(f"{samples.input_shape} into the model; {samples.storage}")
+    return lines + notes(look, samples)
+
+
+def texts(look: SampleLook) -> list[str]:
+    """Samples that are no images, in words; only the first where all have a picture."""
+    lines = []
+    has_pictures = all(sample.shown_slice is not None for sample in look.texts)
+    for sample in look.texts[:1] if has_pictures else look.texts:
+        lines += [sample.target, *(f"  {line}" for line in sample.raw), *(f"  → {line}" for line in sample.shown)]
+    return lines
+
+
+def tier(samples: SampleLook | None) -> list[str]:
+    """Where the samples live, and the arithmetic behind it."""
+    if samples is None or not samples.storage:
+        return []
+    return [f"{samples.storage}: {samples.reason}" if samples.reason else samples.storage]
+
+
+def notes(look: DataLook, samples: SampleLook | None) -> list[str]:
+    """What the user should know of the data and of how they are read."""
+    more = samples.notes if samples is not None else []
+    return [*look.notes, *(note for note in more if note not in look.notes)]
+
+
+def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]:
+    """Channel statistics, sizes, modes, classes and what can't be read."""
+    lines = []
+    if pixels.mean:
+        mean = " ".join(f"{value:.4f}" for value in pixels.mean)
+        std = " ".join(f"{value:.4f}" for value in pixels.std)
+        of = "every sample" if pixels.is_whole else f"{pixels.measured:,} of {train_size:,} samples"
+        lines += [f"mean {mean}  std {std}  (of {of})"]
+    if pixels.trouble:
+        lines.append(pixels.trouble)
+    lines += histogram_lines(pixels.histogram)
+    lines += describe_sizes(pixels.sizes)
+    unreadable = pixels.sizes.unreadable
+    if unreadable:
+        looked_at = "" if pixels.is_whole else f" of the {pixels.sizes.looked_at:,} looked at"
+        lines.append(f"{len(unreadable):,} samples{looked_at} can't be read:")
+        lines += [f"  {name}: {why}" for name, why in list(unreadable.items())[:_NAMED]]
+        lines += ["  …"] if len(unreadable) > _NAMED else []
+    lines += [balance] if balance else []
+    if pixels.mean:
+        lines.append("w: mean and std into Normalize" + ("" if pixels.is_whole else " · m: measure every sample"))
+    return lines
+
+
+def histogram_lines(histogram: list[list[int]]) -> list[str]:
+    """How often pixels of each channel have which value: 32 columns of 8 values each, of which the highest is told."""
+    if not histogram:
+        return []
+    lines = [
+        f"{sparkline(counts)} channel {channel}, highest {max(counts) / max(sum(counts), 1):.0%}"
+        for channel, counts in enumerate(histogram)
+    ]
+    return [*lines, _VALUES]
+
+
+def copies(report: DuplicateReport) -> list[str]:
+    """What a comparison found, and what its pictures mean."""
+    lines = describe_duplicates(report)
+    if report.examples:
+        lines.append("one picture for each that occurs more than once, ! where labels disagree; Enter: where it is")
+    if report.compared == "file bytes":
+        lines.append("U: compare decoded pixels, which also finds pictures that were saved in different ways")
+    return lines
+
+
+def members(example: DuplicateExample, classes: list[str]) -> str:
+    """Where one image occurs, and as which class."""
+    found = [
+        f"{split} {name}" + (f" is {classes[label]}" if label >= 0 else "")
+        for (split, _, label), name in zip(example.members, example.names, strict=True)
+    ]
+    labels = {label for _, _, label in example.members}
+    warning = "! " if len(labels) > 1 else ""
+    return warning + ", ".join(found[:_NAMED]) + (", …" if len(found) > _NAMED else "")

@@ -1,0 +1,95 @@
+"""What a training step takes, in words and as a bar: for the verb that prints it and the pane that shows it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from .figures import byte_size, duration
+
+if TYPE_CHECKING:
+    from torchdeck.engine.preflight.measured_step import StepMeasurement
+    from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
+
+_PARTS = (
+    ("parameters", "bright_blue"),
+    ("buffers", "cyan"),
+    ("optimizer_state", "magenta"),
+    ("averages", "bright_magenta"),
+    ("gradients", "green"),
+    ("activations", "yellow"),
+)
+_NAMES = {"optimizer_state": "optimizer"}
+
+
+def memory_text(estimate: MemoryEstimate, width: int) -> Text:
+    """The estimate: a sentence, a bar of what is free, its parts.
+
+    Args:
+        estimate: of one step.
+        width: cells of the bar.
+    """
+    text = Text()
+    text.append(f"a step of {estimate.batch_size:,} in {estimate.precision}: about ", "default")
+    text.append(byte_size(estimate.peak), "bold" if estimate.fits else "bold red")
+    text.append(f" of {byte_size(estimate.free)} free on {estimate.device}")
+    if not estimate.fits:
+        text.append(" · does not fit", "bold red")
+    text.append("\n").append_text(_bar(estimate, width)).append("\n")
+    for name, colour in _PARTS:
+        size = getattr(estimate, name)
+        if size:
+            text.append("■ ", colour).append(f"{_NAMES.get(name, name)} {byte_size(size)}  ")
+    if estimate.evaluation_peak > estimate.peak:
+        style = "red" if estimate.evaluation_peak > estimate.free else "yellow"
+        text.append(
+            f"\nevaluation takes more: {byte_size(estimate.evaluation_peak)}; loader.eval_batch_size lowers it", style
+        )
+    return text
+
+
+def largest_text(largest: MemoryEstimate | None) -> Text:
+    """The largest batch that fits by estimate."""
+    if largest is None:
+        return Text("not even a batch of one fits, by estimate", style="red")
+    return Text(f"the largest batch that fits, by estimate: {largest.batch_size:,}")
+
+
+def measured_text(measured: StepMeasurement) -> Text:
+    """What a real step took, and what that makes for an epoch and for the run."""
+    words = f"measured: {byte_size(measured.peak)}, {_step_time(measured.seconds)} a step"
+    if measured.steps_per_epoch:
+        epoch = measured.seconds * measured.steps_per_epoch
+        run = duration(epoch * measured.epochs)
+        words += f"; {duration(epoch)} an epoch of {measured.steps_per_epoch:,} steps, {run} for {measured.epochs}"
+        words += ", without data and evaluation"
+    return Text(words, style="green")
+
+
+def memory_document(estimate: MemoryEstimate, largest: MemoryEstimate | None) -> dict[str, Any]:
+    """The estimate as a JSON object, in bytes."""
+    from dataclasses import asdict
+
+    return {**asdict(estimate), "fits": estimate.fits, "largest_batch": largest.batch_size if largest else 0}
+
+
+def _step_time(seconds: float) -> str:
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else duration(seconds)
+
+
+def _bar(estimate: MemoryEstimate, width: int) -> Text:
+    """The parts as shares of what is free; where they do not fit, as shares of themselves."""
+    whole = max(estimate.free, estimate.peak, 1)
+    bar = Text(no_wrap=True)
+    begun = 0
+    done = 0
+    for name, colour in _PARTS:
+        done += getattr(estimate, name)
+        cells = round(done / whole * width) - begun
+        bar.append("█" * cells, colour)
+        begun += cells
+    if not begun:
+        bar.append("▏", "yellow")
+        begun = 1
+    return bar.append("─" * (width - begun), "dim")

@@ -1,0 +1,188 @@
+"""Runs and checkpoints as rows of a table: which columns there is room for, and what stands in a cell."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from rich.text import Text
+
+from ..plain_text import printable
+from .figures import byte_size, figure, rough_duration
+from .metric_text import metric_text
+from .run_text import STATUS_STYLES
+
+if TYPE_CHECKING:
+    from torchdeck.engine.runs.browsing.run_catalog import RunExtent
+    from torchdeck.engine.runs.on_disk.directory import RunSummary
+    from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
+
+_CELL_PADDING = 2
+_SCROLLBAR = 1
+_BARS = "▁▂▃▄▅▆▇█"
+_UNKNOWN = "–"
+# From this width on a run is shown with the date in its name.
+_DATED_WIDTH = 100
+_ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
+
+
+@dataclass(frozen=True)
+class RunRow:
+    """What a line of the list of runs is made from.
+
+    Attributes:
+        run: as it is listed.
+        extent: what it has on the disk; None while that was not looked at.
+        settings: its config by dotted key; empty while that was not looked at.
+        now: seconds since 1970, for its age.
+    """
+
+    run: RunSummary
+    extent: RunExtent | None = None
+    settings: Mapping[str, Any] | None = None
+    now: float = 0.0
+
+    def is_made_from(self, run: RunSummary, extent: RunExtent | None, settings: Mapping[str, Any] | None) -> bool:
+        """Whether it shows these very objects."""
+        return self.run is run and self.extent is extent and self.settings is settings
+
+
+@dataclass(frozen=True)
+class CheckpointRow:
+    """What a line of the list of checkpoints is made from: the checkpoint, and the time for its age."""
+
+    checkpoint: CheckpointInfo
+    now: float
+
+
+RowT = TypeVar("RowT")
+
+
+@dataclass(frozen=True)
+class Column(Generic[RowT]):
+    """A column of a table.
+
+    Attributes:
+        title: stands above it.
+        width: in cells.
+        cell: what stands in it for a row.
+        from_width: how wide the pane has to be for it to be shown.
+        below_width: how wide it may not be; 0 for no limit.
+        is_wide: whether it takes what is left of the line.
+        order: name of the order that its heading sorts by; empty for none.
+    """
+
+    title: str
+    width: int
+    cell: Callable[[RowT], Text]
+    from_width: int = 0
+    below_width: int = 0
+    is_wide: bool = False
+    order: str = ""
+
+
+def columns_for(columns: Sequence[Column[RowT]], width: int) -> list[Column[RowT]]:
+    """The columns that a pane of this width has room for."""
+    return [column for column in columns if column.from_width <= width < (column.below_width or width + 1)]
+
+
+def widths_for(columns: Sequence[Column[RowT]], width: int) -> list[int]:
+    """Widths that fill a line: the wide column takes the rest, but never less than its own width."""
+    taken = sum(column.width for column in columns) + _CELL_PADDING * len(columns) + _SCROLLBAR
+    rest = max(0, width - taken)
+    return [column.width + rest * column.is_wide for column in columns]
+
+
+def cells_of(row: RowT, columns: Sequence[Column[RowT]]) -> tuple[Text, ...]:
+    """A row's cells, in the order of the columns."""
+    return tuple(column.cell(row) for column in columns)
+
+
+def loss_bars(values: Sequence[float], width: int) -> str:
+    """Losses as a line of bars between their smallest and largest; "✗" where one is not finite."""
+    count = min(width, len(values))
+    picked = [values[index * (len(values) - 1) // max(1, count - 1)] for index in range(count)]
+    finite = [value for value in picked if math.isfinite(value)]
+    low, high = (min(finite), max(finite)) if finite else (0.0, 0.0)
+    span = high - low
+    return "".join(
+        _BARS[round((value - low) / span * (len(_BARS) - 1)) if span > 0 else 0] if math.isfinite(value) else "✗"
+        for value in picked
+    )
+
+
+def best_value(run: RunSummary) -> str:
+    """A run's best result in its own unit."""
+    best = run.best or {}
+    value = best.get("value")
+    if not isinstance(value, int | float):
+        return _UNKNOWN
+    return metric_text(str(best.get("metric")), value)
+
+
+def checkpoint_marks(checkpoint: CheckpointInfo) -> Text:
+    """What sets a checkpoint apart: the best, the newest, kept by the user."""
+    marks = Text("★" if checkpoint.is_best else " ", style="green")
+    return marks.append(" last" * checkpoint.is_last, style="dim").append(" pin" * checkpoint.is_pinned, style="cyan")
+
+
+def _name(text: str) -> Text:
+    return Text(printable(text), no_wrap=True, overflow="ellipsis")
+
+
+def _short_name(name: str) -> Text:
+    """The name that was given, and of what was added only the number that tells runs of one name apart."""
+    found = _ADDED.search(name)
+    return _name(name[: found.start()]).append(f" {found[1]}", style="dim") if found else _name(name)
+
+
+def _loss(row: RunRow, cells: int) -> Text:
+    return Text(loss_bars(row.extent.losses, cells) if row.extent else "", style="cyan")
+
+
+def _setting(key: str) -> Callable[[RunRow], Text]:
+    def cell(row: RunRow) -> Text:
+        value = row.settings.get(key) if row.settings is not None else None
+        if isinstance(value, float):
+            return Text(figure(value))
+        return _name(str(value)) if value is not None else Text("")
+
+    return cell
+
+
+RUN_COLUMNS: tuple[Column[RunRow], ...] = (
+    Column("run", 18, lambda row: _short_name(row.run.name), below_width=_DATED_WIDTH, is_wide=True, order="run"),
+    Column("run", 18, lambda row: _name(row.run.name), from_width=_DATED_WIDTH, is_wide=True, order="run"),
+    Column("status", 9, lambda row: Text(row.run.status, style=STATUS_STYLES.get(row.run.status, "")), order="status"),
+    Column(
+        "epoch", 7, lambda row: _name(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"), order="epoch"
+    ),
+    Column("step", 9, lambda row: Text(f"{row.run.step:,}"), from_width=120, order="step"),
+    Column(
+        "accuracy", 8, lambda row: Text(metric_text("accuracy", row.run.metrics.get("accuracy"))), order="accuracy"
+    ),
+    Column("best", 7, lambda row: Text(best_value(row.run)), from_width=100, order="best"),
+    Column("loss", 7, lambda row: Text(metric_text("loss", row.run.metrics.get("loss"))), order="loss"),
+    Column("", 6, lambda row: _loss(row, 6), below_width=_DATED_WIDTH),
+    Column("", 10, lambda row: _loss(row, 10), from_width=_DATED_WIDTH),
+    Column("model", 14, _setting("model.name"), from_width=150),
+    Column("data", 14, _setting("data.dataset"), from_width=150),
+    Column("lr", 7, _setting("optimizer.lr"), from_width=150),
+    Column("size", 7, lambda row: Text(byte_size(row.extent.bytes) if row.extent else ""), from_width=120),
+    Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.run.modified))), order="age"),
+)
+
+CHECKPOINT_COLUMNS: tuple[Column[CheckpointRow], ...] = (
+    Column("checkpoint", 17, lambda row: _name(row.checkpoint.file), is_wide=True),
+    Column("epoch", 5, lambda row: Text(str(row.checkpoint.epoch))),
+    Column("step", 7, lambda row: Text(f"{row.checkpoint.step:,}")),
+    Column("acc.", 7, lambda row: Text(metric_text("accuracy", row.checkpoint.metrics.get("accuracy")))),
+    Column("loss", 6, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss"), digits=3))),
+    Column("size", 7, lambda row: Text(byte_size(row.checkpoint.bytes))),
+    Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.checkpoint.modified)))),
+    Column("saved", 12, lambda row: _name(row.checkpoint.reason or row.checkpoint.problem), from_width=120),
+    Column("", 10, lambda row: checkpoint_marks(row.checkpoint)),
+)

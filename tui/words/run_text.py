@@ -1,0 +1,271 @@
+"""A run's state in words: the lines of the train pane, made from what the reader says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.text import Text
+
+from torchdeck.engine.files.json_values import number
+
+from ..plain_text import printable, printable_lines
+from .epoch_columns import epoch_columns
+from .figures import byte_size, duration, figure
+from .metric_text import metric_text, metric_title
+
+if TYPE_CHECKING:
+    from torchdeck.engine.config import RunConfig
+    from torchdeck.engine.runs.reader import Progress
+
+# What happened stays on the screen this long while saves follow it.
+_STAYS_SECONDS = 20.0
+WAY_ON = "5, then r, goes on from the newest checkpoint"
+# What ended so has something to say that may need more than a line.
+ENDED_BADLY = ("failed", "died")
+
+# Events whose text is shown as it is.
+TOLD_AS_WRITTEN = (
+    "note",
+    "stopped_early",
+    "disk_filling",
+    "stalled",
+    "out_of_memory",
+    "rolled_back",
+    "callback_failed",
+    "profiled",
+    "compiled",
+    "recompiled",
+    "gradients",
+)
+
+STATUS_STYLES = {
+    "preparing": "yellow",
+    "running": "green",
+    "paused": "yellow",
+    "finished": "green",
+    "stopped": "yellow",
+    "failed": "red",
+    "died": "red",
+}
+_REASONS = {
+    "epoch": "after the epoch",
+    "interval": "after so many steps",
+    "minutes": "after so many minutes",
+    "asked": "as asked",
+    "stop": "before stopping",
+}
+# The letters of what is marked in a chart.
+_MARKS = {"resumed_from": "R", "paused": "P", "out_of_memory": "M", "rolled_back": "B"}
+# Settings that change while a run trains: their letter in a chart, and their name.
+_SETTINGS = {
+    "optimizer.lr": ("L", "learning rate"),
+    "training.epochs": ("E", "epochs"),
+    "training.clip_norm": ("C", "clip norm"),
+}
+_PHASES = {
+    "decoding": "decoding the data",
+    "compiling": "compiling the model",
+    "evaluating": "evaluating",
+    "saving": "saving",
+}
+
+
+def nothing_live(status: str) -> str:
+    """Why a run of this status can't be paused, saved, stopped or changed, and what can be done."""
+    return f"the run that is shown is {status}: {'s starts another' if status == 'finished' else WAY_ON}"
+
+
+def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
+    """What the pane says while no run is shown: which key starts what, and where earlier runs are."""
+    optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"
+    epochs = f"{draft.training.epochs} epoch{'s' * (draft.training.epochs != 1)}"
+    words = Text()
+    words.append("\n  s", style="bold").append(f"  starts {printable(draft.name)}:\n     ")
+    words.append(f"{printable(draft.model.name)} on {printable(draft.data.dataset)}, {epochs}, {printable(optimizer)}")
+    words.append("\n  3", style="bold").append("  changes its settings")
+    words.append("\n  5", style="bold").append("  shows the runs there are, and resumes one")
+    return Text("No run is shown yet.", style="bold"), Text(), words
+
+
+def preparing_lines(message: str) -> tuple[Text, Text]:
+    """What the pane says between the key that starts a run and the run's first record."""
+    return Text("● preparing", style="yellow"), Text(f"{printable(message)} …" if message else "", style="dim")
+
+
+def refusal_lines(reason: str, way_on: str) -> tuple[Text, Text, Text]:
+    """What the pane says of a run that could not be started.
+
+    Args:
+        reason: why.
+        way_on: which keys change something and try again, in words.
+    """
+    words = Text(printable_lines(reason), style="red")
+    words.append(f"\n\nNothing was written. {way_on}.", style="default")
+    return Text("● not started", style="red"), Text(), words
+
+
+def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float] | None = None) -> Text:
+    """A run in at most 28 cells, for the end of the line of tabs.
+
+    Args:
+        status: as the reader says it.
+        progress: where the run stands; None when nothing is known yet.
+        metrics: validation metrics of its newest epoch.
+    """
+    share = f" {progress.step / progress.total_steps:.0%}" if progress is not None and progress.total_steps else ""
+    line = Text(f"● {status}{share}", style=STATUS_STYLES.get(status, "default"))
+    if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
+        line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=STATUS_STYLES[status])
+    elif status == "finished":
+        score = "mae" if "mae" in (metrics or {}) else "accuracy"
+        words = metric_text(score, (metrics or {}).get(score))
+        line = Text(
+            f"● finished {metric_title(score) + ' ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status]
+        )
+    return line
+
+
+def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
+    """Name and status of a run, and what it is doing where that is not plain training."""
+    line = Text(no_wrap=True, overflow="ellipsis")
+    line.append(f"● {status}", style=STATUS_STYLES.get(status, "default"))
+    line.append(f"  {printable(name)}", style="bold")
+    if status in ("preparing", "running") and progress.phase in _PHASES:
+        line.append(f"  {_PHASES[progress.phase]}", style="yellow")
+    if state.get("write_error"):
+        line.append("  can't write: records wait in memory", style="bold red")
+    elif state.get("save_error"):
+        line.append("  newest save failed", style="bold red")
+    elif state.get("disk_warning"):
+        line.append("  disk filling up", style="bold yellow")
+    if message := state.get("message"):
+        line.append(f"  {printable(str(message))}", style="dim")
+    if state.get("exact") is False:
+        reasons = "; ".join(map(str, state.get("not_exact_because", [])))
+        line.append(f"  not exact: {printable(reasons)}", style="yellow")
+    return line
+
+
+def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
+    """Epoch and step with a bar, then images/s, time left and learning rate.
+
+    Args:
+        progress: where the run stands.
+        width: cells that the line may take.
+        is_live: whether a rate and a time left mean anything.
+    """
+    words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
+    rest = []
+    if is_live and progress.images_per_s:
+        rest += [f"{progress.images_per_s:,.0f} images/s", f"{duration(progress.eta_seconds)} left"]
+    if progress.lr is not None:
+        rest.append(f"lr {figure(progress.lr)}")
+    # The time left stands in the studio's first line as well.
+    if len(rest) == 3 and len(words) + 5 + len("  ".join(["", *rest])) > width:
+        del rest[1]
+    tail = "  " + "  ".join(rest) if rest else ""
+    cells = max(0, min(40, width - len(words) - len(tail) - 8))
+    share = progress.step / progress.total_steps if progress.total_steps else 0.0
+    line = Text(words, no_wrap=True, overflow="ellipsis")
+    if cells >= 5:
+        full = round(cells * share)
+        line.append("━" * full, style="green")
+        line.append("─" * (cells - full), style="dim")
+    line.append(f" {share:4.0%}")
+    line.append(tail)
+    return line
+
+
+def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
+    """The newest epochs, the newest first, under a line of headings.
+
+    Args:
+        records: the run's epoch records, in order.
+        rows: epochs that fit.
+    """
+    columns = epoch_columns(records)
+    widths = [max(len(column.heading), 10 if column.name == "loss" else 8) for column in columns]
+    headings = (f"{column.heading:>{width}}" for column, width in zip(columns, widths, strict=True))
+    text = Text("  ".join(["epoch", *headings, "    time"]), style="dim", no_wrap=True)
+    for record in list(reversed(records))[: max(0, rows)]:
+        figures = (f"{column.text(record):>{width}}" for column, width in zip(columns, widths, strict=True))
+        words = [f"{record['epoch']:>5}", *figures, f"{duration(record['seconds']):>8}"]
+        text.append("\n" + "  ".join(words), style="default")
+        if record.get("is_best"):
+            text.append("  ★ best", style="green")
+    return text
+
+
+def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
+    """Where something happened that explains a bend in a curve, each with a letter: see `_MARKS` and `_SETTINGS`."""
+    found = []
+    for event in events:
+        letter = _MARKS.get(str(event.get("kind")))
+        if event.get("kind") == "set":
+            letter = _SETTINGS.get(str(event.get("key")), ("S", ""))[0]
+        step = event.get("step")
+        if letter and isinstance(step, int) and step > 0:
+            found.append((float(step), letter))
+    return found
+
+
+def last_words(
+    status: str, state: dict[str, Any], events: Sequence[dict[str, Any]], why_died: str = "its process is gone"
+) -> Text:
+    """The line below the progress: an error, the newest save or note, or how a run that ended goes on.
+
+    Args:
+        status: as the reader says it.
+        state: of the run.
+        events: of the run, the oldest first.
+        why_died: the likeliest reason, where the status is "died".
+    """
+    if status == "failed" and state.get("error"):
+        words = Text(printable_lines(str(state["error"])), style="red")
+        return words.append(f"\n6 shows what was printed; {WAY_ON}", style="dim")
+    if status == "died":
+        words = Text(printable(why_died), style="red")
+        return words.append(f"\n{WAY_ON}", style="dim")
+    words = _newest_text(events) or Text("")
+    if status == "stopped":
+        words.append("\n" if words else "").append(WAY_ON, style="dim")
+    return words
+
+
+def _newest_text(events: Sequence[dict[str, Any]]) -> Text | None:
+    """The newest event that has a text. What is no save stays for a while: saves may come every second."""
+    saved = None
+    newest = float(events[-1].get("time", 0.0)) if events else 0.0
+    for event in reversed(events):
+        if saved is not None and newest - float(event.get("time", 0.0)) > _STAYS_SECONDS:
+            break
+        if text := _event_text(event):
+            if event.get("kind") != "saved":
+                return text
+            saved = saved or text
+    return saved
+
+
+def _event_text(event: dict[str, Any]) -> Text | None:
+    kind = event.get("kind")
+    if kind == "saved":
+        reason = _REASONS.get(str(event.get("reason")), printable(str(event.get("reason"))))
+        size = f", {byte_size(event['bytes'])}" if isinstance(event.get("bytes"), int) else ""
+        return Text(f"saved {printable(str(event.get('file')))} {reason}{size}", style="dim")
+    if kind == "save_failed":
+        return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
+    if kind == "compile_failed":
+        return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
+    if kind in TOLD_AS_WRITTEN:
+        return Text(printable(str(event.get("text"))), style="yellow")
+    if kind == "set":
+        name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]
+        change = f"{name}: {_shown(event.get('before'))} → {_shown(event.get('after'))} at step {event.get('step')}"
+        return Text(printable(change), style="green")
+    return None
+
+
+def _shown(value: Any) -> str:
+    known = number(value)
+    return str(value) if known is None else figure(known)
