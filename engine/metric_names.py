@@ -12,6 +12,25 @@ TargetKind = Literal["classes", "labels", "values"]
 
 AUTO = "auto"
 
+MetricName = Literal[
+    "auto",
+    "loss",
+    "accuracy",
+    "top_k",
+    "macro_f1",
+    "micro_f1",
+    "weighted_f1",
+    "macro_precision",
+    "macro_recall",
+    "calibration_error",
+    "likelihood",
+    "exact_match",
+    "mae",
+    "rmse",
+    "r2",
+]
+"""The metrics that a setting may name: "auto" and the keys of `METRICS`."""
+
 
 @dataclass(frozen=True)
 class Metric:

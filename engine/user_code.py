@@ -293,7 +293,7 @@ class _UserLoader(SourceFileLoader):
         return code
 
     def exec_module(self, module: ModuleType) -> None:
-        package = ".".join(module.__name__.split(".")[:3])
+        package = _PREFIX + module.__name__.removeprefix(_PREFIX).partition(".")[0]
         scoped = dict(vars(builtins))
         scoped["__import__"] = _scoped_import(package)
         vars(module)["__builtins__"] = scoped
@@ -317,7 +317,7 @@ def _is_users(root: Path, top: str) -> bool:
     if loaded is not None and (file / "__init__.py" if file.is_dir() else file) == Path(loaded).resolve():
         # The user's file lies beside an installed package, such as our own in a checkout: there is one of it.
         return False
-    if file.is_dir() and top not in ("engine", "tui"):
+    if file.is_dir():
         # A folder without __init__.py comes last: a data folder named `datasets` doesn't hide the library.
         return top not in sys.modules and importlib.util.find_spec(top) is None
     return True

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .metric_name import MetricName
+from ..metric_names import MetricName
 from .section import Section
 
 Notable = Literal["finished", "stopped", "failed", "stalled"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator
 
-from .metric_name import MetricName
+from ..metric_names import MetricName
 from .section import Component, Section
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from .metric_name import MetricName
+from ..metric_names import MetricName
 from .section import Section
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]

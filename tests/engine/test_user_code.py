@@ -125,18 +125,11 @@ def test_loading_writes_nothing_beside_the_users_files(project: Path) -> None:
     assert not list(project.rglob("__pycache__"))
 
 
-def test_a_file_without_an_engine_of_its_own_gets_ours(tmp_path: Path) -> None:
+def test_a_file_gets_our_modules_by_our_name(tmp_path: Path) -> None:
     write(tmp_path, {"mine.py": "from torchdeck.engine.models.nets.builtin import mlp\n"})
     from torchdeck.engine.models.nets.builtin import mlp
 
     assert load_object(f"{tmp_path}/mine.py:mlp", WANTED) is mlp
-
-
-def test_a_file_beside_our_own_packages_gets_the_ones_that_run() -> None:
-    root = Path(__file__).parents[2]
-    factory = load_object(f"{root}/engine/models/builtin.py:mlp", WANTED)
-    with pytest.raises(ConfigError):
-        factory(10, (1, 28, 28), activation="none such")
 
 
 def test_a_data_folder_does_not_hide_a_library(tmp_path: Path) -> None:
