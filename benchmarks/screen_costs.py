@@ -45,7 +45,7 @@ class Screen:
             for name in ("COLUMNS", "LINES"):
                 environment.pop(name, None)
             os.chdir(REPOSITORY)
-            os.execve(sys.executable, [sys.executable, "-m", "tui", "digits", "--runs", str(runs)], environment)
+            os.execve(sys.executable, [sys.executable, "-m", "torchdeck", "digits", "--runs", str(runs)], environment)
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
 
     def read(self, seconds: float, until: bytes | None = None) -> int:

@@ -56,7 +56,7 @@ class Shell:
         self._folder = folder
         tools = folder / ".tools"
         tools.mkdir()
-        for name, command in (("torchdeck", (*python, "-m", "tui")), ("python", python)):
+        for name, command in (("torchdeck", (*python, "-m", "torchdeck")), ("python", python)):
             file = tools / name
             file.write_text(f'#!/bin/sh\nexec {shlex.join(command)} "$@"\n', encoding="utf-8")
             file.chmod(0o755)

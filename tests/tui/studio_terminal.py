@@ -143,7 +143,7 @@ def studio_in_terminal(folder: Path, *arguments: str, program: tuple[str, ...] =
     """The studio with arguments of its command line; it and its runs are ended in the end.
 
     Args:
-        program: what Python runs in place of the studio, such as `-m tui`, the studio without any change.
+        program: what Python runs in place of the studio, such as `-m torchdeck`, the studio without any change.
     """
     program = program or ("-c", STUDIO.format(warm=warm_python()))
     terminal = StudioTerminal(folder, list(arguments), list(program))

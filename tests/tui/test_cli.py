@@ -26,7 +26,7 @@ def torchdeck(
     *arguments: str, cwd: Path | None = None, python: tuple[str, ...] = (), **environment: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*(python or warm_python()), "-m", "tui", *arguments],
+        [*(python or warm_python()), "-m", "torchdeck", *arguments],
         capture_output=True,
         text=True,
         cwd=cwd or ROOT,
@@ -77,7 +77,7 @@ def test_train_without_a_terminal_prints_plain_lines(tmp_path: Path) -> None:
 
 
 def test_train_on_a_terminal_shows_bars_and_each_epoch(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui", "train", "digits", *FAST, "--runs", str(tmp_path)]
+    command = [sys.executable, "-m", "torchdeck", "train", "digits", *FAST, "--runs", str(tmp_path)]
     pid, terminal = pty.fork()
     if pid == 0:
         os.environ["TERM"] = "xterm-256color"
@@ -95,7 +95,7 @@ def test_train_on_a_terminal_shows_bars_and_each_epoch(tmp_path: Path) -> None:
 
 
 def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
-    command = f"{sys.executable} -m tui train digits --set training.epochs=3 --runs {tmp_path} | head -n 1"
+    command = f"{sys.executable} -m torchdeck train digits --set training.epochs=3 --runs {tmp_path} | head -n 1"
     subprocess.run(["sh", "-c", command], cwd=ROOT, check=True, capture_output=True)
     deadline = time.monotonic() + 60
     while (run := document(torchdeck("runs", "--runs", str(tmp_path), "--json"))[0])["status"] == "running":
@@ -155,7 +155,17 @@ def test_resume_with_more_epochs_goes_on_and_says_what_is_not_exact(tmp_path: Pa
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui", "train", "digits", "--set", "training.epochs=400", "--runs", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "torchdeck",
+        "train",
+        "digits",
+        "--set",
+        "training.epochs=400",
+        "--runs",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     for line in process.stdout:

@@ -31,7 +31,7 @@ async def test_a_key_draws_the_curve_and_enter_takes_the_rate(tmp_path: Path) ->
 
 
 def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "tui", "lr-find", "digits", "--set", "model.name=mlp", "--json", "--steps"]
+    command = [sys.executable, "-m", "torchdeck", "lr-find", "digits", "--set", "model.name=mlp", "--json", "--steps"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     result = subprocess.run([*command, "20"], capture_output=True, text=True, cwd=tmp_path, env=environment)
     found = json.loads(result.stdout)

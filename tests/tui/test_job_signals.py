@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def started(runs: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tui", "train", *arguments, "--runs", str(runs)]
+    command = [sys.executable, "-m", "torchdeck", "train", *arguments, "--runs", str(runs)]
     return subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

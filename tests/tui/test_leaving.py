@@ -155,7 +155,7 @@ def test_two_panels_show_one_run_and_each_shows_what_the_other_does(tmp_path: Pa
 
 
 def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
-    with studio_in_terminal(tmp_path, "digits", *LONG, program=("-m", "tui")) as studio:
+    with studio_in_terminal(tmp_path, "digits", *LONG, program=("-m", "torchdeck")) as studio:
         run = started(studio)
         studio.press("q")
         studio.until_shown("keep training")
@@ -202,7 +202,7 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
 
 
 def test_without_a_run_leaving_asks_nothing(tmp_path: Path) -> None:
-    with studio_in_terminal(tmp_path, program=("-m", "tui")) as studio:
+    with studio_in_terminal(tmp_path, program=("-m", "torchdeck")) as studio:
         studio.until_shown("6 Log")
         studio.press("q")
         assert studio.exit_status() == 0

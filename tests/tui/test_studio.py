@@ -216,7 +216,7 @@ async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path
     command = [
         *warm_python(),
         "-m",
-        "tui",
+        "torchdeck",
         "train",
         "digits",
         "--set",

@@ -81,7 +81,16 @@ def test_the_command_writes_tables_and_event_files(tmp_path: Path) -> None:
     run.close("finished")
 
     def torchdeck(*arguments: str) -> str:
-        command = [*warm_python(), "-m", "tui", "metrics", "digits", "--runs", str(tmp_path / "runs"), *arguments]
+        command = [
+            *warm_python(),
+            "-m",
+            "torchdeck",
+            "metrics",
+            "digits",
+            "--runs",
+            str(tmp_path / "runs"),
+            *arguments,
+        ]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     assert torchdeck().splitlines()[0] == (
