@@ -54,7 +54,6 @@ LAYERS = (
     "engine.launching",
     "engine.checkpoints",
     "engine.bench",
-    "torchdeck",
     "tui.plain_text",
     "tui.polling",
     "tui.working",
@@ -77,7 +76,7 @@ LAYERS = (
     "tui.verbs",
     "tui.commands",
     "tui.cli",
-    "torchdeck.__main__",
+    "torchdeck",
 )
 PACKAGES = {"engine", "tui"}
 ROOMS_ONLY = {"engine", "engine.data", "tui"}

@@ -1,1 +1,54 @@
-"""torchdeck: a training studio for PyTorch that lives in the terminal."""
+"""torchdeck from Python: train, resume, fork and evaluate runs, read what they wrote, look at models and batches.
+
+Importing this imports nothing; each name is imported when it is used, and neither torch nor the screen before a
+function needs it. docs/python.md has examples. Everywhere here a change is a keyword: `training__epochs=3`, or
+`epochs=3` where only one setting has that name. Errors are `torchdeck.Error`, with a message for the user.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .engine.config import RunConfig
+    from .engine.errors import TorchdeckError as Error
+    from .inspecting import build_loaders, evaluate, list_runs, load_model, module_tree, open_run
+    from .training import Result, fork, load_config, resume, train
+
+__all__ = [
+    "Error",
+    "Result",
+    "RunConfig",
+    "build_loaders",
+    "evaluate",
+    "fork",
+    "list_runs",
+    "load_config",
+    "load_model",
+    "module_tree",
+    "open_run",
+    "resume",
+    "train",
+]
+
+# name -> the module it comes from; `Error` has a longer name there.
+_HOMES = {
+    "Error": "engine.errors",
+    "RunConfig": "engine.config",
+    **dict.fromkeys(("build_loaders", "evaluate", "list_runs", "load_model", "module_tree", "open_run"), "inspecting"),
+    **dict.fromkeys(("Result", "fork", "load_config", "resume", "train"), "training"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'torchdeck' has no attribute '{name}'")
+    from importlib import import_module
+
+    home = import_module(f".{_HOMES[name]}", __name__)
+    value = globals()[name] = getattr(home, "TorchdeckError" if name == "Error" else name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(globals().keys() | set(__all__))

@@ -80,7 +80,7 @@ def apply_override(values: dict[str, Any], override: str) -> str:
         section = section.setdefault(part, {})
         if not isinstance(section, dict):
             raise ConfigError(f"--set {override}: {'.'.join(parts[:depth])} is not a section")
-    section[parts[-1]] = text if _is_text_field(parts) else _toml_value(text)
+    section[parts[-1]] = text if is_text_field(parts) else _toml_value(text)
     return key
 
 
@@ -155,7 +155,7 @@ def _toml_value(text: str) -> Any:
         return text
 
 
-def _is_text_field(parts: list[str]) -> bool:
+def is_text_field(parts: list[str]) -> bool:
     """Whether the key names a field of text, whose value may look like a number."""
     model: Any = RunConfig
     for part in parts[:-1]:

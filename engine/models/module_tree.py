@@ -12,7 +12,7 @@ from torch import nn
 
 from ..config import ModelConfig
 from ..inputs import Inputs as ModelInputs
-from ..inputs import map_tensors, one_sample
+from ..inputs import map_tensors, one_sample, tensors_of
 from ..shapes import Shape, shape_words
 from ..user_code import user_location
 from .architecture import (
@@ -209,6 +209,18 @@ def inspect_factory(make: Factory, inputs: Inputs, *, allow_real: bool = True, i
         trace = _trace(model, inputs)
         report = _report(model, trace, input_shape)
         return report if trace.error else replace(report, note="run with real weights, as it needs their values")
+
+
+def inspect_instance(model: nn.Module, inputs: ModelInputs) -> ModelReport:
+    """Take apart a model that is there: it runs once on `inputs`, in eval mode, and is left as it was.
+
+    Args:
+        model: the model, with weights.
+        inputs: a batch, on the model's device.
+    """
+    sample = next(tensors_of(inputs))
+    with untouched_randomness():
+        return _report(model, _trace(model, lambda: inputs), tuple(sample.shape[1:]))
 
 
 def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Shape) -> set[str] | None:

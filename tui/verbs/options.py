@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..words.shell_text import default_runs_root
+from torchdeck.engine.runs.on_disk.directory import default_runs_root
 
 if TYPE_CHECKING:
     pass

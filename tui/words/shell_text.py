@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 
-DEFAULT_RUNS_ROOT = "runs"
-
-
-def default_runs_root() -> Path:
-    """Where runs are without `--runs`: $TORCHDECK_RUNS, else ./runs."""
-    return Path(os.environ.get("TORCHDECK_RUNS", DEFAULT_RUNS_ROOT))
+from torchdeck.engine.runs.on_disk.directory import default_runs_root
 
 
 def shell_command(verb: str, run: Path, *further: str) -> str:

@@ -113,6 +113,11 @@ def create_run_directory(
     return root / run_id
 
 
+def default_runs_root() -> Path:
+    """The folder of the runs where none is named: $TORCHDECK_RUNS, else ./runs."""
+    return Path(os.environ.get("TORCHDECK_RUNS", "runs"))
+
+
 def find_run(root: Path, reference: str) -> Path:
     """The run that `reference` names.
 

@@ -1,0 +1,152 @@
+"""Training runs from Python: new ones, resumed ones, forks; each call returns when the run has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .inspecting import PathLike, find_checkpoint, load_model, open_run, runs_root
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from .engine.config import RunConfig
+    from .engine.launching.launched_run import LaunchedRun
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a run.
+
+    Attributes:
+        path: directory of the run.
+        status: "finished", or "stopped" after Ctrl-C or a stop from elsewhere.
+        epoch: epochs done.
+        step: optimizer steps done.
+        metrics: the newest metrics, by name.
+        best: the best evaluation: its metric, value, epoch and step; None before the first.
+        checkpoint: the newest checkpoint; None where none was saved.
+    """
+
+    path: Path
+    status: str
+    epoch: int
+    step: int
+    metrics: dict[str, float]
+    best: dict[str, Any] | None
+    checkpoint: Path | None
+
+    @classmethod
+    def of(cls, path: Path) -> Result:
+        """The result of the run in a directory."""
+        from .engine.runs.on_disk.directory import CHECKPOINTS
+        from .engine.runs.reader import RunReader
+        from .engine.runs.saving.checkpoint_index import LAST_FILE
+
+        reader = RunReader(path)
+        reader.poll()
+        progress, last = reader.progress(), path / CHECKPOINTS / LAST_FILE
+        return cls(
+            path,
+            reader.status(),
+            progress.epoch,
+            progress.step,
+            reader.latest_metrics(),
+            reader.best(),
+            last if last.exists() else None,
+        )
+
+    def model(self, *, averaged: bool = False) -> nn.Module:
+        """The trained model of the best checkpoint, else of the newest: on the CPU, in eval mode."""
+        return load_model(self.path, averaged=averaged, trust_code=True)
+
+
+def load_config(config: RunConfig | PathLike, **changes: Any) -> RunConfig:
+    """A preset by name, a TOML file by path, or a config, with changes applied and everything checked."""
+    from .engine.config.file import dump_config, load_config, parse_config
+    from .engine.config.overrides import as_overrides
+
+    if isinstance(config, str | Path):
+        return load_config(str(config), as_overrides(changes))
+    return parse_config(dump_config(config), place="", overrides=as_overrides(changes))
+
+
+def train(config: RunConfig | PathLike, *, runs: PathLike | None = None, show: bool = True, **changes: Any) -> Result:
+    """Train a preset, a TOML file or a config to its end, in this process, and return what came of it.
+
+    Ctrl-C saves and stops; the result says so, and `resume` continues.
+
+    Args:
+        config: what `load_config` takes.
+        runs: the folder for the run's directory; None for $TORCHDECK_RUNS, else ./runs.
+        show: whether progress is printed.
+        changes: settings.
+
+    Raises:
+        Error: a setting that is not allowed, data that can't be read, a loss that became NaN.
+    """
+    from .engine.launching.launch import launch
+
+    resolved = load_config(config, **changes)
+    return _follow(launch(resolved, runs_root(runs), argv=["torchdeck.train"]), show=show)
+
+
+def resume(
+    run: PathLike, *, checkpoint: str | None = None, runs: PathLike | None = None, show: bool = True, **changes: Any
+) -> Result:
+    """Resume a run, bit for bit, from its newest valid checkpoint or a named one; changes may add epochs."""
+    from .engine.config.overrides import as_overrides
+    from .engine.launching.launch import launch_resumed
+    from .engine.runs.browsing.references import checkpoint_of
+
+    path = open_run(run, runs=runs).path
+    file = checkpoint_of(path, checkpoint) if checkpoint is not None else None
+    return _follow(launch_resumed(path, checkpoint=file, overrides=as_overrides(changes)), show=show)
+
+
+def fork(
+    run: PathLike,
+    *,
+    checkpoint: str | None = None,
+    weights_only: bool = False,
+    averaged: bool = False,
+    runs: PathLike | None = None,
+    trust_code: bool = False,
+    show: bool = True,
+    **changes: Any,
+) -> Result:
+    """Train a new run that begins with the state, or the weights only, of a run's checkpoint or a checkpoint file."""
+    from .engine.config.overrides import as_overrides
+    from .engine.launching.fork import fork_config
+
+    path = find_checkpoint(run, checkpoint, runs, trust_code)
+    config = fork_config(path, weights_only=weights_only, averaged=averaged, overrides=as_overrides(changes))
+    return train(config, runs=runs, show=show)
+
+
+def _follow(run: LaunchedRun, *, show: bool) -> Result:
+    """Wait until a run has ended, and pass Ctrl-C on to it: the first saves and stops, a second one is raised."""
+    import sys
+
+    from .tui.headless import Display
+
+    display = Display(sys.stdout, quiet=not show)
+    is_stopping = False
+    try:
+        while run.is_alive:
+            try:
+                run.join(0.25)
+                display.update(run)
+            except KeyboardInterrupt:
+                if is_stopping:
+                    raise
+                is_stopping = True
+                run.stop(reason="SIGINT")
+    finally:
+        display.finish(run)
+    if run.error is not None:
+        raise run.error
+    if run.path is None:
+        raise KeyboardInterrupt("stopped before the run began")
+    return Result.of(run.path)
