@@ -1,23 +1,37 @@
-"""The random streams of the training step: a pure function of (seed, step), so that nothing else can move them."""
+"""The process's random generators: seeding them by (seed, step), keeping them, and their states in a checkpoint.
+
+What a training step draws is a pure function of (seed, step), so that nothing else can move it.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
-_MASK = (1 << 64) - 1
-_GOLDEN = 0x9E3779B97F4A7C15
+WORD = 1 << 64
+GOLDEN = 0x9E3779B97F4A7C15
+MULTIPLIER_1 = 0xBF58476D1CE4E5B9
+MULTIPLIER_2 = 0x94D049BB133111EB
+
+
+def mix(value: int) -> int:
+    """The finalizer of splitmix64 for one 64-bit integer.
+
+    Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA 2014.
+    """
+    value &= WORD - 1
+    value = ((value ^ (value >> 30)) * MULTIPLIER_1) & (WORD - 1)
+    value = ((value ^ (value >> 27)) * MULTIPLIER_2) & (WORD - 1)
+    return value ^ (value >> 31)
 
 
 def step_seed(seed: int, step: int, rank: int = 0) -> int:
-    """A 63-bit seed for one step of one process.
-
-    The finaliser of splitmix64 (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, 2014), applied
-    to each coordinate in turn.
-    """
+    """A 63-bit seed for one step of one process: splitmix64 applied to each coordinate in turn."""
     return _seed_of(_mix(seed), step, rank)
 
 
@@ -26,10 +40,7 @@ def _seed_of(mixed_seed: int, step: int, rank: int = 0) -> int:
 
 
 def _mix(value: int) -> int:
-    value = (value + _GOLDEN) & _MASK
-    value = ((value ^ (value >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-    value = ((value ^ (value >> 27)) * 0x94D049BB133111EB) & _MASK
-    return value ^ (value >> 31)
+    return mix(value + GOLDEN)
 
 
 class StepRandomness:
@@ -57,6 +68,34 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
     random.seed(seed)
     np.random.seed(seed % 2**32)
+
+
+def seed_cpu_generators(key: int) -> None:
+    """Seed torch's generator of the CPU, Python's `random` and NumPy's global generator by a 64-bit key."""
+    # torch.manual_seed would also look for every accelerator, at a hundred times the cost.
+    torch.default_generator.manual_seed(key >> 1)
+    random.seed(key)
+    np.random.seed(key & 0xFFFFFFFF)
+
+
+@contextmanager
+def generators_kept(*, with_cuda: bool = False) -> Iterator[None]:
+    """Give the process's generators back as they were: the model's dropout, and user code, draw from them.
+
+    Args:
+        with_cuda: keep the generator of the current CUDA device too, where CUDA is in use.
+    """
+    cpu, python, numpy = torch.default_generator.get_state(), random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if with_cuda and torch.cuda.is_initialized() else []
+    cuda = [torch.cuda.get_rng_state(device) for device in devices]
+    try:
+        yield
+    finally:
+        torch.default_generator.set_state(cpu)
+        random.setstate(python)
+        np.random.set_state(numpy)
+        for device, state in zip(devices, cuda, strict=True):
+            torch.cuda.set_rng_state(state, device)
 
 
 def capture_python_randomness() -> dict[str, Any]:

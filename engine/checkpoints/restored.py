@@ -15,8 +15,8 @@ from ..data.loading.loaders import sample_shape
 from ..errors import CheckpointError
 from ..models.architecture import plain_shape
 from ..models.build import build_with_notes
-from ..models.tree.meta_build import untouched_randomness
 from ..progress import unreported
+from ..randomness import generators_kept
 from ..runs.browsing.references import run_of
 from ..runs.on_disk.directory import read_info
 from ..runs.saving.checkpoint import load_checkpoint
@@ -59,7 +59,7 @@ def restore_model(path: Path, *, averaged: bool = False) -> RestoredModel:
     shape = _input_shape(path, config)
     # Its weights are in the checkpoint: none are fetched, and what is frozen makes no difference.
     architecture = config.model.model_copy(update={"pretrained": False, "weights": "", "freeze": []})
-    with untouched_randomness():
+    with generators_kept():
         model = build_with_notes(architecture, len(content.get("classes", ())) or _outputs(state), shape).model
     try:
         model.load_state_dict(state)

@@ -1,7 +1,7 @@
 """Random numbers that are a pure function of (seed, epoch, sample, slot): no state, no order, no batch size.
 
-Counter-based, with splitmix64's finaliser (Steele, Lea, Flood: Fast Splittable Pseudorandom Number Generators, OOPSLA
-2014). Only wrapping 64-bit integer arithmetic is used, so the numbers are the same on every device.
+Counter-based, with the finalizer of splitmix64. Only wrapping 64-bit integer arithmetic is used, so the numbers are
+the same on every device.
 """
 
 from __future__ import annotations
@@ -12,27 +12,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_WORD = 1 << 64
-_GOLDEN = 0x9E3779B97F4A7C15
-_MULTIPLIER_1 = 0xBF58476D1CE4E5B9
-_MULTIPLIER_2 = 0x94D049BB133111EB
+from ..randomness import GOLDEN, MULTIPLIER_1, MULTIPLIER_2, WORD, mix
+
 _MULTIPLIER_32_1 = 0x7FEB352D
 _MULTIPLIER_32_2 = 0x846CA68B - (1 << 32)
-
-
-def mix(value: int) -> int:
-    """splitmix64's finaliser of one 64-bit integer."""
-    value &= _WORD - 1
-    value = ((value ^ (value >> 30)) * _MULTIPLIER_1) & (_WORD - 1)
-    value = ((value ^ (value >> 27)) * _MULTIPLIER_2) & (_WORD - 1)
-    return value ^ (value >> 31)
 
 
 def combine(*coordinates: int) -> int:
     """One 64-bit key of several integers, such as (seed, epoch)."""
     key = 0
     for position, coordinate in enumerate(coordinates, start=1):
-        key = mix(key ^ mix((coordinate * _GOLDEN + position) & (_WORD - 1)))
+        key = mix(key ^ mix((coordinate * GOLDEN + position) & (WORD - 1)))
     return key
 
 
@@ -59,7 +49,7 @@ class SampleKeys:
 
     def uniforms(self, slot: int, count: int) -> Tensor:
         """`count` independent numbers a sample, uniform in [0, 1) with 53 random bits, float64 [n, count]."""
-        draws = torch.arange(1, count + 1, device=self.base.device) * _signed(_GOLDEN)
+        draws = torch.arange(1, count + 1, device=self.base.device) * _signed(GOLDEN)
         return _shift_right(_mix(self._bits(slot)[:, None] + draws), 11).double() * 2.0**-53
 
     def uniform(self, slot: int, low: float, high: float) -> Tensor:
@@ -68,12 +58,12 @@ class SampleKeys:
 
     def stream(self, slot: int) -> SampleKeys:
         """Keys of the same samples for draws of their own, whose slots count from 0 again."""
-        return SampleKeys(_mix(self._bits(slot) ^ _signed(_MULTIPLIER_1)))
+        return SampleKeys(_mix(self._bits(slot) ^ _signed(MULTIPLIER_1)))
 
     def words(self, slot: int, count: int) -> Tensor:
         """`count` words of 32 random bits a sample, int32 [n, count]: for draws of many numbers a sample.
 
-        A 32-bit finaliser (Wellons, Prospecting for Hash Functions, 2018: lowbias32) of the word's number; one half of
+        A 32-bit finalizer (Wellons, Prospecting for Hash Functions, 2018: lowbias32) of the word's number; one half of
         the sample's key goes in before it, and the other half in its middle. Arithmetic in 32 bits takes a
         fraction of the time that 64 bits do.
         """
@@ -98,17 +88,17 @@ class SampleKeys:
         return SampleKeys(self.base[part])
 
     def _bits(self, slot: int) -> Tensor:
-        return _mix(self.base + _signed((slot + 1) * _GOLDEN))
+        return _mix(self.base + _signed((slot + 1) * GOLDEN))
 
 
 def sample_keys(seed: int, epoch: int, samples: Tensor) -> SampleKeys:
     """Keys of the samples with these indices (int64 [n]) in an epoch."""
-    return SampleKeys(_mix(_mix(samples * _signed(_GOLDEN) + _signed(combine(seed, epoch)))))
+    return SampleKeys(_mix(_mix(samples * _signed(GOLDEN) + _signed(combine(seed, epoch)))))
 
 
 def _mix(value: Tensor) -> Tensor:
-    value = (value ^ _shift_right(value, 30)) * _signed(_MULTIPLIER_1)
-    value = (value ^ _shift_right(value, 27)) * _signed(_MULTIPLIER_2)
+    value = (value ^ _shift_right(value, 30)) * _signed(MULTIPLIER_1)
+    value = (value ^ _shift_right(value, 27)) * _signed(MULTIPLIER_2)
     return value ^ _shift_right(value, 31)
 
 
@@ -119,8 +109,8 @@ def _shift_right(value: Tensor, bits: int) -> Tensor:
 
 def _signed(value: int) -> int:
     """The same 64 bits as a signed integer, which is all that torch takes."""
-    value &= _WORD - 1
-    return value - _WORD if value >= _WORD // 2 else value
+    value &= WORD - 1
+    return value - WORD if value >= WORD // 2 else value
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> Tensor:

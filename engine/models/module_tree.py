@@ -13,6 +13,7 @@ from torch import nn
 from ..config import ModelConfig
 from ..inputs import Inputs as ModelInputs
 from ..inputs import map_tensors, one_sample, tensors_of
+from ..randomness import generators_kept
 from ..shapes import Shape, shape_words
 from ..user_code import user_location
 from .architecture import (
@@ -31,7 +32,7 @@ from .libraries.torchvision_models import default_image_size
 from .nets.builtin import example_shape
 from .tree.counts import ModuleCounts, count_modules
 from .tree.forward import ForwardTrace, trace_forward
-from .tree.meta_build import build_weightless, untouched_randomness
+from .tree.meta_build import build_weightless
 from .tree.module_details import TensorRow, buffer_rows, common_dtype, documentation, parameter_rows
 from .tree.walk import walk
 from .weights import head_names
@@ -189,7 +190,7 @@ def inspect_factory(make: Factory, inputs: Inputs, *, allow_real: bool = True, i
     Raises:
         Exception: what `make` raised.
     """
-    with untouched_randomness():
+    with generators_kept():
         try:
             model = build_weightless(lambda: unwrapped(make()))
         except Exception:
@@ -219,7 +220,7 @@ def inspect_instance(model: nn.Module, inputs: ModelInputs) -> ModelReport:
         inputs: a batch, on the model's device.
     """
     sample = next(tensors_of(inputs))
-    with untouched_randomness():
+    with generators_kept():
         return _report(model, _trace(model, lambda: inputs), tuple(sample.shape[1:]))
 
 

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from ..errors import CheckpointError
+from ..randomness import generators_kept
 from ..runs.saving.checkpoint import load_tensors
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..user_path import user_path
-from .tree.meta_build import build_weightless, untouched_randomness
+from .tree.meta_build import build_weightless
 from .weights_mapping import Shape, Shapes, WeightsMapping, map_weights
 
 
@@ -126,7 +127,7 @@ def head_names(make: Callable[[int], nn.Module], num_classes: int) -> set[str]:
 
     Builds the model twice without weights, for `num_classes` and for one more, and compares.
     """
-    with untouched_randomness():
+    with generators_kept():
         shapes = model_shapes(build_weightless(lambda: make(num_classes)))
         others = model_shapes(build_weightless(lambda: make(num_classes + 1)))
     return {name for name, shape in shapes.items() if others.get(name) != shape}

@@ -8,11 +8,12 @@ from torch.nn.parameter import is_lazy
 
 from ..config import ModelConfig
 from ..inputs import one_sample
+from ..randomness import generators_kept
 from ..shapes import Shape
 from .architecture import build_unloaded, check_architecture, takes_num_classes
 from .module_tree import default_input_shape
 from .tree.forward import trace_forward
-from .tree.meta_build import build_weightless, untouched_randomness
+from .tree.meta_build import build_weightless
 from .weights import WeightsPreview, head_names, preview_weights
 
 _ANY_CLASSES = 10
@@ -43,7 +44,7 @@ def preview_config_weights(
     head: set[str] = set()
     if takes_num_classes(config):
         head = head_names(make, num_classes or _ANY_CLASSES)
-    with untouched_randomness():
+    with generators_kept():
         model = build_weightless(lambda: make(num_classes))
         if any(is_lazy(parameter) for parameter in model.parameters()):
             with torch.device("meta"):

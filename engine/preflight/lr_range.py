@@ -14,9 +14,8 @@ from ..build import Progress, prepare
 from ..config import RunConfig
 from ..data.loading.batch_loader import BatchLoader
 from ..data.loading.loaders import build_loaders
-from ..data.loading.workers import global_generators_kept
 from ..errors import ConfigError
-from ..randomness import StepRandomness
+from ..randomness import StepRandomness, generators_kept
 from ..training.compute.placement import placed
 from ..training.compute.step import Batch, TrainStep
 from ..training.optimization.optimizers import build_optimizer
@@ -71,7 +70,7 @@ def find_learning_rate(
             f"a range test goes from a rate above 0 to a higher one in at least {_FEWEST_STEPS} steps, "
             f"not from {lowest:g} to {highest:g} in {steps}"
         )
-    with global_generators_kept():
+    with generators_kept():
         return _test(config, progress, lowest, highest, steps)
 
 

@@ -23,7 +23,8 @@ from ..machine.free_memory import available_memory
 from ..models.architecture import build_for_shapes
 from ..models.module_tree import default_input_shape, inspect_model
 from ..models.tree.live_memory import LiveMemory
-from ..models.tree.meta_build import replace_tensors, untouched_randomness
+from ..models.tree.meta_build import replace_tensors
+from ..randomness import generators_kept
 from ..shapes import Shape
 from ..training.compute.objective import class_objective
 from ..training.compute.placement import Placement, choose_placement
@@ -151,7 +152,7 @@ def _estimate(
     is_gpu = placement.device.type != "cpu"
     # Weights and batch of the studied step lie on a processor without values, whatever device is meant.
     studied = replace(placement, device=torch.device("cpu"))
-    with untouched_randomness(), _explained(config.model):
+    with generators_kept(), _explained(config.model):
         model = build_for_shapes(config.model, classes, shape, sample)
         with FakeTensorMode():
             # In their memory format at once: tensors without values can't be moved into another.

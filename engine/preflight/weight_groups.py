@@ -12,7 +12,7 @@ from ..config import OptimizerConfig, RunConfig
 from ..inputs import Inputs, one_sample
 from ..models.architecture import build_for_shapes
 from ..models.module_tree import default_input_shape
-from ..models.tree.meta_build import untouched_randomness
+from ..randomness import generators_kept
 from ..shapes import Shape
 from ..training.optimization.optimizers import check_optimizer
 from ..training.optimization.parameter_groups import PlannedGroup, idle_rules, plan_groups
@@ -81,7 +81,7 @@ def weight_groups(
     shape = input_shape if input_shape is not None else default_input_shape(config.model)
     classes = num_classes or classes_of(config.model, shape)
     sample = one_sample(shape) if example is None else example
-    with untouched_randomness():
+    with generators_kept():
         model = build_for_shapes(config.model, classes, shape, sample)
     frozen = [parameter for parameter in model.parameters() if not parameter.requires_grad]
     return WeightGroups(

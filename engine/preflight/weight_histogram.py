@@ -14,8 +14,7 @@ from ..config import ModelConfig
 from ..errors import ConfigError
 from ..models.build import build_with_notes
 from ..models.module_tree import REAL_FORWARD_PARAMS, inspect_model
-from ..models.tree.meta_build import untouched_randomness
-from ..randomness import seed_everything
+from ..randomness import generators_kept, seed_everything
 from ..runs.saving.checkpoint import load_tensors
 from ..shapes import Shape
 
@@ -107,7 +106,7 @@ def _fresh(config: ModelConfig, seed: int, num_classes: int, input_shape: Shape)
         if params > REAL_FORWARD_PARAMS:
             raise ConfigError(f"{params / 1e6:.0f} million parameters are not built for a look at them")
         _kept.clear()
-        with untouched_randomness():
+        with generators_kept():
             seed_everything(seed)
             model = build_with_notes(config, num_classes, input_shape).model
         _kept[key] = {name: tensor.detach() for name, tensor in (*model.named_parameters(), *model.named_buffers())}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import random
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from ..config import Component, RunConfig
 from ..errors import ConfigError
+from ..randomness import generators_kept
 from ..tensor_files.plain_content import check_plain
 from ..user_code import call_user_code, check_arguments, load_object
 from .compute.step import TrainStep
@@ -109,7 +108,7 @@ class Callbacks:
         """Call an event's methods in the order of the config."""
         for entry in list(self._methods[event]):
             name, made, method = entry
-            with _generators_kept(shared=bool(getattr(made, "shares_rng", False))):
+            with nullcontext() if getattr(made, "shares_rng", False) else generators_kept(with_cuda=True):
                 try:
                     method(self.run, **arguments)
                 except Exception as error:
@@ -129,7 +128,7 @@ class Callbacks:
         for name, made in zip(self._names, self._objects, strict=True):
             state = None
             if callable(getattr(made, "state_dict", None)):
-                with _generators_kept():
+                with generators_kept(with_cuda=True):
                     try:
                         state = made.state_dict()
                         check_plain(state)
@@ -168,25 +167,3 @@ def check_callbacks(components: Sequence[Component]) -> None:
 
 def _made(component: Component) -> Any:
     return call_user_code(load_object(component.name, _WANTED), component.arguments, f"callback {component.name}")
-
-
-@contextmanager
-def _generators_kept(*, shared: bool = False) -> Iterator[None]:
-    """Give every global generator back as it was, unless it shall be shared with the run."""
-    if shared:
-        yield
-        return
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.default_generator.get_state()
-    devices = [(number, torch.cuda.get_rng_state(number)) for number in _cuda_devices()]
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)
-        torch.default_generator.set_state(cpu)
-        for number, state in devices:
-            torch.cuda.set_rng_state(state, number)
-
-
-def _cuda_devices() -> list[int]:
-    return [torch.cuda.current_device()] if torch.cuda.is_initialized() else []

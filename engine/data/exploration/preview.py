@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ...config import Component, DataConfig
+from ...randomness import generators_kept
 from ..batched.batch_plan import BatchPlan, plan_batches
 from ..datasets.samples import as_tensors, read_sample
 from ..datasets.sources import DataSources
@@ -17,7 +18,7 @@ from ..loading.encoded import Head, find_head, is_encoded, transform_files
 from ..loading.in_memory_loader import transform_images
 from ..loading.storage import DecodedSplit, read_image
 from ..loading.tiers import why_not_resident
-from ..loading.workers import KeyedSamples, global_generators_kept
+from ..loading.workers import KeyedSamples
 from ..transforms.pipeline import SamplePipeline
 from .findings import PreviewSample, SampleText
 from .image_bytes import eye_image, middle_slice
@@ -67,7 +68,7 @@ def preview_text(
     texts = []
     for position in indices:
         value, target = read_sample(split, position)
-        with global_generators_kept():
+        with generators_kept():
             shown = keyed.sample(epoch, position)[0]
         words = target_words(target, sources.classes)
         slices = middle_slice(as_tensors(value)), middle_slice(as_tensors(shown))
@@ -117,7 +118,7 @@ def transform_samples(
         images = torch.stack([decoded.image(position) for position in positions])
         return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))
     keyed = KeyedSamples(split, SamplePipeline(transforms, where), seed)
-    with global_generators_kept():
+    with generators_kept():
         return [keyed.sample(epoch, position)[0] for position in positions]
 
 

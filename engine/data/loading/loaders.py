@@ -10,6 +10,7 @@ from ...config import DataConfig, RunConfig
 from ...errors import ConfigError
 from ...inputs import Inputs, sample_shape_of
 from ...progress import Progress
+from ...randomness import generators_kept
 from ...shapes import Shape, shape_words
 from ...user_code import load_object
 from ...user_path import user_path
@@ -29,7 +30,7 @@ from .sampling import EpochSampler, sequential_sampler, train_sampler
 from .storage import DecodedSplit, Room, measure_room
 from .tiers import Lane, choose_lane
 from .user_order import own_batches
-from .workers import KeyedSamples, WorkerLoader, global_generators_kept
+from .workers import KeyedSamples, WorkerLoader
 
 
 def build_loaders(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> TrainingData:
@@ -169,7 +170,7 @@ def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
 
 def _example(split: Split, config: RunConfig, *, train: bool) -> Inputs:
     samples = KeyedSamples(with_collate(split, config.loader), _pipeline(config, train), config.seed)
-    with global_generators_kept():
+    with generators_kept():
         return samples.batch([(0, 0, 0)])[0]
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from ...errors import ConfigError
-
-if TYPE_CHECKING:
-    from ..transforms.mixing import MixStep, class_shares, draw_mixes
+from ..transforms.mixing import MixStep, class_shares, draw_mixes
 from .batch_loader import BatchLoader
 
 

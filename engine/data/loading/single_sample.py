@@ -11,9 +11,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from ...config import RunConfig
 from ...errors import ConfigError
 from ...inputs import Inputs, call_model
+from ...randomness import generators_kept
 from ..datasets.sources import DataSources
 from .sampling import train_sampler
-from .workers import global_generators_kept
 
 # torch's own words, where the mean over a batch would be that of a single value.
 REFUSAL = "Expected more than 1 value per channel when training"
@@ -33,7 +33,7 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
     """
     if not _has_single_sample(config, sources) or not _normalises_batches(model):
         return
-    with global_generators_kept(), torch.no_grad():
+    with generators_kept(), torch.no_grad():
         try:
             call_model(copy.deepcopy(model), example)
         except Exception as error:

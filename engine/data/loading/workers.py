@@ -6,11 +6,9 @@ NumPy are seeded from that. So the number of workers, the batch size and where a
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import pickle
-import random
 import signal
 import sys
 import time
@@ -22,7 +20,6 @@ from multiprocessing import connection, reduction
 from multiprocessing.context import BaseContext
 from typing import Any
 
-import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
@@ -30,6 +27,7 @@ from ...config import LoaderConfig
 from ...errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from ...inputs import Inputs, map_tensors, moved
 from ...machine.signal_names import signal_name
+from ...randomness import generators_kept, seed_cpu_generators
 from ...user_code import load_object
 from ..datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
 from ..datasets.splits import Split
@@ -82,7 +80,7 @@ class KeyedSamples:
         Raises:
             ConfigError, DataError, UserCodeError: it can't be read or transformed; names the sample.
         """
-        _seed_generators(combine(self._seed, epoch, position if draw is None else draw, _SAMPLE_STREAM))
+        seed_cpu_generators(combine(self._seed, epoch, position if draw is None else draw, _SAMPLE_STREAM))
         try:
             if self._split.is_image:
                 image, target = read_image(self._split, position)
@@ -105,7 +103,7 @@ class KeyedSamples:
         samples = [self.sample(*key) for key in keys]
         if self._split.collate is not None:
             epoch, _, draw = keys[0]
-            _seed_generators(combine(self._seed, epoch, draw, _COLLATE_STREAM))
+            seed_cpu_generators(combine(self._seed, epoch, draw, _COLLATE_STREAM))
         return make_batch(self._split, [position for _, position, _ in keys], samples)
 
     def __getitems__(self, keys: list[Key]) -> tuple[Inputs, Any] | _Failure:
@@ -235,7 +233,7 @@ class WorkerLoader:
 
     def _in_this_process(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
         for keys in self._keys:
-            with global_generators_kept():
+            with generators_kept():
                 batch = self._samples.__getitems__(keys)
             if self._pins and not isinstance(batch, _Failure):
                 batch = map_tensors(lambda tensor: tensor.pin_memory(), batch)
@@ -368,22 +366,3 @@ def _forkserver() -> BaseContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context
-
-
-def _seed_generators(key: int) -> None:
-    # torch.manual_seed would also look for every accelerator, at a hundred times the cost.
-    torch.default_generator.manual_seed(key >> 1)
-    random.seed(key)
-    np.random.seed(key & 0xFFFFFFFF)
-
-
-@contextlib.contextmanager
-def global_generators_kept() -> Iterator[None]:
-    """Give the process's generators back as they were: the model's dropout draws from them."""
-    states = torch.default_generator.get_state(), random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        torch.default_generator.set_state(states[0])
-        random.setstate(states[1])
-        np.random.set_state(states[2])

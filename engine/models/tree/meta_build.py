@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
@@ -86,17 +83,3 @@ def replace_tensors(model: nn.Module, make: Callable[[torch.Tensor], torch.Tenso
                         new = nn.Parameter(new, tensor.requires_grad)
                     replaced[id(tensor)] = new
                 tensors[name] = replaced[id(tensor)]  # type: ignore[assignment]
-
-
-@contextmanager
-def untouched_randomness() -> Iterator[None]:
-    """Put the global random streams of torch (CPU), Python and NumPy back if the block moved them."""
-    torch_state, python_state, numpy_state = torch.get_rng_state(), random.getstate(), np.random.get_state()
-    try:
-        yield
-    finally:
-        if not torch.equal(torch.get_rng_state(), torch_state):
-            torch.set_rng_state(torch_state)
-        if random.getstate() != python_state:
-            random.setstate(python_state)
-        np.random.set_state(numpy_state)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...config import TrainingConfig
-from ...data.loading.workers import global_generators_kept
+from ...randomness import generators_kept
 from ...runs.writer import RunWriter
 from .compilation import CompileOutcome, compile_with_first_step, number_of_graphs
 from .memory_recovery import is_out_of_memory, release_memory
@@ -114,7 +114,7 @@ class CompiledRun:
         """
         seconds: list[float] = []
         began = time.perf_counter()
-        with global_generators_kept(), _buffers_kept(self._step.model):
+        with generators_kept(), _buffers_kept(self._step.model):
             try:
                 while len(seconds) < _WARM_PASSES + _TIMED_PASSES:
                     self._wait_for_device()

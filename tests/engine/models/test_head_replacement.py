@@ -10,8 +10,9 @@ from torchdeck.engine.models.architecture import build_architecture, build_unloa
 from torchdeck.engine.models.catalog import list_models
 from torchdeck.engine.models.libraries.timm_catalog import TIMM_PREFIX, timm_modules
 from torchdeck.engine.models.module_tree import default_input_shape, inspect_factory
-from torchdeck.engine.models.tree.meta_build import build_weightless, untouched_randomness
+from torchdeck.engine.models.tree.meta_build import build_weightless
 from torchdeck.engine.models.weights import head_names, model_shapes
+from torchdeck.engine.randomness import generators_kept
 
 CLASSES = 7
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
@@ -33,7 +34,7 @@ AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 def check_head(name: str) -> None:
     """Assert what the module's docstring says of one model."""
     shape = default_input_shape(ModelConfig(name=name))
-    with untouched_randomness():
+    with generators_kept():
         published = model_shapes(build_weightless(lambda: build_architecture(ModelConfig(name=name), None, shape)))
     head = head_names(lambda classes: build_architecture(ModelConfig(name=name), classes, shape), CLASSES)
     assert head
