@@ -21,6 +21,7 @@ from .config import RunConfig
 from .config.file import apply_override
 from .errors import ConfigError
 from .files.durable import atomic_write
+from .files.state_folder import state_folder
 from .user_code import import_root, is_user_spec, module_file
 from .user_path import user_path
 
@@ -181,9 +182,8 @@ class CodeTrust:
 
 
 def default_store() -> Path:
-    """The file of the user's state folder: $XDG_STATE_HOME/torchdeck, else ~/.local/state/torchdeck."""
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return user_path(state) / "torchdeck" / "trusted-code.json"
+    """The file of trusted code in the user's state folder."""
+    return state_folder() / "trusted-code.json"
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -177,7 +177,12 @@ class LaunchedRun:
             server = ControlServer(run.path, self.control)
             self._on_directory(run.path)
             self._has_directory_or_ended.set()
-            server.start()
+            if problem := server.start():
+                run.event(
+                    "note",
+                    text=f"no control socket can be made ({problem}): the run trains, but `torchdeck send` and the "
+                    "live panel can't reach it until there is one; Ctrl-C and SIGTERM save and stop it",
+                )
             sampler.start()
             self.status = "running"
             with placed(prepared.placement):

@@ -6,6 +6,7 @@ of a run is read from its directory.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RunError, did_you_mean
+from ..files.state_folder import state_folder
 from .on_disk.lock import owner_pid
 
 SOCKET_FILE = "control.sock"
@@ -109,16 +111,23 @@ class ControlServer:
         self._is_running = False
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
-    def start(self) -> None:
+    def start(self) -> str:
         """Offer the socket. This process must own the run, so that a socket that is there already is a dead one.
 
-        Raises:
-            RunError: no socket can be made.
+        Training needs no socket: where none can be made, the server tries again every few seconds.
+
+        Returns:
+            Why there is no socket yet; empty when there is one.
         """
-        self._offer()
+        problem = ""
+        try:
+            self._offer()
+        except OSError as error:
+            problem = str(error)
         self._selector.register(self._wake_reader, selectors.EVENT_READ)
         self._is_running = True
         self._thread.start()
+        return problem
 
     def stop(self) -> None:
         """End the thread and remove the socket. A second call does nothing."""
@@ -174,8 +183,8 @@ class ControlServer:
         self._withdraw()
         try:
             self._offer()
-        except (RunError, OSError):
-            # The folder takes no socket at the moment; the next look tries again.
+        except OSError:
+            # No folder takes a socket at the moment; the next look tries again.
             self._inode = 0
 
     def _accept(self) -> None:
@@ -263,7 +272,7 @@ def send(run: Path, command: dict[str, Any], timeout: float = _ANSWER_SECONDS) -
         raise RunError(f"{run.name}: no process is training it, so there is nothing to send {command.get('cmd')} to")
     line = json.dumps({"id": uuid.uuid4().hex, **command}).encode() + b"\n"
     problem: OSError | ValueError | None = None
-    for path in (run / SOCKET_FILE, _distant_path(run)):
+    for path in _socket_paths(run):
         try:
             return _exchange(path, line, timeout)
         except (FileNotFoundError, ConnectionRefusedError) as error:
@@ -336,21 +345,17 @@ def _problem_with_setting(command: dict[str, Any]) -> str:
 
 
 def _listening_socket(run: Path) -> tuple[socket.socket, Path]:
-    """A listening socket in the run's directory, or where that is impossible in a private folder. Raises RunError."""
-    problem: Exception | None = None
-    near = run / SOCKET_FILE
-    if len(os.fsencode(near)) <= _MAX_PATH_BYTES:
+    """A listening socket in the run's directory, or where that is impossible in a private folder. Raises OSError."""
+    problems = []
+    for path in _socket_paths(run):
         try:
-            return _bound_socket(near), near
+            if path.parent != run:
+                _make_private_folder(path.parent)
+            return _bound_socket(path), path
         except OSError as error:
-            # Some network and container file systems hold no sockets.
-            problem = error
-    distant = _distant_path(run)
-    try:
-        _make_private_folder(distant.parent)
-        return _bound_socket(distant), distant
-    except OSError as error:
-        raise RunError(f"{run.name}: no control socket can be made: {problem or error}") from error
+            # Some network and container file systems hold no sockets; a shared folder may be somebody else's.
+            problems.append(f"{path.parent}: {error.strerror or error}")
+    raise OSError("; ".join(problems))
 
 
 def _bound_socket(path: Path) -> socket.socket:
@@ -369,20 +374,26 @@ def _bound_socket(path: Path) -> socket.socket:
     return listener
 
 
-def _distant_path(run: Path) -> Path:
-    """Where the socket lies when the run's directory can't hold it.
+def _socket_paths(run: Path) -> list[Path]:
+    """Where a run's socket may lie, in the order of trying: in its directory, else in a private folder.
 
     Not below XDG_RUNTIME_DIR: logind removes that at the last logout, which is when the run must stay reachable.
     """
     digest = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
-    return Path(f"/tmp/torchdeck-{os.getuid()}") / f"{digest}.sock"
+    paths = [run / SOCKET_FILE, *(folder / f"{digest}.sock" for folder in _private_folders())]
+    return [path for path in paths if len(os.fsencode(path)) <= _MAX_PATH_BYTES]
+
+
+def _private_folders() -> list[Path]:
+    own = f"torchdeck-{os.getuid()}"
+    return [Path("/tmp", own), state_folder() / "sockets", Path("/dev/shm", own)]
 
 
 def _make_private_folder(folder: Path) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     status = os.lstat(folder)
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise PermissionError(f"{folder} is not a private folder of yours")
+        raise PermissionError(errno.EACCES, "not a private folder of yours")
 
 
 def _is_same_user(connection: socket.socket) -> bool:

@@ -223,6 +223,44 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
         assert control.take() == [{"cmd": "pause"}]
 
 
+def test_a_shared_folder_of_somebody_else_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / ("long" * 30)
+    run.mkdir()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir(mode=0o777)
+    foreign.chmod(0o777)
+    private = tmp_path / "p"
+    monkeypatch.setattr(control_module, "_private_folders", lambda: [foreign, private])
+    with served(run) as control:
+        assert list(foreign.iterdir()) == []
+        assert send(run, {"cmd": "pause"})["ok"]
+        assert control.take() == [{"cmd": "pause"}]
+
+
+def test_a_run_without_any_socket_trains_and_gets_one_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = tmp_path / ("long" * 30)
+    run.mkdir()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    foreign.chmod(0o777)
+    monkeypatch.setattr(control_module, "_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(control_module, "_private_folders", lambda: [foreign])
+    control = Control()
+    server = ControlServer(run, control)
+    lock = acquire(run)
+    assert server.start() == f"{foreign}: not a private folder of yours"
+    with pytest.raises(RunError, match="did not answer"):
+        send(run, {"cmd": "pause"})
+    foreign.chmod(0o700)
+    end = time.monotonic() + 20
+    while not list(foreign.iterdir()):
+        assert time.monotonic() < end, "not offered later"
+        time.sleep(0.02)
+    assert send(run, {"cmd": "pause"})["ok"]
+    server.stop()
+    lock.release()
+
+
 def test_a_run_that_nobody_trains_takes_no_command(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="no process is training it"):
         send(tmp_path, {"cmd": "stop"})

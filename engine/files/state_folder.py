@@ -1,0 +1,9 @@
+"""Where torchdeck keeps what belongs to the user rather than to a run."""
+
+import os
+from pathlib import Path
+
+
+def state_folder() -> Path:
+    """The user's state folder: $XDG_STATE_HOME/torchdeck, else ~/.local/state/torchdeck. It may not be there yet."""
+    return Path(os.environ.get("XDG_STATE_HOME") or "~/.local/state").expanduser() / "torchdeck"
