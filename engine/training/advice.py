@@ -16,8 +16,8 @@ _WASTE = 3.0
 class OscillationAdvice:
     """Suggests SGD where a score jumps up and down under an optimizer of Adam's family; once per run.
 
-    Adam divides each step by the recent size of the gradients. Near a minimum the gradients shrink and the divisor with
-    them, so that its steps stay as large as before and throw the weights to and fro; those of SGD shrink.
+    Adam divides each step by the recent size of the gradients. Near a minimum the gradients shrink, and the divisor
+    with them, so that its steps stay as large as before and throw the weights to and fro; those of SGD shrink.
     """
 
     def __init__(self, optimizer: str) -> None:

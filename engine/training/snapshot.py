@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import threading
 from typing import Any
 
@@ -85,6 +86,11 @@ class Snapshot:
     def _buffered(self, tensor: Tensor) -> Tensor:
         buffer = self._buffers._take(tensor)
         self._taken.append(buffer)
+        if tensor.device.type == "cpu" and not tensor.is_conj() and not tensor.is_neg():
+            # In this thread alone: torch's copy is spread over its OpenMP threads, and where a core is busy with
+            # something else, every one of hundreds of tensors waits for the slowest of them.
+            ctypes.memmove(buffer.data_ptr(), tensor.data_ptr(), tensor.numel() * tensor.element_size())
+            return buffer
         buffer.copy_(tensor, non_blocking=tensor.is_cuda)
         if tensor.is_cuda:
             self._devices.add(tensor.device)
