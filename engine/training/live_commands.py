@@ -4,27 +4,65 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from contextlib import AbstractContextManager
+from typing import Any, Literal, Protocol
 
+from ..config import RunConfig
 from ..config.file import replace_value
 from ..errors import ConfigError
 from ..runs.control import Control
 from ..runs.writer import RunWriter
+from .state import Position
 
-if TYPE_CHECKING:
-    from .trainer import Trainer
+
+class Steered(Protocol):
+    """What commands can do to a run in training, between two of its steps."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's config, with the number of epochs that holds now."""
+
+    @property
+    def position(self) -> Position:
+        """Where training stands."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step; of parameter groups with rates of their own, the first one's."""
+
+    @property
+    def clip_norm(self) -> float:
+        """The largest norm of the gradients; 0 for no clipping."""
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Scale all that the schedule gives from here on so that the next step has this rate, which is not 0."""
+
+    def set_clip_norm(self, norm: float) -> None:
+        """Clip the gradients to this norm from the next step on; 0 for no clipping."""
+
+    def set_epochs(self, config: RunConfig) -> None:
+        """Train on with a config that has another number of epochs, exactly as a resume from here with it would."""
+
+    def save(self, reason: str) -> None:
+        """Save a checkpoint of this step."""
+
+    def profile(self, steps: int) -> None:
+        """Profile the next steps."""
+
+    def standing_still(self) -> AbstractContextManager[None]:
+        """Nothing trains in here, and the run's clock stands."""
 
 
 class LiveCommands:
-    """Takes commands from a `Control` and does them to a trainer. All in the engine's thread.
+    """Takes commands from a `Control` and applies them to a run in training. All in the engine's thread.
 
     Attributes:
         stop_after: where the run is to stop; empty while it shall go on.
     """
 
-    def __init__(self, trainer: Trainer, control: Control, run: RunWriter) -> None:
+    def __init__(self, steered: Steered, control: Control, run: RunWriter) -> None:
         self.stop_after: Literal["", "step", "epoch"] = ""
-        self._trainer = trainer
+        self._steered = steered
         self._control = control
         self._run = run
         self._waiting: deque[dict[str, Any]] = deque()
@@ -59,19 +97,19 @@ class LiveCommands:
         elif name == "pause":
             self._pause()
         elif name == "profile":
-            self._trainer.profiling.start(command["steps"])
+            self._steered.profile(command["steps"])
         elif name == "set":
             self._set(command["key"], command["value"])
 
     def _save_if_asked(self) -> None:
         if self._save_is_asked:
             self._save_is_asked = False
-            self._trainer.save("asked")
+            self._steered.save("asked")
 
     def _pause(self) -> None:
         """Wait for resume or stop; everything else is done meanwhile."""
-        step = self._trainer.state.position.step
-        with self._trainer.standing_still():
+        step = self._steered.position.step
+        with self._steered.standing_still():
             self._run.event("paused", step=step)
             self._wait_while_paused()
             self._run.event("resumed", step=step)
@@ -93,22 +131,22 @@ class LiveCommands:
         if key == "training.epochs":
             self._set_epochs(int(value))
             return
-        trainer = self._trainer
-        before = trainer.schedule.learning_rate
-        if key == "optimizer.lr" and before == 0:
+        steered, sets_rate = self._steered, key == "optimizer.lr"
+        before = steered.learning_rate if sets_rate else steered.clip_norm
+        if sets_rate and before == 0:
             self._run.event("note", text="the learning rate stays: its schedule has brought it to 0, the run's end")
             return
-        trainer.save(f"before {key}")
-        if key == "optimizer.lr":
-            trainer.schedule.scale(value / before)
+        steered.save(f"before {key}")
+        if sets_rate:
+            steered.set_learning_rate(value)
         else:
-            before, trainer.step.clip_norm = trainer.step.clip_norm, value
+            steered.set_clip_norm(value)
         self._say_set(key, before, value)
 
     def _set_epochs(self, epochs: int) -> None:
         """Another length of the run: into its `run.toml`, and the schedule as a resume with that length has it."""
-        trainer = self._trainer
-        before, current = trainer.config.training.epochs, trainer.state.position.epoch + 1
+        steered = self._steered
+        before, current = steered.config.training.epochs, steered.position.epoch + 1
         if epochs == before:
             return
         if epochs < current:
@@ -117,14 +155,14 @@ class LiveCommands:
             )
             return
         try:
-            config = replace_value(trainer.config, "training.epochs", str(epochs))
+            config = replace_value(steered.config, "training.epochs", str(epochs))
         except ConfigError as error:
             self._run.event("note", text=f"training.epochs stays {before}: {error}")
             return
-        trainer.save("before training.epochs")
-        trainer.replan(config)
+        steered.save("before training.epochs")
+        steered.set_epochs(config)
         self._run.replace_config(config)
         self._say_set("training.epochs", before, epochs)
 
     def _say_set(self, key: str, before: float, after: float) -> None:
-        self._run.event("set", key=key, before=before, after=after, step=self._trainer.state.position.step)
+        self._run.event("set", key=key, before=before, after=after, step=self._steered.position.step)

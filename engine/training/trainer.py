@@ -32,7 +32,7 @@ from .optimization.schedules import Schedule, build_schedule
 from .profiling import Profiling
 from .resume_with_changes import restore_changed
 from .saving import Saving
-from .state import new_run_state
+from .state import Position, new_run_state
 from .status import TrainingStatus
 from .step_records import StepRecords
 from .time_breakdown import TimeShares
@@ -393,8 +393,35 @@ class Trainer:
         self._records.go_on()
         self._report("training", status="running")
 
-    def replan(self, config: RunConfig) -> None:
-        """Go on with another number of epochs: exactly what a resume from here with that number would do."""
+    @property
+    def position(self) -> Position:
+        """Where training stands."""
+        return self.state.position
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step."""
+        return self.schedule.learning_rate
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Scale all that the schedule gives from here on so that the next step has this rate, which is not 0."""
+        self.schedule.scale(rate / self.schedule.learning_rate)
+
+    @property
+    def clip_norm(self) -> float:
+        """The largest norm of the gradients; 0 for no clipping."""
+        return self.step.clip_norm
+
+    def set_clip_norm(self, norm: float) -> None:
+        """Clip the gradients to this norm from the next step on."""
+        self.step.clip_norm = norm
+
+    def profile(self, steps: int) -> None:
+        """Profile the next steps."""
+        self.profiling.start(steps)
+
+    def set_epochs(self, config: RunConfig) -> None:
+        """Train on with another number of epochs: exactly what a resume from here with that number would do."""
         saved, self.config = self.config, config
         self._validation.config = self._status.config = config
         position = self.state.position
