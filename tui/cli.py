@@ -43,6 +43,9 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
 
     from .commands import torchdeck
     from .plain_text import printable_lines
+    from .process.utf8 import print_utf8
+
+    print_utf8()
 
     try:
         result = torchdeck.main(args=arguments, prog_name="torchdeck", standalone_mode=False, obj=parent)

@@ -29,7 +29,7 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = find_config(spec)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from error
     return parse_config(text, place=str(path), overrides=overrides)

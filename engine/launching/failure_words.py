@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import traceback
 from pathlib import Path
 
 from ..errors import TorchdeckError
 
+_REMEDY_FOR_DESCRIPTORS = (
+    ". This process may not open more files: raise the limit in the shell that starts it (ulimit -n 8192), or set a "
+    "lower loader.num_workers"
+)
+
 
 def describe_failure(error: BaseException) -> str:
     """One message for the run's state: our own errors as they are, others with their type and place."""
     if isinstance(error, TorchdeckError):
-        return str(error)
+        return f"{error}{_REMEDY_FOR_DESCRIPTORS if lacks_descriptors(error) else ''}"
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
             f"out of memory: {str(error).splitlines()[0]}. Smaller parts of the batch don't help any more: take a "
@@ -24,7 +30,21 @@ def describe_failure(error: BaseException) -> str:
             ". Batch normalisation can't train on one sample: set loader.drop_last = true, "
             "or another loader.batch_size"
         )
+    elif lacks_descriptors(error):
+        remedy = _REMEDY_FOR_DESCRIPTORS
     return f"{type(error).__name__}: {error}{_place_of(error)}{remedy}"
+
+
+def lacks_descriptors(error: BaseException) -> bool:
+    """Whether an error comes from the limit of open files; torch says it in its own way when it passes tensors on."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in (errno.EMFILE, errno.ENFILE):
+            return True
+        if any(words in str(cause) for words in ("Too many open files", "items of ancdata")):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 def _place_of(error: BaseException) -> str:

@@ -129,3 +129,8 @@ def test_an_unknown_preset_names_the_nearest() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such file"):
         load_config(str(tmp_path / "run.toml"))
+
+
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    (tmp_path / "windows.toml").write_text('name = "from-windows"\n', encoding="utf-8-sig")
+    assert load_config(str(tmp_path / "windows.toml")).name == "from-windows"

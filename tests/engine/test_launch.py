@@ -15,7 +15,7 @@ from warm_python import warm_python
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.data.loading.bad_files import open_usable
-from torchdeck.engine.errors import CheckpointError, ConfigError, RunError, TorchdeckError
+from torchdeck.engine.errors import CheckpointError, ConfigError, DataError, RunError, TorchdeckError
 from torchdeck.engine.launching.failure_words import describe_failure
 from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
 from torchdeck.engine.runs.reader import RunReader
@@ -382,6 +382,21 @@ def test_failures_are_described_in_one_message() -> None:
     assert "\n" not in memory
     shapes = describe_failure(raised(lambda: torch.nn.Linear(2, 2)(torch.zeros(1, 3))))
     assert f"{Path(__file__).name}, line " in shapes, "the user's line, not torch's"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EMFILE, "Too many open files"),
+        RuntimeError("received 0 items of ancdata"),
+        DataError("images/7.png: can't be read: Too many open files"),
+    ],
+)
+def test_a_process_that_may_open_no_more_files_is_told_how_to(error: Exception) -> None:
+    assert "ulimit -n 8192" in describe_failure(error)
+    wrapped = DataError("can't be read")
+    wrapped.__cause__ = error
+    assert "ulimit -n 8192" in describe_failure(wrapped)
 
 
 KILL_BEFORE_SAVE_OF_EPOCH = (

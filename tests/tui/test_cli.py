@@ -314,3 +314,19 @@ def test_the_studio_without_a_terminal_says_that_it_needs_one() -> None:
     assert result.returncode != 0
     assert "terminal" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+def test_every_verb_prints_utf8_whatever_the_locale_says(tmp_path: Path) -> None:
+    """In a locale without those characters Python by itself would refuse to print a single one."""
+    (tmp_path / "net-é.pt").write_bytes(b"no checkpoint")
+    environment = {**os.environ, **ASCII, "TORCHDECK_RUNS": str(tmp_path / "runs-ü")}
+    for verb in (["runs"], ["doctor"], ["list", "presets"], ["checkpoint", "net-é.pt"], ["show", "ü"], ["--help"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "torchdeck", *verb], capture_output=True, cwd=tmp_path, env=environment, timeout=120
+        )
+        output = (done.stdout + done.stderr).decode("utf-8")
+        assert "Traceback" not in output and "UnicodeEncodeError" not in output, (verb, output)
+        assert done.returncode in (0, 1, 2), verb

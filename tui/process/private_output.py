@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from .utf8 import ENCODING, ERRORS
+
 
 class PrivateOutput:
     """Takes descriptors 1 and 2 for a log; what they were goes on as two files that only we write to.
@@ -27,8 +29,8 @@ class PrivateOutput:
         sys.stdout.flush()
         sys.stderr.flush()
         self._saved = {1: os.dup(1), 2: os.dup(2)}
-        self.stdout = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace", buffering=1)
-        self.stderr = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace", buffering=1)
+        self.stdout = os.fdopen(os.dup(1), "w", encoding=ENCODING, errors=ERRORS, buffering=1)
+        self.stderr = os.fdopen(os.dup(2), "w", encoding=ENCODING, errors=ERRORS, buffering=1)
         self._log = tempfile.TemporaryFile(mode="w+b", buffering=0)
         self._point_at(self._log.fileno())
         return self

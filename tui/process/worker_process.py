@@ -27,6 +27,7 @@ from torchdeck.engine.machine.signal_names import signal_name
 
 from . import worker_calls
 from .importing import no_garbage_sought
+from .utf8 import print_utf8
 
 _LENGTH = struct.Struct("<Q")
 _PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
@@ -287,6 +288,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.nice(5)
+    print_utf8()
     # What every request needs, imported while the user still looks at the first screen.
     with no_garbage_sought():
         importlib.import_module("torchvision")
