@@ -16,6 +16,7 @@ from torchdeck.tui.app import Studio
 from torchdeck.tui.cli import main
 from torchdeck.tui.code_question import CodeQuestion
 from torchdeck.tui.messages import ResumeRequested
+from torchdeck.tui.process import worker_calls
 from torchdeck.tui.screens.scores import ScoresScreen
 from torchdeck.tui.screens.trust import TrustScreen
 
@@ -69,9 +70,7 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
 async def test_evaluating_a_checkpoint_whose_config_names_code_asks(tmp_path: Path, own: Path) -> None:
     file = tmp_path / "c.pt"
     torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, file)
-    assert not await CodeQuestion(App(), [f"{own}:net"]).refusal(
-        "torchdeck.engine.checkpoints.evaluate:x", ((file,), {})
-    )
+    assert not await CodeQuestion(App(), [f"{own}:net"]).refusal(worker_calls.EVALUATE_CHECKPOINT, ((file,), {}))
     async with studio(tmp_path) as (app, pilot):
         await until_shown(pilot, "of every sample")
         for answer in ("n", "y"):

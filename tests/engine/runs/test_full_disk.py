@@ -10,7 +10,8 @@ import json, sys, time
 from pathlib import Path
 root = Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from torchdeck.engine.runs import disk_room, journal
+from torchdeck.engine.runs.on_disk import journal
+from torchdeck.engine.runs.saving import disk_room
 from torchdeck.engine.runs.saving.checkpoint import list_checkpoints, verify_checkpoint
 from torchdeck.engine.runs.reader import RunReader
 from run_cases import new_run, save, train_record

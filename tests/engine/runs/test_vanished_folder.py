@@ -14,7 +14,7 @@ import json, subprocess, sys
 from pathlib import Path
 root = Path(sys.argv[1])
 sys.path.insert(0, sys.argv[2])
-from torchdeck.engine.runs import journal
+from torchdeck.engine.runs.on_disk import journal
 from torchdeck.engine.runs.reader import RunReader
 from run_cases import new_run, save, train_record
 journal.RETRY_SECONDS = 0.05
