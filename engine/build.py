@@ -10,7 +10,7 @@ from torch import nn
 
 from .config import RunConfig
 from .data.datasets.sources import DataSources
-from .data.loading.bad_files import BadFile, find_bad_files, open_usable, refuse_bad_files
+from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
 from .data.loading.loaders import check_loading, example_inputs, num_train_batches
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
@@ -97,6 +97,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     sources, left_out = open_usable(config, progress)
     lanes = check_loading(sources, config, placement.device)
     if config.data.bad_files == "stop":
+        refuse_bad_files(find_unopenable((sources.train, sources.validation), progress))
         # What is decoded once is found out about then; the others would come up in the middle of an epoch.
         late = [
             split

@@ -16,7 +16,13 @@ def open_regular_file(path: Path, *, follow_links: bool = False) -> int:
             for ever, reading a device might never end.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow_links else os.O_NOFOLLOW)
-    descriptor = os.open(path, flags)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            # A socket, or a device that isn't there.
+            raise OSError(errno.EINVAL, "not a regular file", str(path)) from error
+        raise
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, "not a regular file", str(path))

@@ -44,7 +44,7 @@ def open_arrays(path: Path) -> DatasetParts:
         DataError: arrays that are missing, damaged, or of another shape or type than expected.
     """
     if path.is_dir():
-        folder = {file.stem: file for file in path.glob("*.npy")}
+        folder = {file.stem: file for file in path.glob("*.npy") if file.is_file()}
         return _parts(path, folder, lambda name: np.load(folder[name], mmap_mode="r", allow_pickle=False))
     if path.suffix == ".npy":
         raise ConfigError(

@@ -38,8 +38,10 @@ def _content(dataset: SampleDataset) -> bytes:
         digest.update(_memory(dataset.targets))
     elif isinstance(dataset, FolderDataset):
         digest.update(dataset.mode.encode() + b"turned" * dataset.turns)
-        for file in dataset.files:
-            digest.update(f"{file}\0{(dataset.root / file).stat().st_size}\0".encode("utf-8", "surrogateescape"))
+        for file, state in dataset.states():
+            # One that isn't there has no size; reading it says so.
+            size = "" if state is None else state.st_size
+            digest.update(f"{file}\0{size}\0".encode("utf-8", "surrogateescape"))
     return digest.digest()
 
 

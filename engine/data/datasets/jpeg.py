@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import cast
 
 import torch
 from torch import Tensor
+
+from ...files.regular_file import open_regular_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg"})
 
@@ -112,7 +115,8 @@ def read_jpeg(path: Path, mode: str, *, turns: bool) -> Tensor | None:
     if decode is None:
         return None
     try:
-        data = bytearray(path.read_bytes())
+        with os.fdopen(open_regular_file(path, follow_links=True), "rb") as file:
+            data = bytearray(file.read())
     except OSError:
         return None
     header = jpeg_header(data)

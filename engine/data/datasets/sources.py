@@ -18,7 +18,8 @@ from .array_files import holds_arrays, open_arrays
 from .catalog import find_dataset, list_datasets
 from .digits import read_digits
 from .fingerprint import fingerprint_splits
-from .folder import find_classes, open_folder
+from .folder import FolderDataset, find_classes, first_colored, open_folder
+from .folder_listing import LeftOut, class_folders
 from .samples import is_image, is_own, read_sample
 from .splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
 from .targets import Targets, kind_of, num_outputs, read_targets
@@ -168,20 +169,32 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
 
 
 def _open_image_folder(root: Path, turns: bool, progress: Progress) -> DatasetParts:
+    notes: list[str] = []
     train = _first_folder(root, _TRAIN_FOLDERS)
     if train is None:
         classes = find_classes(root)
-        return DatasetParts(open_folder(root, classes, turns=turns, progress=progress), None, None, classes)
+        return DatasetParts(open_folder(root, classes, None, turns, progress, notes), None, None, classes, notes)
     classes = find_classes(train)
-    dataset = open_folder(train, classes, turns=turns, progress=progress)
-    validation = _first_folder(root, _VALIDATION_FOLDERS)
-    test = _first_folder(root, _TEST_FOLDERS)
-    return DatasetParts(
-        dataset,
-        None if validation is None else open_folder(validation, classes, dataset.mode, turns, progress),
-        None if test is None else open_folder(test, classes, dataset.mode, turns, progress),
-        classes,
+    dataset = open_folder(train, classes, None, turns, progress, notes)
+    validation, test = _first_folder(root, _VALIDATION_FOLDERS), _first_folder(root, _TEST_FOLDERS)
+    unused = sorted(
+        set(class_folders(root, LeftOut())) - {folder.name for folder in (train, validation, test) if folder}
     )
+    if unused:
+        notes.append(f"left out of {root}: folders that are no split: {', '.join(unused)}")
+
+    def other(folder: Path | None) -> FolderDataset | None:
+        if folder is None:
+            return None
+        opened = open_folder(folder, classes, dataset.mode, turns, progress, notes)
+        if dataset.mode == "L" and (colored := first_colored(folder, opened.files, progress)):
+            notes.append(
+                f"every training image is grey, so the images of {folder} are read as grey too, though some have "
+                f"color, such as {colored}"
+            )
+        return opened
+
+    return DatasetParts(dataset, other(validation), other(test), classes, notes)
 
 
 def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:

@@ -11,6 +11,7 @@ import os
 from collections import defaultdict
 from collections.abc import Hashable, Iterator
 from hashlib import blake2b
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ from ...errors import TorchdeckError
 from ...inputs import tensors_of
 from ...progress import Progress
 from ..datasets.folder import FolderDataset
+from ..datasets.image_files import open_binary
 from ..datasets.samples import as_tensors, read_sample
 from ..datasets.sources import DataSources
 from ..datasets.splits import Split
@@ -117,7 +119,7 @@ def _files(splits: list[Split], progress: Progress) -> Iterator[tuple[Hashable |
 def _file_hash(path: str) -> bytes | None:
     digest = blake2b(digest_size=16)
     try:
-        with open(path, "rb") as file:
+        with open_binary(Path(path)) as file:
             while block := file.read(_READ):
                 digest.update(block)
     except OSError:

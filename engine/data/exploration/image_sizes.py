@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PIL import Image
-
 from ...progress import Progress
-from ..datasets.folder import FolderDataset, orientation
+from ..datasets.folder import FolderDataset
+from ..datasets.image_files import QUARTER_TURNS, open_image, orientation
 from ..datasets.samples import sample_name
 from ..datasets.splits import ArrayDataset, Split
 from ..loading.storage import read_image
 from .findings import ImageSizes
 
 _REPORT_EVERY = 64
-# EXIF orientations that turn an image by a quarter.
-_SIDES_SWAPPED = (5, 6, 7, 8)
 # Of a data set that has to decode a sample to tell its size, so many are enough for a first look.
 _DECODED = 50
 
@@ -52,14 +49,14 @@ def look_at_sizes(split: Split, positions: Sequence[int], *, progress: Progress)
 
 
 def _add_file(found: ImageSizes, dataset: FolderDataset, index: int) -> None:
-    with Image.open(dataset.root / dataset.files[index]) as image:
+    with open_image(dataset.root / dataset.files[index]) as image:
         width, height = image.size
         turn = orientation(image)
-        if dataset.turns and turn in _SIDES_SWAPPED:
+        if dataset.turns and turn in QUARTER_TURNS:
             width, height = height, width
         found.sizes[(height, width)] += 1
         found.modes[image.mode] += 1
-        found.rotated += turn not in (0, 1)
+        found.rotated += turn != 1
 
 
 def _mode(channels: int) -> str:

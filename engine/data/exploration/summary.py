@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...errors import DataError, TorchdeckError
-from ...machine.cores import available_cores
+from ...machine.thread_map import map_in_threads
 from ...progress import Progress
 from ..datasets.folder import FolderDataset
 from ..datasets.samples import sample_name
@@ -21,7 +20,6 @@ from ..datasets.targets import kind_of
 from ..loading.storage import read_image
 
 _CHUNK = 4096
-_FILES_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -114,7 +112,7 @@ def _anywhere(total: int, count: int) -> NDArray[np.int64]:
     return np.random.Generator(np.random.PCG64(total)).choice(total, count, replace=False)
 
 
-def _images(split: Split, positions: list[int]) -> Iterator[Tensor | TorchdeckError]:
+def _images(split: Split, positions: list[int]) -> Generator[Tensor | TorchdeckError]:
     """Every sample, or what is wrong with it. Files are decoded in threads."""
 
     def read(position: int) -> Tensor | TorchdeckError:
@@ -126,9 +124,7 @@ def _images(split: Split, positions: list[int]) -> Iterator[Tensor | TorchdeckEr
     if not isinstance(split.dataset, FolderDataset):
         yield from map(read, positions)
         return
-    with ThreadPoolExecutor(available_cores(), thread_name_prefix="measure") as pool:
-        for start in range(0, len(positions), _FILES_CHUNK):
-            yield from pool.map(read, positions[start : start + _FILES_CHUNK])
+    yield from map_in_threads(read, positions, "measure")
 
 
 def _read_array(pixels: _Pixels, split: Split, dataset: ArrayDataset, positions: NDArray[np.int64]) -> None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import PIL
 
 from ...config import RunConfig
 from ...errors import DataError
-from ...machine.cores import available_cores
+from ...files.regular_file import read_regular_file
+from ...machine.thread_map import map_in_threads
 from ...progress import Progress
 from ...user_path import user_path
 from ..datasets.folder import FolderDataset
+from ..datasets.jpeg import torchcodec_decoder
 from ..datasets.sources import DataSources, open_sources
 from ..datasets.splits import Split
 from .user_order import take_subset
 
-_CHUNK = 256
+_REPORT_EVERY = 16
+_STATES_EVERY = 1024
 _NAMED = 3
+# Counts up when what is kept, or what is decoded, changes.
+_FORMAT = 2
+_MOST_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,26 @@ def find_bad_files(splits: Iterable[Split], cache: Path, progress: Progress) -> 
     return found
 
 
+def find_unopenable(splits: Iterable[Split], progress: Progress) -> list[BadFile]:
+    """Image files that aren't there, as a dangling link's, or are no regular files. Opens none.
+
+    Args:
+        splits: opened splits; those of one data set are looked at together.
+        progress: called with what is done, files done, files in all.
+    """
+    datasets = {id(split.dataset): split.dataset for split in splits}
+    found: list[BadFile] = []
+    for dataset in datasets.values():
+        if isinstance(dataset, FolderDataset):
+            for done, (file, state) in enumerate(dataset.states()):
+                if done % _STATES_EVERY == 0:
+                    progress(f"looking for files of {dataset.root.name}", done, len(dataset))
+                if state is None or not stat.S_ISREG(state.st_mode):
+                    problem = "not there" if state is None else "not a regular file"
+                    found.append(BadFile(str(dataset.root / file), problem))
+    return found
+
+
 def without_bad_files(sources: DataSources, bad: list[BadFile]) -> DataSources:
     """The data without those files. Which of the other samples are held out stays as it was.
 
@@ -125,65 +153,66 @@ def _without(split: Split, paths: set[str]) -> Split:
 
 def _bad_files_of(dataset: FolderDataset, cache: Path, progress: Progress) -> list[BadFile]:
     memory = cache / f"scan-{_state_of(dataset)}.json"
-    known = _remembered(memory)
-    if known is None:
-        known = _decode_all(dataset, progress)
-        _remember(memory, known)
-    return known
+    found = _remembered(memory)
+    if found is None:
+        found = _decode_all(dataset, progress)
+        _remember(memory, found)
+    return [BadFile(str(dataset.root / file), problem) for file, problem in found.items()]
 
 
-def _decode_all(dataset: FolderDataset, progress: Progress) -> list[BadFile]:
+def _decode_all(dataset: FolderDataset, progress: Progress) -> dict[str, str]:
+    """What is wrong with each file that can't be decoded, by its name relative to the root."""
     total = len(dataset)
     message = f"looking for damaged files in {dataset.root.name}"
 
-    def problem_of(index: int) -> BadFile | None:
+    def problem_of(index: int) -> str | None:
         try:
             dataset[index]
         except DataError as error:
-            path = str(dataset.root / dataset.files[index])
-            return BadFile(path, str(error).removeprefix(f"{path}: can't be decoded: "))
+            return _without_path(str(error), dataset.root / dataset.files[index])
         return None
 
-    found: list[BadFile] = []
-    with ThreadPoolExecutor(available_cores(), thread_name_prefix="decode") as pool:
-        for start in range(0, total, _CHUNK):
-            progress(message, start, total)
-            indices = range(start, min(start + _CHUNK, total))
-            found += [file for file in pool.map(problem_of, indices) if file is not None]
+    found: dict[str, str] = {}
+    with contextlib.closing(map_in_threads(problem_of, range(total), "decode")) as problems:
+        for done, problem in enumerate(problems):
+            if done % _REPORT_EVERY == 0:
+                progress(message, done, total)
+            if problem is not None:
+                found[dataset.files[done]] = problem
     progress(message, total, total)
     return found
 
 
+def _without_path(message: str, path: Path) -> str:
+    return message.removeprefix(f"{path}: ").removeprefix("can't be decoded: ")
+
+
 def _state_of(dataset: FolderDataset) -> str:
-    digest = hashlib.blake2b(f"{dataset.root.absolute()}\0{dataset.mode}".encode(), digest_size=16)
-    for file in dataset.files:
-        try:
-            state = (dataset.root / file).stat()
-        except OSError:
-            # Decoding says what is wrong with it.
-            digest.update(f"{file}\0?".encode("utf-8", "surrogateescape"))
-            continue
-        digest.update(f"{file}\0{state.st_size}\0{state.st_mtime_ns}\0".encode("utf-8", "surrogateescape"))
+    """A hash of the files' names, sizes and times, and of what decides whether one can be decoded."""
+    decoders = f"{PIL.__version__} {torchcodec_decoder() is not None}"
+    digest = hashlib.blake2b(f"{_FORMAT} {decoders} {dataset.mode}\0".encode(), digest_size=16)
+    digest.update(os.fsencode(dataset.root.absolute()))
+    for file, state in dataset.states():
+        words = "?" if state is None else f"{state.st_size}\0{state.st_mtime_ns}\0"
+        digest.update(f"{file}\0{words}".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _remembered(memory: Path) -> list[BadFile] | None:
+def _remembered(memory: Path) -> dict[str, str] | None:
     try:
-        entries = json.loads(memory.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = json.loads(read_regular_file(memory, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
         return None
-    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
-        return None
-    return [BadFile(str(entry.get("path", "")), str(entry.get("problem", ""))) for entry in entries]
+    is_known = isinstance(known, dict) and all(isinstance(problem, str) for problem in known.values())
+    return known if is_known else None
 
 
-def _remember(memory: Path, found: list[BadFile]) -> None:
+def _remember(memory: Path, found: dict[str, str]) -> None:
     """Keep what was found. A cache folder that can't be written costs time the next time and nothing else."""
-    text = json.dumps([asdict(file) for file in found])
     fresh = memory.with_name(f"{memory.name}.{os.getpid()}")
     try:
         memory.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_text(json.dumps(found), encoding="utf-8")
         fresh.replace(memory)
     except OSError as error:
         print(f"what was found in the images can't be kept: {error}")

@@ -67,8 +67,8 @@ def cache_file(split: Split, baked: Sequence[Component], folder: Path) -> Path:
     for spec in baked:
         digest.update(f"{spec.name} {sorted(spec.arguments.items())}\0".encode())
     if isinstance(split.dataset, FolderDataset):
-        for file in split.dataset.files:
-            digest.update(str((split.dataset.root / file).stat().st_mtime_ns).encode())
+        for _, state in split.dataset.states():
+            digest.update(b"" if state is None else str(state.st_mtime_ns).encode())
     return folder / f"{split.name}-{len(split)}-{digest.hexdigest()}.npy"
 
 

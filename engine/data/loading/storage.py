@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from ...config import Component
 from ...errors import DataError
-from ...machine.cores import available_cores
 from ...machine.free_memory import available_memory
+from ...machine.thread_map import map_in_threads
 from ...progress import Progress
 from ...user_code import raise_user_error
 from ...user_path import user_path
@@ -30,6 +30,7 @@ DISK_SHARE = 0.5
 
 _CHUNK = 1024
 _PART = 64
+_REPORT_EVERY = 16
 
 
 @dataclass(frozen=True)
@@ -131,14 +132,16 @@ class DecodedSplit:
         message, total = f"decoding {self.split.name}", len(self.split)
         part: list[Tensor] = []
         first = self.image(0)
-        for position, image in enumerate(self._decoded()):
-            if image.shape != first.shape:
-                raise DataError(different_sizes(self.split, (0, first), (position, image)))
-            part.append(image)
-            if len(part) == _PART:
-                progress(message, position, total)
-                yield torch.stack(part)
-                part = []
+        with contextlib.closing(self._decoded()) as images:
+            for position, image in enumerate(images):
+                if image.shape != first.shape:
+                    raise DataError(different_sizes(self.split, (0, first), (position, image)))
+                part.append(image)
+                if position % _REPORT_EVERY == 0:
+                    progress(message, position, total)
+                if len(part) == _PART:
+                    yield torch.stack(part)
+                    part = []
         if part:
             yield torch.stack(part)
         progress(message, total, total)
@@ -151,15 +154,13 @@ class DecodedSplit:
             part = array[:, None] if array.ndim == 3 else array.movedim(-1, 1)
             yield part if self._bake is None else self._bake.apply(part)
 
-    def _decoded(self) -> Iterator[Tensor]:
+    def _decoded(self) -> Generator[Tensor]:
         """All samples in order. Files are decoded in threads: Pillow lets go of the interpreter meanwhile."""
         positions = range(len(self.split))
         if not isinstance(self.split.dataset, FolderDataset):
             yield from map(self.image, positions)
             return
-        with ThreadPoolExecutor(available_cores(), thread_name_prefix="decode") as pool:
-            for start in range(0, len(positions), _CHUNK):
-                yield from pool.map(self.image, positions[start : start + _CHUNK])
+        yield from map_in_threads(self.image, positions, "decode")
 
 
 def read_image(split: Split, position: int) -> tuple[Tensor, Any]:

@@ -1,6 +1,8 @@
 """Files and code as users have them: each fault is one message that names the file or the index."""
 
+import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +18,13 @@ from torchdeck.engine.checkpoints.evaluate import evaluate_checkpoint
 from torchdeck.engine.checkpoints.restored import restore_model
 from torchdeck.engine.config import LoaderConfig, RunConfig, TrainingConfig
 from torchdeck.engine.data.datasets.sources import open_sources
+from torchdeck.engine.data.exploration.duplicates import find_duplicates
+from torchdeck.engine.data.exploration.image_sizes import look_at_sizes
 from torchdeck.engine.data.loading.bad_files import find_bad_files, open_usable
 from torchdeck.engine.data.loading.loaders import build_loaders
 from torchdeck.engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.preflight.dry_run import dry_run
 from torchdeck.engine.runs.reader import RunReader
 
 IN_ORDER = {"shuffle": False}
@@ -183,6 +188,58 @@ def test_files_are_looked_at_once_until_they_change(tmp_path: Path) -> None:
     assert find() == 2 and not decoded
     write_images(tmp_path / "images/b", 10, size=(24, 16))
     assert find() == 1 and decoded
+
+
+def test_what_a_dry_run_of_a_relative_folder_found_holds_for_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged_folder(tmp_path / "images")
+    monkeypatch.chdir(tmp_path)
+    config = run_config(dataset="images", validation=0.2, cache="cache", bad_files="skip", loader=IN_ORDER)
+    dry_run(config, Path("runs"), no_progress)
+    run = launch(config.model_copy(update={"training": TrainingConfig(epochs=1)}), tmp_path / "runs")
+    run.join()
+    assert run.status == "finished", run.error
+    assert len(list((tmp_path / "cache").glob("scan-*.json"))) == 1
+
+
+def unopenable(path: Path, kind: str) -> None:
+    path.unlink()
+    if kind == "dangling link":
+        path.symlink_to("nowhere.png")
+    elif kind == "FIFO":
+        os.mkfifo(path)
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+    else:
+        path.symlink_to("/dev/zero")
+
+
+KINDS = ["dangling link", "FIFO", "socket", "link to a device"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_what_is_no_regular_file_is_never_waited_for(
+    kind: str, suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for label in ("a", "b"):
+        write_images(tmp_path / "i" / label, 10, size=(24, 16), suffix=suffix)
+    # A socket's path is short.
+    monkeypatch.chdir(tmp_path / "i/a")
+    unopenable(Path(f"3.{suffix}"), kind)
+    config = run_config(dataset=str(tmp_path / "i"), validation=0.2, cache=str(tmp_path / "cache"), loader=IN_ORDER)
+    problem = "not there" if kind == "dangling link" else "not a regular file"
+    with pytest.raises(DataError, match=rf"1 image can't be decoded: .*a/3\.{suffix}: {problem}"):
+        dry_run(config, tmp_path / "runs", no_progress)
+    skipping = config.model_copy(update={"data": config.data.model_copy(update={"bad_files": "skip"})})
+    sources = open_usable(skipping, no_progress)[0]
+    data = build_loaders(sources, skipping, CPU, no_progress)
+    assert sum(len(targets) for loader in (data.train, data.validation) for _, targets in loader.batches(0)) == 19
+    found = look_at_sizes(sources.train, range(len(sources.train)), progress=no_progress)
+    assert not found.unreadable
+    find_duplicates(open_sources(config.data, 0), by_pixels=False, progress=no_progress)
 
 
 def test_a_split_of_damaged_files_only_is_refused(tmp_path: Path) -> None:
