@@ -16,6 +16,7 @@ from ...inputs import tensors_of
 from ...user_code import raise_user_error
 from .folder import FolderDataset
 from .splits import ArrayDataset, LabelledDataset, SampleDataset, Split
+from .targets import is_same_target
 
 
 def read_sample(split: Split, position: int) -> tuple[Any, Any]:
@@ -36,7 +37,28 @@ def read_sample(split: Split, position: int) -> tuple[Any, Any]:
         raise_user_error(error, sample_name(split, position))
     if not isinstance(sample, tuple | list) or len(sample) != 2:
         raise DataError(f"{sample_name(split, position)}: is {type(sample).__name__}; expected a pair (input, target)")
+    if split.targets_are_listed:
+        _require_listed_target(split, position, sample[1])
     return sample[0], sample[1]
+
+
+def require_same_target(split: Split, position: int, target: Any) -> None:
+    """Raise DataError where a sample has another target than before, so that its split can't be read once and kept."""
+    if split.targets is not None and not is_own(split.dataset) and not is_same_target(target, split.targets[position]):
+        raise DataError(
+            f"{sample_name(split, position)}: the data set gives another target when asked twice for the same sample, "
+            'so samples can\'t be read once and kept; set data.storage = "loader"'
+        )
+
+
+def _require_listed_target(split: Split, position: int, target: Any) -> None:
+    assert split.targets is not None
+    if not is_same_target(target, split.targets[position]):
+        raise DataError(
+            f"{sample_name(split, position)}: its target is {target}, and the data set's attribute `targets` says "
+            f"{split.targets[position]}; make them agree, or remove the attribute: labels are then read sample by "
+            "sample"
+        )
 
 
 def is_image(value: Any) -> bool:

@@ -73,14 +73,14 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
         UserCodeError: the user's own factory failed.
     """
     opened = open_parts(config, progress)
-    train = _whole(opened.train, "train", opened)
+    train = _whole(opened.train, "train", opened, progress)
     classes = _classes(train.targets, opened.classes, config.dataset)
     _check_targets(train.targets, classes, config.dataset)
     if kind_of(train.targets) == "classes" and train.targets is not None and not np.ptp(train.targets):
         only = classes[int(train.targets[0])]
         opened.notes.append(f"every training sample is of one class, {only}: there is nothing to tell apart")
     validation, test = (
-        None if part is None else _like(train, _whole(part, name, opened), classes, config.dataset)
+        None if part is None else _like(train, _whole(part, name, opened, progress), classes, config.dataset)
         for part, name in ((opened.validation, "validation"), (opened.test, "test"))
     )
     if config.validation == "test":
@@ -201,15 +201,15 @@ def _first_folder(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
 
-def _whole(dataset: SampleDataset, name: str, opened: DatasetParts) -> Split:
+def _whole(dataset: SampleDataset, name: str, opened: DatasetParts, progress: Progress) -> Split:
     """All of an opened part, with its targets."""
 
     def note(text: str) -> None:
         if text not in opened.notes:
             opened.notes.append(text)
 
-    targets = read_targets(dataset, note)
-    split = Split(dataset, None, targets, name, collate=opened.collate)
+    found = read_targets(dataset, note, is_own=is_own(dataset), progress=progress)
+    split = Split(dataset, None, found.targets, name, collate=opened.collate, targets_are_listed=found.are_listed)
     return split if is_own(dataset) else replace(split, is_image=is_image(read_sample(split, 0)[0]))
 
 

@@ -93,6 +93,8 @@ class Split:
         name: "train", "validation" or "test".
         is_image: whether inputs are images; any others reach the model as they are.
         collate: makes batches of samples; None for stacking them.
+        targets_are_listed: whether `targets` is a list that the data set keeps, which every sample read is compared
+            with.
     """
 
     dataset: SampleDataset
@@ -101,6 +103,7 @@ class Split:
     name: str
     is_image: bool = True
     collate: Collate | None = None
+    targets_are_listed: bool = False
 
     def __len__(self) -> int:
         return len(self.dataset) if self.indices is None else len(self.indices)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import ConcatDataset, Subset
 
 from ...errors import DataError, TorchdeckError
+from ...progress import Progress, unreported
 from ...user_code import raise_user_error
 from .splits import SampleDataset
 
@@ -19,17 +22,40 @@ predict or the 0 and 1 of several labels. own: anything else, which only the dat
 
 Targets = NDArray[np.int64] | NDArray[np.float32]
 
+# Samples that a list of targets is compared with. A list that is wrong about one sample in twenty passes with a
+# probability of 4 %, and then the first such sample that is read says so.
+_COMPARED = 64
+_REPORT_EVERY = 64
+_SHOWN = 60
 
-def read_targets(dataset: SampleDataset, note: Callable[[str], None]) -> Targets | None:
-    """The target of every sample: the data set's own list of them, else by reading every sample.
+
+@dataclass(frozen=True)
+class FoundTargets:
+    """The targets of a data set.
+
+    Attributes:
+        targets: int64 [n] class indices; float32 [n] or [n, K] values; None for targets that are neither.
+        are_listed: whether they are the data set's own list, which a few of its samples agreed with.
+    """
+
+    targets: Targets | None
+    are_listed: bool = False
+
+
+def read_targets(
+    dataset: SampleDataset, note: Callable[[str], None], *, is_own: bool, progress: Progress = unreported
+) -> FoundTargets:
+    """The target of every sample, as its samples have it.
+
+    A list that the data set keeps, its attribute `targets`, saves reading every sample. It is taken where samples from
+    all over the data set agree with it: a `target_transform` makes other targets than the list has. The lists behind
+    torch's Subset and ConcatDataset are found as well.
 
     Args:
         dataset: an opened part of a data set.
         note: called with what the user should know.
-
-    Returns:
-        int64 [n] class indices; float32 [n] or [n, K] values; None for targets that are neither, of which nothing
-        but the first is read.
+        is_own: whether it is one of torchdeck's own, whose samples have the listed targets by construction.
+        progress: called with what is done, samples done, samples in all.
 
     Raises:
         DataError: no samples, samples that are no pairs, or a sample that can't be read.
@@ -37,13 +63,90 @@ def read_targets(dataset: SampleDataset, note: Callable[[str], None]) -> Targets
     """
     if not len(dataset):
         raise DataError("the data set has no samples")
-    targets = getattr(dataset, "targets", None)
+    listed = _listed(dataset)
+    if is_own and listed is not None and len(listed) == len(dataset):
+        return FoundTargets(as_array(listed))
+    targets = None if listed is None else as_array(listed)
     if targets is not None and len(targets) == len(dataset):
-        return _as_array(targets)
-    if _as_array([_target(dataset, 0)]) is None:
-        return None
-    note("labels were read sample by sample: an attribute `targets` on the data set would make opening it instant")
-    return _as_array([_target(dataset, index) for index in range(len(dataset))])
+        problem = _disagreement(dataset, targets, progress)
+        if problem is None:
+            return FoundTargets(targets, are_listed=True)
+        note(f"{problem}, so labels were read sample by sample: the samples' own are used")
+    elif targets is not None:
+        note(
+            f"labels were read sample by sample: the attribute `targets` has {len(targets):,} entries, and there are "
+            f"{len(dataset):,} samples"
+        )
+    if as_array([_target(dataset, 0)]) is None:
+        return FoundTargets(None)
+    if targets is None:
+        note("labels were read sample by sample: an attribute `targets` on the data set would make opening it instant")
+    return FoundTargets(as_array(list(_every_target(dataset, progress))))
+
+
+def _listed(dataset: Any) -> Any:
+    """The data set's own list of targets, or what torch's wrappers leave of the one behind them; None without."""
+    targets = getattr(dataset, "targets", None)
+    if targets is not None:
+        return targets if hasattr(targets, "__len__") else None
+    if isinstance(dataset, Subset):
+        inner = _listed(dataset.dataset)
+        known = None if inner is None else as_array(inner)
+        return None if known is None else known[np.asarray(dataset.indices, dtype=np.int64)]
+    if isinstance(dataset, ConcatDataset):
+        parts = [_listed(part) for part in dataset.datasets]
+        arrays = [None if part is None else as_array(part) for part in parts]
+        kinds = {None if array is None else (array.dtype, array.shape[1:]) for array in arrays}
+        return (
+            None
+            if len(kinds) > 1 or None in kinds
+            else np.concatenate([array for array in arrays if array is not None])
+        )
+    return None
+
+
+def _disagreement(dataset: SampleDataset, targets: Targets, progress: Progress) -> str | None:
+    """Where a list of targets says something else than a sample; None where the samples looked at agree with it.
+
+    One sample out of each of many equal parts is looked at, the same every time.
+    """
+    count = min(_COMPARED, len(dataset))
+    bounds = np.linspace(0, len(dataset), count + 1).astype(np.int64)
+    generator = np.random.Generator(np.random.PCG64([len(dataset), 0x7A26]))
+    for number, index in enumerate(generator.integers(bounds[:-1], bounds[1:]).tolist()):
+        progress("comparing labels", number, count)
+        try:
+            target = _target(dataset, index)
+        except TorchdeckError:
+            # Whoever needs this sample says what is wrong with it.
+            continue
+        if not is_same_target(target, targets[index]):
+            return (
+                f"the attribute `targets` says {_shown(targets[index])} of sample {index}, which has {_shown(target)}"
+            )
+    return None
+
+
+def _every_target(dataset: SampleDataset, progress: Progress) -> Iterator[Any]:
+    for index in range(len(dataset)):
+        if index % _REPORT_EVERY == 0:
+            progress("reading labels", index, len(dataset))
+        yield _target(dataset, index)
+
+
+def is_same_target(target: Any, known: Any) -> bool:
+    """Whether a sample's target is the one in an array of targets: an int64 or float32 number, or float32 [K]."""
+    if type(target) is int and isinstance(known, np.int64):
+        return target == int(known)
+    made, wanted = as_array([target]), np.asarray(known)
+    if made is None or made.dtype != wanted.dtype or made.shape[1:] != wanted.shape:
+        return False
+    return bool(np.array_equal(made[0], wanted, equal_nan=made.dtype.kind == "f"))
+
+
+def _shown(target: Any) -> str:
+    words = " ".join(str(np.asarray(target) if isinstance(target, Tensor) else target).split())
+    return words if len(words) <= _SHOWN else f"{words[:_SHOWN]}…"
 
 
 def kind_of(targets: Targets | None) -> TargetKind:
@@ -72,7 +175,7 @@ def _target(dataset: SampleDataset, index: int) -> Any:
     return sample[1]
 
 
-def _as_array(targets: Any) -> Targets | None:
+def as_array(targets: Any) -> Targets | None:
     """Targets as one array; None where they are no numbers, or not as many for every sample."""
     if not isinstance(targets, np.ndarray):
         if isinstance(targets, Tensor):

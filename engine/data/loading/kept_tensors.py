@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -11,8 +12,9 @@ from torch import Tensor
 from ...config import Component
 from ...inputs import moved
 from ...progress import Progress
-from ..datasets.samples import as_tensors, read_sample
+from ..datasets.samples import as_tensors, read_sample, require_same_target
 from ..datasets.splits import Split
+from ..datasets.targets import is_same_target
 from .collation import make_batch
 from .sampling import EpochSampler
 
@@ -43,7 +45,12 @@ def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | st
     if transforms:
         return "transforms of samples that are no images are applied one by one"
     looked_at = range(min(_LOOKED_AT, len(split)))
-    samples = [as_tensors(read_sample(split, position)[0]) for position in looked_at]
+    samples = []
+    for position in looked_at:
+        value, target = read_sample(split, position)
+        if split.targets is not None and not is_same_target(target, split.targets[position]):
+            return "the data set gives another target when asked twice for the same sample"
+        samples.append(as_tensors(value))
     first = samples[0]
     if not isinstance(first, Tensor):
         return "samples are several tensors"
@@ -102,13 +109,19 @@ class TensorLoader:
             yield moved(batch, self._device)
 
 
+def _kept_sample(split: Split, position: int) -> tuple[Any, Any]:
+    value, target = read_sample(split, position)
+    require_same_target(split, position, target)
+    return as_tensors(value), target
+
+
 def _read(split: Split, progress: Progress) -> Iterator[tuple[Tensor, Tensor]]:
     message, total = f"reading {split.name}", len(split)
     expected: torch.Size | None = None
     for start in range(0, total, _CHUNK):
         progress(message, start, total)
         positions = range(start, min(start + _CHUNK, total))
-        samples = [(as_tensors(value), target) for value, target in (read_sample(split, at) for at in positions)]
+        samples = [_kept_sample(split, position) for position in positions]
         inputs, targets = make_batch(split, positions, samples)
         assert isinstance(inputs, Tensor)
         if expected is not None and inputs.shape[1:] != expected:

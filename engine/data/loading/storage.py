@@ -20,7 +20,7 @@ from ...progress import Progress
 from ...user_code import raise_user_error
 from ...user_path import user_path
 from ..datasets.folder import FolderDataset
-from ..datasets.samples import is_own, read_sample, sample_name
+from ..datasets.samples import is_own, read_sample, require_same_target, sample_name
 from ..datasets.splits import ArrayDataset, Split
 from ..transforms.pipeline import SamplePipeline, to_tensor
 
@@ -102,7 +102,8 @@ class DecodedSplit:
 
     def image(self, position: int) -> Tensor:
         """Sample number `position` of the split as a tensor [C, H, W], after the baked transforms."""
-        image = read_image(self.split, position)[0]
+        image, target = read_image(self.split, position)
+        require_same_target(self.split, position, target)
         return image if self._bake is None else self._bake.apply(image)
 
     def decode(self, progress: Progress) -> ImageStore:

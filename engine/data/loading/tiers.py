@@ -14,6 +14,7 @@ from ..batched.augment import window_store_bytes
 from ..batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
 from ..datasets.folder import FolderDataset
 from ..datasets.splits import ArrayDataset, Split
+from ..datasets.targets import is_same_target
 from .encoded import encoded_words, find_head, is_encoded
 from .kept_tensors import KeptTensors, plan_kept
 from .storage import MEMORY_SHARE, DecodedSplit, Room, read_image
@@ -192,7 +193,7 @@ def why_not_resident(split: Split, plan: BatchPlan) -> str:
     if isinstance(split.dataset, FolderDataset):
         return "" if fixed_size(plan) or split.dataset.has_one_size else _MIXED
     if not _repeats_itself(split):
-        return "the data set gives another image when asked twice for the same sample"
+        return "the data set gives another image or target when asked twice for the same sample"
     images = [read_image(split, position)[0] for position in range(min(_LOOKED_AT, len(split)))]
     if any(image.dtype != torch.uint8 for image in images):
         return f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8"
@@ -212,11 +213,14 @@ def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> 
 
 
 def _repeats_itself(split: Split) -> bool:
-    """Whether the data set gives the same image twice: one with random transforms of its own can't be decoded once."""
-    return all(
-        _same(read_image(split, position)[0], read_image(split, position)[0])
-        for position in range(min(_LOOKED_AT, len(split)))
-    )
+    """Whether a sample is the same twice: a data set with random transforms of its own can't be decoded once."""
+    for position in range(min(_LOOKED_AT, len(split))):
+        (image, target), (again, _) = read_image(split, position), read_image(split, position)
+        if not _same(image, again) or (
+            split.targets is not None and not is_same_target(target, split.targets[position])
+        ):
+            return False
+    return True
 
 
 def _same(one: Tensor, other: Tensor) -> bool:

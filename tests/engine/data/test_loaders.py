@@ -246,7 +246,7 @@ def test_a_users_data_set_is_decoded_once(user_file: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"random": True}, "the data set gives another image when asked twice for the same sample"),
+        ({"random": True}, "the data set gives another image or target when asked twice for the same sample"),
         ({"dtype": "float32"}, "samples are float32 and not uint8"),
     ],
 )
