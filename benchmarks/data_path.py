@@ -27,6 +27,7 @@ from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
 from torchdeck.engine.data.datasets.sources import DataSources, open_sources
 from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
 from torchdeck.engine.data.loading.batch_loader import BatchLoader
+from torchdeck.engine.data.loading.batching import Batching
 from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
 from torchdeck.engine.data.loading.loaders import build_loaders
 from torchdeck.engine.data.loading.sampling import EpochSampler
@@ -239,11 +240,8 @@ def batched_operations(side: int, rounds: int) -> None:
         resident = ResidentLoader(
             ImageStore(images, torch.from_numpy(targets)),
             plan,
-            batch_size=batch,
-            device=CPU,
+            Batching(EpochSampler("shuffled", count, count, 0), batch),
             seed=0,
-            sampler=EpochSampler("shuffled", count, count, 0),
-            drop_last=False,
         )
         config = RunConfig(data=data.model_copy(update={"storage": "loader"}), loader=LoaderConfig(batch_size=batch))
         lane = build_loaders(sources, config, CPU, lambda message, done, total: None).train

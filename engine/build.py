@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -11,6 +10,7 @@ from torch import nn
 from .config import RunConfig
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
+from .data.loading.batching import optimizer_steps
 from .data.loading.loaders import check_loading, example_inputs, num_train_batches
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
@@ -124,7 +124,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
         )
     refuse_single_sample(config, sources, built.model, example)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
-    steps_per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
+    steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
     optimizer = build_optimizer(config.optimizer, built.model)
     build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
     share = process_share(config.loader)

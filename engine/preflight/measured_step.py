@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..build import prepare
 from ..config import RunConfig
 from ..data.datasets.sources import DataSources
+from ..data.loading.batching import optimizer_steps
 from ..data.loading.loaders import evaluation_loader, num_train_batches
 from ..errors import ConfigError
 from ..inputs import map_tensors, tensors_of
@@ -63,8 +64,7 @@ def measure_draft(config: RunConfig) -> StepMeasurement:
     with placed(prepared.placement):
         batch = _real_batch(prepared.sources, config, prepared.placement.device)
         measured = _measure(config, prepared.model, prepared.placement, batch, prepared.objective)
-    batches = num_train_batches(prepared.sources, config)
-    return replace(measured, steps_per_epoch=-(-batches // config.training.accumulate))
+    return replace(measured, steps_per_epoch=optimizer_steps(num_train_batches(prepared.sources, config), config))
 
 
 def measure_spec(config: RunConfig, num_classes: int, input_shape: tuple[int, ...]) -> StepMeasurement:

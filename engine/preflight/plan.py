@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ import torch
 
 from ..build import Prepared, prepare
 from ..config import RunConfig
+from ..data.loading.batching import optimizer_steps
 from ..data.loading.loaders import num_train_batches
 from ..metric_names import AUTO
 from ..training.optimization.optimizers import build_optimizer, implementation
@@ -61,7 +61,7 @@ def plan_run(
 def plan_prepared(prepared: Prepared) -> RunPlan:
     """The plan of a run that is checked and built."""
     config = prepared.config
-    steps_per_epoch = math.ceil(num_train_batches(prepared.sources, config) / config.training.accumulate)
+    steps_per_epoch = optimizer_steps(num_train_batches(prepared.sources, config), config)
     groups = plan_groups(config.optimizer, prepared.model)
     rates, lowest, note = _rates(config, groups, steps_per_epoch)
     objective = prepared.objective

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -19,6 +18,7 @@ from ...machine.device import choose_device
 from ...progress import Progress
 from ..datasets.samples import sample_name
 from ..loading.bad_files import open_usable
+from ..loading.batching import optimizer_steps
 from ..loading.loaders import num_train_batches, train_loader
 from ..loading.sampling import train_sampler
 from ..loading.user_order import own_batches
@@ -85,7 +85,7 @@ def batches_at(
         TorchdeckError: the data can't be opened or read.
     """
     sources, _ = open_usable(config, progress)
-    per_epoch = math.ceil(num_train_batches(sources, config) / config.training.accumulate)
+    per_epoch = optimizer_steps(num_train_batches(sources, config), config)
     last = per_epoch * config.training.epochs
     if not 1 <= step <= last:
         raise ConfigError(f"step {step}: the run has steps 1 to {last:,} ({per_epoch:,} an epoch)")

@@ -11,15 +11,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from ...config import Component
-from ...errors import ConfigError, DataError
+from ...config import Component, LoaderConfig
+from ...errors import DataError
 from ...machine.cores import available_cores
 from ..batched.batch_plan import BatchPlan, fixed_size
 from ..batched.batch_steps import ResizedCropStep
@@ -28,8 +27,9 @@ from ..datasets.folder import FolderDataset
 from ..datasets.jpeg import torchcodec_decoder
 from ..datasets.splits import Split
 from ..random_keys import SampleKeys, sample_keys
+from .batching import Batching
 from .in_memory_loader import BatchFinish
-from .sampling import EpochOrder, EpochSampler
+from .sampling import EpochOrder
 from .storage import DecodedSplit, different_sizes
 
 # Few enough that all threads have work, many enough that handing it out costs nothing.
@@ -99,45 +99,38 @@ class EncodedLoader:
         self,
         split: Split,
         head: Head,
+        batching: Batching,
         *,
-        batch_size: int,
-        device: torch.device,
         seed: int,
-        sampler: EpochSampler,
-        drop_last: bool,
-        num_workers: int = 0,
-        pin_memory: bool = True,
-        where: str = "data.train_transforms",
+        options: LoaderConfig,
+        where: str,
     ) -> None:
         """Set the loader up; threads start with the first batch.
 
         Args:
             split: of a FolderDataset.
             head: what is done to single images, and what to batches.
-            batch_size: samples a batch.
-            device: where batches go.
+            batching: of which samples its batches are, and where they go.
             seed: of random transforms.
-            sampler: which samples an epoch takes, in which order.
-            drop_last: leave out a last batch that is not full.
-            num_workers: threads that decode; 0 for one a core.
-            pin_memory: decode into page-locked memory where a GPU is to copy from it.
+            options: of them `num_workers`, threads that decode, 0 for one per core; and `pin_memory`, to decode into
+                page-locked memory where a GPU is to copy from it.
             where: the config's key of the transforms, for messages.
 
         Raises:
             DataError: the first sample can't be read.
         """
-        self.num_samples = sampler.length
-        self.batch_size = batch_size
-        full, rest = divmod(self.num_samples, batch_size)
-        self.num_batches = full + (1 if rest and not drop_last else 0)
-        self._split, self._head, self._sampler, self._seed, self._device = split, head, sampler, seed, device
+        self.num_samples, self.num_batches = batching.num_samples, batching.num_batches
+        self.batch_size = batching.batch_size
+        device = batching.device
+        self._split, self._head, self._seed, self._device = split, head, seed, device
+        self._sampler = batching.sampler
         self._images = DecodedSplit(split, head.baked, where)
         self._targets = torch.from_numpy(np.array(split.targets))
         self._first = self._images.image(0)
         self._size = tuple(self._first.shape[1:]) if head.crop is None else head.crop.size
         self._finish = BatchFinish(head.rest, self._first.shape[0], device)
-        self._pins = pin_memory and device.type == "cuda"
-        self._threads = decode_threads(num_workers)
+        self._pins = options.pin_memory and device.type == "cuda"
+        self._threads = decode_threads(options.num_workers)
         self._pool: ThreadPoolExecutor | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
@@ -233,16 +226,3 @@ def transform_files(split: Split, head: Head, seed: int, epoch: int, positions: 
 def is_encoded(split: Split) -> bool:
     """Whether a split's samples are image files."""
     return isinstance(split.dataset, FolderDataset) and split.targets is not None
-
-
-def encoded_loader(split: Split, plan: BatchPlan, **arguments: Any) -> EncodedLoader:
-    """The loader of a split and a plan for which `find_head` finds a head, with EncodedLoader's other arguments.
-
-    Raises:
-        ConfigError: there is no head; what EncodedLoader raises.
-    """
-    dataset = split.dataset
-    head = find_head(plan, has_one_size=isinstance(dataset, FolderDataset) and dataset.has_one_size)
-    if isinstance(head, str):
-        raise ConfigError(f'data.storage = "encoded": {head}')
-    return EncodedLoader(split, head, **arguments)

@@ -17,7 +17,8 @@ from ..batched.batch_plan import BatchPlan
 from ..batched.batch_steps import StepRun
 from ..batched.slices import slices
 from ..random_keys import SampleKeys, sample_keys
-from .sampling import EpochOrder, EpochSampler
+from .batching import Batching
+from .sampling import EpochOrder
 from .storage import ImageStore
 
 # Several small batches are made at once: a batch of 64 small images costs less than calling torch does. Float pixels
@@ -40,12 +41,9 @@ class ResidentLoader:
         self,
         store: ImageStore,
         plan: BatchPlan,
+        batching: Batching,
         *,
-        batch_size: int,
-        device: torch.device,
         seed: int,
-        sampler: EpochSampler,
-        drop_last: bool,
         pin_memory: bool = True,
     ) -> None:
         """Lay the store out for its plan.
@@ -53,21 +51,17 @@ class ResidentLoader:
         Args:
             store: the decoded split, on the CPU or on `device`; baked transforms are already applied.
             plan: what is done to batches.
-            batch_size: samples a batch.
-            device: where batches go.
+            batching: of which samples its batches are, and where they go.
             seed: of random transforms.
-            sampler: which samples an epoch takes, in which order.
-            drop_last: leave out a last batch that is not full.
             pin_memory: go through page-locked memory where pixels have to be copied to a GPU.
 
         Raises:
             ConfigError: a crop larger than the images.
         """
-        self.num_samples = sampler.length
-        self.batch_size = batch_size
-        full, rest = divmod(self.num_samples, batch_size)
-        self.num_batches = full + (1 if rest and not drop_last else 0)
-        self._plan, self._seed, self._sampler, self._device = plan, seed, sampler, device
+        self.num_samples, self.num_batches = batching.num_samples, batching.num_batches
+        self.batch_size = batching.batch_size
+        device = batching.device
+        self._plan, self._seed, self._sampler, self._device = plan, seed, batching.sampler, device
         self._targets = store.targets
         self._home = store.images.device
         self._pins = pin_memory and device.type == "cuda" and self._home.type == "cpu"
@@ -86,7 +80,7 @@ class ResidentLoader:
         self._scale = _scaling(plan, channels, device)
         chunk_bytes = _CHUNK_BYTES if self._home.type == "cpu" else _DEVICE_CHUNK_BYTES
         samples = min(chunk_bytes // (4 * channels * height * width), _CHUNK_SAMPLES)
-        self._chunk_batches = max(samples // batch_size, 1)
+        self._chunk_batches = max(samples // batching.batch_size, 1)
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Batches of an epoch from number `start` on.

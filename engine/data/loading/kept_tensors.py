@@ -15,8 +15,8 @@ from ...progress import Progress
 from ..datasets.samples import as_tensors, read_sample, require_same_target
 from ..datasets.splits import Split
 from ..datasets.targets import is_same_target
+from .batching import Batching
 from .collation import make_batch
-from .sampling import EpochSampler
 
 # Samples that are looked at before a split is read.
 _LOOKED_AT = 3
@@ -69,33 +69,25 @@ class TensorLoader:
     def __init__(
         self,
         split: Split,
+        batching: Batching,
         *,
-        batch_size: int,
         home: torch.device,
-        device: torch.device,
-        sampler: EpochSampler,
-        drop_last: bool,
         progress: Progress,
     ) -> None:
         """Read the split.
 
         Args:
             split: what is kept.
-            batch_size: samples a batch.
+            batching: of which samples its batches are, and where they go.
             home: where it is kept.
-            device: where batches go.
-            sampler: which samples an epoch takes, in which order.
-            drop_last: leave out a last batch that is not full.
             progress: called with what is done, samples done, samples in all.
 
         Raises:
             DataError, UserCodeError: a sample can't be read, or has another shape than the others.
         """
-        self.num_samples = sampler.length
-        self.batch_size = batch_size
-        full, rest = divmod(self.num_samples, batch_size)
-        self.num_batches = full + (1 if rest and not drop_last else 0)
-        self._device, self._home, self._sampler = device, home, sampler
+        self.num_samples, self.num_batches = batching.num_samples, batching.num_batches
+        self.batch_size = batching.batch_size
+        self._device, self._home, self._sampler = batching.device, home, batching.sampler
         parts = list(_read(split, progress))
         self._inputs = torch.cat([inputs for inputs, _ in parts]).to(home)
         self._targets = torch.cat([targets for _, targets in parts]).to(home)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TypedDict
-
 import torch
 
 from ...config import DataConfig, RunConfig
@@ -20,13 +18,13 @@ from ..datasets.splits import Split
 from ..transforms.mixing import check_mixing, make_mixes
 from ..transforms.pipeline import SamplePipeline
 from .batch_loader import BatchLoader, TrainingData
+from .batching import evaluation_batching, train_batching
 from .collation import with_collate
 from .disk_cache import mapped_split
-from .encoded import encoded_loader
+from .encoded import EncodedLoader, Head
 from .in_memory_loader import ResidentLoader
 from .kept_tensors import KeptTensors, TensorLoader
 from .mixing_loader import MixingLoader
-from .sampling import EpochSampler, sequential_sampler, train_sampler
 from .storage import DecodedSplit, Room, measure_room
 from .tiers import Lane, choose_lane
 from .user_order import own_batches
@@ -73,7 +71,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         sources.classes,
         storage,
         notes,
-        data_fingerprint(sources, config),
+        sources.fingerprint,
         train_lane.reason,
     )
 
@@ -124,16 +122,15 @@ def num_train_batches(sources: DataSources, config: RunConfig) -> int:
     """Batches in an epoch of training."""
     if config.loader.batch_sampler:
         return len(own_batches(config.loader, sources.train, config.seed, 0))
-    full, rest = divmod(train_sampler(sources.train, config.loader, config.seed).length, config.loader.batch_size)
-    return full + (1 if rest and not config.loader.drop_last else 0)
+    return train_batching(sources.train, config).num_batches
 
 
 def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
     """Raise ConfigError when dropping the last batch that is not full leaves none."""
-    length = train_sampler(sources.train, config.loader, config.seed).length
-    if config.loader.drop_last and length < config.loader.batch_size:
+    batching = train_batching(sources.train, config)
+    if config.loader.drop_last and not batching.num_batches:
         raise ConfigError(
-            f"loader.drop_last = true: no batch is left, as an epoch has {length} samples and "
+            f"loader.drop_last = true: no batch is left, as an epoch has {batching.num_samples} samples and "
             f"loader.batch_size is {config.loader.batch_size}"
         )
 
@@ -163,11 +160,6 @@ def sample_shape(sources: DataSources, config: RunConfig) -> Shape:
     return sample_shape_of(example_inputs(sources, config))
 
 
-def data_fingerprint(sources: DataSources, config: RunConfig) -> str:
-    """Hash of samples, labels and split. What else a batch depends on is in the config."""
-    return sources.fingerprint
-
-
 def _example(split: Split, config: RunConfig, *, train: bool) -> Inputs:
     samples = KeyedSamples(with_collate(split, config.loader), _pipeline(config, train), config.seed)
     with generators_kept():
@@ -180,62 +172,23 @@ def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
     return SamplePipeline(config.data.eval_transforms, "data.eval_transforms")
 
 
-class _Batching(TypedDict):
-    """What every loader is told: where its batches go, and of which samples they are."""
-
-    batch_size: int
-    device: torch.device
-    sampler: EpochSampler
-    drop_last: bool
-
-
 def _loader(
     split: Split, lane: Lane, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
 ) -> BatchLoader:
-    loader = config.loader
-    batching: _Batching = {
-        "batch_size": loader.batch_size if train else loader.eval_batch_size or max(loader.batch_size, 256),
-        "device": device,
-        "sampler": train_sampler(split, loader, config.seed) if train else sequential_sampler(split),
-        "drop_last": train and loader.drop_last,
-    }
-    split = with_collate(split, loader)
+    batching = (train_batching if train else evaluation_batching)(split, config, device)
+    split, seed, options = with_collate(split, config.loader), config.seed, config.loader
     where = "data.train_transforms" if train else "data.eval_transforms"
-    if lane.tier == "encoded" and isinstance(lane.plan, BatchPlan):
-        return encoded_loader(
-            split,
-            lane.plan,
-            **batching,
-            seed=config.seed,
-            num_workers=loader.num_workers,
-            pin_memory=loader.pin_memory,
-            where=where,
-        )
+    if isinstance(lane.plan, Head):
+        return EncodedLoader(split, lane.plan, batching, seed=seed, options=options, where=where)
     if isinstance(lane.plan, BatchPlan):
         if lane.tier == "mmap":
-            folder = user_path(config.data.cache)
-            store = mapped_split(split, lane.plan.baked, folder, where, progress)
+            store = mapped_split(split, lane.plan.baked, user_path(config.data.cache), where, progress)
         else:
             store = DecodedSplit(split, lane.plan.baked, where).decode(progress)
-        return ResidentLoader(
-            store.to(device) if lane.tier == "device" else store,
-            lane.plan,
-            **batching,
-            seed=config.seed,
-            pin_memory=loader.pin_memory,
-        )
+        home = store.to(device) if lane.tier == "device" else store
+        return ResidentLoader(home, lane.plan, batching, seed=seed, pin_memory=options.pin_memory)
     if isinstance(lane.plan, KeptTensors):
-        return TensorLoader(
-            split,
-            **batching,
-            home=device if lane.tier == "device" else torch.device("cpu"),
-            progress=progress,
-        )
-    return WorkerLoader(
-        split,
-        _pipeline(config, train),
-        **batching,
-        seed=config.seed,
-        options=loader,
-        takes_own_batches=train,
-    )
+        kept_on = device if lane.tier == "device" else torch.device("cpu")
+        return TensorLoader(split, batching, home=kept_on, progress=progress)
+    pipeline = _pipeline(config, train)
+    return WorkerLoader(split, pipeline, batching, seed=seed, options=options, takes_own_batches=train)

@@ -15,7 +15,7 @@ from ..batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
 from ..datasets.folder import FolderDataset
 from ..datasets.splits import ArrayDataset, Split
 from ..datasets.targets import is_same_target
-from .encoded import encoded_words, find_head, is_encoded
+from .encoded import Head, encoded_words, find_head, is_encoded
 from .kept_tensors import KeptTensors, plan_kept
 from .storage import MEMORY_SHARE, DecodedSplit, Room, read_image
 
@@ -32,7 +32,8 @@ class Lane:
     Attributes:
         tier: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
             every epoch, "loader" makes samples one by one.
-        plan: what is done to batches, or what is kept of samples that are no images; None in the "loader" tier.
+        plan: what is done to batches, and in the "encoded" tier to single images before; or what is kept of samples
+            that are no images; None in the "loader" tier.
         words: the tier and its size for people.
         notes: why a slower tier was taken.
         left: the room that remains for others.
@@ -40,7 +41,7 @@ class Lane:
     """
 
     tier: Tier
-    plan: BatchPlan | KeptTensors | None
+    plan: BatchPlan | Head | KeptTensors | None
     words: str
     notes: list[str]
     left: Room
@@ -179,7 +180,7 @@ def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -
     head = find_head(plan, has_one_size=split.dataset.has_one_size)
     if isinstance(head, str):
         return head
-    return Lane("encoded", plan, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
+    return Lane("encoded", head, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
 
 
 def why_not_resident(split: Split, plan: BatchPlan) -> str:

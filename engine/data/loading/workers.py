@@ -33,8 +33,9 @@ from ..datasets.samples import as_tensors, moves_with_image, read_sample, sample
 from ..datasets.splits import Split
 from ..random_keys import combine
 from ..transforms.pipeline import SamplePipeline
+from .batching import Batching
 from .collation import make_batch
-from .sampling import EpochOrder, EpochSampler, times_before
+from .sampling import EpochOrder, times_before
 from .storage import read_image
 from .user_order import own_batches
 
@@ -123,8 +124,9 @@ class KeyedSamples:
 class _EpochBatches(Sampler[list[Key]]):
     """Keys of every batch of an epoch. The epoch travels in the key, so workers that live on know it."""
 
-    def __init__(self, sampler: EpochSampler, num_batches: int, batch_size: int) -> None:
-        self._sampler, self._num_batches, self._batch_size = sampler, num_batches, batch_size
+    def __init__(self, batching: Batching) -> None:
+        self._sampler, self._num_batches = batching.sampler, batching.num_batches
+        self._batch_size = batching.batch_size
         self.epoch = self.start = 0
 
     def __len__(self) -> int:
@@ -173,12 +175,9 @@ class WorkerLoader:
         self,
         split: Split,
         pipeline: SamplePipeline,
+        batching: Batching,
         *,
-        batch_size: int,
-        device: torch.device,
         seed: int,
-        sampler: EpochSampler,
-        drop_last: bool,
         options: LoaderConfig,
         takes_own_batches: bool = False,
     ) -> None:
@@ -187,20 +186,15 @@ class WorkerLoader:
         Args:
             split: what is read.
             pipeline: what is done to a sample.
-            batch_size: samples a batch.
-            device: where batches go.
+            batching: of which samples its batches are, and where they go.
             seed: of random transforms.
-            sampler: which samples an epoch takes, in which order.
-            drop_last: leave out a last batch that is not full.
             options: of worker processes and page-locked memory; without workers samples are made in the calling
                 thread.
             takes_own_batches: whether `options.batch_sampler` holds for this split.
         """
-        self.num_samples = sampler.length
-        self.batch_size = batch_size
-        full, rest = divmod(self.num_samples, batch_size)
-        self.num_batches = full + (1 if rest and not drop_last else 0)
-        self._device = device
+        self.num_samples, self.num_batches = batching.num_samples, batching.num_batches
+        self.batch_size = batching.batch_size
+        self._device = batching.device
         self._num_workers, self._options = options.num_workers, options
         self._samples = KeyedSamples(split, pipeline, seed)
         self._keys: _EpochBatches | _OwnBatches
@@ -208,8 +202,8 @@ class WorkerLoader:
             self._keys = _OwnBatches(split, options, seed)
             self.num_samples, self.num_batches = self._keys.num_samples, len(self._keys)
         else:
-            self._keys = _EpochBatches(sampler, self.num_batches, batch_size)
-        self._pins = options.pin_memory and device.type == "cuda"
+            self._keys = _EpochBatches(batching)
+        self._pins = options.pin_memory and batching.device.type == "cuda"
         self._loader: DataLoader[Any] | None = None
 
     def batches(self, epoch: int, start: int = 0) -> Iterator[tuple[Any, Any]]:

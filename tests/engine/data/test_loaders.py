@@ -23,7 +23,7 @@ from torch import Tensor
 
 from torchdeck.engine.data.datasets.splits import ArrayDataset
 from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
-from torchdeck.engine.data.loading.loaders import data_fingerprint, evaluation_loader, sample_shape
+from torchdeck.engine.data.loading.loaders import evaluation_loader, sample_shape
 from torchdeck.engine.data.loading.workers import WorkerLoader
 from torchdeck.engine.errors import ConfigError, UserCodeError
 
@@ -189,7 +189,7 @@ def test_shapes_after_the_transforms_are_reported() -> None:
     sources, data = open_and_build(config)
     assert data.input_shape == sample_shape(sources, config) == (3, 8, 8)
     assert data.notes == ["after their transforms, training samples are 1×6×6 and validation samples 3×8×8"]
-    assert data.fingerprint == data_fingerprint(sources, config)
+    assert data.fingerprint == sources.fingerprint
 
 
 @needs_fashion_mnist

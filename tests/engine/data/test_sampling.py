@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from data_cases import CPU, component, open_and_build, run_config
+from data_cases import component, open_and_build, run_config
 from pydantic import ValidationError
 
 from torchdeck.engine.config import LoaderConfig
 from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
+from torchdeck.engine.data.loading.batching import Batching
 from torchdeck.engine.data.loading.sampling import EpochSampler, sequential_sampler, train_sampler
 from torchdeck.engine.data.loading.workers import WorkerLoader
 from torchdeck.engine.data.transforms.pipeline import SamplePipeline
@@ -151,11 +152,8 @@ def test_a_worker_that_hangs_is_given_up_after_the_timeout(tmp_path: Path) -> No
     loader = WorkerLoader(
         sources.train,
         SamplePipeline([component(f"{tmp_path}/mine.py:slow")]),
-        batch_size=4,
-        device=CPU,
+        Batching(sequential_sampler(sources.train), batch_size=4),
         seed=0,
-        sampler=sequential_sampler(sources.train),
-        drop_last=False,
         options=config.loader,
     )
     with pytest.raises(DataError, match=r"loader.timeout = 0.5: no batch came from the worker processes"):
