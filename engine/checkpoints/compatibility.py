@@ -8,15 +8,15 @@ from typing import Any
 
 from ..config import RunConfig
 from ..config.file import load_config, parse_config
-from ..data.datasets.sources import open_sources
-from ..data.loading.loaders import data_fingerprint
+from ..data.loading.bad_files import open_usable
 from ..errors import TorchdeckError
 from ..launching.absolute_paths import with_absolute_paths
+from ..progress import unreported
 from ..runs.browsing.references import run_of
 from ..runs.on_disk.directory import CONFIG_FILE
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..training.compute.placement import choose_placement
-from ..training.environment import changed_settings, describe_environment, inexact_because
+from ..training.environment import Conditions, changed_settings, inexact_because
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,8 @@ def _inexact(path: Path, saved: RunConfig, environment: dict[str, Any], report: 
     run = run_of(path)
     config = load_config(str(run / CONFIG_FILE)) if run is not None else saved
     placement = choose_placement(config.training)
-    fingerprint = data_fingerprint(open_sources(config.data, config.seed), config)
-    now = describe_environment(config, placement)
-    return inexact_because(environment, now, saved, config, report.values.get("data_fingerprint", ""), fingerprint)
+    now = Conditions.now(config, placement, open_usable(config, unreported)[0])
+    return inexact_because(Conditions(saved, environment, report.values.get("data_fingerprint", "")), now)
 
 
 def _below(prefix: str, report: CheckpointReport) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
-from ..config.file import config_from_values, config_values, parse_config
+from ..config.file import config_from_values, config_values, dump_config, parse_config
 from ..errors import CheckpointError, RunError
 from ..runs.browsing.references import run_of, step_file_of
 from ..tensor_files.checkpoint_file import inspect_checkpoint
-from .resumable import check_complete, check_fits
+from .continuation import Continuation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,8 +72,6 @@ def fork_config(
     config = config_from_values(values, str(path))
     if not overrides:
         return config
-    from ..config.file import dump_config
-
     return parse_config(dump_config(config), str(path), overrides)
 
 
@@ -104,36 +102,19 @@ def begin_fork(prepared: Prepared) -> Fork:
         CheckpointError: it can't be read, lacks a part, or is of another model.
         RunError: nothing is left to train.
     """
-    from ..data.loading.loaders import data_fingerprint
-    from ..runs.saving.checkpoint import load_checkpoint
-    from ..training.environment import describe_environment, inexact_because
-
     config, path = prepared.config, Path(prepared.config.start_from)
-    checkpoint = load_checkpoint(path)
-    if checkpoint.get("torchdeck_format") != 1:
-        raise CheckpointError(f"{path}: is not a checkpoint of torchdeck; take its weights with model.weights")
-    check_complete(checkpoint, path)
-    check_fits(prepared, checkpoint, path)
-    position = checkpoint["position"]
+    continuation = Continuation.of(prepared, path)
+    position, state = continuation.position, continuation.state
     if position["epoch"] >= config.training.epochs:
         raise RunError(
             f"{path}: has trained {position['epoch']} epochs, and training.epochs = {config.training.epochs} leaves "
             f"none; ask for more, such as training.epochs = {position['epoch'] * 2}"
         )
-    reasons = inexact_because(
-        checkpoint["environment"],
-        describe_environment(config, prepared.placement),
-        parse_config(checkpoint["config"], str(path)),
-        config,
-        checkpoint["data_fingerprint"],
-        data_fingerprint(prepared.sources, config),
-    )
     run = run_of(path)
     origin = {"run": run.name if run is not None else "", "checkpoint": path.name}
-    exactness = {"exact": not reasons, "not_exact_because": reasons}
     return Fork(
         # The best so far is a file that the new run hasn't got: it looks for its own.
-        checkpoint={**checkpoint, "best": {**checkpoint["best"], "metric": ""}},
-        event={**origin, "step": position["step"], "epoch": position["epoch"], **exactness},
-        state_fields={"forked_from": origin, **exactness},
+        checkpoint={**state, "best": {**state["best"], "metric": ""}},
+        event={**origin, "step": position["step"], "epoch": position["epoch"], **continuation.exactness},
+        state_fields={"forked_from": origin, **continuation.exactness},
     )

@@ -11,8 +11,8 @@ from ..errors import RunError
 from ..runs.reader import RunReader
 from ..runs.writer import RunWriter
 from .absolute_paths import with_absolute_paths
+from .continuation import Continuation, load_state
 from .launched_run import LaunchedRun, Status
-from .resumable import check_complete, check_fits
 
 if TYPE_CHECKING:
     from ..build import Prepared
@@ -60,24 +60,18 @@ class _ResumedRun(LaunchedRun):
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
         from ..build import prepare
-        from ..config.file import parse_config
-        from ..data.loading.loaders import data_fingerprint
-        from ..runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint
-        from ..training.environment import describe_environment, inexact_because
+        from ..runs.saving.checkpoint import newest_valid_checkpoint
 
         skipped: list[tuple[Path, str]] = []
         checkpoint_path = self._checkpoint_path
         if checkpoint_path is None:
             self._progress("looking for the newest valid checkpoint", 0, 0)
             checkpoint_path, skipped = newest_valid_checkpoint(self._path)
-        checkpoint = load_checkpoint(checkpoint_path)
-        if checkpoint.get("torchdeck_format") != 1:
-            raise RunError(f"{checkpoint_path}: is not a checkpoint of torchdeck, so there is no run to go on with")
-        check_complete(checkpoint, checkpoint_path)
-        if checkpoint["position"]["epoch"] >= self._config.training.epochs:
+        state = load_state(checkpoint_path)
+        if state["position"]["epoch"] >= self._config.training.epochs:
             if RunReader(self._path).status() == "died":
                 # It had trained everything and was killed before it could say so.
-                self._close_complete(checkpoint["position"])
+                self._close_complete(state["position"])
                 return "finished"
             raise RunError(
                 f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
@@ -86,34 +80,25 @@ class _ResumedRun(LaunchedRun):
             )
         prepared = prepare(self._config, self._progress, load_weights=False)
         self._config = prepared.config
-        check_fits(prepared, checkpoint, checkpoint_path)
-        reasons = inexact_because(
-            checkpoint["environment"],
-            describe_environment(self._config, prepared.placement),
-            parse_config(checkpoint["config"], str(checkpoint_path)),
-            self._config,
-            checkpoint["data_fingerprint"],
-            data_fingerprint(prepared.sources, self._config),
-        )
-        position = checkpoint["position"]
+        continuation = Continuation.of(prepared, checkpoint_path, state)
+        position = continuation.position
         run = RunWriter.reopen(
             self._path,
             self._config,
             at_step=position["step"],
             at_epoch=position["epoch"],
-            evaluated_step=checkpoint["evaluated_step"],
+            evaluated_step=state["evaluated_step"],
         )
         run.event(
             "resumed_from",
             checkpoint=checkpoint_path.name,
             step=position["step"],
             epoch=position["epoch"],
-            exact=not reasons,
-            not_exact_because=reasons,
+            **continuation.exactness,
             skipped=[{"file": path.name, "reason": reason} for path, reason in skipped],
         )
-        fields = {"resumed_from": checkpoint_path.name, "exact": not reasons, "not_exact_because": reasons}
-        return self._run_engine(prepared, run, checkpoint, fields)
+        fields = {"resumed_from": checkpoint_path.name, **continuation.exactness}
+        return self._run_engine(prepared, run, state, fields)
 
     def _close_complete(self, position: dict[str, int]) -> None:
         epochs, step = self._config.training.epochs, position["step"]

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..config import MirrorConfig, NotifyConfig, RunConfig
-from ..config.file import config_values
+from ..config.file import config_values, parse_config
+from ..data.datasets.sources import DataSources
 from ..user_code import is_user_spec
 from ..user_path import user_path
 from .compute.placement import Placement
@@ -113,28 +117,48 @@ def _user_code(config: RunConfig) -> str:
     return ", ".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files)
 
 
-def inexact_because(
-    saved_environment: dict[str, Any],
-    environment: dict[str, Any],
-    saved_config: RunConfig,
-    config: RunConfig,
-    saved_fingerprint: str,
-    fingerprint: str,
-) -> list[str]:
-    """Why going on from a checkpoint would not give the very bits of the uninterrupted run; empty when it does."""
+@dataclass(frozen=True)
+class Conditions:
+    """What the bits of a result depend on, besides the state that training starts from.
+
+    Attributes:
+        config: the run's config.
+        environment: hardware and software, as `describe_environment` tells them.
+        fingerprint: hash of samples, labels and split.
+    """
+
+    config: RunConfig
+    environment: dict[str, Any]
+    fingerprint: str
+
+    @classmethod
+    def now(cls, config: RunConfig, placement: Placement, sources: DataSources) -> Conditions:
+        """Those of a run in this process."""
+        return cls(config, describe_environment(config, placement), sources.fingerprint)
+
+    @classmethod
+    def saved_in(cls, checkpoint: Mapping[str, Any], path: Path) -> Conditions:
+        """Those under which a checkpoint, the content of the file at `path`, was made. Raises ConfigError."""
+        config = parse_config(checkpoint["config"], str(path))
+        return cls(config, checkpoint["environment"], checkpoint["data_fingerprint"])
+
+
+def inexact_because(saved: Conditions, now: Conditions) -> list[str]:
+    """Why continuing from a checkpoint would not give the very bits of the uninterrupted run; empty when it does."""
+    config, environment = now.config, now.environment
     reasons = [
-        f"{meaning}: {saved_environment.get(key)} → {environment[key]}"
+        f"{meaning}: {saved.environment.get(key)} → {environment[key]}"
         for key, meaning in _MEANING.items()
-        if key in saved_environment and saved_environment[key] != environment[key]
+        if key in saved.environment and saved.environment[key] != environment[key]
     ]
-    for key, (before, after) in changed_settings(saved_config, config).items():
+    for key, (before, after) in changed_settings(saved.config, config).items():
         if key not in _NEUTRAL and not _only_lengthens(key, config):
             reasons.append(f"{key}: {before} → {after}")
     if environment["device"] == "cuda" and not environment["deterministic"]:
         reasons.append("training.deterministic is off: kernels of the GPU may add in another order")
     if config.training.compile and config.training.compile_mode.startswith("max-autotune"):
         reasons.append("training.compile_mode times kernels in every life of a run, and may take others than before")
-    if saved_fingerprint != fingerprint:
+    if saved.fingerprint != now.fingerprint:
         reasons.append("the data: other samples, labels or split than the checkpoint was trained on")
     return reasons
 

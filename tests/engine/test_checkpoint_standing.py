@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from trained import PERCEPTRON
+from trained import PERCEPTRON, trained
 
 from torchdeck.engine.checkpoints.compatibility import standing_of
 from torchdeck.engine.checkpoints.tensor_norms import tensor_norms
@@ -39,6 +39,13 @@ def test_settings_that_differ_and_what_makes_a_resume_inexact_are_told(
     assert standing_of(checkpoint, config_of(checkpoint)).inexact == ["torch's CPU threads: 1 → 2"]
     run_toml.write_text(before.replace('dataset = "digits"', 'dataset = "/nowhere"'))
     assert "/nowhere" in standing_of(checkpoint, config_of(checkpoint)).unknown
+
+
+def test_a_run_on_a_part_of_its_data_can_be_resumed_exactly(tmp_path: Path) -> None:
+    toml = PERCEPTRON.replace("batch_size = 512", 'batch_size = 512\nsubset = "0.5"')
+    checkpoint = trained(toml, tmp_path) / "checkpoints" / "last.pt"
+    standing = standing_of(checkpoint, config_of(checkpoint))
+    assert (standing.inexact, standing.unknown) == ([], "")
 
 
 def test_norms_are_those_of_torch_for_every_tensor(tmp_path: Path) -> None:

@@ -2,13 +2,13 @@ import pytest
 import torch
 from training_cases import case, placement
 
-from torchdeck.engine.training.environment import changed_settings, describe_environment, inexact_because
+from torchdeck.engine.training.environment import Conditions, changed_settings, describe_environment, inexact_because
 
 
 def reasons(*changes: str, **environment: object) -> list[str]:
     saved = describe_environment(case(), placement())
     now = {**describe_environment(case(*changes), placement(*changes)), **environment}
-    return inexact_because(saved, now, case(), case(*changes), "data", "data")
+    return inexact_because(Conditions(case(), saved, "data"), Conditions(case(*changes), now, "data"))
 
 
 def test_nothing_changed_is_exact() -> None:
@@ -63,13 +63,13 @@ def test_other_software_and_hardware_is_named() -> None:
 def test_a_mode_that_times_kernels_is_never_exact() -> None:
     tuned = case("training.compile=true", "training.compile_mode=max-autotune")
     saved = describe_environment(tuned, placement())
-    (reason,) = inexact_because(saved, saved, tuned, tuned, "data", "data")
+    (reason,) = inexact_because(Conditions(tuned, saved, "data"), Conditions(tuned, saved, "data"))
     assert "times kernels in every life" in reason
 
 
 def test_other_data_are_named() -> None:
     saved = describe_environment(case(), placement())
-    (reason,) = inexact_because(saved, saved, case(), case(), "one", "two")
+    (reason,) = inexact_because(Conditions(case(), saved, "one"), Conditions(case(), saved, "two"))
     assert reason.startswith("the data: ")
 
 
@@ -87,7 +87,7 @@ def test_other_data_are_named() -> None:
 def test_more_epochs_are_exact_unless_the_schedule_is_stretched_over_them(schedule: str, is_stretched: bool) -> None:
     before, after = (case(f"schedule={schedule}", f"training.epochs={epochs}") for epochs in (2, 4))
     environment = describe_environment(before, placement())
-    found = inexact_because(environment, environment, before, after, "data", "data")
+    found = inexact_because(Conditions(before, environment, "data"), Conditions(after, environment, "data"))
     assert found == (["training.epochs: 2 → 4"] if is_stretched else [])
 
 

@@ -1,0 +1,120 @@
+"""Continuing from a checkpoint: whether it can be done with the config there is now, and whether bit for bit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import CheckpointError
+
+if TYPE_CHECKING:
+    from ..build import Prepared
+    from ..training.environment import Conditions
+
+_NEEDED = (
+    "model_state_dict",
+    "optimizer_state_dict",
+    "scheduler_state_dict",
+    "position",
+    "totals",
+    "rng",
+    "config",
+    "environment",
+    "data_fingerprint",
+    "best",
+    "early_stopping",
+    "evaluated_step",
+)
+# Arguments of optimizers that need averages which a checkpoint without them doesn't hold.
+_STATE_CREATING = {"optimizer.amsgrad", "optimizer.centered"}
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """The state in a checkpoint, which fits a run that is prepared.
+
+    Attributes:
+        path: the checkpoint.
+        state: its content.
+        inexact: why the result will differ from that of the uninterrupted run; empty where it won't by a bit.
+    """
+
+    path: Path
+    state: dict[str, Any]
+    inexact: list[str]
+
+    @classmethod
+    def of(cls, prepared: Prepared, path: Path, state: dict[str, Any] | None = None) -> Continuation:
+        """Check a checkpoint against the model, the settings, the data and the machine of a prepared run.
+
+        Args:
+            prepared: the run.
+            path: the checkpoint.
+            state: its content, as `load_state` returned it; None to load it.
+
+        Raises:
+            CheckpointError: it can't be read, lacks a part, or is of another model.
+        """
+        from ..training.environment import Conditions, inexact_because
+
+        state = state if state is not None else load_state(path)
+        saved = Conditions.saved_in(state, path)
+        now = Conditions.now(prepared.config, prepared.placement, prepared.sources)
+        _check_fits(prepared, saved, state, path)
+        return cls(path, state, inexact_because(saved, now))
+
+    @property
+    def position(self) -> dict[str, int]:
+        """Where training stands: `epoch`, `step_in_epoch` and `step`."""
+        return dict(self.state["position"])
+
+    @property
+    def exactness(self) -> dict[str, Any]:
+        """What the run records of it."""
+        return {"exact": not self.inexact, "not_exact_because": self.inexact}
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The content of a checkpoint that training can continue from.
+
+    Raises:
+        CheckpointError: it can't be read, another program wrote it, or it lacks a part.
+    """
+    from ..runs.saving.checkpoint import load_checkpoint
+    from ..training.state import FORMAT
+
+    state = load_checkpoint(path)
+    if state.get("torchdeck_format") != FORMAT:
+        raise CheckpointError(
+            f"{path}: is not a checkpoint of torchdeck, so there is no run to continue; "
+            "take its weights with model.weights"
+        )
+    missing = [name for name in _NEEDED if name not in state]
+    if missing:
+        raise CheckpointError(f"{path}: can't be resumed from: it lacks {', '.join(missing)}")
+    return state
+
+
+def _check_fits(prepared: Prepared, saved: Conditions, state: dict[str, Any], path: Path) -> None:
+    """Raise CheckpointError when the model that was built is another than the checkpoint's."""
+    from ..models.weights import model_shapes
+    from ..models.weights_mapping import same_names
+    from ..training.environment import changed_settings
+
+    saved_shapes = {name: tuple(tensor.shape) for name, tensor in state["model_state_dict"].items()}
+    problems = same_names(saved_shapes, model_shapes(prepared.model)).describe()
+    if problems:
+        raise CheckpointError(f"{path} does not fit the model {prepared.config.model.name}: {problems}")
+    changed = changed_settings(saved.config, prepared.config)
+    if "optimizer.name" in changed:
+        return
+    trained = sum(parameter.requires_grad for parameter in prepared.model.parameters())
+    known = sum(len(group["params"]) for group in state["optimizer_state_dict"]["param_groups"])
+    if trained != known:
+        raise CheckpointError(
+            f"{path}: its optimizer trains {known} tensors, and with model.freeze as it is now there are {trained}; "
+            f"to train other parts, start a new run with model.weights = '{path}'"
+        )
+    for name in sorted(_STATE_CREATING & changed.keys()):
+        raise CheckpointError(f"{name} can't be changed while a run goes on: {path} has no averages for it")
