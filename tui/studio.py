@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from torchdeck.engine.config import RunConfig
@@ -17,6 +15,7 @@ from torchdeck.engine.runs.on_disk.directory import LOG_FILE
 
 from .app import Studio
 from .graphics.support import Wish
+from .process.stop_signals import StopSignals
 from .process.terminal import Terminal
 from .words.shell_text import shell_command
 
@@ -57,7 +56,8 @@ def open_studio(
     try:
         with Terminal(log) as terminal:
             app = Studio(config, runs_root, terminal, spec=spec, watch=watch, named=named, graphics=graphics)
-            signals = _Signals(app)
+            # Before the app's event loop starts, so that the handlers stay when it has ended.
+            signals = StopSignals(app.leave_soon)
             crashed = _show(app, terminal)
             return _after_the_screen(app, signals, terminal, parent, crashed=crashed)
     finally:
@@ -77,7 +77,7 @@ def _show(app: Studio, terminal: Terminal) -> bool:
 
 
 def _after_the_screen(
-    app: Studio, signals: _Signals, terminal: Terminal, parent: Parent | None, *, crashed: bool
+    app: Studio, signals: StopSignals, terminal: Terminal, parent: Parent | None, *, crashed: bool
 ) -> int:
     """Give the shell back if a run goes on, and wait for its end."""
     run = app.launched
@@ -99,11 +99,11 @@ def _after_the_screen(
         signals.pass_on(run)
         if run.save_if_stalled():
             _tell(terminal, f"{_name(run)}: saved while no batch came")
-            os._exit(128 + signals.received if signals.received else 0)
+            os._exit(signals.exit_status)
     if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
         _tell(terminal, f"{run.path.name}: {run.status}; to go on: {shell_command('resume', run.path)}")
     if signals.received:
-        return 128 + signals.received
+        return signals.exit_status
     return 1 if crashed else 0
 
 
@@ -123,32 +123,3 @@ def _name(run: LaunchedRun) -> str:
 def _tell(terminal: Terminal, text: str) -> None:
     terminal.write(text.replace("\n", "\r\n") + "\r\n")
     terminal.flush()
-
-
-class _Signals:
-    """SIGTERM, SIGINT and SIGUSR1: the first saves and ends run and screen, a second one ends the process at once."""
-
-    def __init__(self, app: Studio) -> None:
-        self.received = 0
-        self._app = app
-        self._is_passed_on = False
-        # Set before the app's event loop starts, so that they stay when it has ended.
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-
-    @property
-    def name(self) -> str:
-        """The signal that came; empty when none did."""
-        return signal.Signals(self.received).name if self.received else ""
-
-    def pass_on(self, run: LaunchedRun) -> None:
-        """Tell the run to stop: from the main loop, as a handler may interrupt the holder of a lock."""
-        if self.received and not self._is_passed_on:
-            self._is_passed_on = True
-            run.stop(after="step", reason=self.name)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.received:
-            os._exit(128 + number)
-        self.received = number
-        self._app.leave_soon()

@@ -61,12 +61,14 @@ class LaunchedRun:
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
         self._has_directory_or_ended = threading.Event()
+        self._has_started = False
+        self._has_ended = threading.Event()
         self._thread = threading.Thread(target=self._main, name="engine", daemon=False)
 
     @property
     def is_alive(self) -> bool:
         """Whether the engine's thread still works."""
-        return self._thread.is_alive()
+        return self._has_started and not self._has_ended.is_set()
 
     def wait_for_directory(self, timeout: float | None = None) -> Path | None:
         """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
@@ -74,11 +76,15 @@ class LaunchedRun:
         return self.path
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for the thread to end. Call it with short timeouts from the main thread, so that signals arrive."""
-        self._thread.join(timeout)
+        """Wait for the run to end. Call it with short timeouts from the main thread, so that signals arrive."""
+        # Thread.join of Python 3.11 takes a thread for ended when Ctrl-C interrupts it.
+        self._has_ended.wait(timeout)
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
-        """Ask the run to save and end at the next boundary. Safe to call from a signal handler's thread."""
+        """Ask the run to save and end at the next boundary. Any thread may call it, but no signal handler.
+
+        A handler interrupts the main thread wherever it is, which may be in this very call with its lock held.
+        """
         self.control.submit({"cmd": "stop", "after": after, "reason": reason})
 
     def save_if_stalled(self) -> bool:
@@ -101,6 +107,7 @@ class LaunchedRun:
         if not faulthandler.is_enabled():
             # A crash of a library then leaves its stack in the log, where descriptor 2 goes.
             faulthandler.enable(2)
+        self._has_started = True
         self._thread.start()
 
     def _main(self) -> None:
@@ -114,8 +121,11 @@ class LaunchedRun:
             if not isinstance(error, TorchdeckError):
                 traceback.print_exc(file=sys.stderr)
         finally:
-            self._give_back()
-            self._has_directory_or_ended.set()
+            try:
+                self._give_back()
+            finally:
+                self._has_directory_or_ended.set()
+                self._has_ended.set()
 
     def _give_back(self) -> None:
         """Let go of the model, the data and their memory: a studio that trained a run stays open for days."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from torchdeck.engine.errors import RunError
 
 from ..process import worker_calls
 from ..process.private_output import PrivateOutput
+from ..process.stop_signals import StopSignals
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.batch_search_text import ended_words, result_text, tries_text
 from .options import json_option
@@ -23,8 +23,6 @@ from .output import print_json
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 @click.command(name="batch-find")
@@ -53,9 +51,9 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
         found = asyncio.run(_search(config, int((memory or 0) * 1e9), show))
         if is_live:
             print("\r\x1b[K", end="", file=output.stderr)
-        if isinstance(found, int):
-            print(f"torchdeck: ended by {signal.Signals(found).name}; nothing was written", file=output.stderr)
-            return 128 + found
+        if isinstance(found, StopSignals):
+            print(f"torchdeck: ended by {found.name}; nothing was written", file=output.stderr)
+            return found.exit_status
         if as_json:
             print_json(asdict(found), output.stdout)
             return 0
@@ -65,26 +63,25 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
     return 0 if found.largest else 1
 
 
-async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int], None]) -> BatchSearch | int:
-    """What was found, or the signal that ended the search."""
-    ended_by: list[int] = []
+async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int], None]) -> BatchSearch | StopSignals:
+    """What was found, or the signals that ended the search."""
     process = WorkerProcess()
     search = asyncio.ensure_future(
         process.follow(worker_calls.FIND_LARGEST_BATCH, config, memory=memory, on_progress=show)
     )
+    loop = asyncio.get_running_loop()
 
-    def end(number: int) -> None:
-        ended_by.append(number)
-        search.cancel()
+    def cancel() -> None:
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(search.cancel)
 
-    for number in _SIGNALS:
-        asyncio.get_running_loop().add_signal_handler(number, end, number)
+    signals = StopSignals(cancel)
     try:
         found: BatchSearch = await search
     except asyncio.CancelledError:
-        if not ended_by:
+        if not signals.received:
             raise
-        return ended_by[0]
+        return signals
     except WorkerError as error:
         raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
     finally:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 from dataclasses import asdict
-from types import FrameType
 
 import click
 
@@ -12,6 +10,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import RunError
 
 from ..process.private_output import PrivateOutput
+from ..process.stop_signals import StopSignals
 from ..words.figures import figure
 from .options import json_option
 from .output import print_json
@@ -27,31 +26,25 @@ from .output import print_json
 def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float, steps: int, as_json: bool) -> int:
     """Try growing learning rates for some steps on fresh weights, and suggest one. Writes nothing."""
     config = load_config(spec, overrides)
-    ended_by: list[int] = []
-
-    def end(number: int, frame: FrameType | None) -> None:
-        ended_by.append(number)
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, end)
+    signals = StopSignals()
     with PrivateOutput() as output:
         from torchdeck.engine.preflight.lr_range import find_learning_rate
 
         is_live = output.stderr.isatty() and not as_json
 
         def progress(message: str, done: int, total: int) -> None:
-            if ended_by:
-                raise RunError(f"ended by {signal.Signals(ended_by[0]).name}; nothing was written")
+            if signals.received:
+                raise RunError(f"ended by {signals.name}; nothing was written")
             if is_live:
                 print(f"\r\x1b[K{message} {done}/{total}", end="", file=output.stderr, flush=True)
 
         try:
             found = find_learning_rate(config, progress=progress, lowest=lowest, highest=highest, steps=steps)
         except RunError as error:
-            if not ended_by:
+            if not signals.received:
                 raise
             print(f"torchdeck: {error}", file=output.stderr)
-            return 128 + ended_by[0]
+            return signals.exit_status
         if is_live:
             print("\r\x1b[K", end="", file=output.stderr)
         if as_json:

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 import click
@@ -31,6 +30,7 @@ from torchdeck.engine.user_trust import CodeTrust, TrustStore
 from ..headless import Display
 from ..plain_text import printable_lines
 from ..process.private_output import PrivateOutput
+from ..process.stop_signals import StopSignals
 from ..words.shell_text import shell_command
 from .dry_run import print_dry_run
 from .options import json_option, runs_root_option
@@ -171,14 +171,13 @@ def _remember_code(config: RunConfig) -> None:
 def _follow(start: Start, as_json: bool, announce: int) -> int:
     """Start a run, show it until it ends, and say how it ended."""
     with PrivateOutput() as output:
-        signals = _StopSignals()
+        signals = StopSignals()
         display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
         run = start(lambda path: output.move_log_to(path / LOG_FILE))
-        signals.watch(run)
         is_announced = announce < 0
         while run.is_alive:
             run.join(0.25 if display.is_live else 0.5)
-            signals.pass_on()
+            signals.pass_on(run)
             if not is_announced and run.path is not None:
                 _announce(announce, _beginning(run.path))
                 is_announced = True
@@ -186,10 +185,10 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
             if run.save_if_stalled():
                 _requeue_if_asked(run, signals.received, output.stderr)
                 output.stderr.flush()
-                os._exit(128 + signals.received if signals.received else 0)
+                os._exit(signals.exit_status)
         display.finish(run)
         _requeue_if_asked(run, signals.received, output.stderr)
-        status = _exit_status(run, signals.received)
+        status = _exit_status(run, signals)
         message = describe_failure(run.error) if run.error is not None else ""
         if not is_announced:
             refusal = {"error": message or "stopped before it began", "exit_status": status}
@@ -201,7 +200,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
     return status
 
 
-def _requeue_if_asked(run: LaunchedRun, received: int | None, file: TextIO) -> None:
+def _requeue_if_asked(run: LaunchedRun, received: int, file: TextIO) -> None:
     """After a SIGUSR1 that was obeyed, put the SLURM job back into the queue where the config asks for it."""
     if received != signal.SIGUSR1 or run.status != "stopped" or run.path is None:
         return
@@ -229,35 +228,10 @@ def summary(reader: RunReader) -> dict[str, Any]:
     }
 
 
-def _exit_status(run: LaunchedRun, received: int | None) -> int:
+def _exit_status(run: LaunchedRun, signals: StopSignals) -> int:
     if run.error is not None:
         return 2 if run.path is None and isinstance(run.error, TorchdeckError) else 1
-    return 128 + received if received is not None and run.status == "stopped" else 0
-
-
-class _StopSignals:
-    """SIGINT, SIGTERM and SIGUSR1: the first asks for a save and an end, a second one ends the process at once."""
-
-    def __init__(self) -> None:
-        self.received: int | None = None
-        self._run: LaunchedRun | None = None
-        self._is_passed_on = False
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-            signal.signal(number, self._on_signal)
-
-    def watch(self, run: LaunchedRun) -> None:
-        self._run = run
-
-    def pass_on(self) -> None:
-        """Give a received signal to the run: from the main loop, as a handler may interrupt a lock's holder."""
-        if self.received is not None and not self._is_passed_on and self._run is not None:
-            self._is_passed_on = True
-            self._run.stop(after="step", reason=signal.Signals(self.received).name)
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            os._exit(128 + number)
-        self.received = number
+    return signals.exit_status if run.status == "stopped" else 0
 
 
 def _detached(as_json: bool) -> int:

@@ -2,6 +2,8 @@
 
 import errno
 import os
+import signal
+import threading
 import weakref
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +33,28 @@ def test_a_run_that_has_ended_holds_neither_its_model_nor_its_data(
     assert ended(run).status == ("failed" if fails else "finished")
     assert len(held) == 2
     assert [reference() for reference in held] == [None, None]
+
+
+def test_ctrl_c_while_a_run_is_waited_for_does_not_make_it_look_ended() -> None:
+    may_end = threading.Event()
+
+    class Waiting(LaunchedRun):
+        def _train(self) -> Any:
+            may_end.wait()
+            return "finished"
+
+    run = Waiting(lambda path: None)
+    assert not run.is_alive
+    run._start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+            run.join(60)
+        assert run.is_alive
+    finally:
+        may_end.set()
+    run.join()
+    assert not run.is_alive and run.status == "finished"
 
 
 def test_a_mirror_that_can_not_be_started_is_told_and_the_run_goes_on(

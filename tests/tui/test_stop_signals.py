@@ -1,0 +1,53 @@
+import os
+import signal
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+# Handles signals, prints what came of it line by line, and goes on until its input ends.
+PROGRAM = """
+import sys
+from torchdeck.tui.process.stop_signals import StopSignals
+
+class Run:
+    def stop(self, after, reason):
+        print("stop", after, reason, flush=True)
+
+signals = StopSignals(lambda: print("first", flush=True))
+print("ready", signals.received, repr(signals.name), signals.exit_status, flush=True)
+signals.pass_on(Run())
+for line in sys.stdin:
+    signals.pass_on(Run())
+    signals.pass_on(Run())
+sys.exit(signals.exit_status)
+"""
+
+
+@pytest.fixture
+def process() -> Any:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+    )
+    assert program.stdout is not None and program.stdout.readline() == "ready 0 '' 0\n"
+    yield program
+    program.kill()
+    program.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_the_first_signal_stops_the_run_once_and_is_the_exit_status(process: Any, number: signal.Signals) -> None:
+    process.send_signal(number)
+    assert process.stdout.readline() == "first\n"
+    process.stdin.write("\n\n")
+    assert process.communicate()[0] == f"stop step {number.name}\n"
+    assert process.returncode == 128 + number
+
+
+def test_a_second_signal_ends_the_process_at_once(process: Any) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "first\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait() == 128 + signal.SIGINT
+    assert process.stdout.read() == ""
