@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Callable
@@ -38,6 +39,8 @@ _MODULE_PARTS = {"_modules", "_parameters", "_buffers"}
 # Relative to the largest output: what other kernels and another order of additions may differ by in float32.
 _TOLERANCE = 1e-3
 _BATCH = 2
+# Left free on the disk beside the new file.
+_SPARE_BYTES = 16 << 20
 
 Progress = Callable[[str, int, int], None]
 
@@ -133,6 +136,7 @@ def _export_weights(path: Path, out: Path, averaged: bool, progress: Progress) -
     names = weight_names(inspect_checkpoint(path), averaged=averaged)
     loaded = load_tensors(path, set(names.values()))
     tensors = {name: loaded[in_file] for name, in_file in names.items()}
+    _require_room(out, sum(tensor.nbytes for tensor in tensors.values()))
     progress("writing them", 0, 0)
 
     def write(file: BinaryIO) -> None:
@@ -149,6 +153,15 @@ def _export_weights(path: Path, out: Path, averaged: bool, progress: Progress) -
     if different or len(back) != len(tensors):
         raise CheckpointError(f"{out}: was not written as it should be: {', '.join(different[:5])} differ")
     return len(tensors), f"read back, all {len(tensors)} tensors equal bit for bit"
+
+
+def _require_room(out: Path, needed: int) -> None:
+    """Raise OSError (ENOSPC) before a disk is filled up for nothing."""
+    disk = os.statvfs(out.absolute().parent)
+    free = disk.f_bavail * disk.f_frsize
+    if free < needed + _SPARE_BYTES:
+        words = f"the disk has {free / 1e6:,.0f} MB free, the file needs {needed / 1e6:,.0f} MB"
+        raise OSError(errno.ENOSPC, words)
 
 
 def _is_same(one: Tensor, other: Tensor) -> bool:

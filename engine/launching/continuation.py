@@ -12,20 +12,21 @@ if TYPE_CHECKING:
     from ..build import Prepared
     from ..training.environment import Conditions
 
-_NEEDED = (
-    "model_state_dict",
-    "optimizer_state_dict",
-    "scheduler_state_dict",
-    "position",
-    "totals",
-    "rng",
-    "config",
-    "environment",
-    "data_fingerprint",
-    "best",
-    "early_stopping",
-    "evaluated_step",
-)
+# What resuming needs of a checkpoint, and what each part is.
+_PARTS: dict[str, type] = {
+    "model_state_dict": dict,
+    "optimizer_state_dict": dict,
+    "scheduler_state_dict": dict,
+    "position": dict,
+    "totals": dict,
+    "rng": dict,
+    "config": str,
+    "environment": dict,
+    "data_fingerprint": str,
+    "best": dict,
+    "early_stopping": dict,
+    "evaluated_step": int,
+}
 # Arguments of optimizers that need averages which a checkpoint without them doesn't hold.
 _STATE_CREATING = {"optimizer.amsgrad", "optimizer.centered"}
 
@@ -79,7 +80,8 @@ def load_state(path: Path) -> dict[str, Any]:
     """The content of a checkpoint that training can continue from.
 
     Raises:
-        CheckpointError: it can't be read, another program wrote it, or it lacks a part.
+        CheckpointError: it can't be read, another program wrote it, it lacks a part, or a part is not what it should
+            be.
     """
     from ..runs.saving.checkpoint import load_checkpoint
     from ..training.state import FORMAT
@@ -90,10 +92,32 @@ def load_state(path: Path) -> dict[str, Any]:
             f"{path}: is not a checkpoint of torchdeck, so there is no run to continue; "
             "take its weights with model.weights"
         )
-    missing = [name for name in _NEEDED if name not in state]
+    missing = [name for name in _PARTS if name not in state]
     if missing:
         raise CheckpointError(f"{path}: can't be resumed from: it lacks {', '.join(missing)}")
+    wrong = [name for name, kind in _PARTS.items() if not isinstance(state[name], kind)]
+    position = state["position"]
+    if not wrong and any(type(position.get(name)) is not int for name in ("epoch", "step", "step_in_epoch")):
+        wrong.append("position")
+    if wrong:
+        raise CheckpointError(f"{path}: can't be resumed from: its {', '.join(wrong)} is not what torchdeck saves")
     return state
+
+
+def newest_state(run: Path) -> tuple[Path, dict[str, Any], list[tuple[Path, str]]]:
+    """The newest checkpoint of a run that training can continue from.
+
+    Returns:
+        Its path, its content, and the newer ones that were skipped, each with the reason.
+
+    Raises:
+        RunError: the run has none; the text says what is wrong with each.
+    """
+    from ..runs.saving.checkpoint import newest_valid_checkpoint
+
+    loaded: list[dict[str, Any]] = []
+    path, skipped = newest_valid_checkpoint(run, lambda path: loaded.append(load_state(path)))
+    return path, loaded[-1], skipped
 
 
 def _check_fits(prepared: Prepared, saved: Conditions, state: dict[str, Any], path: Path) -> None:

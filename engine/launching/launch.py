@@ -11,7 +11,7 @@ from ..errors import RunError
 from ..runs.reader import RunReader
 from ..runs.writer import RunWriter
 from .absolute_paths import with_absolute_paths
-from .continuation import Continuation, load_state
+from .continuation import Continuation, load_state, newest_state
 from .launched_run import LaunchedRun, Status
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ class _ResumedRun(LaunchedRun):
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
         from ..build import prepare
-        from ..runs.saving.checkpoint import newest_valid_checkpoint
 
         skipped: list[tuple[Path, str]] = []
         checkpoint_path = self._checkpoint_path
         if checkpoint_path is None:
             self._progress("looking for the newest valid checkpoint", 0, 0)
-            checkpoint_path, skipped = newest_valid_checkpoint(self._path)
-        state = load_state(checkpoint_path)
+            checkpoint_path, state, skipped = newest_state(self._path)
+        else:
+            state = load_state(checkpoint_path)
         if state["position"]["epoch"] >= self._config.training.epochs:
             if RunReader(self._path).status() == "died":
                 # It had trained everything and was killed before it could say so.

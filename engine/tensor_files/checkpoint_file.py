@@ -15,12 +15,12 @@ from typing import Any, BinaryIO
 
 from ..errors import CheckpointError
 from ..files.regular_file import open_regular_file
+from .bounds import MAX_PICKLE_BYTES
 from .object_tree import Contents, TensorInfo, contents_of
-from .pickle_tree import PickleReader
+from .pickle_tree import PickleReader, storage_key
 from .safetensors_file import read_safetensors_header
 from .zip_directory import data_offset, read_zip_directory
 
-_MAX_PICKLE_BYTES = 64 << 20
 _LEGACY_MAGIC = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 _LEGACY_PICKLES = 5
 
@@ -51,7 +51,8 @@ class CheckpointReport:
         metrics: its metrics, where it has any.
         config: TOML text of the run that saved it; empty when it isn't torchdeck's.
         foreign: classes and functions that the file wants to be used, which loading it would need.
-        oversized: name of a tensor that is far larger than the data stored for it; empty as it should be.
+        oversized: name of the tensor that is largest beside the data stored for it, where such tensors would fill the
+            memory once they are copied out of the file; empty as it should be.
         checksums: the parts of the file with their checksums; empty where the format has none.
     """
 
@@ -97,7 +98,17 @@ def inspect_open_file(file: BinaryIO, path: Path) -> CheckpointReport:
         raise CheckpointError(f"{path}: {error}") from error.__cause__
     except OSError as error:
         raise CheckpointError(f"{path}: can't be read: {error.strerror or error}") from error
-    except (struct.error, IndexError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: can't be read: what it holds needs more memory than there is") from error
+    except (
+        struct.error,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as error:
         raise CheckpointError(f"{path}: is damaged ({type(error).__name__})") from error
 
 
@@ -173,8 +184,8 @@ def _inspect_zip(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
 
 
 def _read_span(file: BinaryIO, span: Span, *, check: bool) -> bytes:
-    if span.bytes > _MAX_PICKLE_BYTES:
-        raise CheckpointError(f"its table of objects is larger than {_MAX_PICKLE_BYTES >> 20} MB")
+    if span.bytes > MAX_PICKLE_BYTES:
+        raise CheckpointError(f"its table of objects is larger than {MAX_PICKLE_BYTES >> 20} MB")
     file.seek(span.offset)
     data = file.read(span.bytes)
     if check and zlib.crc32(data) != span.crc32:
@@ -190,17 +201,18 @@ def _inspect_legacy(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
         raise CheckpointError("is damaged: its list of storages is garbled")
     position = readers[4].position
     begins: dict[str, int] = {}
-    for key in keys:
-        storage = objects.storages.get(str(key))
+    names = [storage_key(key) for key in keys]
+    for name in names:
+        storage = objects.storages.get(name)
         file.seek(position)
         header = file.read(8)
         if storage is None or len(header) < 8 or int.from_bytes(header, "little") != storage.count:
             raise CheckpointError("is damaged or cut short: a storage is not there in the declared size")
         begins[storage.key] = position + 8
         position += 8 + storage.bytes
-    if position > size:
-        raise CheckpointError("is cut short: the save was interrupted, or the copy is incomplete")
-    if missing := objects.storages.keys() - {str(key) for key in keys}:
+        if position > size:
+            raise CheckpointError("is cut short: the save was interrupted, or the copy is incomplete")
+    if missing := objects.storages.keys() - set(names):
         raise CheckpointError(f"is damaged: its storage {min(missing)} is missing")
     return _report(path, "torch legacy", size, contents_of(trees[3], objects, begins), [])
 
@@ -219,7 +231,7 @@ def _read_legacy_pickles(file: BinaryIO, size: int) -> tuple[list[PickleReader],
                 trees.append(readers[-1].read())
             return readers, trees
         except CheckpointError:
-            if length >= min(size, _MAX_PICKLE_BYTES):
+            if length >= min(size, MAX_PICKLE_BYTES):
                 raise
             length *= 4
 

@@ -7,17 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CheckpointError
+from .bounds import MAX_DEPTH, MAX_NAME, MAX_NAMES_CHARACTERS, MAX_TENSORS, is_expanded
 from .pickle_tree import PickleReader
 from .pickled_values import ITEM_BYTES, ForeignObject, Name, PlainObject, TensorEntry
 
-_MAX_DEPTH = 100
-_MAX_TENSORS = 500_000
 _MAX_VALUES = 100_000
 _MAX_TEXT = 500
-_MAX_NAME = 1000
 _LONG_LIST = 64
-# A view larger than its storage costs nothing until it is copied; up to this size a copy is harmless.
-_HARMLESS_BYTES = 64 << 20
 
 # What torch.load(weights_only=True) resolves and `PickleReader` turns into data.
 _KNOWN_NAMES = {
@@ -85,19 +81,23 @@ def contents_of(tree: Any, reader: PickleReader, begins: Mapping[str, int]) -> C
     """
     contents = Contents()
     foreign = {name for name in reader.names if name not in _KNOWN_NAMES and not name.endswith("Storage")}
+    largest: tuple[int, str] = (0, "")
+    sizes: list[tuple[int, int]] = []
     for name, value in _leaves(tree):
         if type(value) is TensorEntry:
-            if len(contents.tensors) >= _MAX_TENSORS:
-                raise CheckpointError(f"holds more than {_MAX_TENSORS:,} tensors")
+            if len(contents.tensors) >= MAX_TENSORS:
+                raise CheckpointError(f"holds more than {MAX_TENSORS:,} tensors")
             offset = begins[value.storage.key] + value.offset * ITEM_BYTES[value.dtype]
             contents.tensors.append(TensorInfo(name, value.shape, value.dtype, value.bytes, offset, value.strides))
-            if value.bytes > max(value.storage.bytes, _HARMLESS_BYTES):
-                contents.oversized = contents.oversized or name
+            sizes.append((value.bytes, value.storage.bytes))
+            largest = max(largest, (value.bytes - value.storage.bytes, name))
         elif type(value) is ForeignObject:
             foreign.add(value.name)
             _add_value(contents, name or "(the whole file)", f"<{value.name[:_MAX_TEXT]}>")
         else:
             _add_value(contents, name, value)
+    if is_expanded(sizes):
+        contents.oversized = largest[1]
     if reader.odd_keys:
         foreign.add("dict keys other than text and whole numbers")
     contents.foreign = sorted(foreign)
@@ -109,6 +109,7 @@ def contents_of(tree: Any, reader: PickleReader, begins: Mapping[str, int]) -> C
 def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
     """Every tensor, plain value and foreign object with its dotted name, in the file's order."""
     seen: set[int] = set()
+    characters = 0
     waiting: list[tuple[str, Any, int]] = [("", tree, 0)]
     while waiting:
         name, value, depth = waiting.pop()
@@ -116,28 +117,41 @@ def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
         if kind not in (dict, list, tuple, ForeignObject):
             yield name, value
             continue
-        if depth > _MAX_DEPTH:
-            raise CheckpointError(f"is nested more than {_MAX_DEPTH} deep")
+        if depth > MAX_DEPTH:
+            raise CheckpointError(f"is nested more than {MAX_DEPTH} deep")
         if id(value) in seen:
             continue
         seen.add(id(value))
-        items: list[tuple[str, Any]]
-        if kind is ForeignObject:
-            yield name, value
-            items = [(name, part) for part in value.parts]
-        elif kind is dict:
-            items = [(_joined(name, key), item) for key, item in value.items()]
-        elif len(value) > _LONG_LIST and all(type(item) in (int, float, str, bool) for item in value):
+        if _is_long_list(value):
             yield name, f"<{len(value)} values>"
             continue
+        if kind is ForeignObject:
+            yield name, value
+        parts = value.parts if kind is ForeignObject else value
+        # Before they are made: a long name is repeated for every part.
+        characters += len(parts) * len(name)
+        if characters > MAX_NAMES_CHARACTERS:
+            raise CheckpointError("is built to fill the memory: the names of its values are longer than the file")
+        items: list[tuple[str, Any]]
+        if kind is ForeignObject:
+            items = [(name, part) for part in parts]
+        elif kind is dict:
+            items = [(_joined(name, key), item) for key, item in value.items()]
         else:
             items = [(_joined(name, number), item) for number, item in enumerate(value)]
+        characters += sum(len(item_name) for item_name, _ in items) - len(items) * len(name)
         waiting += ((item_name, item, depth + 1) for item_name, item in reversed(items))
 
 
+def _is_long_list(value: Any) -> bool:
+    """Whether it is a list of numbers or texts that nobody would read one by one."""
+    is_list = type(value) in (list, tuple) and len(value) > _LONG_LIST
+    return is_list and all(type(item) in (int, float, str, bool) for item in value)
+
+
 def _joined(name: str, key: object) -> str:
-    text = key if isinstance(key, str) else str(key)
-    return (f"{name}.{text}" if name else text)[:_MAX_NAME]
+    text = str(key[:MAX_NAME] if isinstance(key, str | bytes) else key)[:MAX_NAME]
+    return (f"{name}.{text}" if name else text)[:MAX_NAME]
 
 
 def _add_value(contents: Contents, name: str, value: Any) -> None:
@@ -157,7 +171,7 @@ def _add_value(contents: Contents, name: str, value: Any) -> None:
 
 
 def _fill_in_known_keys(contents: Contents, tree: dict[Any, Any]) -> None:
-    contents.keys = [str(key)[:_MAX_NAME] for key in tree]
+    contents.keys = [str(key)[:MAX_NAME] for key in tree]
     position = tree.get("position")
     steps = [position.get("step") if isinstance(position, dict) else None, tree.get("step"), tree.get("global_step")]
     contents.epoch = _whole(tree.get("epoch"))
@@ -165,7 +179,7 @@ def _fill_in_known_keys(contents: Contents, tree: dict[Any, Any]) -> None:
     metrics = tree.get("metrics")
     if isinstance(metrics, dict):
         contents.metrics = {
-            str(name)[:_MAX_NAME]: float(value)
+            str(name)[:MAX_NAME]: float(value)
             for name, value in metrics.items()
             if type(value) is float or _whole(value) is not None
         }

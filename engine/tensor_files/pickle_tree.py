@@ -13,13 +13,13 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import CheckpointError
-from .pickled_values import STORAGE_CLASSES, STORAGES, ForeignObject, Name, Storage, TensorEntry, described
+from .bounds import MAX_CODE_NAMES, MAX_OPERATIONS, MAX_SIZE, CopyBudget, KeyBudget
+from .pickled_values import STORAGE_CLASSES, STORAGES, Budgets, ForeignObject, Name, Storage, TensorEntry, described
 
-_MAX_OPERATIONS = 4_000_000
 _MAX_NAME_BYTES = 4096
 _MAX_INTEGER_BYTES = 255
-# Hashes of larger integers (and of floats) repeat; keys chosen so make a dict quadratic.
-MAX_INTEGER_KEY = 1 << 31
+# Of the key of a dict that is no text, as it is shown.
+_SHOWN = 200
 
 _PLAIN_KEYS = (str, bool, type(None), bytes)
 
@@ -32,7 +32,7 @@ class PickleReader:
         names: every class and function that was named.
         storages: every storage that was referred to, by its key.
         odd_keys: whether a dict has keys that an attacker can make slow to look up: floats, integers of more than
-            31 bits, tuples of anything but text.
+            31 bits or very many large ones, tuples of anything but text.
     """
 
     def __init__(self, buffer: bytes, position: int = 0) -> None:
@@ -41,6 +41,7 @@ class PickleReader:
         self.storages: dict[str, Storage] = {}
         self.odd_keys = False
         self._buffer = buffer
+        self._budgets = Budgets(KeyBudget(), CopyBudget(len(buffer)))
         self._stack: list[Any] = []
         self._outer_stacks: list[list[Any]] = []
         self._memo: dict[int, Any] = {}
@@ -48,7 +49,7 @@ class PickleReader:
     def read(self) -> Any:
         """The object at the stream's end. Raises CheckpointError."""
         try:
-            for _ in range(_MAX_OPERATIONS):
+            for _ in range(MAX_OPERATIONS):
                 operation = self._buffer[self.position]
                 self.position += 1
                 if operation == _STOP:
@@ -59,7 +60,7 @@ class PickleReader:
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
             reason = "is cut short" if isinstance(error, IndexError | struct.error) else "is garbled"
             raise CheckpointError(f"is damaged: its table of objects {reason}") from None
-        raise CheckpointError(f"holds more than {_MAX_OPERATIONS:,} pickle operations")
+        raise CheckpointError(f"holds more than {MAX_OPERATIONS:,} pickle operations")
 
     def _take(self, count: int) -> bytes:
         end = self.position + count
@@ -137,8 +138,12 @@ class PickleReader:
     def _name(self, module: Any, name: Any) -> None:
         if type(module) is not str or type(name) is not str:
             raise TypeError
-        full = f"{module}.{name}"[:_MAX_NAME_BYTES]
+        if len(module) + len(name) >= _MAX_NAME_BYTES:
+            raise CheckpointError("names a class or function whose name has more than 4,095 characters")
+        full = f"{module}.{name}"
         self.names.add(full)
+        if len(self.names) > MAX_CODE_NAMES:
+            raise CheckpointError(f"names more than {MAX_CODE_NAMES:,} classes and functions")
         self._stack.append(Name(full))
 
     def _name_from_lines(self) -> None:
@@ -153,7 +158,7 @@ class PickleReader:
         arguments, function = self._stack.pop(), self._stack.pop()
         if type(function) is not Name or type(arguments) is not tuple:
             raise TypeError
-        self._stack.append(described(function.full, arguments))
+        self._stack.append(described(function.full, arguments, self._budgets))
 
     def _new(self, with_keywords: bool) -> None:
         parts = [self._stack.pop() for _ in range(2 if with_keywords else 1)]
@@ -203,26 +208,34 @@ class PickleReader:
     def _key(self, key: Any) -> Any:
         """A key that is safe to hash: hashing tuples nested in each other takes time exponential in their depth."""
         kind = type(key)
-        if kind in _PLAIN_KEYS or (kind is int and abs(key) < MAX_INTEGER_KEY):
+        if kind in _PLAIN_KEYS or (kind is int and self._budgets.keys.allows(key)):
             return key
         if kind is tuple and len(key) <= 8 and all(type(item) in (str, bool) for item in key):
-            return repr(key)[:200]
+            return repr(tuple(item[:_SHOWN] if type(item) is str else item for item in key))[:_SHOWN]
         self.odd_keys = True
-        return repr(key)[:200] if kind in (int, float) else f"<{kind.__name__}>"
+        return repr(key)[:_SHOWN] if kind in (int, float) else f"<{kind.__name__}>"
 
     def _storage(self) -> None:
         reference = self._stack.pop()
         if type(reference) is not tuple or len(reference) < 5 or reference[0] != "storage":
             raise TypeError
         _, cls, key, _, count = reference[:5]
-        if type(cls) is not Name or type(count) is not int or count < 0:
+        if type(cls) is not Name or type(count) is not int or not 0 <= count <= MAX_SIZE:
             raise TypeError
         if cls.full not in STORAGE_CLASSES:
             raise CheckpointError(f"holds a storage of class {cls.full}, which torchdeck does not know")
-        storage = Storage(str(key)[:200], STORAGES[cls.full.rpartition(".")[2]], count)
+        storage = Storage(storage_key(key), STORAGES[cls.full.rpartition(".")[2]], count)
         if self.storages.setdefault(storage.key, storage) != storage:
             raise CheckpointError("is damaged: it describes one storage in two ways")
         self._stack.append(storage)
+
+
+def storage_key(key: Any) -> str:
+    """The name of a storage, which is text or, in old files, a number. Raises TypeError for anything else."""
+    if type(key) is not str and type(key) is not int:
+        # The text of tuples in tuples grows exponentially with their depth.
+        raise TypeError
+    return str(key[:_SHOWN] if type(key) is str else key)
 
 
 _Operation = Callable[[PickleReader], None]

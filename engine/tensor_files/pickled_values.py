@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CheckpointError
-
-_MAX_DIMENSIONS = 64
+from .bounds import CopyBudget, KeyBudget, check_shape
 
 STORAGES = {
     "DoubleStorage": "float64",
@@ -89,12 +88,21 @@ class TensorEntry:
         return count
 
 
-def described(function: str, arguments: tuple[Any, ...]) -> Any:
-    """What calling `function` would give, as data."""
+@dataclass(slots=True, frozen=True)
+class Budgets:
+    """What one pickle has left of what it may take."""
+
+    keys: KeyBudget
+    copies: CopyBudget
+
+
+def described(function: str, arguments: tuple[Any, ...], budgets: Budgets) -> Any:
+    """What calling `function` would give, as data. Raises CheckpointError when that would be too much of it."""
     first = arguments[0] if arguments else None
     if function == "collections.OrderedDict" and not arguments:
         return {}
     if function == "collections.Counter" and type(first) is dict:
+        budgets.copies.take(first)
         return dict(first)
     if function in ("torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor"):
         return _tensor(*arguments[:4])
@@ -102,40 +110,61 @@ def described(function: str, arguments: tuple[Any, ...]) -> Any:
         storage, offset, shape, strides, _, _, dtype = arguments[:7]
         return _tensor(storage, offset, shape, strides, dtype)
     if function in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
-        return first if type(first) is TensorEntry else ForeignObject(function, list(arguments))
+        return first if type(first) is TensorEntry else _foreign(function, arguments, budgets)
     if function == "torch._tensor._rebuild_from_type_v2":
         rebuild, cls, parts = arguments[:3]
         if type(rebuild) is Name and cls in (Name("torch.Tensor"), Name("torch.nn.parameter.Parameter")):
-            return described(rebuild.full, parts) if type(parts) is tuple else ForeignObject(function)
+            return _rebuilt(rebuild.full, parts, budgets) if type(parts) is tuple else ForeignObject(function)
     if function == "torch.Size" and type(first) is tuple:
         return first
     if function in ("torch.device", "torch.serialization._get_layout") and type(first) is str:
         return PlainObject(f"{function.rpartition('.')[2]} {first[:80]}")
-    return _described_builtin(function, arguments)
+    return _described_builtin(function, arguments, budgets)
 
 
-def _described_builtin(function: str, arguments: tuple[Any, ...]) -> Any:
+def _rebuilt(function: str, parts: tuple[Any, ...], budgets: Budgets) -> Any:
+    """The tensor of a subclass, which is one of the other calls; that it were such a call again is never written."""
+    if function == "torch._tensor._rebuild_from_type_v2":
+        return ForeignObject(function)
+    return described(function, parts, budgets)
+
+
+def _foreign(function: str, arguments: tuple[Any, ...], budgets: Budgets) -> ForeignObject:
+    budgets.copies.take(arguments)
+    return ForeignObject(function, list(arguments))
+
+
+def _described_builtin(function: str, arguments: tuple[Any, ...], budgets: Budgets) -> Any:
     """What calling a function of Python itself would give, where that is a plain value of bounded size."""
     first = arguments[0] if arguments else None
     module, _, name = function.rpartition(".")
     if function == "_codecs.encode" and type(first) is str:
+        budgets.copies.take(first)
         return first.encode("latin-1", "replace")
     if module in ("builtins", "__builtin__"):
-        if name == "set" and type(first) is list and all(type(item) in (str, int, bool, bytes) for item in first):
-            return set(first)
+        if name == "set" and type(first) is list:
+            budgets.copies.take(first)
+            if all(type(item) in (str, bool, bytes) or _is_key(item, budgets.keys) for item in first):
+                return set(first)
         if name == "bytearray" and (not arguments or type(first) in (str, bytes)):
+            budgets.copies.take(first or b"")
             return first.encode("latin-1", "replace") if type(first) is str else bytes(first or b"")
         if name == "complex" and all(type(item) in (int, float) for item in arguments):
             return complex(*arguments)
-    return ForeignObject(function, list(arguments))
+    return _foreign(function, arguments, budgets)
+
+
+def _is_key(item: Any, keys: KeyBudget) -> bool:
+    return type(item) is int and keys.allows(item)
 
 
 def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any = None) -> TensorEntry:
     """A tensor that lies wholly in its storage. Raises CheckpointError otherwise."""
-    sizes = (*shape, *strides)
-    if type(storage) is not Storage or type(offset) is not int or any(type(size) is not int for size in sizes):
+    is_plain = type(shape) in (tuple, list) and type(strides) in (tuple, list)
+    if type(storage) is not Storage or type(offset) is not int or not is_plain:
         raise TypeError
-    if len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS or offset < 0 or any(size < 0 for size in sizes):
+    check_shape(shape, strides)
+    if len(shape) != len(strides) or offset < 0:
         raise CheckpointError("holds a tensor with impossible sizes")
     kind = dtype.full.removeprefix("torch.") if type(dtype) is Name else storage.dtype
     if kind not in ITEM_BYTES:

@@ -6,13 +6,12 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 from ..errors import CheckpointError
-from .pickle_tree import MAX_INTEGER_KEY
+from .bounds import MAX_DEPTH, KeyBudget
 
 _KEYS = (str, int, bool, type(None), bytes)
 _VALUES = (str, int, float, complex, bool, type(None), bytes, bytearray)
 # Beyond this torch's unpickler refuses an integer.
 _MAX_INTEGER_BITS = 255 * 8 - 1
-_MAX_DEPTH = 200
 
 
 def check_plain(content: dict[str, Any]) -> None:
@@ -24,20 +23,20 @@ def check_plain(content: dict[str, Any]) -> None:
     import torch
 
     leaves = (*_VALUES, torch.Tensor, torch.nn.Parameter, torch.dtype, torch.device, torch.Size, torch.layout)
+    budget = KeyBudget()
     waiting: list[tuple[str, Any, int]] = [("", content, 0)]
     while waiting:
         path, value, depth = waiting.pop()
         kind = type(value)
-        if depth > _MAX_DEPTH:
-            raise CheckpointError(f"{path[:200]}… is nested more than {_MAX_DEPTH} deep, or holds itself")
+        if depth > MAX_DEPTH:
+            raise CheckpointError(f"{path[:200]}… is nested more than {MAX_DEPTH} deep, or holds itself")
         if kind in (dict, OrderedDict, Counter):
             for key, item in value.items():
-                if type(key) not in _KEYS or (type(key) is int and abs(key) >= MAX_INTEGER_KEY):
-                    raise CheckpointError(
-                        f"{path or 'the checkpoint'} has a key of type {type(key).__name__}: {key!r}"
-                    )
+                _check_key(path, key, budget)
                 waiting.append((f"{path}.{key}" if path else str(key), item, depth + 1))
         elif kind in (list, tuple, set):
+            for item in value if kind is set else ():
+                _check_key(path, item, budget)
             waiting += ((f"{path}[{number}]", item, depth + 1) for number, item in enumerate(value))
         elif kind not in leaves:
             raise CheckpointError(
@@ -46,6 +45,11 @@ def check_plain(content: dict[str, Any]) -> None:
             )
         elif kind is int and value.bit_length() > _MAX_INTEGER_BITS:
             raise CheckpointError(f"{path} is an integer of {value.bit_length()} bits, which torch can't read back")
+
+
+def _check_key(path: str, key: Any, budget: KeyBudget) -> None:
+    if type(key) not in _KEYS or (type(key) is int and not budget.allows(key)):
+        raise CheckpointError(f"{path or 'the checkpoint'} has a key of type {type(key).__name__}: {key!r}")
 
 
 def content_bytes(content: Any) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from ..errors import CheckpointError
+from .bounds import MAX_DIRECTORY_BYTES
 
 _END = struct.Struct("<4sHHHHIIH")
 _END64 = struct.Struct("<4sQHHIIQQQQ")
@@ -22,7 +23,6 @@ _LONGEST_COMMENT = 0xFFFF
 _IN_EXTRA = 0xFFFFFFFF
 # Of the attributes of MS-DOS, which stand in the lower half of an entry's external attributes.
 _IS_FOLDER = 0x10
-_MAX_DIRECTORY_BYTES = 64 << 20
 _MAX_NAME_BYTES = 4096
 
 
@@ -46,8 +46,8 @@ class ZipEntry:
 def read_zip_directory(file: BinaryIO, size: int) -> dict[str, ZipEntry]:
     """The entries of the archive in an open file of `size` bytes, by name. Raises CheckpointError."""
     count, directory_bytes, offset = _find_directory(file, size)
-    if directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise CheckpointError(f"its table of contents is larger than {_MAX_DIRECTORY_BYTES >> 20} MB")
+    if directory_bytes > MAX_DIRECTORY_BYTES:
+        raise CheckpointError(f"its table of contents is larger than {MAX_DIRECTORY_BYTES >> 20} MB")
     if offset + directory_bytes > size or count * _DIRECTORY_ENTRY.size > directory_bytes:
         raise CheckpointError("is damaged: its table of contents lies outside of the file")
     file.seek(offset)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import CheckpointError, RunError
+from ...tensor_files.bounds import most_copied_bytes
 from ...tensor_files.checkpoint_file import CheckpointReport, inspect_open_file, open_checkpoint
+from ...tensor_files.object_tree import TensorInfo
 from ...tensor_files.tensor_data import read_tensor
 from ..on_disk.directory import CHECKPOINTS
 from .checkpoint_index import CheckpointInfo, find_checkpoint_files, list_checkpoints, step_of
@@ -71,7 +73,9 @@ def load_tensors(path: Path, names: Collection[str]) -> dict[str, Tensor]:
     with open_checkpoint(path) as file:
         report = _verify(file, path)
         _refuse_oversized(path, report)
-        return {entry.name: read_tensor(file, entry, path) for entry in report.tensors if entry.name in names}
+        wanted = [entry for entry in report.tensors if entry.name in names]
+        _refuse_copies(path, report, wanted)
+        return {entry.name: read_tensor(file, entry, path) for entry in wanted}
 
 
 def verify_checkpoint(path: Path) -> CheckpointReport:
@@ -86,8 +90,14 @@ def verify_checkpoint(path: Path) -> CheckpointReport:
         return _verify(file, path)
 
 
-def newest_valid_checkpoint(run: Path) -> tuple[Path, list[tuple[Path, str]]]:
+def newest_valid_checkpoint(
+    run: Path, check: Callable[[Path], object] = lambda path: None
+) -> tuple[Path, list[tuple[Path, str]]]:
     """The newest checkpoint of a run that passes verification.
+
+    Args:
+        run: the run's directory.
+        check: raises CheckpointError for a file that is whole and not what is needed.
 
     Returns:
         Its path, and the newer ones that were skipped, each with the reason.
@@ -105,6 +115,7 @@ def newest_valid_checkpoint(run: Path) -> tuple[Path, list[tuple[Path, str]]]:
             report = verify_checkpoint(file.path)
             if report.foreign:
                 raise CheckpointError(f"{file.path}: holds objects of {', '.join(report.foreign[:3])}")
+            check(file.path)
         except CheckpointError as error:
             skipped.append((file.path, str(error).removeprefix(f"{file.path}: ")))
         else:
@@ -144,8 +155,19 @@ def _refuse_objects(path: Path, report: CheckpointReport) -> None:
     _refuse_oversized(path, report)
 
 
+def _refuse_copies(path: Path, report: CheckpointReport, wanted: list[TensorInfo]) -> None:
+    """Tensors may share their data in the file; read one by one, each has its own."""
+    total = sum(entry.bytes for entry in wanted)
+    if total > most_copied_bytes(report.bytes):
+        raise CheckpointError(
+            f"{path}: its tensors share data, and each on its own they would take {total / 1e9:,.1f} GB of memory and "
+            f"disk where the file has {report.bytes / 1e9:,.1f} GB; save it again with tensors of their own"
+        )
+
+
 def _refuse_oversized(path: Path, report: CheckpointReport) -> None:
     if report.oversized:
         raise CheckpointError(
-            f"{path}: its tensor {report.oversized!r} is larger than the data stored for it; it would fill the memory"
+            f"{path}: its tensor {report.oversized!r} is larger than the data stored for it, as expanded tensors are; "
+            "copied out of the file they would fill the memory"
         )

@@ -8,6 +8,7 @@ import os
 import pickle
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,34 @@ def nested_long_keys(depth: int) -> bytes:
     return b"\x80\x02" + (b"}" + key) * depth + b"N" + b"s" * depth + b"."
 
 
+def memo_calls(prologue: bytes, count: int) -> bytes:
+    """A list of results of one call, three bytes each: memo 0 is the function, memo 1 its arguments.
+
+    `prologue` leaves nothing on the stack.
+    """
+    return b"\x80\x02" + prologue + b"](" + b"h\x00h\x01R" * count + b"e."
+
+
+def text(length: int) -> bytes:
+    return b"X" + struct.pack("<I", length) + b"k" * length
+
+
+def shared_pairs(depth: int) -> bytes:
+    """A tuple of 2**depth leaves, of two references a level; left on the stack, memos from 10 on."""
+    return b")" + b"".join(b"q%c0h%ch%c\x86" % ((10 + level,) * 3) for level in range(depth))
+
+
+def expanded_tensors(count: int, length: int) -> Callable[[Path], None]:
+    """Many tensors that repeat one number, as `torch.zeros(1).expand(length)` is saved."""
+
+    def entry(number: int) -> bytes:
+        name = f"layer{number}.weight".encode()
+        tensor = tensor_pickle(4, (length,), (0,))[3:-2]
+        return tensor.replace(b"X\x01\x00\x00\x00w", b"X" + struct.pack("<I", len(name)) + name, 1)
+
+    return zipped(b"\x80\x02}(" + b"".join(map(entry, range(count))) + b"u.", {"0": bytes(16)})
+
+
 def safetensors(header: bytes, data: bytes = b"", length: int | None = None) -> Any:
     def write(path: Path) -> None:
         path.write_bytes(struct.pack("<Q", len(header) if length is None else length) + header + data)
@@ -178,6 +207,41 @@ def hostile_files(folder: Path, canary: Path) -> None:
         "hang_colliding_floats.pt": zipped(
             b"\x80\x02}(" + b"".join(b"G" + struct.pack(">d", k * 2.0**61) + b"N" for k in range(1, 200_000)) + b"u."
         ),
+        "hang_colliding_set.pt": zipped(
+            b"\x80\x02c__builtin__\nset\n]("
+            + b"".join(integer(k * (2**61 - 1)) for k in range(1, 100_000)) + b"e\x85R."
+        ),
+        "hang_colliding_small_keys.pt": zipped(
+            b"\x80\x02]("
+            + (b"}(" + b"".join(integer(k << 16) + b"N" for k in range(1, 32_000)) + b"u") * 60 + b"e."
+        ),
+        "hang_shared_pairs_storage.pt": zipped(
+            b"\x80\x02(X\x07\x00\x00\x00storagectorch\nFloatStorage\n" + shared_pairs(60) + text(3) + b"K\x04tQ."
+        ),
+        "hang_shared_pairs_legacy.pt": content(
+            LEGACY_HEADER + b"\x80\x02}." + b"\x80\x02](" + shared_pairs(60) + b"e."
+        ),
+        "hang_long_tuple_key.pt": zipped(
+            b"\x80\x02" + text(4 << 20) + b"\x85q\x000](" + b"}h\x00Ns" * 20_000 + b"e."
+        ),
+        "hang_long_key.pt": zipped(b"\x80\x02" + text(4 << 20) + b"q\x000](" + b"}h\x00Ns" * 400_000 + b"e."),
+        "bomb_encoded.pt": zipped(
+            memo_calls(b"c_codecs\nencode\nq\x000" + text(1 << 20) + text(6) + b"\x86q\x010", 100_000)
+        ),
+        "bomb_sets.pt": zipped(
+            memo_calls(
+                b"c__builtin__\nset\nq\x000](" + b"".join(map(integer, range(100_000))) + b"e\x85q\x010", 100_000
+            )
+        ),
+        "bomb_arguments.pt": zipped(memo_calls(b"cmy\nthing\nq\x000(" + b"N" * 100_000 + b"tq\x010", 100_000)),
+        "bomb_class_names.pt": zipped(
+            b"\x80\x02" + text(4000) + b"q\x000]("
+            + b"".join(b"h\x00X\x05\x00\x00\x00%05d\x93" % n for n in range(99_999) for _ in range(3))[: 11 * 290_000]
+            + b"e."
+        ),
+        "bomb_dotted_names.pt": zipped(b"\x80\x02}" + text(900) + b"](" + b"}" + b"}" * 900_000 + b"es."),
+        "bomb_expanded.pt": expanded_tensors(2000, 15 << 20),
+        "wrong_digits.pt": zipped(tensor_pickle(4, (1 << 2000,) * 60, (0,) * 60), one),
         "hang_no_newline.pt": zipped(b"\x80\x02c" + b"x" * (8 << 20)),
         "wrong_shape.pt": zipped(tensor_pickle(4, (1 << 20,), (1,)), one),
         "wrong_offset.pt": zipped(tensor_pickle(4, (4,), (1,), 1 << 40), one),
@@ -204,6 +268,20 @@ def hostile_files(folder: Path, canary: Path) -> None:
             f'{{"a":{json.dumps(entry)},"a":{json.dumps(entry)}}}'.encode(), bytes(16)
         ),
         "wrong_safetensors_depth.safetensors": safetensors(b'{"a":' + b"[" * 200_000 + b"]" * 200_000 + b"}"),
+        "hang_dimensions.safetensors": safetensors(
+            json.dumps({"w": {**entry, "shape": [1] * 100_000 + [4]}}).encode(), bytes(16)
+        ),
+        "hang_lengths.safetensors": safetensors(
+            json.dumps({"w": {**entry, "shape": [2**31] * 20_000}}).encode(), bytes(16)
+        ),
+        "bomb_header.safetensors": safetensors(b'{"a":[' + b"[]," * (30 << 20) + b"[]]}"),
+        "bomb_metadata.safetensors": safetensors(b'{"__metadata__":{"a":[' + b"[]," * (18 << 20) + b"[]]}}"),
+        **{
+            f"wrong_metadata_{number}.safetensors": safetensors(
+                b'{"__metadata__":' + metadata + b',"w":' + json.dumps(entry).encode() + b"}", bytes(16)
+            )
+            for number, metadata in enumerate((b"[1,2]", b"7", b'"text"', b'{"a":1}', b'{"a":{"b":"c"}}', b"true"))
+        },
         "wrong_safetensors_length.safetensors": safetensors(b"{}", length=1 << 60),
         "wrong_safetensors_types.safetensors": safetensors(b'{"a":{"dtype":7,"shape":{},"data_offsets":"xy"}}'),
         "good.pt": zipped(tensor_pickle(4, (4,), (1,)), one),
