@@ -302,7 +302,7 @@ def test_a_file_that_is_no_checkpoint_of_a_run_is_refused(tmp_path: Path) -> Non
     path = finished_run(tmp_path)
     torch.save({"weight": torch.zeros(2)}, tmp_path / "plain.pt")
     run = ended(launch_resumed(path, checkpoint=tmp_path / "plain.pt"))
-    assert isinstance(run.error, RunError)
+    assert isinstance(run.error, CheckpointError)
     assert "is not a checkpoint of torchdeck" in str(run.error)
 
 
