@@ -1,1 +1,1 @@
-"""The terminal studio and the command line. Imports `engine`, never the other way round."""
+"""The terminal studio and the command line. It imports `engine`; `engine` never imports it."""

@@ -1,4 +1,4 @@
-"""The studio's screen: a draft of the next run, the run that is watched, and the panes that show them."""
+"""The studio app: the draft of the next run, the watched run, and the panes that show both."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ if TYPE_CHECKING:
 
 Leaving = Literal["", "keep", "stop"]
 
-_LOOK_EVERY = 0.5  # seconds, while a run lives or is awaited
+_LOOK_EVERY = 0.5  # seconds, while a run is live or starting
 _LOOK_SELDOM = 2.0  # seconds
 _WARM_UP_AFTER = 0.25  # seconds
 
-# They keep their place in the line of keys.
+# These keep their place in the key line.
 _ALWAYS_SHOWN = ("start", *(f"command('{name}')" for name in ("pause", "resume", "save", "stop")), "keys", "leave")
 
 PANES = {
@@ -76,14 +76,14 @@ PANES = {
 
 
 class Studio(TerminalApp[None]):
-    """Holds what panes share; does what their messages ask.
+    """Holds the state that panes share, and acts on their messages.
 
     Attributes:
         draft: the config of the next run.
-        draft_error: what is wrong with the last edit of the draft; empty when nothing is.
-        watched: the directory of the run in the train pane.
-        leaving: what is to become of a live run when the screen goes.
-        worker: the process that inspects models and previews data.
+        draft_error: error of the last edit of the draft; empty if it was valid.
+        watched: directory of the run in the train pane.
+        leaving: what to do with a live run when the screen closes.
+        worker: process that inspects models and previews data.
     """
 
     TITLE = "torchdeck"
@@ -96,7 +96,7 @@ class Studio(TerminalApp[None]):
         ),
         Binding("s,f5", "start", "Start", key_display="s"),
         Binding("p", "command('pause')", "Pause"),
-        Binding("p", "command('resume')", "Go on"),
+        Binding("p", "command('resume')", "Resume"),
         Binding("c", "command('save')", "Save now"),
         Binding("x", "command('stop')", "Stop"),
         Binding("question_mark,f1", "keys", "Keys", key_display="?"),
@@ -119,15 +119,15 @@ class Studio(TerminalApp[None]):
         named: Sequence[str] = (),
         graphics: Wish = "auto",
     ) -> None:
-        """A studio that is not shown yet.
+        """Create the app without showing it.
 
         Args:
             config: the draft.
-            runs_root: the folder that holds the runs.
-            terminal: the terminal to show it on; None under a test's headless driver.
-            spec: the preset or file that the draft came from.
-            watch: the directory of a run to show at once, which another process may own.
-            named: words of the command line; the user's code that they name may run without a question.
+            runs_root: folder that holds the runs.
+            terminal: terminal to show it on; None under a test's headless driver.
+            spec: preset or file that the draft came from.
+            watch: directory of a run to show first; another process may own the run.
+            named: words of the command line; user code that they name may run without a question.
             graphics: how to show pictures.
         """
         super().__init__(terminal, graphics=graphics)
@@ -146,11 +146,11 @@ class Studio(TerminalApp[None]):
 
     @property
     def launched(self) -> LaunchedRun | None:
-        """The run that this process trains or has trained last."""
+        """The run that this process is training, or trained last."""
         return self._own.launched
 
     def compose(self) -> ComposeResult:
-        """A line of tabs, the panes, the keys."""
+        """Lay out the tabs, the panes and the key line."""
         yield TabLine(PANES, active="data", id="tabs")
         with ContentSwitcher(initial="data"):
             yield DataPane(self.worker, id="data").data_bind(Studio.draft)
@@ -162,16 +162,16 @@ class Studio(TerminalApp[None]):
         yield KeyLine(_ALWAYS_SHOWN)
 
     def on_ready(self) -> None:
-        """After the first paint: begin what takes long."""
+        """Start slow work, after the first paint."""
         if self.leaving:
-            # A signal came before there was a loop that could be told.
+            # A signal arrived before the event loop started.
             self.exit()
         self._ask_for(self.draft)
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
         self.watch(self.query_one(TrainPane), "one_line", self._show_line, init=False)
         self._poll = Poll(self, self._look_after_run, self._is_any_run_alive, _LOOK_EVERY, _LOOK_SELDOM)
-        # Its imports would take processor time from the first paint.
+        # The worker's imports would take CPU time from the first paint.
         self.set_timer(_WARM_UP_AFTER, self._warm_up)
 
     @work(exclusive=True, group="warm-up")
@@ -180,11 +180,11 @@ class Studio(TerminalApp[None]):
             await self.worker.start()
         except WorkerError as error:
             self._tell(str(error))
-        # Imported here as well, where runs are trained; in a thread, so that the screen stays alive meanwhile.
+        # Runs train in this process, so it needs torch too. A thread keeps the screen responsive meanwhile.
         threading.Thread(target=import_engine, name="import", daemon=True).start()
 
     async def on_unmount(self) -> None:
-        """The process beside us goes with the screen."""
+        """End the worker process."""
         await self.worker.close()
 
     def leave_soon(self) -> None:
@@ -240,13 +240,13 @@ class Studio(TerminalApp[None]):
     # The user's code
 
     def watch_draft(self, draft: RunConfig) -> None:
-        """Ask when the draft names code that nobody has agreed to."""
+        """Ask if the draft names code that the user has not approved."""
         self._ask_for(draft)
 
     @work(exclusive=True, group="trust")
     async def _ask_for(self, draft: RunConfig) -> None:
         if await self._code.ask_about(draft):
-            # The draft is the same, but now it can be looked at.
+            # The draft is the same, but now its code may run.
             if code_files((draft.data, draft.loader)):
                 self.query_one(DataPane).watch_draft()
             self.query_one(ModelPane).watch_draft()
@@ -255,11 +255,11 @@ class Studio(TerminalApp[None]):
     @on(CommandRequested)
     def _command(self, message: CommandRequested) -> None:
         if self.watched is None and self._own.is_awaited and self.launched is not None:
-            # It has no directory yet, and so no socket.
+            # It has no directory yet, hence no socket.
             self.launched.control.submit(dict(message.command))
             return
         if self.watched is None:
-            self._tell("no run is shown: start one with s, or choose one in Runs")
+            self._tell("no run to act on: press s to start one, or choose one in Runs")
         elif not self._is_watched_live():
             self._tell(nothing_live(self.query_one(TrainPane).run_status))
         else:
@@ -286,7 +286,7 @@ class Studio(TerminalApp[None]):
     # Keys
 
     def action_show(self, pane: str) -> None:
-        """Show a pane and give it the focus."""
+        """Show a pane and focus it."""
         self.query_one("#tabs", TabLine).active = pane
         self.query_one(ContentSwitcher).current = pane
         self.query_one(f"#{pane}").focus()
@@ -296,7 +296,7 @@ class Studio(TerminalApp[None]):
         self.action_show(message.tab)
 
     def offers(self, action: str) -> bool:
-        """Offer what a live run can do only while one is shown, and a start only while none is trained here."""
+        """Offer commands only while a live run is shown, and a start only while no run trains here."""
         if action.startswith("command("):
             return self._is_watched_live()
         if action == "start":
@@ -304,18 +304,18 @@ class Studio(TerminalApp[None]):
         return True
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """One key pauses the run and lets it go on."""
+        """Let one key pause a running run and resume a paused one."""
         if action == "command" and parameters[0] in ("pause", "resume"):
             is_paused = any(pane.run_status == "paused" for pane in self.query(TrainPane))
             return is_paused == (parameters[0] == "resume")
         return super().check_action(action, parameters)
 
     def _is_watched_live(self) -> bool:
-        # While the app starts there is no pane yet.
+        # There is no pane while the app starts.
         return any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
 
     def action_keys(self) -> None:
-        """Show every key that works in the pane, or on the screen that lies over it."""
+        """List every key of the current pane, or of the screen above it."""
         if isinstance(self.screen, OverScreen):
             self.push_screen(HelpScreen(in_words(type(self.screen)).removesuffix(" screen"), self.screen))
             return
@@ -328,11 +328,11 @@ class Studio(TerminalApp[None]):
         self.post_message(StartRequested())
 
     def action_command(self, name: str) -> None:
-        """Ask the watched run to pause, to go on ("resume"), to save or to stop: at its next step."""
+        """Ask the watched run to pause, resume, save or stop at its next step."""
         self.post_message(CommandRequested({"cmd": name}))
 
     def action_leave(self) -> None:
-        """Leave; with a live run, ask what is to become of it. Once is enough while the question stands."""
+        """Quit; if a run is live, ask first what to do with it. Ignored while that question is open."""
         if not any(isinstance(screen, LeaveScreen) for screen in self.screen_stack):
             self._leave()
 
@@ -344,17 +344,17 @@ class Studio(TerminalApp[None]):
                 return
             self.leaving = answer
             if answer == "stop":
-                self.launched.stop(reason="the studio was left")
+                self.launched.stop(reason="the studio was closed")
         self.exit()
 
     def _is_training(self) -> bool:
         if self._own.is_alive:
-            self._tell("a run is training here: stop it with x, or let it finish, before the next one")
+            self._tell("a run is already training here: stop it with x or let it finish first")
             return True
         return False
 
     def _follow(self, run: LaunchedRun) -> None:
-        # The same directory may be watched again: a run that is resumed.
+        # A resumed run has the same directory as before.
         self.watched = None
         pane = self.query_one(TrainPane)
         pane.prepare(run)
@@ -367,19 +367,19 @@ class Studio(TerminalApp[None]):
             self._poll.hurry()
 
     def _is_any_run_alive(self) -> bool:
-        """Whether something may change soon: a run that is trained here, or the one that is watched."""
+        """Whether a run that trains here, or the watched run, may change soon."""
         return self._own.is_awaited or self._own.is_alive or self._is_watched_live()
 
     def _look_after_run(self) -> None:
-        """See a run's directory appear, and keep its line at the end of the tabs."""
+        """Notice when a run's directory appears, and update the run's line beside the tabs."""
         panes, tabs = self.query(TrainPane), self.query("#tabs")
         if not panes or not tabs:
-            # The screen is being taken down.
+            # The screen is closing.
             return
         pane = panes.first()
         news = self._own.look()
         if isinstance(news, Refusal):
-            pane.refused(news.reason, news.way_on)
+            pane.refused(news.reason, news.advice)
         elif news is not None:
             self.watched = news
             self.query_one(LogPane).follow_run(news / LOG_FILE)
@@ -389,16 +389,16 @@ class Studio(TerminalApp[None]):
             self.refresh_bindings()
 
     def _show_line(self) -> None:
-        """At once, so that it says the same as the pane."""
+        """Update at once, so that the line agrees with the pane."""
         self.query_one("#tabs", TabLine).status = self._one_line(self.query_one(TrainPane))
 
     def _one_line(self, pane: TrainPane) -> Text:
-        """The live run's line, also while another run is watched; otherwise that of the watched run."""
+        """Show the live run's line even while another run is watched; otherwise the watched run's."""
         return self._own.line(self.watched) or pane.one_line
 
     @on(RunNoticed)
     def _tell_terminal(self, message: RunNoticed) -> None:
-        """Whoever looks at another window hears of it, as the run's config says."""
+        """Notify the user in another window, as the run's config says."""
         sequences = notice_of(message.path, message.status, os.environ)
         if sequences and self._driver is not None:
             self._driver.write(sequences)

@@ -1,6 +1,6 @@
-"""The command `torchdeck`: without a verb it opens the studio, with one it works without a screen.
+"""The command `torchdeck`: it opens the studio; with a verb, it works without a screen.
 
-Starts in milliseconds: the studio's small parent process is forked before anything else is imported, and a verb's
+It starts in milliseconds: the studio's small parent process is forked before anything else is imported, and a verb's
 module is imported when the verb is used.
 """
 
@@ -19,7 +19,7 @@ _OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
 
 
 def main() -> int:
-    """Entry point of the command. Returns the exit status."""
+    """Run the command. Returns the exit status."""
     arguments = sys.argv[1:]
     if opens_studio(arguments):
         from .process.parent import run_behind_parent
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def opens_studio(arguments: list[str]) -> bool:
-    """Whether a command line opens the studio, which needs its parent process before anything is imported."""
+    """Whether a command line opens the studio, whose parent process must be forked before any import."""
     if _OPTIONS_WITHOUT_SCREEN & set(arguments):
         return False
     return not names_a_verb(arguments) or arguments[0] in _VERBS_WITH_SCREEN
@@ -58,7 +58,7 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
         print(f"torchdeck: {printable_lines(str(error))}", file=sys.stderr)
         return 2 if isinstance(error, ConfigError | UnknownRunError) else 1
     except BrokenPipeError:
-        # The reader of our output (head, less) has seen enough.
+        # The reader of our output (head, less) has closed the pipe.
         sys.stderr.close()
         return 0
     return int(result or 0)

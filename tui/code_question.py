@@ -1,4 +1,4 @@
-"""The question whether the user's own code and commands may run, asked once for each file and content."""
+"""Asks whether the user's own code and commands may run: once for each file and content."""
 
 from __future__ import annotations
 
@@ -18,47 +18,47 @@ from .screens.trust import TrustScreen
 
 
 class CodeQuestion:
-    """Stands between a config and whatever would run the code that it names."""
+    """Guards every function that would run code named by a config."""
 
     def __init__(self, app: App[Any], named: Sequence[str]) -> None:
-        """Nothing is asked yet.
+        """Create the guard; it asks nothing yet.
 
         Args:
-            app: where the question is shown.
-            named: words of the command line; the code and the commands that they name may run without a question.
+            app: app that shows the question.
+            named: words of the command line; code and commands that they name may run without a question.
         """
         self._app = app
         self._trust = CodeTrust(TrustStore(), [*files_in_words(named), *commands_in_words(named)])
         self._declined: set[str] = set()
 
     async def refusal(self, function: str, arguments: Any) -> str:
-        """Why a function may not be called: it would run code that nobody has agreed to. Empty when it may.
+        """Why a function may not be called: it would run code that the user has not approved. Empty if it may.
 
-        Who evaluates or exports a checkpoint is asked whether the code that its model is made of may run.
+        Before a checkpoint is evaluated or exported, the user is asked about the code that builds its model.
         """
         if of_checkpoint := _builds_a_checkpoint(function, arguments):
             unknown = self._trust.unknown(configs_of_checkpoints(arguments))
             if not unknown or await self._ask(unknown):
                 return ""
         else:
-            # What reads the data of a config runs nothing of its model.
+            # Functions that read a config's data run no code of its model.
             unknown = self._trust.unknown(
                 _data_of(arguments) if function in worker_calls.READ_DATA_ONLY else arguments
             )
         names = ", ".join(str(file.path) for file in unknown)
-        way = "trying again asks again" if of_checkpoint else "s asks again"
-        return f"not run: {names} holds code that was not run from here before; {way}" if names else ""
+        way = "try again to be asked again" if of_checkpoint else "press s to be asked again"
+        return f"not run: {names} holds code that you have not approved yet; {way}" if names else ""
 
     async def ask_about(self, draft: RunConfig) -> bool:
-        """Ask about code that is new, and was not declined before. Returns whether it was agreed to just now.
+        """Ask about code that is new and was not declined before. Returns whether the user approved it just now.
 
-        Nothing of a draft gives its commands to the shell: they are asked about when it is to be trained.
+        A draft runs no shell command, so its commands are asked about only when it is about to train.
         """
         files = self._trust.unknown(draft)
         return not {file.digest for file in files} <= self._declined and await self._ask(files)
 
     async def may_train(self, config: RunConfig) -> bool:
-        """Whether the code and the commands that a config names may run; asks when nobody has agreed to them.
+        """Whether the code and the commands that a config names may run; asks if they are not approved.
 
         Call it in a worker.
         """
@@ -75,12 +75,14 @@ class CodeQuestion:
             self._trust.agree(files)
         except OSError as error:
             reason = printable(error.strerror or str(error))
-            self._app.notify(f"it runs, but the answer can't be kept: {reason}", severity="warning", markup=False)
+            self._app.notify(
+                f"the code runs, but your answer can't be saved: {reason}", severity="warning", markup=False
+            )
         return True
 
 
 def _builds_a_checkpoint(function: str, arguments: Any) -> bool:
-    """Whether a function builds the model that a checkpoint's config names."""
+    """Whether a function builds the model named by a checkpoint's config."""
     is_program = any(isinstance(value, Path) and value.suffix in PROGRAM_SUFFIXES for value in arguments[0])
     return function == worker_calls.EVALUATE_CHECKPOINT or (function == worker_calls.EXPORT_CHECKPOINT and is_program)
 

@@ -1,4 +1,4 @@
-"""The command line as click sees it: the studio as the default, and the verbs, imported when used."""
+"""The click command line: the studio by default, and the verbs, each imported when used."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Verbs(click.Group):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        # Without a verb the words are the studio's own: its run, and options.
+        # Without a verb, the words are the studio's run and options.
         if not {"--help", "-h"} & set(args) and not names_a_verb(args):
             ctx.meta["studio_arguments"] = args if "--version" not in args else []
             args = ["--version"] if "--version" in args else []
@@ -48,7 +48,7 @@ class _Verbs(click.Group):
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Without a verb: torchdeck [PRESET|FILE.toml] opens the studio with that run loaded (default: digits). "
-    "How it shows pictures: --graphics auto, kitty, sixel, iterm or blocks; or TORCHDECK_GRAPHICS.",
+    "How to show pictures: --graphics auto, kitty, sixel, iterm or blocks; or TORCHDECK_GRAPHICS.",
 )
 @click.version_option(package_name="torchdeck", prog_name="torchdeck")
 @click.pass_context
@@ -75,7 +75,7 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
     spec = words[0] if words else "digits"
     _check_spec(spec)
     if len(words) > 1:
-        raise ConfigError(f"{' '.join(words)}: the studio takes one preset or file")
+        raise ConfigError(f"{' '.join(words)}: the studio opens one preset or file")
     config = load_config(spec, overrides)
     with no_garbage_sought():
         from .studio import open_studio
@@ -84,7 +84,7 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
 
 
 def _check_spec(spec: str) -> None:
-    """Raise ConfigError for what is neither a preset nor a file, with the nearest verb or preset."""
+    """Raise ConfigError for a word that is neither a preset nor a file, naming the nearest verb or preset."""
     from torchdeck.engine.config.file import find_config
     from torchdeck.engine.config.presets import list_presets
 

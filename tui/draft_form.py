@@ -1,4 +1,4 @@
-"""The draft as the fields of a form: labels, kinds, choices and help come from the config's own definitions."""
+"""The draft as form fields: labels, kinds, choices and help come from the config's definitions."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ ADD = "add"
 
 
 def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> list[FormField]:
-    """Every setting of the draft but the data's and the model's, which have panes of their own.
+    """Make a field for every setting, except those of data and model, which have their own panes.
 
     Args:
-        draft: the config to show.
-        completions: for keys of free text, what may be typed, such as the optimizers of the installed torch.
+        draft: config to show.
+        completions: valid texts by key, such as the optimizers of the installed torch.
     """
     fields = [
         _field(draft, key, "run", RunConfig.model_fields[key], completions) for key in ("name", "seed", "start_from")
@@ -38,7 +38,7 @@ def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> 
 
 
 def _argument_fields(section: Component, name: str) -> list[FormField]:
-    """The library's own arguments of a component, and a field that adds one."""
+    """Make a field for each library argument of a component, and one that adds an argument."""
     fields = [
         FormField(
             f"{name}.{key}",
@@ -50,7 +50,7 @@ def _argument_fields(section: Component, name: str) -> list[FormField]:
         )
         for key, value in section.arguments.items()
     ]
-    help_text = f"another argument of {section.name}, as name=value"
+    help_text = f"add an argument of {section.name}: name=value"
     return [*fields, FormField(f"{name}.{ADD}", "add", "text", "", help=help_text, section=name)]
 
 
@@ -82,7 +82,7 @@ def _kind(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
 
 
 def toml_text(value: Any) -> str:
-    """A value as it is written in the TOML file, without the quotes of plain text."""
+    """Write a value as in a TOML file, but plain text without quotes."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, dict):
@@ -100,16 +100,16 @@ def _quoted(value: Any) -> str:
 
 
 def without_origin(error: str) -> str:
-    """An error of an edit in the form, without the option that would have caused it on the command line."""
+    """Strip the command-line option from an error that an edit in the form caused."""
     return error.removeprefix("--set: ")
 
 
 def faulty_field(error: str, keys: Sequence[str]) -> str:
-    """The key of the field that an error is about; empty when it is about none or about more than one.
+    """The key of the field that an error names; empty if it names none, or several.
 
     Args:
-        error: an error's text, "optimizer.lr = -1: must be above 0" or "optimizer SGD: unknown argument 'lrr'".
-        keys: the keys of the fields there are.
+        error: error text: "optimizer.lr = -1: must be above 0" or "optimizer SGD: unknown argument 'lrr'".
+        keys: keys of all fields.
     """
     if match := re.match(r"([a-z_]+(?:\.[A-Za-z_0-9]+)*) = ", error):
         return match[1] if match[1] in keys else ""
@@ -120,12 +120,12 @@ def faulty_field(error: str, keys: Sequence[str]) -> str:
 
 
 def command_line(draft: RunConfig, loaded: RunConfig, spec: str) -> str:
-    """The shell command that starts the draft: the preset it came from, and what was changed since.
+    """The shell command that starts the draft: its preset or file, and every changed setting.
 
     Args:
-        draft: what would be started.
-        loaded: what `spec` holds.
-        spec: the preset or file that the draft came from.
+        draft: config to start.
+        loaded: config that `spec` holds.
+        spec: preset or file that the draft came from.
     """
     import shlex
 

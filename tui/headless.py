@@ -1,4 +1,4 @@
-"""What a run without the studio shows: progress bars on a terminal, plain lines elsewhere."""
+"""Output of a run without the studio: progress bars on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .words.metric_text import best_words, metric_title
 from .words.run_text import TOLD_AS_WRITTEN
 from .words.shell_text import shell_command
 
-# Without a terminal, a line at least this often, so that a log shows that the run lives.
+# Without a terminal, print a line at least this often, so that a log shows that the run is alive.
 _PLAIN_SECONDS = 60.0
 
 
 class Display:
-    """Shows a run from its directory, as it goes.
+    """Shows the progress of a run, read from its directory.
 
     Attributes:
-        is_live: whether there is a terminal to draw progress bars on.
+        is_live: whether there is a terminal for progress bars.
     """
 
     def __init__(self, file: TextIO, *, quiet: bool) -> None:
@@ -49,7 +49,7 @@ class Display:
             self._bars.start()
 
     def update(self, run: LaunchedRun) -> None:
-        """Show what is new."""
+        """Show what is new since the last call."""
         if self._quiet:
             return
         if run.path is None:
@@ -64,7 +64,7 @@ class Display:
         self._show_progress(self._reader)
 
     def finish(self, run: LaunchedRun) -> None:
-        """Show the end."""
+        """Show how the run ended."""
         self.update(run)
         if self._bars is not None:
             self._bars.stop()
@@ -76,7 +76,7 @@ class Display:
             words += f"; best {best_words(best)}"
         self._say(words)
         if run.status == "stopped":
-            self._say(f"to go on from here: {shell_command('resume', self._reader.path)}")
+            self._say(f"to resume: {shell_command('resume', self._reader.path)}")
         if self.is_live:
             self._console.file.write(notice_for(self._reader, run.status, os.environ))
             self._console.file.flush()
@@ -110,7 +110,7 @@ class Display:
     def _show_progress(self, reader: RunReader) -> None:
         progress = reader.progress()
         figures = (
-            f"{progress.images_per_s:,.0f} images/s  ETA {duration(progress.eta_seconds)}  lr {figure(progress.lr)}"
+            f"{progress.images_per_s:,.0f} samples/s  ETA {duration(progress.eta_seconds)}  lr {figure(progress.lr)}"
             if progress.images_per_s
             else ""
         )
@@ -129,16 +129,16 @@ class Display:
 
     def _say(self, text: str) -> None:
         self._last_line = time.monotonic()
-        # A full disk behind our output is no reason to leave a run alone.
+        # A full disk under our output must not stop the run.
         with contextlib.suppress(OSError):
             self._console.print(Text(printable(text)))
 
 
 class _Console(Console):
-    """A console that falls silent when its reader has gone; rich would end the process, and training goes on."""
+    """A console that goes silent when its reader has gone; rich would end the process and the training with it."""
 
     def on_broken_pipe(self) -> None:
-        """Say nothing from here on."""
+        """Print nothing from now on."""
         self.quiet = True
 
 
@@ -155,16 +155,18 @@ def _bars(console: Console) -> Progress:
 
 
 def _event_line(event: dict[str, Any]) -> str:
-    """An event that a person at the command line wants to know of, as a line; others give ''."""
+    """One line for an event that matters at the command line; '' for others."""
     kind = event.get("kind")
     if kind in TOLD_AS_WRITTEN:
         return str(event.get("text"))
     if kind == "resumed_from":
-        exact = "exactly" if event.get("exact") else "not exactly: " + "; ".join(event.get("not_exact_because", []))
+        exact = (
+            "bit-exact" if event.get("exact") else "not bit-exact: " + "; ".join(event.get("not_exact_because", []))
+        )
         skipped = "".join(f"\nskipped {item['file']}: {item['reason']}" for item in event.get("skipped", []))
-        return f"goes on from {event.get('checkpoint')} at step {event.get('step')}, {exact}{skipped}"
+        return f"resumed from {event.get('checkpoint')} at step {event.get('step')}, {exact}{skipped}"
     if kind == "compile_failed":
         return f"torch.compile failed, running eager: {event.get('reason')}"
     if kind == "save_failed":
-        return f"a checkpoint could not be saved, training goes on: {event.get('error')}"
+        return f"could not save a checkpoint, training continues: {event.get('error')}"
     return ""

@@ -1,4 +1,4 @@
-"""What panes ask of the studio. A pane posts one of these; the studio acts; the pane sees the changed state."""
+"""Requests of panes to the studio. A pane posts one, the studio acts, and the pane sees the changed state."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class DraftEdited(Message):
 
     Args:
         key: dotted key, such as "training.epochs".
-        text: the value as TOML, or bare text.
+        text: value as TOML, or as bare text.
     """
 
     key: str
@@ -26,7 +26,7 @@ class DraftEdited(Message):
 
 @dataclass
 class ArgumentRemoved(Message):
-    """Take a library's argument out of the draft, so that the library's default holds.
+    """Remove a library's argument from the draft, so that the library's default applies.
 
     Args:
         key: dotted key, such as "optimizer.momentum".
@@ -37,7 +37,7 @@ class ArgumentRemoved(Message):
 
 @dataclass
 class DraftReplaced(Message):
-    """Take over a whole config as the draft of the next run."""
+    """Replace the draft of the next run by a whole config."""
 
     config: RunConfig
 
@@ -48,11 +48,11 @@ class StartRequested(Message):
 
 @dataclass
 class ResumeRequested(Message):
-    """Go on with a run.
+    """Resume a run.
 
     Args:
-        run: its directory.
-        checkpoint: the file to go on from; None for the newest valid one.
+        run: directory of the run.
+        checkpoint: file to resume from; None for the newest valid one.
     """
 
     run: Path
@@ -61,7 +61,7 @@ class ResumeRequested(Message):
 
 @dataclass
 class CommandRequested(Message):
-    """Send a command to the run that is watched: pause, resume, save, stop, set."""
+    """Send a command to the watched run: pause, resume, save, stop, set."""
 
     command: dict[str, Any]
 
@@ -75,10 +75,10 @@ class WatchRequested(Message):
 
 @dataclass
 class RunNoticed(Message):
-    """A run that is watched ended or stands still: somebody who looks elsewhere may want to know.
+    """Report that a watched run ended or stalled, to notify a user who looks elsewhere.
 
     Args:
-        path: its directory.
+        path: directory of the run.
         status: finished, stopped, failed, died or stalled.
     """
 

@@ -1,4 +1,4 @@
-"""The run that the studio's own process trains: how it is launched, what became of it, and where its output goes."""
+"""The run that the studio's own process trains: its launch, its result, and where its output goes."""
 
 from __future__ import annotations
 
@@ -19,54 +19,54 @@ if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
     from torchdeck.engine.runs.reader import RunReader
 
-_TRY_DRAFT = "3 changes the settings, s tries again"
-_TRY_RUN = "5, then r, tries again"
+_TRY_DRAFT = "Press 3 to change the settings, s to try again"
+_TRY_RUN = "Press 5 then r to try again"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A run that did not come to be.
+    """A run that could not be started.
 
     Attributes:
-        reason: why.
-        way_on: which keys change something and try again, in words.
+        reason: why it could not be started.
+        advice: keys that change something and try again, as a sentence.
     """
 
     reason: str
-    way_on: str
+    advice: str
 
 
 class OwnRun:
-    """One run at a time; it goes on when the screen does not.
+    """Trains one run at a time; the run keeps training when the screen closes.
 
     Attributes:
-        launched: the run that is trained or was trained last.
-        is_awaited: whether it has been launched and has no directory yet.
+        launched: the run that is training, or trained last.
+        is_awaited: whether it was launched but has no directory yet.
     """
 
     def __init__(self, runs_root: Path, terminal: Terminal | None) -> None:
-        """No run yet.
+        """Start without a run.
 
         Args:
-            runs_root: the folder that holds the runs.
-            terminal: whose output goes to the log of the run; None where it goes nowhere.
+            runs_root: folder that holds the runs.
+            terminal: redirects the process's output to the run's log; None to leave the output alone.
         """
         self._runs_root = runs_root
         self._terminal = terminal
         self._own_log = terminal.log if terminal is not None else None
         self._printed_before = 0
-        self._way_on = ""
+        self._advice = ""
         self._reader: RunReader | None = None
         self.launched: LaunchedRun | None = None
         self.is_awaited = False
 
     @property
     def is_alive(self) -> bool:
-        """Whether it is trained, or prepared."""
+        """Whether a run is training or being prepared."""
         return self.launched is not None and self.launched.is_alive
 
     def start(self, draft: RunConfig) -> LaunchedRun:
-        """Launch a run of its own."""
+        """Launch a new run."""
         from torchdeck.engine.launching.launch import launch
 
         self._take_output_back()
@@ -74,7 +74,7 @@ class OwnRun:
         return self._follow(run, _TRY_DRAFT)
 
     def resume(self, directory: Path, checkpoint: Path | None) -> LaunchedRun:
-        """Launch a run that goes on. Raises TorchdeckError when it can't."""
+        """Resume a run. Raises TorchdeckError if it can't be resumed."""
         from torchdeck.engine.launching.launch import launch_resumed
 
         self._take_output_back()
@@ -82,15 +82,15 @@ class OwnRun:
         return self._follow(run, _TRY_RUN)
 
     def look(self) -> Path | Refusal | None:
-        """What became of a launch since the last look: its directory, or why there is none; None for no news."""
+        """The result of a launch, once: the run's directory, or why there is none; None if there is no news."""
         run = self.launched
         if run is None or not self.is_awaited or (run.path is None and run.is_alive):
             return None
         self.is_awaited = False
-        return run.path if run.path is not None else Refusal(_why_not_started(run), self._way_on)
+        return run.path if run.path is not None else Refusal(_why_not_started(run), self._advice)
 
     def line(self, watched: Path | None) -> Text | None:
-        """It in a few words while it lives and another run is watched; None otherwise."""
+        """A short status of the live run while another run is watched; None otherwise."""
         run = self.launched
         if run is None or run.path is None or not run.is_alive or run.path == watched:
             self._reader = None
@@ -102,18 +102,18 @@ class OwnRun:
         self._reader.poll()
         return one_line(self._reader.status(), self._reader.progress())
 
-    def _follow(self, run: LaunchedRun, way_on: str) -> LaunchedRun:
-        self.launched, self.is_awaited, self._way_on = run, True, way_on
+    def _follow(self, run: LaunchedRun, advice: str) -> LaunchedRun:
+        self.launched, self.is_awaited, self._advice = run, True, advice
         return run
 
     def _take_output_back(self) -> None:
-        """What the next run prints while it is prepared belongs to no earlier run."""
+        """Send output back to the studio's log, so that preparing the next run does not print into the last one's."""
         if self._terminal is not None and self._own_log is not None:
             self._terminal.send_output_to(self._own_log)
             self._printed_before = self._own_log.stat().st_size
 
     def _on_directory(self, path: Path) -> None:
-        """In the engine's thread: from here on, what it prints belongs to the run."""
+        """Send output to the run's log from now on. Called in the engine's thread."""
         if self._terminal is not None and self._own_log is not None:
             log = path / LOG_FILE
             self._terminal.send_output_to(log)
@@ -121,7 +121,7 @@ class OwnRun:
 
 
 def import_engine() -> None:
-    """What a run is trained with, so that it is there when one is launched. Takes seconds: for a thread."""
+    """Import the modules that training needs, so that a launch is fast. Takes seconds; call it in a thread."""
     import torchdeck.engine.build
     import torchdeck.engine.training.trainer  # noqa: F401
 
@@ -129,4 +129,4 @@ def import_engine() -> None:
 def _why_not_started(run: LaunchedRun) -> str:
     from torchdeck.engine.launching.failure_words import describe_failure
 
-    return describe_failure(run.error) if run.error is not None else "it was stopped before it began"
+    return describe_failure(run.error) if run.error is not None else "stopped before it began"

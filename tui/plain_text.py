@@ -1,4 +1,4 @@
-"""Text from files and from other people's code, made safe to show."""
+"""Makes text from files and from user code safe to show."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _LONGEST_NAME = 1000
 
 
 def printable(text: str, longest: int = _LONGEST_NAME) -> str:
-    r"""The text on one line with every control character written out (an escape becomes `\x1b`).
+    r"""Put text on one line and write out every control character (an escape becomes `\x1b`).
 
-    Nothing in the result can move the cursor, change colours or reverse the reading order. It may still hold what
-    Rich and Textual take for markup, so it belongs into a `rich.text.Text` or a `Content`, never into a markup string.
+    Nothing in the result can move the cursor, change colors or reverse the reading order. It may still contain
+    markup of Rich or Textual, so use it in a `rich.text.Text` or a `Content`, never in a markup string.
 
     Args:
-        text: Any string.
-        longest: Longer text is cut here and ends in an ellipsis.
+        text: any string.
+        longest: maximum length; longer text is cut and ends in an ellipsis.
     """
     if len(text) > longest:
         text = text[: longest - 1] + "…"
@@ -25,7 +25,7 @@ def printable(text: str, longest: int = _LONGEST_NAME) -> str:
 
 
 def printable_lines(text: str) -> str:
-    """The text with its line breaks kept and every line made `printable`."""
+    """Make every line `printable` and keep the line breaks."""
     return "\n".join(map(printable, text.splitlines()))
 
 

@@ -1,4 +1,4 @@
-"""Looking again and again: often while something goes on, seldom while nothing does."""
+"""Polling: often while something happens, rarely while nothing does."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from textual.timer import Timer
 
 
 class Poll:
-    """Calls a function of a widget or app at one of two paces, which it chooses anew after every call.
+    """Calls a function of a widget or app at one of two rates, chosen again after every call.
 
-    A timer that finds nothing still wakes the process, so an idle studio has few of them.
+    A timer wakes the process even if nothing has changed, so an idle studio polls rarely.
 
     Attributes:
-        is_often: the pace now.
+        is_often: whether it polls at the fast rate now.
     """
 
     def __init__(
         self, owner: MessagePump, look: Callable[[], None], is_busy: Callable[[], bool], often: float, seldom: float
     ) -> None:
-        """A poll that begins at once, at the pace for busy times.
+        """Start polling at once, at the fast rate.
 
         Args:
-            owner: has the timer, and ends it with itself.
-            look: what is called.
-            is_busy: whether to look often from now on.
-            often: seconds between two calls in busy times.
-            seldom: seconds between two calls otherwise.
+            owner: widget or app that owns the timer; the timer ends with it.
+            look: function to call.
+            is_busy: function that says whether to poll at the fast rate.
+            often: seconds between two calls at the fast rate.
+            seldom: seconds between two calls at the slow rate.
         """
         self._owner = owner
         self._look = look
@@ -38,12 +38,12 @@ class Poll:
         self.hurry()
 
     def hurry(self) -> None:
-        """Look often from now on, as something has just begun."""
+        """Switch to the fast rate, because something has just started."""
         if self._timer is None or not self.is_often:
             self._set_pace(is_often=True)
 
     def stop(self) -> None:
-        """Look no more until `hurry`."""
+        """Stop polling until `hurry`."""
         if self._timer is not None:
             self._timer.stop()
         self._timer = None

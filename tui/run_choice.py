@@ -1,4 +1,4 @@
-"""Which of all runs are shown, and in which order: a filter that is being typed, and the catalogue it chooses from."""
+"""Selects and sorts the runs to show: a filter that is being typed, and the catalog that it searches."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.errors import ConfigError
 
+from .words.figures import plural
+
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
     from torchdeck.engine.runs.browsing.run_filter import RunFilter
@@ -15,14 +17,14 @@ if TYPE_CHECKING:
 
 
 class RunChoice:
-    """What `look` found last, and what it is to find next.
+    """The runs that `look` found, and the filter and order of the next `look`.
 
     Attributes:
-        root: the folder that holds the runs.
-        filter_text: which runs are shown; see `torchdeck.engine.runs.browsing.run_filter`.
-        filter_error: what is wrong with the filter; empty when nothing is.
-        runs: those that are shown, in order.
-        count: how many there are in all.
+        root: folder that holds the runs.
+        filter_text: filter of the runs to show; see `torchdeck.engine.runs.browsing.run_filter`.
+        filter_error: error in the filter; empty if it is valid.
+        runs: runs to show, in order.
+        count: number of all runs.
     """
 
     def __init__(self, root: Path) -> None:
@@ -37,7 +39,7 @@ class RunChoice:
 
     @property
     def catalog(self) -> RunCatalog:
-        """All runs, as far as they were looked at."""
+        """The catalog of all runs read so far."""
         from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 
         if self._catalog is None:
@@ -45,22 +47,22 @@ class RunChoice:
         return self._catalog
 
     def sort_by(self, order: str) -> None:
-        """Sort by this; a second time, the other way round."""
+        """Sort by this order; if it is the current one, reverse it."""
         self._is_reversed = not self._is_reversed if order == self._order else False
         self._order = order
 
     def sort_by_next(self) -> None:
-        """Sort by the next of the orders there are."""
+        """Sort by the next order."""
         from torchdeck.engine.runs.browsing.run_order import ORDERS
 
         self.sort_by(ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)])
 
     def reverse(self) -> None:
-        """Sort the other way round."""
+        """Reverse the sort."""
         self._is_reversed = not self._is_reversed
 
     def look(self) -> list[RunSummary]:
-        """The runs to show now, in order. Reads the disk; for a thread. `show` makes them those that are shown.
+        """Find the runs to show, in order. Reads the disk: call it in a thread, then pass the result to `show`.
 
         Raises:
             OSError: the folder can't be read.
@@ -80,7 +82,7 @@ class RunChoice:
         except ConfigError as error:
             self.filter_error = str(error)
         if chosen is None or self.filter_error:
-            # Half a filter is being typed: what was shown stays.
+            # The filter is incomplete: keep the runs that are shown.
             names = {run.name for run in self.runs}
             runs = [run for run in found if run.name in names]
         else:
@@ -88,7 +90,7 @@ class RunChoice:
         return in_order(runs, self._order, is_reversed=self._is_reversed)
 
     def look_closer(self, runs: Sequence[RunSummary], *, with_settings: bool) -> bool:
-        """What the catalogue is to know of these runs; for a thread. Returns whether anything of it is new."""
+        """Read details of these runs into the catalog; call it in a thread. Returns whether anything is new."""
         is_new = False
         for run in runs:
             known = self.catalog.known_extent(run)
@@ -99,13 +101,15 @@ class RunChoice:
         return is_new
 
     def in_words(self) -> tuple[str, str]:
-        """What is shown of how many in which order, or what is wrong with the filter; and the colour to say it in."""
+        """Describe how many runs are shown in which order, or the filter's error. Returns text and color."""
         if self.filter_error:
             return self.filter_error, "yellow"
         if not self.count:
-            return f"no runs in {self.root} yet: s starts one", ""
+            return f"no runs in {self.root} yet: press s to start one", ""
         shown = f"{len(self.runs)} of the " if len(self.runs) != self.count else ""
-        words = f"{shown}{self.count} run{'s' * (self.count != 1)}"
-        if self._order != "newest" or self._is_reversed:
-            words += f" by {self._order}{', the other way round,' * self._is_reversed}"
-        return f"{words} in {self.root}{f' · {self.filter_text}' * bool(self.filter_text)}", ""
+        words = [f"{shown}{plural(self.count, 'run')} in {self.root}"]
+        if self._order == "newest":
+            words += ["oldest first"] * self._is_reversed
+        else:
+            words.append(f"by {self._order}{', reversed' * self._is_reversed}")
+        return " · ".join(filter(None, [*words, self.filter_text])), ""

@@ -1,4 +1,4 @@
-"""The studio as a process: its terminal, its signals, and what becomes of a run when the screen goes."""
+"""The studio as a process: its terminal, its signals, and its live run after the screen has closed."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ def open_studio(
     named: Sequence[str] = (),
     graphics: Wish = "auto",
 ) -> int:
-    """Show the studio until it is left, and train on afterwards if a run is alive. Returns the exit status.
+    """Show the studio until the user quits, then keep training if a run is live. Returns the exit status.
 
     Args:
-        config: the draft that is loaded.
-        spec: the preset or file that it came from.
-        runs_root: the folder that holds the runs.
-        parent: the process that waits in the shell, which can be given back; None when there is none.
-        watch: the directory of a run to show at once.
-        named: words of the command line, whose code may run without a question.
+        config: the first draft.
+        spec: preset or file that the draft came from.
+        runs_root: folder that holds the runs.
+        parent: process that waits in the shell, to return the prompt; None if there is none.
+        watch: directory of a run to show first.
+        named: words of the command line; code that they name may run without a question.
         graphics: how to show pictures.
 
     Raises:
-        ConfigError: there is no terminal to show it on.
+        ConfigError: there is no terminal.
     """
     if not any(os.isatty(descriptor) for descriptor in (0, 1, 2)):
-        raise ConfigError(f"the studio needs a terminal, and there is none; without one: torchdeck train {spec}")
+        raise ConfigError(f"the studio needs a terminal; to train without one: torchdeck train {spec}")
     descriptor, name = tempfile.mkstemp(prefix="torchdeck-", suffix=".log")
     os.close(descriptor)
     log = Path(name)
@@ -65,11 +65,11 @@ def open_studio(
 
 
 def _show(app: Studio, terminal: Terminal) -> bool:
-    """Run the screen to its end. Returns whether it ended by an error, which is then on the terminal."""
+    """Run the screen until it closes. Returns whether an error closed it; the error is then on the terminal."""
     try:
         app.run()
     except Exception:
-        # Textual shows what its widgets raise; what it raises itself must not take a run down either.
+        # Textual shows errors of its widgets; an error of Textual itself must not end a run either.
         terminal.write(traceback.format_exc().replace("\n", "\r\n"))
         terminal.flush()
         return True
@@ -79,14 +79,14 @@ def _show(app: Studio, terminal: Terminal) -> bool:
 def _after_the_screen(
     app: Studio, signals: StopSignals, terminal: Terminal, parent: Parent | None, *, crashed: bool
 ) -> int:
-    """Give the shell back if a run goes on, and wait for its end."""
+    """Return the shell's prompt if a run keeps training, and wait for its end."""
     run = app.launched
     if run is not None and run.is_alive:
         if signals.received or app.leaving == "stop":
-            run.stop(after="step", reason=signals.name or "the studio was left")
+            run.stop(after="step", reason=signals.name or "the studio was closed")
             _tell(terminal, f"saving {_name(run)} …")
         else:
-            message = f"the run goes on training in process {os.getpid()}"
+            message = f"the run keeps training in process {os.getpid()}"
             if run.path is not None:
                 message = how_to_come_back(run.path, os.getpid())
             if parent is not None:
@@ -98,21 +98,21 @@ def _after_the_screen(
         run.join(0.5)
         signals.pass_on(run)
         if run.save_if_stalled():
-            _tell(terminal, f"{_name(run)}: saved while no batch came")
+            _tell(terminal, f"{_name(run)}: saved while waiting for a batch")
             os._exit(signals.exit_status)
     if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
-        _tell(terminal, f"{run.path.name}: {run.status}; to go on: {shell_command('resume', run.path)}")
+        _tell(terminal, f"{run.path.name}: {run.status}; to resume: {shell_command('resume', run.path)}")
     if signals.received:
         return signals.exit_status
     return 1 if crashed else 0
 
 
 def how_to_come_back(run: Path, pid: int) -> str:
-    """What the shell shows when a run goes on without its screen."""
+    """The text that the shell shows when a run keeps training without its screen."""
     return (
-        f"{run.name} goes on training in process {pid}.\n"
-        f"To watch it:  {shell_command('attach', run)}\n"
-        f"To end it:    {shell_command('send', run, 'stop')}"
+        f"{run.name} keeps training in process {pid}.\n"
+        f"To watch it: {shell_command('attach', run)}\n"
+        f"To stop it:  {shell_command('send', run, 'stop')}"
     )
 
 

@@ -1,4 +1,4 @@
-"""Panes and screens that ask for something in the background, and may be gone before they are answered."""
+"""Panes and screens with background work, which may close before the work is done."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from textual.messages import Prune
 
 
 class Working(MessagePump):
-    """A widget or a screen whose workers are cancelled before anything in it is taken down.
+    """A widget or screen whose workers are canceled before its children are removed.
 
-    Textual by itself cancels them once everything in it is gone: what came in between, an answer or news of how far
-    something is, was to be shown in parts that were not there any more.
+    Textual cancels workers only after the children are gone; a result or progress that arrives in between would
+    update children that no longer exist.
 
-    To be named before the kind of widget. Every class that has workers (`@work`) is one of these.
+    Put it before the widget class in the list of bases. Every class with workers (`@work`) inherits from it.
     """
 
     @on(Prune)
     def _end_work(self) -> None:
-        # A node is told before its children are.
+        # A node gets this message before its children do.
         assert isinstance(self, DOMNode)
         self.workers.cancel_node(self)

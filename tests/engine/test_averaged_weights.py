@@ -121,5 +121,5 @@ def test_a_config_takes_them_by_the_name_of_their_entry(run: Path, content: dict
 
 
 def test_the_whole_state_can_not_be_forked_from_them(run: Path) -> None:
-    with pytest.raises(ConfigError, match="only the weights can be the averaged ones; add --weights"):
+    with pytest.raises(ConfigError, match="needs --weights"):
         verb(run, "fork", run.name, "--ema")

@@ -83,7 +83,7 @@ def test_the_verb_prints_the_same_as_json_and_as_text(checkpoint: Path, capfd: p
     assert "pixels" not in document["worst"][0]
     torchdeck.main(["evaluate", "case", "--runs", root], standalone_mode=False)
     text = capfd.readouterr().out
-    for words in ("validation split", "accuracy", "confusion: rows are targets", "taken for"):
+    for words in ("validation split", "accuracy", "confusion matrix: rows are targets", "predicted as"):
         assert words in text
 
 

@@ -174,7 +174,7 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == status, err
-    assert "to go on from here: torchdeck resume" in out
+    assert "to resume: torchdeck resume" in out
     (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
     assert run["status"] == "stopped"
     result = torchdeck("resume", run["name"], "--set", f"training.epochs={run['epoch'] + 1}", "--runs", str(tmp_path))
@@ -259,9 +259,9 @@ def test_a_misspelt_verb_names_the_nearest() -> None:
     assert "train" in result.stderr
 
 
-@pytest.mark.parametrize("catalogue", ["datasets", "transforms", "models", "presets", "optimizers", "schedules"])
-def test_list_prints_a_catalogue(catalogue: str) -> None:
-    entries = document(torchdeck("list", catalogue, "--json"))
+@pytest.mark.parametrize("catalog", ["datasets", "transforms", "models", "presets", "optimizers", "schedules"])
+def test_list_prints_a_catalog(catalog: str) -> None:
+    entries = document(torchdeck("list", catalog, "--json"))
     assert entries
     assert all("name" in entry for entry in entries)
 

@@ -49,7 +49,7 @@ async def test_a_part_of_a_name_finds_a_data_set_and_its_facts_are_told_before_i
         names = app.query_one("#names", OptionList)
         await until(pilot, lambda: names.option_count < 5)
         assert names.get_option_at_index(0).id == "CIFAR10"
-        await until_shown(pilot, "50,000 to train on")
+        await until_shown(pilot, "50,000 training samples")
         await pilot.press("escape")
         assert names.option_count > 30
         assert app.focused is names
@@ -164,7 +164,7 @@ async def test_files_that_cant_be_read_are_listed_and_the_pane_goes_on(tmp_path:
     for number in range(4):
         (root / "class 0" / f"{number}.png").write_text("torn \x1b[31m")
     async with studio(tmp_path, f"data.dataset={root}", *PLAIN, size=LARGE) as (app, pilot):
-        await until_shown(pilot, "looked at can't be read:")
+        await until_shown(pilot, "checked can't be read:")
         await until_shown(pilot, "as in epoch 1")
         assert "0.png: " in screen_text(app)
         assert len(app.query_one("#images", ImageGrid).images) > 4
@@ -175,7 +175,7 @@ async def test_an_empty_folder_is_one_clear_message_and_another_data_set_can_be_
     async with studio(tmp_path, f"data.dataset={tmp_path / 'data'}", size=SMALL) as (app, pilot):
         await until_shown(pilot, "holds no folders")
         await pilot.press("f", *"digits", "enter")
-        await until_shown(pilot, "1,438 to train on")
+        await until_shown(pilot, "1,438 training samples")
         shutil.rmtree(tmp_path / "data")
         assert app.query_one("#parts").is_on_screen
 
@@ -193,11 +193,11 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
     async with studio(tmp_path, size=SMALL) as (app, pilot):
         pane = app.query_one(DataPane)
         await until_shown(pilot, "as in epoch 1")
-        # Images with colour decide soon; those without headers are all looked at.
+        # Images with color decide soon; those without headers are all looked at.
         for file in root.glob("*/[0-9].png"):
             file.write_bytes(b"")
         await pilot.press("f", *str(root), "enter")
-        await until_shown(pilot, "Esc stops")
+        await until_shown(pilot, "Esc to stop")
         # However fast it is, it isn't done before the keys are pressed.
         beside = app.worker.pid
         assert beside is not None
@@ -206,12 +206,12 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("6")
         assert app.query_one("#log").is_on_screen
         await pilot.press("1", "escape")
-        await until_shown(pilot, "not opened; Enter opens it")
+        await until_shown(pilot, "not open; press Enter to open it")
         assert not pane.has_class("-working")
         if app.worker.pid == beside:
             os.kill(beside, signal.SIGCONT)
         await pilot.press("enter")
-        await until_shown(pilot, "Esc stops")
+        await until_shown(pilot, "Esc to stop")
 
 
 async def test_the_views_are_chosen_with_the_mouse(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Pa
         await until(pilot, lambda: app.launched is not None and not app.launched.is_alive)
         await until_shown(pilot, "finished")
         await pilot.press("t")
-        await until_shown(pilot, "confusion: rows are targets")
+        await until_shown(pilot, "confusion matrix: rows are targets")
         text = screen_text(app)
         assert "validation split, trained weights" in text
         assert "macro F1" in text

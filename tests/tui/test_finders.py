@@ -17,7 +17,7 @@ async def test_a_key_draws_the_curve_and_enter_takes_the_rate(tmp_path: Path) ->
     async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
         await pilot.press("4", "f")
         await until_shown(pilot, "suggested: ")
-        assert "loss by log₁₀" in screen_text(app)
+        assert "loss over log₁₀" in screen_text(app)
         before = app.draft.optimizer.lr
         await pilot.press("enter")
         await until(pilot, lambda: app.draft.optimizer.lr != before)
@@ -56,7 +56,7 @@ def _is_training(pid: int) -> bool:
 async def test_a_key_tries_batches_and_enter_takes_the_largest_that_fits(tmp_path: Path) -> None:
     async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
         await pilot.press("4", "b")
-        await until_shown(pilot, "which is the whole training")
+        await until_shown(pilot, "the whole training split")
         assert "1,438" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.draft.loader.batch_size == 1438)

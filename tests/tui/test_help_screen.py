@@ -9,7 +9,7 @@ from torchdeck.tui.screens.help import HelpScreen, key_groups
 from torchdeck.tui.screens.overlay import OverScreen
 from torchdeck.tui.screens.plan import PlanScreen
 
-NO_RUN = "no run is shown: start one with s, or choose one in Runs"
+NO_RUN = "no run to act on: press s to start one, or choose one in Runs"
 
 
 async def test_a_screen_over_the_studio_lists_its_own_keys_and_none_of_the_studios(tmp_path: Path) -> None:
@@ -41,4 +41,4 @@ async def test_a_key_with_nothing_to_do_says_so(tmp_path: Path) -> None:
         await pilot.press("p", "c", "x")
         await until(pilot, lambda: [told.message for told in app._notifications] == 3 * [NO_RUN])
         await pilot.press("4", "e")
-        await until(pilot, lambda: any("3 changes the settings" in told.message for told in app._notifications))
+        await until(pilot, lambda: any("press 3 for the settings" in told.message for told in app._notifications))

@@ -51,7 +51,7 @@ def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run
     assert "job 4711 was put back into the queue" in errors
     assert (tmp_path / "called").read_text() == "requeue 4711\n"
     second = started(tmp_path / "runs", *arguments, **{**job, "SLURM_RESTART_COUNT": "1"})
-    assert "exactly" in read_until(second, "goes on from")
+    assert "bit-exact" in read_until(second, "resumed from")
     second.send_signal(signal.SIGTERM)
     second.communicate(timeout=60)
     assert second.returncode == 128 + signal.SIGTERM

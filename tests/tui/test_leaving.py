@@ -105,12 +105,12 @@ def test_leaving_and_keeping_the_run_gives_the_shell_back_and_says_how_to_come_b
     with studio_in_terminal(tmp_path, "digits", *MIDDLE) as studio:
         run = started(studio)
         studio.press("q")
-        studio.until_shown("keep training")
+        studio.until_shown("Detach: keep training")
         studio.press("k")
         assert studio.exit_status() == 0
         assert run.is_alive()
         text = studio.received.decode(errors="replace")
-        assert f"{run.path.name} goes on training in process {run.owner_pid()}" in text
+        assert f"{run.path.name} keeps training in process {run.owner_pid()}" in text
         assert "To watch it:  torchdeck attach digits-" in text
         studio.until(lambda: run.status() not in ("preparing", "running"))
         assert run.status() == "finished"
@@ -120,7 +120,7 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
     with studio_in_terminal(tmp_path, "digits", *LONG) as first:
         run = started(first)
         first.press("q")
-        first.until_shown("keep training")
+        first.until_shown("Detach: keep training")
         first.press("k")
         assert first.exit_status() == 0
         with studio_in_terminal(tmp_path) as second:
@@ -158,7 +158,7 @@ def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, "digits", *LONG, program=("-m", "torchdeck")) as studio:
         run = started(studio)
         studio.press("q")
-        studio.until_shown("keep training")
+        studio.until_shown("Detach: keep training")
         studio.press("s")
         assert studio.exit_status() == 0
         assert run.status() == "stopped"
@@ -184,7 +184,7 @@ def test_an_exception_in_a_pane_ends_the_screen_with_its_traceback_and_not_the_r
         text = studio.received.decode(errors="replace")
         assert "the pane broke" in text
         assert "on_show" in text
-        assert f"{run.path.name} goes on training" in text
+        assert f"{run.path.name} keeps training" in text
         studio.until(lambda: run.status() not in ("preparing", "running"))
         assert run.status() == "finished"
 

@@ -56,7 +56,7 @@ async def test_a_subtree_is_frozen_by_a_key_and_a_module_shown_in_full(tmp_path:
         await until_shown(pilot, "features.0.")
         await pilot.press("escape", "end", "d")
         await until_shown(pilot, 'get_submodule("classifier")')
-        await until_shown(pilot, "as a run with seed 0 begins")
+        await until_shown(pilot, "at the start of a run with seed 0")
         assert "Applies an affine linear transformation" in screen_text(app)
         assert not tree.is_on_screen
         await pilot.press("escape")
@@ -90,9 +90,9 @@ async def test_what_a_step_takes_is_estimated_and_measured(tmp_path: Path) -> No
         await until_shown(pilot, "288,170 parameters")
         await pilot.press("m")
         await until_shown(pilot, "a step of 128 in fp32: about")
-        await until_shown(pilot, "the largest batch that fits, by estimate: 1,438")
+        await until_shown(pilot, "estimated largest batch that fits: 1,438")
         await pilot.press("M")
-        await until_shown(pilot, "an epoch of 12 steps")
+        await until_shown(pilot, "per epoch of 12 steps")
         await pilot.press("m")
         await pilot.pause()
         assert not app.query_one(StepCost).is_shown

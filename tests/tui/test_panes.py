@@ -111,7 +111,7 @@ async def test_a_question_mark_lists_the_keys_of_the_pane_and_escape_goes_back(t
         await pilot.press("2", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         assert "find a model" in screen_text(app)
-        assert "open a level" in screen_text(app)
+        assert "expand a level" in screen_text(app)
         await pilot.press("escape")
         assert not isinstance(app.screen, HelpScreen)
 
@@ -247,7 +247,7 @@ async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_
         text = screen_text(app)
         assert "reason 1" in text
         assert "reason 9" in text
-        assert "Nothing was written. 3 changes the settings, s tries again." in text
+        assert "Nothing was written. Press 3 to change the settings, s to try again." in text
 
 
 async def test_a_refused_resume_does_not_offer_the_key_that_starts_the_draft(tmp_path: Path) -> None:
@@ -259,15 +259,15 @@ async def test_a_refused_resume_does_not_offer_the_key_that_starts_the_draft(tmp
         broken.write_bytes(b"no checkpoint")
         app.post_message(ResumeRequested(app.watched, broken))
         await until_shown(pilot, "● not started")
-        await until_shown(pilot, "5, then r, tries again")
-        assert "s tries again" not in screen_text(app).replace("r, tries again", "")
+        await until_shown(pilot, "Press 5 then r to try again")
+        assert "s to try again" not in screen_text(app)
 
 
 async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
         pane = app.query_one(TrainPane)
         await pilot.press("4")
-        pane.refused("no such thing", "3 changes the settings")
+        pane.refused("no such thing", "Press 3 to change the settings")
         await until_shown(pilot, "no such thing")
         await pilot.press("s")
         await until(pilot, lambda: pane.run_status == "finished")
@@ -294,7 +294,7 @@ class RepairedWorker(WorkerProcess):
 
 
 @pytest.mark.parametrize(
-    ("key", "words"), [("1", "1,438 to train on"), ("2", "288,170 parameters"), ("3", "✓ can be started")]
+    ("key", "words"), [("1", "1,438 training samples"), ("2", "288,170 parameters"), ("3", "✓ ready to start")]
 )
 async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str

@@ -111,7 +111,7 @@ def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
     # How much memory there is differs from machine to machine.
     monkeypatch.setattr("torchdeck.tui.words.data_text.tier", lambda samples: [samples.storage] if samples else [])
     assert snap_compare(
-        studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 to train on", "as in epoch")
+        studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 training samples", "(epoch 1)")
     )
 
 
@@ -122,7 +122,7 @@ def test_model(snap_compare, runs_root, size) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_setup(snap_compare, runs_root, size) -> None:
-    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("3", "can be started"))
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("3", "ready to start"))
 
 
 def test_setup_with_an_error(snap_compare, runs_root) -> None:
@@ -176,7 +176,7 @@ def test_no_runs(snap_compare, runs_root) -> None:
 
 @pytest.mark.parametrize("pane", ["1", "2", "4"])
 def test_the_keys_of_a_pane(snap_compare, runs_root, pane) -> None:
-    words = {"1": "1,438 to train on", "2": "288,170 parameters", "4": "No run is shown yet"}[pane]
+    words = {"1": "1,438 training samples", "2": "288,170 parameters", "4": "No run is shown yet"}[pane]
 
     async def prepare(pilot: Pilot[None]) -> None:
         await shown(pane, words)(pilot)

@@ -86,7 +86,7 @@ async def test_runs_are_sorted_by_the_next_column_and_the_other_way_round(runs: 
         for keys, first in ((("t",), "fast"), (("T",), "slow")):
             await pilot.press(*keys)
             await until(pilot, lambda: pane._choice.runs[0].name.startswith(first))  # noqa: B023
-        await until_shown(pilot, "by accuracy, the other way round")
+        await until_shown(pilot, "by accuracy, reversed")
 
 
 async def test_a_checkpoint_is_pinned_and_unpinned_with_one_key(runs: Path, tmp_path: Path) -> None:
@@ -103,7 +103,7 @@ async def test_a_checkpoint_is_pinned_and_unpinned_with_one_key(runs: Path, tmp_
 async def test_a_run_is_renamed_and_deleted_after_a_question(runs: Path, tmp_path: Path) -> None:
     async with studio(tmp_path, size=(80, 24)) as (app, pilot):
         await in_runs(app, pilot, "n")
-        await until_shown(pilot, "Another name")
+        await until_shown(pilot, "New name")
         app.screen.query_one(Input).value = "renamed"
         await pilot.press("enter")
         await until_shown(pilot, "renamed-")
@@ -112,7 +112,7 @@ async def test_a_run_is_renamed_and_deleted_after_a_question(runs: Path, tmp_pat
             await until(pilot, lambda: len(app.screen_stack) == 1)
             await pilot.press("d")
             await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-            await until_shown(pilot, "files and")
+            await until_shown(pilot, "This deletes")
             assert names(runs) == {"slow", "renamed"}
             await pilot.press(answer)
         await until(pilot, lambda: len(names(runs)) == 1)
@@ -131,8 +131,8 @@ async def test_a_checkpoint_is_looked_into_measured_compared_and_exported(runs: 
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         await in_runs(app, pilot, "i")
         await until(pilot, lambda: isinstance(app.screen, CheckpointScreen))
-        await until_shown(pilot, "a resume is exact")
-        assert "settings of the draft differ" in screen_text(app)
+        await until_shown(pilot, "can resume bit-exactly")
+        assert "differ from your draft" in screen_text(app)
         await pilot.press("n")
         await until(pilot, lambda: bool(app.screen._norms))
         await pilot.press("escape", "e")
@@ -145,10 +145,10 @@ async def test_a_checkpoint_is_looked_into_measured_compared_and_exported(runs: 
         await pilot.press("v")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         await until_shown(pilot, "optimizer.lr: 0.01 → 0.001")
-        await until_shown(pilot, "distance of the weights")
+        await until_shown(pilot, "distance between the weights")
         (tmp_path / "metrics.csv").write_text("step,val_loss\n1,0.5\n2,0.25\n")
         await pilot.press("o")
-        await until_shown(pilot, "Whose curves?")
+        await until_shown(pilot, "Overlay curves from")
         app.screen.query_one(Input).value = str(tmp_path / "missing.csv")
         await pilot.press("enter")
         await until_shown(pilot, "No such file")

@@ -44,23 +44,23 @@ def test_the_progress_keeps_its_numbers_at_every_width(width: int) -> None:
     assert "42%" in line.plain
     if width >= 78:
         assert cell_len(line.plain) <= width
-        assert "51,234 images/s" in line.plain
+        assert "51,234 samples/s" in line.plain
         assert "12 min 05 s left" in line.plain
 
 
 def test_the_time_left_makes_room_for_the_learning_rate() -> None:
     line = progress_line(progress(epoch=123, epochs=400, step=2810, total_steps=9200, lr=0.002746), 78, is_live=True)
-    assert line.plain.endswith("51,234 images/s  lr 0.002746")
+    assert line.plain.endswith("51,234 samples/s  lr 0.002746")
     assert cell_len(line.plain) <= 78
 
 
 def test_a_run_that_ended_shows_no_rate() -> None:
-    assert "images/s" not in progress_line(progress(), 78, is_live=False).plain
+    assert "samples/s" not in progress_line(progress(), 78, is_live=False).plain
 
 
 def test_the_headline_says_why_a_resume_was_not_exact() -> None:
     state = {"exact": False, "not_exact_because": ["another GPU", "seed"]}
-    assert "not exact: another GPU; seed" in headline("run-1", "running", progress(), state).plain
+    assert "not bit-exact: another GPU; seed" in headline("run-1", "running", progress(), state).plain
 
 
 def test_names_and_messages_from_files_are_text_and_not_markup() -> None:
@@ -74,14 +74,14 @@ def test_an_error_of_several_lines_keeps_them() -> None:
 
 
 def test_a_run_that_died_says_how_it_goes_on() -> None:
-    assert "r, goes on from the newest checkpoint" in last_words("died", {}, []).plain
+    assert "r to resume from the newest checkpoint" in last_words("died", {}, []).plain
 
 
 def test_a_run_that_was_stopped_says_how_it_goes_on_below_what_was_saved() -> None:
     saved = {"kind": "saved", "file": "step-000000040.pt", "reason": "stop", "bytes": 3_500_000}
     first, second = last_words("stopped", {}, [saved]).plain.splitlines()
     assert first == "saved step-000000040.pt before stopping, 3.5 MB"
-    assert second == last_words("stopped", {}, []).plain == "5, then r, goes on from the newest checkpoint"
+    assert second == last_words("stopped", {}, []).plain == "press 5 then r to resume from the newest checkpoint"
 
 
 def test_the_newest_event_with_words_is_shown() -> None:
@@ -94,7 +94,7 @@ def test_the_newest_event_with_words_is_shown() -> None:
         == "saved step-000000040.pt as asked, 3.5 MB"
     )
     failed = {"kind": "save_failed", "error": "No space left on device"}
-    assert "NOT SAVED, training goes on: No space left" in last_words("running", {}, [saved, failed]).plain
+    assert "SAVE FAILED, training continues: No space left" in last_words("running", {}, [saved, failed]).plain
 
 
 def test_marks_stand_where_the_run_was_resumed_or_changed() -> None:
@@ -117,9 +117,9 @@ def test_what_was_changed_stays_for_a_while_though_saves_follow() -> None:
 
 def test_the_invitation_names_what_would_be_started() -> None:
     words = invitation(load_config("digits"))[2].plain
-    assert "starts digits:\n     cnn on digits, 15 epochs, AdamW with learning rate 0.003" in words
+    assert "start digits:\n     cnn on digits, 15 epochs, AdamW with learning rate 0.003" in words
 
 
 def test_a_run_that_can_not_be_changed_any_more_says_what_can_be_done() -> None:
     assert nothing_live("finished") == "the run that is shown is finished: s starts another"
-    assert nothing_live("stopped").endswith("is stopped: 5, then r, goes on from the newest checkpoint")
+    assert nothing_live("stopped").endswith("is stopped: press 5 then r to resume from the newest checkpoint")

@@ -31,7 +31,7 @@ async def test_the_number_keys_switch_between_the_panes(tmp_path: Path) -> None:
 
 async def test_the_data_pane_shows_the_chosen_data_set(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
-        await until_shown(pilot, "1,438 to train on")
+        await until_shown(pilot, "1,438 training samples")
         assert "RandomCrop" in screen_text(app)
         assert "Handwritten digits of 8×8 pixels" in screen_text(app)
 
@@ -164,7 +164,7 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
     async with studio(tmp_path, f"model.name={tmp_path}/net.py:make") as (app, pilot):
         await until_shown(pilot, "Run this code?")
         await pilot.press("y")
-        await until_shown(pilot, "1,438 to train on")
+        await until_shown(pilot, "1,438 training samples")
         await pilot.press("s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "failed")
         await until_shown(pilot, "the filament broke")
@@ -242,7 +242,7 @@ async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path
 
 
 def test_attach_without_a_live_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no run is live"):
+    with pytest.raises(RunError, match="no live run"):
         newest_live_run(tmp_path)
 
 
@@ -251,7 +251,7 @@ def test_attach_leaves_the_live_runs_of_other_users_alone(tmp_path: Path, monkey
     try:
         assert newest_live_run(tmp_path) == run.path
         monkeypatch.setattr(os, "getuid", lambda: run.path.stat().st_uid + 1)
-        with pytest.raises(RunError, match="are other users' runs"):
+        with pytest.raises(RunError, match="belong to other users"):
             newest_live_run(tmp_path)
     finally:
         run.close("stopped")

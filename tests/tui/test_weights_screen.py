@@ -26,6 +26,6 @@ async def test_a_file_is_looked_into_and_then_taken(tmp_path: Path) -> None:
         await pilot.press("ctrl+u", *str(tmp_path / "w.pt"), "enter")
         await until_shown(pilot, "can be loaded")
         assert "below state_dict.module." in screen_text(app)
-        assert "classifier.weight (4×128 in the file, 10×128 here)  head: stays fresh" in screen_text(app)
+        assert "classifier.weight (4×128 in the file, 10×128 here)  (head: starts fresh)" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.draft.model.weights == str(tmp_path / "w.pt"))

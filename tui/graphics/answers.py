@@ -1,7 +1,7 @@
-"""Questions to a terminal about its graphics, and its answers, taken out of what the user types.
+"""Questions to a terminal about its graphics, and its answers, which arrive among the user's key presses.
 
-Nothing waits for an answer: the screen is drawn without, and drawn anew when one comes. The last question is one that
-every terminal answers, so whatever has not been answered before it never will be.
+Nothing waits for an answer: the screen is drawn without it and redrawn when it arrives. Every terminal answers the
+last question, so a question that is still open by then will never be answered.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ _ANSWER = re.compile(
     r"|\x1b\[6;(?P<height>\d+);(?P<width>\d+)t"
     r"|\x1b\[\?(?P<abilities>[\d;]*)c"
 )
-# What may become an answer with the next bytes. What only a terminal sends is waited for longer than what might as
-# well be the Escape key, or Alt with another.
+# Prefixes of an answer. A prefix that only a terminal sends is held longer than one that may also be the Escape key,
+# or Alt with another key.
 _BEGUN = re.compile(r"\x1b(?:_G[^\x1b]*\x1b?|P>(?:\|[^\x1b\x07]*\x1b?)?|\[\?[\d;]*|\[6;[\d;]*)\Z")
 _PERHAPS_BEGUN = re.compile(r"\x1b(?:[_P]|\[6?)?\Z")
 _EXPECTED_FOR = 10.0  # seconds
@@ -32,14 +32,14 @@ _LONGEST = 1024
 
 @dataclass(frozen=True)
 class Answers:
-    """What a terminal has told of itself.
+    """A terminal's answers about itself.
 
     Attributes:
-        kitty: it shows kitty's graphics.
-        name: its name and version, as it says them; empty when it did not.
-        cell: width and height of a character cell in pixels; None when it did not tell.
-        sixel: it shows sixel graphics.
-        is_complete: it has answered the last question.
+        kitty: whether it supports kitty graphics.
+        name: name and version that it reports; empty if none.
+        cell: width and height of a character cell in pixels; None if it does not report them.
+        sixel: whether it supports sixel graphics.
+        is_complete: whether it has answered the last question.
     """
 
     kitty: bool = False
@@ -50,13 +50,13 @@ class Answers:
 
 
 class AnswerFilter:
-    """Takes answers out of the input. An answer may come in pieces, late, or between two keys."""
+    """Separates answers from the user's input. An answer may arrive in pieces, late, or between two keys."""
 
     def __init__(self, on_complete: Callable[[Answers], None]) -> None:
-        """Nothing has been asked.
+        """Create the filter; no question has been asked.
 
         Args:
-            on_complete: called with all answers when the last question is answered, in the thread that feeds.
+            on_complete: called with all answers once the last question is answered, in the thread that calls `feed`.
         """
         self.answers = Answers()
         self._on_complete = on_complete
@@ -65,12 +65,12 @@ class AnswerFilter:
         self._expected_until = 0.0
 
     def expect(self) -> None:
-        """The questions are being asked."""
+        """Note that the questions are being sent."""
         self.answers = Answers()
         self._expected_until = time.monotonic() + _EXPECTED_FOR
 
     def feed(self, text: str) -> str:
-        """What is left of the input for everybody else. The beginning of an answer is held back."""
+        """Return the input without answers. A partial answer is held back."""
         if "\x1b" not in text and not self._held:
             return text
         text, self._held = self._held + text, ""
@@ -83,14 +83,14 @@ class AnswerFilter:
         return text[: begun.start()]
 
     def release(self) -> str:
-        """What was held back and has become no answer, once nothing has come for a moment (0.1 s)."""
+        """Return input that was held back but did not become an answer, after 0.1 s without input."""
         if not self._held:
             return ""
         is_answer = _BEGUN.search(self._held) is not None
         if is_answer and time.monotonic() - self._held_at < _REST_EXPECTED_FOR:
             return ""
         text, self._held = self._held, ""
-        # The rest of an answer that never came is nobody's key.
+        # The start of an answer whose rest never arrived is not a key press.
         return "" if is_answer else text
 
     def _take(self, match: re.Match[str]) -> str:

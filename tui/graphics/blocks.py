@@ -1,4 +1,4 @@
-"""Pictures out of half blocks, two pixels to a character cell, for every terminal that has colours."""
+"""Pictures made of half blocks, two pixels per character cell, for every terminal with colors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def half_blocks(pixels: np.ndarray, width: int, height: int) -> list[list[Segment]]:
-    """An image as segments, within `width` cells and `height` pixels, its aspect ratio kept.
+    """Render an image as segments within `width` cells and `height` pixels, keeping its aspect ratio.
 
     Each cell shows an upper half block whose foreground is the upper pixel and whose background is the lower one.
     """

@@ -1,4 +1,4 @@
-"""The graphics of one terminal, shared by everything that shows pictures on it."""
+"""The graphics of one terminal, shared by all widgets that show pictures."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterable
 from . import kitty
 from .support import Support
 
-# Where a terminal does not tell: a usual size, enough for a terminal that scales pictures itself.
+# A common size, for terminals that do not report theirs; good enough where the terminal scales pictures itself.
 _USUAL_CELL = (10, 20)
 
 
 class Graphics:
-    """How pictures are shown, and which of them the terminal holds.
+    """How the terminal shows pictures, and which ones it holds.
 
     Attributes:
-        support: the way.
-        is_truecolor: colours reach the terminal as they are; else as the nearest of 256.
+        support: protocol in use.
+        is_truecolor: whether the terminal gets exact colors; otherwise the nearest of 256.
     """
 
     def __init__(
@@ -27,13 +27,13 @@ class Graphics:
         is_truecolor: bool = True,
         cell: Callable[[], tuple[int, int] | None] = lambda: None,
     ) -> None:
-        """Nothing is shown yet.
+        """Create the graphics of a terminal that shows no picture yet.
 
         Args:
-            support: the way; None for half blocks.
-            write: sends an escape sequence to the terminal, in its turn among what is drawn.
-            is_truecolor: colours reach the terminal as they are.
-            cell: width and height of a character cell in pixels as the terminal's device knows it; None if it doesn't.
+            support: protocol in use; None for half blocks.
+            write: function that sends an escape sequence to the terminal, in order with the rest of the output.
+            is_truecolor: whether the terminal gets exact colors.
+            cell: width and height of a character cell in pixels, by the terminal device; None if unknown.
         """
         self.support = support or Support()
         self.is_truecolor = is_truecolor
@@ -45,40 +45,40 @@ class Graphics:
 
     @property
     def cell(self) -> tuple[int, int]:
-        """Width and height of a character cell in pixels, now: the user may change the font."""
+        """Current width and height of a character cell in pixels; both change with the font."""
         return self._cell() or self.support.cell or _USUAL_CELL
 
     @property
     def cell_aspect(self) -> float:
-        """Height of a character cell in its widths."""
+        """Height of a character cell divided by its width."""
         width, height = self.cell
         return height / width
 
     def write(self, sequence: str) -> None:
-        """Send an escape sequence, unless the terminal has been given back."""
+        """Send an escape sequence, unless the terminal was released."""
         if not self._is_over:
             self._write(sequence)
 
     def send_image(self, png: bytes, columns: int, rows: int) -> int:
-        """Give the terminal an image to keep, for kitty's placeholders. Returns its number."""
+        """Store an image in the terminal, for kitty's placeholders. Returns its number."""
         image = next(self._numbers)
         self._held.add(image)
         self.write(self._passed_on(kitty.transmit(image, png, columns, rows)))
         return image
 
     def place_image(self, image: int, columns: int, rows: int) -> None:
-        """Give an image another size in cells."""
+        """Change the size of an image, in cells."""
         self.write(self._passed_on(kitty.place(image, columns, rows)))
 
     def delete_images(self, images: Iterable[int]) -> None:
-        """Have the terminal forget these images."""
+        """Delete these images from the terminal."""
         gone = self._held.intersection(images)
         self._held -= gone
         if gone:
             self.write(self._passed_on(kitty.delete(sorted(gone))))
 
     def end(self) -> None:
-        """The terminal is given back: it forgets every image, and nothing more is sent."""
+        """Release the terminal: delete every image and send nothing more."""
         self.delete_images(list(self._held))
         self._is_over = True
 

@@ -9,7 +9,7 @@ import base64
 
 
 def encode(png: bytes, columns: int, rows: int) -> str:
-    """The escape sequence that draws a PNG file from the cursor on over so many cells, stretched to fill them."""
+    """The escape sequence that draws a PNG file at the cursor, stretched to `columns` × `rows` cells."""
     data = base64.standard_b64encode(png).decode("ascii")
     size = f"width={columns};height={rows};preserveAspectRatio=0"
     return f"\x1b]1337;File=inline=1;size={len(png)};{size};doNotMoveCursor=1:{data}\x07"

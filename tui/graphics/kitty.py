@@ -1,8 +1,8 @@
 """Kitty's graphics protocol with Unicode placeholders.
 
-An image is sent once and gets a virtual placement of some columns and rows. Wherever cells hold the placeholder
-character, the terminal draws the part of the image that the cell names: its row and column in combining characters,
-the image's number in its foreground colour. So a picture is text, and scrolls, is clipped and is covered like text.
+An image is sent once and gets a virtual placement of some columns and rows. Where a cell holds the placeholder
+character, the terminal draws the part of the image that the cell names: combining characters give row and column, the
+foreground color gives the image's number. So a picture is text: it scrolls, is clipped and is covered like text.
 
 https://sw.kovidgoyal.net/kitty/graphics-protocol/#unicode-placeholders
 """
@@ -41,7 +41,7 @@ _END = "\x1b\\"
 
 
 def transmit(image: int, png: bytes, columns: int, rows: int) -> str:
-    """Send an image and place it virtually, without an answer, in chunks of at most 4096 characters."""
+    """The sequences that send an image and place it virtually, in chunks of at most 4096 characters; ask no reply."""
     data = base64.standard_b64encode(png).decode("ascii")
     chunks = [data[start : start + _CHUNK] for start in range(0, len(data), _CHUNK)]
     first = f"a=T,U=1,q=2,f=100,t=d,i={image},p={_PLACEMENT},c={columns},r={rows},"
@@ -52,36 +52,36 @@ def transmit(image: int, png: bytes, columns: int, rows: int) -> str:
 
 
 def place(image: int, columns: int, rows: int) -> str:
-    """Give an image that was sent another size in cells."""
+    """The sequence that resizes an image that was sent, in cells."""
     return _command(f"a=p,U=1,q=2,i={image},p={_PLACEMENT},c={columns},r={rows}")
 
 
 def delete(images: Iterable[int]) -> str:
-    """Take images out of the terminal's memory."""
+    """The sequence that deletes images from the terminal's memory."""
     return "".join(_command(f"a=d,d=I,q=2,i={image}") for image in images)
 
 
 def through_tmux(sequences: str) -> str:
-    """The same for the terminal around tmux, which passes on what is wrapped if its `allow-passthrough` is on."""
+    """Wrap a sequence for the terminal outside tmux; tmux passes it on if its `allow-passthrough` is on."""
     commands = sequences.split(_END)[:-1]
     return "".join("\x1bPtmux;" + (command + _END).replace("\x1b", "\x1b\x1b") + _END for command in commands)
 
 
 def placeholders(image: int, row: int, columns: int) -> str:
-    """The cells of one row of an image. Each names its place in full, so that any part of a row may be drawn alone."""
+    """The cells of one row of an image. Each names its full position, so any part of a row may be drawn alone."""
     high = DIACRITICS[image >> 24] if image >> 24 else ""
     return "".join(PLACEHOLDER + DIACRITICS[row] + DIACRITICS[column] + high for column in range(columns))
 
 
 def color_of(image: int, *, truecolor: bool) -> Color:
-    """The foreground colour that names an image: the lower 24 bits of its number, or the lower 8 in 256 colours."""
+    """The foreground color that encodes an image's number: its lower 24 bits, or its lower 8 bits in 256 colors."""
     if truecolor:
         return Color.from_rgb(image >> 16 & 255, image >> 8 & 255, image & 255)
     return _palette()[image & 255]
 
 
 def numbers(*, truecolor: bool) -> Iterator[int]:
-    """Numbers for images: thousands before one comes again, and another process begins with others."""
+    """Yield image numbers: thousands before one repeats, starting elsewhere in each process."""
     palette = [*_palette()]
     for number in itertools.count(os.getpid() * 257):
         if truecolor:
@@ -97,7 +97,7 @@ def _command(keys: str, data: str = "") -> str:
 
 @cache
 def _palette() -> dict[int, Color]:
-    """Colours of the 256-colour palette that Rich sends by their number."""
+    """The colors of the 256-color palette that Rich sends by number."""
     levels = (0, 95, 135, 175, 215, 255)
     colors = {}
     for number, (red, green, blue) in enumerate(itertools.product(levels, repeat=3), start=16):

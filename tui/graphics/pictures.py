@@ -1,4 +1,4 @@
-"""The pictures of one widget, in the way that the terminal shows them."""
+"""The pictures of one widget, drawn with the graphics that the terminal supports."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ from .pixels import as_rgb, fitted_size, for_scaling, png, resized
 if TYPE_CHECKING:
     import numpy as np
 
-# What is sent of one picture is at most so many pixels wide and high: a page of photographs stays within a few
-# megabytes, which a connection of 10 Mbit/s carries in seconds.
+# Maximum width and height of a picture that is sent, in pixels: a page of photographs stays within a few megabytes,
+# which take seconds over a connection of 10 Mbit/s.
 LONGEST = 320
 
 
 class Pictures(Protocol):
-    """The pictures of one widget. A widget that lays them out asks for each in turn, and settles in the end."""
+    """The pictures of one widget. During layout, the widget calls `lines` for each picture, then `settle` once."""
 
     @property
     def aspect(self) -> float:
         """Height of a character cell in its widths."""
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """The cells of an image, at most as many as the box has, from its upper left corner.
+        """Return the cells of an image, placed in the upper left corner of a box and no larger than it.
 
         Args:
             pixels: uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
-            box: in cells of the widget's content.
+            box: region of the widget's content, in cells.
         """
 
     def settle(self) -> None:
-        """Everything that is shown has been asked for since the last time: let go of the rest."""
+        """End a layout: release every picture that it did not use."""
 
 
 class BlockPictures:
-    """Pictures of half blocks."""
+    """Pictures made of half blocks."""
 
     @property
     def aspect(self) -> float:
-        """A half block is taken for a square."""
+        """2: a half block counts as a square."""
         return 2.0
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """Two pixels to a cell."""
+        """Return half blocks, two pixels per cell."""
         return half_blocks(pixels, box.width, box.height * 2)
 
     def settle(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: half blocks hold no resources."""
 
 
 class KittyPictures:
-    """Pictures that the terminal holds, drawn where cells name them. Each is sent once, however often it is drawn."""
+    """Pictures that the terminal stores and draws where cells name them. Each is sent only once."""
 
     def __init__(self, graphics: Graphics) -> None:
         self._graphics = graphics
@@ -69,11 +69,11 @@ class KittyPictures:
 
     @property
     def aspect(self) -> float:
-        """As the terminal's font has it."""
+        """Aspect ratio of the terminal's font."""
         return self._graphics.cell_aspect
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """Placeholders of the image, which is sent if the terminal does not hold it."""
+        """Return placeholders of the image; send the image first if the terminal does not hold it."""
         rgb = as_rgb(pixels)
         height, width, columns, rows = _placed(rgb, box, self._graphics.cell)
         rows = min(rows, len(kitty.DIACRITICS))
@@ -82,7 +82,7 @@ class KittyPictures:
         return [[Segment(kitty.placeholders(image, row, columns), style)] for row in range(rows)]
 
     def settle(self) -> None:
-        """The terminal forgets the images that are no longer shown."""
+        """Delete the images that are no longer shown from the terminal."""
         gone = self._sent.keys() - self._used
         self._graphics.delete_images([self._sent.pop(key)[0] for key in gone])
         self._used.clear()
@@ -100,18 +100,18 @@ class KittyPictures:
 
 
 class OverlayPictures:
-    """Pictures that are drawn over half blocks, with sixel or iTerm2's inline images.
+    """Pictures drawn over half blocks, with sixel or iTerm2's inline images.
 
-    Whatever is written to their cells takes them away, so they are drawn again after such a frame. Where one cannot be
-    drawn, as a dialog or a message covers a part of it, the half blocks stay.
+    Any text written to their cells erases them, so they are redrawn after such a frame. Where a dialog or a
+    notification covers part of a picture, the picture is not drawn and the half blocks stay.
     """
 
     def __init__(self, graphics: Graphics, background: Callable[[], tuple[int, int, int]]) -> None:
-        """No pictures.
+        """Start without pictures.
 
         Args:
-            graphics: of the terminal.
-            background: the colour around a picture, for cells that it does not fill.
+            graphics: graphics of the terminal.
+            background: color around a picture, for cells that it does not fill.
         """
         self._graphics = graphics
         self._background = background
@@ -123,11 +123,11 @@ class OverlayPictures:
 
     @property
     def aspect(self) -> float:
-        """As the terminal's font has it."""
+        """Aspect ratio of the terminal's font."""
         return self._graphics.cell_aspect
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """The half blocks below; the picture comes over them."""
+        """Return the half blocks that the picture will cover."""
         rgb = as_rgb(pixels)
         cell_width, cell_height = self._graphics.cell
         height, width, columns, rows = _placed(rgb, box, self._graphics.cell)
@@ -138,7 +138,7 @@ class OverlayPictures:
         return half_blocks(rgb, columns, rows * 2)
 
     def settle(self) -> None:
-        """Draw what has been laid out from the next frame on."""
+        """End a layout: its pictures are drawn from the next frame on."""
         self._boxes, self._laid_out = self._laid_out, {}
         used = set(self._boxes.values())
         self._encoded = {key: sequence for key, sequence in self._encoded.items() if key in used}
@@ -146,18 +146,18 @@ class OverlayPictures:
         self._touched.clear()
 
     def next_to_encode(self) -> Callable[[], Region] | None:
-        """What makes one more picture ready to be drawn, in any thread, and says where it is; None when all are."""
+        """A function that encodes one more picture, in any thread, and returns its region; None if all are encoded."""
         for box, key in self._boxes.items():
             if key not in self._encoded:
                 return partial(self._encode, box, key, self._canvases[key])
         return None
 
     def touch(self, written: Sequence[Region], origin: Offset = NULL_OFFSET) -> bool:
-        """Cells have been written. Returns whether pictures lost some, and are to be drawn again.
+        """Note that cells were written. Returns whether a picture lost cells and must be redrawn.
 
         Args:
             written: regions of the screen.
-            origin: of the content, on the screen.
+            origin: position of the content on the screen.
         """
         lost = {
             box
@@ -171,8 +171,8 @@ class OverlayPictures:
         """Draw the pictures whose cells were written.
 
         Args:
-            origin: of the content, on the screen.
-            is_free: tells whether a region of the screen shows the content, and nothing but it.
+            origin: position of the content on the screen.
+            is_free: function that says whether nothing covers a region of the screen.
         """
         touched, self._touched = self._touched, set()
         for box in sorted(touched & self._boxes.keys()):
@@ -189,7 +189,7 @@ class OverlayPictures:
         return box
 
     def _canvas(self, rgb: np.ndarray, size: tuple[int, int], whole: tuple[int, int]) -> np.ndarray:
-        """The picture at the upper left of a canvas of whole cells."""
+        """Place a picture in the upper left corner of a canvas of whole cells."""
         import numpy as np
 
         height, width = rgb.shape[:2]
@@ -200,7 +200,7 @@ class OverlayPictures:
 
 
 def _placed(rgb: np.ndarray, box: Region, cell: tuple[int, int]) -> tuple[int, int, int, int]:
-    """An image as large as fits into a box of cells: its height and width in pixels, then in columns and rows."""
+    """Fit an image into a box of cells. Returns height and width in pixels, then columns and rows."""
     cell_width, cell_height = cell
     height, width = fitted_size(rgb.shape[0], rgb.shape[1], box.height * cell_height, box.width * cell_width)
     return height, width, -(-width // cell_width), -(-height // cell_height)
@@ -211,7 +211,7 @@ def _digest(rgb: np.ndarray, more: tuple[int, ...] = ()) -> bytes:
 
 
 def pictures_for(graphics: Graphics, background: Callable[[], tuple[int, int, int]]) -> Pictures:
-    """The pictures of a widget, in the way of the terminal."""
+    """Create the pictures of a widget for the terminal's graphics."""
     if graphics.support.way == "kitty":
         return KittyPictures(graphics)
     return BlockPictures() if graphics.support.way == "blocks" else OverlayPictures(graphics, background)

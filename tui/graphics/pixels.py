@@ -1,4 +1,4 @@
-"""Images resized for the screen, and as PNG."""
+"""Resizing images for the screen, and encoding them as PNG."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
-# 6 of 9: photographs become hardly smaller above, and take much longer.
+# Compression level, of 9: higher levels take much longer and hardly shrink photographs.
 _COMPRESSION = 6
 
 
 def as_rgb(pixels: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] of uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4]; an alpha channel is ignored."""
+    """Convert uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4] to uint8 [H, W, 3]; an alpha channel is ignored."""
     import numpy as np
 
     image = pixels[:, :, None] if pixels.ndim == 2 else pixels
@@ -28,7 +28,7 @@ def fitted_size(height: int, width: int, box_height: int, box_width: int) -> tup
 
 
 def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
-    """uint8 [height, width, 3]: along each axis enlarged to the nearest pixel, or averaged down."""
+    """Resize to uint8 [height, width, 3]: each axis is enlarged to the nearest pixel, or averaged down."""
     import numpy as np
 
     if height >= rgb.shape[0] and width >= rgb.shape[1]:
@@ -37,7 +37,7 @@ def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
         enlarged: np.ndarray = rgb[rows][:, columns]
         return enlarged
     height, width = min(height, rgb.shape[0]), min(width, rgb.shape[1])
-    # One pixel stands for several: their mean is what the eye would see.
+    # One pixel replaces several: their mean is what the eye would see.
     row_starts = np.arange(height) * rgb.shape[0] // height
     column_starts = np.arange(width) * rgb.shape[1] // width
     sums = np.add.reduceat(np.add.reduceat(rgb.astype(np.uint32), row_starts, axis=0), column_starts, axis=1)
@@ -48,16 +48,16 @@ def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def for_scaling(rgb: np.ndarray, box_height: int, box_width: int, longest: int) -> np.ndarray:
-    """An image for a terminal that scales it into a box itself, at most `longest` pixels wide and high.
+    """Resize an image for a terminal that scales it into a box, to at most `longest` pixels wide and high.
 
-    A small one is enlarged by a whole number, so that the terminal's smoothing does not wash its pixels out; one that
-    is larger than the box is averaged down to it, as more would be sent for nothing.
+    A small image is enlarged by a whole factor, so that the terminal's smoothing does not blur its pixels. An image
+    larger than the box is averaged down to it: more pixels would be sent for nothing.
 
     Args:
         rgb: uint8 [H, W, 3].
-        box_height: pixels of the screen that it will fill.
-        box_width: the same, across.
-        longest: of what is sent, in pixels.
+        box_height: height of the box on the screen, in pixels.
+        box_width: width of the box on the screen, in pixels.
+        longest: maximum width and height of the result, in pixels.
     """
     height, width = rgb.shape[:2]
     fitted_height, fitted_width = fitted_size(height, width, min(box_height, longest), min(box_width, longest))
@@ -68,9 +68,9 @@ def for_scaling(rgb: np.ndarray, box_height: int, box_width: int, longest: int) 
 
 
 def png(rgb: np.ndarray) -> bytes:
-    """A PNG file of uint8 [H, W, 3].
+    """Encode uint8 [H, W, 3] as a PNG file.
 
-    Each row takes the filter (none, left or above) whose differences are smallest in sum, the heuristic of the PNG
+    Each row uses the filter (none, left or above) with the smallest sum of differences, the heuristic of the PNG
     specification, https://www.w3.org/TR/png-3/#12Filter-selection.
     """
     import numpy as np

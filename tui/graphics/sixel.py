@@ -1,4 +1,4 @@
-"""Sixel graphics: a picture in bands of six pixel rows, in at most 256 colours.
+"""Sixel graphics: a picture in bands of six pixel rows, in at most 256 colors.
 
 The VT340's format; DEC's "VT330/VT340 Programmer Reference Manual", volume 2, chapter 14.
 """
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 _COLORS = 256
 _BAND = 6
-# A shorter run is as long in full as with its count.
+# A shorter run takes as many bytes with a count as without.
 _SHORTEST_RUN = 4
 
 
 def encode(rgb: np.ndarray) -> str:
-    """The escape sequence that draws uint8 [H, W, 3] from the cursor on, its first pixel in the cell's corner.
+    """The escape sequence that draws uint8 [H, W, 3] at the cursor, from the upper left corner of its cell.
 
-    An image of more than 256 colours is drawn in 256 of its own, by median cut.
+    An image with more than 256 colors is reduced to 256 by median cut.
     """
     import numpy as np
 
@@ -31,12 +31,12 @@ def encode(rgb: np.ndarray) -> str:
     padded = np.full((-(-height // _BAND) * _BAND, width), -1)
     padded[:height] = indices
     bands = "-".join(_band(band) for band in padded.reshape(-1, _BAND, width))
-    # Pixels are square, and what is not drawn stays as it is.
+    # Pixels are square; pixels that are not drawn keep what is on the screen.
     return f'\x1bP0;1;0q"1;1;{width};{height}{colors}{bands}\x1b\\'
 
 
 def _in_few_colors(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each pixel's index, [H, W], into a palette, uint8 [at most 256, 3]."""
+    """Return each pixel's index, [H, W], into a palette, uint8 [at most 256, 3]."""
     import numpy as np
     from PIL import Image
 
@@ -49,18 +49,18 @@ def _in_few_colors(rgb: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _percent(palette: np.ndarray) -> list[list[int]]:
-    """Sixel's shades go from 0 to 100."""
+    """Convert a shade to sixel's range of 0 to 100."""
     percent: list[list[int]] = ((palette.astype(int) * 100 + 127) // 255).tolist()
     return percent
 
 
 def _band(band: np.ndarray) -> str:
-    """Six rows of indices, -1 where there is no pixel: for each colour in them one line, drawn over one another."""
+    """Encode six rows of indices (-1: no pixel): one line per color, drawn on top of each other."""
     import numpy as np
 
     width = band.shape[1]
     rows, columns = np.nonzero(band >= 0)
-    # One number for each colour in each column, and in it a bit for each row that has it there.
+    # One number per color and column; each bit is a row that has the color there.
     places, inverse = np.unique(band[rows, columns].astype(np.int64) * width + columns, return_inverse=True)
     bits = np.bincount(inverse.ravel(), weights=1 << rows).astype(int)
     colors, starts = places // width, places % width

@@ -1,4 +1,4 @@
-"""Which graphics a terminal has, from what it answers and from the environment."""
+"""Detects a terminal's graphics from its answers and from the environment."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _WORDS: dict[Way, str] = {
     "iterm": "iTerm2 graphics",
     "blocks": "half blocks",
 }
-# The first versions that draw Unicode placeholders. Other terminals answer kitty's question too, but draw none.
+# The first versions that draw Unicode placeholders. Other terminals also answer kitty's question, but can't draw them.
 _PLACEHOLDERS_SINCE = {"kitty": (0, 28), "ghostty": (1, 0)}
 _ITERM_NAMES = ("iterm2", "wezterm")
-# What tmux says of its option; 1 until version 3.3.
+# Values of tmux's option; 1 until version 3.3.
 _PASSES_ON = ("1", "on", "all")
 _TMUX_ASKED_FOR = 2.0  # seconds
 
@@ -32,8 +32,8 @@ class Support:
 
     Attributes:
         way: kitty's placeholders, sixel, iTerm2's inline images, or half blocks.
-        cell: width and height of a character cell in pixels, as the terminal told; None when it did not.
-        in_tmux: escape sequences have to be passed on by tmux.
+        cell: width and height of a character cell in pixels, as the terminal reports; None if it does not.
+        in_tmux: whether tmux has to pass escape sequences on.
     """
 
     way: Way = "blocks"
@@ -42,30 +42,30 @@ class Support:
 
     @property
     def words(self) -> str:
-        """The way's name for the user."""
+        """Display name of the protocol."""
         return _WORDS[self.way]
 
 
 def may_be_asked(wish: Wish, environment: Mapping[str, str]) -> bool:
-    """Whether to ask the terminal: consoles that print what they don't understand, and multiplexers, are not."""
+    """Whether to ask the terminal. Multiplexers, and consoles that print unknown sequences, are not asked."""
     is_simple = environment.get("TERM", "") in ("", "dumb", "linux")
     return wish == "auto" and not is_simple and not _multiplexer(environment)
 
 
 def find_support(wish: Wish, environment: Mapping[str, str], answers: Answers, tmux: str = "") -> Support:
-    """The way that this terminal shows pictures best.
+    """Choose the best graphics of this terminal.
 
     Args:
-        wish: a way that is taken without asking, or auto.
-        environment: the process's environment.
-        answers: what the terminal told; nothing, if nothing.
-        tmux: what `ask_tmux` found; empty outside tmux.
+        wish: the graphics to use regardless of the terminal, or auto.
+        environment: environment of the process.
+        answers: answers of the terminal, possibly none.
+        tmux: result of `ask_tmux`; empty outside tmux.
     """
     multiplexer = _multiplexer(environment)
     if wish != "auto":
         return Support(wish, answers.cell, in_tmux=multiplexer == "tmux")
     if environment.get("NO_COLOR"):
-        # Without colours neither a number nor a picture would be left of a picture.
+        # kitty encodes the image number as a color, and half blocks are colors: neither works without colors.
         return Support("blocks", answers.cell)
     if multiplexer == "tmux":
         passes_on, _, outer = tmux.partition(" ")
@@ -76,11 +76,11 @@ def find_support(wish: Wish, environment: Mapping[str, str], answers: Answers, t
 
 
 def ask_tmux() -> str:
-    """Whether the tmux around us passes on escape sequences, and the name of the terminal around it; empty if unknown.
+    """Ask tmux whether it passes escape sequences on, and which terminal it runs in; empty if unknown.
 
-    For instance `on kitty(0.35.2)`.
+    Example: `on kitty(0.35.2)`.
     """
-    # As the terminal said its name, or else as its terminfo entry is called.
+    # The name that the terminal reports, or else the name of its terminfo entry.
     name = "#{?client_termtype,#{client_termtype},#{client_termname}}"
     try:
         asked = subprocess.run(
@@ -99,14 +99,14 @@ def _way(environment: Mapping[str, str], answers: Answers) -> Way:
     if answers.kitty and _draws_placeholders(name or environment.get("TERM", "")):
         return "kitty"
     is_iterm = name.startswith(_ITERM_NAMES) or environment.get("LC_TERMINAL") == "iTerm2"
-    # xterm.js, in VS Code, has iTerm2's images and sixel together, and only where they are switched on.
+    # xterm.js, in VS Code, enables iTerm2's images and sixel together, or neither.
     if is_iterm or (answers.sixel and name.startswith(("xterm.js", "vscode"))):
         return "iterm"
     return "sixel" if answers.sixel and answers.cell is not None else "blocks"
 
 
 def _draws_placeholders(name: str) -> bool:
-    """Of a name as the terminal says it: `kitty(0.35.2)`, `ghostty 1.1.0`, or only `xterm-kitty`."""
+    """Parse a terminal's name: `kitty(0.35.2)`, `ghostty 1.1.0`, or only `xterm-kitty`."""
     found = re.search(r"(kitty|ghostty)(?:\W*(\d+)\.(\d+))?", name.lower())
     if found is None:
         return False
@@ -115,9 +115,9 @@ def _draws_placeholders(name: str) -> bool:
 
 
 def _multiplexer(environment: Mapping[str, str]) -> str:
-    """The name of the terminal multiplexer that we run in; empty for none."""
+    """Name of the terminal multiplexer that this process runs in; empty if none."""
     for variable, name in (("TMUX", "tmux"), ("STY", "screen"), ("ZELLIJ", "zellij")):
         if environment.get(variable):
             return name
-    # On another machine than the multiplexer itself, which only TERM came to.
+    # The multiplexer may run on another machine; then only TERM names it.
     return "remote" if environment.get("TERM", "").startswith(("screen", "tmux")) else ""

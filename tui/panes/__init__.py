@@ -1,1 +1,1 @@
-"""The studio's panes: each reads the draft or one run's directory and posts messages."""
+"""The studio's panes. Each reads the draft or the directory of a run, and posts messages."""

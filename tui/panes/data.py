@@ -1,4 +1,4 @@
-"""Choose a data set and its transforms, and see what the model will see."""
+"""The data pane: choose a data set and its transforms, and preview the model's input."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ..widgets.tab_line import TabLine
 from ..words import data_text as data_words
 from ..working import Working
 from .data_batch import BatchView
-from .data_catalogue import DataCatalogue, data_of
+from .data_catalog import DataCatalog, data_of
 from .data_copies import CopiesView
 from .data_numbers import NumbersView
 from .data_samples import SamplesView
@@ -59,15 +59,15 @@ _SAMPLES = 24
 _BATCH_SHOWN = 64
 _ALL_CLASSES = "all classes"
 
-# Of `[data]`, what does not decide which samples there are.
+# Settings of `[data]` that do not change which samples there are.
 _RETAINED = {"train_transforms", "eval_transforms", "storage"}
 
 
 class DataPane(Working, Widget, can_focus=True):
-    """The catalogue on the left; of the chosen data set its images, transforms, numbers and copies on the right.
+    """The catalog on the left; the chosen data set's images, transforms, numbers and copies on the right.
 
     Attributes:
-        draft: the config whose data are shown.
+        draft: config whose data are shown.
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
@@ -75,19 +75,19 @@ class DataPane(Working, Widget, can_focus=True):
         Binding("f", "find", "Find"),
         Binding("g", "view('images')", "Images", show=False),
         Binding("t", "view('transforms')", "Transforms", show=False),
-        Binding("m", "measure", "Numbers; again: measure every sample", show=False),
-        Binding("u", "compare", "Copies: exact duplicates and leakage", show=False),
-        Binding("U", "compare(True)", "Copies by decoded pixels", show=False),
+        Binding("m", "measure", "Numbers; press again to measure every sample", show=False),
+        Binding("u", "compare", "Copies: exact duplicates, leakage between splits", show=False),
+        Binding("U", "compare(True)", "Copies, compared by decoded pixels", show=False),
         Binding("b", "view('batch')", "Batch: what the model sees at a step", show=False),
         Binding("n", "draw(1)", "Next draw"),
-        Binding("N", "draw(-1)", "Draw before", show=False),
-        Binding("o", "others(1)", "Other samples"),
-        Binding("O", "others(-1)", "Samples before", show=False),
+        Binding("N", "draw(-1)", "Previous draw", show=False),
+        Binding("o", "others(1)", "Next samples"),
+        Binding("O", "others(-1)", "Previous samples", show=False),
         Binding("l", "choose_class", "Class"),
-        Binding("w", "normalize", "Mean and std into Normalize", show=False),
-        Binding("e", "copy_to_eval", "Train → eval, without what is random", show=False),
-        Binding("D", "download", "Fetch the data set: data.download = true", show=False),
-        Binding("escape", "back", "Stop what is under way; back to the list", show=False),
+        Binding("w", "normalize", "Set Normalize to the measured mean and std", show=False),
+        Binding("e", "copy_to_eval", "Copy to eval (drop random steps)", show=False),
+        Binding("D", "download", "Download", show=False),
+        Binding("escape", "back", "Stop the current work; back to the list", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -106,9 +106,9 @@ class DataPane(Working, Widget, can_focus=True):
         self._seen: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """The catalogue; what is in the chosen data set."""
+        """Lay out the catalog and the views of the chosen data set."""
         with Horizontal():
-            yield DataCatalogue(id="catalogue")
+            yield DataCatalog(id="catalog")
             with Vertical(id="look"):
                 yield Static(id="about", markup=False)
                 yield TabLine(VIEWS, active="images", keys=_KEYS, id="views")
@@ -128,34 +128,34 @@ class DataPane(Working, Widget, can_focus=True):
         self._show_draft()
 
     def on_show(self) -> None:
-        """Data are opened when somebody looks at them."""
+        """Open the data when the pane is shown."""
         self._look_when_seen()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Two columns where there is room."""
+        """Use two columns if there is room."""
         self.set_class(event.size.width >= _WIDE, "-wide")
         self._show_view()
 
     def on_focus(self) -> None:
-        """The catalogue takes the keys."""
+        """Focus the catalog."""
         self.query_one("#names").focus()
 
     def watch_draft(self) -> None:
-        """Other data, or other transforms."""
+        """Follow a change of data or transforms."""
         if self.is_mounted:
             self._show_draft()
 
     # Keys
 
     def action_find(self) -> None:
-        """Type a part of a name, a folder of images, or a file with a factory."""
-        self.query_one(DataCatalogue).search()
+        """Let the user type part of a name, a folder of images, or a file with a factory."""
+        self.query_one(DataCatalog).search()
 
     def action_view(self, view: str) -> None:
         """Show one of the views and move into it."""
         self._view = view
         self._show_view()
-        # At once: the next key is meant for the view.
+        # Focus at once: the next key is meant for the view.
         self.screen.set_focus(self.query_one(_FOCUSED[view]))
         if view == "batch":
             self._make_batch()
@@ -163,22 +163,22 @@ class DataPane(Working, Widget, can_focus=True):
             self.query_one(TransformsView).ask_for_all_kinds()
 
     def action_back(self) -> None:
-        """Stop what is under way; else back to the catalogue."""
+        """Stop the current work; if there is none, go back to the catalog."""
         if self.has_class("-working"):
             self.workers.cancel_group(self, "work")
             if self._found is None and self.draft is not None:
                 self._opened = ()
-                self._about([self.draft.data.dataset, "not opened; Enter opens it"])
+                self._about([self.draft.data.dataset, "not open; press Enter to open it"])
             elif self._view == "copies":
-                self.query_one(CopiesView).say(["stopped; u: compare again"])
+                self.query_one(CopiesView).say(["stopped; press u to compare again"])
             elif self._view == "batch":
                 self._seen = ()
-                self.query_one(BatchView).say(["stopped; Enter: make it again"])
+                self.query_one(BatchView).say(["stopped; press Enter to make it again"])
         else:
-            self.query_one(DataCatalogue).leave()
+            self.query_one(DataCatalog).leave()
 
     def action_draw(self, step: int) -> None:
-        """Show how other epochs would see the same samples."""
+        """Show the same samples as another epoch would see them."""
         self._draw = max(0, self._draw + step)
         self._look_when_seen()
 
@@ -198,32 +198,32 @@ class DataPane(Working, Widget, can_focus=True):
             for name, count in zip(look.classes, look.class_counts, strict=False)
             if count
         ]
-        self.app.push_screen(PickScreen("Show samples of", entries), self._take_class)
+        self.app.push_screen(PickScreen("Show samples of class", entries), self._take_class)
 
     def action_measure(self) -> None:
-        """Show the numbers; when they are shown already, measure every sample."""
+        """Show the numbers; if they are shown already, measure every sample."""
         if self._view != "numbers":
             self.action_view("numbers")
         elif self._found is not None and not self._found.pixels.is_whole and self.draft is not None:
             self._measure(self.draft)
 
     def action_compare(self, by_pixels: bool = False) -> None:
-        """Look for samples that occur twice, and for training samples in the other splits."""
+        """Search for duplicate samples, within a split and across splits."""
         if self._view != "copies":
             self.action_view("copies")
         if self.draft is not None and self._found is not None:
             self._compare(self.draft, by_pixels)
 
     def action_normalize(self) -> None:
-        """Put the measured channel statistics into the Normalize of both pipelines."""
+        """Set the Normalize of both pipelines to the measured channel statistics."""
         look = self._found
         if self.draft is None or look is None or not look.pixels.mean:
-            self.notify("no channel statistics are known: m measures them", severity="warning")
+            self.notify("no channel statistics yet: press m to measure them", severity="warning")
             return
         self.query_one(TransformsView).normalize(self.draft.data, look.pixels)
 
     def action_copy_to_eval(self) -> None:
-        """Use the train transforms for evaluation, without what is random."""
+        """Copy the train transforms to evaluation, without the random ones."""
         if self.draft is None:
             return
         sizes = self._found.pixels.sizes.sizes if self._found is not None else {}
@@ -231,22 +231,22 @@ class DataPane(Working, Widget, can_focus=True):
         self.query_one(TransformsView).copy_to_eval(self.draft.data, size)
 
     def action_download(self) -> None:
-        """Let the chosen data set be fetched where it is not there."""
+        """Download the chosen data set if it is missing."""
         if self.draft is None:
             return
         entry = find_dataset(self.draft.data.dataset)
         if entry is None or entry.obtain != "download":
-            self.notify(f"{printable(self.draft.data.dataset)} can't be fetched", severity="warning", markup=False)
+            self.notify(f"{printable(self.draft.data.dataset)} can't be downloaded", severity="warning", markup=False)
         elif self.draft.data.download:
             self._open(self.draft, is_fresh=True)
         else:
             self._change(download=True)
 
-    # What the parts tell
+    # Messages of the parts
 
-    @on(DataCatalogue.Chosen)
-    def _choose(self, message: DataCatalogue.Chosen) -> None:
-        """Make a data set the draft's, with the transforms of the preset that trains on it; or look at it again."""
+    @on(DataCatalog.Chosen)
+    def _choose(self, message: DataCatalog.Chosen) -> None:
+        """Put a data set and the transforms of its preset into the draft; open it again if it is there already."""
         message.stop()
         draft, name = self.draft, message.name
         if draft is None:
@@ -257,8 +257,8 @@ class DataPane(Working, Widget, can_focus=True):
         data = data_of(name)
         self.post_message(DraftReplaced(draft.model_copy(update={"data": data})))
 
-    @on(DataCatalogue.Passed)
-    def _tell_of_listed(self, message: DataCatalogue.Passed) -> None:
+    @on(DataCatalog.Passed)
+    def _tell_of_listed(self, message: DataCatalog.Passed) -> None:
         message.stop()
         entry = find_dataset(message.name)
         if self.draft is None or entry is None or self.has_class("-nothing"):
@@ -308,7 +308,7 @@ class DataPane(Working, Widget, can_focus=True):
             data = self.draft.data.model_copy(update=values)
             self.post_message(DraftReplaced(self.draft.model_copy(update={"data": data})))
 
-    # What is asked of the process beside the studio
+    # Work for the worker process
 
     def _look_when_seen(self) -> None:
         draft = self.draft
@@ -323,13 +323,13 @@ class DataPane(Working, Widget, can_focus=True):
             self._sample_when_changed(draft)
 
     def _make_batch(self) -> None:
-        """Make the batch of the step that is asked for, unless it is what is shown."""
+        """Make the batch of the chosen step, unless it is shown already."""
         draft, view = self.draft, self.query_one(BatchView)
         if draft is None or self.has_class("-nothing"):
             return
         if self._found is None:
-            # Made as soon as it is open: two such works at once would end the first.
-            view.say(["the data set is being opened …"])
+            # Made once the data set is open: a second job of this group would cancel the first.
+            view.say(["opening the data set …"])
             return
         subject = (draft, view.step)
         if subject != self._seen:
@@ -350,11 +350,11 @@ class DataPane(Working, Widget, can_focus=True):
         try:
             look: DataLook = await self._follow(worker_calls.LOOK_AT_DATA, draft, is_fresh=is_fresh)
         except (TorchdeckError, WorkerError) as error:
-            # What was missing may be there the next time somebody looks.
+            # The missing data may exist the next time the pane is shown.
             self._opened = ()
             self.add_class("-nothing")
             entry = find_dataset(draft.data.dataset)
-            fetch = ["", "D fetches it"] if entry is not None and entry.obtain == "download" else []
+            fetch = ["", "press D to download it"] if entry is not None and entry.obtain == "download" else []
             self._about([title, "", str(error), *fetch], "red")
             return
         self._found = look
@@ -362,7 +362,7 @@ class DataPane(Working, Widget, can_focus=True):
         self.remove_class("-nothing")
         self._tell_of_opened()
         self.query_one(NumbersView).show(look, self._samples)
-        self.query_one(CopiesView).say(["u: compare every sample with every other, and the splits with one another"])
+        self.query_one(CopiesView).say(["press u to look for duplicates, within each split and across splits"])
         self._sample_when_changed(draft)
         if self._view == "batch":
             self._make_batch()
@@ -421,7 +421,7 @@ class DataPane(Working, Widget, can_focus=True):
         view.show(seen)
 
     async def _follow(self, function: str, draft: RunConfig, **keywords: object) -> Any:
-        """Long work, with its progress at the bottom."""
+        """Run a long job, with its progress at the bottom."""
         try:
             return await self._worker.follow(function, draft, on_progress=self._show_progress, **keywords)
         finally:
@@ -431,9 +431,9 @@ class DataPane(Working, Widget, can_focus=True):
         self.add_class("-working")
         count = f"{done:,} of {total:,}" if total else f"{done:,}" if done else ""
         fraction = done / total if total else None
-        self.query_one(ProgressLine).show(message, fraction, f"{count}  Esc stops".strip())
+        self.query_one(ProgressLine).show(message, fraction, f"{count}  Esc to stop".strip())
 
-    # What is shown
+    # Display
 
     def _show_view(self) -> None:
         view, is_wide = self._view, self.has_class("-wide")
@@ -454,7 +454,7 @@ class DataPane(Working, Widget, can_focus=True):
         draft = self.draft
         if draft is None:
             return
-        self.query_one(DataCatalogue).show(draft.data.dataset)
+        self.query_one(DataCatalog).show(draft.data.dataset)
         for name in ("train_transforms", "eval_transforms"):
             self.query_one(TransformsView).show(name, getattr(draft.data, name))
         self._look_when_seen()

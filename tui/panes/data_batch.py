@@ -1,4 +1,4 @@
-"""The data pane's view of one step: the batch that the model gets."""
+"""The data pane's batch view: what the model gets at one step."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class BatchView(Vertical):
-    """The number of a step, and what the model sees then."""
+    """A field for a step number, and the batch of that step."""
 
     DEFAULT_CSS = """
     BatchView {
@@ -31,12 +31,12 @@ class BatchView(Vertical):
 
     @dataclass
     class StepWanted(Message):
-        """The user wants to see another step."""
+        """The user asked for another step."""
 
         step: int
 
     def compose(self) -> ComposeResult:
-        """The step's number, what is said of its batch, its images."""
+        """Lay out the step number, the description of its batch, and its images."""
         field = Input("1", id="step", compact=True, type="integer")
         field.cursor_blink = False
         with Horizontal(id="step_line"):
@@ -47,12 +47,12 @@ class BatchView(Vertical):
 
     @property
     def step(self) -> int:
-        """The step whose number stands in the field; 1 where none does."""
+        """The step number in the field; 1 if the field has none."""
         typed = self.query_one(Input).value.strip()
         return int(typed) if typed.isdecimal() else 1
 
     def say(self, lines: list[str], style: str = "") -> None:
-        """Say something in place of a batch, such as that it is being made."""
+        """Show a message in place of a batch, such as that it is being made."""
         self._tell(lines, style)
         self.query_one(ImageGrid).set_images([])
 

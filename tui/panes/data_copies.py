@@ -1,4 +1,4 @@
-"""The data pane's view of copies: exact duplicates, and training samples that are in another split as well."""
+"""The data pane's copies view: exact duplicates, and training samples that are also in another split."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 class CopiesView(Vertical):
-    """What a comparison found, in words and with a picture of each that occurs more than once."""
+    """The result of a comparison, with a picture of each sample that occurs more than once."""
 
     DEFAULT_CSS = """
     CopiesView > #found { height: auto; max-height: 7; overflow-y: auto; color: $text-muted; margin-bottom: 1; }
     """
 
     def compose(self) -> ComposeResult:
-        """What was found, the pictures."""
+        """Lay out the result and the pictures."""
         yield Static(id="found", markup=False)
         yield ImageGrid(empty="", least=8, id="copied")
 
     def say(self, lines: list[str], style: str = "") -> None:
-        """Say something in place of what was found."""
+        """Show a message in place of a result."""
         self._tell(lines, style)
         self.query_one(ImageGrid).set_images([])
 
     def show(self, report: DuplicateReport, classes: list[str]) -> None:
-        """Show what was found."""
+        """Show the result of a comparison."""
         self._tell(data_words.copies(report))
         examples = [
             GridImage(each.pixels, data_words.members(each, classes))

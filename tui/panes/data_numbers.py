@@ -1,4 +1,4 @@
-"""The data pane's view of numbers: pixels, sizes, classes and where samples live."""
+"""The data pane's numbers view: statistics of pixels, sizes and classes, and where the samples are stored."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class NumbersView(Vertical):
-    """What was measured, and how many training samples each class has."""
+    """Measured statistics, and the number of training samples per class."""
 
     DEFAULT_CSS = """
     NumbersView {
@@ -29,10 +29,10 @@ class NumbersView(Vertical):
     """
 
     def compose(self) -> ComposeResult:
-        """What was measured, a bar for each class."""
-        yield Static("pixels, labels and where they live", classes="heading")
+        """Lay out the statistics and a bar per class."""
+        yield Static("Statistics", classes="heading")
         yield Static(id="measured", markup=False)
-        yield Static("training samples of each class", id="counts_heading", classes="heading")
+        yield Static("Class balance", id="counts_heading", classes="heading")
         yield Bars(id="counts")
 
     def show(self, look: DataLook, samples: SampleLook | None) -> None:
@@ -40,7 +40,7 @@ class NumbersView(Vertical):
         words = data_words.numbers(look.pixels, look.balance, look.train_size)
         words += [*data_words.tier(samples), *data_words.notes(look, samples)]
         self.query_one("#measured", Static).update(Text(printable_lines("\n".join(words))))
-        # Targets that are no classes have no counts.
+        # Targets other than classes have no counts.
         bars = [Bar(name, count) for name, count in zip(look.classes, look.class_counts, strict=False)]
         self.query_one(Bars).set_bars(bars)
 

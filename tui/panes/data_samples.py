@@ -1,4 +1,4 @@
-"""The data pane's view of samples: as they are and as they are trained on, side by side."""
+"""The data pane's samples view: originals and augmented samples side by side."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class SamplesView(Vertical):
-    """Pictures, or what is said of samples that have none, and below it what can't be shown."""
+    """Pictures, or a description of samples without pictures, and below it what can't be shown."""
 
     DEFAULT_CSS = """
     SamplesView > #shown { height: auto; max-height: 7; overflow-y: auto; color: $text-muted; }
@@ -30,7 +30,7 @@ class SamplesView(Vertical):
         self._shown: tuple[SampleLook, int, str] | None = None
 
     def compose(self) -> ComposeResult:
-        """What is said, the pictures."""
+        """Lay out the description and the pictures."""
         yield Static(id="shown", markup=False)
         yield ImageGrid(empty="", group=2, least=8, id="images")
 
@@ -38,9 +38,9 @@ class SamplesView(Vertical):
         """Show some samples.
 
         Args:
-            look: what there is to be shown.
-            epoch: whose draws they are transformed with, from 1.
-            class_name: of all of them; empty where they are of any class.
+            look: samples to show.
+            epoch: epoch whose random draws transform them, from 1.
+            class_name: class of all of them; empty if they are of any class.
         """
         images = []
         for sample in look.samples:
@@ -62,9 +62,9 @@ class SamplesView(Vertical):
         lines = []
         if look.samples or look.texts:
             of = f" of {class_name}" if class_name else ""
-            how = "Enter: large" if look.samples else "middle slices" if grid.images else "in words"
-            drawn = f" · {grid.way}" if grid.images else ""
-            lines.append(f"samples{of} → as in epoch {epoch} ({how}){drawn}")
+            how = " · Enter enlarges" if look.samples else " · middle slices" if grid.images else ""
+            way = f" · {grid.way}" if grid.images else ""
+            lines.append(f"original{of} → augmented (epoch {epoch}){how}{way}")
         wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
         self._say("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
 
@@ -74,11 +74,11 @@ class SamplesView(Vertical):
         self._tell()
 
     def say_wrong(self, text: str) -> None:
-        """Say why there is nothing to be shown."""
+        """Show why there is no sample to show."""
         self._shown = None
         self._say("", text)
 
     def _say(self, text: str, wrong: str = "") -> None:
-        """What is shown, and below it, in red, what can't be."""
+        """Show a description and, in red below it, what can't be shown."""
         parts = [(printable_lines(text), ""), ("\n" if text and wrong else "", ""), (printable_lines(wrong), "red")]
         self.query_one("#shown", Static).update(Text.assemble(*parts))

@@ -1,4 +1,4 @@
-"""The data pane's view of transforms: the pipelines of training and of evaluation, to be edited."""
+"""The data pane's transforms view: an editor of the train and eval pipelines."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms":
 
 
 class TransformsView(Working, Vertical):
-    """Both pipelines; a step is chosen from all transforms that there are."""
+    """Both pipelines; a new step is chosen from all transforms."""
 
     DEFAULT_CSS = """
     TransformsView {
@@ -44,7 +44,7 @@ class TransformsView(Working, Vertical):
         """The user changed pipelines.
 
         Attributes:
-            pipelines: the steps of "train_transforms", "eval_transforms" or both.
+            pipelines: steps of "train_transforms", "eval_transforms" or both.
         """
 
         pipelines: dict[str, list[Component]]
@@ -56,19 +56,19 @@ class TransformsView(Working, Vertical):
         self._has_all_kinds = False
 
     def compose(self) -> ComposeResult:
-        """A list for training, one for evaluation."""
-        nothing = "none: pixels become floats between 0 and 1; a adds one"
+        """Lay out a list for training and one for evaluation."""
+        nothing = "none: pixels become floats from 0 to 1; press a to add a transform"
         yield Static("train transforms", classes="heading")
         yield PipelineList(id="train_transforms", empty=nothing)
-        yield Static("eval transforms (e: from the train transforms)", id="eval_heading", classes="heading")
+        yield Static("eval transforms — e copies train", id="eval_heading", classes="heading")
         yield PipelineList(id="eval_transforms", empty=nothing)
 
     def on_mount(self) -> None:
-        """Learn which transforms there are."""
+        """Ask for the list of transforms."""
         self._ask_for_kinds(worker_calls.LIST_TRANSFORMS)
 
     def ask_for_all_kinds(self) -> None:
-        """Learn also what other packages have; importing them takes a while, so only when somebody edits."""
+        """Also ask for the transforms of other packages; importing them is slow, so only when the user edits."""
         if not self._has_all_kinds and self._kinds:
             self._has_all_kinds = True
             self._ask_for_kinds(worker_calls.LIST_ALBUMENTATIONS)
@@ -78,8 +78,8 @@ class TransformsView(Working, Vertical):
 
         Args:
             pipeline: "train_transforms" or "eval_transforms".
-            specs: its steps.
-            lanes: what is to be said of each; nothing while that is not known.
+            specs: steps of the pipeline.
+            lanes: note or error of each step; empty while unknown.
         """
         steps = [PipelineStep(spec.name, spec.arguments) for spec in specs]
         notes = {number: lane.lane for number, lane in enumerate(lanes) if lane.lane}
@@ -88,7 +88,7 @@ class TransformsView(Working, Vertical):
 
     @work(exclusive=True, group="edit")
     async def normalize(self, data: DataConfig, pixels: PixelStatistics) -> None:
-        """Put measured channel statistics into the Normalize of both pipelines."""
+        """Set the Normalize of both pipelines to the measured channel statistics."""
         changed = {}
         function = worker_calls.WITH_NORMALIZE
         try:
@@ -99,15 +99,15 @@ class TransformsView(Working, Vertical):
             return
         self.post_message(self.Edited(changed))
         of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
-        self.notify(f"Normalize of both pipelines has the mean and std of {of}", markup=False)
+        self.notify(f"Normalize of both pipelines uses the mean and std of {of}", markup=False)
 
     @work(exclusive=True, group="edit")
     async def copy_to_eval(self, data: DataConfig, size: tuple[int, int] | None) -> None:
-        """Use the train transforms for evaluation, without what is random.
+        """Copy the train transforms to evaluation, without the random ones.
 
         Args:
-            data: has the pipelines.
-            size: (height, width) of every image; None where they differ.
+            data: config with the pipelines.
+            size: (height, width) of every image; None if they differ.
         """
         function = worker_calls.FOR_EVALUATION
         try:
@@ -123,7 +123,7 @@ class TransformsView(Working, Vertical):
         try:
             entries: list[TransformEntry] = await self._worker.call(function)
         except (TorchdeckError, WorkerError) as error:
-            self.notify(f"names of transforms can't be completed: {printable(str(error))}", markup=False)
+            self.notify(f"no completion of transform names: {printable(str(error))}", markup=False)
             return
         self._kinds += [
             StepKind(

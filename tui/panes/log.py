@@ -1,4 +1,4 @@
-"""The log pane: whatever user code, C++ and workers print, and the engine's own errors."""
+"""The log pane: output of user code, C++ and workers, and errors of the engine."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ..widgets.log_view import LogView
 
 
 class LogPane(Widget, can_focus=True):
-    """Tails one file at a time: the studio's own log, or the `engine.log` of the run that is shown.
+    """Follows one file at a time: the studio's log, or the `engine.log` of the watched run.
 
-    What the process beside the studio prints, when it inspects a model or opens data, is in the studio's own.
+    The studio's log also has the output of the worker process, which inspects models and opens data.
     """
 
     DEFAULT_CSS = """
     LogPane { layout: vertical; }
     LogPane > #file { height: 1; color: $text-muted; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "other", "Other log")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "other", "Switch log")]
 
     def __init__(self, file: Path | None, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -33,20 +33,20 @@ class LogPane(Widget, can_focus=True):
         self._shows_own = True
 
     def compose(self) -> ComposeResult:
-        """The file's name above its lines."""
+        """Lay out the file's name above its lines."""
         yield Static(id="file", markup=False)
         yield LogView()
 
     def on_mount(self) -> None:
-        """Show the studio's own."""
+        """Show the studio's log."""
         self._show()
 
     def on_focus(self) -> None:
-        """The lines take the keys."""
+        """Focus the lines."""
         self.query_one(Log).focus()
 
     def follow_run(self, file: Path | None) -> None:
-        """Show a run's log from now on; None goes back to the studio's own."""
+        """Show a run's log from now on; None goes back to the studio's log."""
         self._of_run, self._shows_own = file, file is None
         self._show()
 
@@ -59,10 +59,10 @@ class LogPane(Widget, can_focus=True):
     def _show(self) -> None:
         file = self._own if self._shows_own else self._of_run
         if file is None:
-            title = "output is not captured here"
+            title = "Output is not captured here"
         elif self._shows_own:
-            title = "what was printed while no run was trained: looking at data and models, preparing"
+            title = "Studio output (outside runs)"
         else:
-            title = f"{file}   (o: the studio's own log)"
+            title = f"{file}   (o switches to the studio's log)"
         self.query_one("#file", Static).update(printable(title))
         self.query_one(LogView).follow(file)

@@ -1,4 +1,4 @@
-"""Choose a model, and read it as a tree before it costs a byte."""
+"""The model pane: choose a model and read its module tree before any memory is allocated."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ from ..screens.groups import GroupsScreen
 from ..screens.model_picker import ModelPicker
 from ..screens.weights import WeightsScreen
 from ..widgets.modules.module_tree import ModuleHeat, ModuleTree
+from ..words.figures import flops_per_sample
 from ..words.module_text import tree_rows
 from ..working import Working
 from .module_detail import ModuleDetail
@@ -42,45 +43,45 @@ if TYPE_CHECKING:
 
 
 _NAME_CELLS, _SIZE_CELLS = 18, 5
-_LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds, at the gradients of a run that lives and of one that does not
+_LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds between two reads of the gradients: live run, ended run
 _WIDE = 150  # cells
-_HINT = "f any model, timm's, file.py:factory · w weights · t tree · z freeze"
-_MARKS = "t ✓ trained ◐ a part · frozen; z freeze, g groups"
+_HINT = "f find a model · w weights · t tree · z freeze"
+_MARKS = "✓ trained  ◐ partly  · frozen · z freeze · g groups"
 
 
 class ModelPane(Working, Widget, can_focus=True):
-    """The catalogue on the left, the tree of the draft's model on the right.
+    """The catalog on the left, the tree of the draft's model on the right.
 
     Attributes:
-        draft: the config whose model is shown.
-        watched: the directory of the run whose gradients are shown, if it trains the same model.
+        draft: config whose model is shown.
+        watched: directory of the run whose gradients are shown, if it trains the same model.
     """
 
     DEFAULT_CSS = """
     ModelPane {
         layout: vertical;
-        & #catalogue { width: 26; height: 1fr; border-right: solid $panel-lighten-1; }
+        & #catalog { width: 26; height: 1fr; border-right: solid $panel-lighten-1; }
         & #names { height: 1fr; border: none; padding: 0; scrollbar-size-vertical: 1; }
         & #tree { width: 1fr; height: 1fr; padding: 0 1; }
         & #said { height: auto; max-height: 50%; overflow-y: auto; }
         & #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         & ModuleDetail { display: none; width: 1fr; border-left: solid $panel-lighten-1; }
         &.-detail ModuleDetail { display: block; }
-        &.-detail #catalogue, &.-detail #tree { display: none; }
+        &.-detail #catalog, &.-detail #tree { display: none; }
         &.-wide ModuleDetail { display: block; width: 60; }
         &.-wide.-detail ModuleDetail { display: none; }
-        &.-wide #catalogue, &.-wide #tree { display: block; }
+        &.-wide #catalog, &.-wide #tree { display: block; }
         &.-nothing ModuleTree, &.-nothing ModuleDetail { display: none; }
         &.-nothing #said { max-height: 100%; height: 1fr; }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f", "find", "Find a model"),
-        Binding("w", "weights", "Weights of a file", show=False),
+        Binding("w", "weights", "Load weights from a file", show=False),
         Binding("t", "tree", "Tree"),
         Binding("d", "detail", "Detail"),
         Binding("z", "freeze", "Freeze / train", show=False),
-        Binding("g", "groups", "Groups of the optimizer", show=False),
+        Binding("g", "groups", "Parameter groups", show=False),
         Binding("m", "memory", "Memory"),
         Binding("M", "measure", "Measure a step", show=False),
         Binding("escape", "list", "Back to the list", show=False),
@@ -100,9 +101,9 @@ class ModelPane(Working, Widget, can_focus=True):
         self._shown_name = ""
 
     def compose(self) -> ComposeResult:
-        """The catalogue, the tree, what is to be said about it."""
+        """Lay out the catalog, the tree and the notes below it."""
         with Horizontal():
-            with Vertical(id="catalogue"):
+            with Vertical(id="catalog"):
                 yield OptionList(id="names")
             with Vertical(id="tree"):
                 yield ModuleTree()
@@ -112,38 +113,38 @@ class ModelPane(Working, Widget, can_focus=True):
             yield ModuleDetail(self._worker)
 
     def on_mount(self) -> None:
-        """Show the catalogue, and the draft's model."""
+        """Show the catalog, and the draft's model."""
         self._list()
         self._inspect_when_seen()
         Poll(self, self._look_at_run, self._is_run_live, _LOOK_EVERY, _LOOK_SELDOM)
 
     def on_show(self) -> None:
-        """A model is inspected when somebody looks at it."""
+        """Inspect the model when the pane is shown."""
         self._inspect_when_seen()
         self._look_at_run()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The detail stands beside the tree where there is room, and in its place otherwise."""
+        """Show the detail beside the tree if there is room, otherwise in its place."""
         self.set_class(event.size.width >= _WIDE, "-wide")
 
     def on_focus(self) -> None:
-        """The catalogue takes the keys."""
+        """Focus the catalog."""
         self.query_one("#names").focus()
 
     def watch_watched(self) -> None:
-        """Another run."""
+        """Follow a change of the watched run."""
         self._is_reader_sought = True
         if self.is_mounted:
             self._look_at_run()
 
     def watch_draft(self) -> None:
-        """Another model, or another shape of data."""
+        """Follow a change of the model or of the data's shape."""
         if self.is_mounted:
             self._mark_current()
             self._inspect_when_seen()
 
     def action_find(self) -> None:
-        """Choose among all models, with their sizes and published accuracy."""
+        """Let the user choose among all models, with their sizes and published accuracy."""
         if self.draft is not None:
             self.app.push_screen(ModelPicker(self.draft.model.name), self._take)
 
@@ -152,37 +153,37 @@ class ModelPane(Working, Widget, can_focus=True):
             self._choose(name)
 
     def action_weights(self) -> None:
-        """Start from the weights of a file, seen before they are taken."""
+        """Load weights from a file, after a preview."""
         if self.draft is not None:
             self.app.push_screen(WeightsScreen(self._worker, self.draft), self._take_weights)
 
     def _take_weights(self, path: str | None) -> None:
         if path is not None and self.draft is not None:
             model = self.draft.model
-            # The start is from one or the other.
+            # A model starts from pretrained weights or from a file, not from both.
             pretrained = model.pretrained and not path
             model = model.model_copy(update={"weights": path, "pretrained": pretrained})
             self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
 
     def action_tree(self) -> None:
-        """Move into the tree."""
+        """Focus the tree."""
         self.query_one(ModuleTree).rows.focus()
 
     def action_groups(self) -> None:
-        """Show which weights are trained with which options."""
+        """Show the parameter groups of the optimizer."""
         if self.draft is not None:
             self.app.push_screen(GroupsScreen(self.draft, self._worker))
 
     def action_memory(self) -> None:
-        """Show what a step takes of memory, or take it away."""
+        """Show or hide the memory estimate of a step."""
         self.query_one(StepCost).toggle()
 
     def action_measure(self) -> None:
-        """Measure a real step in a process of its own."""
+        """Measure a real step in a separate process."""
         self.query_one(StepCost).measure()
 
     def action_freeze(self) -> None:
-        """Append a freeze rule for the module under the cursor, or one that re-opens it."""
+        """Append a rule that freezes the module under the cursor, or one that unfreezes it."""
         row = self.query_one(ModuleTree).current_row
         if row is None or self.draft is None or not row.params:
             return
@@ -191,7 +192,7 @@ class ModelPane(Working, Widget, can_focus=True):
         self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
 
     def action_detail(self) -> None:
-        """Show the module under the cursor in full, or go back to the tree; where it stands beside, take it away."""
+        """Show the details of the module under the cursor, or go back to the tree; on a wide screen, toggle them."""
         self.toggle_class("-detail")
         if self.has_class("-wide"):
             return
@@ -201,7 +202,7 @@ class ModelPane(Working, Widget, can_focus=True):
             self.query_one(ModuleTree).rows.focus()
 
     def action_list(self) -> None:
-        """Back from the detail to the tree, from the tree to the list."""
+        """Go back from the detail to the tree, or from the tree to the list."""
         if self.has_class("-detail") and not self.has_class("-wide"):
             self.action_detail()
             return
@@ -213,7 +214,7 @@ class ModelPane(Working, Widget, can_focus=True):
         self._choose(str(message.option.id))
 
     def _choose(self, name: str) -> None:
-        """Make a model the draft's, or read it again; the arguments of the one before don't fit another."""
+        """Put a model into the draft, without the previous model's arguments; inspect it again if it is the same."""
         if self.draft is None:
             return
         if name == self.draft.model.name:
@@ -228,7 +229,7 @@ class ModelPane(Working, Widget, can_focus=True):
         self._mark_current()
 
     def _mark_current(self) -> None:
-        """Put the cursor of the list on the draft's model, if it is there."""
+        """Put the cursor of the list on the draft's model, if it is listed."""
         names = self.query_one("#names", OptionList)
         current = self.draft.model.name if self.draft is not None else ""
         listed = [option.id for option in names.options]
@@ -252,7 +253,7 @@ class ModelPane(Working, Widget, can_focus=True):
         try:
             inspection = await self._worker.call(worker_calls.INSPECT_MODEL, draft)
         except (TorchdeckError, WorkerError) as error:
-            # What was wrong may be mended the next time somebody looks.
+            # The error may be mended the next time the pane is shown.
             self._inspected = ()
             self._inspection = None
             self.add_class("-nothing")
@@ -272,7 +273,7 @@ class ModelPane(Working, Widget, can_focus=True):
         self._look_at_run()
 
     def on_descendant_focus(self) -> None:
-        """In the tree its marks are explained."""
+        """While the tree has the focus, explain its marks."""
         self.query_one("#hint", Static).update(_MARKS if self.query_one(ModuleTree).has_focus_within else _HINT)
 
     @on(ModuleTree.Highlighted)
@@ -284,7 +285,7 @@ class ModelPane(Working, Widget, can_focus=True):
         return self._reader is not None and self._reader.is_alive()
 
     def _look_at_run(self) -> None:
-        """Show the newest gradients of the watched run while somebody looks, where they are of this model."""
+        """Show the newest gradients of the watched run, if it trains this model and the pane is shown."""
         if self._inspection is None or self.draft is None or not self.is_on_screen:
             return
         if self._is_reader_sought:
@@ -307,7 +308,7 @@ class ModelPane(Working, Widget, can_focus=True):
 
 
 def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
-    """A reader of the run in a directory, if it trains the draft's model on the draft's data; None otherwise."""
+    """Open the run in a directory if it trains the draft's model on the draft's data; None otherwise."""
     from torchdeck.engine.runs.reader import RunReader
 
     try:
@@ -320,12 +321,12 @@ def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
 
 
 def with_rule(rules: Sequence[str], path: str, *, is_frozen: bool) -> list[str]:
-    """Freeze rules with one more that freezes or re-opens a module, in place of those for it and below it.
+    """Add a rule that freezes or unfreezes a module, in place of the rules for it and for modules below it.
 
     Args:
-        rules: those there are.
-        path: of the module; "*" for all of them.
-        is_frozen: whether it is to be frozen, else trained.
+        rules: the current rules.
+        path: path of the module; "*" for all modules.
+        is_frozen: whether to freeze it; otherwise it trains.
     """
     kept = [
         rule
@@ -334,16 +335,16 @@ def with_rule(rules: Sequence[str], path: str, *, is_frozen: bool) -> list[str]:
     ]
     if is_frozen:
         return [*kept, path]
-    # Without a rule that freezes, what trains again does so by itself, if it was frozen by a rule.
+    # If a rule froze the module and no other rule freezes it, it trains again without a rule.
     needs_rule = not rules or any(not rule.startswith("!") for rule in kept)
     return [*kept, f"!{path}"] if needs_rule else kept
 
 
 def totals(inspection: Inspection, freeze: Sequence[str] = ()) -> str:
-    """What stands below the tree: counts, the shape that went in, and what is not as it should be."""
+    """The text below the tree: counts, the input shape, and problems."""
     report = inspection.report
     share = f", {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
-    flops = f", {report.flops / 1e9:.3g} GFLOPs a sample" if report.flops else ""
+    flops = f", {flops_per_sample(report.flops)}" if report.flops else ""
     shape = shape_words(inspection.input_shape)
     lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
     if freeze:
@@ -351,7 +352,7 @@ def totals(inspection: Inspection, freeze: Sequence[str] = ()) -> str:
     if report.error:
         lines.append(report.error)
     if inspection.assumption:
-        lines.append("shown for the catalogue's shape, as the data are not there: 1 says what is missing")
+        lines.append("input shape taken from the catalog because the data are missing: press 1 for details")
     return "\n".join(lines)
 
 

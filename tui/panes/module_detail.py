@@ -1,4 +1,4 @@
-"""One module of the draft's model in full: its documentation, tensors, weights, and its gradients in a run."""
+"""Details of one module of the draft's model: documentation, tensors, weights, and gradients in a run."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from torchdeck.engine.preflight.inspection import Inspection
     from torchdeck.engine.runs.reader import RunReader
 
-_PAUSE = 0.25  # seconds that the cursor has to stand still before weights are read
+_PAUSE = 0.25  # seconds that the cursor must rest on a module before its weights are read
 _BINS = 48
 
 
 class ModuleDetail(Working, VerticalScroll):
-    """Shows one module; its weights are read when it has been looked at for a moment."""
+    """Shows one module; its weights are read once it has been shown for a moment."""
 
     DEFAULT_CSS = """
     ModuleDetail { padding: 0 1; }
@@ -47,20 +47,20 @@ class ModuleDetail(Working, VerticalScroll):
         self._weights_of: tuple[object, ...] = ()
 
     def compose(self) -> ComposeResult:
-        """Words, gradients, weights."""
+        """Lay out the description, the gradients and the weights."""
         yield Static(id="words", markup=False)
         yield Static(id="gradients", markup=False)
         yield Static(id="weights", markup=False)
 
     def set_model(self, draft: RunConfig, inspection: Inspection) -> None:
-        """Another model, or the same in another state."""
+        """Show another model, or the same one in another state."""
         self._model, self._row, self._weights_of = (draft, inspection), None, ()
 
     def set_run(self, reader: RunReader | None) -> None:
-        """The run of this model whose gradients and weights are shown; None for none.
+        """Show the gradients and weights of a run of this model; None for no run.
 
         Args:
-            reader: of the run.
+            reader: reader of the run.
         """
         self._reader = reader
         self._show_gradients()
@@ -82,7 +82,7 @@ class ModuleDetail(Working, VerticalScroll):
         self._read_weights_if_seen()
 
     def on_show(self) -> None:
-        """Weights are read when somebody looks."""
+        """Read the weights when the detail is shown."""
         self._read_weights_if_seen()
 
     def _show_gradients(self) -> None:
@@ -119,7 +119,7 @@ class ModuleDetail(Working, VerticalScroll):
                 source = f"in {checkpoint.name}"
                 histograms = await self._worker.call(worker_calls.SAVED_HISTOGRAMS, checkpoint, path, names, _BINS)
             else:
-                source = f"as a run with seed {draft.seed} begins"
+                source = f"at the start of a run with seed {draft.seed}"
                 histograms = await self._worker.call(
                     worker_calls.FRESH_HISTOGRAMS,
                     draft.model,
@@ -132,7 +132,7 @@ class ModuleDetail(Working, VerticalScroll):
                 )
             text = histogram_text(histograms, source)
         except (TorchdeckError, WorkerError) as error:
-            # What failed is tried again at the next look.
+            # Try again the next time it is shown.
             self._weights_of = ()
             text = Text(printable_lines(f"weights not shown: {error}"), style="dim")
         self.query_one("#weights", Static).update(text)

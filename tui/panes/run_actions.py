@@ -1,4 +1,4 @@
-"""What can be done with the run and the checkpoint under the cursor: each a key."""
+"""Actions on the run and the checkpoint under the cursor, one key each."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 
 class RunActions(Working, Widget):
-    """A widget in which a run is chosen, and of a run a checkpoint; the keys act on them."""
+    """A widget with a cursor on a run or on one of its checkpoints; its keys act on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("r", "resume", "Resume"),
         Binding("i", "inside", "Inside"),
         Binding("f", "fork", "Fork"),
-        Binding("F", "fork_weights", "Fork only the weights", show=False),
+        Binding("F", "fork_weights", "Fork the weights only", show=False),
         Binding("e", "evaluate", "Evaluate"),
         Binding("v", "compare", "Compare"),
         Binding("w", "export", "Export"),
         Binding("W", "export_averaged", "Export the EMA weights", show=False),
-        Binding("o", "open_file", "Open a checkpoint file by its path", show=False),
+        Binding("o", "open_file", "Open a checkpoint file by path", show=False),
         Binding("k", "pin", "Pin or unpin the checkpoint", show=False),
         Binding("n", "rename", "Rename the run", show=False),
         Binding("d,delete", "delete", "Delete the run or the checkpoint", show=False),
@@ -62,20 +62,20 @@ class RunActions(Working, Widget):
 
     @property
     def chosen_checkpoint(self) -> CheckpointInfo | None:
-        """The checkpoint under the cursor, while the cursor is in the checkpoints."""
+        """The checkpoint under the cursor, if the cursor is among the checkpoints."""
         raise NotImplementedError
 
     def look_again(self) -> None:
-        """Something on the disk has changed."""
+        """React to a change on the disk."""
         raise NotImplementedError
 
     def action_resume(self) -> None:
-        """Go on from the checkpoint under the cursor, or from the newest when the cursor is in the runs."""
+        """Resume from the checkpoint under the cursor, or from the newest if the cursor is among the runs."""
         if (run := self.chosen) is not None:
             self.post_message(ResumeRequested(run.path, self._chosen_path()))
 
     def action_copy_path(self) -> None:
-        """Put the path of the run or of the checkpoint into the terminal's clipboard, and show it."""
+        """Copy the path of the run or checkpoint to the terminal's clipboard, and show it."""
         run = self.chosen
         if run is not None:
             path = str((self._chosen_path() or run.path).absolute())
@@ -90,15 +90,15 @@ class RunActions(Working, Widget):
 
     @work(group="action", exclusive=True)
     async def action_open_file(self) -> None:
-        """Ask for a file, and show what is inside."""
-        explanation = "A checkpoint of any program: nothing of it is run."
+        """Ask for a checkpoint file, and show what is inside."""
+        explanation = "A checkpoint written by any program. No code in it is run."
         path = await self.app.push_screen_wait(PromptScreen("Which file?", explanation))
         if path:
             self._open(user_path(path))
 
     @work(group="action", exclusive=True)
     async def action_evaluate(self) -> None:
-        """Measure the checkpoint on the test split."""
+        """Evaluate the checkpoint on the test split."""
         if (path := await self._checkpoint_to_use()) is not None:
             from ..screens.scores import ScoresScreen
 
@@ -106,13 +106,13 @@ class RunActions(Working, Widget):
 
     @work(group="action", exclusive=True)
     async def action_compare(self) -> None:
-        """Choose the first of two checkpoints; with the second chosen, show them side by side."""
+        """Choose the first of two checkpoints; when the second is chosen, compare them."""
         path = await self._checkpoint_to_use()
         if path is None:
             return
         if self._compared is None or self._compared == path:
             self._compared = path
-            self.app.notify(f"v on another run or checkpoint compares it with {path.name}", markup=False)
+            self.app.notify(f"press v on another run or checkpoint to compare it with {path.name}", markup=False)
             return
         from ..screens.compare import CompareScreen
 
@@ -121,64 +121,64 @@ class RunActions(Working, Widget):
 
     @work(group="action", exclusive=True)
     async def action_export(self) -> None:
-        """Ask for a file, and write the weights or the model into it."""
+        """Ask for a file, and export the weights or the model to it."""
         if (path := await self._checkpoint_to_use()) is not None:
             await ask_and_export(self.app, self._worker, path, averaged=False)
 
     @work(group="action", exclusive=True)
     async def action_export_averaged(self) -> None:
-        """Likewise, with the averaged weights."""
+        """Export the averaged weights."""
         if (path := await self._checkpoint_to_use()) is not None:
             await ask_and_export(self.app, self._worker, path, averaged=True)
 
     @work(group="action", exclusive=True)
     async def action_fork(self) -> None:
-        """Make the draft a run that goes on from the checkpoint's whole state."""
+        """Make the draft a run that continues from the checkpoint's whole state."""
         await self._fork(weights_only=False)
 
     @work(group="action", exclusive=True)
     async def action_fork_weights(self) -> None:
-        """Make the draft a run that begins with the checkpoint's weights."""
+        """Make the draft a run that starts from the checkpoint's weights."""
         await self._fork(weights_only=True)
 
     @work(group="action", exclusive=True)
     async def action_pin(self) -> None:
-        """Keep the checkpoint under the cursor, or leave it to the run's rules again."""
+        """Pin the checkpoint under the cursor, or unpin it."""
         from torchdeck.engine.runs.saving.pins import pin, pinned_by, unpin
 
         run, checkpoint = self.chosen, self.chosen_checkpoint
         if run is None or checkpoint is None:
-            self._tell("choose a checkpoint to pin: Tab goes to the checkpoints")
+            self._tell("choose a checkpoint to pin: press Tab for the checkpoints")
             return
         change = unpin if checkpoint.is_pinned else pin
         await self._do(change, run.path / "checkpoints", pinned_by(checkpoint.file) or checkpoint.file)
 
     @work(group="action", exclusive=True)
     async def action_rename(self) -> None:
-        """Ask for another name of the run."""
+        """Ask for a new name, and rename the run."""
         from torchdeck.engine.runs.browsing.renaming import rename_run
         from torchdeck.engine.runs.on_disk.directory import given_name
 
         run = self.chosen
         if run is None:
             return
-        explanation = "Letters, digits, '.', '_' and '-'. Date and number behind the name stay."
+        explanation = "Letters, digits, '.', '_' and '-'. The date and number after the name stay."
         name = await self.app.push_screen_wait(
-            PromptScreen(f"Another name for {run.name}", explanation, given_name(run.name))
+            PromptScreen(f"New name for {run.name}", explanation, given_name(run.name))
         )
         if name:
             await self._do(rename_run, run.path, name)
 
     @work(group="action", exclusive=True)
     async def action_delete(self) -> None:
-        """Ask, then delete the checkpoint or the run under the cursor."""
+        """Delete the checkpoint or the run under the cursor, after a confirmation."""
         from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
 
         run, checkpoint = self.chosen, self.chosen_checkpoint
         if run is None:
             return
         if checkpoint is not None:
-            words = f"{byte_size(checkpoint.bytes)} are freed. It can't be brought back."
+            words = f"This frees {byte_size(checkpoint.bytes)} and can't be undone."
             if await self.app.push_screen_wait(ConfirmScreen(f"Delete {checkpoint.file} of {run.name}?", words)):
                 await self._do(delete_checkpoint, run.path, checkpoint.file)
             return
@@ -187,9 +187,9 @@ class RunActions(Working, Widget):
         except TorchdeckError as error:
             self._tell(str(error))
             return
-        words = f"{plan.files} files and {byte_size(plan.bytes)} are deleted. They can't be brought back."
+        words = f"This deletes {plan.files} files ({byte_size(plan.bytes)}) and can't be undone."
         if plan.others:
-            words += f"\nWhat torchdeck did not make stays: {', '.join(plan.others[:5])}"
+            words += f"\nFiles that torchdeck did not make stay: {', '.join(plan.others[:5])}"
         if await self.app.push_screen_wait(ConfirmScreen(f"Delete the run {run.name}?", words)):
             await self._do(delete_run, run.path)
 
@@ -199,7 +199,7 @@ class RunActions(Working, Widget):
         self.app.push_screen(CheckpointScreen(path, self._worker, self.draft or RunConfig()))
 
     async def _checkpoint_to_use(self) -> Path | None:
-        """The checkpoint under the cursor; with the cursor in the runs, the run's best, else its newest."""
+        """The checkpoint under the cursor; if the cursor is among the runs, the run's best, else its newest."""
         from torchdeck.engine.runs.browsing.references import find_checkpoint
 
         run = self.chosen
@@ -225,15 +225,16 @@ class RunActions(Working, Widget):
             self._tell(str(error))
             return
         self.post_message(DraftReplaced(config))
-        what = "begins with the weights" if weights_only else "goes on from the state"
-        self.app.notify(f"the draft {what} in {path.name}: 3 changes its settings, s starts it", markup=False)
+        how = "starts from the weights" if weights_only else "continues from the state"
+        words = f"the draft {how} in {path.name}: press 3 to change its settings, s to start it"
+        self.app.notify(words, markup=False)
 
     def _chosen_path(self) -> Path | None:
         run, checkpoint = self.chosen, self.chosen_checkpoint
         return run.path / "checkpoints" / checkpoint.file if run is not None and checkpoint is not None else None
 
     async def _do(self, change: Any, *arguments: Any) -> None:
-        """Change something on the disk in a thread, and look at what became of it."""
+        """Change something on the disk in a thread, then show the result."""
         try:
             await asyncio.to_thread(change, *arguments)
         except TorchdeckError as error:

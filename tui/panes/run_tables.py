@@ -1,4 +1,4 @@
-"""Tables of runs and of their checkpoints that take only what differs from what they show."""
+"""Tables of runs and checkpoints that update only the cells that differ."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ Row = tuple[Text, ...]
 
 
 class RowTable(DataTable[Text]):
-    """A table whose columns fit its width and whose rows are set as a whole."""
+    """A table whose columns fit its width and whose rows are set all at once."""
 
     DEFAULT_CSS = """
     RowTable { height: 1fr; overflow-x: hidden; background: transparent; }
     """
 
     def __init__(self, columns: Sequence[Column[Any]], *, id: str) -> None:
-        """An empty table; `fit` gives it its columns.
+        """Create an empty table; `fit` chooses its columns.
 
         Args:
-            columns: all that there may be.
-            id: as for every widget.
+            columns: all possible columns.
+            id: id of the widget.
         """
         super().__init__(id=id, cursor_type="row")
         self._all_columns = columns
@@ -34,7 +34,7 @@ class RowTable(DataTable[Text]):
         self._shown: list[Row] = []
 
     def fit(self, width: int, rows: Callable[[], list[Row]]) -> None:
-        """Show the columns that so many cells have room for, and rows made for them."""
+        """Show the columns that fit into `width` cells, with rows made for them."""
         self.shown_columns = columns_for(self._all_columns, width)
         cursor = self.cursor_row
         self.clear(columns=True)
@@ -45,7 +45,7 @@ class RowTable(DataTable[Text]):
         self.move_cursor(row=cursor)
 
     def fill(self, rows: list[Row]) -> None:
-        """Make these its rows; only cells that differ are touched, so nothing is sent when nothing changed."""
+        """Set the rows; only cells that differ are updated, so nothing is sent if nothing changed."""
         before, self._shown = self._shown, rows
         if len(before) != len(rows):
             cursor = self.cursor_row

@@ -1,4 +1,4 @@
-"""Every run under the runs root, and the checkpoints of the one under the cursor."""
+"""The runs pane: every run under the runs root, and the checkpoints of the one under the cursor."""
 
 from __future__ import annotations
 
@@ -31,15 +31,14 @@ if TYPE_CHECKING:
     from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
 _LOOK_EVERY = 2.0
-_HINT = "Enter shows it · r resumes · Tab: its checkpoints · / filters · ? has all keys"
 _FILTER_EXAMPLES = "part of a name, status=died, acc>0.9, lr<=0.01, model=resnet, age<2d"
 _SEEN_AT_LEAST = 20
-# From this width on, settings are shown beside the results.
+# At this width and above, settings are shown beside the results.
 _SETTINGS_WIDTH = 150
 
 
 class RunsPane(RunActions, can_focus=True):
-    """Runs above, checkpoints of the chosen run below. Looks at the folder while it is shown."""
+    """Runs above, checkpoints of the chosen run below. Polls the folder while it is shown."""
 
     DEFAULT_CSS = """
     RunsPane {
@@ -53,8 +52,8 @@ class RunsPane(RunActions, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "Filter", key_display="/"),
         Binding("t", "order", "Sort by the next column", show=False),
-        Binding("T", "reverse", "Sort the other way round", show=False),
-        Binding("escape", "end_filter", "Show all runs again", show=False),
+        Binding("T", "reverse", "Reverse sort", show=False),
+        Binding("escape", "end_filter", "Clear filter", show=False),
     ]
 
     def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
@@ -66,30 +65,30 @@ class RunsPane(RunActions, can_focus=True):
         self._looking: Worker[None] | None = None
 
     def compose(self) -> ComposeResult:
-        """Two tables with a line above each, and the keys."""
+        """Lay out two tables with a heading each, and a line for errors."""
         yield Static(id="where", classes="heading", markup=False)
         yield Input(placeholder=_FILTER_EXAMPLES, compact=True, id="run_filter")
         yield RowTable(RUN_COLUMNS, id="all_runs")
         yield Static("checkpoints", id="whose", classes="heading", markup=False)
         yield RowTable(CHECKPOINT_COLUMNS, id="checkpoints")
-        yield Static(_HINT, id="run_hint", markup=False)
+        yield Static(id="run_hint", markup=False)
 
     def on_mount(self) -> None:
-        """Look while the pane is shown."""
+        """Poll while the pane is shown."""
         self.set_interval(_LOOK_EVERY, self._look_when_seen)
 
     def on_show(self, event: events.Show) -> None:
-        """Look at once when the pane is opened."""
+        """Read the folder at once when the pane is opened."""
         self._look_when_seen()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Columns fit the width."""
+        """Fit the columns to the width."""
         self._cells.clear()
         self._run_table.fit(event.size.width, self._run_rows)
         self._checkpoint_table.fit(event.size.width, self._checkpoint_rows)
 
     def on_focus(self) -> None:
-        """The runs take the keys."""
+        """Focus the runs."""
         self._run_table.focus()
 
     @property
@@ -100,7 +99,7 @@ class RunsPane(RunActions, can_focus=True):
 
     @property
     def chosen_checkpoint(self) -> CheckpointInfo | None:
-        """The checkpoint under the cursor, while the cursor is in the checkpoints."""
+        """The checkpoint under the cursor, if the cursor is among the checkpoints."""
         table = self._checkpoint_table
         is_there = table.has_focus and 0 <= table.cursor_row < len(self._checkpoints)
         return self._checkpoints[table.cursor_row] if is_there else None
@@ -113,16 +112,16 @@ class RunsPane(RunActions, can_focus=True):
     def _checkpoint_table(self) -> RowTable:
         return self.query_one("#checkpoints", RowTable)
 
-    # Keys, and what happens in the tables and the field
+    # Keys and events
 
     def action_filter(self) -> None:
-        """Type which runs are shown."""
+        """Let the user type a filter."""
         field = self.query_one("#run_filter", Input)
         field.add_class("-open")
         field.focus()
 
     def action_end_filter(self) -> None:
-        """Show every run again."""
+        """Clear the filter."""
         field = self.query_one("#run_filter", Input)
         field.remove_class("-open")
         field.value = ""
@@ -130,25 +129,25 @@ class RunsPane(RunActions, can_focus=True):
             self._run_table.focus()
 
     def action_order(self) -> None:
-        """Sort by the next of the orders there are."""
+        """Sort by the next order."""
         self._choice.sort_by_next()
         self.look_again()
 
     def action_reverse(self) -> None:
-        """Sort the other way round."""
+        """Reverse the sort."""
         self._choice.reverse()
         self.look_again()
 
     @on(DataTable.RowSelected, "#all_runs")
     def _watch(self, message: DataTable.RowSelected) -> None:
-        """Enter shows the run in the train pane."""
+        """Show the run in the train pane."""
         message.stop()
         if (run := self.chosen) is not None:
             self.post_message(WatchRequested(run.path))
 
     @on(DataTable.RowSelected, "#checkpoints")
     def _look_inside(self, message: DataTable.RowSelected) -> None:
-        """Enter shows what is inside the checkpoint."""
+        """Show what is inside the checkpoint."""
         message.stop()
         if (path := self._chosen_path()) is not None:
             self._open(path)
@@ -177,15 +176,15 @@ class RunsPane(RunActions, can_focus=True):
         message.stop()
         self._run_table.focus()
 
-    # Looking
+    # Reading
 
     def _look_when_seen(self) -> None:
-        # On a slow disk a look takes longer than the time between two: it is not begun anew.
+        # On a slow disk, a read takes longer than the interval: don't restart it.
         if self.is_on_screen and (self._looking is None or self._looking.is_finished):
             self.look_again()
 
     def look_again(self) -> None:
-        """Look at the folder now."""
+        """Read the folder now."""
         self._looking = self._look()
 
     @work(exclusive=True, group="look")
@@ -194,7 +193,7 @@ class RunsPane(RunActions, can_focus=True):
             self._show_runs(await asyncio.to_thread(self._choice.look))
             run = self.chosen
             self._show_checkpoints(run, *await asyncio.to_thread(_look_at, run))
-            # What takes longer comes after what is needed first, and only for the lines on the screen.
+            # Slow details come last, and only for the lines on the screen.
             with_settings = self.size.width >= _SETTINGS_WIDTH
             if await asyncio.to_thread(self._choice.look_closer, self._seen(), with_settings=with_settings):
                 self._run_table.fill(self._run_rows())
@@ -204,10 +203,10 @@ class RunsPane(RunActions, can_focus=True):
     def _seen(self) -> list[RunSummary]:
         table = self._run_table
         first = int(table.scroll_y)
-        # Before the first layout it has no height.
+        # The table has no height before the first layout.
         return self._choice.runs[first : first + max(table.size.height, _SEEN_AT_LEAST)]
 
-    # Showing
+    # Display
 
     def _show_runs(self, runs: list[RunSummary]) -> None:
         chosen = self.chosen
@@ -224,7 +223,7 @@ class RunsPane(RunActions, can_focus=True):
         rows = []
         for run in self._choice.runs:
             extent, settings = catalog.known_extent(run), catalog.known_settings(run)
-            # Most lines are what they were: of a run that is unchanged the catalog gives the same objects.
+            # Most lines are unchanged: for an unchanged run, the catalog returns the same objects.
             age = rough_duration(max(0.0, now - run.modified))
             row, shown_age, cells = self._cells.get(run.name, (None, "", ()))
             if row is None or not (row.is_made_from(run, extent, settings) and age == shown_age):
@@ -247,9 +246,9 @@ class RunsPane(RunActions, can_focus=True):
             self._checkpoint_table.move_cursor(row=0)
         words = "checkpoints" if run is None else f"checkpoints of {printable(run.name)}"
         _update(self.query_one("#whose", Static), Text(words if checkpoints else f"{words}: none yet"))
-        hint = Text(_HINT)
+        hint = Text("")
         if run is not None and reason:
-            hint = Text(f"{run.status}: {printable(reason)} · r resumes it", style="red")
+            hint = Text(f"{run.status}: {printable(reason)} · press r to resume it", style="red")
         _update(self.query_one("#run_hint", Static), hint)
 
     def _say_where(self, text: str, style: str = "") -> None:
@@ -257,7 +256,7 @@ class RunsPane(RunActions, can_focus=True):
 
 
 def _look_at(run: RunSummary | None) -> tuple[list[CheckpointInfo], str]:
-    """In a thread: a run's checkpoints, and why it ended where that was no good end."""
+    """Read a run's checkpoints and why it ended, if it ended badly. Call it in a thread."""
     from torchdeck.engine.runs.cause_of_death import why_died
     from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
 

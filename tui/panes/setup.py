@@ -1,4 +1,4 @@
-"""The settings of the next run that are neither data nor model, and the command that would start it."""
+"""The setup pane: settings of the next run other than data and model, and the command that starts it."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from ..widgets.config_form import ConfigForm, FormField
 from ..working import Working
 
 _PRESET = "preset"
-_KEYS = "↑↓ move · ←→ choose · Enter takes · Escape leaves · F6 plan · F5 starts"
+_KEYS = "↑↓ move · ←→ choose · Enter applies · Esc cancels · F6 plan · F5 starts"
 
 
 class SetupPane(Working, Widget, can_focus=True):
-    """A form of the draft; what is wrong is said below its field, before a run is started.
+    """A form of the draft; errors appear below their fields, before a run is started.
 
     The form is built when the pane is first shown.
 
     Attributes:
-        draft: the config that is shown.
-        draft_error: what was wrong with the last edit.
-        spec: the preset or file that the draft came from.
+        draft: config that is shown.
+        draft_error: error of the last edit; empty if it was valid.
+        spec: preset or file that the draft came from.
     """
 
     DEFAULT_CSS = """
@@ -69,23 +69,23 @@ class SetupPane(Working, Widget, can_focus=True):
         self._faulty = ""
 
     def compose(self) -> ComposeResult:
-        """The form, the verdict, the command, the keys."""
+        """Lay out the form, the verdict, the command and the keys."""
         yield ConfigForm()
         yield Static(id="verdict", markup=False)
         yield Static(id="command", markup=False)
-        # It holds the cursor once that has left the form: the keys of the pane work from there.
+        # It takes the focus when the user leaves the form, so that the keys of the pane work.
         hint = Static(_KEYS, id="hint", markup=False)
         hint.can_focus = True
         yield hint
 
     async def on_show(self, event: events.Show) -> None:
-        """Show and check what changed while nobody looked; the first time, ask what can be completed."""
+        """Show and check changes made while the pane was hidden; the first time, ask for completions."""
         if not self._completions:
             self._ask_torch()
         await self._show_draft()
 
     async def on_focus(self) -> None:
-        """The cursor belongs into the form."""
+        """Focus the form."""
         await self._show_draft()
         self.query_one(ConfigForm).focus_field(_PRESET)
 
@@ -95,28 +95,28 @@ class SetupPane(Working, Widget, can_focus=True):
             await self._show_draft()
 
     async def watch_draft_error(self, error: str) -> None:
-        """Say what is wrong with the last edit, below its field where that is known."""
+        """Show the error of the last edit, below its field if the error names one."""
         if not self.is_mounted:
             return
-        self._blame(_rejected(error))
+        self._blame(error, is_ignored=True)
         if not error and self.is_on_screen:
-            # What was not taken may still stand in its field, and the verdict is the draft's again.
+            # The rejected text may still be in its field, and the verdict is about the draft again.
             self._shown = self._checked = None
             await self._show_draft()
 
     def action_plan(self) -> None:
-        """Show what the draft would do: its learning rate over the steps, its groups of weights."""
+        """Show the draft's plan: learning rate over the steps, and parameter groups."""
         if self.draft is not None:
             from ..screens.plan import PlanScreen
 
             self.app.push_screen(PlanScreen(self.draft, self._worker))
 
     def action_leave_form(self) -> None:
-        """Take the cursor out of the form, so that letters and digits are keys again."""
+        """Leave the form, so that letters and digits are keys again."""
         self.query_one("#hint").focus()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """The help of a field stands in full below the form where there is no room for it behind the field."""
+        """Show a field's full help below the form, if it does not fit behind the field."""
         form = self.query_one(ConfigForm)
         field = form.focused_field
         help_text = (field.off or field.help) if field is not None else ""
@@ -141,7 +141,7 @@ class SetupPane(Working, Widget, can_focus=True):
         if equals and name.strip() and value.strip():
             self.post_message(DraftEdited(f"{key.removesuffix(ADD)}{name.strip()}", value.strip()))
         else:
-            self._show_fault(key, f"{text}: must be name=value, such as momentum=0.9" if text else "")
+            self._show_fault(key, f"{text}: write name=value, such as momentum=0.9" if text else "")
 
     def _arguments(self, key: str) -> dict[str, object]:
         section = getattr(self.draft, key.partition(".")[0], None)
@@ -173,7 +173,7 @@ class SetupPane(Working, Widget, can_focus=True):
         presets = tuple(preset.name for preset in list_presets())
         choices = presets if self.spec in presets else (self.spec, *presets)
         first = FormField(
-            _PRESET, _PRESET, "choice", self.spec, choices, "where the settings come from", section="run"
+            _PRESET, _PRESET, "choice", self.spec, choices, "the preset or file to start from", section="run"
         )
         fields = [replace(field, off=self._off.get(field.key, "")) for field in draft_fields(draft, self._completions)]
         await self.query_one(ConfigForm).set_fields([first, *fields])
@@ -181,12 +181,12 @@ class SetupPane(Working, Widget, can_focus=True):
         if self._loaded is None:
             self._loaded = self._config_of_spec() or draft
         command = command_line(draft, self._loaded, self.spec)
-        # The pane may have been taken down while the form was filled.
+        # The pane may have been removed while the form was filled.
         for line in self.query("#command").results(Static):
             line.update(printable(f"$ {command}"))
 
     def _config_of_spec(self) -> RunConfig | None:
-        """What the preset or file says by itself; None when it can't be read any more."""
+        """The config in the preset or file; None if it can no longer be read."""
         try:
             return load_config(self.spec)
         except TorchdeckError:
@@ -198,7 +198,7 @@ class SetupPane(Working, Widget, can_focus=True):
             optimizers = await self._worker.call(worker_calls.LIST_OPTIMIZERS)
             schedules = await self._worker.call(worker_calls.LIST_SCHEDULES)
         except (TorchdeckError, WorkerError) as error:
-            words = f"names of optimizers can't be completed: {printable(str(error))}"
+            words = f"no completion of optimizer names: {printable(str(error))}"
             self.notify(words, severity="warning", markup=False)
             return
         self._completions = {
@@ -216,19 +216,27 @@ class SetupPane(Working, Widget, can_focus=True):
             self._off = await self._worker.call(worker_calls.WITHOUT_EFFECT, draft)
             self.query_one(ConfigForm).set_off(self._off)
         except (TorchdeckError, WorkerError) as error:
-            # What was wrong outside the draft may be mended the next time somebody looks.
+            # An error outside the draft may be mended the next time the pane is shown.
             self._checked = None
             self._blame(str(error))
         else:
-            self._blame(_rejected(self.draft_error))
+            self._blame(self.draft_error, is_ignored=True)
             if not self.draft_error:
-                self._say("✓ can be started", "green")
+                self._say("✓ ready to start", "green")
 
-    def _blame(self, error: str) -> None:
-        """Show an error below its field, or below the form when it is about no one field; "" takes it away."""
+    def _blame(self, error: str, *, is_ignored: bool = False) -> None:
+        """Show an error below its field, or below the form if it names none; "" clears it.
+
+        Args:
+            error: what is wrong.
+            is_ignored: whether it is about an edit that was ignored, so that the old value still applies.
+        """
         self._show_fault(self._faulty, "")
         text = without_origin(error)
-        key = faulty_field(text, [field.key for field in self.query_one(ConfigForm).fields])
+        values = {field.key: field.value for field in self.query_one(ConfigForm).fields}
+        key = faulty_field(text, list(values))
+        if text and is_ignored:
+            text = f"{text}; ignored{f'; still {values[key]}' if values.get(key) else ''}"
         if key and text:
             self._show_fault(key, text)
         self._say(text, "red")
@@ -240,8 +248,3 @@ class SetupPane(Working, Widget, can_focus=True):
 
     def _say(self, text: str, style: str = "") -> None:
         self.query_one("#verdict", Static).update(Text(printable_lines(text), style=style))
-
-
-def _rejected(error: str) -> str:
-    """What is wrong with an edit, and that the run would start without it."""
-    return f"{error}; not taken, the value before it stays" if error else ""

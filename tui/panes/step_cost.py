@@ -1,4 +1,4 @@
-"""What the draft's training step takes of memory and time, before anything is started."""
+"""Memory and time of the draft's training step, before a run is started."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from ..working import Working
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.inspection import Inspection
 
-_PAUSE = 0.3  # seconds that a draft has to stand still before it is looked at
-_MEASURE = "M measures a real step, in a process of its own"
+_PAUSE = 0.3  # seconds without a change of the draft before it is estimated
+_MEASURE = "M: measure a real step (separate process)"
 
 
 class StepCost(Working, Widget):
-    """A memory bar, the largest batch that fits, and on request a real step; works only while it is shown."""
+    """A memory bar, the largest batch that fits and, on request, a measured step. Works only while it is shown."""
 
     DEFAULT_CSS = """
     StepCost { height: auto; max-height: 50%; display: none; border-top: solid $panel-lighten-1; }
@@ -45,16 +45,16 @@ class StepCost(Working, Widget):
         self._overflows_memory = False
 
     def compose(self) -> ComposeResult:
-        """One text."""
+        """Lay out the text."""
         yield Static(id="cost", markup=False)
 
     @property
     def is_shown(self) -> bool:
-        """Whether it takes part of the screen."""
+        """Whether it is displayed."""
         return self.has_class("-shown")
 
     def toggle(self) -> None:
-        """Show it, or take it away and leave off."""
+        """Show it, or hide it and stop its work."""
         self.toggle_class("-shown")
         if self.is_shown:
             self._begin()
@@ -62,11 +62,11 @@ class StepCost(Working, Widget):
             self.workers.cancel_node(self)
 
     def set_subject(self, draft: RunConfig, inspection: Inspection | None) -> None:
-        """Look at another draft, once it is shown.
+        """Set the draft; it is estimated while this widget is shown.
 
         Args:
-            draft: the run.
-            inspection: its model, for the shape of its data; None when it can't be built.
+            draft: config of the run.
+            inspection: inspected model, which holds the shape of the data; None if it can't be built.
         """
         subject = (draft, inspection) if inspection is not None else None
         if subject == self._subject:
@@ -77,7 +77,7 @@ class StepCost(Working, Widget):
             self._begin()
 
     def measure(self) -> None:
-        """Run a real step in a process that is thrown away."""
+        """Run a real step in a temporary process."""
         if self._subject is None:
             return
         if not self.is_shown:
@@ -86,7 +86,7 @@ class StepCost(Working, Widget):
 
     def _begin(self) -> None:
         if self._subject is None:
-            self._say("the model can't be built, so there is nothing to estimate", "dim")
+            self._say("no estimate: the model can't be built", "dim")
         elif self._subject != self._estimated:
             self._estimate(*self._subject)
 
@@ -116,10 +116,10 @@ class StepCost(Working, Widget):
     async def _measure(self, draft: RunConfig, inspection: Inspection) -> None:
         refusal = ""
         if inspection.assumption:
-            refusal = "a step is measured on the data, and they are not there"
+            refusal = "measuring a step needs the data, and the data are missing"
         elif self._overflows_memory:
-            # The system would end some process, and not always this one.
-            refusal = "not measured: by estimate it does not fit into the machine's memory; lower loader.batch_size"
+            # The system would kill some process, not necessarily this one.
+            refusal = "not measured: the estimate exceeds the machine's memory; lower loader.batch_size"
         if refusal:
             self._lines["hint"] = Text(refusal, style="yellow")
             self._update()
@@ -133,7 +133,7 @@ class StepCost(Working, Widget):
         except TorchdeckError as error:
             self._lines["hint"] = Text(printable_lines(str(error)), style="red")
         except WorkerError as error:
-            more = "; the system may have ended it for the memory it took" if "SIGKILL" in str(error) else ""
+            more = "; the system may have killed it for using too much memory" if "SIGKILL" in str(error) else ""
             self._lines["hint"] = Text(printable_lines(f"{error}{more}"), style="red")
         finally:
             await process.close()

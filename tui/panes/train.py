@@ -1,4 +1,4 @@
-"""The live panel: a run's curves, progress and epochs, read from its directory."""
+"""The train pane: a run's curves, progress and epochs, read from its directory."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
     from torchdeck.engine.runs.reader import RunReader
 
-_POLL_SECONDS = 0.5  # while the run lives or is prepared
+_POLL_SECONDS = 0.5  # seconds, while the run is live or being prepared
 _POLL_SELDOM = 2.0  # seconds: another process may resume it
 _PROFILED_STEPS = 20
 _LINES = ("headline", "progress", "words", "epochs", "machine")
-# The metrics of a very long run are read in pieces that hold no key press back: about a tenth of a second each.
+# The metrics of a very long run are read in chunks of about 0.1 s, so that keys stay responsive.
 _BYTES_A_LOOK = 4 << 20
 
-# Two charts stand side by side unless there is little width and enough height for both.
+# Two charts are side by side, unless the width is small and the height is enough for both.
 _NARROW, _TALL = 100, 32
 
 
@@ -59,10 +59,10 @@ class TrainPane(Working, Widget, can_focus=True):
     """Shows one run, live or not.
 
     Attributes:
-        draft: the config that `s` starts.
-        watched: the directory of the run that is shown.
-        run_status: the shown run's status; empty while there is none.
-        one_line: the shown run in a few words, for the end of the line of tabs; empty while there is none.
+        draft: config that `s` starts.
+        watched: directory of the run that is shown.
+        run_status: status of the run that is shown; empty if there is none.
+        one_line: short status of the run that is shown, for the tab line; empty if there is none.
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
@@ -76,17 +76,17 @@ class TrainPane(Working, Widget, can_focus=True):
         Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
         Binding("m", "charts('next_smoothing')", "Smooth"),
         Binding("k", "next_metric(1)", "Next metric"),
-        Binding("K", "next_metric(-1)", "Metric before", show=False),
+        Binding("K", "next_metric(-1)", "Previous metric", show=False),
         Binding("plus,equals_sign", "charts('zoom(True)')", "Zoom", key_display="+"),
         Binding("minus", "charts('zoom(False)')", "Zoom out", show=False),
         Binding("l", "charts('toggle_log')", "Log y"),
-        Binding("z", "enlarge", "Enlarge one", show=False),
-        Binding("u", "unit", "Steps or epochs", show=False),
-        Binding("left", "charts('cursor(-1)')", "Cursor: values at a step; Shift: ten columns", show=False),
-        Binding("right", "charts('cursor(1)')", "Cursor to the right", show=False),
+        Binding("z", "enlarge", "Maximize chart", show=False),
+        Binding("u", "unit", "Toggle steps / epochs", show=False),
+        Binding("left", "charts('cursor(-1)')", "Cursor: read values at a step; Shift moves ten columns", show=False),
+        Binding("right", "charts('cursor(1)')", "Move the cursor right", show=False),
         Binding("shift+left", "charts('cursor(-10)')", show=False),
         Binding("shift+right", "charts('cursor(10)')", show=False),
-        Binding("escape", "charts('show_all')", "Take the cursor away, then the zoom", show=False),
+        Binding("escape", "charts('show_all')", "Clear cursor, then zoom", show=False),
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
@@ -94,11 +94,11 @@ class TrainPane(Working, Widget, can_focus=True):
     one_line: reactive[Text] = reactive(Text, repaint=False)
 
     def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        """A pane without a run.
+        """Create the pane without a run.
 
         Args:
-            worker: the process that tries learning rates; batch sizes are tried in another one like it.
-            id: as for every widget.
+            worker: process that tries learning rates; batch sizes are tried in a separate one.
+            id: id of the widget.
         """
         super().__init__(id=id)
         self._worker = worker
@@ -112,7 +112,7 @@ class TrainPane(Working, Widget, can_focus=True):
         self._polling: Poll | None = None
 
     def compose(self) -> ComposeResult:
-        """Words above, curves in the middle, epochs below."""
+        """Lay out the status above, the curves in the middle, and the epochs below."""
         yield Static(id="headline", markup=False)
         yield Static(id="progress", markup=False)
         yield Static(id="machine", markup=False)
@@ -121,16 +121,16 @@ class TrainPane(Working, Widget, can_focus=True):
         yield Static(id="epochs", markup=False)
 
     def on_mount(self) -> None:
-        """One timer for the whole pane; it does nothing while nothing changed."""
+        """Start the one timer of the pane; it does nothing while nothing changes."""
         self._say_what_is_not()
         self._polling = Poll(self, self._poll, self._is_run_live, _POLL_SECONDS, _POLL_SELDOM)
 
     def on_show(self, event: events.Show) -> None:
-        """What happened while the pane was hidden is shown at once."""
+        """Show at once what happened while the pane was hidden."""
         self._poll()
 
     def on_resize(self, event: events.Resize) -> None:
-        """The words fit one width only."""
+        """Redraw the text, which fits one width only."""
         self.set_class(event.size.width < _NARROW and event.size.height >= _TALL, "-stacked")
         self._shown.clear()
         if self._reader is not None:
@@ -145,17 +145,17 @@ class TrainPane(Working, Widget, can_focus=True):
         self._forget()
         self._poll()
 
-    def refused(self, reason: str, way_on: str) -> None:
-        """Show why a run could not be started, until another is. Nothing was written.
+    def refused(self, reason: str, advice: str) -> None:
+        """Show why a run could not be started, until another one is. Nothing was written.
 
         Args:
-            reason: what was wrong.
-            way_on: which keys change something and try again, in words.
+            reason: why it could not be started.
+            advice: keys that change something and try again, as a sentence.
         """
         self._launched = None
         self.one_line = Text()
         self._set_status("")
-        self._refusal = refusal_lines(reason, way_on)
+        self._refusal = refusal_lines(reason, advice)
         self._say_what_is_not()
 
     def watch_watched(self, path: Path | None) -> None:
@@ -172,18 +172,18 @@ class TrainPane(Working, Widget, can_focus=True):
             self._poll()
 
     def watch_draft(self) -> None:
-        """The invitation names what would be started."""
+        """Update the invitation, which names the run that `s` starts."""
         if self.is_mounted and self._reader is None and self._launched is None:
             self._say_what_is_not()
 
     def offers(self, action: str) -> bool:
-        """Offer changes of a live run only while one is shown, and what looks at a run only while any is."""
+        """Offer changes only while a live run is shown, and views of a run only while any run is shown."""
         if action in ("change_settings", "stop_after_epoch", "profile"):
             return self.run_status in LIVE_STATUSES
         return self._reader is not None or action in ("find_learning_rate", "find_batch")
 
     async def action_charts(self, action: str) -> None:
-        """Do with both charts what one of them would do."""
+        """Apply a chart action to both charts."""
         await self.query_one(RunCharts).act(action)
 
     def action_next_metric(self, by: int) -> None:
@@ -193,11 +193,11 @@ class TrainPane(Working, Widget, can_focus=True):
             self._show(is_asked=True)
 
     def action_enlarge(self) -> None:
-        """Give all the room to one chart, to the other, to both again."""
+        """Maximize the first chart, then the second, then show both again."""
         self.query_one(RunCharts).enlarge()
 
     def action_unit(self) -> None:
-        """Let the charts count epochs in place of steps, or steps again."""
+        """Switch the x axis of the charts between steps and epochs."""
         if self._reader is not None:
             self.query_one(RunCharts).change_unit()
             self._show(is_asked=True)
@@ -206,24 +206,24 @@ class TrainPane(Working, Widget, can_focus=True):
         """Show the newest evaluation in full: every class, the confusion matrix, calibration."""
         evaluation = self._reader.evaluation() if self._reader is not None else {}
         if self._reader is None or not evaluation:
-            self.notify("there is no evaluation yet: the first comes at the end of an epoch", markup=False)
+            self.notify("no evaluation yet: the first one runs at the end of an epoch", markup=False)
             return
         from ..screens.evaluation import EvaluationScreen
 
         self.app.push_screen(EvaluationScreen(evaluation, self._reader.classes()))
 
     def action_stop_after_epoch(self) -> None:
-        """Stop the watched run when its epoch is done, evaluated and saved."""
+        """Stop the watched run after its current epoch is trained, evaluated and saved."""
         self.post_message(CommandRequested({"cmd": "stop", "after": "epoch"}))
 
     def action_profile(self) -> None:
-        """Watch some steps of the run with torch.profiler."""
+        """Profile some steps of the run with torch.profiler."""
         self.post_message(CommandRequested({"cmd": "profile", "steps": _PROFILED_STEPS}))
 
     def action_change_settings(self) -> None:
         """Ask for new settings of the watched run."""
         if self._reader is None:
-            self.notify("no run is shown: 3 changes the settings of the next one", markup=False)
+            self.notify("no run to change: press 3 for the settings of the next one", markup=False)
         elif self.run_status not in LIVE_STATUSES:
             self.notify(nothing_live(self.run_status), severity="warning", markup=False)
         else:
@@ -236,7 +236,7 @@ class TrainPane(Working, Widget, can_focus=True):
 
     @work(exclusive=True, group="learning rate")
     async def action_find_learning_rate(self) -> None:
-        """Try learning rates for the draft, and put the one that is taken into it."""
+        """Search for a learning rate, and put the accepted one into the draft."""
         if self.draft is not None:
             rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._worker))
             if rate is not None:
@@ -244,14 +244,14 @@ class TrainPane(Working, Widget, can_focus=True):
 
     @work(exclusive=True, group="batch size")
     async def action_find_batch(self) -> None:
-        """Try batch sizes for the draft, and put the one that is taken into it."""
+        """Search for the largest batch size, and put the accepted one into the draft."""
         if self.draft is not None:
             size = await self.app.push_screen_wait(BatchSearchScreen(self.draft, self._worker))
             if size is not None:
                 self.post_message(DraftEdited("loader.batch_size", str(size)))
 
     def _say_what_is_not(self) -> None:
-        """Without a run: why the last one was refused, or how to start one."""
+        """Without a run, show why the last one was refused, or how to start one."""
         self.add_class("-empty")
         if self._refusal:
             self._put_lines(*self._refusal)
@@ -271,7 +271,7 @@ class TrainPane(Working, Widget, can_focus=True):
         self._put_lines()
 
     def _poll(self) -> None:
-        """Read what is new; the few words for the line of tabs are kept also while the pane is hidden."""
+        """Read what is new. The short status for the tab line is updated even while the pane is hidden."""
         if self._launched is not None and self._reader is None:
             self.one_line = one_line("preparing", None)
             if self.is_on_screen:
@@ -279,7 +279,7 @@ class TrainPane(Working, Widget, can_focus=True):
             return
         reader = self._reader
         if reader is None or len(self.query(Static)) < len(_LINES):
-            # There is no run, or the pane is being taken down.
+            # There is no run, or the pane is closing.
             return
         if reader.poll(_BYTES_A_LOOK) or reader.status() != self.run_status:
             was_live = self.run_status in LIVE_STATUSES
@@ -291,7 +291,7 @@ class TrainPane(Working, Widget, can_focus=True):
             self._show()
 
     def _notice(self, reader: RunReader, was_live: bool) -> None:
-        """Post what happened to a run while it was watched."""
+        """Post a message if the watched run ended or stalled."""
         new_events = reader.events()[self._noticed_events :]
         self._noticed_events = len(reader.events())
         if was_live and self.run_status not in LIVE_STATUSES:
@@ -303,11 +303,11 @@ class TrainPane(Working, Widget, can_focus=True):
         if status != self.run_status:
             self.run_status = status
             self.set_class(status in ENDED_BADLY, "-bad")
-            # Which keys make sense depends on it.
+            # The offered keys depend on it.
             self.refresh_bindings()
 
     def _show(self, *, is_asked: bool = False) -> None:
-        """Show the run; charts wait for their budget, but for what somebody pressed a key for."""
+        """Show the run; charts wait for their CPU budget, unless the user pressed a key."""
         reader = self._reader
         if reader is None or not self.is_mounted:
             return
@@ -330,7 +330,7 @@ class TrainPane(Working, Widget, can_focus=True):
                 chart.draw_last()
 
     def _put_lines(self, *contents: Text) -> None:
-        """Update the lines that changed, blank those not given: what did not change costs no byte."""
+        """Update the lines that changed and blank those not given; an unchanged line sends nothing."""
         for name, content in zip(_LINES, (*contents, *[Text()] * len(_LINES)), strict=False):
             if self._shown.get(name) != content:
                 self._shown[name] = content

@@ -1,4 +1,4 @@
-"""The search for the largest batch over the train pane: every try, and one key to take what was found."""
+"""The search for the largest batch, as a screen over the train pane: every try, and a key to use the result."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class BatchSearchScreen(Working, OverScreen[int | None]):
-    """Runs the search in a process that is thrown away; gives back the batch size that was taken, if any."""
+    """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
 
     DEFAULT_CSS = """
     BatchSearchScreen { align: center middle; }
@@ -37,16 +37,16 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
     BatchSearchScreen Static { height: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take the batch size"),
+        Binding("enter", "take", "Use this batch size"),
         Binding("escape", "cancel", "Cancel"),
     ]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
-        """A search for the draft's model, data, optimizer and precision.
+        """Create a search for the draft's model, data, optimizer and precision.
 
         Args:
-            draft: the run whose batch is looked for.
-            worker: the process beside the studio; the search has one of its own.
+            draft: config whose largest batch is searched.
+            worker: worker process; the search runs in a separate one.
         """
         super().__init__()
         self._draft = draft
@@ -54,15 +54,15 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         self._found: BatchSearch | None = None
 
     def compose(self) -> ComposeResult:
-        """What is done, and what was tried."""
+        """Lay out the progress and the tries."""
         with VerticalScroll() as box:
             box.border_title = f"Largest batch for {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Escape goes back"
+            box.border_subtitle = "? keys · Esc cancels"
             yield Static("starting …", id="words", markup=False)
             yield Static(id="tries", markup=False)
 
     def on_mount(self) -> None:
-        """Begin at once."""
+        """Start the search."""
         self._search()
 
     @work(exclusive=True)
@@ -87,8 +87,8 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         text = result_text(found)
         if found.largest:
             text.append(
-                f"\nnow {self._draft.loader.batch_size:,}. Enter takes it for the next run; the best learning rate "
-                "changes with the batch, and f finds one\n"
+                f"\nThe draft has {self._draft.loader.batch_size:,}. Enter applies the new size. The best "
+                "learning rate changes with the batch size: press f to find it\n"
             )
         self.query_one("#words", Static).update(text)
         self.query_one("#tries", Static).update(tries_text(found))
@@ -99,6 +99,6 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
             self.dismiss(self._found.largest)
 
     def action_cancel(self) -> None:
-        """Close without one; a search that is under way ends with its process."""
+        """Close without a result; a running search ends with its process."""
         self.workers.cancel_node(self)
         self.dismiss(None)

@@ -1,4 +1,4 @@
-"""The two curves of a run that the train pane shows: which metric, over what, and which part of it."""
+"""The two charts of the train pane: their metrics, x axis and visible range."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SPLITS = (("train", "train", "$primary"), ("validation", "val.", "$warning"))
 
 
 class RunCharts(Container):
-    """The loss beside another metric; whatever is done to one view is done to both.
+    """The loss and one other metric; every action applies to both charts.
 
     Attributes:
-        chosen: the metric of the second chart; empty for the one that is measured at every step.
-        is_over_epochs: whether the x axis counts epochs, not optimizer steps.
+        chosen: metric of the second chart; empty for the one that is measured at every step.
+        is_over_epochs: whether the x axis counts epochs instead of optimizer steps.
     """
 
     def __init__(self, id: str | None = None) -> None:
@@ -33,34 +33,34 @@ class RunCharts(Container):
         self.is_over_epochs = False
 
     def compose(self) -> ComposeResult:
-        """Side by side, or one above the other: the pane's business."""
+        """Lay out the two charts; the pane decides whether side by side or stacked."""
         yield Chart("loss", x_label="step", budget=0.005, id="loss")
         yield Chart("accuracy", x_label="step", budget=0.005, id="accuracy")
 
     def clear(self) -> None:
-        """Forget the run."""
+        """Remove the run's curves."""
         for chart in self.query(Chart):
             chart.clear()
 
     def show(self, reader: RunReader, marks: Sequence[tuple[float, str]]) -> None:
-        """Give both charts the curves of a run as of the reader's last poll.
+        """Show the curves of a run as of the reader's last poll.
 
         Args:
-            reader: of the run.
-            marks: optimizer steps at which something happened, each with a letter.
+            reader: reader of the run.
+            marks: optimizer steps of events, each with a letter.
         """
         self._fill(self.query_one("#loss", Chart), "loss", reader, marks)
         name = self.chosen if self.chosen in choices(reader) else reader.score
         self._fill(self.query_one("#accuracy", Chart), name, reader, marks)
 
     def choose_next(self, reader: RunReader, by: int) -> None:
-        """Show the next metric that the run has in the second chart, or the one before."""
+        """Show the run's next or previous metric in the second chart."""
         names = choices(reader)
         at = names.index(self.chosen) if self.chosen in names else 0
         self.chosen = names[(at + by) % len(names)]
 
     def enlarge(self) -> None:
-        """Give all the room to the first chart, then to the second, then to both again."""
+        """Maximize the first chart, then the second, then show both again."""
         charts = list(self.query(Chart))
         shown = [chart.display for chart in charts]
         after = {(True, True): (True, False), (True, False): (False, True)}.get((shown[0], shown[1]), (True, True))
@@ -68,13 +68,13 @@ class RunCharts(Container):
             chart.display = is_shown
 
     def change_unit(self) -> None:
-        """Count epochs in place of steps, or steps again."""
+        """Switch the x axis between steps and epochs."""
         self.is_over_epochs = not self.is_over_epochs
         for chart in self.query(Chart):
             chart.clear()
 
     async def act(self, action: str) -> None:
-        """Do with both charts what one of them would do."""
+        """Apply a chart action to both charts."""
         first, second = self.query(Chart)
         await first.run_action(action)
         if first.view != View() or second.view != View():
@@ -84,11 +84,11 @@ class RunCharts(Container):
     def _fill(self, chart: Chart, name: str, reader: RunReader, marks: Sequence[tuple[float, str]]) -> None:
         import numpy as np
 
-        # Until an epoch's steps are known, there are only steps.
+        # Until the number of steps per epoch is known, the axis can only count steps.
         scale = (reader.progress().steps_per_epoch if self.is_over_epochs else 0) or 1
         chart.x_label = "epoch" if scale > 1 else "step"
         if chart.title != charted(name, np.empty(0))[0]:
-            # Lines keep the order in which they first came.
+            # Lines keep the order in which they first appeared.
             chart.keep_series(())
         legends = []
         for split, legend, color in _SPLITS:
@@ -105,7 +105,7 @@ class RunCharts(Container):
 
 
 def choices(reader: RunReader) -> list[str]:
-    """The metrics that the second chart can show: that of every step, those of every evaluation, the learning rate."""
+    """The metrics that the second chart can show: per step, per evaluation, and the learning rate."""
     evaluated = [name.removeprefix("validation/") for name in reader.series_names if name.startswith("validation/")]
     measured = [name for name in evaluated if name != "loss" and len(reader.series(f"validation/{name}")[0])]
     return list(dict.fromkeys([reader.score, *measured, _RATE]))

@@ -1,4 +1,4 @@
-"""The learning-rate range test over the train pane: its curve, and one key to take the suggested rate."""
+"""The learning-rate range test, as a screen over the train pane: its curve, and a key to use the suggested rate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LearningRateScreen(Working, OverScreen[float | None]):
-    """Runs the test in the process beside the studio; gives back the rate that was taken, if any."""
+    """Runs the test in the worker process; returns the rate that the user accepted, if any."""
 
     DEFAULT_CSS = """
     LearningRateScreen { align: center middle; }
@@ -38,16 +38,16 @@ class LearningRateScreen(Working, OverScreen[float | None]):
     LearningRateScreen Chart { height: 1fr; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Take the rate"),
+        Binding("enter", "take", "Use this rate"),
         Binding("escape", "cancel", "Cancel"),
     ]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
-        """A test of the draft's data, model and optimizer.
+        """Create a test of the draft's data, model and optimizer.
 
         Args:
-            draft: the run whose rate is looked for.
-            worker: the process that runs it.
+            draft: config whose learning rate is searched.
+            worker: process that runs the test.
         """
         super().__init__()
         self._draft = draft
@@ -55,15 +55,15 @@ class LearningRateScreen(Working, OverScreen[float | None]):
         self._found: RangeTest | None = None
 
     def compose(self) -> ComposeResult:
-        """Words above the curve."""
+        """Lay out the text above the curve."""
         with Vertical() as box:
             box.border_title = f"Learning rate for {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Escape goes back"
+            box.border_subtitle = "? keys · Esc cancels"
             yield Static("starting …", id="words", markup=False)
-            yield Chart("loss by log₁₀ of the learning rate", empty="the curve comes at the end of the test")
+            yield Chart("loss over log₁₀ of the learning rate", empty="the curve is drawn when the test ends")
 
     def on_mount(self) -> None:
-        """Begin at once."""
+        """Start the test."""
         self._test()
 
     @work(exclusive=True)
@@ -86,12 +86,12 @@ class LearningRateScreen(Working, OverScreen[float | None]):
         chart.set_series("loss", [math.log10(rate) for rate in found.learning_rates], found.losses, "$primary")
         end = "diverged at the end of the curve" if found.diverged else "did not diverge up to the highest rate"
         if math.isnan(found.suggested):
-            self.query_one("#words", Static).update(f"no suggestion: the loss fell nowhere; it {end}")
+            self.query_one("#words", Static).update(f"no suggestion: the loss never fell; it {end}")
             return
         chart.set_marks([(math.log10(found.suggested), "S")])
         self.query_one("#words", Static).update(
             f"suggested: {found.suggested:.1e} (S in the curve); now {self._draft.optimizer.lr:g}. The loss {end}.\n"
-            "Enter takes it for the next run"
+            "Enter applies it to the draft"
         )
 
     def action_take(self) -> None:
@@ -100,6 +100,6 @@ class LearningRateScreen(Working, OverScreen[float | None]):
             self.dismiss(float(f"{self._found.suggested:.1e}"))
 
     def action_cancel(self) -> None:
-        """Close without one; a test that is under way ends."""
+        """Close without a result; a running test ends."""
         self.workers.cancel_node(self)
         self.dismiss(None)

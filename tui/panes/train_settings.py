@@ -1,4 +1,4 @@
-"""What can be changed while a run trains: a small form over the train pane."""
+"""Settings that can change while a run trains, as a small form over the train pane."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class LiveSetting:
 
     Attributes:
         key: dotted key of the config.
-        label: its name on the screen.
-        value: what holds now.
+        label: name on the screen.
+        value: current value.
         is_whole: whether only whole numbers are allowed.
         may_be_zero: whether 0 is allowed.
     """
@@ -38,11 +38,11 @@ class LiveSetting:
 
     @property
     def text(self) -> str:
-        """The value as it is typed."""
+        """The value as text to edit."""
         return str(int(self.value)) if self.is_whole else figure(self.value)
 
     def command(self, text: str) -> dict[str, Any] | str | None:
-        """What a typed text asks for: a command, None where nothing changes, or what is wrong with it."""
+        """Parse a typed text. Returns a command, None if nothing changes, or an error message."""
         if text.strip() == self.text:
             return None
         try:
@@ -57,11 +57,11 @@ class LiveSetting:
 
 
 def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
-    """The fields, with what holds now.
+    """Make the fields with their current values.
 
     Args:
-        state: the run's state.
-        epochs: how many it shall train.
+        state: state of the run.
+        epochs: number of epochs that it will train.
     """
     rate, clip_norm = number(state.get("learning_rate")), number(state.get("clip_norm"))
     return [
@@ -69,7 +69,7 @@ def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
         LiveSetting("training.epochs", "epochs", epochs, is_whole=True),
         LiveSetting(
             "training.clip_norm",
-            "clip norm, 0: off",
+            "clip norm (0 = off)",
             math.nan if clip_norm is None else clip_norm,
             may_be_zero=True,
         ),
@@ -77,7 +77,7 @@ def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
 
 
 class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
-    """Asks for new values; gives back the commands that set those that were changed."""
+    """Asks for new values; returns the commands that set the changed ones."""
 
     DEFAULT_CSS = """
     LiveSettingsScreen { align: center middle; }
@@ -102,17 +102,17 @@ class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
         self._settings = settings
 
     def compose(self) -> ComposeResult:
-        """A line for each setting."""
+        """Lay out a line per setting."""
         with Vertical() as box:
             box.border_title = "Change the run"
-            box.border_subtitle = "Enter takes over, Escape goes back"
+            box.border_subtitle = "Enter apply · Esc cancel"
             for index, setting in enumerate(self._settings):
                 with Horizontal():
                     yield Label(setting.label)
                     yield Input(setting.text, id=f"setting-{index}", compact=True)
             yield Static(
-                "Takes effect at the next step, after a checkpoint of the state before. A learning rate scales this "
-                "and every later one of the schedule.",
+                "Takes effect at the next step; a checkpoint is saved first. A new learning rate also scales the rest "
+                "of the schedule.",
                 id="words",
                 markup=False,
             )

@@ -1,1 +1,1 @@
-"""The processes behind the studio: its terminal, its parent, the worker process and the jobs in it."""
+"""The studio's processes: its terminal, its parent, the worker process and its jobs."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def no_garbage_sought() -> Iterator[None]:
-    """Import in here. Modules stay: looking for garbage among them while they are made takes up to a third of the
+    """Suspend garbage collection during imports: modules stay alive, and scanning them takes up to a third of the
     time."""
     gc.disable()
     try:

@@ -1,6 +1,6 @@
-"""Long work in the process beside the studio: in a thread of its own, with progress, until it is told to stop.
+"""Long jobs in the worker process: each runs in its own thread and reports progress.
 
-The process goes on answering short calls meanwhile. A job is stopped where it next reports progress.
+The process keeps answering short calls meanwhile. A job stops where it next reports progress.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-# A look at a job waits so long for its end, so that short work is not answered a poll later.
+# A status request waits this long for the job to end, so that a short job is not answered one poll late.
 _LINGER = 0.03  # seconds
 
 
 @dataclass(frozen=True)
 class JobState:
-    """How far a job is.
+    """Progress of a job.
 
     Attributes:
         has_ended: whether `value` is its result.
-        value: what the function returned.
-        progress: what it reported last: what is done, items done, items in all (0 where that is not known).
+        value: return value of the function.
+        progress: last report: current work, items done, items in total (0 if unknown).
     """
 
     has_ended: bool
@@ -31,27 +31,27 @@ class JobState:
 
 
 class JobStopped(BaseException):
-    """Raised in a job's thread where it reports progress, once it is to stop. No handler of errors takes it."""
+    """Raised where a job reports progress after a request to stop; a BaseException, so that no handler catches it."""
 
 
 class LostJob(Exception):
-    """There is no such job: the process that it ran in has ended."""
+    """The job does not exist: the process that ran it has ended."""
 
 
 _jobs: dict[int, _Job] = {}
 
 
 def begin(number: int, function: str, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-    """Start "module:name", which takes a keyword `progress`: a function of (what is done, items done, in all)."""
+    """Start "module:name" with a keyword `progress`: a function of (current work, items done, items in total)."""
     module, _, name = function.partition(":")
     _jobs[number] = _Job(getattr(importlib.import_module(module), name), arguments, keywords)
 
 
 def look(number: int) -> JobState:
-    """How far a job is; its result once. Raises what it raised, or LostJob."""
+    """Return a job's progress; once it has ended, its result, a single time. Raises the job's error, or LostJob."""
     job = _jobs.get(number)
     if job is None:
-        raise LostJob("the process that looks at models and data was started anew meanwhile")
+        raise LostJob("the worker process was restarted in the meantime")
     if not job.wait(_LINGER):
         return JobState(has_ended=False, progress=job.progress)
     del _jobs[number]
@@ -61,13 +61,13 @@ def look(number: int) -> JobState:
 
 
 def stop(number: int) -> None:
-    """Let a job end where it next reports progress."""
+    """Ask a job to stop where it next reports progress."""
     if number in _jobs:
         _jobs[number].is_stopped = True
 
 
 def forget(number: int, patience: float) -> bool:
-    """Whether a job ends within so many seconds. Nobody asks for it any more."""
+    """Wait up to `seconds` for a job to end, and drop its result. Returns whether it ended."""
     job = _jobs.get(number)
     if job is None:
         return True

@@ -1,9 +1,9 @@
 """A small process that waits in the shell's foreground, so that the studio can leave the shell and train on.
 
 A shell waits for the process that it started. The studio therefore runs in a child, forked before anything else is
-imported; what the shell waits for is the parent, which holds no thread and no library and only waits. When the child
-detaches, the parent says so and ends, and the child lives on in a session of its own: the same process, with the same
-threads and the same GPU memory.
+imported. The shell waits for the parent, which has no thread and no library and only waits. When the child detaches,
+the parent says so and ends, and the child keeps running in its own session: the same process, with the same threads
+and the same GPU memory.
 
 Everything the parent waits for arrives through one pipe, so that nothing can be missed between a check and a wait:
 the bytes of Python's signal wake-up, which are signal numbers, and the child's message between two NUL bytes.
@@ -22,10 +22,10 @@ _MESSAGE_BYTES = 4000  # below PIPE_BUF: one write is one piece in the pipe
 
 
 class Parent:
-    """What the child knows of the process that waits for it.
+    """The child's handle on the process that waits for it.
 
     Attributes:
-        is_detached: `detach` has been called: this process belongs to no terminal any more.
+        is_detached: whether `detach` was called, so that this process no longer belongs to a terminal.
     """
 
     def __init__(self, pipe: int) -> None:
@@ -33,17 +33,17 @@ class Parent:
         self.is_detached = False
 
     def detach(self, message: str, log: str | os.PathLike[str] | None = None) -> None:
-        """Give the shell back and go on without a terminal; threads are not disturbed.
+        """Return the shell's prompt and keep running without a terminal; threads are not disturbed.
 
-        To be called when the terminal has been restored and nothing reads or writes it any more.
+        Call it once the terminal is restored and nothing reads or writes it any more.
 
         Args:
-            message: What the parent prints before it ends.
-            log: Where descriptors 1 and 2 go from now on. Without it, those that are a terminal go to /dev/null
-                and a descriptor that was redirected stays what it is.
+            message: text that the parent prints before it ends.
+            log: file for descriptors 1 and 2 from now on. Without it, a descriptor that is a terminal goes to
+                /dev/null and a redirected one stays as it is.
 
         Raises:
-            OSError: The log cannot be opened; nothing has changed then.
+            OSError: the log can't be opened; nothing has changed then.
         """
         if self.is_detached:
             return
@@ -63,7 +63,7 @@ class Parent:
         try:
             os.write(self._pipe, b"\0" + text + b"\0")
         except BrokenPipeError:
-            # The parent went with the terminal (a hang-up): the shell is back already and nobody is left to read.
+            # The parent ended with the terminal (a hang-up), so nothing reads the message.
             return
         finally:
             os.close(self._pipe)
@@ -79,7 +79,7 @@ def run_behind_parent(main: Callable[[Parent], int]) -> int:
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
-    # A signal that comes during the fork waits until both sides know what to do with it.
+    # A signal during the fork is held until both processes can handle it.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED | _LEFT_TO_CHILD)
     child = os.fork()
     if child == 0:
@@ -88,7 +88,7 @@ def run_behind_parent(main: Callable[[Parent], int]) -> int:
         return main(Parent(write_end))
     signal.set_wakeup_fd(write_end, warn_on_full_buffer=False)
     for number in _HANDLED:
-        # The handler itself has nothing to do: the wake-up byte in the pipe is what the parent waits for.
+        # The handler does nothing: the parent waits for the wake-up byte in the pipe.
         signal.signal(number, lambda *_: None)
     for number in _LEFT_TO_CHILD:
         signal.signal(number, signal.SIG_IGN)
@@ -97,7 +97,7 @@ def run_behind_parent(main: Callable[[Parent], int]) -> int:
 
 
 def _wait_for(child: int, read_end: int) -> int:
-    """Wait until the child ends or detaches; the exit status for the shell."""
+    """Wait until the child ends or detaches. Returns the exit status for the shell."""
     exit_status = _look_at(child)
     while exit_status is None:
         signals, *message = os.read(read_end, 65536).split(b"\0")
@@ -111,7 +111,7 @@ def _wait_for(child: int, read_end: int) -> int:
 
 
 def _look_at(child: int) -> int | None:
-    """The child's exit status if it has ended; stop with it if it has stopped."""
+    """Return the child's exit status if it has ended; stop if it has stopped."""
     while True:
         process, status = os.waitpid(child, os.WNOHANG | os.WUNTRACED)
         if process == 0:

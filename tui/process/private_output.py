@@ -1,4 +1,4 @@
-"""Output of our own, kept apart from what the engine, user code and workers print."""
+"""The verb's own output, kept apart from what the engine, user code and workers print."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .utf8 import ENCODING, ERRORS
 
 
 class PrivateOutput:
-    """Takes descriptors 1 and 2 for a log; what they were goes on as two files that only we write to.
+    """Redirects descriptors 1 and 2 to a log, and keeps the original ones as two files for the verb alone.
 
-    Until the run's directory exists the log is a nameless temporary file; `move_log_to` carries what it holds over.
+    Until the run's directory exists, the log is an unnamed temporary file; `move_log_to` copies its content.
 
     Attributes:
-        stdout: where the verb prints.
-        stderr: where the verb prints its errors and its progress.
+        stdout: file for the verb's output.
+        stderr: file for the verb's errors and progress.
     """
 
     stdout: TextIO
@@ -48,7 +48,7 @@ class PrivateOutput:
         self._log.close()
 
     def move_log_to(self, path: Path) -> None:
-        """From here on descriptors 1 and 2 append to `path`, after what they have written so far."""
+        """Move the log to `path`: append the output so far, and redirect descriptors 1 and 2 there."""
         sys.stdout.flush()
         sys.stderr.flush()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -59,7 +59,7 @@ class PrivateOutput:
             os.close(descriptor)
 
     def logged(self) -> bytes:
-        """What was printed before the log moved."""
+        """The output before the log moved."""
         size = os.fstat(self._log.fileno()).st_size
         return os.pread(self._log.fileno(), size, 0)
 
@@ -70,10 +70,10 @@ class PrivateOutput:
 
 
 def carry_over(source: Path, start: int, target: Path) -> None:
-    """Append to `target` what `source` holds from byte `start` on: what was printed before a run had a log.
+    """Append `source`, from byte `start` on, to `target`: the output from before a run had a log.
 
     Raises:
-        OSError: either can't be opened, read or written.
+        OSError: a file can't be opened, read or written.
     """
     with source.open("rb") as before, target.open("ab", buffering=0) as log:
         before.seek(start)

@@ -3,9 +3,9 @@
 Everything that the process and its children write to descriptors 1 and 2 (prints, warnings, progress bars,
 C++ messages, data loading workers) goes to a log file. The screen alone writes to the terminal, through a
 descriptor of its own. When the terminal goes away, only that descriptor dies: the app ends, every other thread
-goes on. Wait for those inside the `with` block: outside it a hang-up kills the process again.
+continues. Wait for those threads inside the `with` block: outside it, a hang-up kills the process again.
 
-Private names of Textual that are used: `Driver._file`, `_get_terminal_size`, `_sigcont_application`, `XTermParser`,
+Private names of Textual used here: `Driver._file`, `_get_terminal_size`, `_sigcont_application`, `XTermParser`,
 `ChopsUpdate`, `App._display`, `_capture_stdout` and `_capture_stderr`; the tests run the whole thing in a real
 pseudo-terminal.
 """
@@ -47,17 +47,17 @@ _INPUT_TICK = 0.1  # seconds after which a lone Escape is a key
 
 
 class Terminal:
-    """Takes descriptors 1 and 2 away from the terminal and gives them back on exit.
+    """Redirects descriptors 1 and 2 away from the terminal and restores them on exit.
 
-    Also the file that Textual writes to. Entering needs the main thread, as it takes over SIGHUP.
+    Textual writes to this object as a file. Enter it in the main thread, since it handles SIGHUP.
 
     Attributes:
-        log: The file that output goes to.
-        is_lost: The terminal has gone (hang-up, or an error when writing to it), or was let go with `lose`.
-        on_lost: Called once, from whatever thread noticed, when the terminal is lost.
-        is_asked: Whether to ask the terminal what graphics it has, whenever the screen starts.
-        on_answers: Called in the input's thread with what it answered.
-        on_give_back: Called before the terminal is given back, at the end or while the process is stopped.
+        log: file that gets the output.
+        is_lost: whether the terminal is gone (hang-up or write error) or was released with `lose`.
+        on_lost: called once when the terminal is lost, in the thread that noticed it.
+        is_asked: whether to ask the terminal for its graphics whenever the screen starts.
+        on_answers: called in the input thread with the terminal's answers.
+        on_give_back: called before the terminal is returned, at the end or when the process is stopped.
     """
 
     def __init__(self, log: Path) -> None:
@@ -86,7 +86,7 @@ class Terminal:
     def __exit__(self, *exc_info: object) -> None:
         _flush_output()
         if self.is_lost:
-            return  # nothing to go back to: output stays in the log, and a second SIGHUP must not kill
+            return  # There is nothing to restore: output stays in the log, and a second SIGHUP must not kill.
         signal.signal(signal.SIGHUP, self._previous_hangup)
         for descriptor, saved in self._saved.items():
             os.dup2(saved, descriptor)
@@ -95,10 +95,10 @@ class Terminal:
         os.close(self._descriptor)
 
     def send_output_to(self, log: Path) -> None:
-        """From here on, output goes to the end of this file.
+        """Append output to this file from now on.
 
         Raises:
-            OSError: The file cannot be opened; output goes where it went before.
+            OSError: the file can't be opened; output goes where it went before.
         """
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         _flush_output()
@@ -108,7 +108,7 @@ class Terminal:
         self.log = log
 
     def lose(self) -> None:
-        """Let go of the terminal: reads are at their end, writes vanish. From any thread, any number of times."""
+        """Release the terminal: reads see the end of the file, writes are dropped. Any thread, any number of times."""
         if self.is_lost:
             return
         self.is_lost = True
@@ -121,7 +121,7 @@ class Terminal:
         self.on_lost()
 
     def size(self) -> tuple[int, int] | None:
-        """Columns and rows, or None when the terminal is gone."""
+        """Columns and rows; None if the terminal is gone."""
         try:
             columns, rows = os.get_terminal_size(self._descriptor)
         except OSError:
@@ -129,7 +129,7 @@ class Terminal:
         return columns, rows
 
     def cell_size(self) -> tuple[int, int] | None:
-        """Width and height of a character cell in pixels; None where the device does not know."""
+        """Width and height of a character cell in pixels; None if the device does not know."""
         try:
             size = fcntl.ioctl(self._descriptor, termios.TIOCGWINSZ, bytes(8))
         except OSError:
@@ -140,21 +140,21 @@ class Terminal:
         return width // columns, height // rows
 
     def write(self, text: str) -> int:
-        """Take text for the terminal; it leaves with `flush` or when much has been collected."""
+        """Buffer text for the terminal; `flush` sends it, as does a full buffer."""
         self._pending += text.encode("utf-8", errors="replace")
         if len(self._pending) >= _BUFFER_BYTES:
             self.flush()
         return len(text)
 
     def flush(self) -> None:
-        """Send what `write` took. Waits while the terminal does not read, but not longer than until `lose`."""
+        """Send the buffered text. Blocks while the terminal does not read, until `lose` at the latest."""
         pending, self._pending = self._pending, bytearray()
         view = memoryview(pending)
         while view and not self.is_lost:
             try:
                 view = view[os.write(self._descriptor, view) :]
             except BlockingIOError:
-                # Half a second is how long a `lose` from another thread may go unnoticed here.
+                # A `lose` from another thread is noticed here after half a second at most.
                 select.select([], [self._descriptor], [], 0.5)
             except OSError:
                 self.lose()
@@ -164,7 +164,7 @@ class Terminal:
         return self._descriptor
 
     def isatty(self) -> bool:
-        """Always true: Rich asks this to decide about colours."""
+        """Always true, so that Rich uses colors."""
         return True
 
     def _on_hangup(self, number: int, frame: FrameType | None) -> None:
@@ -172,14 +172,14 @@ class Terminal:
 
 
 class TerminalApp(App[ReturnType], Generic[ReturnType]):
-    """A Textual app on a `Terminal`; without one (under a test's headless driver) an ordinary app.
+    """A Textual app on a `Terminal`; an ordinary app without one (under a test's headless driver).
 
-    It ends when the terminal is lost. Whether it did is told by `terminal.is_lost`.
+    It ends when the terminal is lost; `terminal.is_lost` says so.
 
     Attributes:
-        graphics: How pictures are shown: with half blocks, until the terminal has said what it can do.
-        graphics_changed: Tells of other graphics than before.
-        written: Tells which regions of the screen the last frame has written.
+        graphics: graphics in use: half blocks until the terminal has answered.
+        graphics_changed: signal that the graphics have changed.
+        written: signal with the regions of the screen that the last frame wrote.
     """
 
     def __init__(self, terminal: Terminal | None = None, *, graphics: Wish = "auto") -> None:
@@ -195,19 +195,19 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         terminal.is_asked = may_be_asked(graphics, os.environ)
         terminal.on_answers = self._take_answers
         terminal.on_give_back = self._end_graphics
-        # Textual would replace sys.stdout by objects whose fileno() is -1, which breaks spawned workers.
+        # Textual would replace sys.stdout with objects whose fileno() is -1, which breaks spawned workers.
         self._capture_stdout = cast(Any, sys.__stdout__)
         self._capture_stderr = cast(Any, sys.__stderr__)
         # A crash report belongs on the terminal, not only in the log.
         self.error_console = Console(file=cast(IO[str], terminal), markup=False, highlight=False)
 
     def on_mount(self) -> None:
-        """End at once if the terminal went away while the app was starting."""
+        """Exit at once if the terminal was lost while the app was starting."""
         if self.terminal is not None and self.terminal.is_lost:
             self.exit()
 
     def on_ready(self) -> None:
-        """Where the terminal itself is not asked, the environment says what it can do."""
+        """Choose graphics from the environment, if the terminal itself is not asked."""
         if self.terminal is not None and not self.terminal.is_asked:
             self.app_resume_signal.subscribe(self, lambda app: self._look_around())
             self.call_later(self._look_around)
@@ -220,7 +220,7 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
             self.written.publish([self.size.region])
 
     def use_graphics(self, graphics: Graphics) -> None:
-        """Show pictures in another way from here on."""
+        """Switch to other graphics."""
         self.graphics = graphics
         self.graphics_changed.publish(graphics)
 
@@ -283,13 +283,13 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
                 terminal.lose()
 
         def _read_input(self) -> None:
-            # As in Textual, but what the terminal answers is no key, and its parser would take it for keys.
+            # As in Textual, but without the terminal's answers, which Textual's parser would treat as keys.
             parser, answers = XTermParser(), self._answers
             decode = codecs.getincrementaldecoder("utf-8")().decode
             while not self.exit_event.is_set():
                 if select.select([self.fileno], [], [], _INPUT_TICK)[0]:
                     text = decode(os.read(self.fileno, _INPUT_BYTES))
-                    # An empty text would tell the parser that nothing more comes.
+                    # An empty text would tell the parser that the input has ended.
                     text = answers.feed(text) if text else ""
                 else:
                     text = answers.release()
@@ -300,18 +300,18 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
 
 
 def _open_terminal() -> int:
-    """A descriptor of our own for the terminal that descriptor 2 (or 1, or 0) is."""
+    """Open a private descriptor for the terminal behind descriptor 2 (or 1, or 0)."""
     for descriptor in (2, 1, 0):
         if os.isatty(descriptor):
             break
     else:
-        raise OSError("the studio needs a terminal, and none of descriptors 0, 1 and 2 is one")
+        raise OSError("the studio needs a terminal, but standard input, output and error are not connected to one")
     try:
-        # Opened anew rather than duplicated: non-blocking is a property of the open file, and the shell shares the
-        # one that it gave us. Non-blocking so that a stalled connection cannot hold a thread for ever.
+        # Opened again, not duplicated: non-blocking is a property of the open file, and the shell shares the
+        # inherited one. Non-blocking, so that a stalled connection can't hold a thread forever.
         return os.open(os.ttyname(descriptor), os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
-        # After `su`, or in some containers, the terminal has no name that may be opened.
+        # After `su`, or in some containers, the terminal's name can't be opened.
         return os.dup(descriptor)
 
 

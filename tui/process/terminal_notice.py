@@ -1,4 +1,4 @@
-"""What an attached terminal is sent when a run ended or stands still: a bell, a desktop notification."""
+"""Notifications to an attached terminal when a run ends or stalls: a bell, a desktop notification."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _MAX_TEXT = 200
 
 
 def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -> str:
-    """The escape sequences that tell that a run has this status; empty when its config doesn't want it told.
+    """The escape sequences that notify of a run's status; empty if its config does not ask for it.
 
     Args:
-        reader: the run.
+        reader: reader of the run.
         status: finished, stopped, failed, died or stalled.
-        environment: the process's environment, which names the terminal.
+        environment: environment of the process, which names the terminal.
     """
     settings, state = reader.config().notify, reader.state()
-    # A process that was killed could not tell it elsewhere; to somebody who looks it failed.
+    # A killed process could not notify by itself; to the user, the run failed.
     asked_for = "failed" if status == "died" else status
     began, updated = number(state.get("started")), number(state.get("updated"))
     minutes = (updated - began) / 60 if began is not None and updated is not None else 0.0
@@ -38,7 +38,7 @@ def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -
 
 
 def notice_of(path: Path, status: str, environment: Mapping[str, str]) -> str:
-    """As `notice_for`, of the run in a directory; empty where its config can't be read."""
+    """Like `notice_for`, for the run in a directory; empty if its config can't be read."""
     from torchdeck.engine.runs.reader import RunReader
 
     try:
@@ -48,10 +48,10 @@ def notice_of(path: Path, status: str, environment: Mapping[str, str]) -> str:
 
 
 def escape_sequences(way: TerminalNotice, text: str, environment: Mapping[str, str]) -> str:
-    """A notice as bytes for the terminal. A terminal that doesn't know a sequence shows nothing of it.
+    """Encode a notification as bytes for the terminal. A terminal ignores sequences that it does not know.
 
-    OSC 9 is understood by iTerm2, WezTerm, kitty, Ghostty and Windows Terminal, OSC 777 by VTE's terminals, foot and
-    rxvt. tmux passes on the bell and keeps the others to itself.
+    iTerm2, WezTerm, kitty, Ghostty and Windows Terminal understand OSC 9; VTE's terminals, foot and rxvt understand
+    OSC 777. tmux passes on the bell and drops the others.
     """
     words = printable(text)[:_MAX_TEXT].replace(";", ",")
     osc9, osc777 = f"\x1b]9;{words}\a", f"\x1b]777;notify;torchdeck;{words}\a"

@@ -1,6 +1,6 @@
-"""The functions that run in the worker process, by name: the one table of them.
+"""The one table of functions that run in the worker process.
 
-A name is "module:function", imported in the worker process alone, so that naming one here imports nothing.
+A name is "module:function". Only the worker process imports it, so naming one here imports nothing.
 """
 
 CHECK_CONFIG = "torchdeck.engine.build:check"
@@ -35,7 +35,7 @@ WITHOUT_EFFECT = "torchdeck.engine.preflight.without_effect:draft_without_effect
 LIST_OPTIMIZERS = "torchdeck.engine.training.optimization.optimizers:list_optimizers"
 LIST_SCHEDULES = "torchdeck.engine.training.optimization.schedules:list_schedules"
 
-# What reads the data of a config runs nothing of its model.
+# Functions that read a config's data run no code of its model.
 READ_DATA_ONLY = frozenset(
     {
         COMPARE_SPLITS,

@@ -1,10 +1,10 @@
-"""A process beside the studio that inspects models and previews data, so that the studio's own process doesn't.
+"""The worker process: it inspects models and previews data, so that the studio's process does not have to.
 
 Building a model or running user code in the studio's process would draw from the random streams of a run that trains
-there, could take the screen down with it, and would hold up the screen while torch is imported. Here it can crash or
-hang, and is started anew.
+there, could crash the screen, and would block it while torch is imported. In the worker process, it can crash or
+hang, and the process is restarted.
 
-Requests and answers are pickles with their length before them, between two processes of this one program.
+Requests and answers are length-prefixed pickles between two processes of this program.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from .importing import no_garbage_sought
 from .utf8 import print_utf8
 
 _LENGTH = struct.Struct("<Q")
-_PATIENCE = 3.0  # seconds for a call or a job that nobody waits for any more
-_LOOK_EVERY = 0.1  # seconds between two looks at a job
+_PATIENCE = 3.0  # seconds for an abandoned call or job
+_LOOK_EVERY = 0.1  # seconds between two status requests of a job
 _FORGET_WITHIN = 0.05  # seconds; other calls wait meanwhile
 
-# Not `-m`: as `__main__` the module would be there twice, and an error of its own would not unpickle here.
+# Not `-m`: the module would exist twice, also as `__main__`, and its errors would not unpickle here.
 _MAIN = f"from {__name__} import main; main()"
 
 Refusal = Callable[[str, object], Awaitable[str]]
@@ -45,23 +45,23 @@ async def _refuse_nothing(function: str, arguments: object) -> str:
 
 
 class WorkerError(Exception):
-    """The process can't be started or ended before it answered, or the function failed; the text says which."""
+    """The process can't be started, it ended before it answered, or the function failed; the text says which."""
 
 
 class WorkerProcess:
-    """Runs functions in a process of their own: short ones in the order of the calls, long ones beside them.
+    """Runs functions in a separate process: short calls in order, long jobs in parallel to them.
 
-    A call whose task is cancelled is abandoned: if it has begun, its answer is waited for and dropped for a short
-    while, since a new process would have to import torch again, and then the process is ended.
+    A call whose task is canceled is abandoned. If it has started, its answer is awaited for a short while and dropped,
+    since a new process would have to import torch again; after that, the process is ended.
     """
 
     def __init__(self, log: Path | None = None, *, is_held: bool = False, refuse: Refusal = _refuse_nothing) -> None:
-        """No process yet.
+        """Create the worker without starting its process.
 
         Args:
-            log: the file that gets what the process prints; None for the standard error of this process.
-            refuse: told the function and the arguments of every call; why it is not to be made, or nothing.
-            is_held: calls wait until `start`, so that its imports take no processor time from a first paint.
+            log: file for the output of the process; None for the standard error of this process.
+            refuse: function of a call's function and arguments that returns why to refuse the call, or "".
+            is_held: whether calls wait for `start`, so that imports take no CPU time from the first paint.
         """
         self._log = log
         self._refuse = refuse
@@ -78,27 +78,27 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int | None:
-        """The process, None while there is none."""
+        """The process; None while there is none."""
         return self._process.pid if self._process is not None else None
 
     def another(self) -> WorkerProcess:
-        """One more process beside the studio, for what is to be thrown away with it: `close` it afterwards."""
+        """Create one more worker process, for work that ends with it; `close` it afterwards."""
         return WorkerProcess(self._log, refuse=self._refuse)
 
     async def start(self) -> None:
-        """Start the process, which begins to import torch. `call` does this by itself, unless it is held.
+        """Start the process, which starts to import torch. `call` does this by itself, unless it is held.
 
         Raises:
-            WorkerError: there can be no process, or there is to be none any more.
+            WorkerError: the process can't be started, or the worker was closed.
         """
         self._is_released.set()
         await self._running()
 
     async def _running(self) -> asyncio.subprocess.Process:
-        """The process, which is started if there is none; whoever comes meanwhile waits for the same one."""
+        """Return the process; start it if there is none. Concurrent callers wait for the same process."""
         async with self._starting:
             if self._is_closed:
-                raise WorkerError("the process beside the studio was closed")
+                raise WorkerError("the worker process was closed")
             if self._process is None or self._process.returncode is not None:
                 self._process = await self._spawn()
             return self._process
@@ -116,19 +116,19 @@ class WorkerProcess:
                     start_new_session=True,
                 )
         except OSError as error:
-            raise WorkerError(f"the process that looks at models and data can't be started: {error}") from error
+            raise WorkerError(f"the worker process can't be started: {error}") from error
 
     async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         """Call a function by name and wait for what it returns.
 
         Args:
-            function: "module:name"; the module is imported in the process.
+            function: "module:name"; the process imports the module.
             arguments: positional arguments; they and the result must pickle.
             keywords: keyword arguments.
 
         Raises:
-            TorchdeckError: raised by the function.
-            WorkerError: the call was refused, the function raised anything else, or the process can't be started or
+            TorchdeckError: the function raised it.
+            WorkerError: the call was refused, the function raised another error, the process can't be started, or it
                 ended before it answered.
         """
         await self._check(function, arguments, keywords)
@@ -157,20 +157,20 @@ class WorkerProcess:
     async def follow(
         self, function: str, *arguments: Any, on_progress: Callable[[str, int, int], None], **keywords: Any
     ) -> Any:
-        """Call a function that takes long, in a thread of the process, which answers other calls meanwhile.
+        """Call a slow function in a thread of the process, which answers other calls meanwhile.
 
-        When the task is cancelled the function ends where it next reports progress; if it does not for a while, the
+        If the task is canceled, the function stops where it next reports progress; if that takes too long, the
         process is ended.
 
         Args:
-            function: "module:name"; takes a keyword `progress`, a function of what is done, items done, items in all.
+            function: "module:name"; takes a keyword `progress`, a function of current work, items done, total items.
             arguments: positional arguments; they and the result must pickle.
-            on_progress: called here with what the function reported, when that has changed.
+            on_progress: called in this process with the function's report whenever it has changed.
             keywords: keyword arguments.
 
         Raises:
-            TorchdeckError: raised by the function.
-            WorkerError: the function raised anything else, or its process ended.
+            TorchdeckError: the function raised it.
+            WorkerError: the function raised another error, or its process ended.
         """
         await self._check(function, arguments, keywords)
         number = next(self._job_numbers)
@@ -195,13 +195,13 @@ class WorkerProcess:
             deadline = asyncio.get_running_loop().time() + _PATIENCE
             while not await self.call(worker_calls.FORGET_JOB, number, _FORGET_WITHIN):
                 if asyncio.get_running_loop().time() > deadline:
-                    # Between two calls, so that none loses its answer.
+                    # Only between two calls, so that no call loses its answer.
                     async with self._turn:
                         self._kill()
                     return
                 await asyncio.sleep(_LOOK_EVERY)
         except WorkerError:
-            # With its process, the job has ended.
+            # The job has ended with its process.
             return
 
     async def _exchange(self, function: str, request: bytes, begun: asyncio.Event) -> tuple[bool, Any]:
@@ -217,7 +217,7 @@ class WorkerProcess:
                 answer = await process.stdout.readexactly(length)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 status = await process.wait()
-                raise WorkerError(f"{function.partition(':')[2]} ended its process: {_how(status)}") from error
+                raise WorkerError(f"{function.partition(':')[2]} ended the worker process: {_how(status)}") from error
         try:
             succeeded, value = pickle.loads(answer)
         except Exception as error:
@@ -229,7 +229,7 @@ class WorkerProcess:
             self._kill()
 
     async def close(self) -> None:
-        """End the process at once. Calls after this fail."""
+        """End the process at once. Later calls fail."""
         async with self._starting:
             self._is_closed = True
             self._kill()
@@ -250,7 +250,7 @@ class WorkerProcess:
 
 
 def _drop(exchange: asyncio.Task[tuple[bool, Any]]) -> None:
-    """Take the outcome that nobody waits for, so that asyncio does not report it as overlooked."""
+    """Retrieve an abandoned result, so that asyncio does not report it as never retrieved."""
     if not exchange.cancelled():
         exchange.exception()
 
@@ -260,7 +260,7 @@ def _how(status: int) -> str:
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    """Answer requests until there are no more. Runs in the process that `WorkerProcess` starts."""
+    """Answer requests until the input ends. Runs in the process that `WorkerProcess` starts."""
     while header := requests.read(_LENGTH.size):
         (length,) = _LENGTH.unpack(header)
         function, arguments, keywords = pickle.loads(requests.read(length))
@@ -282,14 +282,14 @@ def _answer(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any])
 
 
 def main() -> None:
-    """Entry point of the process: descriptors 0 and 1 carry requests and answers, prints go where 2 goes."""
+    """Run the worker process: descriptors 0 and 1 carry requests and answers; prints go to descriptor 2."""
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)
     os.nice(5)
     print_utf8()
-    # What every request needs, imported while the user still looks at the first screen.
+    # Every request needs these; import them while the user looks at the first screen.
     with no_garbage_sought():
         importlib.import_module("torchvision")
     serve(requests, answers)

@@ -50,7 +50,7 @@ class ConfirmScreen(OverScreen[bool]):
         with Vertical():
             yield Static(Text(f"{printable(self._question)}\n", style="bold"))
             yield Static(Text(f"{printable_lines(self._what_happens)}\n"))
-            yield Static(Text("y       yes\nEscape  no"))
+            yield Static(Text("y    yes\nEsc  no"))
 
     def action_answer(self, answer: bool) -> None:
         """Close with an answer."""
@@ -86,7 +86,7 @@ class PromptScreen(OverScreen[str | None]):
             yield Input(self._value, select_on_focus=False)
             if self._error:
                 yield Static(Text(printable_lines(self._error)), classes="error")
-            yield Static(Text("\nEnter goes on, Escape goes back", style="dim"))
+            yield Static(Text("\nEnter continues · Esc cancels", style="dim"))
 
     @on(Input.Submitted)
     def _answer(self, message: Input.Submitted) -> None:

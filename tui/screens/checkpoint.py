@@ -49,7 +49,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         Binding("n", "norms", "Norms"),
         Binding("w", "export", "Export"),
         Binding("W", "export_averaged", "Export EMA weights", show=False),
-        Binding("u", "use_weights", "Use its weights in the draft"),
+        Binding("u", "use_weights", "Use the weights in the draft"),
     ]
 
     def __init__(self, path: Path, worker: WorkerProcess, draft: RunConfig) -> None:
@@ -92,9 +92,11 @@ class CheckpointScreen(Working, OverScreen[None]):
         self._fill(report)
         standing = self.query_one("#standing", Static)
         if not report.config:
-            standing.update(Text("u takes its weights over into the draft's model: 2 shows what fits", style="dim"))
+            standing.update(
+                Text("press u to start the draft's model from these weights, then 2 to see what fits", style="dim")
+            )
             return
-        standing.update(Text("comparing it with the draft and this machine …", style="dim"))
+        standing.update(Text("comparing with the draft and this machine …", style="dim"))
         try:
             found = await self._worker.call(worker_calls.COMPATIBILITY, self._path, self._draft)
         except (TorchdeckError, WorkerError) as error:
@@ -143,5 +145,5 @@ class CheckpointScreen(Working, OverScreen[None]):
     def action_use_weights(self) -> None:
         """Let the draft's model start from these weights."""
         self.app.post_message(DraftEdited("model.weights", str(self._path.absolute())))
-        self.app.notify("the draft's model starts from these weights: 2 shows what of them fits", markup=False)
+        self.app.notify("the draft's model starts from these weights: press 2 to see which ones fit", markup=False)
         self.dismiss()

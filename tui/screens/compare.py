@@ -49,8 +49,8 @@ class CompareScreen(Working, OverScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Back"),
-        Binding("c", "next_curve", "Another curve"),
-        Binding("o", "overlay", "Other tool's curves"),
+        Binding("c", "next_curve", "Next metric"),
+        Binding("o", "overlay", "Overlay a CSV/TensorBoard log"),
     ]
 
     def __init__(self, first: Path, second: Path, worker: WorkerProcess) -> None:
@@ -83,10 +83,12 @@ class CompareScreen(Working, OverScreen[None]):
         """Ask for a file of another tool, and draw its curves over these."""
         from torchdeck.engine.interchange.foreign_curves import read_curves
 
-        explanation = "TensorBoard event files or a CSV table such as Lightning's metrics.csv: a file or its folder."
+        explanation = "TensorBoard event files, or a CSV table such as Lightning's metrics.csv. A file or its folder."
         error, typed = "", ""
         while True:
-            answer = await self.app.push_screen_wait(PromptScreen("Whose curves?", explanation, typed, error=error))
+            answer = await self.app.push_screen_wait(
+                PromptScreen("Overlay curves from", explanation, typed, error=error)
+            )
             if not answer:
                 return
             typed = answer

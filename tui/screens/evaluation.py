@@ -51,7 +51,7 @@ class EvaluationScreen(OverScreen[None]):
         """One text that scrolls."""
         with VerticalScroll() as box:
             box.border_title = f"Evaluation after step {self._evaluation.get('step', 0):,}"
-            box.border_subtitle = "m: EMA weights · ? keys · Escape goes back"
+            box.border_subtitle = "m EMA weights · ? keys · Esc closes"
             yield Static(id="figures", markup=False)
 
     def on_mount(self) -> None:
@@ -99,7 +99,7 @@ def _calibration_text(bins: Mapping[str, list[float]] | None) -> Text:
     text = Text()
     if not bins:
         return text
-    text.append("calibration: confidence, share that is right\n", style="bold")
+    text.append("calibration: confidence, accuracy, samples\n", style="bold")
     for samples, confidence, accuracy in zip(bins["samples"], bins["confidence"], bins["accuracy"], strict=True):
         if samples:
             bar = "█" * round(_BAR_CELLS * accuracy)

@@ -17,7 +17,7 @@ from ..words.figures import byte_size
 from .ask import PromptScreen
 
 _EXPLANATION = (
-    "The suffix says the format: .safetensors, .pt or .pth for the weights by name,\n"
+    "The suffix sets the format: .safetensors, .pt or .pth for the weights by name,\n"
     ".pt2 (torch.export) or .onnx for the model as a program."
 )
 

@@ -49,9 +49,9 @@ class GroupsScreen(Working, ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """One text."""
         with VerticalScroll() as box:
-            box.border_title = f"What {printable(self._draft.optimizer.name)} trains how"
-            box.border_subtitle = "? keys · Escape goes back"
-            yield Static("sorting the weights …", id="groups", markup=False)
+            box.border_title = f"Parameter groups of {printable(self._draft.optimizer.name)}"
+            box.border_subtitle = "? keys · Esc closes"
+            yield Static("grouping the weights …", id="groups", markup=False)
 
     def on_mount(self) -> None:
         """Begin."""

@@ -20,10 +20,10 @@ _OURS = "torchdeck.tui."
 _KEY_CELLS = 14
 _PANES = ("1 … 6", "show a pane")
 _MOVING: Keys = [
-    ("Tab Shift+Tab", "the next part of the pane, the one before"),
+    ("Tab Shift+Tab", "next / previous part of the pane"),
     ("↑ ↓ PgUp PgDn", "move in a list, a table, a tree or a form"),
-    ("Enter", "choose, open, edit, take over what was typed"),
-    ("Escape", "leave a field that is being typed into"),
+    ("Enter", "choose, open, edit, apply what you typed"),
+    ("Esc", "leave a text field"),
 ]
 
 
@@ -56,14 +56,14 @@ class HelpScreen(ModalScreen[None]):
         """One block for each part."""
         with VerticalScroll() as box:
             box.border_title = "Keys"
-            box.border_subtitle = "Escape closes"
+            box.border_subtitle = "Esc closes"
             groups = [*key_groups(self._title, self._pane), *mark_groups(self._pane)]
             yield Static(help_text([*groups, ("Everywhere", self._everywhere())]))
 
     def _everywhere(self) -> Keys:
         if isinstance(self._pane, Screen):
             # It lies over the studio, whose own keys do nothing meanwhile.
-            return [*_MOVING, ("? F1", "keys; F1 where a line is typed into")]
+            return [*_MOVING, ("? F1", "keys; F1 in a text field")]
         return [_PANES, *_MOVING, *(pair for pair in _keys_of(type(self.app)) if not pair[0].isdigit())]
 
 

@@ -25,9 +25,9 @@ class LeaveScreen(OverScreen[Answer]):
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "answer('keep')", "Keep training"),
+        Binding("k", "answer('keep')", "Detach"),
         Binding("s", "answer('stop')", "Save and stop"),
-        Binding("escape,n", "answer('cancel')", "Stay"),
+        Binding("escape,n", "answer('cancel')", "Cancel"),
     ]
 
     def __init__(self, *, can_detach: bool) -> None:
@@ -37,11 +37,11 @@ class LeaveScreen(OverScreen[Answer]):
     def compose(self) -> ComposeResult:
         """The question with its keys."""
         with Vertical():
-            yield Static("A run is training in this process.\n", markup=False)
+            yield Static("A run is training.\n", markup=False)
             if self._can_detach:
-                yield Static("k       keep training, give the shell back", markup=False)
-            yield Static("s       save a checkpoint and stop", markup=False)
-            yield Static("Escape  stay here", markup=False)
+                yield Static("k    Detach: keep training in the background", markup=False)
+            yield Static("s    Save a checkpoint and stop", markup=False)
+            yield Static("Esc  Cancel", markup=False)
 
     def action_answer(self, answer: Answer) -> None:
         """Close with an answer."""

@@ -50,11 +50,11 @@ class ModelPicker(OverScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Close"),
-        Binding("up", "move(-1)", "Up", show=False, priority=True),
-        Binding("down", "move(1)", "Down", show=False, priority=True),
-        Binding("pageup", "page(-1)", "A page up", show=False, priority=True),
-        Binding("pagedown", "page(1)", "A page down", show=False, priority=True),
-        Binding("ctrl+o", "order", "Largest first, by the next column", priority=True),
+        Binding("up", "move(-1)", "Move up", show=False, priority=True),
+        Binding("down", "move(1)", "Move down", show=False, priority=True),
+        Binding("pageup", "page(-1)", "Page up", show=False, priority=True),
+        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
+        Binding("ctrl+o", "order", "Sort by the next column", priority=True),
     ]
 
     def __init__(self, current: str) -> None:
@@ -75,7 +75,7 @@ class ModelPicker(OverScreen[str | None]):
         """What is typed, the columns, the list, how many there are."""
         with Vertical() as box:
             box.border_title = "Models"
-            box.border_subtitle = "Enter takes · ^o orders by the next column · Escape closes"
+            box.border_subtitle = "Enter chooses · ^o sorts by the next column · Esc closes"
             field = Input(placeholder="part of a name, timm/…, or path/to/file.py", compact=True)
             field.cursor_blink = False
             yield field
@@ -166,11 +166,11 @@ def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
     except UserCodeError as error:
         return [], printable(str(error))
     found = [
-        ModelEntry(f"{file}.py:{name}", "user", None, None, None, "runs when it is chosen")
+        ModelEntry(f"{file}.py:{name}", "user", None, None, None, "runs when you choose it")
         for name in names
         if part.removeprefix(":").lower() in name.lower()
     ]
-    return found, f"{len(found)} of {path.name}: functions and classes, read without running the file"
+    return found, f"{len(found)} functions and classes in {path.name}, listed without running the file"
 
 
 def _params(count: int | None) -> str:

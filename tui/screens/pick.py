@@ -71,8 +71,8 @@ class PickScreen(OverScreen[str | None]):
         """The field, the list, the details."""
         with Vertical() as box:
             box.border_title = self._title
-            box.border_subtitle = "type to find · Enter chooses · Escape goes back"
-            field = Input(placeholder="a part of the name", compact=True)
+            box.border_subtitle = "type to filter · Enter chooses · Esc cancels"
+            field = Input(placeholder="part of the name", compact=True)
             field.cursor_blink = False
             yield field
             names = OptionList(compact=True, markup=False)
@@ -117,7 +117,7 @@ class PickScreen(OverScreen[str | None]):
         names = self.query_one(OptionList)
         names.clear_options()
         if not entries:
-            names.add_option(Option(Text("nothing of this name", "dim"), disabled=True))
+            names.add_option(Option(Text("no match", "dim"), disabled=True))
             self.query_one("#details", Static).update("")
             return
         width = max(len(printable(entry.name)) for entry in self._entries)

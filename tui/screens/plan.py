@@ -52,8 +52,8 @@ class PlanScreen(Working, OverScreen[None]):
     def compose(self) -> ComposeResult:
         """The curve above the words."""
         with Vertical() as box:
-            box.border_title = f"The plan of {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Escape goes back"
+            box.border_title = f"Plan of {printable(self._draft.name)}"
+            box.border_subtitle = "? keys · Esc closes"
             yield Chart("learning rate", x_label="step", empty="planning …")
             with VerticalScroll():
                 yield Static("planning …", id="words", markup=False)

@@ -25,7 +25,7 @@ from .overlay import OverScreen
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import SampleTrace, TraceStep
 
-_HINT = "n N: other draws · ← →: other samples · Escape goes back"
+_HINT = "n N next / previous draw · ← → sample · Esc closes"
 
 
 class SampleScreen(Working, OverScreen[int]):
@@ -43,9 +43,9 @@ class SampleScreen(Working, OverScreen[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q", "back", "Back", key_display="esc"),
         Binding("n", "draw(1)", "Next draw"),
-        Binding("N", "draw(-1)", "Draw before"),
+        Binding("N", "draw(-1)", "Previous draw"),
         Binding("right", "sample(1)", "Next sample", priority=True),
-        Binding("left", "sample(-1)", "Sample before", priority=True),
+        Binding("left", "sample(-1)", "Previous sample", priority=True),
     ]
 
     def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
@@ -115,8 +115,8 @@ class SampleScreen(Working, OverScreen[int]):
 
 
 def figures(trace: SampleTrace) -> Text:
-    """A table: each step's name, shape, number format, least, greatest and mean value, and time."""
-    rows: list[tuple[str, ...]] = [("", "", "shape", "format", "least", "greatest", "mean", "µs a sample")]
+    """A table: each step's name, shape, number format, min, max and mean, and time."""
+    rows: list[tuple[str, ...]] = [("", "", "shape", "format", "min", "max", "mean", "µs per sample")]
     rows += [(str(number), *_cells(step)) for number, step in enumerate(trace.steps)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -127,7 +127,7 @@ def figures(trace: SampleTrace) -> Text:
         ]
         text.append("  ".join(cells) + "\n", "" if number else "dim")
     lane = "timed in whole batches" if trace.batched else "timed sample by sample"
-    return text.append(f"{lane}; a step's time is what it adds to those before it", "dim")
+    return text.append(f"{lane}; each time is what the step adds to the previous ones", "dim")
 
 
 def _cells(step: TraceStep) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ class ScoresScreen(Working, OverScreen[None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q", "dismiss", "Back"),
-        Binding("t", "next_split", "Another split"),
+        Binding("t", "next_split", "Next split"),
         Binding("m", "averaged", "EMA weights"),
         Binding("p", "pictures", "Pictures"),
     ]
@@ -69,7 +69,7 @@ class ScoresScreen(Working, OverScreen[None]):
         with VerticalScroll(id="scores"):
             yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
             with Vertical(id="worst"):
-                yield Static("most wrong: target → predicted, how sure it was", markup=False)
+                yield Static("worst mistakes: true → predicted, confidence", markup=False)
                 yield ImageGrid(empty="", id="pictures")
         yield KeyLine(OVER_KEYS)
 

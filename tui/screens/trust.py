@@ -40,7 +40,7 @@ class TrustScreen(OverScreen[bool]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Run it"),
-        Binding("escape,n", "answer(False)", "Don't"),
+        Binding("escape,n", "answer(False)", "Don't run"),
     ]
 
     def __init__(self, files: Sequence[Runnable]) -> None:
@@ -52,14 +52,14 @@ class TrustScreen(OverScreen[bool]):
         with Vertical() as box:
             box.border_title = "Run this code?"
             what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
-            yield Static(f"This config runs {what} not run from here before, with your rights:")
+            yield Static(f"This config runs {what} that you have not approved yet, with your permissions:")
             for each in self._files:
                 yield Static(_command_said(each) if isinstance(each, ShellCommand) else _said_of(each))
                 with VerticalScroll():
                     # Of a command all: nothing of it is to stand where nobody reads it.
                     yield Static(_lines_of(each.text) if isinstance(each, ShellCommand) else _first_lines(each))
             yield Static(
-                Text.assemble(("y", "bold"), " run it, and remember this content   ", ("n", "bold"), " don't")
+                Text.assemble(("y", "bold"), " run, and remember this content   ", ("n", "bold"), " don't run")
             )
 
     def action_answer(self, answer: bool) -> None:
@@ -83,7 +83,7 @@ def _command_said(command: ShellCommand) -> Text:
     return (
         Text("\n")
         .append(command.setting, style="bold")
-        .append("\n  is given to the shell when the run tells of itself")
+        .append("\n  runs in the shell when the run sends a notification")
     )
 
 

@@ -24,7 +24,7 @@ from .overlay import OverScreen
 if TYPE_CHECKING:
     from torchdeck.engine.models.weights import WeightsPreview
 
-_HINT = "Enter looks into the file, Enter again takes it; nothing of it runs. An empty line starts fresh."
+_HINT = "Enter previews the file, Enter again applies it. No code in it is run. An empty line means no file."
 _NAMES = 200
 
 
@@ -58,8 +58,8 @@ class WeightsScreen(Working, OverScreen[str | None]):
     def compose(self) -> ComposeResult:
         """The path, what fits, the keys."""
         with Vertical() as box:
-            box.border_title = "Weights of a file"
-            box.border_subtitle = "Escape closes"
+            box.border_title = "Weights from a file"
+            box.border_subtitle = "Esc cancels"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
             field = Input(self._draft.model.weights, placeholder=place, compact=True)
             field.cursor_blink = False
@@ -84,7 +84,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
 
     @work(exclusive=True, group="weights")
     async def _look(self, path: str) -> None:
-        self._say(Text("looking …", style="dim"))
+        self._say(Text("reading the file …", style="dim"))
         model = self._draft.model.model_copy(update={"weights": path, "pretrained": False})
         draft = self._draft.model_copy(update={"model": model})
         try:

@@ -42,9 +42,9 @@ def newest_live_run(runs_root: Path) -> Path:
     live = [summary for summary in list_runs(runs_root) if summary.status in LIVE_STATUSES]
     own = [summary for summary in live if _is_own(summary.path)]
     if live and not own:
-        raise RunError(f"what lives in {runs_root} are other users' runs; torchdeck runs lists them")
+        raise RunError(f"the live runs in {runs_root} belong to other users; `torchdeck runs` lists them")
     if not own:
-        raise RunError(f"no run is live in {runs_root}; torchdeck runs lists those that have ended")
+        raise RunError(f"no live run in {runs_root}; `torchdeck runs` lists all runs")
     return max(own, key=lambda summary: summary.started).path
 
 

@@ -15,6 +15,7 @@ from torchdeck.engine.runs.on_disk.directory import find_run
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
+from ..words.figures import plural
 from .options import json_option, runs_root_option
 from .output import print_json
 
@@ -28,11 +29,11 @@ _PRINTED = 16
 @click.argument("spec", metavar="RUN|PRESET|FILE.toml")
 @click.option("--step", type=int, default=1, show_default=True, help="Optimizer step, from 1.")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
-@click.option("--all", "every", is_flag=True, help=f"Every sample; the first {_PRINTED} otherwise.")
+@click.option("--all", "every", is_flag=True, help=f"Print every sample; without it, the first {_PRINTED}.")
 @click.option(
     "--save",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write inputs, targets and indices into this file, for torch.load.",
+    help="Write inputs, targets and indices to this file, for torch.load.",
 )
 @runs_root_option
 @json_option
@@ -112,7 +113,7 @@ def _figures(tensor: Any) -> dict[str, Any]:
 
 def printable_text(seen: SeenBatch, every: bool) -> str:
     """A batch for people: its tensors, then a line a sample."""
-    lines = [f"step {seen.step:,}: epoch {seen.epoch}, batch {seen.batch} of it, {len(seen.samples)} samples"]
+    lines = [f"step {seen.step:,}: epoch {seen.epoch}, batch {seen.batch}, {plural(len(seen.samples), 'sample')}"]
     for name, tensor in [*_parts(seen), ("targets", seen.targets)]:
         figures = _figures(tensor)
         shape = "×".join(map(str, figures["shape"]))
@@ -121,5 +122,5 @@ def printable_text(seen: SeenBatch, every: bool) -> str:
     shown = seen.samples if every else seen.samples[:_PRINTED]
     lines += [f"  {sample.index:>8}  {sample.target:<16}  {sample.name}" for sample in shown]
     if len(shown) < len(seen.samples):
-        lines.append(f"  … {len(seen.samples) - len(shown)} more: --all shows them")
+        lines.append(f"  … {len(seen.samples) - len(shown)} more; --all prints them")
     return "\n".join(printable(line) for line in lines)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     "--memory",
     type=click.FloatRange(min=0, min_open=True),
     metavar="GB",
-    help="What a step may take, weights included; nine tenths of what is free otherwise.",
+    help="Memory that a step may use, weights included; without it, 90 % of the free memory.",
 )
 @json_option
 def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_json: bool) -> int:

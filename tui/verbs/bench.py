@@ -11,8 +11,8 @@ from .output import print_json
 
 @click.command()
 @click.argument("subjects", metavar="[mlp] [cnn] [resnet18]", nargs=-1)
-@click.option("--seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Length of a window.")
-@click.option("--rounds", type=click.IntRange(min=1), default=12, show_default=True, help="Windows of each loop.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds per window.")
+@click.option("--rounds", type=click.IntRange(min=1), default=12, show_default=True, help="Windows per loop.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @json_option
 def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, as_json: bool) -> int:

@@ -26,8 +26,8 @@ Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]
 @click.argument("words", nargs=-1)
 @json_option
 def list_catalog(catalog: str, words: tuple[str, ...], as_json: bool) -> None:
-    """The catalogs: what can be named in a config. WORDS leave the entries that have them all; * is any text."""
-    headings, rows, entries = _CATALOGUES[catalog](" ".join(words))
+    """List what can be named in a config. WORDS keep only the entries that match all of them; * matches any text."""
+    headings, rows, entries = _CATALOGS[catalog](" ".join(words))
     if as_json:
         print_json(entries)
         return
@@ -151,7 +151,7 @@ def _filtered(catalog: Callable[[], Rows]) -> Callable[[str], Rows]:
     return rows_with
 
 
-_CATALOGUES: dict[str, Callable[[str], Rows]] = {
+_CATALOGS: dict[str, Callable[[str], Rows]] = {
     "datasets": _filtered(_datasets),
     "transforms": _filtered(_transforms),
     "models": _models,

@@ -18,10 +18,10 @@ from .output import print_json
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--norms", is_flag=True, help="The Euclidean norm of every tensor as well; reads them all, with torch.")
+@click.option("--norms", is_flag=True, help="Also print the Euclidean norm of every tensor; needs torch.")
 @json_option
 def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
-    """What is inside a checkpoint of any program: tensors with shape, dtype and bytes, and its plain values.
+    """Show what is inside a checkpoint of any program: tensors with shape, dtype and bytes, and plain values.
 
     Reads torch's zip files, files of torch before 1.6, and safetensors. Of a pickled model its class is named and its
     tensors are counted; nothing in a file is ever run.

@@ -25,7 +25,7 @@ _STYLES = {"ok": "green", "limited": "yellow", "broken": "red"}
 @runs_root_option
 @json_option
 def doctor(runs_root: Path, as_json: bool) -> int:
-    """What works on this machine, and what to do about what doesn't. Exit status 1 when something is broken."""
+    """Check what works on this machine, and say how to mend what doesn't. Exit status 1 when something is broken."""
     findings = [*examine_machine(runs_root), *examine_terminal()]
     if as_json:
         print_json([asdict(finding) for finding in findings])
@@ -43,19 +43,24 @@ def doctor(runs_root: Path, as_json: bool) -> int:
 def examine_terminal() -> list[Finding]:
     """What the terminal that this process was started from can show."""
     if not sys.stdout.isatty():
-        return [Finding("terminal", "limited", "standard output is no terminal", "the studio needs one")]
+        return [Finding("terminal", "limited", "standard output is not a terminal", "the studio needs one")]
     columns, rows = shutil.get_terminal_size()
     findings = []
     small = columns < 80 or rows < 24
-    advice = "the studio wants at least 80×24" if small else ""
+    advice = "the studio needs at least 80×24" if small else ""
     name = f"{os.environ.get('TERM', 'unknown')}{', in tmux' if os.environ.get('TMUX') else ''}"
     findings.append(Finding("terminal", "limited" if small else "ok", f"{name}, {columns}×{rows}", advice))
-    colour = os.environ.get("COLORTERM", "")
-    if colour in ("truecolor", "24bit"):
-        findings.append(Finding("colours", "ok", "16 million"))
+    color = os.environ.get("COLORTERM", "")
+    if color in ("truecolor", "24bit"):
+        findings.append(Finding("colors", "ok", "16 million"))
     else:
         findings.append(
-            Finding("colours", "limited", "COLORTERM is not set", "export COLORTERM=truecolor if it has them")
+            Finding(
+                "colors",
+                "limited",
+                "COLORTERM is not set",
+                "if the terminal has true color: export COLORTERM=truecolor",
+            )
         )
     encoding = locale.getpreferredencoding(False)
     if encoding.lower().replace("-", "") == "utf8":

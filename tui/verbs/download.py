@@ -25,7 +25,7 @@ _KILOBYTE = 1000
 @click.option("--root", default=DataConfig().root, show_default=True, help="Folder that holds the data sets.")
 @json_option
 def download(dataset: str, root: str, as_json: bool) -> int:
-    """Fetch DATASET of the catalogue, unpack it and check it.
+    """Fetch DATASET of the catalog, unpack it and check it.
 
     Ctrl-C ends it; the next call goes on with the file that was begun. What is there already is not fetched again.
     """
@@ -35,7 +35,7 @@ def download(dataset: str, root: str, as_json: bool) -> int:
         try:
             done = fetch(dataset, root, shown.progress)
         except KeyboardInterrupt:
-            shown.say("interrupted; what has come is kept, and the same command goes on from there")
+            shown.say("interrupted; the partial download is kept, and the same command continues it")
             return 130
     if as_json:
         print_json(asdict(done))
@@ -74,7 +74,7 @@ class _Shown:
 
     def progress(self, message: str, done: int, total: int) -> None:
         """Show where a transfer is, in kilobytes."""
-        name = printable(message.removeprefix("fetching ").removesuffix(" (kB)"))
+        name = printable(message.removeprefix("downloading ").removesuffix(" (kB)"))
         size = f"{done / _KILOBYTE:,.1f}/{total / _KILOBYTE:,.1f} MB" if total else f"{done / _KILOBYTE:,.1f} MB"
         if message != self._message:
             if self._message:

@@ -10,7 +10,7 @@ from torchdeck.engine.config import RunConfig
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
-from ..words.figures import byte_size
+from ..words.figures import byte_size, plural
 from ..words.memory_text import memory_text
 from ..words.plan_text import plan_text
 from .output import print_json
@@ -47,19 +47,20 @@ def _words(config: RunConfig, found: DryRun) -> str:
     memory = str(memory_text(found.memory, _BAR_CELLS)) if found.memory is not None else printable(found.memory_note)
     rates = found.plan.rates
     lines = [
-        f"data: {printable(config.data.dataset)}, {found.train_samples:,} samples to train on and "
-        f"{found.validation_samples:,} to validate on, {found.classes:,} classes, {shape} each; {found.storage}",
-        f"model: {printable(config.model.name)}, {found.parameters:,} parameters, {found.trainable:,} of them trained",
+        f"data: {printable(config.data.dataset)}, {found.train_samples:,} training samples, "
+        f"{found.validation_samples:,} validation samples, "
+        f"{plural(found.classes, 'class', 'classes')}, {shape} each; {found.storage}",
+        f"model: {printable(config.model.name)}, {found.parameters:,} parameters, {found.trainable:,} trainable",
         f"on {found.device} in {found.precision}{', compiled' if config.training.compile else ''}",
         str(plan_text(found.plan)),
     ]
     if rates:
-        lines.append(f"learning rate: {rates[0]:g} at first, {max(rates):g} at most, {rates[-1]:g} at last")
+        lines.append(f"learning rate: {rates[0]:g} at the start, {max(rates):g} at its peak, {rates[-1]:g} at the end")
     lines += [
         memory,
         f"checkpoints: {printable(found.checkpoints)}, about {byte_size(found.checkpoint_bytes)} each, "
         f"{byte_size(found.free_disk)} free",
-        "nothing was trained, and nothing written",
+        "dry run: nothing was trained or written",
     ]
     return "\n".join(lines)
 

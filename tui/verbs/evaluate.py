@@ -28,21 +28,21 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("run", metavar="RUN|CHECKPOINT")
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
 @click.option(
     "--split",
     type=click.Choice(["auto", "test", "validation", "train"]),
     default="auto",
-    help="auto: the test split, or where there is none the validation split.",
+    help="auto: the test split if there is one, else the validation split.",
 )
-@click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
+@click.option("--ema", "averaged", is_flag=True, help="Use the averaged (EMA) weights.")
 @trust_option
 @runs_root_option
 @json_option
 def evaluate(
     run: str, checkpoint: str | None, split: Any, averaged: bool, trusts_code: bool, runs_root: Path, as_json: bool
 ) -> int:
-    """What a checkpoint scores: all metrics, a table of the classes, the confusion matrix, the worst samples."""
+    """Evaluate a checkpoint: all metrics, a table per class, the confusion matrix, the worst mistakes."""
     found = find_checkpoint(runs_root, run, checkpoint)
     check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
@@ -73,9 +73,9 @@ def scores_document(scores: CheckpointScores) -> dict[str, Any]:
 @runs_root_option
 @json_option
 def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
-    """Two checkpoints side by side: settings that differ, metrics, and how far each module's weights lie apart.
+    """Compare two checkpoints: settings that differ, metrics, and the distance between the weights of each module.
 
-    A run stands for its best checkpoint.
+    A run means its best checkpoint.
     """
     one, other = (find_checkpoint(runs_root, reference).path for reference in (first, second))
     from torchdeck.engine.checkpoints.compare import compare_checkpoints
@@ -98,7 +98,7 @@ def _print_scores(scores: CheckpointScores, console: Console) -> None:
         console.print(confusion)
     for sample in scores.worst[:10]:
         target, predicted = (printable(scores.classes[index]) for index in (sample.target, sample.predicted))
-        words = f"sample {sample.index}: {target} taken for {predicted} ({sample.confidence:.0%} sure)"
+        words = f"sample {sample.index}: {target} predicted as {predicted}, confidence {sample.confidence:.0%}"
         console.print(Text(f"{words}, loss {figure(sample.loss)}"))
 
 

@@ -20,9 +20,9 @@ from .output import print_json
 @click.command()
 @click.argument("run", metavar="RUN|CHECKPOINT")
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
-@click.option("--ema", "averaged", is_flag=True, help="The averaged weights instead of the trained ones.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
+@click.option("--ema", "averaged", is_flag=True, help="Use the averaged (EMA) weights.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @trust_option
 @runs_root_option
 @json_option
@@ -36,11 +36,11 @@ def export(
     runs_root: Path,
     as_json: bool,
 ) -> int:
-    """Write weights or a model into OUT; its suffix says the format.
+    """Write weights or a model to OUT; its suffix sets the format.
 
-    .safetensors and .pt or .pth hold the weights by name; .pt2 (torch.export) and .onnx the model as a program. The
-    new file is read back and compared. Any checkpoint's weights can be had, also those of a pickled model, of which
-    nothing is run; a program needs a checkpoint of torchdeck.
+    .safetensors, .pt and .pth hold the weights by name; .pt2 (torch.export) and .onnx hold the model as a program.
+    The new file is read back and compared. Weights can be exported from any checkpoint, even a pickled model (no code
+    in it is run); a program needs a checkpoint of torchdeck.
     """
     found = find_checkpoint(runs_root, run, checkpoint)
     if out.suffix in PROGRAM_SUFFIXES:

@@ -36,19 +36,19 @@ def _of_a_checkpoint(verb: Callable[..., None]) -> Callable[..., None]:
 @click.command()
 @_of_a_checkpoint
 def pin(run: str, checkpoint: str | None, runs_root: Path) -> None:
-    """Keep a checkpoint whatever its run saves later; the run's best where none is named."""
+    """Keep a checkpoint whatever its run saves later; without a name, the run's best."""
     folder, name = _of_a_run(runs_root, run, checkpoint)
     pin_checkpoint(folder, name)
-    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is kept until it is unpinned")
+    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is pinned: kept until you unpin it")
 
 
 @click.command()
 @_of_a_checkpoint
 def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
-    """Leave a checkpoint to its run's own rules again."""
+    """Let the run's rules decide about a checkpoint again."""
     folder, name = _of_a_run(runs_root, run, checkpoint)
     unpin_checkpoint(folder, name)
-    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is not pinned")
+    click.echo(f"{printable(name)} of {printable(folder.parent.name)} is no longer pinned")
 
 
 @click.command()
@@ -56,20 +56,19 @@ def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
 @click.argument("name")
 @runs_root_option
 def rename(run: str, name: str, runs_root: Path) -> None:
-    """Give a run that nobody trains another name; date and number behind it stay."""
+    """Rename a run that is not training; the date and number after the name stay."""
     click.echo(rename_run(find_run(runs_root, run), name).name)
 
 
 @click.command()
 @click.argument("run")
 @click.argument("checkpoint", required=False)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Don't ask.")
 @runs_root_option
 def delete(run: str, checkpoint: str | None, yes: bool, runs_root: Path) -> int:
-    """Delete a run that nobody trains, or one of its checkpoints. Asks first.
+    """Delete a run that is not training, or one of its checkpoints. Asks first.
 
-    Only files that torchdeck itself makes are deleted; whatever else lies in the directory stays, and no link is
-    followed.
+    Only files that torchdeck made are deleted; other files in the directory stay, and no link is followed.
     """
     path = find_run(runs_root, run)
     if checkpoint is not None:
@@ -85,7 +84,7 @@ def delete(run: str, checkpoint: str | None, yes: bool, runs_root: Path) -> int:
     delete_run(path)
     click.echo(f"{byte_size(plan.bytes)} freed")
     for other in plan.others:
-        click.echo(f"not made by torchdeck, and left: {printable(str(path / other))}")
+        click.echo(f"kept, because torchdeck did not make it: {printable(str(path / other))}")
     return 0
 
 
@@ -93,7 +92,7 @@ def _of_a_run(runs_root: Path, reference: str, checkpoint: str | None) -> tuple[
     """The `checkpoints` folder and the name of a checkpoint there. Raises ConfigError when it lies elsewhere."""
     found = find_checkpoint(runs_root, reference, checkpoint)
     if found.run is None:
-        raise ConfigError(f"{found.path}: belongs to no run, so nothing would delete it")
+        raise ConfigError(f"{found.path}: not in a run; only the checkpoints of a run can be pinned")
     name = step_file_of(found.path)
     return found.run / CHECKPOINTS, pinned_by(name) or name
 
@@ -102,5 +101,5 @@ def _is_wanted(question: str, is_certain: bool) -> bool:
     if is_certain:
         return True
     if not sys.stdin.isatty():
-        raise ConfigError(f"{question} There is no terminal to ask on; --yes does it without asking")
+        raise ConfigError(f"{question} There is no terminal to ask on; add --yes to skip the question")
     return click.confirm(question)

@@ -19,12 +19,12 @@ from .output import print_json
 @click.command(name="lr-find")
 @click.argument("spec", metavar="PRESET|FILE.toml")
 @click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
-@click.option("--from", "lowest", type=float, default=1e-7, show_default=True, help="The first step's rate.")
-@click.option("--to", "highest", type=float, default=10.0, show_default=True, help="The last step's rate.")
-@click.option("--steps", type=int, default=100, show_default=True, help="Steps of the test.")
+@click.option("--from", "lowest", type=float, default=1e-7, show_default=True, help="Learning rate of the first step.")
+@click.option("--to", "highest", type=float, default=10.0, show_default=True, help="Learning rate of the last step.")
+@click.option("--steps", type=int, default=100, show_default=True, help="Number of steps.")
 @json_option
 def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float, steps: int, as_json: bool) -> int:
-    """Try growing learning rates for some steps on fresh weights, and suggest one. Writes nothing."""
+    """Train fresh weights for some steps with a growing learning rate, and suggest one. Writes nothing."""
     config = load_config(spec, overrides)
     signals = StopSignals()
     with PrivateOutput() as output:
@@ -54,11 +54,11 @@ def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float
         shown = max(1, len(found.losses) // 20)
         for rate, loss in list(zip(found.learning_rates, found.losses, strict=True))[::shown]:
             print(f"{rate:13.1e}  {figure(loss):>10}", file=output.stdout)
-        end_of_test = "the loss diverged there" if found.diverged else "the loss did not diverge up to there"
+        end_of_test = "the loss diverged there" if found.diverged else "the loss did not diverge"
         print(end_of_test, file=output.stdout)
         if found.suggested == found.suggested:
             rate_text = f"{found.suggested:.1e}"
             print(f"suggested: --set optimizer.lr={rate_text}", file=output.stdout)
         else:
-            print("suggested: none, the loss fell nowhere", file=output.stdout)
+            print("no suggestion: the loss never fell", file=output.stdout)
     return 0

@@ -19,22 +19,22 @@ from .output import print_json
 
 @click.command()
 @click.argument("run")
-@click.option("--epochs", is_flag=True, help="A row an epoch instead of a row a step.")
+@click.option("--epochs", is_flag=True, help="One row per epoch instead of one per step.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A .csv or .json file; CSV on stdout otherwise."
+    "--out", type=click.Path(path_type=Path, dir_okay=False), help="A .csv or .json file; without it, CSV on stdout."
 )
 @click.option(
     "--tensorboard",
     "tensorboard_folder",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write TensorBoard event files into this folder, as long as the run lives.",
+    help="Write TensorBoard event files to this folder, following the run while it is live.",
 )
 @runs_root_option
 @json_option
 def metrics(
     run: str, epochs: bool, out: Path | None, tensorboard_folder: Path | None, runs_root: Path, as_json: bool
 ) -> None:
-    """A run's metrics as CSV, JSON or TensorBoard event files."""
+    """Write a run's metrics as CSV, JSON or TensorBoard event files."""
     path = find_run(runs_root, run)
     if tensorboard_folder is not None:
         _mirror(path, tensorboard_folder)

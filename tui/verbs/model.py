@@ -19,6 +19,7 @@ from torchdeck.engine.errors import ConfigError
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
+from ..words.figures import flops_per_sample
 from ..words.groups_text import groups_text
 from ..words.weights_text import mapping_document, mapping_text
 from .options import json_option
@@ -35,7 +36,7 @@ _OPTIMIZER = "optimizer."
 @click.command()
 @click.argument("spec")
 @click.option("--input", "input_text", default="", metavar="CxHxW", help="Shape of one sample, such as 3x224x224.")
-@click.option("--classes", "num_classes", default=0, help="Number of classes; the model's own otherwise.")
+@click.option("--classes", "num_classes", default=0, help="Number of classes; without it, the model's default.")
 @click.option(
     "--set",
     "settings",
@@ -44,14 +45,12 @@ _OPTIMIZER = "optimizer."
     help="An argument of the model, KEY=VALUE or model.KEY=VALUE as in train; optimizer.KEY=VALUE for --groups and "
     "--memory.",
 )
-@click.option(
-    "--weights", default="", metavar="FILE", help="What of the weights in FILE fits the model; loads nothing."
-)
-@click.option("--depth", default=0, help="Levels of the tree to print; 0 for all.")
-@click.option("--groups", "with_groups", is_flag=True, help="Which weights are trained with which options.")
-@click.option("--memory", "with_memory", is_flag=True, help="What a training step takes, by estimate.")
-@click.option("--measure", is_flag=True, help="Also train a few real steps, in a process of their own.")
-@click.option("--batch-size", default=0, help="For --memory: samples a batch.")
+@click.option("--weights", default="", metavar="FILE", help="Show which weights in FILE fit the model; loads nothing.")
+@click.option("--depth", default=0, help="Levels of the tree to print; 0 prints all.")
+@click.option("--groups", "with_groups", is_flag=True, help="Show the parameter groups of the optimizer.")
+@click.option("--memory", "with_memory", is_flag=True, help="Estimate the memory of a training step.")
+@click.option("--measure", is_flag=True, help="Also run a few real steps, in a separate process.")
+@click.option("--batch-size", default=0, help="For --memory: batch size.")
 @click.option("--precision", default="", help="For --memory: fp32, tf32, bf16 or fp16.")
 @click.option("--optimizer", default="", help="For --groups and --memory: a class of torch.optim.")
 @click.option("--device", default="", help="For --memory: auto, cpu, cuda, …")
@@ -72,7 +71,7 @@ def model(
     device: str,
     as_json: bool,
 ) -> int:
-    """The module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
+    """Show the module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
     with PrivateOutput() as output:
         from torchdeck.engine.models.module_tree import inspect_model, report_json
         from torchdeck.engine.preflight.weight_groups import weight_groups
@@ -126,7 +125,7 @@ def _shape(text: str) -> tuple[int, ...] | None:
     if not text:
         return None
     if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", text):
-        raise ConfigError(f"--input {text}: must be sizes joined by 'x', such as 3x224x224")
+        raise ConfigError(f"--input {text}: write sizes joined by 'x', such as 3x224x224")
     return tuple(int(size) for size in text.split("x"))
 
 
@@ -152,7 +151,7 @@ def _print_tree(report: ModelReport, depth: int, console: Console) -> None:
     console.print(table)
     words = [f"{report.params:,} parameters", f"{report.trainable:,} trainable", f"{report.buffers:,} buffer elements"]
     if report.flops is not None:
-        words.append(f"{report.flops / 1e9:.3g} GFLOPs a sample")
+        words.append(flops_per_sample(report.flops))
     console.print(Text(", ".join(words)))
     for words_to_the_user in (report.note, report.error):
         if words_to_the_user:

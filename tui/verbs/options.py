@@ -30,7 +30,7 @@ graphics_option = click.option(
     envvar="TORCHDECK_GRAPHICS",
     show_envvar=True,
     show_default=True,
-    help="How pictures are shown: auto asks the terminal; blocks are half blocks, which show everywhere.",
+    help="How to show pictures: auto asks the terminal; blocks (half blocks) work in every terminal.",
 )
 
 
@@ -38,7 +38,10 @@ TRUST_CODE = "--trust-code"
 
 
 trust_option = click.option(
-    TRUST_CODE, "trusts_code", is_flag=True, help="The code that the checkpoint's config names may run; remembered."
+    TRUST_CODE,
+    "trusts_code",
+    is_flag=True,
+    help="Allow the code that the checkpoint's config names to run; the answer is remembered.",
 )
 
 

@@ -34,14 +34,14 @@ from .output import print_json
 @click.command()
 @click.argument("words", metavar="[FILTER]...", nargs=-1)
 @click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, or a metric.")
-@click.option("--reverse", "is_reversed", is_flag=True, help="The other way round.")
+@click.option("--reverse", "is_reversed", is_flag=True, help="Reverse the order.")
 @runs_root_option
 @json_option
 def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path, as_json: bool) -> None:
-    """All runs, the newest first, or those that a filter chooses.
+    """List runs, newest first; a filter keeps only those that match.
 
-    Every word of the filter has to hold: part of a name, or KEY=VALUE with = != < <= > >= and a metric, a setting,
-    status or age as KEY. For instance: torchdeck runs 'acc>0.9' model=resnet 'age<2d'
+    All terms of the filter must match: part of a name, or KEY=VALUE with = != < <= > >= and a metric, a setting,
+    status or age as KEY. Example: torchdeck runs 'acc>0.9' model=resnet 'age<2d'
     """
     catalog = RunCatalog(runs_root)
     everything = catalog.look()
@@ -54,10 +54,10 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
         print_json([asdict(summary) for summary in summaries])
         return
     if everything and not summaries:
-        click.echo(f"none of the {len(everything)} runs in {runs_root} matches")
+        click.echo(f"none of the {len(everything)} runs in {runs_root} match")
         return
     if not summaries:
-        click.echo(f"no runs in {runs_root}; `torchdeck train digits` makes one")
+        click.echo(f"no runs in {runs_root}; `torchdeck train digits` starts one")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "status"):
@@ -81,7 +81,7 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
 @runs_root_option
 @json_option
 def show(run: str, runs_root: Path, as_json: bool) -> None:
-    """One run: config, state, metrics, checkpoints."""
+    """Show one run: config, state, metrics, checkpoints."""
     reader = RunReader(find_run(runs_root, run))
     reader.poll()
     document = _document(reader)
@@ -97,12 +97,12 @@ def show(run: str, runs_root: Path, as_json: bool) -> None:
 @click.option("--after", type=click.Choice(["step", "epoch"]), default="step", help="When a stop takes effect.")
 @runs_root_option
 def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int:
-    """Send a command to a live run; it obeys between two steps."""
+    """Send a command to a live run; it takes effect at the next step."""
     answer = send_command(find_run(runs_root, run), _parse_command(command, after))
     if not answer.get("ok"):
         click.echo(f"torchdeck: {printable_lines(str(answer.get('error')))}", err=True)
         return 1
-    click.echo(f"{' '.join(command)}: taken, done at the next step")
+    click.echo(f"{' '.join(command)} requested; takes effect at the next step")
     return 0
 
 
@@ -117,11 +117,13 @@ def _parse_command(words: tuple[str, ...], after: str) -> dict[str, Any]:
             raise ConfigError(f"set {' '.join(rest)}: {wrong}; write set optimizer.lr=0.01") from None
     if name == "profile":
         if len(rest) != 1 or not rest[0].isdecimal():
-            raise ConfigError(f"{' '.join(words)}: how many steps? write profile 20")
+            raise ConfigError(
+                f"{' '.join(words)}: the number of steps is missing or not a whole number; write profile 20"
+            )
         return {"cmd": name, "steps": int(rest[0])}
     if rest or name not in ("pause", "resume", "save", "stop"):
         known = "pause, resume, save, stop, set KEY=VALUE, profile STEPS"
-        raise ConfigError(f"{' '.join(words)}: not a command; there are {known}")
+        raise ConfigError(f"{' '.join(words)}: unknown command; the commands are {known}")
     return {"cmd": name, "after": after} if name == "stop" else {"cmd": name}
 
 
@@ -150,7 +152,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         ("epoch", f"{progress.epoch}/{progress.epochs}"),
         ("step", f"{progress.step:,}/{progress.total_steps:,}"),
         ("directory", str(reader.path)),
-        ("data", f"{reader.config().data.dataset}, {state.get('storage', 'storage not known')}"),
+        ("data", f"{reader.config().data.dataset}, {state.get('storage', 'storage unknown')}"),
         ("model", f"{reader.config().model.name}, {whole_number(reader.info().get('parameters')):,} parameters"),
     ]
     if document["best"]:

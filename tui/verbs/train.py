@@ -58,8 +58,8 @@ def _follows_a_run(verb: Verb) -> Verb:
 @click.command()
 @click.argument("spec", metavar="PRESET|FILE.toml")
 @_follows_a_run
-@click.option("--name", help="Name of the run; the preset's own otherwise.")
-@click.option("--dry-run", is_flag=True, help="Build and check everything and print it; train and write nothing.")
+@click.option("--name", help="Name of the run; without it, the preset's name.")
+@click.option("--dry-run", is_flag=True, help="Build, check and print everything, then stop; writes nothing.")
 def train(
     spec: str,
     overrides: tuple[str, ...],
@@ -72,8 +72,8 @@ def train(
 ) -> int:
     """Train a preset or a TOML file, without the studio.
 
-    On a terminal with progress bars, under nohup with plain lines. Exit status: 0 done, 2 bad usage or bad config,
-    1 failed, 130, 138 and 143 stopped by a signal after saving.
+    Shows progress bars on a terminal and plain lines under nohup. Exit status: 0 done, 1 failed, 2 bad usage or bad
+    config; 130, 138 and 143: stopped by a signal after saving.
     """
     config = load_config(spec, overrides)
     if name is not None:
@@ -94,7 +94,7 @@ def train(
     "--from",
     "checkpoint",
     metavar="CHECKPOINT",
-    help="A file, or its name in the run; the newest valid one otherwise.",
+    help="A file, or its name in the run; without it, the newest valid one.",
 )
 @_follows_a_run
 def resume(
@@ -106,7 +106,7 @@ def resume(
     as_json: bool,
     announce: int,
 ) -> int:
-    """Go on with a run, exactly where it was saved; says what is no longer exact where settings changed."""
+    """Resume a run where it was saved, bit for bit; says what is no longer exact if settings changed."""
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
     config = load_config(str(path), overrides)
@@ -122,13 +122,13 @@ def resume(
 
 @click.command()
 @click.argument("run", metavar="RUN|CHECKPOINT")
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="Which of the run's; its best otherwise.")
+@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
 @click.option(
-    "--weights", "weights_only", is_flag=True, help="Only the weights: begin at epoch 1 with a new optimizer."
+    "--weights", "weights_only", is_flag=True, help="Take only the weights: start at epoch 1 with a new optimizer."
 )
-@click.option("--ema", "averaged", is_flag=True, help="The averaged weights; with --weights.")
+@click.option("--ema", "averaged", is_flag=True, help="Take the averaged (EMA) weights; needs --weights.")
 @_follows_a_run
-@click.option("--name", help="Name of the new run; the old one's with -fork otherwise.")
+@click.option("--name", help="Name of the new run; without it, the old name with -fork.")
 def fork(
     run: str,
     checkpoint: str | None,
@@ -141,9 +141,9 @@ def fork(
     as_json: bool,
     announce: int,
 ) -> int:
-    """A new run that begins where another was, with changed settings; the other one stays as it is."""
+    """Start a new run from a checkpoint of another, with changed settings; the other run stays as it is."""
     if averaged and not weights_only:
-        raise ConfigError("--ema: only the weights can be the averaged ones; add --weights")
+        raise ConfigError("--ema: needs --weights, since only the weights have an average")
     found = find_checkpoint(runs_root, run, checkpoint)
     config = fork_config(found.path, weights_only=weights_only, averaged=averaged, overrides=overrides)
     if name is not None:
@@ -165,7 +165,7 @@ def _remember_code(config: RunConfig) -> None:
         if unknown := trust.unknown(config):
             trust.agree(unknown)
     except OSError as error:
-        print(f"torchdeck: that this code ran can't be kept: {error.strerror or error}", file=sys.stderr)
+        print(f"torchdeck: can't remember that this code may run: {error.strerror or error}", file=sys.stderr)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

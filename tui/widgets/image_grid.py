@@ -70,7 +70,7 @@ class ImageGrid(Working, Widget, can_focus=True):
     ImageGrid { height: 1fr; min-height: 4; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "sample before", show=False),
+        Binding("left", "move(-1)", "previous sample", show=False),
         Binding("right", "move(1)", "next sample", show=False),
         Binding("up", "move_row(-1)", show=False),
         Binding("down", "move_row(1)", show=False),
@@ -214,7 +214,7 @@ class ImageGrid(Working, Widget, can_focus=True):
             self.post_message(self.WayChanged(self))
 
     def _take_screen(self, screen: Screen[object]) -> None:
-        """Behind another screen colours are dimmed, and a picture whose number is a colour would be another one."""
+        """Behind another screen colors are dimmed, and a picture whose number is a color would be another one."""
         if self._is_behind != (screen is not self.screen):
             self._is_behind = not self._is_behind
             self._layout_images()
@@ -342,7 +342,7 @@ def _check(pixels: np.ndarray) -> None:
     is_image = pixels.ndim == 2 or (pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4))
     if str(pixels.dtype) != "uint8" or not is_image or 0 in pixels.shape:
         raise ValueError(
-            f"an image is uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}"
+            f"an image must be uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}"
         )
 
 
@@ -359,7 +359,7 @@ def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1)
         rows = max(1, -(-round(cell * aspect) // 2))
         if rows + 1 <= height and columns * ((height + 1) // (rows + 2)) >= count:
             return columns, cell, rows
-    # Not all of them fit: then the smallest that can be recognised, or what the height allows.
+    # Not all of them fit: then the smallest that can be recognized, or what the height allows.
     narrow = max(2, (width + _GAP) // group - _GAP)
     cell = min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect)))
     columns = max(1, (width + _GAP) // (cell + _GAP) // group * group)

@@ -27,10 +27,10 @@ class LineList(ScrollView, can_focus=True):
     """
     COMPONENT_CLASSES: ClassVar[set[str]] = {"line-list--cursor"}
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move(-1)", "Up", show=False),
-        Binding("down", "move(1)", "Down", show=False),
-        Binding("pageup", "page(-1)", "A page up", show=False),
-        Binding("pagedown", "page(1)", "A page down", show=False),
+        Binding("up", "move(-1)", "Move up", show=False),
+        Binding("down", "move(1)", "Move down", show=False),
+        Binding("pageup", "page(-1)", "Page up", show=False),
+        Binding("pagedown", "page(1)", "Page down", show=False),
         Binding("home", "go_to(0)", "First", show=False),
         Binding("end", "go_to(-1)", "Last", show=False),
         Binding("enter", "select", "Choose", show=False),

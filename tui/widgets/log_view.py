@@ -29,7 +29,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 class LogView(Widget):
     """Follows a file while it can be seen; a line that is being rewritten (a progress bar) is shown below the others.
 
-    Starts with the last part of a long file. Colours and cursor movements are taken out.
+    Starts with the last part of a long file. Colors and cursor movements are taken out.
     """
 
     DEFAULT_CSS = """

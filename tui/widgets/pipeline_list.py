@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -74,6 +75,8 @@ def parse_step(text: str) -> PipelineStep:
     try:
         expression = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, MemoryError, RecursionError):
+        if valueless := re.search(r"(\w+)\s*=\s*[,)]", text):
+            raise ValueError(f"{valueless[1]} needs a value, e.g. {valueless[1]}=15") from None
         raise ValueError(f"{text.strip()!r} is not a step; write Name or Name(argument=value, …)") from None
     arguments: dict[str, Any] = {}
     if isinstance(expression, ast.Call):
@@ -96,7 +99,7 @@ def _plain_value(name: str, node: ast.expr) -> Any:
     try:
         value = ast.literal_eval(node)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise ValueError(f"{name} must be a number, a string, true, false or a list of them") from None
+        raise ValueError(f"{name} must be a number, a string, true, false, or a list of these") from None
     return list(value) if isinstance(value, tuple) else value
 
 

@@ -15,7 +15,7 @@ _SHORTEST_BAR, _LONGEST_BAR = 6, 40
 class ProgressLine(Widget):
     """What is going on, how far it is, and what else is known.
 
-    For example `epoch 3/30 ━━━━╸──── 45 %  12,400 images/s  1:20 left`.
+    For example `epoch 3/30 ━━━━╸──── 45 %  12,400 samples/s  1:20 left`.
     """
 
     DEFAULT_CSS = """

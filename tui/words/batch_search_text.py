@@ -12,7 +12,7 @@ from .figures import byte_size
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
 
-_ENDED = "the system may have ended it for the memory it took; a smaller loader.batch_size begins the search lower"
+_ENDED = "the system may have killed it for using too much memory; lower loader.batch_size to start the search lower"
 
 
 def tries_text(found: BatchSearch) -> Text:
@@ -29,15 +29,15 @@ def tries_text(found: BatchSearch) -> Text:
 def result_text(found: BatchSearch) -> Text:
     """What the tries come to."""
     if not found.largest:
-        return Text(f"not even a batch of one fits into {byte_size(found.room)}", "red")
-    text = Text("the largest batch that fits: ").append(f"{found.largest:,}", "bold")
+        return Text(f"not even a batch of 1 fits in {byte_size(found.room)}", "red")
+    text = Text("largest batch that fits: ").append(f"{found.largest:,}", "bold")
     if found.limited_by == "samples":
-        text.append(", which is the whole training split")
+        text.append(" (the whole training split)")
     elif found.within > 1:
-        text.append(f" (to {found.within} samples)")
-    text.append(f"; steps in {found.precision} on {found.device} might take {byte_size(found.room)}")
+        text.append(f" (within {found.within} samples)")
+    text.append(f"; tried in {found.precision} on {found.device} with up to {byte_size(found.room)}")
     if found.is_compiled:
-        text.append("; tried without torch.compile, with which a step takes less")
+        text.append("; tried without torch.compile, which lowers the memory of a step")
     return text
 
 

@@ -9,7 +9,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from ..plain_text import printable
-from .figures import byte_size, figure
+from .figures import byte_size, figure, plural
 from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:
@@ -53,10 +53,10 @@ def foreign_words(report: CheckpointReport) -> str:
     if isinstance(root, str):
         kind = printable(root.strip("<>"), 80)
         return (
-            f"a pickled model, {kind}: loading it would run code that the file names, which torchdeck does not. "
+            f"a pickled model, {kind}: loading it would run code that the file names, so torchdeck does not load it. "
             f"Its {len(report.tensors):,} tensors can be exported"
         )
-    return f"holds objects of {names}{more}: they are not loaded, its tensors can be"
+    return f"holds objects of {names}{more}: these are not loaded, the tensors can be"
 
 
 def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _UNLIMITED) -> tuple[Text, ...]:
@@ -65,7 +65,7 @@ def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _U
     Args:
         tensor: as the file's tables describe it.
         norms: by name, as far as they were measured.
-        width: cells for the name; of a longer one the end is shown, which tells it from its neighbours.
+        width: cells for the name; of a longer one the end is shown, which tells it from its neighbors.
     """
     name = printable(tensor.name)
     shape = "×".join(map(str, tensor.shape)) or "scalar"
@@ -83,15 +83,16 @@ def standing_text(standing: CheckpointStanding) -> Text:
     """Whether a resume would be exact, where the draft differs, and what it was computed with."""
     text = Text()
     if standing.unknown:
-        text.append(f"whether a resume is exact can't be told: {printable(standing.unknown)}\n", style="yellow")
+        text.append(f"? may not resume bit-exactly: {printable(standing.unknown)}\n", style="yellow")
     elif standing.inexact:
-        text.append("a resume is not exact\n", style="yellow")
+        text.append("✗ can't resume bit-exactly\n", style="yellow")
         for reason in standing.inexact:
             text.append(f"  {printable(reason)}\n", style="yellow")
     else:
-        text.append("a resume is exact\n", style="green")
+        text.append("✓ can resume bit-exactly\n", style="green")
     changed = standing.changed
-    text.append(f"{len(changed)} settings of the draft differ\n" if changed else "the draft has the same settings\n")
+    differ = f"{plural(len(changed), 'setting')} {'differs' if len(changed) == 1 else 'differ'} from your draft"
+    text.append(f"{differ}\n" if changed else "same settings as your draft\n")
     for key, (own, other) in changed.items():
         values = " → ".join("–" if value is None else printable(str(value), 60) for value in (own, other))
         text.append(f"  {key}: ", style="dim").append(f"{values}\n")

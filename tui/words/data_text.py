@@ -1,4 +1,4 @@
-"""What the data pane says: of a data set in the catalogue, of an opened one, of its pixels, of its copies."""
+"""What the data pane says: of a data set in the catalog, of an opened one, of its pixels, of its copies."""
 
 from __future__ import annotations
 
@@ -34,27 +34,27 @@ def title_of(name: str, entry: DatasetEntry | None) -> str:
 
 
 def listed(entry: DatasetEntry) -> list[str]:
-    """What the catalogue knows of a data set that is not opened."""
+    """What the catalog knows of a data set that is not opened."""
     facts = []
     if entry.classes is not None:
         facts.append(f"{entry.classes:,} classes")
     if entry.train_size is not None:
-        facts.append(f"{entry.train_size:,} to train on")
+        facts.append(f"{entry.train_size:,} training samples")
     if entry.shape is not None:
         facts.append(f"{'×'.join(map(str, entry.shape))} each")
     how = {
         "embedded": "comes with torchdeck",
-        "download": "can be fetched where it is not there yet (D, or torchdeck download)",
-        "manual": "can't be fetched: put its files into data.root yourself",
+        "download": "press D to download it (or torchdeck download)",
+        "manual": "no automatic download: put its files in data.root yourself",
     }[entry.obtain]
-    return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "Enter opens it"]
+    return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "press Enter to open it"]
 
 
 def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
     """What is said of an opened data set: sizes, where its pixels would live, what the user should know."""
-    test = "" if look.test_size is None else f", {look.test_size:,} to test"
+    test = "" if look.test_size is None else f", {look.test_size:,} test"
     classes = "1 class" if len(look.classes) == 1 else f"{len(look.classes)} classes"
-    lines = [f"{look.train_size:,} to train on, {look.validation_size:,} to validate{test}, {classes}"]
+    lines = [f"{look.train_size:,} training samples, {look.validation_size:,} validation{test}, {classes}"]
     if samples is not None and samples.storage:
         lines.append(f"{samples.input_shape} into the model; {samples.storage}")
     return lines + notes(look, samples)
@@ -96,13 +96,13 @@ def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]
     lines += describe_sizes(pixels.sizes)
     unreadable = pixels.sizes.unreadable
     if unreadable:
-        looked_at = "" if pixels.is_whole else f" of the {pixels.sizes.looked_at:,} looked at"
+        looked_at = "" if pixels.is_whole else f" of {pixels.sizes.looked_at:,} checked"
         lines.append(f"{len(unreadable):,} samples{looked_at} can't be read:")
         lines += [f"  {name}: {why}" for name, why in list(unreadable.items())[:_NAMED]]
         lines += ["  …"] if len(unreadable) > _NAMED else []
     lines += [balance] if balance else []
     if pixels.mean:
-        lines.append("w: mean and std into Normalize" + ("" if pixels.is_whole else " · m: measure every sample"))
+        lines.append("w sets Normalize to them" + ("" if pixels.is_whole else " · m measures every sample"))
     return lines
 
 
@@ -121,9 +121,9 @@ def copies(report: DuplicateReport) -> list[str]:
     """What a comparison found, and what its pictures mean."""
     lines = describe_duplicates(report)
     if report.examples:
-        lines.append("one picture for each that occurs more than once, ! where labels disagree; Enter: where it is")
+        lines.append("one picture per duplicate, ! if labels disagree; Enter shows where it is")
     if report.compared == "file bytes":
-        lines.append("U: compare decoded pixels, which also finds pictures that were saved in different ways")
+        lines.append("press U to compare decoded pixels: also finds pictures saved in different formats")
     return lines
 
 

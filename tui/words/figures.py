@@ -40,6 +40,26 @@ def byte_size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
+def plural(count: int, noun: str, many: str = "") -> str:
+    """A count with its noun: "1 step", "2,000 steps".
+
+    Args:
+        count: number of things.
+        noun: name of one of them.
+        many: plural of the noun, unless it is the noun with an s.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or f'{noun}s'}"
+
+
+def flops_per_sample(flops: float) -> str:
+    """Floating-point operations of one forward pass over a sample: "4.76 MFLOPs/sample"."""
+    for unit in ("", "k", "M", "G"):
+        if flops < 999.5:
+            return f"{flops:.3g} {unit}FLOPs/sample"
+        flops /= 1000
+    return f"{flops:.3g} TFLOPs/sample"
+
+
 def percent(share: float | None) -> str:
     """A share between 0 and 1 in percent, "–" when it is not known."""
     return "–" if share is None or not math.isfinite(share) else f"{share:.2%}"

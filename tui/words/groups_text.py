@@ -46,7 +46,7 @@ def _contents(group: WeightGroup) -> str:
     words = [f'"{pattern}"' for pattern in group.patterns]
     words += [f"{name} {value}" for name, value in group.options.items()]
     if group.vectors:
-        words.append("vectors" if group.vectors == len(group.tensors) else f"{group.vectors:,} of them vectors")
+        words.append("vectors" if group.vectors == len(group.tensors) else f"{group.vectors:,} of them 1-D")
     words.append(" … ".join(dict.fromkeys((group.tensors[0], group.tensors[-1]))))
     return printable("; ".join(words))
 

@@ -37,14 +37,14 @@ def memory_text(estimate: MemoryEstimate, width: int) -> Text:
     if not estimate.fits:
         text.append(" · does not fit", "bold red")
     text.append("\n").append_text(_bar(estimate, width)).append("\n")
-    for name, colour in _PARTS:
+    for name, color in _PARTS:
         size = getattr(estimate, name)
         if size:
-            text.append("■ ", colour).append(f"{_NAMES.get(name, name)} {byte_size(size)}  ")
+            text.append("■ ", color).append(f"{_NAMES.get(name, name)} {byte_size(size)}  ")
     if estimate.evaluation_peak > estimate.peak:
         style = "red" if estimate.evaluation_peak > estimate.free else "yellow"
         text.append(
-            f"\nevaluation takes more: {byte_size(estimate.evaluation_peak)}; loader.eval_batch_size lowers it", style
+            f"\nevaluation needs more: {byte_size(estimate.evaluation_peak)}; loader.eval_batch_size lowers it", style
         )
     return text
 
@@ -52,18 +52,18 @@ def memory_text(estimate: MemoryEstimate, width: int) -> Text:
 def largest_text(largest: MemoryEstimate | None) -> Text:
     """The largest batch that fits by estimate."""
     if largest is None:
-        return Text("not even a batch of one fits, by estimate", style="red")
-    return Text(f"the largest batch that fits, by estimate: {largest.batch_size:,}")
+        return Text("estimate: not even a batch of 1 fits", style="red")
+    return Text(f"estimated largest batch that fits: {largest.batch_size:,}")
 
 
 def measured_text(measured: StepMeasurement) -> Text:
     """What a real step took, and what that makes for an epoch and for the run."""
-    words = f"measured: {byte_size(measured.peak)}, {_step_time(measured.seconds)} a step"
+    words = f"measured: {byte_size(measured.peak)}, {_step_time(measured.seconds)} per step"
     if measured.steps_per_epoch:
         epoch = measured.seconds * measured.steps_per_epoch
         run = duration(epoch * measured.epochs)
-        words += f"; {duration(epoch)} an epoch of {measured.steps_per_epoch:,} steps, {run} for {measured.epochs}"
-        words += ", without data and evaluation"
+        words += f"; {duration(epoch)} per epoch of {measured.steps_per_epoch:,} steps, {run} for {measured.epochs}"
+        words += " (without data loading and evaluation)"
     return Text(words, style="green")
 
 
@@ -84,10 +84,10 @@ def _bar(estimate: MemoryEstimate, width: int) -> Text:
     bar = Text(no_wrap=True)
     begun = 0
     done = 0
-    for name, colour in _PARTS:
+    for name, color in _PARTS:
         done += getattr(estimate, name)
         cells = round(done / whole * width) - begun
-        bar.append("█" * cells, colour)
+        bar.append("█" * cells, color)
         begun += cells
     if not begun:
         bar.append("▏", "yellow")

@@ -36,7 +36,7 @@ def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
             calls=row.calls if row.calls or report.error is None else None,
             mode="train" if row.training else "eval",
             is_shared=bool(row.alias_of or row.shared),
-            is_uninitialised=row.uninitialised,
+            is_uninitialized=row.uninitialised,
         )
         for row in report.modules
     ]
@@ -76,27 +76,27 @@ def module_text(row: ModuleRow, report: ModelReport) -> Text:
 
 
 def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str]]:
-    below = f", {row.own_params:,} its own" if row.own_params != row.params else ""
+    below = f", {row.own_params:,} of its own" if row.own_params != row.params else ""
     share = f" ({row.params / report.params:.1%})" if report.params and row.params else ""
     frozen = row.params - row.trainable
-    ran = f"{row.calls:,}" if row.calls else "not run" if report.error is None else "not known"
+    ran = f"{row.calls:,}" if row.calls else "not run" if report.error is None else "unknown"
     facts = [
         ("parameters", f"{row.params:,}{share}{below}"),
         ("trained", f"{row.trainable:,}" + (f", {frozen:,} frozen" if frozen else "")),
         ("mode", "train" if row.training else "eval"),
         ("calls", ran),
-        ("output", "×".join(map(str, row.output_shape)) if row.output_shape else "not known"),
-        ("FLOPs", f"{row.flops:,}" if row.flops is not None else "not known"),
+        ("output", "×".join(map(str, row.output_shape)) if row.output_shape else "unknown"),
+        ("FLOPs", f"{row.flops:,}" if row.flops is not None else "unknown"),
     ]
     if row.buffers:
         facts.insert(2, ("buffers", f"{row.buffers:,} elements"))
     if row.uninitialised:
-        facts.insert(0, ("", "uninitialised: a first forward tells its shapes"))
+        facts.insert(0, ("", "uninitialized: shapes unknown until the first forward pass"))
     return facts
 
 
 def _tensor(tensor: TensorRow) -> str:
-    shape = "×".join(map(str, tensor.shape)) or "scalar" if tensor.shape is not None else "shape not known"
+    shape = "×".join(map(str, tensor.shape)) or "scalar" if tensor.shape is not None else "shape unknown"
     words = f"{shape} {tensor.dtype} {byte_size(tensor.bytes)}"
     if not tensor.persistent:
         words += ", not saved"
@@ -117,7 +117,7 @@ def histogram_text(histograms: Sequence[WeightHistogram], source: str, height: i
             f"  mean {figure(entry.mean, 3)}  std {figure(entry.std, 3)}", "dim"
         )
         if entry.not_finite:
-            text.append(f"  {entry.not_finite:,} of {entry.count:,} are not finite", "bold red")
+            text.append(f"  {entry.not_finite:,} of {entry.count:,} are NaN or infinite", "bold red")
         for line in histogram_lines(entry.bins, height):
             text.append(f"\n{line}", "bright_blue")
         low, high = figure(entry.smallest, 3), figure(entry.largest, 3)

@@ -11,7 +11,7 @@ from torchdeck.engine.files.json_values import number
 
 from ..plain_text import printable, printable_lines
 from .epoch_columns import epoch_columns
-from .figures import byte_size, duration, figure
+from .figures import byte_size, duration, figure, plural
 from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # What happened stays on the screen this long while saves follow it.
 _STAYS_SECONDS = 20.0
-WAY_ON = "5, then r, goes on from the newest checkpoint"
+RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
 # What ended so has something to say that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
@@ -49,10 +49,10 @@ STATUS_STYLES = {
     "died": "red",
 }
 _REASONS = {
-    "epoch": "after the epoch",
-    "interval": "after so many steps",
-    "minutes": "after so many minutes",
-    "asked": "as asked",
+    "epoch": "at the end of the epoch",
+    "interval": "on the step schedule",
+    "minutes": "on the time schedule",
+    "asked": "on request",
     "stop": "before stopping",
 }
 # The letters of what is marked in a chart.
@@ -73,18 +73,18 @@ _PHASES = {
 
 def nothing_live(status: str) -> str:
     """Why a run of this status can't be paused, saved, stopped or changed, and what can be done."""
-    return f"the run that is shown is {status}: {'s starts another' if status == 'finished' else WAY_ON}"
+    return f"this run is {status}: {'press s to start another' if status == 'finished' else RESUME_ADVICE}"
 
 
 def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
     """What the pane says while no run is shown: which key starts what, and where earlier runs are."""
     optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"
-    epochs = f"{draft.training.epochs} epoch{'s' * (draft.training.epochs != 1)}"
+    epochs = plural(draft.training.epochs, "epoch")
     words = Text()
-    words.append("\n  s", style="bold").append(f"  starts {printable(draft.name)}:\n     ")
+    words.append("\n  s", style="bold").append(f"  start {printable(draft.name)}:\n     ")
     words.append(f"{printable(draft.model.name)} on {printable(draft.data.dataset)}, {epochs}, {printable(optimizer)}")
-    words.append("\n  3", style="bold").append("  changes its settings")
-    words.append("\n  5", style="bold").append("  shows the runs there are, and resumes one")
+    words.append("\n  3", style="bold").append("  change its settings")
+    words.append("\n  5", style="bold").append("  list all runs, and resume one")
     return Text("No run is shown yet.", style="bold"), Text(), words
 
 
@@ -93,15 +93,15 @@ def preparing_lines(message: str) -> tuple[Text, Text]:
     return Text("● preparing", style="yellow"), Text(f"{printable(message)} …" if message else "", style="dim")
 
 
-def refusal_lines(reason: str, way_on: str) -> tuple[Text, Text, Text]:
+def refusal_lines(reason: str, advice: str) -> tuple[Text, Text, Text]:
     """What the pane says of a run that could not be started.
 
     Args:
         reason: why.
-        way_on: which keys change something and try again, in words.
+        advice: which keys change something and try again, in words.
     """
     words = Text(printable_lines(reason), style="red")
-    words.append(f"\n\nNothing was written. {way_on}.", style="default")
+    words.append(f"\n\nNothing was written. {advice}.", style="default")
     return Text("● not started", style="red"), Text(), words
 
 
@@ -134,21 +134,21 @@ def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) 
     if status in ("preparing", "running") and progress.phase in _PHASES:
         line.append(f"  {_PHASES[progress.phase]}", style="yellow")
     if state.get("write_error"):
-        line.append("  can't write: records wait in memory", style="bold red")
+        line.append("  can't write to disk: records are kept in memory", style="bold red")
     elif state.get("save_error"):
-        line.append("  newest save failed", style="bold red")
+        line.append("  last save failed", style="bold red")
     elif state.get("disk_warning"):
         line.append("  disk filling up", style="bold yellow")
     if message := state.get("message"):
         line.append(f"  {printable(str(message))}", style="dim")
     if state.get("exact") is False:
         reasons = "; ".join(map(str, state.get("not_exact_because", [])))
-        line.append(f"  not exact: {printable(reasons)}", style="yellow")
+        line.append(f"  not bit-exact: {printable(reasons)}", style="yellow")
     return line
 
 
 def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
-    """Epoch and step with a bar, then images/s, time left and learning rate.
+    """Epoch and step with a bar, then samples/s, time left and learning rate.
 
     Args:
         progress: where the run stands.
@@ -158,7 +158,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
     words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
     rest = []
     if is_live and progress.images_per_s:
-        rest += [f"{progress.images_per_s:,.0f} images/s", f"{duration(progress.eta_seconds)} left"]
+        rest += [f"{progress.images_per_s:,.0f} samples/s", f"{duration(progress.eta_seconds)} left"]
     if progress.lr is not None:
         rest.append(f"lr {figure(progress.lr)}")
     # The time left stands in the studio's first line as well.
@@ -223,13 +223,13 @@ def last_words(
     """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
-        return words.append(f"\n6 shows what was printed; {WAY_ON}", style="dim")
+        return words.append(f"\npress 6 for its output; {RESUME_ADVICE}", style="dim")
     if status == "died":
         words = Text(printable(why_died), style="red")
-        return words.append(f"\n{WAY_ON}", style="dim")
+        return words.append(f"\n{RESUME_ADVICE}", style="dim")
     words = _newest_text(events) or Text("")
     if status == "stopped":
-        words.append("\n" if words else "").append(WAY_ON, style="dim")
+        words.append("\n" if words else "").append(RESUME_ADVICE, style="dim")
     return words
 
 
@@ -254,7 +254,7 @@ def _event_text(event: dict[str, Any]) -> Text | None:
         size = f", {byte_size(event['bytes'])}" if isinstance(event.get("bytes"), int) else ""
         return Text(f"saved {printable(str(event.get('file')))} {reason}{size}", style="dim")
     if kind == "save_failed":
-        return Text(f"NOT SAVED, training goes on: {printable(str(event.get('error')))}", style="red")
+        return Text(f"SAVE FAILED, training continues: {printable(str(event.get('error')))}", style="red")
     if kind == "compile_failed":
         return Text(f"torch.compile failed, running eager: {printable(str(event.get('reason')))}", style="yellow")
     if kind in TOLD_AS_WRITTEN:

@@ -90,7 +90,7 @@ def confusion_text(scores: Tabled, width: int) -> Text:
     cell = max(4, len(str(largest)) + 1)
     if not counts or len(classes) > _LARGEST_MATRIX or _NAME_CELLS + cell * len(classes) > width:
         return _confused_pairs(counts, classes)
-    text = Text("confusion: rows are targets, columns predictions\n", style="bold")
+    text = Text("confusion matrix: rows are targets, columns are predictions\n", style="bold")
     text.append(" " * _NAME_CELLS)
     for name in classes:
         text.append(f"{name[: cell - 1]:>{cell}}", style="not bold dim")
@@ -114,9 +114,9 @@ def _confused_pairs(counts: dict[tuple[int, int], int], classes: list[str]) -> T
     wrong = sorted((-count, pair) for pair, count in counts.items() if pair[0] != pair[1])
     if not wrong:
         return Text()
-    text = Text("confused most\n", style="bold")
+    text = Text("most confused classes\n", style="bold")
     for count, (target, predicted) in wrong[:_SHOWN_PAIRS]:
-        text.append(f"{-count:>7,}  {classes[target]} taken for {classes[predicted]}\n", style="not bold")
+        text.append(f"{-count:>7,}  {classes[target]} predicted as {classes[predicted]}\n", style="not bold")
     text.right_crop(1)
     return text
 
@@ -130,13 +130,13 @@ def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
         shown = [metric_text(name, value) for value in values]
         text.append(f"{metric_title(name):<12}{shown[0]:>12}{shown[1]:>12}\n")
     if comparison.note:
-        text.append(f"settings are not compared: {printable(comparison.note)}\n", style="yellow")
+        text.append(f"settings not compared: {printable(comparison.note)}\n", style="yellow")
     elif not comparison.settings:
-        text.append("no setting differs\n")
+        text.append("same settings\n")
     for word, names in (("first", comparison.only_first), ("second", comparison.only_second)):
         if names:
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            text.append(f"in the {word} only, or in another shape: {printable(', '.join(names[:4]))}{more}\n")
+            text.append(f"only in the {word}, or with another shape: {printable(', '.join(names[:4]))}{more}\n")
     return text
 
 
@@ -173,7 +173,7 @@ def distance_text(comparison: Comparison) -> Text:
     finite = [row.relative for row in comparison.modules if math.isfinite(row.relative)]
     largest = max(finite, default=0.0) or 1.0
     if comparison.modules:
-        text.append("distance of the weights, relative to the first\n", style="bold")
+        text.append("distance between the weights, relative to the first\n", style="bold")
     for row in comparison.modules:
         bar = "█" * round(_BAR_CELLS * min(1.0, row.relative / largest))
         name = printable(row.module, 40) or "(the model)"

@@ -18,19 +18,19 @@ _SHOWN = 12
 def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
     """The mapping, its four parts below one another, with at most `most` names each."""
     mapping = preview.mapping
-    text = Text(f"weights of {printable(preview.file.name)} ({preview.format})", style="bold")
+    text = Text(f"weights in {printable(preview.file.name)} ({preview.format})", style="bold")
     if mapping.prefix:
-        text.append(f", below {printable(mapping.prefix)}", style="dim")
+        text.append(f", under {printable(mapping.prefix)}", style="dim")
     text.append(f"\n  matched  {len(mapping.matched)} of {preview.tensors} tensors", style="green")
-    verdict = "does not fit: below is what differs besides the head" if preview.problem else "can be loaded"
+    verdict = "does not fit: these tensors differ, apart from the head" if preview.problem else "can be loaded"
     text.append(f"\n  {verdict}", style="red" if preview.problem else "green")
     head = set(preview.head)
-    _part(text, "missing in the file", [_fresh(name, head) for name in mapping.missing], most)
-    _part(text, "of another shape", [_fresh(str(entry), head, entry.name) for entry in mapping.different], most)
-    _part(text, "in the file only", mapping.unexpected, most)
+    _part(text, "missing from the file", [_fresh(name, head) for name in mapping.missing], most)
+    _part(text, "shape differs", [_fresh(str(entry), head, entry.name) for entry in mapping.different], most)
+    _part(text, "only in the file", mapping.unexpected, most)
     if mapping.alternatives:
         others = ", ".join(prefix.removesuffix(".") or "the top" for prefix in mapping.alternatives)
-        text.append(f"\n  fits as well: {printable(others)} (weights_entry chooses)", style="dim")
+        text.append(f"\n  also fits: {printable(others)} (set weights_entry to choose)", style="dim")
     return text
 
 
@@ -55,7 +55,7 @@ def mapping_document(preview: WeightsPreview) -> dict[str, Any]:
 
 
 def _fresh(text: str, head: set[str], name: str = "") -> str:
-    return f"{text}  head: stays fresh" if (name or text) in head else text
+    return f"{text}  (head: starts fresh)" if (name or text) in head else text
 
 
 def _part(text: Text, title: str, lines: Sequence[str], most: int) -> None:

@@ -98,6 +98,6 @@ def cells_of(text: str) -> list[str]:
 
 
 def cube_number(triplet: tuple[int, int, int]) -> int:
-    """The number of a colour in the 6x6x6 cube of the 256-colour palette."""
+    """The number of a color in the 6x6x6 cube of the 256-color palette."""
     red, green, blue = ((0, 95, 135, 175, 215, 255).index(level) for level in triplet)
     return 16 + 36 * red + 6 * green + blue

@@ -48,7 +48,7 @@ def test_a_placeholder_is_one_cell_to_textual() -> None:
     assert Segment(kitty.placeholders(2 << 24, 3, 40)).cell_length == 40
 
 
-def test_numbers_are_told_by_the_colour_in_256_colours_too() -> None:
+def test_numbers_are_told_by_the_color_in_256_colors_too() -> None:
     for image in itertools.islice(kitty.numbers(truecolor=False), 500):
         sent = kitty.color_of(image, truecolor=False).downgrade(ColorSystem.EIGHT_BIT)
         assert sent.number == image & 255

@@ -117,7 +117,7 @@ async def test_the_cursor_other_panes_and_dialogs_send_nothing() -> None:
         assert drawn_cells(app.strips()) == drawn
         app.push_screen(Dialog())
         await pilot.pause()
-        # Dimmed, the colours would be other pictures' numbers.
+        # Dimmed, the colors would be other pictures' numbers.
         assert not drawn_cells(app.screen_stack[0]._compositor.render_strips(app.size))
         assert any("▀" in strip.text for strip in app.screen_stack[0]._compositor.render_strips(app.size))
         app.pop_screen()

@@ -11,7 +11,7 @@ from torchdeck.tui.graphics import sixel
 
 
 def decoded(sequence: str) -> np.ndarray:
-    """What a VT340 with 256 colours draws; -1 where it draws nothing."""
+    """What a VT340 with 256 colors draws; -1 where it draws nothing."""
     found = re.fullmatch(r'\x1bP[\d;]*q"1;1;(\d+);(\d+)(.*)\x1b\\', sequence, re.DOTALL)
     assert found is not None
     width, height = int(found[1]), int(found[2])
@@ -47,7 +47,7 @@ def noise(height: int, width: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (6, 3), (13, 19), (16, 16)])
-def test_up_to_256_colours_are_drawn_as_exactly_as_percents_allow(shape: tuple[int, int]) -> None:
+def test_up_to_256_colors_are_drawn_as_exactly_as_percents_allow(shape: tuple[int, int]) -> None:
     rgb = noise(*shape)
     assert np.abs(decoded(sixel.encode(rgb)) - rgb).max() <= 3
 
@@ -59,7 +59,7 @@ def test_an_enlarged_picture_is_drawn_in_runs() -> None:
     assert len(sequence) < rgb.nbytes / 4
 
 
-def test_a_photograph_is_drawn_in_colours_near_its_own() -> None:
+def test_a_photograph_is_drawn_in_colors_near_its_own() -> None:
     y, x = np.mgrid[0:90, 0:120]
     rgb = np.stack([x * 2, y * 2, 128 + 90 * np.sin((x + y) / 20)], axis=2).astype(np.uint8)
     error = np.abs(decoded(sixel.encode(rgb)) - rgb)

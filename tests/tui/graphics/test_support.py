@@ -44,7 +44,7 @@ def test_an_unknown_terminal_shows_half_blocks() -> None:
     assert way(Answers(name="foo(1)", cell=CELL, is_complete=True), TERM="xterm-256color") == "blocks"
 
 
-def test_without_colours_there_are_half_blocks() -> None:
+def test_without_colors_there_are_half_blocks() -> None:
     assert way(Answers(kitty=True, name="kitty(0.35.2)"), NO_COLOR="1") == "blocks"
 
 
@@ -100,7 +100,7 @@ def test_sixel_is_shown_where_the_size_of_a_cell_is_known() -> None:
 
 @pytest.mark.parametrize("name", ["iTerm2 3.5.2", "WezTerm 20240203-110809-5046fc22"])
 def test_terminals_with_iterm2_images_are_known_by_their_names(name: str) -> None:
-    # They have sixel as well, which has fewer colours.
+    # They have sixel as well, which has fewer colors.
     assert way(Answers(name=name, sixel=True, kitty=True, cell=CELL)) == "iterm"
 
 

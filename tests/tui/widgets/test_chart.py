@@ -134,7 +134,7 @@ async def test_log_y_has_powers_of_ten_and_leaves_out_what_is_not_positive(app_w
         chart.set_series("train", range(2), [0.0, -1.0])
         chart._redraw()
         await pilot.pause()
-        assert any("nothing above zero" in line for line in lines_of(app))
+        assert any("no values above 0" in line for line in lines_of(app))
 
 
 async def test_smoothing_is_drawn_over_the_faint_raw_line(app_with, lines_of) -> None:
@@ -470,4 +470,4 @@ async def test_zooming_draws_a_part_of_the_axis_with_its_own_height(app_with, li
         chart.set_series("val.", [0, 1000], [1, 2])
         chart.view = View(window=(200, 300))
         await pilot.pause()
-        assert any("nothing to draw in this part of the axis" in line for line in lines_of(app))
+        assert any("no data in this range" in line for line in lines_of(app))

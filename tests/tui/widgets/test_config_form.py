@@ -12,7 +12,7 @@ from textual.widgets import Input
 from torchdeck.tui.widgets.config_form import ConfigForm, FormField
 
 FIELDS = [
-    FormField("data.dataset", "dataset", "text", "CIFAR10", ("CIFAR10", "MNIST"), "a catalogue name", section="data"),
+    FormField("data.dataset", "dataset", "text", "CIFAR10", ("CIFAR10", "MNIST"), "a catalog name", section="data"),
     FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", section="data"),
     FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam", "AdamW"), section="optimizer"),
     FormField("optimizer.lr", "lr", "float", "0.1", help="learning rate", section="optimizer"),

@@ -93,7 +93,7 @@ async def test_without_images_it_says_so(app_with, lines_of) -> None:
 async def test_what_is_no_image_is_an_error(app_with, pixels: np.ndarray) -> None:
     grid = ImageGrid()
     async with app_with(grid).run_test():
-        with pytest.raises(ValueError, match="an image is uint8"):
+        with pytest.raises(ValueError, match="an image must be uint8"):
             grid.set_images([GridImage(pixels)])
 
 
@@ -103,8 +103,8 @@ async def test_large_images_are_averaged_down(app_with) -> None:
     grid = ImageGrid()
     async with app_with(grid).run_test(size=(16, 9)):
         grid.set_images([GridImage(pixels)])
-        colours = {segment.style.color.triplet for segment in grid.render_line(0) if "▀" in segment.text}
-        assert colours == {(50, 50, 50)}
+        colors = {segment.style.color.triplet for segment in grid.render_line(0) if "▀" in segment.text}
+        assert colors == {(50, 50, 50)}
 
 
 async def test_fewer_images_are_shown_where_all_of_them_would_be_small(app_with) -> None:

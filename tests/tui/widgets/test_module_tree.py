@@ -122,7 +122,7 @@ async def test_a_number_of_levels_is_opened_after_a_key_that_asks_for_it(lines_o
         assert counts == [5, 7, 5, 1, 9, 7, 7]
         await pilot.press("l")
         await pilot.pause()
-        assert "levels? 0 … 9" in lines_of(app)[0]
+        assert "depth? 0–9" in lines_of(app)[0]
 
 
 async def test_search_opens_what_is_above_and_goes_round(lines_of) -> None:

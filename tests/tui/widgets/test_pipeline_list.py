@@ -58,6 +58,8 @@ def test_reads(text: str, step: PipelineStep) -> None:
     [
         ("", "is not a step"),
         ("RandomCrop(", "is not a step"),
+        ("RandomRotation(degrees=)", "degrees needs a value, e.g. degrees=15"),
+        ("RandomCrop(size=, padding=4)", "size needs a value"),
         ("RandomCrop(32)", "arguments need names"),
         ("RandomCrop(**x)", "arguments need names"),
         ("RandomCrop(size=width)", "size must be a number"),

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 
 from torchdeck.tui.widgets.progress_line import ProgressLine, duration, progress_text
 
-EPOCH = ("epoch 3/30", 0.455, "12,400 images/s  1:20 left")
+EPOCH = ("epoch 3/30", 0.455, "12,400 samples/s  1:20 left")
 
 
 def test_the_bar_shows_the_fraction() -> None:

@@ -56,7 +56,7 @@ class FormApp(App[None]):
         yield ConfigForm(
             [
                 FormField(
-                    "data.dataset", "dataset", "text", "CIFAR10", help="catalogue name or folder", section="data"
+                    "data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", section="data"
                 ),
                 FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", section="data"),
                 FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam"), section="optimizer"),

@@ -1,4 +1,4 @@
-"""Labelled horizontal bars, such as samples per class."""
+"""Labeled horizontal bars, such as samples per class."""
 
 from __future__ import annotations
 

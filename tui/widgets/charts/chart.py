@@ -64,11 +64,11 @@ class Chart(Widget, can_focus=True):
         Binding("m", "next_smoothing", "smooth", id="chart.smooth"),
         Binding("plus,equals_sign", "zoom(True)", "zoom in", key_display="+", id="chart.zoom_in"),
         Binding("minus", "zoom(False)", "zoom out", key_display="-", show=False, id="chart.zoom_out"),
-        Binding("left", "cursor(-1)", "cursor to the left: values at a step", show=False, id="chart.left"),
-        Binding("right", "cursor(1)", "cursor to the right", show=False, id="chart.right"),
+        Binding("left", "cursor(-1)", "move the cursor left: read values at a step", show=False, id="chart.left"),
+        Binding("right", "cursor(1)", "move the cursor right", show=False, id="chart.right"),
         Binding("shift+left", "cursor(-10)", "ten columns to the left", show=False, id="chart.far_left"),
         Binding("shift+right", "cursor(10)", "ten columns to the right", show=False, id="chart.far_right"),
-        Binding("escape", "show_all", "take the cursor away, then the zoom", show=False, id="chart.all"),
+        Binding("escape", "show_all", "clear cursor, then zoom", show=False, id="chart.all"),
     ]
 
     log_y: var[bool] = var(False, init=False)
@@ -145,7 +145,7 @@ class Chart(Widget, can_focus=True):
             x: Positions, shape [N]; expected to ascend, otherwise points are sorted. A point without a finite
                 position is left out.
             y: Values, shape [N]; NaN and infinite ones are gaps.
-            color: A CSS colour or a variable of the theme such as `$primary`; otherwise the palette's next one.
+            color: A CSS color or a variable of the theme such as `$primary`; otherwise the palette's next one.
             is_smoothed: Whether `smoothing` applies to it.
 
         Raises:
@@ -241,7 +241,7 @@ class Chart(Widget, can_focus=True):
         self._redraw()
 
     def on_mount(self) -> None:
-        """Follow the theme's colours."""
+        """Follow the theme's colors."""
         self.app.theme_changed_signal.subscribe(self, self._on_theme)
 
     def on_show(self) -> None:
@@ -360,8 +360,8 @@ class Chart(Widget, can_focus=True):
         if not any(len(series.y) for series in self._series.values()):
             return self._empty
         if self._view.window is not None:
-            return "nothing to draw in this part of the axis"
-        return "nothing above zero for a log axis" if self.log_y else "no finite values"
+            return "no data in this range"
+        return "no values above 0 for a log axis" if self.log_y else "no finite values"
 
     def _window(self) -> Limits | None:
         """The edges of what is shown of the x axis; None for all of it."""

@@ -1,4 +1,4 @@
-"""One line of a chart: its points, its colour, its smoothed form."""
+"""One line of a chart: its points, its color, its smoothed form."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ChartSeries:
     Attributes:
         x: positions, float64 [N], all finite.
         y: values, float64 [N].
-        color: a CSS colour or a variable of the theme.
+        color: a CSS color or a variable of the theme.
         is_smoothed: whether smoothing applies to it.
         signature: equal for two series that look the same.
     """

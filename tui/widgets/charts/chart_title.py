@@ -37,7 +37,7 @@ class Heading:
         title: what is measured.
         x_label: what the x axis counts.
         cursor: where the values are read; None for the last ones.
-        legend: name, value and colour of every line.
+        legend: name, value and color of every line.
         settings: what is set, in full and in short.
     """
 

@@ -27,7 +27,7 @@ _FEWEST_TICKS = 3
 
 @dataclass
 class Curve:
-    """A series as it is drawn: positions, values on the axis (perhaps logarithms), colour."""
+    """A series as it is drawn: positions, values on the axis (perhaps logarithms), color."""
 
     x: np.ndarray
     y: np.ndarray
@@ -112,7 +112,7 @@ def draw(
     marks: Sequence[tuple[float, str]],
     axis_color: tuple[int, int, int],
 ) -> str:
-    """The plot as lines of text with ANSI colours."""
+    """The plot as lines of text with ANSI colors."""
     import numpy as np
     import plotext
 

@@ -58,7 +58,7 @@ def exponential_average(y: np.ndarray, weight: float) -> np.ndarray:
     """Debiased exponential moving average: s_n = w s_(n-1) + (1 - w) y_n with s_0 = 0, divided by 1 - w^n.
 
     The division is Adam's bias correction (Kingma & Ba 2015, section 3), which TensorBoard's smoothing uses too: the
-    first values are averages of what there is, not pulled towards zero. NaN and infinite values are passed over and
+    first values are averages of what there is, not pulled toward zero. NaN and infinite values are passed over and
     stay as they are.
 
     Args:
@@ -125,7 +125,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def tick_label(value: float, step: float) -> str:
-    """A number as short as the distance to its neighbours allows: 0.25, 40k, 1.5M, 2e-5."""
+    """A number as short as the distance to its neighbors allows: 0.25, 40k, 1.5M, 2e-5."""
     if value == 0 or abs(value) < step * 1e-6:
         return "0"
     size = max(abs(value), step)

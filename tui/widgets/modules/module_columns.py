@@ -111,7 +111,7 @@ def short_number(count: float | None) -> str:
 
 def trainable_mark(row: ModuleTreeRow) -> str:
     """✓ all is trained, · nothing is, ◐ a part is; ? not initialised; blank without parameters."""
-    if row.is_uninitialised:
+    if row.is_uninitialized:
         return "?"
     if not row.params:
         return " "
@@ -139,7 +139,7 @@ def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
         return [
             Column("calls", 7, _calls, 8, is_right=True),
             Column("FLOPs", 6, _count(lambda row: row.flops or 0), 9, is_right=True),
-            Column("of all", 6, _share_of_flops, 6, 18),
+            Column("share", 6, _share_of_flops, 6, 18),
             Column("mode", 5, lambda row, *_: Text(row.mode, "yellow" if row.mode == "eval" else _QUIET), 5),
             Column("output", 12, _output, 7, 26),
             Column("type", 12, _kind, 1, 24),
@@ -179,8 +179,8 @@ def _kind(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
     kind = Text(printable(row.type))
     if row.calls == 0:
         kind.append(" not run", "yellow")
-    if row.is_uninitialised:
-        kind.append(" uninitialised", "yellow")
+    if row.is_uninitialized:
+        kind.append(" uninitialized", "yellow")
     if row.note:
         kind.append(f" {printable(row.note)}", _QUIET)
     return kind
@@ -222,14 +222,14 @@ def _norm(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
         return Text(f"{'-':>{width}}", _QUIET)
     if not math.isfinite(heat.norm):
         return Text(f"{heat.norm:>{width}}", "bold white on red")
-    return Text(f"{heat.norm:>{width}.1e}", _colour(heat.norm, totals))
+    return Text(f"{heat.norm:>{width}.1e}", _color(heat.norm, totals))
 
 
 def _heat_bar(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
     heat = totals.heat.get(row.path)
     if heat is None or not heat.norm or not math.isfinite(heat.norm):
         return Text()
-    return Text("█" * max(1, round(_position(heat.norm, totals) * width)), _colour(heat.norm, totals))
+    return Text("█" * max(1, round(_position(heat.norm, totals) * width)), _color(heat.norm, totals))
 
 
 def _update(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
@@ -238,8 +238,8 @@ def _update(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
     if heat is None or not math.isfinite(heat.update_ratio):
         return Text(f"{'-':>{width}}", _QUIET)
     ratio = heat.update_ratio
-    colour = "red" if ratio > 0.1 else "yellow" if ratio > 0.01 else "green" if ratio > 1e-6 else "blue"
-    return Text(f"{ratio:>{width}.1e}", colour)
+    color = "red" if ratio > 0.1 else "yellow" if ratio > 0.01 else "green" if ratio > 1e-6 else "blue"
+    return Text(f"{ratio:>{width}.1e}", color)
 
 
 def _position(norm: float, totals: Totals) -> float:
@@ -247,7 +247,7 @@ def _position(norm: float, totals: Totals) -> float:
     return 1.0 if high <= low else (math.log10(norm) - low) / (high - low)
 
 
-def _colour(norm: float, totals: Totals) -> str:
+def _color(norm: float, totals: Totals) -> str:
     if norm <= 0:
         return "dim"
     return _HEAT[min(len(_HEAT) - 1, int(_position(norm, totals) * len(_HEAT)))]

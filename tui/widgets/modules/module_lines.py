@@ -14,9 +14,9 @@ class ModuleLines(LineList):
     """The lines of the tree: keys that open and close."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right", "unfold", "open, or go to the first below", show=False),
-        Binding("left", "fold", "close, or go to what it is part of", show=False),
-        Binding("space", "select", "open or close", show=False),
+        Binding("right", "unfold", "expand, or go to the first child", show=False),
+        Binding("left", "fold", "collapse, or go to the parent", show=False),
+        Binding("space", "select", "expand or collapse", show=False),
     ]
 
     class Moved(Message):

@@ -29,7 +29,7 @@ class ModuleTreeRow:
         calls: How often it ran in one forward, None if not known.
         mode: train or eval, "" if not known.
         is_shared: Whether it is listed elsewhere as well, or shares a parameter with an earlier row.
-        is_uninitialised: Whether a first forward has still to tell the shapes of its parameters.
+        is_uninitialized: Whether a first forward has still to tell the shapes of its parameters.
     """
 
     path: str
@@ -45,7 +45,7 @@ class ModuleTreeRow:
     calls: int | None = None
     mode: str = ""
     is_shared: bool = False
-    is_uninitialised: bool = False
+    is_uninitialized: bool = False
 
     @property
     def name(self) -> str:
@@ -80,7 +80,7 @@ class Outline:
     Attributes:
         rows: all modules, parents before their children, the whole model first.
         order: how siblings are sorted; by a number, the largest first.
-        folds_repeats: whether neighbouring siblings of the same structure are one line.
+        folds_repeats: whether neighboring siblings of the same structure are one line.
     """
 
     def __init__(self, rows: Sequence[ModuleTreeRow]) -> None:

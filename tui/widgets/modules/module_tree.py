@@ -36,25 +36,25 @@ class ModuleTree(Widget):
     ModuleTree.-searching > #search { display: block; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "deeper", "open a level", key_display="+", show=False, id="tree.deeper"),
-        Binding("minus", "shallower", "close a level", key_display="-", show=False, id="tree.shallower"),
-        Binding("asterisk", "expand_all", "open all", key_display="*", show=False, id="tree.all"),
-        Binding("l", "ask_depth", "open so many levels: then 0 … 9", show=False, id="tree.depth"),
+        Binding("plus", "deeper", "expand a level", key_display="+", show=False, id="tree.deeper"),
+        Binding("minus", "shallower", "collapse a level", key_display="-", show=False, id="tree.shallower"),
+        Binding("asterisk", "expand_all", "expand all", key_display="*", show=False, id="tree.all"),
+        Binding("l", "ask_depth", "expand to depth 0–9", show=False, id="tree.depth"),
         *(Binding(str(depth), f"open_levels({depth})", show=False) for depth in range(10)),
         Binding("slash", "search", "search", key_display="/", id="tree.search"),
         Binding("n", "next_match(1)", "next match", show=False, id="tree.next"),
         Binding("N", "next_match(-1)", "previous match", show=False, id="tree.previous"),
         Binding("v", "next_view", "columns", id="tree.view"),
-        Binding("o", "next_order", "order: model, parameters, FLOPs", show=False, id="tree.order"),
+        Binding("o", "next_order", "sort: model order, parameters, FLOPs", show=False, id="tree.order"),
         Binding("r", "fold_repeats", "fold repeated blocks", show=False, id="tree.repeats"),
-        Binding("b", "biggest", "the biggest, the next biggest", show=False, id="tree.biggest"),
+        Binding("b", "biggest", "next largest module", show=False, id="tree.biggest"),
         Binding("y", "copy_path", "copy the path", show=False, id="tree.copy"),
         Binding("escape", "end_search", "end search", show=False, id="tree.end_search"),
     ]
 
     MARKS: ClassVar[list[tuple[str, str]]] = [
-        ("✓ ◐ ·", "all of it is trained, a part, nothing"),
-        ("?", "a first forward has still to tell its shapes"),
+        ("✓ ◐ ·", "trained, partly, frozen"),
+        ("?", "shapes unknown until the first forward pass"),
         ("⇄", "shared with another module"),
     ]
 
@@ -223,7 +223,7 @@ class ModuleTree(Widget):
         self._show(current)
 
     def action_fold_repeats(self) -> None:
-        """One line for neighbouring blocks of the same structure, or each again."""
+        """One line for neighboring blocks of the same structure, or each again."""
         current = self._current
         self._outline.toggle_folding()
         self._show(self._nearest(current))
@@ -334,7 +334,7 @@ class ModuleTree(Widget):
     def _show_header(self) -> None:
         words = "module"
         if self._asks_depth:
-            words = "levels? 0 … 9"
+            words = "depth? 0–9"
         elif self._matches:
             words = f"module ({len(self._matches)} found)"
         elif self._outline.order != "model":

@@ -1,4 +1,4 @@
-"""The list of data sets, searched as one types."""
+"""The list of data sets, filtered while the user types."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ from ..plain_text import printable
 from ..screens.pick import PickEntry, found
 
 
-class DataCatalogue(Vertical):
-    """A field and the names of all data sets; the field also takes a folder, arrays, or `file.py:factory`."""
+class DataCatalog(Vertical):
+    """A field and the names of all data sets; the field also accepts a folder, arrays, or `file.py:factory`."""
 
     DEFAULT_CSS = """
-    DataCatalogue { width: 22; height: 1fr; border-right: solid $panel-lighten-1; }
-    DataCatalogue > Input { height: 1; border: none; padding: 0; }
-    DataCatalogue > OptionList { height: 1fr; border: none; padding: 0; background: transparent; }
-    DataCatalogue > OptionList:focus { border: none; }
+    DataCatalog { width: 22; height: 1fr; border-right: solid $panel-lighten-1; }
+    DataCatalog > Input { height: 1; border: none; padding: 0; }
+    DataCatalog > OptionList { height: 1fr; border: none; padding: 0; background: transparent; }
+    DataCatalog > OptionList:focus { border: none; }
     """
 
     @dataclass
     class Chosen(Message):
-        """A data set was chosen: a name of the catalogue, a path, or `file.py:factory`."""
+        """A data set was chosen: a name in the catalog, a path, or `file.py:factory`."""
 
         name: str
 
     @dataclass
     class Passed(Message):
-        """The cursor came to a name."""
+        """The cursor moved to a name."""
 
         name: str
 
@@ -51,14 +51,14 @@ class DataCatalogue(Vertical):
         self._own = ""
 
     def compose(self) -> ComposeResult:
-        """The field, the names."""
+        """Lay out the field and the names."""
         field = Input(id="find", placeholder="name, folder, .py:name", compact=True)
         field.cursor_blink = False
         yield field
         yield OptionList(*map(_option, self._entries), id="names")
 
     def show(self, name: str) -> None:
-        """Put the cursor on a name; a folder or a file of the user's own is listed first."""
+        """Put the cursor on a name; the user's own folder or file is listed first."""
         self._current = name
         if name not in [entry.name for entry in self._entries] and name != self._own:
             self._own = name
@@ -69,12 +69,12 @@ class DataCatalogue(Vertical):
             names.highlighted = listed.index(name)
 
     def search(self) -> None:
-        """Move into the field."""
-        # At once: the next key belongs into the field.
+        """Focus the field."""
+        # Focus at once: the next key belongs to the field.
         self.screen.set_focus(self.query_one(Input))
 
     def leave(self) -> None:
-        """Back to the whole list."""
+        """Clear the field and go back to the whole list."""
         self.query_one(Input).value = ""
         self.screen.set_focus(self.query_one(OptionList))
 
@@ -90,7 +90,7 @@ class DataCatalogue(Vertical):
         message.stop()
         by_name = found(self._entries, message.value)
         part = message.value.strip().lower()
-        # What is typed may also stand in the title: "food" as well as "Food101".
+        # The typed text may also be in the title: "food" as well as "Food101".
         by_title = [entry for entry in self._entries if part and part in entry.note.lower() and entry not in by_name]
         self._list([*by_name, *by_title], with_own=not part)
         names = self.query_one(OptionList)
@@ -127,7 +127,7 @@ def _option(entry: PickEntry) -> Option:
 
 
 def data_of(name: str) -> DataConfig:
-    """What a draft's data become when a data set is chosen: those of the preset that trains on it, else its own."""
+    """The data section for a chosen data set: from the preset that trains on it, or else its own defaults."""
     presets = (load_config(preset.name).data for preset in list_presets())
     validation = "test" if find_dataset(name) is not None else 0.2
     return next((data for data in presets if data.dataset == name), DataConfig(dataset=name, validation=validation))
