@@ -1,7 +1,7 @@
-"""What the tests under Textual's pilot need: keys that have been dealt with when the pilot says so, and a quick start.
+"""Fixtures for tests under Textual's pilot: keys are handled when `press` returns, and the studio starts quickly.
 
-The process beside the studio is a fork of one that has torch imported already (tests/warm_python.py); test_aside.py
-starts it as the studio does.
+The worker process is a fork of a process with torch imported (tests/warm_python.py); test_worker_process.py starts it
+as the studio does.
 """
 
 import asyncio

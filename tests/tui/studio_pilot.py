@@ -1,4 +1,4 @@
-"""A studio under Textual's pilot, and waiting for what its screen shows."""
+"""A studio under Textual's pilot, and functions that wait for text on its screen."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -18,7 +18,7 @@ FAST = ("training.epochs=2", "loader.batch_size=128")
 async def studio(
     tmp_path: Path, *overrides: str, size: tuple[int, int] = (120, 40), preset: str = "digits"
 ) -> AsyncIterator[tuple[Studio, Pilot[None]]]:
-    """The studio with a preset loaded; a run that is still alive at the end is stopped."""
+    """Open the studio with a preset; stop a run that is still live at the end."""
     app = Studio(load_config(preset, overrides), tmp_path / "runs", spec=preset)
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
@@ -32,13 +32,13 @@ async def studio(
 
 
 def screen_text(app: Studio) -> str:
-    """What is on the screen, row by row."""
+    """The text on the screen, row by row."""
     strips = app.screen._compositor.render_strips(app.size)
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
-    """Let the studio live until something holds; fails with the screen when it never does."""
+    """Wait until a condition holds; if it never does, fail and show the screen."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < deadline, screen_text(pilot.app)  # type: ignore[arg-type]
@@ -46,14 +46,14 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 
 async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
-    """Let the studio live until the text is on its screen."""
+    """Wait until the text is on the screen."""
     await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
 
 
 async def go_to_field(pilot: Pilot[None], key: str) -> None:
-    """The cursor moves to a field of the setup pane, which is shown; its form is filled when that is first shown."""
+    """Move the cursor to a field of the setup pane, whose form is filled when it is first shown."""
     form = pilot.app.query_one("SetupPane ConfigForm", ConfigForm)
-    # The pane puts the cursor on the form's first field by itself, once the form is filled.
+    # The pane puts the cursor on the first field once the form is filled.
     await until(pilot, lambda: form.has_focus_within)
     assert form.focus_field(key)
     await until(pilot, lambda: form.focused_key == key)

@@ -46,7 +46,7 @@ class StudioTerminal:
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
 
     def read(self, seconds: float) -> None:
-        """Take what arrives within this time."""
+        """Read what arrives within this time."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             if self.terminal < 0:
@@ -57,12 +57,12 @@ class StudioTerminal:
             try:
                 data = os.read(self.terminal, 65536)
             except OSError as error:
-                # Nobody has the terminal open any more, and nothing will come.
+                # The terminal is closed on the other side; nothing more will arrive.
                 assert error.errno == errno.EIO
                 time.sleep(left)
                 return
             self.received += data
-            # pyte takes the "u" of the kitty keyboard protocol for a cursor movement
+            # pyte treats the "u" of the kitty keyboard protocol as a cursor movement
             self._stream.feed(data.replace(b"\x1b[<u", b"").replace(b"\x1b[>25u", b""))
 
     def screen(self) -> str:
@@ -82,12 +82,12 @@ class StudioTerminal:
         os.write(self.terminal, keys.encode())
 
     def hang_up(self) -> None:
-        """The terminal goes away, as when a connection breaks."""
+        """Close the terminal, as when a connection breaks."""
         os.close(self.terminal)
         self.terminal = -1
 
     def exit_status(self) -> int:
-        """Wait for the program that the shell sees; its status as a shell says it."""
+        """Wait for the program that the shell sees; returns its status as a shell reports it."""
         deadline = time.monotonic() + 90
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -99,7 +99,7 @@ class StudioTerminal:
             self.read(0.05)
 
     def run(self) -> RunReader:
-        """The one run, once it is there."""
+        """Wait for the only run and return it."""
         found: list[Path] = []
 
         def is_there() -> bool:
@@ -110,7 +110,7 @@ class StudioTerminal:
         return RunReader(found[0])
 
     def until_trained(self, run: RunReader, epoch: int) -> None:
-        """Wait until an epoch has begun."""
+        """Wait until an epoch has started."""
         self.until(lambda: run.poll() and run.progress().epoch >= epoch and run.progress().step > 0)
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ sys.exit(main())
 
 @contextmanager
 def studio_in_terminal(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[StudioTerminal]:
-    """The studio with arguments of its command line; it and its runs are ended in the end.
+    """Start the studio with command-line arguments; ends it and its runs at the end.
 
     Args:
         program: what Python runs in place of the studio, such as `-m torchdeck`, the studio without any change.

@@ -1,4 +1,4 @@
-"""The command line as its users meet it: processes, their output and their exit statuses.
+"""The command line as users see it: processes, their output and their exit statuses.
 
 Most are forks of a process that has torch imported already (tests/warm_python.py); the first run of the module, and
 what is tested with signals, terminals and pipes, are processes that begin from nothing.

@@ -1,4 +1,4 @@
-"""Code of the user's own runs only after a yes."""
+"""The user's own code runs only after a yes."""
 
 from pathlib import Path
 
@@ -60,7 +60,7 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
     async with studio(tmp_path, f"model={{name='{own}:net'}}") as (app, pilot):
         await asked(app, pilot)
         await pilot.press("y")
-        # What the first pane measures is to be done before the screen goes.
+        # The first pane's measurement must end before the screen closes.
         await until_shown(pilot, "of every sample")
         await pilot.press("2")
         await until_shown(pilot, "650 parameters")

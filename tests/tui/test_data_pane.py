@@ -1,4 +1,4 @@
-"""The data pane as a researcher meets it: real keys, real data, the real process beside the studio."""
+"""The data pane as a researcher sees it: real keys, real data, the real worker process."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ PLAIN = ["data.train_transforms=[]", "data.eval_transforms=[]"]
 
 
 def told(app: Studio) -> str:
-    """What was said in notices, however they wrap."""
+    """The text of all notifications, without line breaks."""
     return "\n".join(notice.message for notice in app._notifications)
 
 
 def write_folder(root: Path, classes: int = 2, count: int = 6) -> Path:
-    """Images of noise in one folder a class."""
+    """Images of noise in one folder per class."""
     generator = np.random.default_rng(0)
     for name in range(classes):
         (root / f"class {name}").mkdir(parents=True)
@@ -193,12 +193,12 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
     async with studio(tmp_path, size=SMALL) as (app, pilot):
         pane = app.query_one(DataPane)
         await until_shown(pilot, "as in epoch 1")
-        # Images with color decide soon; those without headers are all looked at.
+        # Images with color decide soon; images without headers are all read.
         for file in root.glob("*/[0-9].png"):
             file.write_bytes(b"")
         await pilot.press("f", *str(root), "enter")
         await until_shown(pilot, "Esc to stop")
-        # However fast it is, it isn't done before the keys are pressed.
+        # It can't be done before the keys are pressed, however fast it is.
         beside = app.worker.pid
         assert beside is not None
         os.kill(beside, signal.SIGSTOP)

@@ -1,4 +1,4 @@
-"""A dry run: everything is built and checked and said, and nothing is written."""
+"""A dry run builds, checks and prints everything, and writes nothing."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The newest evaluation in full, and the plan of a draft, as a user opens them."""
+"""The screens with the newest evaluation and with the plan of a draft, opened by keys."""
 
 from __future__ import annotations
 

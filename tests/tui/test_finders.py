@@ -1,4 +1,4 @@
-"""The finders as a user meets them: keys in the train pane, and a verb that a signal ends."""
+"""The finders as a user sees them: keys in the train pane, and a verb that a signal ends."""
 
 import json
 import os
@@ -23,7 +23,7 @@ async def test_a_key_draws_the_curve_and_enter_takes_the_rate(tmp_path: Path) ->
         await until(pilot, lambda: app.draft.optimizer.lr != before)
         assert app.draft_error == ""
         assert not (tmp_path / "runs").exists()
-        # A test that is left ends, and changes nothing.
+        # A canceled test ends and changes nothing.
         taken = app.draft.optimizer.lr
         await pilot.press("f", "escape")
         await until_shown(pilot, "No run is shown yet")
@@ -49,7 +49,7 @@ def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Pat
 
 
 def _is_training(pid: int) -> bool:
-    """Whether torch's own library is loaded, which is after the handlers were set."""
+    """Whether torch's library is loaded, which happens after the handlers are set."""
     return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
 
 

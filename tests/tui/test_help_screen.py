@@ -1,4 +1,4 @@
-"""The keys of whatever is on the screen are listed on the screen."""
+"""The help lists the keys of the current pane or screen."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Signals of a batch system to real processes: SLURM's requeue, and a stop while no batch comes."""
+"""Signals of a batch system to real processes: SLURM's requeue, and a stop while waiting for a batch."""
 
 import json
 import os

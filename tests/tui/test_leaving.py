@@ -1,4 +1,4 @@
-"""What becomes of a run when the screen goes, with real processes, terminals, signals and training."""
+"""A run after its screen has closed, with real processes, terminals, signals and training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from studio_terminal import StudioTerminal, studio_in_terminal
 from torchdeck.engine.runs.reader import RunReader
 
 LONG = ("--set", "training.epochs=100000")
-# Long enough to leave in its middle, short enough to wait for its end.
+# Long enough to quit in the middle, short enough to wait for the end.
 MIDDLE = ("--set", "training.epochs=20")
 
 TALKING_MODEL = """
@@ -81,10 +81,10 @@ def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_outpu
         run.poll()
         assert len(run.epoch_records()) == 40
         log = run.log_path.read_text()
-        # 40 epochs of 23 batches, and the model speaks at every 50th of them.
+        # 40 epochs of 23 batches; the model prints at every 50th batch.
         spoken = log.count("stray print of the model")
         assert spoken >= 18
-        # The hang-up itself may end one of the user's subprocesses before it has spoken.
+        # The hang-up itself may end a subprocess of the user before it has printed.
         assert spoken - 1 <= log.count("stray words of a subprocess") <= spoken
         assert "made by user code" in log
         assert "Traceback" not in log
@@ -148,7 +148,7 @@ def test_two_panels_show_one_run_and_each_shows_what_the_other_does(tmp_path: Pa
             first.press("p")
             first.until_shown("● running")
             second.until_shown("● running")
-            # Leaving the one leaves the run and the other as they are.
+            # Quitting one studio affects neither the run nor the other studio.
             second.press("q")
             assert second.exit_status() == 0
         assert run.is_alive() and run.status() == "running"

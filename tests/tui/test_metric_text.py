@@ -1,4 +1,4 @@
-"""Metrics are called and written in one way everywhere."""
+"""Metrics have the same name and format everywhere."""
 
 import numpy as np
 import pytest

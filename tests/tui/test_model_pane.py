@@ -1,4 +1,4 @@
-"""The model pane around the tree: freezing, the detail of a module, the gradients of a run, what a step takes."""
+"""The model pane around the tree: freezing, details of a module, gradients of a run, memory of a step."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ async def test_a_run_of_the_model_shows_its_gradients_and_its_weights(tmp_path: 
         assert "gradients at step 12" in screen_text(app)
         await pilot.press("v", "v", "v")
         await until_shown(pilot, " heat ")
-        # A run of another model has nothing to say about this one.
+        # A run of another model has no gradients of this one.
         await pilot.press("v", "2", "up", "enter")
         await until(pilot, lambda: app.draft.model.name == "mlp")
         await until(pilot, lambda: "gradient" not in screen_text(app))

@@ -1,4 +1,4 @@
-"""Choosing a model by a part of its name."""
+"""Choosing a model by part of its name."""
 
 from pathlib import Path
 

@@ -14,7 +14,7 @@ from torchdeck.tui.words.module_text import tree_rows
 
 A_FEW = ["mobilenet_v3_small", "googlenet"]
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
-# One process for all of them: it is torch that takes seconds to start.
+# One process for all of them, since torch takes seconds to start.
 ALL_OF_THEM = """
 import sys
 from torchdeck.tui.verbs.model import model

@@ -1,4 +1,4 @@
-"""The panes as a user meets them: what fails is said where one looks, keys do one thing, nothing moves by itself."""
+"""The panes as a user sees them: errors appear where the user looks, keys do one thing, nothing moves by itself."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from torchdeck.tui.widgets.modules.module_tree import ModuleTree
 
 
 class BrokenWorker(WorkerProcess):
-    """A process beside the studio that fails at everything."""
+    """A worker process that fails every call."""
 
     async def call(self, function: str, *arguments: Any, **keywords: Any) -> Any:
         await asyncio.sleep(0)
@@ -206,7 +206,7 @@ async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_cha
         checkpoints = app.query_one("#checkpoints", DataTable)
         await until(pilot, lambda: checkpoints.row_count == 2)
         await pilot.press("tab", "down")
-        # What the keys and the end of the run changed is drawn by then.
+        # By then, the changes by the keys and by the end of the run are drawn.
         app.query_one(RunsPane)._look_when_seen()
         await app.workers.wait_for_complete()
         await pilot.pause(0.5)
@@ -277,7 +277,7 @@ async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: 
 
 
 class RepairedWorker(WorkerProcess):
-    """A process beside the studio that fails at everything until it is repaired."""
+    """A worker process that fails every call until it is repaired."""
 
     is_repaired = False
     looks: ClassVar[list[str]] = []

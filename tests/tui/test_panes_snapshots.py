@@ -27,13 +27,13 @@ SIZES = [(80, 24), (200, 60)]
 
 @pytest.fixture
 def runs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A folder of a fixed name, since the panes show it."""
+    """A folder with a fixed name, since the panes show it."""
     monkeypatch.chdir(tmp_path)
     return Path("runs")
 
 
 def write_run(root: Path, name: str, epochs: int, status: str, error: str | None = None) -> Path:
-    """A run of made-up numbers, written by the class that writes real ones."""
+    """A run with invented numbers, written by the class that writes real runs."""
     import torch
 
     config = load_config("digits", [f"name={name}"])
@@ -89,7 +89,7 @@ def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shown(pane: str, *texts: str) -> Callable[[Pilot[None]], object]:
-    """Go to a pane and wait until these words are on the screen, and no "…" of something under way."""
+    """Go to a pane; wait until these words are on the screen and no "…" marks current work."""
 
     async def prepare(pilot: Pilot[None]) -> None:
         await pilot.press(pane)
@@ -101,14 +101,14 @@ def shown(pane: str, *texts: str) -> Callable[[Pilot[None]], object]:
 
 def studio_on(root: Path, *overrides: str) -> Studio:
     app = Studio(load_config("digits", overrides), root, spec="digits")
-    # The line at the end of the tabs comes with a timer, so it would be there or not.
+    # The status at the end of the tab line depends on a timer, so it might or might not be there.
     app._look_after_run = lambda: None  # type: ignore[method-assign]
     return app
 
 
 @pytest.mark.parametrize("size", SIZES)
 def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
-    # How much memory there is differs from machine to machine.
+    # The amount of memory differs between machines.
     monkeypatch.setattr("torchdeck.tui.words.data_text.tier", lambda samples: [samples.storage] if samples else [])
     assert snap_compare(
         studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 training samples", "(epoch 1)")

@@ -1,4 +1,4 @@
-"""The parent process, with real processes: it passes on how the child ended and gives the shell back."""
+"""The parent process, with real processes: it passes on the child's exit status and returns the shell's prompt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often the studio looks: the pace follows whether something goes on."""
+"""The studio polls at a rate that depends on whether something happens."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def test_the_pace_follows_what_goes_on() -> None:
 
 
 async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # No chart may draw for its budget's sake after its first drawing, which is an empty one.
+    # After its first, empty drawing, no chart may draw just because its budget allows it.
     monkeypatch.setattr(chart_module, "SHORTEST_WAIT", 1000.0)
     monkeypatch.setattr(chart_module, "LONGEST_WAIT", 1000.0)
     async with studio(tmp_path, *FAST) as (app, pilot):
@@ -50,7 +50,7 @@ async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, mon
         await pilot.press("s")
         await until(pilot, lambda: all(poll.is_often for poll in polls))
         await until(pilot, lambda: pane.run_status == "finished")
-        # What is shown of a run that has ended is its end: the charts wait no more.
+        # A run that has ended shows its last data: the charts no longer wait.
         last_step = 2 * math.ceil(1438 / 128)
         assert [chart._series["train"].x[-1] for chart in app.query(Chart)] == [last_step, last_step]
         assert not any(chart._is_changed for chart in app.query(Chart))

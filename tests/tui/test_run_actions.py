@@ -1,4 +1,4 @@
-"""What can be done with runs and checkpoints in the studio, with real keys on real runs."""
+"""Actions on runs and checkpoints in the studio, with real keys on real runs."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ DIGITS = (
 
 @pytest.fixture
 def runs(trained: Path, tmp_path: Path) -> Path:
-    """A copy of them where the studio looks."""
+    """A copy of them in the studio's folder."""
     import shutil
 
     return Path(shutil.copytree(trained, tmp_path / "runs", ignore=shutil.ignore_patterns("*.sock")))

@@ -1,4 +1,4 @@
-"""What the setup pane says of an edit stays as long as it is true."""
+"""A message of the setup pane about an edit stays as long as it is true."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The studio as its user meets it: keys are pressed, the screen is read, real runs are trained."""
+"""The studio as users see it: keys are pressed, the screen is read, real runs are trained."""
 
 import asyncio
 import os
@@ -103,7 +103,7 @@ async def test_a_run_is_started_watched_and_finishes(tmp_path: Path, size: tuple
             assert {split: len(line.y) for split, line in series.items()} == {"train": 24, "val.": 2}
 
 
-async def test_pause_go_on_save_and_stop(tmp_path: Path) -> None:
+async def test_pause_resume_save_and_stop(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
         await pilot.press("s")
         pane = app.query_one(TrainPane)
@@ -112,7 +112,7 @@ async def test_pause_go_on_save_and_stop(tmp_path: Path) -> None:
         await until(pilot, lambda: reader.poll() and reader.progress().step > 10)
         await pilot.press("p")
         await until_shown(pilot, "● paused")
-        await until_shown(pilot, "p Go on")
+        await until_shown(pilot, "p Resume")
         await pilot.press("p")
         await until_shown(pilot, "● running")
         await pilot.press("c")
@@ -153,7 +153,7 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
         "    calls = 0\n"
         "    def forward(self, x):\n"
         "        self.calls += 1\n"
-        # Later than the looks at the model before a run begins.
+        # Later than the inspections of the model before a run starts.
         "        if self.calls > 20:\n"
         "            raise RuntimeError('the filament broke')\n"
         "        return super().forward(x.flatten(1))\n"

@@ -1,4 +1,4 @@
-"""The terminal that is private to the screen, in real pseudo-terminals with real processes."""
+"""The terminal, private to the screen, in real pseudo-terminals with real processes."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Process:
         self.emulator.resize(rows, columns)
 
     def read(self, seconds: float) -> bytes:
-        """What arrives within this time."""
+        """Read what arrives within this time."""
         received = b""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
@@ -96,7 +96,7 @@ class Process:
                 break
             received += data
         self.received += received
-        # pyte takes the "u" of the kitty keyboard protocol for a cursor movement
+        # pyte treats the "u" of the kitty keyboard protocol as a cursor movement
         self.stream.feed(received.replace(b"\x1b[<u", b"").replace(b"\x1b[>25u", b""))
         return received
 
@@ -122,7 +122,7 @@ class Process:
         self.terminal = -1
 
     def status(self) -> int:
-        """Wait for the end; the exit status as a shell says it, negative for a signal."""
+        """Wait for the end; returns the exit status, negative for a signal."""
         deadline = time.monotonic() + 30
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -287,7 +287,7 @@ Screen.when_ready = flood
 
 
 def test_a_terminal_that_is_never_read_can_be_let_go(start: Callable[..., Process]) -> None:
-    """A dead connection: nobody reads, the screen's output waits, and a signal asks the process to end."""
+    """A dead connection: output is not read, the screen blocks, and a signal asks the process to end."""
     program = """
 def flood(self) -> None:
     (FOLDER / "flooding").touch()
@@ -353,7 +353,7 @@ sys.exit(run_behind_parent(main))
     process.press("fg\r")
     process.wait_for(lambda: process.shows("the screen is 80x24"))
     process.press("q")
-    # The rest of the line that was stopped has run already, with the status that says so.
+    # The rest of the stopped command line has run already, with the status of the stop.
     process.wait_for(lambda: not process.read(0.1) and process.received.endswith(b"shell> "))
     process.press("echo the status is $?\r")
     process.wait_for(lambda: process.shows("the status is 5"))

@@ -1,4 +1,4 @@
-"""What an attached terminal gets when a run ended."""
+"""Notifications to an attached terminal when a run ends."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The small form that changes a live run, and the key that ends it after the epoch."""
+"""The form that changes a live run, and the key that stops it after the epoch."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ async def test_keys_change_a_live_run_and_stop_it_after_its_epoch(tmp_path: Path
         assert pane.watched is not None
         reader = RunReader(pane.watched)
         await until(pilot, lambda: reader.poll() and len([e for e in reader.events() if e["kind"] == "set"]) == 2)
-        # What was changed is said for as long as nothing newer is: here less than a second.
+        # A change is shown until something newer happens: here less than a second.
         await until_shown(pilot, "/4000")
         await pilot.press("X")
         await until_shown(pilot, "● stopped")

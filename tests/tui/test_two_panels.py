@@ -20,7 +20,7 @@ from torchdeck.tui.app import Studio
 def run(tmp_path: Path) -> Iterator[LaunchedRun]:
     run = launch(load_config("digits", ["training.epochs=100000", "training.device=cpu"]), tmp_path)
     assert run.wait_for_directory(60) is not None
-    # It waits, rather than taking the processor from those that look at it.
+    # It waits, so that it does not take CPU time from the studios that watch it.
     run.control.submit({"cmd": "pause"})
     yield run
     run.stop()

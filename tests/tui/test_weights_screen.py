@@ -1,4 +1,4 @@
-"""What of a weights file fits is shown before it is taken."""
+"""The weights dialog previews how a file fits before it is applied."""
 
 from pathlib import Path
 

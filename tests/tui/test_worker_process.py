@@ -14,7 +14,7 @@ from torchdeck.tui.process.worker_process import WorkerError, WorkerProcess, pyt
 
 @pytest.fixture
 def as_the_studio_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The process is one of its own, and no fork of one that has torch imported already."""
+    """Use a new process, not a fork of one that has torch imported already."""
     monkeypatch.setattr(worker_module, "python_command", python_command)
 
 
@@ -190,7 +190,7 @@ def stubborn(progress):
         try:
             progress("on", caught, 0)
         except Exception:
-            # As a user's code may do. What ends a cancelled job is no Exception, and goes through.
+            # As user code may do. JobStopped is not an Exception, so it passes through.
             caught += 1
 
 def failing(error, progress):

@@ -1,4 +1,4 @@
-"""What a pane or a screen is told after it went is dropped: it has nothing left to show it in."""
+"""A result that arrives after its pane or screen has closed is dropped."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class LateAside(WorkerProcess):
 
 
 class LastToGo(Widget):
-    """Goes once all beside it is gone, and lets the answer come just then."""
+    """Is removed after all its siblings, and lets the answer arrive just then."""
 
     def __init__(self, worker: LateAside) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ async def answer_when_the_pane_goes(worker: LateAside) -> None:
         await pilot.pause()
         await pane.remove()
         assert worker.is_time.is_set()
-        # What a worker raised would be raised by this.
+        # This would raise an error of the worker.
         await pilot.pause()
 
 

@@ -1,4 +1,4 @@
-"""What torchdeck prints is UTF-8, whatever the locale says."""
+"""Makes torchdeck print UTF-8, whatever the locale."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import sys
 from typing import Final
 
 ENCODING: Final = "utf-8"
-# A lone surrogate, from a file name that is no text, becomes a question mark.
+# A lone surrogate, from a file name that is not valid text, becomes a question mark.
 ERRORS: Final = "replace"
 
 
 def print_utf8() -> None:
-    """Let this process print UTF-8. Under LC_ALL=C Python would refuse to print what that locale lacks."""
+    """Make this process print UTF-8. Under LC_ALL=C, Python would refuse to print characters outside ASCII."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=ENCODING, errors=ERRORS)

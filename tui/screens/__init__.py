@@ -1,1 +1,1 @@
-"""Screens that lie over the studio and ask something."""
+"""Modal screens over the studio."""

@@ -1,4 +1,4 @@
-"""Two small questions over the studio: yes or no, and a line of text."""
+"""Two small dialogs: yes or no, and a line of text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BOX = """
 
 
 class ConfirmScreen(OverScreen[bool]):
-    """Asks whether to do something that can't be undone."""
+    """Asks for confirmation of something that can't be undone."""
 
     DEFAULT_CSS = _BOX.format(name="ConfirmScreen")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,18 +35,18 @@ class ConfirmScreen(OverScreen[bool]):
     ]
 
     def __init__(self, question: str, what_happens: str) -> None:
-        """A question.
+        """Create the dialog.
 
         Args:
             question: one line.
-            what_happens: what is done on yes, in lines.
+            what_happens: consequences of yes, in lines.
         """
         super().__init__()
         self._question = question
         self._what_happens = what_happens
 
     def compose(self) -> ComposeResult:
-        """The question with its keys."""
+        """Lay out the question and its keys."""
         with Vertical():
             yield Static(Text(f"{printable(self._question)}\n", style="bold"))
             yield Static(Text(f"{printable_lines(self._what_happens)}\n"))
@@ -58,19 +58,19 @@ class ConfirmScreen(OverScreen[bool]):
 
 
 class PromptScreen(OverScreen[str | None]):
-    """Asks for a line of text; None when nothing is wanted after all."""
+    """Asks for a line of text; returns None if the user cancels."""
 
     DEFAULT_CSS = _BOX.format(name="PromptScreen")
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back")]
 
     def __init__(self, title: str, explanation: str, value: str = "", *, error: str = "") -> None:
-        """A question for a line of text.
+        """Create the dialog.
 
         Args:
-            title: what is asked, on one line.
-            explanation: what may be typed.
-            value: what stands in the field at first.
-            error: why the last answer was no good.
+            title: question on one line.
+            explanation: description of valid answers.
+            value: initial text of the field.
+            error: why the last answer was rejected.
         """
         super().__init__()
         self._title = title
@@ -79,7 +79,7 @@ class PromptScreen(OverScreen[str | None]):
         self._error = error
 
     def compose(self) -> ComposeResult:
-        """The field below its explanation."""
+        """Lay out the field below its explanation."""
         with Vertical():
             yield Static(Text(f"{printable(self._title)}\n", style="bold"))
             yield Static(Text(f"{printable_lines(self._explanation)}\n", style="dim"))

@@ -1,4 +1,4 @@
-"""What is inside a checkpoint file, of torchdeck or of any other program; nothing of it is run."""
+"""Shows what is inside a checkpoint file of torchdeck or any other program, without running code from it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PADDING = 2 * (len(_COLUMNS) + 1) + 1
 
 
 class CheckpointScreen(Working, OverScreen[None]):
-    """The tensors of a file, its settings beside the draft's, and whether a resume would be exact."""
+    """The tensors of a file, the settings that differ from the draft's, and whether it can resume bit-exactly."""
 
     DEFAULT_CSS = """
     CheckpointScreen {
@@ -53,12 +53,12 @@ class CheckpointScreen(Working, OverScreen[None]):
     ]
 
     def __init__(self, path: Path, worker: WorkerProcess, draft: RunConfig) -> None:
-        """Nothing is read yet.
+        """Create the screen without reading the file.
 
         Args:
             path: the file.
-            worker: the process that computes with torch.
-            draft: the config of the next run, which the file's own is compared with.
+            worker: process that computes with torch.
+            draft: config of the next run, to compare with the file's config.
         """
         super().__init__()
         self._path = path
@@ -68,7 +68,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         self._norms: dict[str, float] = {}
 
     def compose(self) -> ComposeResult:
-        """What it is above, its tensors, how it stands to the draft below."""
+        """Lay out the summary, the tensors, and the comparison with the draft."""
         yield Static(Text(f"{printable(str(self._path))}", style="bold"), id="about")
         yield DataTable(id="tensors", cursor_type="row")
         with VerticalScroll():
@@ -76,7 +76,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
-        """Read the file's tables, which takes milliseconds, and then ask about the rest."""
+        """Read the file's tables, which takes milliseconds, then ask the worker for the comparison."""
         self._look()
 
     @work(exclusive=True)
@@ -115,13 +115,13 @@ class CheckpointScreen(Working, OverScreen[None]):
         table.move_cursor(row=cursor)
 
     def on_resize(self) -> None:
-        """Columns fit the width."""
+        """Fit the columns to the width."""
         if self._report is not None:
             self._fill(self._report)
 
     @work(exclusive=True, group="norms")
     async def action_norms(self) -> None:
-        """Measure every tensor."""
+        """Compute the norm of every tensor."""
         if self._report is None:
             return
         self.app.notify("reading every tensor …", markup=False)
@@ -134,16 +134,16 @@ class CheckpointScreen(Working, OverScreen[None]):
 
     @work(exclusive=True, group="export")
     async def action_export(self) -> None:
-        """Ask for a file, and write the weights or the model into it."""
+        """Ask for a file, and export the weights or the model to it."""
         await ask_and_export(self.app, self._worker, self._path, averaged=False)
 
     @work(exclusive=True, group="export")
     async def action_export_averaged(self) -> None:
-        """Likewise, with the averaged weights."""
+        """Export the averaged weights."""
         await ask_and_export(self.app, self._worker, self._path, averaged=True)
 
     def action_use_weights(self) -> None:
-        """Let the draft's model start from these weights."""
+        """Make the draft's model start from these weights."""
         self.app.post_message(DraftEdited("model.weights", str(self._path.absolute())))
         self.app.notify("the draft's model starts from these weights: press 2 to see which ones fit", markup=False)
         self.dismiss()

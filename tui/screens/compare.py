@@ -1,4 +1,4 @@
-"""Two checkpoints side by side: curves over each other, settings that differ, and how far their weights lie apart."""
+"""Compares two checkpoints: curves in one chart, settings that differ, and distance between the weights."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
 
 
 class CompareScreen(Working, OverScreen[None]):
-    """Compares in the process beside the studio; the curves are read from the runs' directories."""
+    """Compares in the worker process; reads the curves from the directories of the runs."""
 
     DEFAULT_CSS = """
     CompareScreen {
@@ -54,7 +54,7 @@ class CompareScreen(Working, OverScreen[None]):
     ]
 
     def __init__(self, first: Path, second: Path, worker: WorkerProcess) -> None:
-        """Nothing is compared yet; the paths are those of checkpoints."""
+        """Create the screen for two checkpoint files."""
         super().__init__()
         self._paths = (first, second)
         self._worker = worker
@@ -62,25 +62,25 @@ class CompareScreen(Working, OverScreen[None]):
         self._overlaid: dict[str, dict[str, Points]] = {}
 
     def compose(self) -> ComposeResult:
-        """Curves above, words below."""
+        """Lay out the curves above the text."""
         yield Chart(_CURVES[0], x_label="step", id="compared_curves")
         with VerticalScroll():
             yield Static(Text("comparing …"), id="comparison")
         yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
-        """Begin to compare."""
+        """Start the comparison."""
         self._draw()
         self._compare()
 
     def action_next_curve(self) -> None:
-        """Show another of the curves."""
+        """Show the next metric."""
         self._curve = (self._curve + 1) % len(_CURVES)
         self._draw()
 
     @work(exclusive=True, group="overlay")
     async def action_overlay(self) -> None:
-        """Ask for a file of another tool, and draw its curves over these."""
+        """Ask for the log of another tool, and overlay its curves."""
         from torchdeck.engine.interchange.foreign_curves import read_curves
 
         explanation = "TensorBoard event files, or a CSV table such as Lightning's metrics.csv. A file or its folder."
@@ -112,7 +112,7 @@ class CompareScreen(Working, OverScreen[None]):
         chart.clear()
         chart.title = name
         for number, ((legend, x, y), color) in enumerate(zip(curves, _COLORS, strict=False)):
-            # Two runs may have one name.
+            # Both runs may have the same name.
             chart.set_series(f"{'AB'[number]} {legend}", x, y, color, is_smoothed=name == "train/loss")
         for (label, others), color in zip(self._overlaid.items(), cycle(_COLORS_OF_OTHERS), strict=False):
             if (theirs := curve_like(others, name)) is not None:
@@ -138,7 +138,7 @@ class CompareScreen(Working, OverScreen[None]):
 
 
 def _curves_of(paths: tuple[Path, ...], name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:
-    """In a thread: the curve of each checkpoint's run, where it belongs to one."""
+    """Read the curve of each checkpoint's run, if it belongs to one. Call it in a thread."""
     import numpy as np
 
     from torchdeck.engine.runs.browsing.references import run_of
@@ -156,7 +156,7 @@ def _curves_of(paths: tuple[Path, ...], name: str) -> list[tuple[str, np.ndarray
         try:
             x, y = reader.series(name)
         except KeyError:
-            # Not every run measures it.
+            # Not every run records it.
             x = y = np.empty(0)
         curves.append((given_name(run.name), x, y))
     return curves

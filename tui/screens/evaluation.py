@@ -1,4 +1,4 @@
-"""The newest evaluation of a watched run in full: metrics, classes, confusion, calibration."""
+"""All details of a watched run's newest evaluation: metrics, classes, confusion matrix, calibration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAR_CELLS = 30
 
 
 class EvaluationScreen(OverScreen[None]):
-    """Shows what a run wrote of its newest evaluation; `m` changes between the weights and their average."""
+    """Shows a run's newest evaluation; `m` switches between the trained and the averaged weights."""
 
     DEFAULT_CSS = """
     EvaluationScreen { align: center middle; }
@@ -36,10 +36,10 @@ class EvaluationScreen(OverScreen[None]):
     ]
 
     def __init__(self, evaluation: Mapping[str, Any], classes: list[str]) -> None:
-        """Show an evaluation.
+        """Create the screen for an evaluation.
 
         Args:
-            evaluation: as `RunReader.evaluation` returns it.
+            evaluation: result of `RunReader.evaluation`.
             classes: names of the classes, labels or values.
         """
         super().__init__()
@@ -48,7 +48,7 @@ class EvaluationScreen(OverScreen[None]):
         self._weights = ""
 
     def compose(self) -> ComposeResult:
-        """One text that scrolls."""
+        """Lay out a scrolling text."""
         with VerticalScroll() as box:
             box.border_title = f"Evaluation after step {self._evaluation.get('step', 0):,}"
             box.border_subtitle = "m EMA weights · ? keys · Esc closes"
@@ -59,7 +59,7 @@ class EvaluationScreen(OverScreen[None]):
         self._show()
 
     def action_averaged(self) -> None:
-        """The moving average of the weights, or the weights again."""
+        """Switch between the trained and the averaged weights."""
         has_average = "ema" in self._evaluation.get("tables", {})
         self._weights = "ema" if has_average and not self._weights else ""
         self._show()
@@ -73,14 +73,14 @@ class EvaluationScreen(OverScreen[None]):
 def evaluation_text(
     evaluation: Mapping[str, Any], tables: Mapping[str, Any], classes: list[str], weights: str, width: int
 ) -> Text:
-    """An evaluation as text.
+    """Describe an evaluation.
 
     Args:
-        evaluation: as `RunReader.evaluation` returns it.
-        tables: of the weights that are shown.
-        classes: names.
-        weights: "ema" for the average, "" for the trained weights.
-        width: cells that a line may take.
+        evaluation: result of `RunReader.evaluation`.
+        tables: tables of the weights that are shown.
+        classes: names of the classes.
+        weights: "ema" for the averaged weights, "" for the trained ones.
+        width: maximum width of a line, in cells.
     """
     metrics = evaluation.get("ema" if weights else "metrics", {})
     text = Text(f"validation split, {'averaged (EMA)' if weights else 'trained'} weights\n", style="bold")
@@ -95,7 +95,7 @@ def evaluation_text(
 
 
 def _calibration_text(bins: Mapping[str, list[float]] | None) -> Text:
-    """How often the model is right at each confidence, as bars; a calibrated one is right as often as it is sure."""
+    """Draw accuracy at each confidence as bars; for a calibrated model, the two are equal."""
     text = Text()
     if not bins:
         return text

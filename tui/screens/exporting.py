@@ -1,4 +1,4 @@
-"""Exporting out of the studio: ask for a file, write it in the process beside, say what came of it."""
+"""Exporting from the studio: ask for a file, write it in the worker process, report the result."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXPLANATION = (
 
 
 async def ask_and_export(app: App[Any], worker: WorkerProcess, checkpoint: Path, *, averaged: bool) -> None:
-    """Ask until an answer can be written, or Escape; then export in the process beside the studio."""
+    """Ask for a file until the export succeeds or the user cancels; the worker process writes it."""
     which = "averaged (EMA) weights" if averaged else "weights or model"
     value, error = f"{checkpoint.stem}.safetensors", ""
     while True:

@@ -1,4 +1,4 @@
-"""Which weights of the draft's model its optimizer trains how."""
+"""The parameter groups of the draft's optimizer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ..working import Working
 
 
 class GroupsScreen(Working, ModalScreen[None]):
-    """Sorts the weights in the process beside the studio and lists the groups."""
+    """Groups the weights in the worker process and lists the groups."""
 
     DEFAULT_CSS = """
     GroupsScreen { align: center middle; }
@@ -36,25 +36,25 @@ class GroupsScreen(Working, ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,g", "dismiss", "Back")]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
-        """Nothing is known yet.
+        """Create the screen; the groups are computed when it is shown.
 
         Args:
-            draft: the run that would be started.
-            worker: the process that builds its model, without weights.
+            draft: config of the next run.
+            worker: process that builds its model, without weights.
         """
         super().__init__()
         self._draft = draft
         self._worker = worker
 
     def compose(self) -> ComposeResult:
-        """One text."""
+        """Lay out the text."""
         with VerticalScroll() as box:
             box.border_title = f"Parameter groups of {printable(self._draft.optimizer.name)}"
             box.border_subtitle = "? keys · Esc closes"
             yield Static("grouping the weights …", id="groups", markup=False)
 
     def on_mount(self) -> None:
-        """Begin."""
+        """Start to group the weights."""
         self._sort()
 
     @work(exclusive=True)

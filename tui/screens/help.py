@@ -1,4 +1,4 @@
-"""Every key that works in a pane, read from the bindings themselves so that it can't go stale."""
+"""Lists every key of a pane, read from its bindings so that the list is never out of date."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOVING: Keys = [
 
 
 class HelpScreen(ModalScreen[None]):
-    """A list of keys; any of its closing keys goes back."""
+    """A list of keys."""
 
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
@@ -42,18 +42,18 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def __init__(self, title: str, pane: Widget) -> None:
-        """The keys of a pane, or of a screen over the studio.
+        """Create the list for a pane, or for a screen over the studio.
 
         Args:
-            title: the pane's title.
-            pane: whose keys, and whose widgets' keys, are listed beside those that work everywhere.
+            title: title of the pane.
+            pane: pane whose keys, and whose widgets' keys, are listed besides those that work everywhere.
         """
         super().__init__()
         self._title = title
         self._pane = pane
 
     def compose(self) -> ComposeResult:
-        """One block for each part."""
+        """Lay out a block per group of keys."""
         with VerticalScroll() as box:
             box.border_title = "Keys"
             box.border_subtitle = "Esc closes"
@@ -62,13 +62,13 @@ class HelpScreen(ModalScreen[None]):
 
     def _everywhere(self) -> Keys:
         if isinstance(self._pane, Screen):
-            # It lies over the studio, whose own keys do nothing meanwhile.
+            # The studio's keys do nothing while a screen covers it.
             return [*_MOVING, ("? F1", "keys; F1 in a text field")]
         return [_PANES, *_MOVING, *(pair for pair in _keys_of(type(self.app)) if not pair[0].isdigit())]
 
 
 def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
-    """The keys of a pane and of each kind of widget in it, with the widget's name in words."""
+    """Collect the keys of a pane and of each kind of widget in it, by the widget's name in words."""
     groups: dict[str, Keys] = {}
     for node in pane.walk_children(with_self=True):
         keys = _keys_of(type(node))
@@ -78,13 +78,13 @@ def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
 
 
 def mark_groups(pane: Widget) -> list[tuple[str, Keys]]:
-    """The marks that widgets of a pane show, with their meaning, by the widget's name in words."""
+    """Collect the marks that widgets of a pane show and their meaning, by the widget's name in words."""
     marked = {type(node): node.MARKS for node in pane.walk_children() if hasattr(node, "MARKS")}
     return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
 
 
 def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
-    """The groups below one another, keys in a column."""
+    """Write the groups one below the other, with the keys in a column."""
     text = Text()
     for title, keys in groups:
         text.append(f"{title}\n", style="bold yellow")
@@ -95,7 +95,7 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
 
 
 def _keys_of(kind: type[DOMNode]) -> Keys:
-    """Keys with their descriptions, of our own widgets: Textual's move as everywhere."""
+    """List keys and descriptions of torchdeck's widgets; Textual's keys move as everywhere."""
     if not kind.__module__.startswith(_OURS):
         return []
     keys: Keys = []
@@ -111,6 +111,6 @@ def _sentence(description: str) -> str:
 
 
 def in_words(kind: type[DOMNode]) -> str:
-    """The name of a class as words: ModuleTree becomes Module tree."""
+    """Write a class name as words: ModuleTree becomes Module tree."""
     name = kind.__name__.strip("_")
     return "".join(f" {letter.lower()}" if letter.isupper() and index else letter for index, letter in enumerate(name))

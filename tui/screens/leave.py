@@ -1,4 +1,4 @@
-"""What is to become of a live run when the studio is left."""
+"""Asks what to do with a live run when the user quits the studio."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Answer = Literal["keep", "stop", "cancel"]
 
 
 class LeaveScreen(OverScreen[Answer]):
-    """Asks: keep training without the screen, save and stop, or stay."""
+    """Asks whether to keep training without the screen, to save and stop, or to cancel."""
 
     DEFAULT_CSS = """
     LeaveScreen { align: center middle; }
@@ -35,7 +35,7 @@ class LeaveScreen(OverScreen[Answer]):
         self._can_detach = can_detach
 
     def compose(self) -> ComposeResult:
-        """The question with its keys."""
+        """Lay out the question and its keys."""
         with Vertical():
             yield Static("A run is training.\n", markup=False)
             if self._can_detach:

@@ -1,4 +1,4 @@
-"""Choose a model among all that can be named: the list filters as a part of the name is typed."""
+"""Lets the user choose one of all known models; the list is filtered while the user types."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _ORDERS: dict[str, Callable[[ModelEntry], float]] = {
 
 
 class ModelPicker(OverScreen[str | None]):
-    """All models with their sizes and published accuracy; gives the chosen one's name, or None.
+    """All models with their sizes and published accuracy; returns the chosen name, or None.
 
-    No model is built for it. A path to a Python file lists the functions and classes it defines, without running it.
+    It builds no model. For a path to a Python file, it lists the file's functions and classes without running it.
     """
 
     DEFAULT_CSS = """
@@ -58,21 +58,21 @@ class ModelPicker(OverScreen[str | None]):
     ]
 
     def __init__(self, current: str) -> None:
-        """A list that is not shown yet.
+        """Create the list without showing it.
 
         Args:
-            current: the model that is chosen now; the list begins there.
+            current: the current model, where the cursor starts.
         """
         super().__init__()
         self._current = current
         self._entries = list_models()
         self._found: list[ModelEntry] = []
         self._order = "name"
-        # Room for the longest name is only there on a wide screen.
+        # Only a wide screen has room for the longest name.
         self._name_cells = _NAME_CELLS
 
     def compose(self) -> ComposeResult:
-        """What is typed, the columns, the list, how many there are."""
+        """Lay out the field, the column titles, the list and the count."""
         with Vertical() as box:
             box.border_title = "Models"
             box.border_subtitle = "Enter chooses · ^o sorts by the next column · Esc closes"
@@ -86,7 +86,7 @@ class ModelPicker(OverScreen[str | None]):
             yield Static(id="found", markup=False)
 
     def on_mount(self) -> None:
-        """Show all of them."""
+        """Show all models."""
         self._name_cells = _WIDEST_NAME if self.app.size.width >= 120 else _NAME_CELLS
         self._list()
         self.query_one(LineList).cursor = next(
@@ -94,15 +94,15 @@ class ModelPicker(OverScreen[str | None]):
         )
 
     def action_move(self, by: int) -> None:
-        """Move in the list while the field keeps the other keys."""
+        """Move in the list; the field keeps the other keys."""
         self.query_one(LineList).action_move(by)
 
     def action_page(self, by: int) -> None:
-        """Move in the list by what is visible."""
+        """Move in the list by a page."""
         self.query_one(LineList).action_page(by)
 
     def action_order(self) -> None:
-        """Order by the next column, the largest first."""
+        """Sort by the next column, largest first."""
         orders = list(_ORDERS)
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._list()
@@ -118,7 +118,7 @@ class ModelPicker(OverScreen[str | None]):
         if self._found:
             self.dismiss(self._found[self.query_one(LineList).cursor].name)
         elif message.value.strip():
-            # Whatever builds models says what is allowed, and the nearest name.
+            # The code that builds models reports what is allowed, and the nearest name.
             self.dismiss(message.value.strip())
 
     @on(LineList.Selected)
@@ -156,7 +156,7 @@ class ModelPicker(OverScreen[str | None]):
 
 
 def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
-    """What a Python file defines, each as an entry; the file is read and not run."""
+    """List the functions and classes of a Python file as entries; the file is read, not run."""
     file, _, part = typed.partition(".py")
     path = user_path(f"{file}.py")
     try:

@@ -1,4 +1,4 @@
-"""What lies over the studio for a while: a modal screen whose keys are listed like those of a pane."""
+"""Modal screens over the studio, whose keys are listed like those of a pane."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen, ScreenResultType
 
 OVER_KEYS = ("dismiss", "app.keys")
-"""What keeps its place in the line of keys of such a screen."""
+"""Actions that keep their place in the key line of such a screen."""
 
 
 class OverScreen(ModalScreen[ScreenResultType]):
     """The base of every screen over the studio.
 
-    A modal screen sees none of the studio's own keys; the one that lists the keys works here all the same. Where a
-    line is typed into, `?` is text and F1 does it.
+    A modal screen hides the studio's keys, except the one that lists the keys. In a text field, `?` is text and F1
+    lists them.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [

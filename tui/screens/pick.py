@@ -1,4 +1,4 @@
-"""Choose one name out of many by typing a part of it."""
+"""Lets the user choose one of many names by typing part of it."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .overlay import OverScreen
 
 @dataclass(frozen=True)
 class PickEntry:
-    """One that can be chosen.
+    """One entry of the list.
 
     Attributes:
-        name: what is chosen.
-        note: behind the name.
-        details: shown below the list while the cursor is on it.
+        name: name to choose.
+        note: text behind the name.
+        details: text below the list while the cursor is on the entry.
     """
 
     name: str
@@ -35,7 +35,7 @@ class PickEntry:
 
 
 class PickScreen(OverScreen[str | None]):
-    """A field and a list; ends with the chosen name, or None. Letters scattered over a name find it as well."""
+    """A field and a list; returns the chosen name, or None. Letters scattered over a name also find it."""
 
     DEFAULT_CSS = """
     PickScreen { align: center middle; }
@@ -56,11 +56,11 @@ class PickScreen(OverScreen[str | None]):
     ]
 
     def __init__(self, title: str, entries: Sequence[PickEntry]) -> None:
-        """A list to choose from.
+        """Create the list.
 
         Args:
-            title: on the border.
-            entries: in the order in which they are listed while nothing is typed.
+            title: text on the border.
+            entries: entries in their order while nothing is typed.
         """
         super().__init__()
         self._title = title
@@ -68,7 +68,7 @@ class PickScreen(OverScreen[str | None]):
         self._listed = self._entries
 
     def compose(self) -> ComposeResult:
-        """The field, the list, the details."""
+        """Lay out the field, the list and the details."""
         with Vertical() as box:
             box.border_title = self._title
             box.border_subtitle = "type to filter · Enter chooses · Esc cancels"
@@ -81,11 +81,11 @@ class PickScreen(OverScreen[str | None]):
             yield Static(id="details", markup=False)
 
     def on_mount(self) -> None:
-        """Everything is listed at first."""
+        """List every entry."""
         self._list(self._entries)
 
     def action_move(self, action: str) -> None:
-        """The field keeps the focus; the list follows its keys."""
+        """Move in the list while the field keeps the focus."""
         getattr(self.query_one(OptionList), f"action_{action}")()
 
     @on(Input.Changed)
@@ -129,7 +129,7 @@ class PickScreen(OverScreen[str | None]):
 
 
 def found(entries: Sequence[PickEntry], part: str) -> list[PickEntry]:
-    """The entries that hold the part, the best match first; all of them in their order where nothing is typed."""
+    """Find the entries that match, best match first; without a text, all entries in their order."""
     if not part.strip():
         return list(entries)
     matcher = Matcher(part.strip())

@@ -1,4 +1,4 @@
-"""What the draft would do: the learning rate of every step as a curve, and which weights are trained how."""
+"""The draft's plan: the learning rate of every step as a curve, and the parameter groups."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .overlay import OverScreen
 
 
 class PlanScreen(Working, OverScreen[None]):
-    """Plans the draft in the process beside the studio and shows what came of it."""
+    """Plans the draft in the worker process and shows the plan."""
 
     DEFAULT_CSS = """
     PlanScreen { align: center middle; }
@@ -39,18 +39,18 @@ class PlanScreen(Working, OverScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss", "Back")]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
-        """Nothing is planned yet.
+        """Create the screen; the plan is made when it is shown.
 
         Args:
-            draft: the run that would be started.
-            worker: the process that plans it.
+            draft: config of the next run.
+            worker: process that makes the plan.
         """
         super().__init__()
         self._draft = draft
         self._worker = worker
 
     def compose(self) -> ComposeResult:
-        """The curve above the words."""
+        """Lay out the curve above the text."""
         with Vertical() as box:
             box.border_title = f"Plan of {printable(self._draft.name)}"
             box.border_subtitle = "? keys · Esc closes"
@@ -59,7 +59,7 @@ class PlanScreen(Working, OverScreen[None]):
                 yield Static("planning …", id="words", markup=False)
 
     def on_mount(self) -> None:
-        """Begin to plan."""
+        """Start to plan."""
         self._plan()
 
     @work(exclusive=True)

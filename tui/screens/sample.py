@@ -1,4 +1,4 @@
-"""One sample, large: after each step of the pipeline, with what its values are and what the step costs."""
+"""One sample enlarged, after each step of the pipeline, with statistics of its values and the time per step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _HINT = "n N next / previous draw · ← → sample · Esc closes"
 
 
 class SampleScreen(Working, OverScreen[int]):
-    """A sample on its way into the model. Ends with the number of the draw that was shown last."""
+    """A sample on its way into the model. Returns the number of the last draw shown."""
 
     DEFAULT_CSS = """
     SampleScreen { align: center middle; }
@@ -49,14 +49,14 @@ class SampleScreen(Working, OverScreen[int]):
     ]
 
     def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
-        """A sample of several.
+        """Create the screen for several samples.
 
         Args:
-            worker: where it is traced.
-            config: the run.
-            positions: of the samples in the training split.
+            worker: process that traces a sample.
+            config: config of the run.
+            positions: indices of the samples in the training split.
             at: which of them is shown first.
-            draw: the epoch whose random draws are shown first, from 0.
+            draw: epoch whose random draws are shown first, from 0.
         """
         super().__init__()
         self._worker = worker
@@ -66,7 +66,7 @@ class SampleScreen(Working, OverScreen[int]):
         self._draw = draw
 
     def compose(self) -> ComposeResult:
-        """The pictures, the figures below them."""
+        """Lay out the pictures above the table."""
         with Vertical() as box:
             box.border_title = "Sample"
             box.border_subtitle = _HINT
@@ -75,20 +75,20 @@ class SampleScreen(Working, OverScreen[int]):
                 yield Static(id="figures", markup=False)
 
     def on_mount(self) -> None:
-        """Trace the first one."""
+        """Trace the first sample."""
         self._trace()
 
     def action_back(self) -> None:
-        """Leave; the pane shows the same draw."""
+        """Close; the pane then shows the same draw."""
         self.dismiss(self._draw)
 
     def action_draw(self, step: int) -> None:
-        """Other random parameters: those of another epoch."""
+        """Show the random parameters of another epoch."""
         self._draw = max(0, self._draw + step)
         self._trace()
 
     def action_sample(self, step: int) -> None:
-        """Another of the samples."""
+        """Show another sample."""
         self._at = (self._at + step) % len(self._positions)
         self._trace()
 
@@ -115,7 +115,7 @@ class SampleScreen(Working, OverScreen[int]):
 
 
 def figures(trace: SampleTrace) -> Text:
-    """A table: each step's name, shape, number format, min, max and mean, and time."""
+    """A table with each step's name, shape, number format, min, max and mean, and time."""
     rows: list[tuple[str, ...]] = [("", "", "shape", "format", "min", "max", "mean", "µs per sample")]
     rows += [(str(number), *_cells(step)) for number, step in enumerate(trace.steps)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]

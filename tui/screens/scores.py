@@ -1,4 +1,4 @@
-"""What a checkpoint scores on the test split, with pictures of what it is most wrong about."""
+"""A checkpoint's evaluation on the test split, with pictures of its worst mistakes."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from .overlay import OVER_KEYS, OverScreen
 if TYPE_CHECKING:
     from torchdeck.engine.checkpoints.evaluate import CheckpointScores
 
-# From this width on figures and pictures lie beside one another.
+# At this width and above, figures and pictures are side by side.
 _WIDE = 120
 _SPLITS = ("auto", "test", "validation", "train")
 
 
 class ScoresScreen(Working, OverScreen[None]):
-    """Measures a checkpoint in the process beside the studio and shows what came of it."""
+    """Evaluates a checkpoint in the worker process and shows the result."""
 
     DEFAULT_CSS = """
     ScoresScreen {
@@ -52,11 +52,11 @@ class ScoresScreen(Working, OverScreen[None]):
     ]
 
     def __init__(self, path: Path, worker: WorkerProcess) -> None:
-        """Nothing is measured yet.
+        """Create the screen; the evaluation starts when it is shown.
 
         Args:
-            path: a checkpoint of torchdeck.
-            worker: the process that measures it.
+            path: checkpoint of torchdeck.
+            worker: process that evaluates it.
         """
         super().__init__()
         self._path = path
@@ -65,7 +65,7 @@ class ScoresScreen(Working, OverScreen[None]):
         self._is_averaged = False
 
     def compose(self) -> ComposeResult:
-        """Figures that scroll; pictures beside them where there is room for both, else below them."""
+        """Lay out scrolling figures, with pictures beside them if there is room, else below."""
         with VerticalScroll(id="scores"):
             yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
             with Vertical(id="worst"):
@@ -74,15 +74,15 @@ class ScoresScreen(Working, OverScreen[None]):
         yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
-        """Begin to measure."""
+        """Start the evaluation."""
         self._measure()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Figures and pictures side by side only where there is room for both."""
+        """Put figures and pictures side by side if there is room for both."""
         self.set_class(event.size.width >= _WIDE, "-wide")
 
     def action_next_split(self) -> None:
-        """Measure on the next of the splits."""
+        """Evaluate on the next split."""
         self._split = _SPLITS[(_SPLITS.index(self._split) + 1) % len(_SPLITS)]
         self._measure()
 
@@ -91,7 +91,7 @@ class ScoresScreen(Working, OverScreen[None]):
         self.query_one("#worst").scroll_visible(animate=False)
 
     def action_averaged(self) -> None:
-        """Measure the averaged weights, or the trained ones again."""
+        """Switch between the averaged and the trained weights."""
         self._is_averaged = not self._is_averaged
         self._measure()
 

@@ -1,4 +1,4 @@
-"""Asks before a Python file of the user's, or a command of a config, runs for the first time."""
+"""Asks before a Python file of the user, or a command in a config, runs for the first time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _KINDS: dict[type[Runnable], str] = {CodeFile: "Python code", ShellCommand: "a s
 
 
 class TrustScreen(OverScreen[bool]):
-    """Which file would run, what of it, what it imports, and how it begins, or which command; gives whether it may."""
+    """Shows the file (what is called, its imports, its first lines) or the command; returns whether it may run."""
 
     DEFAULT_CSS = """
     TrustScreen { align: center middle; }
@@ -48,7 +48,7 @@ class TrustScreen(OverScreen[bool]):
         self._files = files
 
     def compose(self) -> ComposeResult:
-        """The files, each with its first lines, and the answers."""
+        """Lay out the files, each with its first lines, and the answers."""
         with Vertical() as box:
             box.border_title = "Run this code?"
             what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
@@ -56,7 +56,7 @@ class TrustScreen(OverScreen[bool]):
             for each in self._files:
                 yield Static(_command_said(each) if isinstance(each, ShellCommand) else _said_of(each))
                 with VerticalScroll():
-                    # Of a command all: nothing of it is to stand where nobody reads it.
+                    # A command is shown in full, so that no part of it is hidden.
                     yield Static(_lines_of(each.text) if isinstance(each, ShellCommand) else _first_lines(each))
             yield Static(
                 Text.assemble(("y", "bold"), " run, and remember this content   ", ("n", "bold"), " don't run")

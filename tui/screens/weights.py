@@ -1,4 +1,4 @@
-"""Start from the weights of a file: what of it fits the draft's model is shown before anything is loaded."""
+"""Lets the user start from weights in a file, after a preview of how they fit the draft's model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NAMES = 200
 
 
 class WeightsScreen(Working, OverScreen[str | None]):
-    """Asks for a file and shows the mapping; gives the path to take, "" for none, or None to leave things alone."""
+    """Asks for a file and shows how it maps; returns the path, "" for no file, or None if the user cancels."""
 
     DEFAULT_CSS = """
     WeightsScreen { align: center middle; }
@@ -44,11 +44,11 @@ class WeightsScreen(Working, OverScreen[str | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
 
     def __init__(self, worker: WorkerProcess, draft: RunConfig) -> None:
-        """A question that is not shown yet.
+        """Create the dialog without showing it.
 
         Args:
-            worker: the process that looks into the file.
-            draft: the run whose model would take the weights.
+            worker: process that reads the file.
+            draft: config whose model would get the weights.
         """
         super().__init__()
         self._worker = worker
@@ -56,7 +56,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
         self._fitting = ""
 
     def compose(self) -> ComposeResult:
-        """The path, what fits, the keys."""
+        """Lay out the path, the mapping and the keys."""
         with Vertical() as box:
             box.border_title = "Weights from a file"
             box.border_subtitle = "Esc cancels"

@@ -1,1 +1,1 @@
-"""The verbs of the command line, one module each group of them; imported when the verb is used."""
+"""The verbs of the command line, one module per group; each is imported when a verb is used."""

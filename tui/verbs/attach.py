@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 @graphics_option
 @click.pass_obj
 def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int:
-    """Open the studio on a run; without a name on the newest that is live.
+    """Open the studio on a run; without a name, on the newest live one.
 
-    Its keys reach the run through its control socket; leaving the studio leaves the run as it is.
+    Keys reach the run through its control socket. Quitting the studio does not affect the run.
     """
     path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
     config = load_config(str(path))
@@ -38,7 +38,7 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
 
 
 def newest_live_run(runs_root: Path) -> Path:
-    """The run of this user that was started last of those that are live. Raises RunError when none is."""
+    """Find this user's newest live run. Raises RunError if there is none."""
     live = [summary for summary in list_runs(runs_root) if summary.status in LIVE_STATUSES]
     own = [summary for summary in live if _is_own(summary.path)]
     if live and not own:

@@ -40,10 +40,9 @@ _PRINTED = 16
 def batch(
     spec: str, step: int, overrides: tuple[str, ...], every: bool, save: Path | None, runs_root: Path, as_json: bool
 ) -> int:
-    """Which samples the model sees at a step, and what their transforms made of them.
+    """Show the samples that the model sees at a step, after their transforms.
 
-    A function of the run's settings alone: it is the same whether the run was ever started, and wherever it was
-    resumed.
+    They depend only on the run's settings, not on whether it was ever started or where it was resumed.
     """
     config = _config(spec, overrides, runs_root)
     with PrivateOutput() as output:
@@ -52,7 +51,7 @@ def batch(
         try:
             batches = batches_at(config, step)
         finally:
-            # What the user's own files printed must not mix with our output.
+            # Prints of user code must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if save is not None:
             _save(batches, save)
@@ -112,7 +111,7 @@ def _figures(tensor: Any) -> dict[str, Any]:
 
 
 def printable_text(seen: SeenBatch, every: bool) -> str:
-    """A batch for people: its tensors, then a line a sample."""
+    """Print a batch: its tensors, then one line per sample."""
     lines = [f"step {seen.step:,}: epoch {seen.epoch}, batch {seen.batch}, {plural(len(seen.samples), 'sample')}"]
     for name, tensor in [*_parts(seen), ("targets", seen.targets)]:
         figures = _figures(tensor)

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 )
 @json_option
 def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_json: bool) -> int:
-    """Try real steps with larger and larger batches, in a process of their own, for the largest that fits.
+    """Find the largest batch that fits: try real steps with growing batches in a separate process.
 
-    Writes nothing, and leaves every run as it is.
+    Writes nothing and does not affect any run.
     """
     config = load_config(spec, overrides)
     with PrivateOutput() as output:
@@ -64,7 +64,7 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
 
 
 async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int], None]) -> BatchSearch | StopSignals:
-    """What was found, or the signals that ended the search."""
+    """Run the search. Returns the result, or the signals that ended it."""
     process = WorkerProcess()
     search = asyncio.ensure_future(
         process.follow(worker_calls.FIND_LARGEST_BATCH, config, memory=memory, on_progress=show)

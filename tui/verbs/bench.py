@@ -1,4 +1,4 @@
-"""`torchdeck bench`: how fast training is on this box, beside a bare loop and other trainers."""
+"""`torchdeck bench`: training speed on this machine, compared with a bare loop and other trainers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .output import print_json
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @json_option
 def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, as_json: bool) -> int:
-    """This box: torchdeck's engine against the bare loop and, where installed, other trainers, as ratios.
+    """Compare torchdeck's engine on this machine with a bare loop and other installed trainers, as ratios.
 
-    Batches of 64 random images that lie in memory. headless: the engine with metrics, journal and checkpoints;
-    quickstart: PyTorch's tutorial with a DataLoader; lightning and accelerate where they are installed. Loops take
-    turns in short windows, and the median of the ratios within a round is shown.
+    All loops train on batches of 64 random images in memory. headless: the engine with metrics, journal and
+    checkpoints; quickstart: PyTorch's tutorial with a DataLoader; lightning and accelerate: only if installed. Loops
+    take turns in short windows; the ratio shown is the median over the rounds.
     """
     with PrivateOutput() as output:
         from torchdeck.engine.bench.speed import SUBJECTS, bench_config, measure, summary

@@ -33,7 +33,7 @@ def list_catalog(catalog: str, words: tuple[str, ...], as_json: bool) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        # What is typed into a config is shown whole.
+        # Names that users type into a config are shown in full.
         widest = max((len(row[0]) for row in rows), default=0) if heading == headings[0] else None
         table.add_column(heading, no_wrap=heading != headings[-1], min_width=widest)
     for row in rows:
@@ -46,7 +46,7 @@ def _datasets() -> Rows:
     from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
 
     for change in catalog_changes():
-        # Not on stdout, where only the catalog stands.
+        # Not on stdout, which holds only the catalog.
         click.echo(f"the installed torchvision differs: {change}", err=True)
     entries = list_datasets()
     rows = [
@@ -136,7 +136,7 @@ def _schedules() -> Rows:
 
 
 def _filtered(catalog: Callable[[], Rows]) -> Callable[[str], Rows]:
-    """The catalog's rows that have every word in one of their cells."""
+    """Keep the rows of a catalog whose cells contain every word."""
 
     def rows_with(words: str) -> Rows:
         headings, rows, entries = catalog()

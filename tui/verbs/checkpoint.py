@@ -23,8 +23,8 @@ from .output import print_json
 def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
     """Show what is inside a checkpoint of any program: tensors with shape, dtype and bytes, and plain values.
 
-    Reads torch's zip files, files of torch before 1.6, and safetensors. Of a pickled model its class is named and its
-    tensors are counted; nothing in a file is ever run.
+    Reads torch's zip files, files of torch before 1.6, and safetensors. For a pickled model, it names the class and
+    counts the tensors; no code in a file is ever run.
     """
     report = inspect_checkpoint(file)
     measured: dict[str, float] = {}

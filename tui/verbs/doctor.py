@@ -41,7 +41,7 @@ def doctor(runs_root: Path, as_json: bool) -> int:
 
 
 def examine_terminal() -> list[Finding]:
-    """What the terminal that this process was started from can show."""
+    """Check what the current terminal can show."""
     if not sys.stdout.isatty():
         return [Finding("terminal", "limited", "standard output is not a terminal", "the studio needs one")]
     columns, rows = shutil.get_terminal_size()

@@ -1,4 +1,4 @@
-"""`torchdeck download`: fetch a published data set."""
+"""`torchdeck download`: download a published data set."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _KILOBYTE = 1000
 @click.option("--root", default=DataConfig().root, show_default=True, help="Folder that holds the data sets.")
 @json_option
 def download(dataset: str, root: str, as_json: bool) -> int:
-    """Fetch DATASET of the catalog, unpack it and check it.
+    """Download DATASET, unpack it and check it.
 
-    Ctrl-C ends it; the next call goes on with the file that was begun. What is there already is not fetched again.
+    Ctrl-C stops it; the next call continues the partial file. Files that exist are not downloaded again.
     """
     from torchdeck.engine.data.datasets.download import download as fetch
 
@@ -48,7 +48,7 @@ def download(dataset: str, root: str, as_json: bool) -> int:
 
 
 class _Shown:
-    """Transfers on the screen: a bar for each file on a terminal, a line now and then elsewhere."""
+    """Progress of downloads: a bar per file on a terminal, a line now and then elsewhere."""
 
     def __init__(self, console: Console, *, quiet: bool) -> None:
         self._console = console
@@ -73,7 +73,7 @@ class _Shown:
         self._bars.stop()
 
     def progress(self, message: str, done: int, total: int) -> None:
-        """Show where a transfer is, in kilobytes."""
+        """Show the progress of a download, in kilobytes."""
         name = printable(message.removeprefix("downloading ").removesuffix(" (kB)"))
         size = f"{done / _KILOBYTE:,.1f}/{total / _KILOBYTE:,.1f} MB" if total else f"{done / _KILOBYTE:,.1f} MB"
         if message != self._message:
@@ -89,6 +89,6 @@ class _Shown:
             self.say(f"{name}  {size}")
 
     def say(self, text: str) -> None:
-        """A line of its own."""
+        """Print a line."""
         if not self._quiet:
             self._console.print(Text(printable(text)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`torchdeck train --dry-run`: what a run would begin with."""
+"""`torchdeck train --dry-run`: check a run and print its plan."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BAR_CELLS = 60
 
 
 def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
-    """Build and check a run, and print what it would begin with. Returns the exit status."""
+    """Build and check a run, and print its plan. Returns the exit status."""
     with PrivateOutput() as output:
         from torchdeck.engine.preflight.dry_run import dry_run
 

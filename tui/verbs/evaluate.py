@@ -1,4 +1,4 @@
-"""`torchdeck evaluate` and `torchdeck compare`: what checkpoints score, and how two of them differ."""
+"""`torchdeck evaluate` and `torchdeck compare`: metrics of a checkpoint, and differences between two."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def evaluate(
         try:
             scores = evaluate_checkpoint(found.path, split=split, averaged=averaged)
         finally:
-            # What the user's code printed; it must not mix with our own output.
+            # Prints of user code must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
             print_json(scores_document(scores), output.stdout)

@@ -51,7 +51,7 @@ def export(
         try:
             report = export_checkpoint(found.path, out, averaged=averaged, overwrite=overwrite)
         finally:
-            # Exporters print what they do; it must not mix with our own output.
+            # Exporters print messages that must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
             print_json({"checkpoint": found.path, **asdict(report)}, output.stdout)

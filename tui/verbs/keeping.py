@@ -1,4 +1,4 @@
-"""`torchdeck pin`, `unpin`, `rename` and `delete`: what is kept of the runs there are."""
+"""`torchdeck pin`, `unpin`, `rename` and `delete`: managing runs and checkpoints on the disk."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .options import runs_root_option
 
 
 def _of_a_checkpoint(verb: Callable[..., None]) -> Callable[..., None]:
-    """The arguments of a verb about one checkpoint of a run."""
+    """Add the arguments that name one checkpoint of a run."""
     for parameter in (
         runs_root_option,
         click.argument("checkpoint", required=False),
@@ -89,7 +89,7 @@ def delete(run: str, checkpoint: str | None, yes: bool, runs_root: Path) -> int:
 
 
 def _of_a_run(runs_root: Path, reference: str, checkpoint: str | None) -> tuple[Path, str]:
-    """The `checkpoints` folder and the name of a checkpoint there. Raises ConfigError when it lies elsewhere."""
+    """Return a `checkpoints` folder and the name of a checkpoint in it. Raises ConfigError if it is elsewhere."""
     found = find_checkpoint(runs_root, reference, checkpoint)
     if found.run is None:
         raise ConfigError(f"{found.path}: not in a run; only the checkpoints of a run can be pinned")

@@ -1,4 +1,4 @@
-"""`torchdeck lr-find`: the learning-rate range test of a preset or a file, without a screen."""
+"""`torchdeck lr-find`: the learning-rate range test for a preset or a file, without a screen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`torchdeck metrics`: the metrics of a run for other tools. Needs no torch."""
+"""`torchdeck metrics`: the metrics of a run for other tools. It does not need torch."""
 
 from __future__ import annotations
 

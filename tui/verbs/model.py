@@ -88,7 +88,7 @@ def model(
             if with_memory or measure:
                 cost = step_cost(run, num_classes or None, shape, measures=measure)
         finally:
-            # What the user's file printed while it was imported; it must not mix with our own output.
+            # Prints of the user's file, on import, must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
             fits = {"weights": mapping_document(preview)} if preview is not None else {}

@@ -8,14 +8,14 @@ import re
 from pathlib import Path
 from typing import IO, Any
 
-# DEL and C1 controls, marks that turn the direction of text, lone surrogates. json itself escapes the C0 controls.
+# DEL and C1 controls, marks that change the direction of text, lone surrogates. json escapes the C0 controls itself.
 _UNPRINTABLE = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def print_json(document: Any, file: IO[str] | None = None) -> None:
     """Print one JSON document. Numbers that JSON lacks (NaN, infinity) become null.
 
-    Characters that would steer a terminal, and bytes of a file's name that are no text, are escaped as JSON has it.
+    Characters that control a terminal, and bytes of a file's name that are not valid text, get JSON escapes.
     """
     text = json.dumps(_plain(document), ensure_ascii=False, indent=2)
     print(_UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", text), file=file)

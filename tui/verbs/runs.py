@@ -1,4 +1,4 @@
-"""`torchdeck runs`, `show` and `send`: runs as their directories tell them. Needs no torch."""
+"""`torchdeck runs`, `show` and `send`: runs, read from their directories. These verbs do not need torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training step of a model takes, for `torchdeck model --memory`."""
+"""Memory and time of a model's training step, for `torchdeck model --memory`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _BAR_CELLS = 60
 
 @dataclass(frozen=True)
 class StepCost:
-    """An estimate, the largest batch that fits by estimate, and what was measured."""
+    """The estimate, the estimated largest batch that fits, and the measurement."""
 
     estimate: MemoryEstimate
     largest: MemoryEstimate | None
     measured: StepMeasurement | None
 
     def document(self) -> dict[str, Any]:
-        """As a part of a JSON document; bytes and seconds."""
+        """Convert to part of a JSON document, in bytes and seconds."""
         measured = {"measured": asdict(self.measured)} if self.measured is not None else {}
         return {"memory": {**memory_document(self.estimate, self.largest), **measured}}
 
     def text(self) -> Text:
-        """As lines."""
+        """Convert to lines of text."""
         lines = [memory_text(self.estimate, _BAR_CELLS), largest_text(self.largest)]
         if self.measured is not None:
             lines.append(measured_text(self.measured))
@@ -48,18 +48,18 @@ class StepCost:
 def run_of(
     model: ModelConfig, batch_size: int, precision: str, optimizer: str, device: str, settings: Sequence[str] = ()
 ) -> RunConfig:
-    """A run of a model with what the options ask for; 0 and "" are a run's own defaults.
+    """Make the config of a run from a model and options; 0 and "" mean the default.
 
     Args:
-        model: its model.
-        batch_size: samples a batch.
+        model: model section of the config.
+        batch_size: number of samples in a batch.
         precision: fp32, tf32, bf16 or fp16.
-        optimizer: a class of torch.optim.
+        optimizer: class of torch.optim.
         device: auto, cpu, cuda, …
-        settings: others, as KEY=VALUE.
+        settings: further settings, as KEY=VALUE.
 
     Raises:
-        ConfigError: a value that is not allowed.
+        ConfigError: a value is not allowed.
     """
     asked = {
         "loader.batch_size": batch_size or "",
@@ -76,7 +76,7 @@ def run_of(
 def step_cost(
     config: RunConfig, num_classes: int | None, input_shape: tuple[int, ...] | None, *, measures: bool
 ) -> StepCost:
-    """Estimate a step, and on request measure one in a process that is thrown away.
+    """Estimate a step and, on request, measure one in a temporary process.
 
     Raises:
         TorchdeckError: the model can't be built or estimated, or its process failed.

@@ -1,4 +1,4 @@
-"""The verbs of the command line. Imports nothing, so that the command starts at once."""
+"""The table of verbs. It imports nothing heavy, so that the command starts at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Verb(NamedTuple):
     """One verb.
 
     Attributes:
-        module: the module of this package that holds its command; imported when the verb is used.
-        command: the name of the click command in that module.
+        module: module of this package with its command, imported when the verb is used.
+        command: name of the click command in that module.
         help: one line of help.
     """
 
@@ -43,10 +43,10 @@ VERBS = {
     "lr-find": Verb("lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
     "batch-find": Verb("batch_find", "batch_find", "Find the largest batch that fits, by real steps."),
     "bench": Verb("bench", "bench", "Benchmark training on this machine against other loops."),
-    "doctor": Verb("doctor", "doctor", "Check what works on this machine, and what to do about what doesn't."),
+    "doctor": Verb("doctor", "doctor", "Check what works on this machine, and how to mend what doesn't."),
 }
 
 
 def names_a_verb(arguments: list[str]) -> bool:
-    """Whether a command line begins with a verb; options of the studio may have a verb's name as their value."""
+    """Whether a command line starts with a verb; a verb's name may also be the value of a studio option."""
     return bool(arguments) and arguments[0] in VERBS

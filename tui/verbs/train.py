@@ -49,7 +49,7 @@ Verb = Callable[..., int]
 
 
 def _follows_a_run(verb: Verb) -> Verb:
-    """The options of every verb that starts a run and stays with it, or lets it go."""
+    """Add the options of every verb that starts a run, and then follows or detaches it."""
     for option in reversed(_FOLLOWING):
         verb = option(verb)
     return verb
@@ -159,7 +159,7 @@ def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path],
 
 
 def _remember_code(config: RunConfig) -> None:
-    """Whoever trains a config has agreed to its code, and is not asked about it when the run is evaluated."""
+    """Remember the code of a config as approved: a user who trains it is not asked again to evaluate the run."""
     trust = CodeTrust(TrustStore())
     try:
         if unknown := trust.unknown(config):
@@ -201,7 +201,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
 
 
 def _requeue_if_asked(run: LaunchedRun, received: int, file: TextIO) -> None:
-    """After a SIGUSR1 that was obeyed, put the SLURM job back into the queue where the config asks for it."""
+    """Requeue the SLURM job after a SIGUSR1 has stopped the run, if the config asks for it."""
     if received != signal.SIGUSR1 or run.status != "stopped" or run.path is None:
         return
     if RunReader(run.path).config().checkpoint.requeue:
@@ -209,7 +209,7 @@ def _requeue_if_asked(run: LaunchedRun, received: int, file: TextIO) -> None:
 
 
 def summary(reader: RunReader) -> dict[str, Any]:
-    """How a run stands: the document that `train --json` ends with."""
+    """Describe the state of a run: the document that `train --json` prints at the end."""
     reader.poll()
     state, progress = reader.state(), reader.progress()
     newest = reader.latest_metrics()
@@ -235,7 +235,7 @@ def _exit_status(run: LaunchedRun, signals: StopSignals) -> int:
 
 
 def _detached(as_json: bool) -> int:
-    """Run this very command line in a process of its own session; return once its run exists or was refused."""
+    """Run this command line in a new session; return once its run exists or was refused."""
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
     # -P: an engine.py or a tui.py in the current folder is the user's, not ours.
@@ -271,7 +271,7 @@ def _detached(as_json: bool) -> int:
 
 
 def _beginning(path: Path) -> dict[str, Any]:
-    """What a detached run's first process tells of it."""
+    """The message that a detached run's first process sends about it."""
     return {"run": path.name, "path": str(path), "pid": os.getpid()}
 
 

@@ -1,1 +1,1 @@
-"""Widgets of the studio that know nothing of torchdeck's runs; each takes plain values and posts messages."""
+"""Widgets of the studio. They know nothing about torchdeck's runs: they take plain values and post messages."""

@@ -31,15 +31,15 @@ class FormField:
     """One field.
 
     Attributes:
-        key: Identifies it in messages, such as `optimizer.lr`.
-        label: Shown before the editor.
+        key: name in messages, such as `optimizer.lr`.
+        label: text before the editor.
         kind: "bool" and "choice" are cycled with keys, the others are typed.
-        value: The value as text; a bool is "true" or "false".
-        choices: What "choice" cycles through; for the typed kinds, completions.
-        help: One line behind the editor.
-        error: What is wrong with the value; shown below the field.
-        off: Why the value changes nothing as things are; shown in place of the help, and the field is dimmed.
-        section: Title of the group that the field is in; fields of a section follow one another.
+        value: value as text; a bool is "true" or "false".
+        choices: values of a "choice"; for typed kinds, completions.
+        help: one line behind the editor.
+        error: error in the value, shown below the field.
+        off: why the value has no effect at present, shown instead of the help; the field is dimmed.
+        section: title of the field's group; the fields of a section are adjacent.
     """
 
     key: str
@@ -54,7 +54,7 @@ class FormField:
 
 
 class _Typed(Input):
-    """The editor of a typed value; leaving it or Enter takes the value, Escape brings the old one back."""
+    """The editor of a typed value; Enter or leaving it applies the value, Escape restores the old one."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "restore", show=False)]
 
@@ -65,7 +65,7 @@ class _Typed(Input):
 
     def action_restore(self) -> None:
         if self.value == self.taken:
-            # Nothing to bring back: the key is for whoever holds the form.
+            # Nothing to restore: the form's container handles the key.
             raise SkipAction
         self.value = self.taken
 
@@ -75,7 +75,7 @@ def _completer(choices: tuple[str, ...]) -> SuggestFromList | None:
 
 
 class _Choice(Widget, can_focus=True):
-    """The editor of one value out of a few."""
+    """The editor of a value with a few choices."""
 
     DEFAULT_CSS = """
     _Choice { height: 1; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
@@ -110,7 +110,7 @@ class _Choice(Widget, can_focus=True):
         self._choose(self.choices[position % len(self.choices)])
 
     def on_key(self, event: events.Key) -> None:
-        # A letter goes to the next choice that begins with it.
+        # A letter selects the next choice that starts with it.
         if not event.character or not event.character.isalnum() or self.is_bool:
             return
         start = self.choices.index(self.value) + 1 if self.value in self.choices else 0
@@ -130,7 +130,7 @@ class _Choice(Widget, can_focus=True):
 
 
 class _Row(Widget):
-    """Label, editor and help of a field, and its error below."""
+    """Label, editor and help of a field, with its error below."""
 
     DEFAULT_CSS = """
     _Row { height: auto; layout: vertical; }
@@ -170,15 +170,15 @@ class _Row(Widget):
         return editor
 
     def show(self, field: FormField) -> None:
-        """Another value, help or error of the same field, or other choices.
+        """Show a new value, help, error or choices of the same field.
 
-        What is being typed stays, and what is wrong: a text with an error, until the error goes or the value changes.
+        Text that is being typed stays. A rejected text also stays, until its error is cleared or the value changes.
         """
         old = self.field
         is_wrong = bool(old.error) and field.value == old.value
         self.field = field = replace(field, error=old.error) if is_wrong else field
         if not self.query(".editor"):
-            # Not composed yet: it will be with the new field.
+            # Not composed yet: it will be composed with the new field.
             return
         editor = self.editor
         if isinstance(editor, _Typed):
@@ -196,7 +196,7 @@ class _Row(Widget):
             self.tell(field)
 
     def tell(self, field: FormField) -> None:
-        """Another help or error; the value, and what is typed, stay as they are."""
+        """Show a new help or error; the value and the typed text stay as they are."""
         self.field = field
         if self.query(".editor"):
             self.query_one(".help", Static).update(printable(field.off or field.help))
@@ -206,9 +206,9 @@ class _Row(Widget):
 
 
 class ConfigForm(VerticalScroll, can_focus=False):
-    """Fields in sections. Up and Down, or Tab, move between them; a change is posted when Enter or leaving takes it.
+    """Fields in sections. Up, Down and Tab move between them; Enter, or leaving a field, applies and posts a change.
 
-    The form does not judge values: whoever receives `Changed` answers with `set_error` or with new fields.
+    The form does not check values: the receiver of `Changed` answers with `set_error` or with new fields.
     """
 
     DEFAULT_CSS = """
@@ -249,7 +249,7 @@ class ConfigForm(VerticalScroll, can_focus=False):
             yield _Row(field)
 
     def on_mount(self) -> None:
-        """Labels are as wide as the longest."""
+        """Make all labels as wide as the longest."""
         self._align_labels()
 
     @property
@@ -259,11 +259,11 @@ class ConfigForm(VerticalScroll, can_focus=False):
 
     @property
     def focused_key(self) -> str | None:
-        """The field that the cursor is in; None when it is elsewhere."""
+        """Key of the field with the cursor; None if the cursor is elsewhere."""
         return next((row.field.key for row in self.query(_Row) if row.has_focus_within), None)
 
     async def set_fields(self, fields: Sequence[FormField]) -> None:
-        """Show these fields; in place if they are the ones that are there, so that the cursor stays."""
+        """Show these fields; if they have the same keys as before, update them in place so that the cursor stays."""
         rows = {row.field.key: row for row in self.query(_Row)}
         is_same = [_shape(field) for field in self._fields] == [_shape(field) for field in fields]
         self._fields = list(fields)
@@ -278,16 +278,16 @@ class ConfigForm(VerticalScroll, can_focus=False):
             self.focus_field(focused)
 
     def set_error(self, key: str, error: str) -> None:
-        """Show what is wrong with a field, or with "" that nothing is.
+        """Show the error of a field; "" clears it.
 
         Raises:
-            KeyError: There is no such field.
+            KeyError: there is no such field.
         """
         row = self._row(key)
         row.tell(replace(row.field, error=error))
 
     def set_off(self, reasons: Mapping[str, str]) -> None:
-        """Dim the fields of these keys, with the reason why each changes nothing; all others are as they were."""
+        """Dim the fields with these keys and show why each has no effect; undim all others."""
         rows = {row.field.key: row for row in self.query(_Row)}
         self._fields = [replace(field, off=reasons.get(field.key, "")) for field in self._fields]
         for field in self._fields:
@@ -301,11 +301,11 @@ class ConfigForm(VerticalScroll, can_focus=False):
 
     @property
     def help_cells(self) -> int:
-        """How wide the help behind an editor is."""
+        """Width of the help behind an editor."""
         return next((row.query_one(".help").content_size.width for row in self.query(_Row)), 0)
 
     def focus_field(self, key: str) -> bool:
-        """Move the cursor to a field; False if there is none of this key."""
+        """Move the cursor to a field; False if no field has this key."""
         for row in self.query(_Row):
             if row.field.key == key:
                 row.editor.focus()
@@ -313,7 +313,7 @@ class ConfigForm(VerticalScroll, can_focus=False):
         return False
 
     def action_move(self, step: int) -> None:
-        """The next or the previous field."""
+        """Move to the next or the previous field."""
         rows = list(self.query(_Row))
         position = next((index for index, row in enumerate(rows) if row.has_focus_within), -1)
         if rows and 0 <= position + step < len(rows):
@@ -360,5 +360,5 @@ class ConfigForm(VerticalScroll, can_focus=False):
 
 
 def _shape(field: FormField) -> tuple[object, ...]:
-    """What needs another row when it changes."""
+    """The properties of a field that need a new row when they change."""
     return field.key, field.label, field.kind, field.section

@@ -44,8 +44,8 @@ class GridImage:
     """One image.
 
     Attributes:
-        pixels: uint8, shape [H, W, C] or [H, W], with C of 1 (grey), 3 (RGB) or 4 (RGB and an alpha that is ignored).
-        caption: One line below it.
+        pixels: uint8, shape [H, W, C] or [H, W], with C of 1 (gray), 3 (RGB) or 4 (RGB and an ignored alpha).
+        caption: one line below the image.
     """
 
     pixels: np.ndarray
@@ -53,17 +53,17 @@ class GridImage:
 
 
 class ImageGrid(Working, Widget, can_focus=True):
-    """Images side by side, as large as the space allows for all of them, and as many as it allows at all.
+    """Images side by side, as large as possible; if not all of them fit, as many as possible.
 
-    Shown with half blocks, two pixels to a cell, unless the app is on a terminal that shows pictures. Images are
-    enlarged to the nearest pixel, so what is seen are true pixel values; larger ones are averaged down.
+    They are shown with half blocks, two pixels per cell, unless the terminal can show pictures. Small images are
+    enlarged to the nearest pixel, so that true pixel values are seen; larger ones are averaged down.
 
-    Several images may belong together; they stay side by side, and the cursor moves over such groups.
+    Several images may form a group; they stay side by side, and the cursor moves from group to group.
 
     Attributes:
-        shown: how many of the images there is room for.
-        cursor: number of the group that the cursor is on.
-        way: how pictures are shown, in words.
+        shown: number of images that fit.
+        cursor: index of the group under the cursor.
+        way: display name of the graphics in use.
     """
 
     DEFAULT_CSS = """
@@ -91,7 +91,7 @@ class ImageGrid(Working, Widget, can_focus=True):
 
     @dataclass
     class WayChanged(Message):
-        """Pictures are shown in another way than before: the terminal has said what it can do."""
+        """Pictures are now shown with other graphics, because the terminal has answered."""
 
         grid: ImageGrid
 
@@ -109,14 +109,14 @@ class ImageGrid(Working, Widget, can_focus=True):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """A grid without images.
+        """Create a grid without images.
 
         Args:
-            empty: shown while there are none.
-            group: how many images belong together.
-            least: rather than make them smaller than they are, show no more than so many; None for all of them.
-            id: as for every widget.
-            classes: as for every widget.
+            empty: text shown while there are no images.
+            group: number of images per group.
+            least: number of images that must fit even if they have to shrink; None for all images.
+            id: id of the widget.
+            classes: CSS classes of the widget.
         """
         super().__init__(id=id, classes=classes)
         self._empty = empty
@@ -134,14 +134,14 @@ class ImageGrid(Working, Widget, can_focus=True):
 
     @property
     def images(self) -> list[GridImage]:
-        """The images, those for which there is no room among them."""
+        """All images, including those that do not fit."""
         return list(self._images)
 
     def set_images(self, images: Sequence[GridImage]) -> None:
         """Show these images in reading order.
 
         Raises:
-            ValueError: An image is not uint8 of shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
+            ValueError: an image is not uint8 of shape [H, W], [H, W, 1], [H, W, 3] or [H, W, 4].
         """
         for image in images:
             _check(image.pixels)
@@ -150,13 +150,13 @@ class ImageGrid(Working, Widget, can_focus=True):
         self._layout_images()
 
     def action_move(self, step: int) -> None:
-        """The next group, or the one before."""
+        """Move to the next or the previous group."""
         last = self.shown // self._group - 1
         if 0 <= self.cursor + step <= last:
             self._set_cursor(self.cursor + step)
 
     def action_move_row(self, step: int) -> None:
-        """The group below, or above."""
+        """Move to the group below or above."""
         self.action_move(step * (self._columns // self._group))
 
     def action_choose(self) -> None:
@@ -173,7 +173,7 @@ class ImageGrid(Working, Widget, can_focus=True):
             self.action_choose()
 
     def on_mount(self) -> None:
-        """Show pictures in the way of the terminal, whenever that is known."""
+        """Use the terminal's graphics once they are known."""
         if isinstance(self.app, TerminalApp):
             self._take_graphics(self.app.graphics)
             self.app.graphics_changed.subscribe(self, self._take_graphics)
@@ -181,27 +181,27 @@ class ImageGrid(Working, Widget, can_focus=True):
             self.app.screen_change_signal.subscribe(self, self._take_screen, immediate=True)
 
     def on_unmount(self) -> None:
-        """The terminal need not keep the pictures."""
+        """Release the pictures that the terminal holds."""
         self._pictures.settle()
 
     def on_focus(self) -> None:
-        """The cursor is shown."""
+        """Show the cursor."""
         self._set_cursor(self.cursor)
 
     def on_blur(self) -> None:
-        """The cursor is not shown."""
+        """Hide the cursor."""
         self._set_cursor(self.cursor)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Another size, another layout."""
+        """Lay out the images for the new size."""
         self._layout_images()
 
     def render(self) -> RenderResult:
-        """Everything is in `render_line`."""
+        """Render nothing here; `render_line` draws everything."""
         return ""
 
     def render_line(self, y: int) -> Strip:
-        """One line of the grid."""
+        """Return one line of the grid."""
         if y < len(self._strips):
             return self._strips[y]
         return Strip.blank(self.size.width, self.rich_style)
@@ -214,7 +214,7 @@ class ImageGrid(Working, Widget, can_focus=True):
             self.post_message(self.WayChanged(self))
 
     def _take_screen(self, screen: Screen[object]) -> None:
-        """Behind another screen colors are dimmed, and a picture whose number is a color would be another one."""
+        """Lay out again when a screen covers this one: dimmed colors would change the image numbers in the cells."""
         if self._is_behind != (screen is not self.screen):
             self._is_behind = not self._is_behind
             self._layout_images()
@@ -248,7 +248,7 @@ class ImageGrid(Working, Widget, can_focus=True):
 
     @work(exclusive=True)
     async def _encode_pictures(self, pictures: OverlayPictures) -> None:
-        """Make pictures ready one by one, and draw each at once."""
+        """Encode pictures one by one, and draw each at once."""
         while (encode := pictures.next_to_encode()) is not None:
             box = await asyncio.to_thread(encode)
             if pictures is not self._pictures:
@@ -257,7 +257,7 @@ class ImageGrid(Working, Widget, can_focus=True):
             self._draw_pictures()
 
     def _redraw(self, written: Sequence[Region]) -> None:
-        """Draw once what several frames in a row have written over, as each drawing sends whole pictures."""
+        """Redraw once after several frames in a row, since each drawing sends whole pictures."""
         pictures = self._pictures
         if isinstance(pictures, OverlayPictures) and pictures.touch(written, self.content_region.offset):
             if self._drawing is not None:
@@ -265,7 +265,7 @@ class ImageGrid(Working, Widget, can_focus=True):
             self._drawing = self.set_timer(_DRAW_AFTER, self._draw_pictures)
 
     def _draw_pictures(self) -> None:
-        """Draw the pictures whose cells were written, unless something is before them."""
+        """Redraw the pictures whose cells were written, unless something covers them."""
         if not isinstance(self._pictures, OverlayPictures) or not self.is_mounted or self._is_behind:
             return
         try:
@@ -277,12 +277,12 @@ class ImageGrid(Working, Widget, can_focus=True):
         )
 
     def _is_uncovered(self, region: Region) -> bool:
-        """Whether nothing lies over a region of the screen: of what could, nothing is narrower than four cells."""
+        """Whether nothing covers a region of the screen; anything that could is at least four cells wide."""
         columns = {*range(region.x, region.right, 4), region.right - 1}
         return all(self.screen.get_widget_at(x, y)[0] is self for y in region.line_range for x in columns)
 
     def _set_cursor(self, cursor: int) -> None:
-        """Move the cursor, or show whether the grid has the focus: pictures stay as they are."""
+        """Redraw the lines that show the cursor and the focus, without the pictures."""
         groups = [self.cursor, cursor] if cursor != self.cursor else [cursor]
         self.cursor = cursor
         refresh: Callable[[Region], object] = self.refresh
@@ -292,14 +292,14 @@ class ImageGrid(Working, Widget, can_focus=True):
             if first < self.shown and y < len(self._strips):
                 self._strips[y] = self._strip(self._caption_line(first))
                 refresh(Region(0, y, self.size.width, 1))
-                # A frame of both lines would take in the pictures between them.
+                # One frame with both lines would include the pictures between them.
                 refresh = partial(self.call_after_refresh, self.refresh)
 
     def _strip(self, line: list[Segment]) -> Strip:
         return Strip(line).adjust_cell_length(self.size.width, self.rich_style)
 
     def _wanted(self, aspect: float) -> int:
-        """How many images are to fit: all of them, or as many as keep their size, but `least` of them at least."""
+        """Number of images that should fit: all, or as many as keep their size, but no fewer than `least`."""
         count = len(self._images)
         if self._least is None:
             return count
@@ -311,7 +311,7 @@ class ImageGrid(Working, Widget, can_focus=True):
         return min(count, max(fitting // self._group * self._group, self._least))
 
     def _picture_lines(self, first: int, y: int) -> list[list[Segment]]:
-        """The pictures of one row of images, side by side, from line `y` of the content."""
+        """Draw the pictures of one row of images, side by side, from line `y` of the content."""
         base, cell = self.rich_style, self._cell
         pictures: Pictures = BlockPictures() if self._is_behind else self._pictures
         lines: list[list[Segment]] = [[] for _ in range(self._rows)]
@@ -325,7 +325,7 @@ class ImageGrid(Working, Widget, can_focus=True):
         return lines
 
     def _caption_line(self, first: int) -> list[Segment]:
-        """What stands below one row of images."""
+        """Write the captions below one row of images."""
         base, cell = self.rich_style, self._cell
         line = []
         for number, image in enumerate(self._images[first : min(first + self._columns, self.shown)], start=first):
@@ -347,9 +347,9 @@ def _check(pixels: np.ndarray) -> None:
 
 
 def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1) -> tuple[int, int, int]:
-    """Images per row, the cells' width, and their height in lines, for the largest images that all fit.
+    """Choose images per row, width in cells and height in lines, for the largest images that all fit.
 
-    Images of a group stay in one row.
+    The images of a group stay in one row.
     """
     width, height = size
     for cell in range(min(LARGEST_WIDTH, width), SMALLEST_WIDTH - 1, -1):
@@ -359,7 +359,7 @@ def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1)
         rows = max(1, -(-round(cell * aspect) // 2))
         if rows + 1 <= height and columns * ((height + 1) // (rows + 2)) >= count:
             return columns, cell, rows
-    # Not all of them fit: then the smallest that can be recognized, or what the height allows.
+    # Not all of them fit: use the smallest recognizable size, or the height that is left.
     narrow = max(2, (width + _GAP) // group - _GAP)
     cell = min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect)))
     columns = max(1, (width + _GAP) // (cell + _GAP) // group * group)

@@ -1,4 +1,4 @@
-"""One line with the keys that do something now: the few that always matter keep their place at its right end."""
+"""One line with the keys that work now; the few that always matter keep their place at the right end."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _GAP = 2
 
 @runtime_checkable
 class Offers(Protocol):
-    """A widget, screen or app some of whose keys make sense at times only.
+    """A widget, screen or app with keys that are useful only at times.
 
-    Such a key still works at other times, and says why there is nothing to do: it is merely not offered.
+    At other times, such a key still works and says why there is nothing to do; it is just not shown.
     """
 
     def offers(self, action: str) -> bool:
-        """Whether the action is worth a place on the screen now."""
+        """Whether to show the action's key now."""
         ...
 
 
@@ -33,9 +33,9 @@ class Key:
     """A key in the line.
 
     Attributes:
-        key: as Textual names it, to press it by a click.
-        shown: as it is shown.
-        description: what it does, in a word or two.
+        key: Textual's name of the key, to simulate it on a click.
+        shown: label on the screen.
+        description: effect of the key, in a word or two.
     """
 
     key: str
@@ -44,12 +44,12 @@ class Key:
 
     @property
     def cells(self) -> int:
-        """How wide it is."""
+        """Width in cells."""
         return cell_len(self.shown) + 1 + cell_len(self.description)
 
 
 class KeyLine(Widget):
-    """Shows the keys of what has the focus; where there is no room for all, the last of them give way to a "…"."""
+    """Shows the keys of the focused widget; if not all of them fit, a "…" replaces the last ones."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"key-line--key"}
     DEFAULT_CSS = """
@@ -60,11 +60,11 @@ class KeyLine(Widget):
     """
 
     def __init__(self, fixed: Collection[str], *, id: str | None = None) -> None:
-        """A line without keys.
+        """Create a line without keys.
 
         Args:
-            fixed: the actions that stay at the right end, in the order of their bindings.
-            id: as for every widget.
+            fixed: actions that stay at the right end, in the order of their bindings.
+            id: id of the widget.
         """
         super().__init__(id=id)
         self._fixed = frozenset(fixed)
@@ -72,18 +72,18 @@ class KeyLine(Widget):
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
-        """Follow the focus, and what is offered."""
+        """Follow the focus and the offered keys."""
         self.screen.bindings_updated_signal.subscribe(self, self._follow)
         self._follow(self.screen)
 
     def on_unmount(self) -> None:
-        """The screen may stay longer."""
+        """Stop following; the screen may outlive the line."""
         self.screen.bindings_updated_signal.unsubscribe(self)
 
     def render(self) -> RenderResult:
-        """Keys from the left, and the fixed ones at the right."""
+        """Draw keys from the left, and the fixed ones at the right."""
         passing, fixed = self._keys
-        # A blank at either end, and one at least between the two parts.
+        # A blank at each end, and at least one between the two parts.
         begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
         fitting = how_many_fit(passing, begin - 2)
         line = Text(" ", no_wrap=True, overflow="crop", end="")
@@ -132,7 +132,7 @@ class KeyLine(Widget):
 
 
 def how_many_fit(keys: Sequence[Key], room: int) -> int:
-    """How many keys, from the first on, fit in so many cells, with a "…" where some do not."""
+    """Number of leading keys that fit into `cells`, leaving room for a "…" if some do not."""
     used = 0
     for count, key in enumerate(keys):
         is_last = count == len(keys) - 1

@@ -1,4 +1,4 @@
-"""A list of one-line entries with a cursor, of which only the visible ones are ever rendered."""
+"""A list of one-line entries with a cursor; only visible entries are rendered."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from textual.strip import Strip
 
 
 class LineList(ScrollView, can_focus=True):
-    """Thousands of lines cost what is seen of them: a filter can replace them all at every key.
+    """A list whose cost depends on its visible lines only, so a filter can replace thousands of lines at every key.
 
     Attributes:
-        cursor: index of the highlighted line; meaningless while there are no lines.
+        cursor: index of the highlighted line; undefined while there are no lines.
     """
 
     DEFAULT_CSS = """
@@ -58,16 +58,16 @@ class LineList(ScrollView, can_focus=True):
 
     @property
     def count(self) -> int:
-        """How many lines there are."""
+        """Number of lines."""
         return self._count
 
     def set_lines(self, count: int, line: Callable[[int], Text], cursor: int = 0) -> None:
         """Replace the lines.
 
         Args:
-            count: how many.
-            line: the text of one; asked for whenever it is drawn.
-            cursor: which is highlighted.
+            count: number of lines.
+            line: function that returns the text of a line, called whenever the line is drawn.
+            cursor: index of the highlighted line.
         """
         self._count = count
         self._line = line
@@ -77,7 +77,7 @@ class LineList(ScrollView, can_focus=True):
         self.refresh()
 
     def render_line(self, y: int) -> Strip:
-        """One line of the widget."""
+        """Return one line of the widget."""
         index = y + self.scroll_offset.y
         width = self.scrollable_content_region.width
         style = self.rich_style
@@ -90,11 +90,11 @@ class LineList(ScrollView, can_focus=True):
         return Strip(text.render(self.app.console), width).apply_style(style)
 
     def validate_cursor(self, cursor: int) -> int:
-        """Within the lines."""
+        """Clamp the cursor to the lines."""
         return max(0, min(cursor, self._count - 1))
 
     def watch_cursor(self) -> None:
-        """Show where it is."""
+        """Scroll to the cursor and redraw it."""
         self._reveal()
         self.refresh()
 
@@ -103,7 +103,7 @@ class LineList(ScrollView, can_focus=True):
         self.cursor += by
 
     def action_page(self, by: int) -> None:
-        """Move the cursor by what is visible."""
+        """Move the cursor by a page."""
         self.cursor += by * max(1, self.scrollable_content_region.height - 1)
 
     def action_go_to(self, index: int) -> None:

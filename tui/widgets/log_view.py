@@ -1,4 +1,4 @@
-"""The end of a growing text file."""
+"""Shows the end of a growing text file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..polling import Poll
 
 READ_EVERY = 0.25  # seconds, while the file grows
 READ_SELDOM = 1.0  # seconds
-_QUIET_READS = 8  # after so many that found nothing, it does not grow
+_QUIET_READS = 8  # number of polls without new text after which the file counts as idle
 _FIRST_BYTES = 256 * 1024
-_MOST_BYTES = 1024 * 1024  # in one read
+_MOST_BYTES = 1024 * 1024  # bytes per read
 _LONGEST_LINE = 2000
 
 _ESCAPE_SEQUENCE = re.compile(
@@ -27,9 +27,9 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 class LogView(Widget):
-    """Follows a file while it can be seen; a line that is being rewritten (a progress bar) is shown below the others.
+    """Follows a file while it is visible; a line that is being rewritten (a progress bar) is shown below the others.
 
-    Starts with the last part of a long file. Colors and cursor movements are taken out.
+    It starts with the last part of a long file. Colors and cursor movements are removed.
     """
 
     DEFAULT_CSS = """
@@ -50,12 +50,12 @@ class LogView(Widget):
         self._reads_in_vain = 0
 
     def compose(self) -> ComposeResult:
-        """Whole lines, and the unfinished one."""
+        """Lay out the whole lines and the unfinished one."""
         yield Log(max_lines=self._max_lines, auto_scroll=True)
         yield Static(id="unfinished", markup=False)
 
     def follow(self, path: Path | None) -> None:
-        """Show another file from now on (None: nothing). It need not exist yet."""
+        """Follow another file (None: no file). It need not exist yet."""
         if path == self._path:
             return
         self._path = path
@@ -64,26 +64,26 @@ class LogView(Widget):
             self.read()
 
     def on_show(self) -> None:
-        """Catch up, and go on reading."""
+        """Catch up and continue to read."""
         self.read()
         if self._poll is None:
             self._poll = Poll(self, self.read, lambda: self._reads_in_vain < _QUIET_READS, READ_EVERY, READ_SELDOM)
         self._poll.hurry()
 
     def on_hide(self) -> None:
-        """Nobody looks."""
+        """Stop reading while the view is hidden."""
         if self._poll is not None:
             self._poll.stop()
 
     def read(self) -> None:
-        """Take what has been added to the file since the last time."""
+        """Read the text that was added since the last call."""
         self._reads_in_vain += 1
         if self._path is None:
             return
         try:
             self._read_added(self._path)
         except FileNotFoundError:
-            return  # it comes with the first output
+            return  # The file is created by the first output.
         except OSError as error:
             self._show_unfinished(f"{printable(str(self._path))}: {error.strerror}")
 
@@ -106,7 +106,7 @@ class LogView(Widget):
     def _take(self, data: bytes, starts_inside: bool) -> None:
         *lines, self._unfinished = (self._unfinished + data).split(b"\n")
         if starts_inside and lines:
-            # The first bytes of a long file are the end of a line whose beginning is not known.
+            # The first bytes read from a long file belong to a line whose start was not read.
             lines = lines[1:]
         # A line that never ends must not grow without limit.
         self._unfinished = self._unfinished[-4 * _LONGEST_LINE :]
@@ -128,7 +128,7 @@ class LogView(Widget):
 
 
 def readable_line(line: bytes) -> str:
-    """A line as a terminal would have left it: what follows the last carriage return, without control sequences."""
+    """Reduce a line to what a terminal would show: text after the last carriage return, no control sequences."""
     text = _ESCAPE_SEQUENCE.sub("", line.decode("utf-8", errors="replace")).expandtabs()
     text = next((part for part in reversed(text.split("\r")) if part), "")
     text = _CONTROL.sub("", text)

@@ -23,13 +23,13 @@ from ..plain_text import printable, printable_lines
 
 @dataclass(frozen=True)
 class PipelineStep:
-    """A step: its name and its keyword arguments (numbers, strings, booleans and lists of them)."""
+    """A step: its name and its keyword arguments (numbers, strings, booleans and lists of these)."""
 
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """As it is typed: `RandomCrop(size=32, padding=4)`."""
+        """The step as text to edit: `RandomCrop(size=32, padding=4)`."""
         if not self.arguments:
             return self.name
         return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
@@ -40,10 +40,10 @@ class StepKind:
     """A step that can be added.
 
     Attributes:
-        name: its name.
-        summary: what it does, in a sentence.
-        parameters: (name, type, default; empty where a value is required) each.
-        lane: how it is done, in a few words.
+        name: name of the step.
+        summary: effect of the step, in a sentence.
+        parameters: (name, type, default) of each parameter; the default is empty if a value is required.
+        lane: how the step runs, in a few words.
     """
 
     name: str
@@ -53,7 +53,7 @@ class StepKind:
 
     @property
     def template(self) -> str:
-        """What one begins to type from: the required arguments, without values."""
+        """The text to start editing from: the required arguments, without values."""
         required = [f"{name}=" for name, _, default in self.parameters if not default]
         return f"{self.name}({', '.join(required)})" if required else self.name
 
@@ -70,7 +70,7 @@ def parse_step(text: str) -> PipelineStep:
     """Read `RandomCrop(size=32, padding=4)` or `RandomHorizontalFlip`; nothing is executed.
 
     Raises:
-        ValueError: It is something else, or an argument is not a plain value; the message says which.
+        ValueError: the text is not a step, or an argument is not a plain value; the message says which.
     """
     try:
         expression = ast.parse(text.strip(), mode="eval").body
@@ -107,9 +107,9 @@ class PipelineList(Widget):
     """Steps in the order in which they are applied.
 
     Keys: `a` adds below the cursor, Enter edits, `d` removes, `K` and `J` move up and down. Every change posts
-    `Changed` with all steps; whoever receives it answers with `set_steps`, with errors where there are any.
+    `Changed` with all steps; its receiver answers with `set_steps`, and with errors if there are any.
 
-    Where the kinds of steps are known, `a` posts `KindWanted`, and whoever lets the user choose answers with `begin`.
+    If the kinds of steps are known, `a` posts `KindWanted`; its receiver lets the user choose and calls `take_kind`.
     """
 
     DEFAULT_CSS = """
@@ -145,7 +145,7 @@ class PipelineList(Widget):
             return self.pipeline
 
     class KindWanted(Message):
-        """The user wants to add a step and has to choose of which kind."""
+        """The user wants to add a step and has to choose its kind."""
 
         def __init__(self, pipeline: PipelineList) -> None:
             super().__init__()
@@ -164,13 +164,13 @@ class PipelineList(Widget):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """A list without steps.
+        """Create a list without steps.
 
         Args:
-            names: Completions while typing.
-            empty: Shown when there is no step.
-            id: As for every widget.
-            classes: As for every widget.
+            names: completions while typing.
+            empty: text shown while there is no step.
+            id: id of the widget.
+            classes: CSS classes of the widget.
         """
         super().__init__(id=id, classes=classes)
         self._names = tuple(names)
@@ -183,7 +183,7 @@ class PipelineList(Widget):
         self._is_new = False
 
     def compose(self) -> ComposeResult:
-        """The list, the field to edit a step, what is wrong with what was typed."""
+        """Lay out the list, the field to edit a step, and the error of the typed text."""
         yield OptionList(Option(Text(self._empty, "dim"), disabled=True), compact=True, markup=False)
         editor = Input(
             placeholder="Name(argument=value, …)",
@@ -198,11 +198,11 @@ class PipelineList(Widget):
 
     @property
     def steps(self) -> list[PipelineStep]:
-        """The steps as they are now."""
+        """The current steps."""
         return list(self._steps)
 
     def set_kinds(self, kinds: Sequence[StepKind]) -> None:
-        """Complete these names while a step is typed, and show what they take."""
+        """Set the kinds of steps, to complete their names and show their parameters while the user types."""
         self._kinds = {kind.name: kind for kind in kinds}
         self._names = tuple(self._kinds)
         self.query_one(Input).suggester = SuggestFromList(self._names, case_sensitive=False)
@@ -214,30 +214,30 @@ class PipelineList(Widget):
         notes: Mapping[int, str] | None = None,
         errors: Mapping[int, str] | None = None,
     ) -> None:
-        """Show these steps, with a remark or an error behind some of them (by position)."""
+        """Show these steps, with notes and errors by position."""
         state = (list(steps), dict(notes or {}), dict(errors or {}))
         if state != (self._steps, self._notes, self._errors):
             self._steps, self._notes, self._errors = state
             self._show(self.query_one(OptionList).highlighted)
 
     def action_add(self) -> None:
-        """Choose or type a new step, which comes below the cursor."""
+        """Let the user choose or type a new step, inserted below the cursor."""
         if self._kinds:
             self.post_message(self.KindWanted(self))
         else:
             self.begin("")
 
     def begin(self, text: str) -> None:
-        """Let the user type a new step below the cursor, beginning from `text`."""
+        """Let the user type a new step below the cursor, starting from `text`."""
         at = self.query_one(OptionList).highlighted
         self._edit(len(self._steps) if at is None or not self._steps else at + 1, is_new=True)
         editor = self.query_one(Input)
         editor.value = text
-        # Behind the first "=" there is a value to be typed.
+        # The first value to type is behind the first "=".
         editor.cursor_position = text.find("=") + 1 or len(text)
 
     def take_kind(self, name: str) -> None:
-        """Add a step of this kind: at once where it needs no argument, else what it needs is typed."""
+        """Add a step of this kind at once, or let the user type its required arguments."""
         kind = self._kinds[name]
         if kind.template != kind.name:
             self.begin(kind.template)
@@ -248,7 +248,7 @@ class PipelineList(Widget):
         self.query_one(OptionList).focus()
 
     def action_remove(self) -> None:
-        """Take the step under the cursor out."""
+        """Remove the step under the cursor."""
         at = self.query_one(OptionList).highlighted
         if at is not None and self._steps:
             self._change([*self._steps[:at], *self._steps[at + 1 :]], at)
@@ -263,7 +263,7 @@ class PipelineList(Widget):
         self._change(steps, at + by)
 
     def action_cancel(self) -> None:
-        """Leave the field without a change."""
+        """Close the field without a change."""
         self.remove_class("-editing", "-mistake")
         self.query_one(OptionList).focus()
 
@@ -312,7 +312,7 @@ class PipelineList(Widget):
     def _change(self, steps: list[PipelineStep], highlighted: int) -> None:
         if steps == self._steps:
             return
-        # Notes and errors were about the old positions; the receiver says what holds for the new ones.
+        # Notes and errors belong to the old positions; the receiver of the message sets new ones.
         self._steps, self._notes, self._errors = steps, {}, {}
         self._show(highlighted)
         self.post_message(self.Changed(self, list(steps)))

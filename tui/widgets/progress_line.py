@@ -13,9 +13,9 @@ _SHORTEST_BAR, _LONGEST_BAR = 6, 40
 
 
 class ProgressLine(Widget):
-    """What is going on, how far it is, and what else is known.
+    """The current work, its progress, and further details.
 
-    For example `epoch 3/30 ━━━━╸──── 45 %  12,400 samples/s  1:20 left`.
+    Example: `epoch 3/30 ━━━━╸──── 45 %  12,400 samples/s  1:20 left`.
     """
 
     DEFAULT_CSS = """
@@ -27,12 +27,12 @@ class ProgressLine(Widget):
         self._state: tuple[str, float | None, str] = ("", None, "")
 
     def show(self, what: str, fraction: float | None = None, details: str = "") -> None:
-        """Redraws only when the visible line changes.
+        """Show new progress; redraws only if the visible line changes.
 
         Args:
-            what: Before the bar.
-            fraction: Part that is done, from 0 to 1; None when it is not known: then there is no bar.
-            details: After the bar.
+            what: text before the bar.
+            fraction: progress from 0 to 1; None if unknown, which hides the bar.
+            details: text after the bar.
         """
         before = progress_text(*self._state, self.size.width)
         self._state = (what, fraction, details)
@@ -40,12 +40,12 @@ class ProgressLine(Widget):
             self.refresh()
 
     def render(self) -> RenderResult:
-        """The line."""
+        """Draw the line."""
         return progress_text(*self._state, self.size.width)
 
 
 def progress_text(what: str, fraction: float | None, details: str, width: int) -> Text:
-    """A line of at most `width` cells; when there is little room the bar goes first, then the details."""
+    """Write a line of at most `width` cells; if it is too long, drop the bar first, then the details."""
     what, details = printable(what), printable(details)
     text = Text(what, no_wrap=True, overflow="ellipsis")
     if fraction is not None:
@@ -65,7 +65,7 @@ def progress_text(what: str, fraction: float | None, details: str, width: int) -
 
 
 def duration(seconds: float) -> str:
-    """A time span as 9 s, 1:05, 2:03:07 or 3 d 04:00."""
+    """Write a duration as 9 s, 1:05, 2:03:07 or 3 d 04:00."""
     whole = max(0, round(seconds))
     hours, minutes = whole // 3600, whole // 60 % 60
     if whole < 60:

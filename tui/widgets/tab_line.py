@@ -14,10 +14,10 @@ from textual.widget import Widget
 
 
 class TabLine(Widget):
-    """Shows which of a few tabs is active; a click chooses one, keys are the owner's business.
+    """Shows which of a few tabs is active; a click chooses one, and the owner handles the keys.
 
     Attributes:
-        active: the name of the active tab.
+        active: name of the active tab.
         status: text at the right end of the line.
     """
 
@@ -43,13 +43,13 @@ class TabLine(Widget):
     def __init__(
         self, tabs: Mapping[str, str], active: str, *, keys: Sequence[str] = "", id: str | None = None
     ) -> None:
-        """A line of tabs.
+        """Create a line of tabs.
 
         Args:
-            tabs: their titles by name, in order.
-            active: the name of the tab that is active at first.
-            keys: on the keyboard, shown before the titles; numbers from 1 on where none are given.
-            id: as for every widget.
+            tabs: titles by name, in order.
+            active: name of the tab that is active first.
+            keys: keys to show before the titles; by default, numbers from 1.
+            id: id of the widget.
         """
         super().__init__(id=id)
         self._tabs = dict(tabs)
@@ -57,7 +57,7 @@ class TabLine(Widget):
         self.set_reactive(TabLine.active, active)
 
     def render(self) -> RenderResult:
-        """The tabs from the left, the status at the right."""
+        """Draw the tabs from the left and the status at the right."""
         line = Text(no_wrap=True, overflow="ellipsis", end="")
         for key, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
             style = "bold reverse" if tab == self.active else ""

@@ -1,1 +1,1 @@
-"""Runs, models, data and figures as text, for the command line and the panes alike."""
+"""Runs, models, data and figures as text, for both the command line and the panes."""

@@ -1,4 +1,4 @@
-"""What a search for the largest batch found, in words: for the verb that prints it and the screen that shows it."""
+"""The result of a search for the largest batch as text, for the verb and the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ENDED = "the system may have killed it for using too much memory; lower loader.
 
 
 def tries_text(found: BatchSearch) -> Text:
-    """One line for each size that was tried, the smallest first."""
+    """Describe the tried sizes, one line each, smallest first."""
     text = Text("   batch  peak memory  samples/s")
     for tried in sorted(found.tries, key=lambda tried: tried.batch_size):
         peak = byte_size(tried.peak) if tried.peak else "–"
@@ -27,7 +27,7 @@ def tries_text(found: BatchSearch) -> Text:
 
 
 def result_text(found: BatchSearch) -> Text:
-    """What the tries come to."""
+    """Describe the result of the search."""
     if not found.largest:
         return Text(f"not even a batch of 1 fits in {byte_size(found.room)}", "red")
     text = Text("largest batch that fits: ").append(f"{found.largest:,}", "bold")
@@ -42,5 +42,5 @@ def result_text(found: BatchSearch) -> Text:
 
 
 def ended_words(problem: str) -> str:
-    """Why the process of a search ended, with what to do about it."""
+    """Describe why the process of a search ended, and what to do about it."""
     return f"{problem}; {_ENDED}" if "SIGKILL" in problem or "SIGABRT" in problem else problem

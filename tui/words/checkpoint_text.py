@@ -1,4 +1,4 @@
-"""What is inside a checkpoint and how it stands to the draft, as text."""
+"""The content of a checkpoint, and its comparison with the draft, as text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNLIMITED = 10_000  # cells
 
 
 def report_text(report: CheckpointReport) -> Text:
-    """A file in a few lines: what it is, how far it was trained, what it holds, and what of it can't be loaded."""
+    """Summarize a file: format, training progress, content, and objects that can't be loaded."""
     text = Text(f"{printable(str(report.path))}\n", style="bold")
     total = sum(tensor.bytes for tensor in report.tensors)
     words = f"{report.format}, {byte_size(report.bytes)}, {len(report.tensors):,} tensors of {byte_size(total)}"
@@ -46,7 +46,7 @@ def report_text(report: CheckpointReport) -> Text:
 
 
 def foreign_words(report: CheckpointReport) -> str:
-    """What of a file only code could rebuild, and what can be had of it all the same."""
+    """Describe the objects that only code could rebuild, and what can be loaded without it."""
     names = ", ".join(printable(name, 60) for name in report.foreign[:4])
     more = f" and {len(report.foreign) - 4} more" if len(report.foreign) > 4 else ""
     root = report.values.get("(the whole file)")
@@ -60,12 +60,12 @@ def foreign_words(report: CheckpointReport) -> str:
 
 
 def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _UNLIMITED) -> tuple[Text, ...]:
-    """A tensor's name, shape, dtype, size and norm.
+    """Make a table row: a tensor's name, shape, dtype, size and norm.
 
     Args:
-        tensor: as the file's tables describe it.
-        norms: by name, as far as they were measured.
-        width: cells for the name; of a longer one the end is shown, which tells it from its neighbors.
+        tensor: entry in the file's tables.
+        norms: known norms by name.
+        width: cells for the name; a longer name is cut at its start, since its end differs from its neighbors.
     """
     name = printable(tensor.name)
     shape = "×".join(map(str, tensor.shape)) or "scalar"
@@ -80,7 +80,7 @@ def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _U
 
 
 def standing_text(standing: CheckpointStanding) -> Text:
-    """Whether a resume would be exact, where the draft differs, and what it was computed with."""
+    """Say whether a checkpoint can resume bit-exactly, where the draft differs, and its environment."""
     text = Text()
     if standing.unknown:
         text.append(f"? may not resume bit-exactly: {printable(standing.unknown)}\n", style="yellow")

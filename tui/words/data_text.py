@@ -1,4 +1,4 @@
-"""What the data pane says: of a data set in the catalog, of an opened one, of its pixels, of its copies."""
+"""The data pane's texts: about a data set in the catalog, an opened one, its pixels, its copies."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 _NAMED = 8
 _NOT_KNOWN = "unknown"
 
-# Below a histogram's 32 columns.
+# The axis below the 32 columns of a histogram.
 _VALUES = "0       64      128     192  255 pixel value, % of pixels"
 
 
 def title_of(name: str, entry: DatasetEntry | None) -> str:
-    """The first line: what the data set is called and under which license it comes."""
+    """The first line: name and license of the data set."""
     if entry is None:
         return name
     license = "license unknown" if entry.license == _NOT_KNOWN else entry.license
@@ -34,7 +34,7 @@ def title_of(name: str, entry: DatasetEntry | None) -> str:
 
 
 def listed(entry: DatasetEntry) -> list[str]:
-    """What the catalog knows of a data set that is not opened."""
+    """Describe a data set that is not open, from the catalog."""
     facts = []
     if entry.classes is not None:
         facts.append(f"{entry.classes:,} classes")
@@ -51,7 +51,7 @@ def listed(entry: DatasetEntry) -> list[str]:
 
 
 def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
-    """What is said of an opened data set: sizes, where its pixels would live, what the user should know."""
+    """Describe an opened data set: sizes, where its pixels would be stored, and notes."""
     test = "" if look.test_size is None else f", {look.test_size:,} test"
     classes = "1 class" if len(look.classes) == 1 else f"{len(look.classes)} classes"
     lines = [f"{look.train_size:,} training samples, {look.validation_size:,} validation{test}, {classes}"]
@@ -61,7 +61,7 @@ def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
 
 
 def texts(look: SampleLook) -> list[str]:
-    """Samples that are no images, in words; only the first where all have a picture."""
+    """Describe samples other than images; only the first one if all have a picture."""
     lines = []
     has_pictures = all(sample.shown_slice is not None for sample in look.texts)
     for sample in look.texts[:1] if has_pictures else look.texts:
@@ -70,20 +70,20 @@ def texts(look: SampleLook) -> list[str]:
 
 
 def tier(samples: SampleLook | None) -> list[str]:
-    """Where the samples live, and the arithmetic behind it."""
+    """Say where the samples are stored, and why."""
     if samples is None or not samples.storage:
         return []
     return [f"{samples.storage}: {samples.reason}" if samples.reason else samples.storage]
 
 
 def notes(look: DataLook, samples: SampleLook | None) -> list[str]:
-    """What the user should know of the data and of how they are read."""
+    """Notes on the data and on how they are read."""
     more = samples.notes if samples is not None else []
     return [*look.notes, *(note for note in more if note not in look.notes)]
 
 
 def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]:
-    """Channel statistics, sizes, modes, classes and what can't be read."""
+    """Describe channel statistics, sizes, modes, classes and unreadable samples."""
     lines = []
     if pixels.mean:
         mean = " ".join(f"{value:.4f}" for value in pixels.mean)
@@ -107,7 +107,7 @@ def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]
 
 
 def histogram_lines(histogram: list[list[int]]) -> list[str]:
-    """How often pixels of each channel have which value: 32 columns of 8 values each, of which the highest is told."""
+    """Draw a histogram of each channel's pixel values: 32 columns of 8 values, and the share of the highest."""
     if not histogram:
         return []
     lines = [
@@ -118,7 +118,7 @@ def histogram_lines(histogram: list[list[int]]) -> list[str]:
 
 
 def copies(report: DuplicateReport) -> list[str]:
-    """What a comparison found, and what its pictures mean."""
+    """Describe the result of a comparison, and explain its pictures."""
     lines = describe_duplicates(report)
     if report.examples:
         lines.append("one picture per duplicate, ! if labels disagree; Enter shows where it is")
@@ -128,7 +128,7 @@ def copies(report: DuplicateReport) -> list[str]:
 
 
 def members(example: DuplicateExample, classes: list[str]) -> str:
-    """Where one image occurs, and as which class."""
+    """Say where one image occurs, and with which class."""
     found = [
         f"{split} {name}" + (f" is {classes[label]}" if label >= 0 else "")
         for (split, _, label), name in zip(example.members, example.names, strict=True)

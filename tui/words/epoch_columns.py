@@ -1,4 +1,4 @@
-"""What a table of epochs shows: the loss, and the two metrics that tell most of the run's targets."""
+"""The columns of a table of epochs: the loss, and the two most telling metrics for the run's targets."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .metric_text import metric_text, metric_title
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of every epoch.
+    """A column with one figure per epoch.
 
     Attributes:
-        part: "train", "validation" or "ema": where it stands in an epoch's record.
-        name: of the metric.
-        heading: above it.
+        part: section of an epoch's record with the figure: "train", "validation" or "ema".
+        name: name of the metric.
+        heading: title of the column.
     """
 
     part: str
@@ -24,12 +24,12 @@ class Column:
     heading: str
 
     def text(self, record: Mapping[str, Any]) -> str:
-        """The figure of an epoch; "–" where it was not measured."""
+        """The figure of an epoch as text; "–" if it was not measured."""
         return metric_text(self.name, (record.get(self.part) or {}).get(self.name))
 
 
 def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """The columns for the records of a run's epochs."""
+    """Choose the columns for a run's epoch records."""
     measured: Mapping[str, float] = next((record["validation"] for record in records if record.get("validation")), {})
     score, second = ("mae", "r2") if "mae" in measured else ("accuracy", "macro_f1")
     columns = [

@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as text, for the command line and the panes alike."""
+"""Numbers, sizes and times as text, for both the command line and the panes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 def duration(seconds: float) -> str:
-    """A length of time as short as a column needs: 0.2 s, 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
+    """Write a duration, short enough for a column: 0.2 s, 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
     if not math.isfinite(seconds):
         return "unknown"
     if seconds < 10:
@@ -22,7 +22,7 @@ def duration(seconds: float) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """An age that needs no second look, in one unit: <1m, 5m, 3h, 12d."""
+    """Write an age in one unit: <1m, 5m, 3h, 12d."""
     if seconds < 60:
         return "<1m"
     for unit, size, limit in (("m", 60, 60), ("h", 3600, 48)):
@@ -32,7 +32,7 @@ def rough_duration(seconds: float) -> str:
 
 
 def byte_size(count: float) -> str:
-    """A number of bytes with a unit: 512 B, 1.4 MB."""
+    """Write a number of bytes with a unit: 512 B, 1.4 MB."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
@@ -41,7 +41,7 @@ def byte_size(count: float) -> str:
 
 
 def plural(count: int, noun: str, many: str = "") -> str:
-    """A count with its noun: "1 step", "2,000 steps".
+    """Write a count with its noun: "1 step", "2,000 steps".
 
     Args:
         count: number of things.
@@ -52,7 +52,7 @@ def plural(count: int, noun: str, many: str = "") -> str:
 
 
 def flops_per_sample(flops: float) -> str:
-    """Floating-point operations of one forward pass over a sample: "4.76 MFLOPs/sample"."""
+    """Write the floating-point operations of one sample's forward pass: "4.76 MFLOPs/sample"."""
     for unit in ("", "k", "M", "G"):
         if flops < 999.5:
             return f"{flops:.3g} {unit}FLOPs/sample"
@@ -61,10 +61,10 @@ def flops_per_sample(flops: float) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share between 0 and 1 in percent, "–" when it is not known."""
+    """Write a share between 0 and 1 in percent; "–" if it is unknown or not finite."""
     return "–" if share is None or not math.isfinite(share) else f"{share:.2%}"
 
 
 def figure(value: float | None, digits: int = 4) -> str:
-    """A number with so many significant digits, "–" when it is not known."""
+    """Write a number with `digits` significant digits; "–" if it is unknown or not finite."""
     return "–" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"

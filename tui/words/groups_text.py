@@ -1,4 +1,4 @@
-"""Which weights are trained with which options, in words: for the verb that prints it and the screen that shows it."""
+"""The parameter groups of an optimizer as text, for the verb and the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLUMNS = (("lr", 9), ("× optimizer.lr", 15), ("weight decay", 13), ("tensors"
 
 
 def groups_text(groups: WeightGroups) -> Text:
-    """The groups below one another: their numbers in columns, and under them what they hold."""
+    """List the groups: numbers in columns, and below them the content."""
     titles = "".join(f"{title:>{width}}" for title, width in _COLUMNS)
     text = Text(f"{'':<{_method_cells(groups)}}{titles}", style="bold")
     for group in groups.groups:
@@ -42,7 +42,7 @@ def _numbers(group: WeightGroup) -> str:
 
 
 def _contents(group: WeightGroup) -> str:
-    """What a group holds: the patterns that named it, what kind of tensors, the first and the last."""
+    """Describe the content of a group: the patterns that selected it, kinds of tensors, first and last name."""
     words = [f'"{pattern}"' for pattern in group.patterns]
     words += [f"{name} {value}" for name, value in group.options.items()]
     if group.vectors:

@@ -1,4 +1,4 @@
-"""Where a run's time goes and what it takes of its machine, in one line."""
+"""One line about where a run spends its time and how much of its machine it uses."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _NAMES = {
     "saving": "saving",
     "compiling": "compiling",
 }
-# Above this share, waiting for data is what a run could be made faster by.
+# Above this share, the run is limited by waiting for data.
 _STARVED = 0.25
 
 
 @dataclass(frozen=True)
 class _Piece:
-    """A part of the line; where there is no room for all, those of the highest rank go first."""
+    """A part of the line; if not all of them fit, those with the highest rank are dropped first."""
 
     text: str
     rank: int
@@ -34,13 +34,13 @@ class _Piece:
 
 
 def machine_line(state: Mapping[str, Any], system: Mapping[str, Any], *, is_live: bool, width: int = 200) -> Text:
-    """Shares of the run's time, then processor, memory and GPU while it lives.
+    """Describe shares of the run's time and, while it is live, CPU, memory and GPU.
 
     Args:
-        state: the run's state.
-        system: its newest sample of the machine; empty when there is none.
-        is_live: whether the sample tells of now.
-        width: cells that the line may take; what says least is left out of a narrow one.
+        state: state of the run.
+        system: newest sample of the machine; empty if there is none.
+        is_live: whether the sample is current.
+        width: maximum width in cells; a narrow line omits the least important parts.
     """
     pieces = [*_time_pieces(state), *(_machine_pieces(state, system) if is_live and system else ())]
     line = _joined(pieces)
@@ -75,7 +75,7 @@ def _machine_pieces(state: Mapping[str, Any], system: Mapping[str, Any]) -> list
 
 
 def time_shares(state: Mapping[str, Any]) -> dict[str, float]:
-    """What the run's time was spent on, as shares of all of it; those that round to nothing are left out."""
+    """Shares of the run's time by activity; shares that round to 0 are omitted."""
     seconds = numbers(state.get("seconds"))
     known = {name: seconds[name] for name in _NAMES if name in seconds}
     total = sum(known.values())
@@ -84,7 +84,7 @@ def time_shares(state: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _gpu(sample: Any) -> list[tuple[str, int]]:
-    """What is known of the GPU, each with its rank."""
+    """The known facts about the GPU, each with its rank."""
     if not isinstance(sample, dict):
         return [("GPU unknown", 0)]
     words = [(f"GPU {_number(sample, 'utilisation'):.0%}" if "utilisation" in sample else "GPU", 0)]

@@ -1,4 +1,4 @@
-"""What a training step takes, in words and as a bar: for the verb that prints it and the pane that shows it."""
+"""The memory of a training step as text and as a bar, for the verb and the pane."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _NAMES = {"optimizer_state": "optimizer"}
 
 
 def memory_text(estimate: MemoryEstimate, width: int) -> Text:
-    """The estimate: a sentence, a bar of what is free, its parts.
+    """Describe an estimate: a sentence, a bar of the free memory, its parts.
 
     Args:
-        estimate: of one step.
-        width: cells of the bar.
+        estimate: estimate of one step.
+        width: width of the bar in cells.
     """
     text = Text()
     text.append(f"a step of {estimate.batch_size:,} in {estimate.precision}: about ", "default")
@@ -50,14 +50,14 @@ def memory_text(estimate: MemoryEstimate, width: int) -> Text:
 
 
 def largest_text(largest: MemoryEstimate | None) -> Text:
-    """The largest batch that fits by estimate."""
+    """Describe the estimated largest batch that fits."""
     if largest is None:
         return Text("estimate: not even a batch of 1 fits", style="red")
     return Text(f"estimated largest batch that fits: {largest.batch_size:,}")
 
 
 def measured_text(measured: StepMeasurement) -> Text:
-    """What a real step took, and what that makes for an epoch and for the run."""
+    """Describe a measured step, and the resulting time per epoch and for the run."""
     words = f"measured: {byte_size(measured.peak)}, {_step_time(measured.seconds)} per step"
     if measured.steps_per_epoch:
         epoch = measured.seconds * measured.steps_per_epoch
@@ -68,7 +68,7 @@ def measured_text(measured: StepMeasurement) -> Text:
 
 
 def memory_document(estimate: MemoryEstimate, largest: MemoryEstimate | None) -> dict[str, Any]:
-    """The estimate as a JSON object, in bytes."""
+    """Convert an estimate to a JSON object, in bytes."""
     from dataclasses import asdict
 
     return {**asdict(estimate), "fits": estimate.fits, "largest_batch": largest.batch_size if largest else 0}
@@ -79,7 +79,7 @@ def _step_time(seconds: float) -> str:
 
 
 def _bar(estimate: MemoryEstimate, width: int) -> Text:
-    """The parts as shares of what is free; where they do not fit, as shares of themselves."""
+    """Draw the parts as shares of the free memory; if they do not fit, as shares of their sum."""
     whole = max(estimate.free, estimate.peak, 1)
     bar = Text(no_wrap=True)
     begun = 0

@@ -1,4 +1,4 @@
-"""How a metric is called and its value written, wherever one is on the screen."""
+"""Names and values of metrics as text, for every place that shows one."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def metric_title(name: str) -> str:
-    """Its name as a heading, of at most 11 characters."""
+    """The metric's name as a heading of at most 11 characters."""
     return metric(name).title
 
 
 def metric_text(name: str, value: float | None, digits: int = 4) -> str:
-    """A value as it reads best, "–" when it is not known: a share in percent, all else with so many digits.
+    """Write a value: a share in percent, others with `digits` digits; "–" if it is unknown.
 
-    Zeros at the end are kept, so that the values of a column are of one length.
+    Trailing zeros are kept, so that the values of a column have the same length.
     """
     if metric(name).is_share:
         return percent(value)
@@ -32,13 +32,13 @@ def metric_text(name: str, value: float | None, digits: int = 4) -> str:
 
 
 def best_words(best: Mapping[str, Any]) -> str:
-    """A run's best result, as `RunReader.best` gives it: accuracy 97.29% in epoch 5."""
+    """Write a run's best result, from `RunReader.best`: accuracy 97.29% in epoch 5."""
     name = str(best["metric"])
     return f"{metric_title(name)} {metric_text(name, best['value'])} in epoch {best['epoch']}"
 
 
 def charted(name: str, values: np.ndarray) -> tuple[str, np.ndarray]:
-    """A metric's title and values for a chart: shares are drawn in percent."""
+    """Return a metric's title and values for a chart; shares are drawn in percent."""
     if metric(name).is_share:
         return f"{metric_title(name)} %", values * 100
     return metric_title(name), values

@@ -1,4 +1,4 @@
-"""A model's modules as the model pane shows them: rows of the tree, and one module in words."""
+"""A model's modules for the model pane: rows of the tree, and one module as text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
-    """The rows of the tree from those of the report."""
+    """Convert the rows of a report to rows of the tree."""
     return [
         ModuleTreeRow(
             path=row.path,
@@ -32,7 +32,7 @@ def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
             buffers=row.buffers,
             dtype=row.dtype,
             flops=row.flops,
-            # What did not run because the forward stopped before it is not known.
+            # Calls are unknown if the forward pass stopped early.
             calls=row.calls if row.calls or report.error is None else None,
             mode="train" if row.training else "eval",
             is_shared=bool(row.alias_of or row.shared),
@@ -49,11 +49,11 @@ def _note(row: ModuleRow) -> str:
 
 
 def module_text(row: ModuleRow, report: ModelReport) -> Text:
-    """One module in words: what it is, what it holds, what it does.
+    """Describe one module: type, tensors, and computation.
 
     Args:
-        row: the module.
-        report: of its model.
+        row: row of the module.
+        report: report of its model.
     """
     text = Text()
     text.append(f"{printable(row.path) or 'the whole model'}\n", "bold")
@@ -104,12 +104,12 @@ def _tensor(tensor: TensorRow) -> str:
 
 
 def histogram_text(histograms: Sequence[WeightHistogram], source: str, height: int = 4) -> Text:
-    """The distribution of each tensor's values.
+    """Draw the distribution of each tensor's values.
 
     Args:
-        histograms: one for each tensor.
-        source: whose weights they are.
-        height: lines of each plot.
+        histograms: one histogram per tensor.
+        source: origin of the weights.
+        height: height of each plot in lines.
     """
     text = Text(f"weights {printable(source)}", style="bold")
     for entry in histograms:
@@ -126,7 +126,7 @@ def histogram_text(histograms: Sequence[WeightHistogram], source: str, height: i
 
 
 def gradient_text(steps: Sequence[int], gradients: Sequence[float], ratios: Sequence[float], width: int) -> Text:
-    """What was seen of a module's gradients in a run; empty when nothing was."""
+    """Describe a module's gradients in a run; empty if none were recorded."""
     text = Text()
     if not steps:
         return text

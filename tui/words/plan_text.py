@@ -1,4 +1,4 @@
-"""What a run would do, in words: for the screen that shows its plan and the verb that prints it."""
+"""The plan of a run as text, for the screen and the verb."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def plan_text(plan: RunPlan) -> Text:
-    """A plan in words, a line for each group of weights."""
+    """Describe a plan, with a line per parameter group."""
     text = Text()
     steps = plan.steps_per_epoch * plan.epochs
     text.append(f"{plan.epochs:,} epochs of {plan.steps_per_epoch:,} steps = {steps:,} steps\n")

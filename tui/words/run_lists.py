@@ -1,4 +1,4 @@
-"""Runs and checkpoints as rows of a table: which columns there is room for, and what stands in a cell."""
+"""Runs and checkpoints as rows of a table: choosing the columns that fit, and writing the cells."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _CELL_PADDING = 2
 _SCROLLBAR = 1
 _BARS = "▁▂▃▄▅▆▇█"
 _UNKNOWN = "–"
-# From this width on a run is shown with the date in its name.
+# At this width and above, the name of a run includes its date.
 _DATED_WIDTH = 100
 _ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
 
 
 @dataclass(frozen=True)
 class RunRow:
-    """What a line of the list of runs is made from.
+    """The data of one line in the list of runs.
 
     Attributes:
-        run: as it is listed.
-        extent: what it has on the disk; None while that was not looked at.
-        settings: its config by dotted key; empty while that was not looked at.
-        now: seconds since 1970, for its age.
+        run: summary of the run.
+        extent: size on the disk; None until it was measured.
+        settings: config by dotted key; empty until it was read.
+        now: current time in seconds since 1970, for the run's age.
     """
 
     run: RunSummary
@@ -46,13 +46,13 @@ class RunRow:
     now: float = 0.0
 
     def is_made_from(self, run: RunSummary, extent: RunExtent | None, settings: Mapping[str, Any] | None) -> bool:
-        """Whether it shows these very objects."""
+        """Whether the line was made from these same objects."""
         return self.run is run and self.extent is extent and self.settings is settings
 
 
 @dataclass(frozen=True)
 class CheckpointRow:
-    """What a line of the list of checkpoints is made from: the checkpoint, and the time for its age."""
+    """The data of one line in the list of checkpoints: the checkpoint, and the current time for its age."""
 
     checkpoint: CheckpointInfo
     now: float
@@ -66,12 +66,12 @@ class Column(Generic[RowT]):
     """A column of a table.
 
     Attributes:
-        title: stands above it.
-        width: in cells.
-        cell: what stands in it for a row.
-        from_width: how wide the pane has to be for it to be shown.
-        below_width: how wide it may not be; 0 for no limit.
-        is_wide: whether it takes what is left of the line.
+        title: heading of the column.
+        width: width in cells.
+        cell: function that writes the cell of a row.
+        from_width: minimum width of the pane to show the column.
+        below_width: the column is shown only in panes narrower than this; 0 for no limit.
+        is_wide: whether it takes the rest of the line.
         order: name of the order that its heading sorts by; empty for none.
     """
 
@@ -85,24 +85,24 @@ class Column(Generic[RowT]):
 
 
 def columns_for(columns: Sequence[Column[RowT]], width: int) -> list[Column[RowT]]:
-    """The columns that a pane of this width has room for."""
+    """Choose the columns that fit into a pane of this width."""
     return [column for column in columns if column.from_width <= width < (column.below_width or width + 1)]
 
 
 def widths_for(columns: Sequence[Column[RowT]], width: int) -> list[int]:
-    """Widths that fill a line: the wide column takes the rest, but never less than its own width."""
+    """Choose widths that fill a line: the wide column takes the rest, but never less than its own width."""
     taken = sum(column.width for column in columns) + _CELL_PADDING * len(columns) + _SCROLLBAR
     rest = max(0, width - taken)
     return [column.width + rest * column.is_wide for column in columns]
 
 
 def cells_of(row: RowT, columns: Sequence[Column[RowT]]) -> tuple[Text, ...]:
-    """A row's cells, in the order of the columns."""
+    """Write a row's cells, in the order of the columns."""
     return tuple(column.cell(row) for column in columns)
 
 
 def loss_bars(values: Sequence[float], width: int) -> str:
-    """Losses as a line of bars between their smallest and largest; "✗" where one is not finite."""
+    """Draw losses as bars, scaled from smallest to largest; "✗" is a NaN or infinite loss."""
     count = min(width, len(values))
     picked = [values[index * (len(values) - 1) // max(1, count - 1)] for index in range(count)]
     finite = [value for value in picked if math.isfinite(value)]
@@ -115,7 +115,7 @@ def loss_bars(values: Sequence[float], width: int) -> str:
 
 
 def best_value(run: RunSummary) -> str:
-    """A run's best result in its own unit."""
+    """Write a run's best result in its own unit."""
     best = run.best or {}
     value = best.get("value")
     if not isinstance(value, int | float):
@@ -124,7 +124,7 @@ def best_value(run: RunSummary) -> str:
 
 
 def checkpoint_marks(checkpoint: CheckpointInfo) -> Text:
-    """What sets a checkpoint apart: the best, the newest, kept by the user."""
+    """Mark a checkpoint as best, newest or pinned."""
     marks = Text("★" if checkpoint.is_best else " ", style="green")
     return marks.append(" last" * checkpoint.is_last, style="dim").append(" pin" * checkpoint.is_pinned, style="cyan")
 
@@ -134,7 +134,7 @@ def _name(text: str) -> Text:
 
 
 def _short_name(name: str) -> Text:
-    """The name that was given, and of what was added only the number that tells runs of one name apart."""
+    """Shorten a run's name: the given name, and of the suffix only the number that makes it unique."""
     found = _ADDED.search(name)
     return _name(name[: found.start()]).append(f" {found[1]}", style="dim") if found else _name(name)
 

@@ -1,4 +1,4 @@
-"""A run's state in words: the lines of the train pane, made from what the reader says."""
+"""A run's state as text: the lines of the train pane, made from the reader's data."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
     from torchdeck.engine.runs.reader import Progress
 
-# What happened stays on the screen this long while saves follow it.
+# An event stays on the screen this long, even if saves follow it.
 _STAYS_SECONDS = 20.0
 RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
-# What ended so has something to say that may need more than a line.
+# A run with one of these statuses has a message that may need more than a line.
 ENDED_BADLY = ("failed", "died")
 
 # Events whose text is shown as it is.
@@ -55,9 +55,9 @@ _REASONS = {
     "asked": "on request",
     "stop": "before stopping",
 }
-# The letters of what is marked in a chart.
+# Letters of the marks in a chart.
 _MARKS = {"resumed_from": "R", "paused": "P", "out_of_memory": "M", "rolled_back": "B"}
-# Settings that change while a run trains: their letter in a chart, and their name.
+# Settings that can change while a run trains: letter in a chart, and name.
 _SETTINGS = {
     "optimizer.lr": ("L", "learning rate"),
     "training.epochs": ("E", "epochs"),
@@ -72,12 +72,12 @@ _PHASES = {
 
 
 def nothing_live(status: str) -> str:
-    """Why a run of this status can't be paused, saved, stopped or changed, and what can be done."""
+    """Say why a run with this status can't be paused, saved, stopped or changed, and what to do."""
     return f"this run is {status}: {'press s to start another' if status == 'finished' else RESUME_ADVICE}"
 
 
 def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
-    """What the pane says while no run is shown: which key starts what, and where earlier runs are."""
+    """Write the pane's text while no run is shown: which key starts what, and where earlier runs are."""
     optimizer = f"{draft.optimizer.name} with learning rate {figure(draft.optimizer.lr)}"
     epochs = plural(draft.training.epochs, "epoch")
     words = Text()
@@ -89,16 +89,16 @@ def invitation(draft: RunConfig) -> tuple[Text, Text, Text]:
 
 
 def preparing_lines(message: str) -> tuple[Text, Text]:
-    """What the pane says between the key that starts a run and the run's first record."""
+    """Write the pane's text from the start of a run to its first record."""
     return Text("● preparing", style="yellow"), Text(f"{printable(message)} …" if message else "", style="dim")
 
 
 def refusal_lines(reason: str, advice: str) -> tuple[Text, Text, Text]:
-    """What the pane says of a run that could not be started.
+    """Write the pane's text about a run that could not be started.
 
     Args:
-        reason: why.
-        advice: which keys change something and try again, in words.
+        reason: why it could not be started.
+        advice: keys that change something and try again, as a sentence.
     """
     words = Text(printable_lines(reason), style="red")
     words.append(f"\n\nNothing was written. {advice}.", style="default")
@@ -106,11 +106,11 @@ def refusal_lines(reason: str, advice: str) -> tuple[Text, Text, Text]:
 
 
 def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float] | None = None) -> Text:
-    """A run in at most 28 cells, for the end of the line of tabs.
+    """Describe a run in at most 28 cells, for the end of the tab line.
 
     Args:
-        status: as the reader says it.
-        progress: where the run stands; None when nothing is known yet.
+        status: status from the reader.
+        progress: progress of the run; None if unknown.
         metrics: validation metrics of its newest epoch.
     """
     share = f" {progress.step / progress.total_steps:.0%}" if progress is not None and progress.total_steps else ""
@@ -127,7 +127,7 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
 
 
 def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
-    """Name and status of a run, and what it is doing where that is not plain training."""
+    """Write name and status of a run, and its activity if it is not just training."""
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"● {status}", style=STATUS_STYLES.get(status, "default"))
     line.append(f"  {printable(name)}", style="bold")
@@ -148,12 +148,12 @@ def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) 
 
 
 def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
-    """Epoch and step with a bar, then samples/s, time left and learning rate.
+    """Write epoch and step with a bar, then samples/s, time left and learning rate.
 
     Args:
-        progress: where the run stands.
-        width: cells that the line may take.
-        is_live: whether a rate and a time left mean anything.
+        progress: progress of the run.
+        width: maximum width in cells.
+        is_live: whether to show the rate and the time left.
     """
     words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
     rest = []
@@ -161,7 +161,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
         rest += [f"{progress.images_per_s:,.0f} samples/s", f"{duration(progress.eta_seconds)} left"]
     if progress.lr is not None:
         rest.append(f"lr {figure(progress.lr)}")
-    # The time left stands in the studio's first line as well.
+    # The time left is also in the studio's first line.
     if len(rest) == 3 and len(words) + 5 + len("  ".join(["", *rest])) > width:
         del rest[1]
     tail = "  " + "  ".join(rest) if rest else ""
@@ -178,11 +178,11 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
 
 
 def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
-    """The newest epochs, the newest first, under a line of headings.
+    """Write the newest epochs, newest first, below a line of headings.
 
     Args:
-        records: the run's epoch records, in order.
-        rows: epochs that fit.
+        records: epoch records of the run, in order.
+        rows: number of epochs that fit.
     """
     columns = epoch_columns(records)
     widths = [max(len(column.heading), 10 if column.name == "loss" else 8) for column in columns]
@@ -198,7 +198,7 @@ def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
 
 
 def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
-    """Where something happened that explains a bend in a curve, each with a letter: see `_MARKS` and `_SETTINGS`."""
+    """The steps of events that explain a bend in a curve, each with a letter: see `_MARKS` and `_SETTINGS`."""
     found = []
     for event in events:
         letter = _MARKS.get(str(event.get("kind")))
@@ -213,13 +213,13 @@ def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
 def last_words(
     status: str, state: dict[str, Any], events: Sequence[dict[str, Any]], why_died: str = "its process is gone"
 ) -> Text:
-    """The line below the progress: an error, the newest save or note, or how a run that ended goes on.
+    """The line below the progress: an error, the newest save or note, or how to resume a run that ended.
 
     Args:
-        status: as the reader says it.
-        state: of the run.
-        events: of the run, the oldest first.
-        why_died: the likeliest reason, where the status is "died".
+        status: status from the reader.
+        state: state of the run.
+        events: events of the run, oldest first.
+        why_died: the likeliest reason, if the status is "died".
     """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
@@ -234,7 +234,7 @@ def last_words(
 
 
 def _newest_text(events: Sequence[dict[str, Any]]) -> Text | None:
-    """The newest event that has a text. What is no save stays for a while: saves may come every second."""
+    """The newest event with a text. Other events stay for a while before saves, which may come every second."""
     saved = None
     newest = float(events[-1].get("time", 0.0)) if events else 0.0
     for event in reversed(events):

@@ -1,4 +1,4 @@
-"""What a checkpoint scores and how two differ, as text: for the verbs and the screens alike."""
+"""Metrics of a checkpoint and differences between two as text, for the verbs and the screens."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torchdeck.engine.checkpoints.evaluate import CheckpointScores
 
 _NAME_CELLS = 16
-# More classes than these, and a matrix of them says less than the pairs that are confused most.
+# With more classes, the most confused pairs say more than a matrix.
 _LARGEST_MATRIX = 20
 _SHOWN_PAIRS = 12
 _BAR_CELLS = 20
@@ -27,7 +27,7 @@ _HEADINGS = {"f1": "F1", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
 
 
 class Tabled(Protocol):
-    """What was measured per class."""
+    """Measurements per class."""
 
     @property
     def classes(self) -> list[str]:
@@ -36,20 +36,20 @@ class Tabled(Protocol):
 
     @property
     def tables(self) -> dict[str, Any]:
-        """As the meters of `torchdeck.engine.training.metrics.meter` give them."""
+        """Tables from the meters of `torchdeck.engine.training.metrics.meter`."""
         ...
 
 
 @dataclass(frozen=True)
 class ClassTables:
-    """Tables and the names that go with them; see `Tabled`."""
+    """Tables with the names of their classes; see `Tabled`."""
 
     classes: list[str]
     tables: dict[str, Any]
 
 
 def metrics_text(scores: CheckpointScores) -> Text:
-    """Which checkpoint was measured on what, and its figures."""
+    """Describe an evaluation: checkpoint, split and metrics."""
     name = f"{scores.run}, {scores.checkpoint.name}" if scores.run else scores.checkpoint.name
     text = Text(f"{printable(name)}, after epoch {scores.epoch}\n", style="bold")
     text.append(f"{scores.split} split, {scores.samples:,} samples\n", style="not bold")
@@ -63,7 +63,7 @@ def metrics_text(scores: CheckpointScores) -> Text:
 
 
 def per_class_rows(scores: Tabled) -> list[tuple[str, ...]]:
-    """A table of the classes, its heading first; empty when nothing was measured per class."""
+    """Make a table of the classes, headings first; empty if nothing was measured per class."""
     table = scores.tables.get("per_class") or scores.tables.get("per_output")
     if not table:
         return []
@@ -82,7 +82,7 @@ def _per_class_text(column: str, value: float) -> str:
 
 
 def confusion_text(scores: Tabled, width: int) -> Text:
-    """The confusion matrix where it fits, rows being targets; else the pairs of classes that are confused most."""
+    """Write the confusion matrix, with targets as rows, if it fits; otherwise the most confused pairs of classes."""
     cells = scores.tables.get("confusion") or []
     classes = [printable(name) for name in scores.classes]
     counts = {(target, predicted): count for target, predicted, count in cells}
@@ -105,7 +105,7 @@ def confusion_text(scores: Tabled, width: int) -> Text:
 
 
 def _heat(share: float, *, is_right: bool) -> str:
-    """The style of a cell that holds this share of its row: the fuller, the brighter; green on the diagonal."""
+    """The style of a cell with this share of its row: larger shares are brighter; the diagonal is green."""
     level = round(70 + 110 * min(1.0, share if is_right else 3 * share))
     return f"not bold white on rgb(0,{level - 40},20)" if is_right else f"not bold white on rgb({level},20,20)"
 
@@ -122,7 +122,7 @@ def _confused_pairs(counts: dict[tuple[int, int], int], classes: list[str]) -> T
 
 
 def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
-    """Which two are compared, and their metrics."""
+    """Describe a comparison: the two checkpoints and their metrics."""
     text = Text()
     for word, path in (("first ", first), ("second", second)):
         text.append(f"{word}  ", style="dim").append(f"{printable(_short(path))}\n", style="bold")
@@ -141,7 +141,7 @@ def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
 
 
 def setting_rows(comparison: Comparison) -> list[tuple[str, ...]]:
-    """The settings that differ, with both values."""
+    """List the settings that differ, with both values."""
     return [
         (key, *(printable("–" if value is None else str(value), 40) for value in values))
         for key, values in comparison.settings.items()
@@ -149,7 +149,7 @@ def setting_rows(comparison: Comparison) -> list[tuple[str, ...]]:
 
 
 def per_class_text(scores: Tabled) -> Text:
-    """The table of the classes in columns."""
+    """Write the table of the classes in columns."""
     rows = per_class_rows(scores)
     text = Text()
     for number, (name, *values) in enumerate(rows):
@@ -160,7 +160,7 @@ def per_class_text(scores: Tabled) -> Text:
 
 
 def settings_text(comparison: Comparison) -> Text:
-    """The settings that differ, a line each."""
+    """Write the settings that differ, one per line."""
     text = Text()
     for key, first, second in setting_rows(comparison):
         text.append(f"{key}: ", style="dim").append(f"{first} → {second}\n")
@@ -168,7 +168,7 @@ def settings_text(comparison: Comparison) -> Text:
 
 
 def distance_text(comparison: Comparison) -> Text:
-    """How far each module's weights lie apart, as a number and a bar."""
+    """Write the distance between each module's weights, as a number and a bar."""
     text = Text()
     finite = [row.relative for row in comparison.modules if math.isfinite(row.relative)]
     largest = max(finite, default=0.0) or 1.0
@@ -182,5 +182,5 @@ def distance_text(comparison: Comparison) -> Text:
 
 
 def _short(path: Path) -> str:
-    """A checkpoint in its run, or a file by its whole path."""
+    """Name a checkpoint with its run, or a file by its full path."""
     return f"{path.parent.parent.name}/{path.name}" if path.parent.name == "checkpoints" else str(path)

@@ -1,4 +1,4 @@
-"""What of a weights file fits a model, in words: for the verb that prints it and the screen that shows it."""
+"""How a weights file fits a model, as text, for the verb and the screen."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 12
 
 
 def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
-    """The mapping, its four parts below one another, with at most `most` names each."""
+    """Describe a mapping in four parts, with at most `most` names each."""
     mapping = preview.mapping
     text = Text(f"weights in {printable(preview.file.name)} ({preview.format})", style="bold")
     if mapping.prefix:
@@ -35,7 +35,7 @@ def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
 
 
 def mapping_document(preview: WeightsPreview) -> dict[str, Any]:
-    """The mapping as a JSON document."""
+    """Convert a mapping to a JSON document."""
     mapping = preview.mapping
     return {
         "file": str(preview.file),

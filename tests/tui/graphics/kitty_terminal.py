@@ -1,4 +1,4 @@
-"""What a terminal with kitty's graphics makes of what it is sent, read from the protocol's page."""
+"""An emulator of a terminal with kitty graphics, written from the protocol's page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLACEHOLDER = 0x10EEEE
 
 @dataclass
 class KittyTerminal:
-    """The images that a terminal holds, and how many bytes it took to get there."""
+    """The images that a terminal holds, and the number of bytes that were sent."""
 
     images: dict[int, np.ndarray] = field(default_factory=dict)
     placements: dict[int, tuple[int, int]] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class KittyTerminal:
     _data: str = ""
 
     def take(self, sequences: str) -> None:
-        """Do what the commands say, and nothing else may be between them."""
+        """Execute commands; fails on anything else between them."""
         commands = re.findall(r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\", sequences)
         assert re.sub(r"\x1b_G[^\x1b]*\x1b\\", "", sequences) == ""
         for control, data in commands:
@@ -63,7 +63,7 @@ class KittyTerminal:
 
 @dataclass(frozen=True)
 class DrawnCell:
-    """A placeholder on the screen: whose picture it draws, and which cell of it."""
+    """A placeholder on the screen: the image that it draws, and the cell of that image."""
 
     image: int
     row: int
@@ -87,7 +87,7 @@ def drawn_cells(strips: list[Strip], *, truecolor: bool = True) -> dict[tuple[in
 
 
 def cells_of(text: str) -> list[str]:
-    """Characters with what combines with them."""
+    """Characters with their combining characters."""
     cells: list[str] = []
     for character in text:
         if unicodedata.combining(character):

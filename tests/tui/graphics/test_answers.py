@@ -1,4 +1,4 @@
-"""What a terminal answers never reaches the keys, and keys always reach the app."""
+"""A terminal's answers never become keys, and keys always reach the app."""
 
 from __future__ import annotations
 

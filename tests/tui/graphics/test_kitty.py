@@ -1,4 +1,4 @@
-"""Kitty's graphics protocol, decoded by the tests' own terminal."""
+"""Kitty's graphics protocol, decoded by an emulator in the tests."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ async def test_the_cursor_other_panes_and_dialogs_send_nothing() -> None:
         assert drawn_cells(app.strips()) == drawn
         app.push_screen(Dialog())
         await pilot.pause()
-        # Dimmed, the colors would be other pictures' numbers.
+        # Dimmed colors would be the numbers of other pictures.
         assert not drawn_cells(app.screen_stack[0]._compositor.render_strips(app.size))
         assert any("▀" in strip.text for strip in app.screen_stack[0]._compositor.render_strips(app.size))
         app.pop_screen()
@@ -130,7 +130,7 @@ async def test_another_size_places_the_pictures_anew() -> None:
     app, terminal = GridApp(), KittyTerminal()
     async with app.run_test(size=(60, 20)) as pilot:
         app.use_graphics(kitty(terminal.take))
-        # So large that they are sent in their own size.
+        # Large enough to be sent in their original size.
         app.grid.set_images([GridImage(noise(seed, 300, 300)) for seed in (1, 2)])
         await pilot.pause()
         await pilot.resize_terminal(120, 50)
@@ -190,7 +190,7 @@ async def test_giving_the_terminal_back_forgets_them_too_and_then_nothing_is_sen
 
 
 class Screenful:
-    """What a terminal that draws over its cells was sent: where each picture was drawn."""
+    """A terminal that draws over its cells; records where each picture was drawn."""
 
     def __init__(self) -> None:
         self.drawn: list[tuple[int, int]] = []
@@ -202,14 +202,14 @@ class Screenful:
         self.drawn.append((int(found[1]) - 1, int(found[2]) - 1))
 
     def fresh(self) -> list[tuple[int, int]]:
-        """Where pictures were drawn since the last time, once or oftener."""
+        """Where pictures were drawn since the last call, once or several times."""
         drawn, self.drawn = self.drawn, []
         return sorted(set(drawn))
 
 
 @asynccontextmanager
 async def overlaid(way: Way = "sixel") -> AsyncIterator[tuple[GridApp, Pilot[None], Screenful]]:
-    """Two rows of two pictures at (0, 0), (0, 24), … of the screen."""
+    """Two rows of two pictures, at (0, 0), (0, 24), … on the screen."""
     app, screen = GridApp(), Screenful()
     async with app.run_test(size=(60, 26), notifications=True) as pilot:
         app.use_graphics(Graphics(Support(way, CELL), screen.take))

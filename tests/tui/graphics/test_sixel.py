@@ -1,4 +1,4 @@
-"""Sixel graphics, decoded by a small terminal of the tests' own."""
+"""Sixel graphics, decoded by a small emulator in the tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torchdeck.tui.graphics import sixel
 
 
 def decoded(sequence: str) -> np.ndarray:
-    """What a VT340 with 256 colors draws; -1 where it draws nothing."""
+    """Decode as a VT340 with 256 colors; -1 for pixels that it does not draw."""
     found = re.fullmatch(r'\x1bP[\d;]*q"1;1;(\d+);(\d+)(.*)\x1b\\', sequence, re.DOTALL)
     assert found is not None
     width, height = int(found[1]), int(found[2])

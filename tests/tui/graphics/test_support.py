@@ -1,4 +1,4 @@
-"""Which way pictures are shown, by what the terminal and the environment say."""
+"""The graphics chosen from the terminal's answers and the environment."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_sixel_is_shown_where_the_size_of_a_cell_is_known() -> None:
 
 @pytest.mark.parametrize("name", ["iTerm2 3.5.2", "WezTerm 20240203-110809-5046fc22"])
 def test_terminals_with_iterm2_images_are_known_by_their_names(name: str) -> None:
-    # They have sixel as well, which has fewer colors.
+    # They also have sixel, which has fewer colors.
     assert way(Answers(name=name, sixel=True, kitty=True, cell=CELL)) == "iterm"
 
 

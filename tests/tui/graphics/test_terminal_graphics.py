@@ -1,4 +1,4 @@
-"""An app asks a real pseudo-terminal for its graphics: one that answers, one that is silent, one it need not ask."""
+"""An app asks a real pseudo-terminal for its graphics: one answers, one is silent, one need not be asked."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ with Terminal(FOLDER / "log") as terminal:
 
 
 class ScriptedTerminal:
-    """A pseudo-terminal of 80x24 cells of 10x20 pixels that answers what the test has it answer.
+    """A pseudo-terminal of 80x24 cells of 10x20 pixels that sends the answers of the test.
 
     Attributes:
         received: everything that the app sent.
@@ -65,7 +65,7 @@ class ScriptedTerminal:
         fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
 
     def read(self, seconds: float) -> bytes:
-        """What arrives until nothing has come for this time."""
+        """Read until nothing has arrived for this time."""
         received = b""
         while select.select([self.terminal], [], [], seconds)[0]:
             try:
@@ -90,7 +90,7 @@ class ScriptedTerminal:
         return self._keys.read_text().split() if self._keys.exists() else []
 
     def leave(self) -> bytes:
-        """What the app sends when it ends."""
+        """Read what the app sends when it ends."""
         self.read(0.05)
         before = len(self.received)
         os.write(self.terminal, b"q")
@@ -118,7 +118,7 @@ def app_in_terminal(folder: Path, wish: str = "auto", **environment: str) -> Ite
 
 def test_a_terminal_that_answers_late_and_in_pieces_gets_its_graphics_and_no_key_is_made_of_it(tmp_path: Path) -> None:
     with app_in_terminal(tmp_path) as terminal:
-        # The screen does not wait: half blocks are there without an answer.
+        # The screen does not wait: it shows half blocks without an answer.
         terminal.wait_for("a picture")
         assert QUESTIONS.encode() in terminal.received
         assert "▀".encode() in terminal.received

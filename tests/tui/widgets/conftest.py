@@ -1,4 +1,4 @@
-"""What the widgets' tests share: a bare app and the text on its screen."""
+"""Fixtures for tests of widgets: a bare app and the text on its screen."""
 
 from __future__ import annotations
 

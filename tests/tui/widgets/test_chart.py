@@ -1,4 +1,4 @@
-"""The chart draws what changed, when it can be seen and its budget allows it."""
+"""The chart draws changes if it is visible and its budget allows."""
 
 from __future__ import annotations
 
@@ -227,7 +227,7 @@ async def test_clear_forgets_everything(app_with, lines_of) -> None:
 
 
 class Clock:
-    """Time that the test moves."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -1,4 +1,4 @@
-"""The line above a chart says what fits."""
+"""The line above a chart shows what fits."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What of a chart's x axis is shown, and where its cursor stands."""
+"""The visible range of a chart's x axis, and its cursor."""
 
 from __future__ import annotations
 

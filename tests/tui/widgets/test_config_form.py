@@ -1,4 +1,4 @@
-"""A form that posts what was entered and shows what is wrong with it."""
+"""A form that posts the entered values and shows their errors."""
 
 from __future__ import annotations
 

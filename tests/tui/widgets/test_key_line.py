@@ -1,4 +1,4 @@
-"""The line of keys: what always matters keeps its place, the rest gives way."""
+"""The key line: important keys keep their place, others are dropped."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Keys(App[None]):
         yield KeyLine(("keys", "quit"))
 
     def action_keys(self) -> None:
-        """Nothing is listed here."""
+        """Do nothing."""
 
 
 Lines = Callable[[App[None]], list[str]]

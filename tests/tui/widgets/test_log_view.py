@@ -1,4 +1,4 @@
-"""The end of a growing file, read only while somebody looks."""
+"""The end of a growing file, read only while it is visible."""
 
 from __future__ import annotations
 

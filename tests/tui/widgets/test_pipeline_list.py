@@ -158,7 +158,7 @@ async def test_the_same_value_is_not_a_change() -> None:
 
 
 class KindsApp(PipelineApp):
-    """Knows the kinds of steps; counts how often one is to be chosen."""
+    """Knows the kinds of steps; counts how often it is asked to choose one."""
 
     def __init__(self) -> None:
         super().__init__()

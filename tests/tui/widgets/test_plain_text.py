@@ -1,4 +1,4 @@
-"""Names from files can do nothing to the terminal."""
+"""Names from files can't control the terminal."""
 
 from __future__ import annotations
 

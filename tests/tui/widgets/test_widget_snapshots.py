@@ -1,4 +1,4 @@
-"""What the widgets look like, with fixed data. Accept a wanted change with `pytest --snapshot-update`."""
+"""The look of the widgets with fixed data. Accept a wanted change with `pytest --snapshot-update`."""
 
 from __future__ import annotations
 
@@ -55,9 +55,7 @@ class FormApp(App[None]):
     def compose(self) -> ComposeResult:
         yield ConfigForm(
             [
-                FormField(
-                    "data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", section="data"
-                ),
+                FormField("data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", section="data"),
                 FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", section="data"),
                 FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam"), section="optimizer"),
                 FormField("optimizer.lr", "lr", "float", "-1", (), "learning rate", "must be above 0", "optimizer"),

@@ -26,14 +26,14 @@ class Bar:
 
     @property
     def shown(self) -> str:
-        """The value for reading: whole numbers with thousands separators."""
+        """The value as text; whole numbers have thousands separators."""
         if self.text:
             return self.text
         return f"{int(self.value):,}" if self.value == int(self.value) else f"{self.value:.4g}"
 
 
 class Bars(Widget):
-    """One line for each bar; the longest fills the width. As high as its bars: put it into a scrolling container."""
+    """One line per bar; the longest fills the width. As high as its bars, so put it into a scrolling container."""
 
     DEFAULT_CSS = """
     Bars { height: auto; color: $foreground; }
@@ -49,7 +49,7 @@ class Bars(Widget):
         self._empty = empty
 
     def set_bars(self, bars: Sequence[Bar]) -> None:
-        """Show these, in this order."""
+        """Show these bars, in this order."""
         if list(bars) == self._bars:
             return
         self._bars = list(bars)
@@ -61,11 +61,11 @@ class Bars(Widget):
         self.refresh(layout=True)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One line for each."""
+        """The height: one line per bar."""
         return max(len(self._bars), 1 if self._empty else 0)
 
     def render_line(self, y: int) -> Strip:
-        """One bar: only those are drawn that are on the screen, as there may be a thousand classes."""
+        """Draw one bar. Only visible bars are drawn, since there may be a thousand classes."""
         width = self.size.width
         text = self._line(y, width) if y < len(self._bars) else Text(self._empty if y == 0 else "", "dim")
         strip = Strip(text.render(self.app.console)).adjust_cell_length(width)
@@ -78,7 +78,7 @@ class Bars(Widget):
         if cell_len(label) > label_width:
             label = set_cell_size(label, label_width - 1) + "…"
         eighths = round(max(bar.value, 0) / max(self._largest, 1e-12) * room * 8)
-        # What is not zero is never drawn as if it were.
+        # A value above zero always gets a visible bar.
         eighths = max(eighths, 1 if bar.value > 0 else 0)
         drawn = "█" * (eighths // 8) + (_EIGHTHS[eighths % 8 - 1] if eighths % 8 else "")
         return Text.assemble(

@@ -1,4 +1,4 @@
-"""A line chart that is drawn by plotext and costs a fixed share of one core, however long the run."""
+"""A line chart drawn by plotext; its cost is a fixed share of one core, however long the run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from textual.widget import Widget
 from .chart_series import ChartSeries, series_of
 from .chart_title import Heading, Part
 from .chart_view import Limits, View, moved, zoomed
-from .plot import Curve, draw, frame_for, labelled, segments_of
+from .plot import Curve, draw, frame_for, labeled, segments_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,22 +31,21 @@ if TYPE_CHECKING:
 PALETTE = ("#4c9be8", "#e8a04c", "#6cc070", "#d96c8f", "#9a7fe0", "#4fb8b0")
 SMOOTHING_WEIGHTS = (0.0, 0.6, 0.9, 0.98)
 SHORTEST_WAIT, LONGEST_WAIT = 0.5, 5.0  # seconds between two drawings
-_SMALLEST_PLOT = (16, 4)  # columns, rows: below it only the legend is shown
+_SMALLEST_PLOT = (16, 4)  # columns, rows: a smaller chart shows only its legend
 
 
 class Chart(Widget, can_focus=True):
     """Lines over a common x axis, with a legend of last values.
 
-    Give it data as often as you like with `set_series` and `set_marks`: it draws when something changed, it can be
-    seen, and its budget allows it. After a drawing that took c seconds of CPU time the next one comes
-    clamp(c / budget, 0.5 s, 5 s) later; a timer runs only while a change waits. A new size is drawn at once, and so is
-    what `draw_last` is called for.
+    Call `set_series` and `set_marks` as often as you like: the chart draws if something changed, it is visible and
+    its budget allows. After a drawing that took c seconds of CPU time, the next one comes clamp(c / budget, 0.5 s,
+    5 s) later; a timer runs only while a change waits. A new size and `draw_last` draw at once.
 
     Attributes:
-        log_y: Whether the y axis is logarithmic; values that are not positive are then gaps.
-        smoothing: Weight of the exponential average that is drawn over the faint raw values; 0 draws raw values.
-        drawings: How many times the plot has been drawn.
-        cost: CPU seconds of the last drawing, Textual's own work included.
+        log_y: whether the y axis is logarithmic; values that are not positive are then gaps.
+        smoothing: weight of the exponential average that is drawn over the faint raw values; 0 draws raw values.
+        drawings: number of times the plot was drawn.
+        cost: CPU seconds of the last drawing, including Textual's work.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--axis", "chart--title"}
@@ -84,15 +83,15 @@ class Chart(Widget, can_focus=True):
         id: str | None = None,
         classes: str | None = None,
     ) -> None:
-        """A chart without data.
+        """Create a chart without data.
 
         Args:
-            title: Shown before the legend.
-            empty: Shown while there is nothing to draw.
-            x_label: What the x axis counts, such as "step"; in the line of its ticks, where they leave room for it.
-            budget: Share of one core's time that drawing may take; charts shown together share what there is.
-            id: As for every widget.
-            classes: As for every widget.
+            title: text before the legend.
+            empty: text shown while there is nothing to draw.
+            x_label: unit of the x axis, such as "step"; shown in the line of ticks if there is room.
+            budget: share of one core's time that drawing may take; charts shown together split it.
+            id: id of the widget.
+            classes: CSS classes of the widget.
         """
         super().__init__(id=id, classes=classes)
         self._title = title
@@ -111,7 +110,7 @@ class Chart(Widget, can_focus=True):
 
     @property
     def title(self) -> str:
-        """Shown before the legend."""
+        """Text before the legend."""
         return self._title
 
     @title.setter
@@ -121,7 +120,7 @@ class Chart(Widget, can_focus=True):
 
     @property
     def x_label(self) -> str:
-        """What the x axis counts."""
+        """Unit of the x axis."""
         return self._x_label
 
     @x_label.setter
@@ -141,12 +140,11 @@ class Chart(Widget, can_focus=True):
         """Set or replace one line.
 
         Args:
-            name: Its name in the legend; lines are drawn in the order in which names first came.
-            x: Positions, shape [N]; expected to ascend, otherwise points are sorted. A point without a finite
-                position is left out.
-            y: Values, shape [N]; NaN and infinite ones are gaps.
-            color: A CSS color or a variable of the theme such as `$primary`; otherwise the palette's next one.
-            is_smoothed: Whether `smoothing` applies to it.
+            name: name in the legend; lines are drawn in the order in which names first appeared.
+            x: positions, shape [N]; sorted if they do not ascend. Points without a finite position are dropped.
+            y: values, shape [N]; NaN and infinite values are gaps.
+            color: CSS color or theme variable such as `$primary`; by default, the next color of the palette.
+            is_smoothed: whether `smoothing` applies to the line.
 
         Raises:
             ValueError: x and y differ in length.
@@ -160,26 +158,26 @@ class Chart(Widget, can_focus=True):
             self._change()
 
     def keep_series(self, names: Collection[str]) -> None:
-        """Forget the lines of other names."""
+        """Remove all lines except those with these names."""
         if not set(self._series) <= set(names):
             self._series = {name: series for name, series in self._series.items() if name in names}
             self._change()
 
     def set_marks(self, marks: Sequence[tuple[float, str]]) -> None:
-        """Vertical lines at these positions, each with a letter on top (`(938, "R")` for a resume)."""
+        """Set vertical lines at these positions, each with a letter on top (`(938, "R")` for a resume)."""
         if tuple(marks) != self._marks:
             self._marks = tuple(marks)
             self._change()
 
     def clear(self) -> None:
-        """Forget all lines and marks; shown at once."""
+        """Remove all lines and marks, and draw at once."""
         self._series.clear()
         self._marks = ()
         self._view = View()
         self._redraw()
 
     def request_redraw(self) -> None:
-        """Draw if something changed, can be seen and the budget allows it; else later, or not at all."""
+        """Draw if something changed, the chart is visible and the budget allows; otherwise later, or never."""
         if not self._is_changed or self._timer is not None or not self._can_be_seen():
             return
         wait = self._next_drawing - time.monotonic()
@@ -189,7 +187,7 @@ class Chart(Widget, can_focus=True):
             self._timer = self.set_timer(wait, self._on_budget)
 
     def draw_last(self) -> None:
-        """Draw what changed at once, whatever the budget: nothing follows that a later drawing could show with it."""
+        """Draw changes at once, whatever the budget, because no more data will follow."""
         if self._is_changed and self._can_be_seen():
             self._draw()
 
@@ -198,13 +196,13 @@ class Chart(Widget, can_focus=True):
         self.log_y = not self.log_y
 
     def action_next_smoothing(self) -> None:
-        """Smooth more, and after the strongest not at all."""
+        """Switch to the next smoothing; after the strongest, to none."""
         stronger = [weight for weight in SMOOTHING_WEIGHTS if weight > self.smoothing]
         self.smoothing = stronger[0] if stronger else SMOOTHING_WEIGHTS[0]
 
     @property
     def view(self) -> View:
-        """Which part of the x axis is shown, and where the cursor stands."""
+        """The visible range of the x axis, and the position of the cursor."""
         return self._view
 
     @view.setter
@@ -214,58 +212,58 @@ class Chart(Widget, can_focus=True):
             self._redraw()
 
     def action_zoom(self, is_in: bool) -> None:
-        """Half or twice as much of the x axis, around the cursor or at the newest end."""
+        """Halve or double the visible range, around the cursor or at the newest end."""
         everything = self._everything()
         if everything is not None:
             self.view = zoomed(self._view, everything, is_in=is_in)
 
     def action_cursor(self, by: int) -> None:
-        """Put a cursor on the plot, or move it by columns; the legend then reads the values there."""
+        """Put a cursor on the plot, or move it by columns; the legend then shows the values there."""
         everything = self._everything()
         if everything is not None:
             longest = max(self._series.values(), key=lambda series: len(series.x))
             self.view = moved(self._view, everything, longest.x, self.size.width, by)
 
     def action_show_all(self) -> None:
-        """Take the cursor away; without one, show the whole x axis again."""
+        """Clear the cursor; if there is none, show the whole x axis."""
         if self._view == View():
             raise SkipAction
         self.view = replace(self._view, cursor=None) if self._view.cursor is not None else View()
 
     def watch_log_y(self) -> None:
-        """The user waits for this: draw now."""
+        """Draw now, because the user waits for it."""
         self._redraw()
 
     def watch_smoothing(self) -> None:
-        """The user waits for this: draw now."""
+        """Draw now, because the user waits for it."""
         self._redraw()
 
     def on_mount(self) -> None:
-        """Follow the theme's colors."""
+        """Use the colors of the theme."""
         self.app.theme_changed_signal.subscribe(self, self._on_theme)
 
     def on_show(self) -> None:
-        """What changed while hidden is drawn now."""
+        """Draw the changes made while the chart was hidden."""
         self.request_redraw()
 
     def on_resize(self, event: events.Resize) -> None:
-        """A drawing fits one size only."""
+        """Draw again, since a drawing fits one size only."""
         self._redraw()
 
     def on_focus(self) -> None:
-        """The title shows the focus."""
+        """Redraw the title, which shows the focus."""
         self._redraw()
 
     def on_blur(self) -> None:
-        """The title shows the focus."""
+        """Redraw the title, which shows the focus."""
         self._redraw()
 
     def render(self) -> RenderResult:
-        """Everything is in `render_line`."""
+        """Render nothing here; `render_line` draws everything."""
         return ""
 
     def render_line(self, y: int) -> Strip:
-        """One line of the last drawing."""
+        """Return one line of the last drawing."""
         if y < len(self._strips):
             return self._strips[y]
         return Strip.blank(self.size.width, self.rich_style)
@@ -312,7 +310,7 @@ class Chart(Widget, can_focus=True):
     def _account(self, started: float) -> None:
         self.cost = time.thread_time() - started
         wait = min(max(self.cost / self._budget, SHORTEST_WAIT), LONGEST_WAIT)
-        # The first values are not made to wait for a drawing without any.
+        # The first values are drawn at once; a drawing without values does not count.
         self._next_drawing = time.monotonic() + (wait if self._series else 0.0)
 
     def _title_line(self) -> list[Segment]:
@@ -353,7 +351,7 @@ class Chart(Widget, can_focus=True):
         drawn = draw((width, height), frame, curves, marks, axis_color)
         base = self.rich_style
         lines = [segments_of(line, base) for line in drawn.split("\n")[:height]]
-        lines[-1] = labelled(lines[-1], self._x_label, width, base + Style(color=self._on_background(axis).rich_color))
+        lines[-1] = labeled(lines[-1], self._x_label, width, base + Style(color=self._on_background(axis).rich_color))
         return lines
 
     def _why_nothing_is_drawn(self) -> str:
@@ -364,7 +362,7 @@ class Chart(Widget, can_focus=True):
         return "no values above 0 for a log axis" if self.log_y else "no finite values"
 
     def _window(self) -> Limits | None:
-        """The edges of what is shown of the x axis; None for all of it."""
+        """The edges of the visible range; None for the whole x axis."""
         everything = self._everything()
         return self._view.limits(everything) if everything is not None and self._view.window is not None else None
 
@@ -387,7 +385,7 @@ class Chart(Widget, can_focus=True):
             with np.errstate(divide="ignore", invalid="ignore"):
                 y = np.log10(curve.y) if self.log_y else curve.y
             curve.y = np.where(np.isfinite(y), y, np.nan)
-        # Faint lines lie below all others.
+        # Faint lines are drawn below all others.
         return sorted(curves, key=lambda curve: not curve.is_faint)
 
     def _resolve(self, color: str) -> Color:

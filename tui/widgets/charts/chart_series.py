@@ -1,4 +1,4 @@
-"""One line of a chart: its points, its color, its smoothed form."""
+"""One line of a chart: points, color and smoothed values."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ChartSeries:
     Attributes:
         x: positions, float64 [N], all finite.
         y: values, float64 [N].
-        color: a CSS color or a variable of the theme.
-        is_smoothed: whether smoothing applies to it.
+        color: CSS color or theme variable.
+        is_smoothed: whether smoothing applies.
         signature: equal for two series that look the same.
     """
 
@@ -33,7 +33,7 @@ class ChartSeries:
     _average: tuple[float, np.ndarray] | None = None
 
     def smoothed(self, weight: float) -> np.ndarray:
-        """The values as an exponential average of this weight, kept until the weight changes; 0: as they are."""
+        """The exponential average of the values, cached until the weight changes; with weight 0, the raw values."""
         if not (weight and self.is_smoothed):
             return self.y
         if self._average is None or self._average[0] != weight:
@@ -41,7 +41,7 @@ class ChartSeries:
         return self._average[1]
 
     def within(self, window: tuple[float, float] | None) -> slice:
-        """Which of the points lie between two positions; all for None."""
+        """The slice of points between two positions; all points for None."""
         import numpy as np
 
         if window is None:
@@ -49,7 +49,7 @@ class ChartSeries:
         return slice(int(np.searchsorted(self.x, window[0])), int(np.searchsorted(self.x, window[1], side="right")))
 
     def value(self, weight: float, at: float | None) -> float:
-        """The value at a position or the newest before it, NaN where there is none; the last for None."""
+        """The value at a position, or the newest one before it; NaN if there is none. For None, the last value."""
         import numpy as np
 
         index = len(self.x) - 1 if at is None else int(np.searchsorted(self.x, at, side="right")) - 1
@@ -59,7 +59,7 @@ class ChartSeries:
 def series_of(
     name: str, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, color: str, *, is_smoothed: bool
 ) -> ChartSeries:
-    """A line from what a chart is given; see `Chart.set_series`. Raises ValueError when x and y differ in length."""
+    """Make a line from the arguments of `Chart.set_series`. Raises ValueError if x and y differ in length."""
     import numpy as np
 
     x_values = np.asarray(x, dtype=np.float64)

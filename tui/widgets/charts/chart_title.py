@@ -1,4 +1,4 @@
-"""The line above a chart: its title, where its cursor stands, the last value of every line, and its settings."""
+"""The line above a chart: title, cursor position, last value of every line, and settings."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Role = Literal["title", "settings", "line", "name", "value"]
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of the line.
+    """A piece of the title line.
 
     Attributes:
-        text: as it is shown.
-        role: what it is.
-        color: of the line that it belongs to.
+        text: text to show.
+        role: kind of the piece.
+        color: color of the curve that it belongs to.
     """
 
     text: str
@@ -31,14 +31,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Heading:
-    """What a chart says of itself.
+    """The content of the title line.
 
     Attributes:
-        title: what is measured.
-        x_label: what the x axis counts.
-        cursor: where the values are read; None for the last ones.
-        legend: name, value and color of every line.
-        settings: what is set, in full and in short.
+        title: name of the chart.
+        x_label: unit of the x axis.
+        cursor: position of the values in the legend; None for the last values.
+        legend: name, value and color of every curve.
+        settings: settings in use, in long and in short form.
     """
 
     title: str
@@ -48,7 +48,7 @@ class Heading:
     settings: Sequence[tuple[str, str]]
 
     def parts(self, width: int) -> list[Part]:
-        """The line for a chart of this width: shortened step by step until it fits, cut off where nothing helps."""
+        """Write the line for a chart of this width: shortened step by step until it fits, then cut off."""
         forms = [self._parts(is_long=True, digits=4), self._parts(is_long=False, digits=4)]
         shortest = self._parts(is_long=False, digits=3)
         return next((parts for parts in forms if sum(cell_len(part.text) for part in parts) <= width), shortest)

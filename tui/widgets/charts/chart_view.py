@@ -1,4 +1,4 @@
-"""Which part of the x axis a chart shows, and where its cursor stands."""
+"""The visible range of a chart's x axis, and the position of its cursor."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 Limits = tuple[float, float]
 
 _ZOOM = 2.0
-_NEAREST = 1e-4  # of all of it: what can be zoomed into at most
+_NEAREST = 1e-4  # smallest visible range, as a share of the whole x axis
 
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of the x axis.
+    """The visible range of the x axis.
 
     Attributes:
-        window: the positions of the left and the right edge; None for all there is.
-        follows: whether the window moves on with its right edge at the newest point.
-        cursor: the position whose values are read out; None without a cursor.
+        window: positions of the left and the right edge; None for the whole axis.
+        follows: whether the right edge follows the newest point.
+        cursor: position whose values the legend shows; None without a cursor.
     """
 
     window: Limits | None = None
@@ -30,7 +30,7 @@ class View:
     cursor: float | None = None
 
     def limits(self, everything: Limits) -> Limits:
-        """The edges, where `everything` is from the first point to the last."""
+        """The edges of the range; `everything` reaches from the first point to the last."""
         if self.window is None:
             return everything
         low, high = self.window
@@ -38,7 +38,7 @@ class View:
 
 
 def zoomed(view: View, everything: Limits, *, is_in: bool) -> View:
-    """Half as much, or twice as much, around the cursor; without one around the newest point that is shown."""
+    """Halve or double the range, around the cursor or, without one, around the newest visible point."""
     low, high = view.limits(everything)
     span = everything[1] - everything[0]
     width = (high - low) / _ZOOM if is_in else (high - low) * _ZOOM
@@ -51,20 +51,20 @@ def zoomed(view: View, everything: Limits, *, is_in: bool) -> View:
 
 
 def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarray, columns: int, by: int) -> View:
-    """The cursor some columns further; it stands on points only, and takes the window along.
+    """Move the cursor by columns; it stops at points only, and the range follows it.
 
     Args:
-        view: what is shown.
-        everything: from the first point to the last.
-        positions: of the points, ascending, at least one.
+        view: current view.
+        everything: positions of the first and the last point.
+        positions: positions of the points, ascending, at least one.
         columns: width of the plot.
-        by: columns to the right; negative to the left. It moves by a point at least.
+        by: columns to the right; negative to the left. The cursor moves at least one point.
     """
     import numpy as np
 
     low, high = view.limits(everything)
     points = np.asarray(positions, dtype=np.float64)
-    # The first press puts it where the newest values are.
+    # The first press puts the cursor on the newest values.
     wanted = high if view.cursor is None else view.cursor + by * (high - low) / max(1, columns)
     before = max(0, int(np.searchsorted(points, wanted, side="right")) - 1)
     after = min(before + 1, len(points) - 1)
@@ -79,7 +79,7 @@ def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarra
 
 
 def _placed(view: View, low: float, width: float, everything: Limits) -> View:
-    """The view with a window of this width, within everything there is."""
+    """Return the view with a window of this width, inside the whole axis."""
     low = min(max(low, everything[0]), everything[1] - width)
     follows = view.cursor is None and low + width >= everything[1]
     return replace(view, window=(low, low + width), follows=follows)

@@ -1,4 +1,4 @@
-"""A histogram as columns of block characters, and a curve of one line."""
+"""A histogram as columns of block characters, and a one-line curve."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _EIGHTHS = " ▁▂▃▄▅▆▇█"
 
 
 def histogram_lines(bins: Sequence[int], height: int) -> list[str]:
-    """One column for each bin, the fullest as high as `height` lines; what is not empty never looks as if it were."""
+    """Draw one column per bin, the fullest `height` lines high; a bin that is not empty is always visible."""
     most = max(bins, default=0)
     if not most:
         return []
@@ -21,7 +21,7 @@ def histogram_lines(bins: Sequence[int], height: int) -> list[str]:
 
 
 def curve_line(values: Sequence[float], width: int) -> str:
-    """The newest values as one line, their logarithms between the smallest and the largest; "!" is no number."""
+    """Draw the newest values as one line, on a log scale from smallest to largest; "!" is a non-finite value."""
     newest = list(values)[-width:]
     logs = [math.log10(value) if value > 0 and math.isfinite(value) else None for value in newest]
     known = [value for value in logs if value is not None]

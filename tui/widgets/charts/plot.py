@@ -18,16 +18,16 @@ from .series import decimate, finite_range, linear_ticks, log_ticks, tick_label
 if TYPE_CHECKING:
     import numpy as np
 
-# Further out, differences of limits are no numbers any more; nearer together, they are zero.
+# Limits further out overflow when subtracted; limits closer together have a difference of zero.
 _LARGEST, _SMALLEST_SPAN = 1e300, 1e-290
-_Y_LABEL_CELLS = 6  # about what labels of the y axis take
+_Y_LABEL_CELLS = 6  # approximate width of the labels of the y axis
 _CELLS_A_TICK, _BETWEEN_LABELS = 14, 2  # cells
 _FEWEST_TICKS = 3
 
 
 @dataclass
 class Curve:
-    """A series as it is drawn: positions, values on the axis (perhaps logarithms), color."""
+    """A series to draw: positions, values on the axis (possibly logarithms), color."""
 
     x: np.ndarray
     y: np.ndarray
@@ -37,7 +37,7 @@ class Curve:
 
 @dataclass
 class Frame:
-    """The limits and the ticks of a plot."""
+    """Limits and ticks of a plot."""
 
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
@@ -52,13 +52,13 @@ def frame_for(
     is_log: bool,
     x_window: tuple[float, float] | None = None,
 ) -> Frame | None:
-    """Limits and ticks that show all of the curves, or None if there is no finite value.
+    """Choose limits and ticks that show all curves; None if there is no finite value.
 
     Args:
-        curves: what is to be shown.
-        size: of the plot, in columns and rows.
+        curves: curves to show.
+        size: columns and rows of the plot.
         is_log: whether values are exponents of ten.
-        x_window: the left and the right edge; where the curves begin and end without it.
+        x_window: left and right edge; by default, where the curves start and end.
     """
     import numpy as np
 
@@ -80,24 +80,24 @@ def frame_for(
 
 
 def _x_ticks(limits: tuple[float, float], width: int) -> list[tuple[float, str]]:
-    """Round positions with their labels: far apart, but nearer where there would be less than three otherwise."""
+    """Choose round positions with labels: far apart, or closer if there would be fewer than three."""
     low, high = limits
     chosen: list[tuple[float, str]] = []
     for count in range(max(2, width // _CELLS_A_TICK), max(2, width // 4) + 1):
         ticks = linear_ticks(low, high, count)
         step = ticks[1] - ticks[0] if len(ticks) > 1 else abs(ticks[0]) or 1.0
-        labelled_ticks = [(tick, tick_label(tick, step)) for tick in ticks]
-        widest = max(cell_len(label) for _, label in labelled_ticks)
+        labeled_ticks = [(tick, tick_label(tick, step)) for tick in ticks]
+        widest = max(cell_len(label) for _, label in labeled_ticks)
         if chosen and step / (high - low) * width < widest + _BETWEEN_LABELS:
             break
-        chosen = labelled_ticks
+        chosen = labeled_ticks
         if len(chosen) >= _FEWEST_TICKS:
             break
     return chosen
 
 
 def _widened(limits: tuple[float, float]) -> tuple[float, float]:
-    """Limits that are apart: a single value lies in the middle."""
+    """Widen equal limits, so that a single value is in the middle."""
     low, high = (min(max(limit, -_LARGEST), _LARGEST) for limit in limits)
     if high - low > max(abs(high) * 1e-9, _SMALLEST_SPAN):
         return low, high
@@ -112,11 +112,11 @@ def draw(
     marks: Sequence[tuple[float, str]],
     axis_color: tuple[int, int, int],
 ) -> str:
-    """The plot as lines of text with ANSI colors."""
+    """Draw the plot as lines of text with ANSI colors."""
     import numpy as np
     import plotext
 
-    # plotext's public `figure` is one for the whole process; its class is how an independent one is made.
+    # plotext's public `figure` is shared by the whole process; an independent one is made from its class.
     plotext.terminal.limit(False, False)
     figure = type(plotext.figure)(plotext.terminal)
     figure.theme("simple")
@@ -126,7 +126,7 @@ def draw(
     figure.axes(False, axis=[0, 1], side=[1])
     figure.axes(True, pixel=axis_pixel, axis=[0, 1], side=[0])
     figure.legend(False)
-    # plotext's kernel ends the process when a point is too far out, so it gets nothing but numbers from 0 to 1.
+    # plotext's kernel ends the process if a point is too far out, so it gets only numbers from 0 to 1.
     for axis, limits, ticks in (("x", frame.x_limits, frame.x_ticks), ("y", frame.y_limits, frame.y_ticks)):
         positions = _scaled(np.array([position for position, _ in ticks]), limits)
         ruler = figure.ruler(axis)
@@ -140,7 +140,7 @@ def draw(
         x, y = decimate(curve.x, curve.y, frame.x_limits, size[0])
         x, y = _scaled(x, frame.x_limits), _scaled(y, frame.y_limits)
         for begin, end in _runs(np.isfinite(x) & np.isfinite(y)):
-            # A braille dot alone is easily overlooked.
+            # A single braille dot is easy to miss.
             symbol = "braille" if end - begin > 1 else "•"
             marker = plotext.marker(symbol, plotext.pixel(foreground=curve.color, background="default"))
             signal = figure.signal(x[begin:end].tolist(), y[begin:end].tolist(), marker=marker)
@@ -151,13 +151,13 @@ def draw(
 
 
 def _scaled(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """The limits become 0 and 1, and nothing lies outside; NaN stays."""
+    """Scale the limits to 0 and 1 and clip values outside; NaN stays."""
     low, high = limits
     return (values.clip(low, high) - low) / (high - low)
 
 
 def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Begin and end of each run of true values."""
+    """Return start and end of each run of true values."""
     import numpy as np
 
     changes = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
@@ -171,7 +171,7 @@ def _style_of(codes: str) -> Style:
 
 
 def segments_of(line: str, base: Style) -> list[Segment]:
-    """A line of ANSI text as segments over a base style."""
+    """Convert a line of ANSI text to segments over a base style."""
     segments: list[Segment] = []
     style = base
     for part in line.split("\x1b["):
@@ -180,7 +180,7 @@ def segments_of(line: str, base: Style) -> list[Segment]:
             text, codes = part, ""
         if codes == "0":
             style = base
-        # plotext gives axes the theme's background whatever their pixel says; a plot lies on the widget's own.
+        # plotext always gives axes the background of its theme; the plot needs the background of the widget.
         elif codes and not codes.startswith("48;"):
             style = style + _style_of(codes)
         if text:
@@ -188,8 +188,8 @@ def segments_of(line: str, base: Style) -> list[Segment]:
     return segments
 
 
-def labelled(line: list[Segment], label: str, width: int, style: Style) -> list[Segment]:
-    """The line of a plot's ticks with the axis's label at its left end, else its right, else without it."""
+def labeled(line: list[Segment], label: str, width: int, style: Style) -> list[Segment]:
+    """Add the axis label to the line of ticks: at its left end, else at its right, else not at all."""
     written = "".join(segment.text for segment in line)
     cells = cell_len(label)
     if label and not written[: cells + 1].strip():

@@ -1,4 +1,4 @@
-"""The numbers behind a chart: what is drawn of a long series, its smoothed form, and where the ticks go."""
+"""The numbers behind a chart: reducing a long series to its columns, smoothing it, and placing ticks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BLOCK = 128
 
 
 def finite_range(values: np.ndarray) -> tuple[float, float] | None:
-    """The smallest and largest finite value, or None if there is none."""
+    """Return the smallest and the largest finite value, or None if there is none."""
     import numpy as np
 
     finite = values[np.isfinite(values)]
@@ -20,18 +20,18 @@ def finite_range(values: np.ndarray) -> tuple[float, float] | None:
 
 
 def decimate(x: np.ndarray, y: np.ndarray, limits: tuple[float, float], columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most two points for each column of the plot, among them every extreme; so cost does not grow with the run.
+    """Reduce a series to at most two points per column, keeping every extreme; cost does not grow with the run.
 
-    A column where all values are NaN gives one NaN (a gap); a column without values gives nothing.
+    A column with only NaN gives one NaN (a gap); a column without values gives nothing.
 
     Args:
-        x: Ascending positions, float, shape [N].
-        y: Values, float with NaN for what cannot be drawn, shape [N].
-        limits: Positions of the plot's left and right edge.
-        columns: Width of the plot.
+        x: ascending positions, float, shape [N].
+        y: values, float, NaN for values that can't be drawn, shape [N].
+        limits: positions of the plot's left and right edge.
+        columns: width of the plot.
 
     Returns:
-        Positions and values, shape [M] with M <= 2 * columns, or x and y themselves when they are few enough.
+        Positions and values, shape [M] with M <= 2 * columns, or x and y themselves if they are few enough.
     """
     import numpy as np
 
@@ -42,14 +42,14 @@ def decimate(x: np.ndarray, y: np.ndarray, limits: tuple[float, float], columns:
     edges = np.unique(edges[edges < len(x)])
     low, high = np.fmin.reduceat(y, edges), np.fmax.reduceat(y, edges)
     ends = np.append(edges[1:], len(x))
-    # The extreme nearer to the column before comes first, so that the joining line does not fill what is empty.
+    # The extreme closer to the previous column comes first, so that the joining line does not cross an empty area.
     falls = y[edges] > y[ends - 1]
     drawn_x = np.repeat((x[edges] + x[ends - 1]) / 2, 2)
     drawn_y = np.empty(2 * len(edges))
     drawn_y[0::2] = np.where(falls, high, low)
     drawn_y[1::2] = np.where(falls, low, high)
     kept = np.ones(len(drawn_y), dtype=bool)
-    # One value alone needs no second point, and a gap no second NaN.
+    # A single value needs no second point, and a gap needs no second NaN.
     kept[1::2] = ~((low == high) | np.isnan(low))
     return drawn_x[kept], drawn_y[kept]
 
@@ -57,12 +57,11 @@ def decimate(x: np.ndarray, y: np.ndarray, limits: tuple[float, float], columns:
 def exponential_average(y: np.ndarray, weight: float) -> np.ndarray:
     """Debiased exponential moving average: s_n = w s_(n-1) + (1 - w) y_n with s_0 = 0, divided by 1 - w^n.
 
-    The division is Adam's bias correction (Kingma & Ba 2015, section 3), which TensorBoard's smoothing uses too: the
-    first values are averages of what there is, not pulled toward zero. NaN and infinite values are passed over and
-    stay as they are.
+    The division is Adam's bias correction (Kingma & Ba 2015, section 3), which TensorBoard's smoothing also uses: the
+    first averages are not pulled toward zero. NaN and infinite values are skipped and stay as they are.
 
     Args:
-        y: Values, shape [N].
+        y: values, shape [N].
         weight: w, at least 0 and below 1.
 
     Returns:
@@ -77,7 +76,7 @@ def exponential_average(y: np.ndarray, weight: float) -> np.ndarray:
         return averaged
     blocks = np.zeros((math.ceil(count / _BLOCK), _BLOCK))
     blocks.reshape(-1)[:count] = averaged[positions]
-    # Within a block the recurrence is a product with a triangular matrix; only its last value goes to the next block.
+    # Within a block, the recurrence is a product with a triangular matrix; the next block needs only its last value.
     steps = np.arange(_BLOCK)
     distance = steps[:, None] - steps[None, :]
     triangle = np.where(distance >= 0, (1 - weight) * weight ** np.maximum(distance, 0), 0.0)
@@ -92,7 +91,7 @@ def exponential_average(y: np.ndarray, weight: float) -> np.ndarray:
 
 
 def linear_ticks(low: float, high: float, count: int) -> list[float]:
-    """Round values (1, 2 or 5 times a power of ten apart) within the limits: about `count` of them, at least one."""
+    """Choose about `count` round values within the limits, 1, 2 or 5 times a power of ten apart; at least one."""
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [low]
@@ -100,7 +99,7 @@ def linear_ticks(low: float, high: float, count: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
     ticks = _multiples(step, low, high)
-    # Where the nearest round values lie outside on both sides, a finer step has one inside.
+    # If the nearest round values are outside on both sides, a finer step has one inside.
     return ticks or _multiples(step / 2, low, high) or _multiples(step / 10, low, high)
 
 
@@ -110,7 +109,7 @@ def _multiples(step: float, low: float, high: float) -> list[float]:
 
 
 def log_ticks(low: float, high: float, count: int) -> list[float]:
-    """Powers of ten, or 1, 2 and 5 times them, between two exponents of ten; the result are exponents too."""
+    """Choose powers of ten, or 1, 2 and 5 times them, between two exponents of ten; returns exponents."""
     for factors in ((1,), (1, 2, 5), (1, 2, 3, 4, 5, 6, 7, 8, 9)):
         ticks = [
             power + math.log10(factor)
@@ -125,7 +124,7 @@ def log_ticks(low: float, high: float, count: int) -> list[float]:
 
 
 def tick_label(value: float, step: float) -> str:
-    """A number as short as the distance to its neighbors allows: 0.25, 40k, 1.5M, 2e-5."""
+    """Write a number as briefly as the distance to its neighbors allows: 0.25, 40k, 1.5M, 2e-5."""
     if value == 0 or abs(value) < step * 1e-6:
         return "0"
     size = max(abs(value), step)
@@ -139,7 +138,7 @@ def tick_label(value: float, step: float) -> str:
 
 
 def short_number(value: float, digits: int = 4) -> str:
-    """A value for reading beside a chart: so many significant digits, `nan` and `inf` as they are."""
+    """Write a value for a legend, with `digits` significant digits; `nan` and `inf` as they are."""
     if not math.isfinite(value):
         return str(value)
     if value == int(value) and abs(value) < 1e6:

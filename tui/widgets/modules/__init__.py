@@ -1,1 +1,1 @@
-"""The tree of a model's modules as a widget."""
+"""A widget for the tree of a model's modules."""

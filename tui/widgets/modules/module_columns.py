@@ -1,4 +1,4 @@
-"""The columns beside the names of a module tree: which ones fit, and what stands in them."""
+"""The columns beside the names of a module tree: choosing those that fit, and their cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VIEWS: tuple[View, ...] = ("overview", "parameters", "compute", "gradients")
 _BAR = "▏▎▍▌▋▊▉█"
 _QUIET = Style(dim=True)
 _NARROWEST_NAME = 20
-# A name takes at least so much before other columns grow.
+# Minimum width of the name before other columns grow.
 _WIDE_NAME = 32
 # From cold to hot.
 _HEAT = ("#3b4cc0", "#5f86e8", "#8db0fe", "#b8cff9", "#f2cbb7", "#f4987a", "#d65244", "#b40426")
@@ -28,11 +28,11 @@ _HEAT = ("#3b4cc0", "#5f86e8", "#8db0fe", "#b8cff9", "#f2cbb7", "#f4987a", "#d65
 
 @dataclass(frozen=True)
 class ModuleHeat:
-    """What was last seen of a module's gradient.
+    """The last record of a module's gradient.
 
     Attributes:
-        norm: Of the gradient; None when there was none.
-        update_ratio: What a step changes, as a share of the weights.
+        norm: norm of the gradient; None if there was none.
+        update_ratio: norm of a step's update divided by the norm of the weights.
     """
 
     norm: float | None
@@ -41,12 +41,12 @@ class ModuleHeat:
 
 @dataclass(frozen=True)
 class Totals:
-    """What cells are measured against.
+    """Totals that cells are compared with.
 
     Attributes:
-        params: Parameters of the whole model.
-        flops: Operations of the whole model, 0 if not known.
-        heat: By path; empty when no run is looked at.
+        params: number of parameters of the whole model.
+        flops: operations of the whole model; 0 if unknown.
+        heat: gradient records by path; empty if no run is watched.
     """
 
     params: int = 0
@@ -68,12 +68,12 @@ class Column:
     """One column.
 
     Attributes:
-        title: In the header.
-        width: In cells.
-        cell: Makes its text from a row, the totals and the width.
-        keeps: The larger, the later it is given up where there is no room.
-        most: How wide it grows where there is room.
-        is_right: Whether the title stands at its right end.
+        title: title in the header.
+        width: minimum width in cells.
+        cell: function that makes a cell's text from a row, the totals and the width.
+        keeps: priority; columns with lower values are dropped first if there is no room.
+        most: maximum width in cells.
+        is_right: whether the title is aligned right.
     """
 
     title: str
@@ -85,7 +85,7 @@ class Column:
 
 
 def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Column]]:
-    """The width of the name and the columns of a view that fit into a line of this width."""
+    """Choose the columns of a view that fit into a line, and the width of the name."""
     columns = _wanted(view, width, totals)
     while len(columns) > 1 and width - _taken(columns) < _NARROWEST_NAME:
         columns.remove(min(columns, key=lambda column: column.keeps))
@@ -99,7 +99,7 @@ def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Colum
 
 
 def short_number(count: float | None) -> str:
-    """A count in at most 6 cells: 5130, 11.2M, 1.82G; "-" for none."""
+    """Write a count in at most 6 cells: 5130, 11.2M, 1.82G; "-" for none."""
     if not count:
         return "-"
     for unit in ("", "k", "M", "G", "T"):
@@ -110,7 +110,7 @@ def short_number(count: float | None) -> str:
 
 
 def trainable_mark(row: ModuleTreeRow) -> str:
-    """✓ all is trained, · nothing is, ◐ a part is; ? not initialised; blank without parameters."""
+    """✓ trained, ◐ partly, · frozen; ? not initialized; blank without parameters."""
     if row.is_uninitialized:
         return "?"
     if not row.params:
@@ -233,7 +233,7 @@ def _heat_bar(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
 
 
 def _update(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
-    """What a step changes of the weights: about a thousandth is usual, a tenth is much, a millionth is nothing."""
+    """The update of a step relative to the weights: 1e-3 is usual, 1e-1 is large, 1e-6 is negligible."""
     heat = totals.heat.get(row.path)
     if heat is None or not math.isfinite(heat.update_ratio):
         return Text(f"{'-':>{width}}", _QUIET)

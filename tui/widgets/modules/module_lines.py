@@ -1,4 +1,4 @@
-"""The lines of a module tree, with the keys that open and close them."""
+"""The lines of a module tree, with the keys that expand and collapse them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..line_list import LineList
 
 
 class ModuleLines(LineList):
-    """The lines of the tree: keys that open and close."""
+    """The lines of the tree, with keys that expand and collapse."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("right", "unfold", "expand, or go to the first child", show=False),
@@ -20,24 +20,24 @@ class ModuleLines(LineList):
     ]
 
     class Moved(Message):
-        """The cursor is on another line."""
+        """The cursor moved to another line."""
 
     class Turned(Message):
-        """The line under the cursor is to be opened or closed."""
+        """The user asked to expand or collapse the line under the cursor."""
 
         def __init__(self, is_open: bool) -> None:
             super().__init__()
             self.is_open = is_open
 
     def watch_cursor(self) -> None:
-        """Tell where it is."""
+        """Post the new position of the cursor."""
         super().watch_cursor()
         self.post_message(self.Moved())
 
     def action_unfold(self) -> None:
-        """Open the line."""
+        """Expand the line."""
         self.post_message(self.Turned(True))
 
     def action_fold(self) -> None:
-        """Close the line."""
+        """Collapse the line."""
         self.post_message(self.Turned(False))

@@ -1,4 +1,4 @@
-"""The modules of a model as an outline: which lines are seen, in which order, with repeated blocks folded."""
+"""The modules of a model as an outline: visible lines, their order, and folding of repeated blocks."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ class ModuleTreeRow:
     """One module. Counts are in elements.
 
     Attributes:
-        path: Dotted name, "" for the whole model.
-        type: Class name.
-        params: Parameters of the module and everything below it.
-        trainable: How many of them are trained.
-        output: Output shape as text, "" if not known.
-        note: Shown behind the type where there is room (arguments, "shared with encoder.0").
-        own: Parameters of the module itself, those of an earlier row not counted again.
-        buffers: Elements of the buffers at and below it.
-        dtype: Of its own tensors, "" if it has none.
-        flops: Operations at and below it, None if not known.
-        calls: How often it ran in one forward, None if not known.
-        mode: train or eval, "" if not known.
-        is_shared: Whether it is listed elsewhere as well, or shares a parameter with an earlier row.
-        is_uninitialized: Whether a first forward has still to tell the shapes of its parameters.
+        path: dotted name; "" for the whole model.
+        type: class name.
+        params: number of parameters of the module and its descendants.
+        trainable: number of those parameters that are trained.
+        output: output shape as text; "" if unknown.
+        note: text behind the type if there is room (arguments, "shared with encoder.0").
+        own: number of parameters of the module itself, without those counted in an earlier row.
+        buffers: number of buffer elements of the module and its descendants.
+        dtype: dtype of its own tensors; "" if it has none.
+        flops: operations of the module and its descendants; None if unknown.
+        calls: number of calls in one forward pass; None if unknown.
+        mode: train or eval; "" if unknown.
+        is_shared: whether it is also listed elsewhere, or shares a parameter with an earlier row.
+        is_uninitialized: whether the shapes of its parameters are unknown until the first forward pass.
     """
 
     path: str
@@ -55,15 +55,15 @@ class ModuleTreeRow:
 
 @dataclass(frozen=True)
 class OutlineLine:
-    """One line that can be seen.
+    """One visible line.
 
     Attributes:
-        index: of its row.
-        depth: 0 for the whole model.
+        index: index of its row.
+        depth: depth in the tree; 0 for the whole model.
         is_open: whether its children follow.
-        has_children: whether it can be opened.
-        repeats: how many siblings of the same structure it stands for, itself included.
-        last: the name of the last of those.
+        has_children: whether it can be expanded.
+        repeats: number of siblings of the same structure that it represents, itself included.
+        last: name of the last of those siblings.
     """
 
     index: int
@@ -75,12 +75,12 @@ class OutlineLine:
 
 
 class Outline:
-    """What is open, how it is sorted and what is folded of a model's rows.
+    """The state of a model's rows: which are expanded, sorted and folded.
 
     Attributes:
         rows: all modules, parents before their children, the whole model first.
-        order: how siblings are sorted; by a number, the largest first.
-        folds_repeats: whether neighboring siblings of the same structure are one line.
+        order: sort order of siblings; numbers sort largest first.
+        folds_repeats: whether adjacent siblings of the same structure share a line.
     """
 
     def __init__(self, rows: Sequence[ModuleTreeRow]) -> None:
@@ -102,11 +102,11 @@ class Outline:
         self._structure = self._structures()
 
     def index_of(self, path: str) -> int | None:
-        """The row of a path; None when there is no such module."""
+        """Index of the row of a path; None if there is no such module."""
         return self._index.get(path) if self.rows else None
 
     def lines(self) -> list[OutlineLine]:
-        """The lines to be seen, from above."""
+        """The visible lines, from top to bottom."""
         if not self.rows:
             return []
         seen: list[OutlineLine] = []
@@ -120,22 +120,22 @@ class Outline:
         return seen
 
     def set_open(self, index: int, is_open: bool) -> None:
-        """Show or hide what is below a module."""
+        """Expand or collapse a module."""
         if is_open and self._children[index]:
             self._open.add(index)
         else:
             self._open.discard(index)
 
     def is_open(self, index: int) -> bool:
-        """Whether what is below a module is shown."""
+        """Whether a module is expanded."""
         return index in self._open
 
     def open_to(self, depth: int) -> None:
-        """Open exactly this many levels of the whole model."""
+        """Expand exactly this many levels of the whole model."""
         self._open = {index for index, own in enumerate(self._depth) if own < depth and self._children[index]}
 
     def reveal(self, index: int) -> None:
-        """Open what is above a module, and unfold it where it is folded into a sibling."""
+        """Expand the ancestors of a module, and unfold it if it is folded into a sibling."""
         above = self._parent[index]
         current = index
         while above >= 0:
@@ -146,11 +146,11 @@ class Outline:
             current, above = above, self._parent[above]
 
     def parent(self, index: int) -> int | None:
-        """The row above a module; None for the whole model."""
+        """Index of a module's parent; None for the whole model."""
         return self._parent[index] if self._parent[index] >= 0 else None
 
     def take_state(self, other: Outline) -> None:
-        """Show the same as another outline of the same model."""
+        """Copy the state of another outline of the same model."""
         self.order, self.folds_repeats = other.order, other.folds_repeats
         for mine, theirs in ((self._open, other._open), (self._unfolded, other._unfolded)):
             mine.clear()
@@ -166,10 +166,10 @@ class Outline:
         return sorted((i for i, row in enumerate(self.rows) if row.own), key=lambda i: -self.rows[i].own)
 
     def search(self, wanted: str) -> list[int]:
-        """Rows that match what was typed, in the order of the model.
+        """Find the rows that match a text, in the order of the model.
 
-        With `*`, `?` or `[` it is a pattern for the whole path; otherwise a part of a path or type; where nothing
-        has that part, letters that follow one another somewhere in the path.
+        A text with `*`, `?` or `[` is a pattern for the whole path. Otherwise it is part of a path or type; if nothing
+        contains it, its letters may be scattered over the path.
         """
         text = wanted.casefold().strip()
         if not text:
@@ -180,7 +180,7 @@ class Outline:
         return found or [i for i, row in enumerate(self.rows) if _follows(text, row.path.casefold())]
 
     def _groups(self, index: int) -> list[tuple[int, int, str]]:
-        """The children as they are listed: the first of a group, how many it stands for, and the last one's name."""
+        """The children as listed: the first of each group, the size of the group, and the name of its last."""
         children = self._sorted(self._children[index])
         if not self.folds_repeats or index in self._unfolded:
             return [(child, 1, "") for child in children]
@@ -201,7 +201,7 @@ class Outline:
         return children
 
     def _structures(self) -> list[int]:
-        """A number for each row, the same for those whose types, arguments and children are the same."""
+        """Number the rows so that rows with equal types, arguments and children get the same number."""
         numbers: dict[object, int] = {}
         structure = [0] * len(self.rows)
         for index in range(len(self.rows) - 1, -1, -1):

@@ -27,7 +27,7 @@ _QUIET = Style(dim=True)
 
 
 class ModuleTree(Widget):
-    """Modules, counts and shapes of one model; of thousands of modules, only those that are seen are rendered."""
+    """Modules, counts and shapes of one model; only visible modules are rendered."""
 
     DEFAULT_CSS = """
     ModuleTree { height: 1fr; layout: vertical; }
@@ -59,7 +59,7 @@ class ModuleTree(Widget):
     ]
 
     class Highlighted(Message):
-        """The cursor is on another module."""
+        """The cursor moved to another module."""
 
         def __init__(self, module_tree: ModuleTree, row: ModuleTreeRow) -> None:
             super().__init__()
@@ -90,7 +90,7 @@ class ModuleTree(Widget):
         self._asks_depth = False
 
     def compose(self) -> ComposeResult:
-        """Column titles, the tree, the search field."""
+        """Lay out the column titles, the tree and the search field."""
         yield Static(id="header", markup=False)
         yield ModuleLines(id="rows")
         search = Input(id="search", placeholder="part of a path or type, or a pattern such as *.fc?", compact=True)
@@ -99,7 +99,7 @@ class ModuleTree(Widget):
 
     @property
     def rows(self) -> ModuleLines:
-        """The lines, to move the cursor or the focus."""
+        """The widget with the lines, to move the cursor or the focus."""
         return self.query_one(ModuleLines)
 
     @property
@@ -119,10 +119,10 @@ class ModuleTree(Widget):
         """Show a model; parents come before their children, the first row is the whole model.
 
         Args:
-            rows: All modules, the one with path "" first.
-            title: The name of the model, shown for the first row.
-            depth: How many levels are open.
-            keeps_place: Whether what is open, the order and the cursor stay: the same model in another state.
+            rows: all modules, the one with path "" first.
+            title: name of the model, shown in the first row.
+            depth: number of expanded levels.
+            keeps_place: whether to keep expanded levels, order and cursor, for the same model in another state.
         """
         before, current = self._outline, self.current_row
         self._outline = Outline(rows)
@@ -140,20 +140,20 @@ class ModuleTree(Widget):
         self._show(kept or 0)
 
     def set_heat(self, heat: Mapping[str, ModuleHeat]) -> None:
-        """Show what was last seen of the gradients of a run of this model, by path; nothing for an empty mapping."""
+        """Show the newest gradients of a run of this model, by path; an empty mapping hides them."""
         if heat != self._totals.heat:
             self._totals = Totals(self._totals.params, self._totals.flops, heat)
             self._fit()
 
     def open_to(self, depth: int) -> None:
-        """Open exactly this many levels of the whole tree."""
+        """Expand exactly this many levels of the whole tree."""
         self._depth = min(max(depth, 0), self._outline.deepest)
         current = self._current
         self._outline.open_to(self._depth)
         self._show(self._nearest(current))
 
     def reveal(self, path: str) -> bool:
-        """Open what is above a module and move the cursor there; False if there is no such module."""
+        """Expand the ancestors of a module and move the cursor to it; False if there is no such module."""
         index = self._outline.index_of(path)
         if index is None:
             return False
@@ -162,33 +162,33 @@ class ModuleTree(Widget):
         return True
 
     def action_deeper(self) -> None:
-        """Open one more level everywhere."""
+        """Expand one more level everywhere."""
         self.open_to(self._depth + 1)
 
     def action_shallower(self) -> None:
-        """Close the deepest open level."""
+        """Collapse the deepest expanded level."""
         self.open_to(self._depth - 1)
 
     def action_expand_all(self) -> None:
-        """Open everything."""
+        """Expand everything."""
         self.open_to(self._outline.deepest)
 
     def action_ask_depth(self) -> None:
-        """Take the next digit for the number of levels."""
+        """Ask for a digit: the number of levels to expand."""
         self._asks_depth = True
         self._show_header()
 
     def action_open_levels(self, depth: int) -> None:
-        """Open exactly this many levels."""
+        """Expand exactly this many levels."""
         self._asks_depth = False
         self.open_to(depth)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A digit is a number of levels only when one was asked for; otherwise it may mean something elsewhere."""
+        """Accept a digit only after it was asked for; otherwise it may be a key of another widget."""
         return self._asks_depth if action == "open_levels" else True
 
     def on_key(self, event: events.Key) -> None:
-        """Any other key than a digit takes the question for a number of levels back."""
+        """Cancel the question for a digit when another key is pressed."""
         if self._asks_depth and not event.key.isdigit() and event.key != "l":
             self._asks_depth = False
             self._show_header()
@@ -207,40 +207,40 @@ class ModuleTree(Widget):
         self.rows.focus()
 
     def action_next_match(self, step: int) -> None:
-        """Go to the next module that was found (or with -1 to the one before)."""
+        """Go to the next match, or with -1 to the previous one."""
         self._go_round(self._matches, step)
 
     def action_next_view(self) -> None:
-        """Other columns: overview, parameters, compute, and gradients where a run is looked at."""
+        """Switch the columns: overview, parameters, compute, and gradients if a run is watched."""
         views = [view for view in VIEWS if view != "gradients" or self._totals.heat]
         self._view = views[(views.index(self._view) + 1) % len(views)] if self._view in views else views[0]
         self._fit()
 
     def action_next_order(self) -> None:
-        """Sort siblings by the next number, or as the model has them."""
+        """Sort siblings by the next number, or in model order."""
         current = self._current
         self._outline.order = ORDERS[(ORDERS.index(self._outline.order) + 1) % len(ORDERS)]
         self._show(current)
 
     def action_fold_repeats(self) -> None:
-        """One line for neighboring blocks of the same structure, or each again."""
+        """Fold or unfold adjacent blocks of the same structure."""
         current = self._current
         self._outline.toggle_folding()
         self._show(self._nearest(current))
 
     def action_biggest(self) -> None:
-        """Go to the module with the most parameters of its own; from there to the next biggest."""
+        """Go to the module with the most parameters of its own; pressed again, to the next largest."""
         self._go_round(self._outline.biggest(), 1)
 
     def action_copy_path(self) -> None:
-        """Put the path into the terminal's clipboard."""
+        """Copy the path to the terminal's clipboard."""
         row = self.current_row
         if row is not None:
             self.app.copy_to_clipboard(row.path)
             self.notify(f"copied: {printable(row.path) or 'the empty path of the whole model'}", markup=False)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Columns follow the width."""
+        """Fit the columns to the width."""
         self.call_after_refresh(self._fit)
 
     @on(Input.Changed, "#search")
@@ -294,7 +294,7 @@ class ModuleTree(Widget):
         self.post_message(self.Selected(self, self._outline.rows[current]))
 
     def _go_round(self, indices: list[int], step: int) -> None:
-        """To the entry after (or before) the one under the cursor, or to the first."""
+        """Move to the next or previous of these rows, or to the first."""
         if not indices:
             return
         current = self._current
@@ -304,19 +304,19 @@ class ModuleTree(Widget):
         self._show(index)
 
     def _nearest(self, index: int | None) -> int | None:
-        """The module, or what is seen of what it is part of."""
+        """The line of a module, or of its nearest visible ancestor."""
         seen = {line.index for line in self._outline.lines()}
         while index is not None and index not in seen:
             index = self._outline.parent(index)
         return index
 
     def _show(self, index: int | None) -> None:
-        """Show what is open now, with the cursor on a row."""
+        """Show the visible lines, with the cursor on a row."""
         self._lines = self._outline.lines()
         place = next((number for number, line in enumerate(self._lines) if line.index == index), 0)
         self.rows.set_lines(len(self._lines), self._line, place)
         self._fit()
-        # The cursor may be on the same line of other rows.
+        # The cursor may have the same line number but another row.
         self._tell(ModuleLines.Moved())
 
     def _set_matches(self, matches: list[int]) -> None:
@@ -361,7 +361,7 @@ class ModuleTree(Widget):
         return self._assembled(name, [column.cell(row, self._totals, column.width) for column in self._columns])
 
     def _assembled(self, name: Text, cells: list[Text]) -> Text:
-        """A line of cells at the widths of their columns."""
+        """Join cells at the widths of their columns."""
         name.truncate(self._name_width - 1, overflow="ellipsis", pad=True)
         line = Text(no_wrap=True, end="").append_text(name)
         for cell, column in zip(cells, self._columns, strict=True):
