@@ -129,4 +129,4 @@ def import_engine() -> None:
 def _why_not_started(run: LaunchedRun) -> str:
     from torchdeck.engine.launching.failure_words import describe_failure
 
-    return describe_failure(run.error) if run.error is not None else "stopped before it began"
+    return describe_failure(run.error) if run.error is not None else "stopped before it started"

@@ -91,7 +91,7 @@ def test_the_newest_event_with_words_is_shown() -> None:
     assert last_words("running", {}, [alert, saved]).plain == "gradients vanish in layer1"
     assert (
         last_words("running", {}, [{"kind": "note", "text": "slow lane"}, saved]).plain
-        == "saved step-000000040.pt as asked, 3.5 MB"
+        == "saved step-000000040.pt on request, 3.5 MB"
     )
     failed = {"kind": "save_failed", "error": "No space left on device"}
     assert "SAVE FAILED, training continues: No space left" in last_words("running", {}, [saved, failed]).plain
@@ -121,5 +121,5 @@ def test_the_invitation_names_what_would_be_started() -> None:
 
 
 def test_a_run_that_can_not_be_changed_any_more_says_what_can_be_done() -> None:
-    assert nothing_live("finished") == "the run that is shown is finished: s starts another"
+    assert nothing_live("finished") == "this run is finished: press s to start another"
     assert nothing_live("stopped").endswith("is stopped: press 5 then r to resume from the newest checkpoint")

@@ -253,7 +253,7 @@ class ModelPane(Working, Widget, can_focus=True):
         try:
             inspection = await self._worker.call(worker_calls.INSPECT_MODEL, draft)
         except (TorchdeckError, WorkerError) as error:
-            # The error may be mended the next time the pane is shown.
+            # The error may be fixed the next time the pane is shown.
             self._inspected = ()
             self._inspection = None
             self.add_class("-nothing")

@@ -216,7 +216,7 @@ class SetupPane(Working, Widget, can_focus=True):
             self._off = await self._worker.call(worker_calls.WITHOUT_EFFECT, draft)
             self.query_one(ConfigForm).set_off(self._off)
         except (TorchdeckError, WorkerError) as error:
-            # An error outside the draft may be mended the next time the pane is shown.
+            # An error outside the draft may be fixed the next time the pane is shown.
             self._checked = None
             self._blame(str(error))
         else:

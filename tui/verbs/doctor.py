@@ -25,7 +25,7 @@ _STYLES = {"ok": "green", "limited": "yellow", "broken": "red"}
 @runs_root_option
 @json_option
 def doctor(runs_root: Path, as_json: bool) -> int:
-    """Check what works on this machine, and say how to mend what doesn't. Exit status 1 when something is broken."""
+    """Check what works on this machine, and say how to fix what doesn't. Exit status 1 when something is broken."""
     findings = [*examine_machine(runs_root), *examine_terminal()]
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -43,7 +43,7 @@ VERBS = {
     "lr-find": Verb("lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
     "batch-find": Verb("batch_find", "batch_find", "Find the largest batch that fits, by real steps."),
     "bench": Verb("bench", "bench", "Benchmark training on this machine against other loops."),
-    "doctor": Verb("doctor", "doctor", "Check what works on this machine, and how to mend what doesn't."),
+    "doctor": Verb("doctor", "doctor", "Check what works on this machine, and how to fix what doesn't."),
 }
 
 

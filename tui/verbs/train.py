@@ -191,7 +191,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
         status = _exit_status(run, signals)
         message = describe_failure(run.error) if run.error is not None else ""
         if not is_announced:
-            refusal = {"error": message or "stopped before it began", "exit_status": status}
+            refusal = {"error": message or "stopped before it started", "exit_status": status}
             _announce(announce, _beginning(run.path) if run.path is not None else refusal)
         if message:
             print(f"torchdeck: {printable_lines(message)}", file=output.stderr)

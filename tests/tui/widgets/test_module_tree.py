@@ -334,7 +334,7 @@ async def test_every_view_has_its_columns_and_the_gradients_only_with_a_run(line
         assert titles == [
             ["type", "params", "t", "share", "output", "FLOPs"],
             ["own", "total", "trained", "frozen", "share", "buffers", "dtype"],
-            ["calls", "FLOPs", "of", "all", "mode", "output", "type"],
+            ["calls", "FLOPs", "share", "mode", "output", "type"],
         ]
         app.modules.set_heat({"": ModuleHeat(2.0, 1e-3), "bn": ModuleHeat(math.nan, 0.0)})
         await pilot.press("v", "v", "v")
