@@ -50,7 +50,7 @@ def _argument_fields(section: Component, name: str) -> list[FormField]:
         )
         for key, value in section.arguments.items()
     ]
-    help_text = f"add an argument of {section.name}: name=value"
+    help_text = f"an argument of {section.name}, as name=value"
     return [*fields, FormField(f"{name}.{ADD}", "add", "text", "", help=help_text, section=name)]
 
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_filter import RunFilter
     from torchdeck.engine.runs.on_disk.directory import RunSummary
 
+# A longer path is cut at its start, so that the order behind it stays visible.
+_ROOT_CELLS = 30
+
 
 class RunChoice:
     """The runs that `look` found, and the filter and order of the next `look`.
@@ -107,7 +110,10 @@ class RunChoice:
         if not self.count:
             return f"no runs in {self.root} yet: press s to start one", ""
         shown = f"{len(self.runs)} of the " if len(self.runs) != self.count else ""
-        words = [f"{shown}{plural(self.count, 'run')} in {self.root}"]
+        root = str(self.root)
+        if len(root) > _ROOT_CELLS:
+            root = f"…{root[1 - _ROOT_CELLS :]}"
+        words = [f"{shown}{plural(self.count, 'run')} in {root}"]
         if self._order == "newest":
             words += ["oldest first"] * self._is_reversed
         else:

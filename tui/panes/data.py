@@ -76,7 +76,7 @@ class DataPane(Working, Widget, can_focus=True):
         Binding("g", "view('images')", "Images", show=False),
         Binding("t", "view('transforms')", "Transforms", show=False),
         Binding("m", "measure", "Numbers; press again to measure every sample", show=False),
-        Binding("u", "compare", "Copies: exact duplicates, leakage between splits", show=False),
+        Binding("u", "compare", "Copies: exact duplicates and leakage", show=False),
         Binding("U", "compare(True)", "Copies, compared by decoded pixels", show=False),
         Binding("b", "view('batch')", "Batch: what the model sees at a step", show=False),
         Binding("n", "draw(1)", "Next draw"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -63,8 +64,10 @@ class SamplesView(Vertical):
         if look.samples or look.texts:
             of = f" of {class_name}" if class_name else ""
             how = " · Enter enlarges" if look.samples else " · middle slices" if grid.images else ""
+            line = f"original{of} → augmented (epoch {epoch}){how}"
             way = f" · {grid.way}" if grid.images else ""
-            lines.append(f"original{of} → augmented (epoch {epoch}){how}{way}")
+            has_room = not self.size.width or cell_len(line + way) <= self.size.width
+            lines.append(line + way * has_room)
         wrong = [look.error, *look.unreadable] if look.error not in look.unreadable else look.unreadable
         self._say("\n".join(lines + data_words.texts(look)), "\n".join(filter(None, wrong)))
 

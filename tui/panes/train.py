@@ -82,7 +82,7 @@ class TrainPane(Working, Widget, can_focus=True):
         Binding("l", "charts('toggle_log')", "Log y"),
         Binding("z", "enlarge", "Maximize chart", show=False),
         Binding("u", "unit", "Toggle steps / epochs", show=False),
-        Binding("left", "charts('cursor(-1)')", "Cursor: read values at a step; Shift moves ten columns", show=False),
+        Binding("left", "charts('cursor(-1)')", "Cursor: values at a step; Shift: ten columns", show=False),
         Binding("right", "charts('cursor(1)')", "Move the cursor right", show=False),
         Binding("shift+left", "charts('cursor(-10)')", show=False),
         Binding("shift+right", "charts('cursor(10)')", show=False),
