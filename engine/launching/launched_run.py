@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..errors import RunError, TorchdeckError
 from ..interchange.tensorboard_mirror import start_mirror
 from ..runs.control import Control, ControlServer
+from ..runs.ownership_watch import OwnershipWatch
 from ..runs.system_sampler import SystemSampler
 from ..runs.writer import RunWriter
 from .failure_words import describe_failure
@@ -182,6 +183,7 @@ class LaunchedRun:
         from ..training.trainer import Trainer
 
         server: ControlServer | None = None
+        ownership = OwnershipWatch(run)
         sampler = SystemSampler(run.path, gpu_uuid_of(prepared.placement.device))
         try:
             server = ControlServer(run.path, self.control)
@@ -194,6 +196,7 @@ class LaunchedRun:
                     "live panel can't reach it until there is one; Ctrl-C and SIGTERM save and stop it",
                 )
             sampler.start()
+            ownership.start()
             self.status = "running"
             with placed(prepared.placement):
                 run.update_state(status="preparing", phase="decoding", **fields)
@@ -233,6 +236,7 @@ class LaunchedRun:
             if server is not None:
                 server.stop()
             sampler.stop()
+            ownership.stop()
 
     def _progress(self, message: str, done: int, total: int) -> None:
         self.message = f"{message} {done:,}/{total:,}" if total else message

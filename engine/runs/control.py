@@ -24,7 +24,7 @@ from typing import Any
 
 from ..errors import RunError, did_you_mean
 from ..files.state_folder import state_folder
-from .on_disk.lock import owner_pid
+from .on_disk.directory import owner_pid
 
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1

@@ -32,14 +32,6 @@ def describe_origin() -> dict[str, Any]:
     }
 
 
-def boot_id() -> str:
-    """Names one boot of one machine: process ids and monotonic times mean something only within it."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
-
-
 def _describe_git() -> dict[str, Any] | None:
     """Commit of the working directory's repository, and whether files differ from it; None outside of one."""
     commit = _git("rev-parse", "HEAD")

@@ -25,6 +25,7 @@ from .on_disk.directory import (
     STATE_FILE,
     SYSTEM_FILE,
     is_run,
+    owner_pid,
     read_info,
     read_json_object,
     read_state,
@@ -33,7 +34,6 @@ from .on_disk.directory import (
 from .on_disk.evaluation_record import known_evaluation
 from .on_disk.gradient_records import GradientRecords
 from .on_disk.line_tail import LineTail
-from .on_disk.lock import owner_pid
 from .on_disk.series import Curves, Points
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 

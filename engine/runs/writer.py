@@ -13,11 +13,12 @@ from typing import Any, Self
 from ..config import RunConfig
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
+from ..machine.process_identity import boot_id, start_ticks
 from .best_result import best_of
-from .on_disk.directory import CHECKPOINTS, create_run_directory, is_run, read_state
+from .on_disk.directory import CHECKPOINTS, create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
-from .on_disk.lock import RunLock, acquire
-from .provenance import boot_id, describe_origin
+from .on_disk.lock import LOCK_FILE, RunLock, acquire
+from .provenance import describe_origin
 from .reader import RunReader
 from .rewind import newest_results, replace_config, take_back
 from .saving.checkpoint_index import step_file
@@ -48,7 +49,10 @@ class RunWriter:
         self.path = path
         self._best_metric = config.checkpoint.best_metric
         self._lock = lock
+        # It was taken under the temporary name of a new run.
+        lock.path = path / LOCK_FILE
         self._is_closed = False
+        self._is_disowned = False
         self._operations = operations
         self._open_files(config, state, resumed_from)
 
@@ -109,7 +113,7 @@ class RunWriter:
 
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
-        lock = acquire(path)
+        lock = own_run(path)
         try:
             earlier = read_state(path)
             take_back(path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
@@ -139,6 +143,17 @@ class RunWriter:
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: its files can't be opened: {error.strerror or error}") from error
+
+    def keep_ownership(self) -> None:
+        """See that the run's lock is in place, and take it again where its file was removed or replaced."""
+        try:
+            if self._lock.keep():
+                self.event("note", text="run.lock was removed or replaced while the run trains; it is locked again")
+                self._is_disowned = False
+        except (RunError, OSError) as error:
+            if not self._is_disowned:
+                self._is_disowned = True
+                self.event("lock_lost", text=f"the run's lock is lost and can't be taken again: {error}")
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
@@ -281,6 +296,7 @@ def _first_state(config: RunConfig) -> dict[str, Any]:
         "steps_per_epoch": 0,
         "batch_size": config.loader.batch_size,
         "pid": os.getpid(),
+        "pid_started": start_ticks(os.getpid()),
         "host": socket.gethostname(),
         "boot_id": boot_id(),
         "started": time.time(),

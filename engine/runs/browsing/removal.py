@@ -11,8 +11,7 @@ from pathlib import Path
 
 from ...errors import RunError
 from ...files.durable import fsync_directory, replace_with_link
-from ..on_disk.directory import CHECKPOINTS, CONFIG_FILE, is_run
-from ..on_disk.lock import acquire
+from ..on_disk.directory import CHECKPOINTS, CONFIG_FILE, is_run, own_run
 from ..saving.checkpoint_index import BEST_FILE, LAST_FILE, find_checkpoint_files, read_index, step_of, write_index
 from ..saving.pins import pin_name, pinned_by
 
@@ -71,7 +70,7 @@ def delete_run(run: Path) -> RemovalPlan:
     """
     plan = plan_removal(run)
     try:
-        lock = acquire(run)
+        lock = own_run(run)
         try:
             # The config, which makes the directory a run's, goes last.
             ours = [entry for entry in _entries(run) if entry.is_ours]
@@ -99,7 +98,7 @@ def delete_checkpoint(run: Path, name: str) -> int:
     _require_run(run)
     folder = run / CHECKPOINTS
     try:
-        lock = acquire(run)
+        lock = own_run(run)
         try:
             return _delete_checkpoint(folder, name)
         finally:

@@ -10,8 +10,7 @@ from ...config.file import dump_config, load_config, replace_value
 from ...errors import RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
-from ..on_disk.directory import CONFIG_FILE, INFO_FILE, is_run, read_info
-from ..on_disk.lock import acquire
+from ..on_disk.directory import CONFIG_FILE, INFO_FILE, is_run, own_run, read_info
 
 _MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
 
@@ -38,7 +37,7 @@ def rename_run(run: Path, name: str) -> Path:
     if target == run:
         return run
     try:
-        lock = acquire(run)
+        lock = own_run(run)
         try:
             if os.path.lexists(target):
                 raise RunError(f"{target.name}: there is such a run already")

@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import shutil
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,8 +18,9 @@ from ...errors import RunError, UnknownRunError, did_you_mean
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
 from ...files.regular_file import read_regular_file
+from ...machine.process_identity import boot_id, start_ticks
 from ...user_path import user_path
-from .lock import owner_pid
+from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
 
 CONFIG_FILE = "run.toml"
 INFO_FILE = "run.json"
@@ -164,7 +166,7 @@ def summarize_run(run: Path) -> RunSummary:
     return RunSummary(
         name=run.name,
         path=run,
-        status=status_of(state, is_alive=owner_pid(run) is not None),
+        status=status_of(state, is_alive=_owner(run, state) is not None),
         epoch=whole_number(state.get("epoch")),
         epochs=whole_number(state.get("epochs")),
         step=whole_number(state.get("step")),
@@ -174,6 +176,40 @@ def summarize_run(run: Path) -> RunSummary:
         modified=_seconds(state.get("updated")) or started,
         error=str(state.get("error") or ""),
     )
+
+
+def owner_pid(run: Path) -> int | None:
+    """The process that trains the run in directory `run`; None when nobody does.
+
+    The kernel says who holds the run's lock. Where its file is gone, which cleaners of shared disks bring about, the
+    process that the state names is asked for. 0 when it is alive in another pid namespace (a container), where its
+    number means nothing here.
+    """
+    return _owner(run, read_state(run))
+
+
+def own_run(run: Path) -> RunLock:
+    """Take ownership of a run. Raises RunError when a live process trains it, OSError when it can't be locked."""
+    if not is_held_here(run) and (owner := owner_pid(run)) is not None:
+        raise RunError(trained_by(run, owner))
+    return acquire(run)
+
+
+def _owner(run: Path, state: dict[str, Any]) -> int | None:
+    holder = lock_holder(run)
+    return holder if holder is not None else _process_of(run, state)
+
+
+def _process_of(run: Path, state: dict[str, Any]) -> int | None:
+    """The process that a state names as the run's, if it lives on this machine and is the same one."""
+    pid, started = state.get("pid"), state.get("pid_started")
+    if state.get("status") in ENDED_STATUSES or type(pid) is not int or type(started) is not int:
+        return None
+    if state.get("host") != socket.gethostname() or state.get("boot_id") != boot_id():
+        return None
+    if pid == os.getpid():
+        return pid if is_held_here(run) else None
+    return pid if start_ticks(pid) == started else None
 
 
 def status_of(state: dict[str, Any], *, is_alive: bool) -> str:

@@ -24,11 +24,38 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 class RunLock:
-    """Ownership of one run by this process. Made by `acquire`, ended by `release` or by the process's end."""
+    """Ownership of one run by this process. Made by `acquire`, ended by `release` or by the process's end.
 
-    def __init__(self, descriptor: int, identity: tuple[int, int]) -> None:
+    Attributes:
+        path: where the lock's file is, or should be.
+    """
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        """Use `acquire`. `path`: the lock's file; `descriptor`: of the file, locked."""
+        self.path = path
         self._descriptor = descriptor
-        self._identity = identity
+        self._identity = _identity(os.fstat(descriptor))
+
+    def keep(self) -> bool:
+        """Take the lock again where its file was removed or replaced, as cleaners of shared disks do.
+
+        Returns:
+            Whether that was so.
+
+        Raises:
+            RunError: a live process has locked the new file.
+            OSError: the lock's file can't be made.
+        """
+        with _mutex:
+            if _held.get(self._identity) is not self or _held_here(self.path) is self:
+                return False
+            descriptor = _locked_file(self.path)
+            # Only now: closing the old file's descriptor gives up its lock, which nobody can see any more.
+            os.close(self._descriptor)
+            del _held[self._identity]
+            self._descriptor, self._identity = descriptor, _identity(os.fstat(descriptor))
+            _held[self._identity] = self
+            return True
 
     def release(self) -> None:
         """Give the run up. A second call does nothing."""
@@ -56,26 +83,21 @@ def acquire(run: Path) -> RunLock:
     with _mutex:
         if _held_here(path) is not None:
             raise RunError(f"{run.name}: is being trained by this very process")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            owner = _holder(descriptor)
-            os.close(descriptor)
-            if error.errno not in (errno.EACCES, errno.EAGAIN):
-                raise
-            raise RunError(
-                f"{run.name}: is being trained by {_process(owner)}; stop it first "
-                f"(torchdeck send {run.name} stop), or watch it (torchdeck attach {run.name})"
-            ) from error
-        status = os.fstat(descriptor)
-        lock = RunLock(descriptor, (status.st_dev, status.st_ino))
-        _held[status.st_dev, status.st_ino] = lock
+        lock = RunLock(path, _locked_file(path))
+        _held[lock._identity] = lock
         return lock
 
 
-def owner_pid(run: Path) -> int | None:
-    """The process that trains the run in directory `run`, straight from the kernel; None when nobody does.
+def trained_by(run: Path, owner: int | None) -> str:
+    """What is said to whoever wants a run that a live process trains."""
+    return (
+        f"{run.name}: is being trained by {f'process {owner}' if owner else 'another process'}; stop it first "
+        f"(torchdeck send {run.name} stop), or watch it (torchdeck attach {run.name})"
+    )
+
+
+def lock_holder(run: Path) -> int | None:
+    """The process that holds the lock of the run in directory `run`, straight from the kernel; None when nobody does.
 
     0 when it is alive in another pid namespace (a container), where its number means nothing here.
     """
@@ -93,12 +115,35 @@ def owner_pid(run: Path) -> int | None:
             os.close(descriptor)
 
 
+def is_held_here(run: Path) -> bool:
+    """Whether this process has taken the lock of a run and not released it, be its file there or not."""
+    with _mutex:
+        return any(lock.path == run / LOCK_FILE for lock in _held.values())
+
+
+def _locked_file(path: Path) -> int:
+    """A descriptor of the lock's file, locked. Raises RunError when another process has locked it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = _holder(descriptor)
+        os.close(descriptor)
+        if error.errno not in (errno.EACCES, errno.EAGAIN):
+            raise
+        raise RunError(trained_by(path.parent, owner)) from error
+    return descriptor
+
+
 def _held_here(path: Path) -> RunLock | None:
     try:
-        status = os.stat(path, follow_symlinks=False)
+        return _held.get(_identity(os.stat(path, follow_symlinks=False)))
     except OSError:
         return None
-    return _held.get((status.st_dev, status.st_ino))
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
 
 
 def _holder(descriptor: int) -> int | None:
@@ -106,10 +151,6 @@ def _holder(descriptor: int) -> int | None:
     question = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, question))
     return None if kind == fcntl.F_UNLCK else max(0, pid)
-
-
-def _process(pid: int | None) -> str:
-    return f"process {pid}" if pid else "another process"
 
 
 def _forget_in_child() -> None:

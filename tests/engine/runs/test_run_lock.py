@@ -16,7 +16,8 @@ import pytest
 from campaign import is_full_campaign
 
 from torchdeck.engine.errors import RunError
-from torchdeck.engine.runs.on_disk.lock import LOCK_FILE, acquire, owner_pid
+from torchdeck.engine.runs.on_disk.directory import owner_pid
+from torchdeck.engine.runs.on_disk.lock import LOCK_FILE, acquire
 
 OWNER = """
 import sys, time
