@@ -21,13 +21,17 @@ from .config import RunConfig
 from .config.file import apply_override
 from .errors import ConfigError
 from .files.durable import atomic_write
+from .files.regular_file import open_regular_file
 from .files.state_folder import state_folder
 from .user_code import import_root, is_user_spec, module_file
 from .user_path import user_path
 
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
-_MAX_FILES = 500
-_MAX_BYTES = 4 << 20
+# Of one config; where more are imported, what is to be agreed to can't be told, and it is asked every time.
+_MAX_FILES = 5000
+# Of a longer file the imports are not looked for: every file beside it counts as one.
+_MAX_PARSED_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 20
 _COMMAND = "notify.command"
 
 
@@ -39,7 +43,7 @@ class CodeFile:
         path: the file, absolute.
         names: what of it would be called.
         imports: the other files of its folder that it imports, as far as their text tells.
-        digest: SHA-256 over the paths and contents of all of them.
+        digest: SHA-256 over the paths and contents of all of them; empty where there are too many.
     """
 
     path: Path
@@ -131,7 +135,7 @@ class TrustStore:
 
     def knows(self, file: Runnable) -> bool:
         """Whether this content of this file, or this command, was agreed to."""
-        return self._entries().get(file.key) == file.digest
+        return bool(file.digest) and self._entries().get(file.key) == file.digest
 
     def remember(self, files: Iterable[Runnable]) -> None:
         """Keep that these contents were agreed to. Raises OSError when that can't be written."""
@@ -203,25 +207,36 @@ def _code_file(path: Path, names: tuple[str, ...]) -> CodeFile:
     root = import_root(path)
     found: dict[Path, bytes] = {}
     waiting = [path]
-    while waiting and len(found) < _MAX_FILES:
+    while waiting and len(found) <= _MAX_FILES:
         file = waiting.pop()
         if file in found:
             continue
-        content = _content(file)
-        found[file] = content
-        waiting += [each for each in _imported(content, file, root) if each not in found]
+        content, identity = _read(file)
+        found[file] = identity
+        beside = sorted(file.parent.glob("*.py")) if content is None else _imported(content, file, root)
+        waiting += [each for each in beside if each not in found]
     digest = hashlib.sha256()
     for file in sorted(found):
-        digest.update(f"{file}\0{len(found[file])}\0".encode(errors="surrogateescape") + found[file])
-    return CodeFile(path, names, tuple(sorted(file for file in found if file != path)), digest.hexdigest())
+        digest.update(f"{file}\0".encode(errors="surrogateescape") + found[file])
+    is_whole = len(found) <= _MAX_FILES
+    imports = tuple(sorted(file for file in found if file != path))
+    return CodeFile(path, names, imports, digest.hexdigest() if is_whole else "")
 
 
-def _content(file: Path) -> bytes:
+def _read(file: Path) -> tuple[bytes | None, bytes]:
+    """A file's content, None where it is too long to be looked into, and what changes with every byte of it."""
     try:
-        with file.open("rb") as opened:
-            return opened.read(_MAX_BYTES)
+        with os.fdopen(open_regular_file(file, follow_links=True), "rb") as opened:
+            content = opened.read(_MAX_PARSED_BYTES + 1)
+            if len(content) <= _MAX_PARSED_BYTES:
+                return content, b"%d\0" % len(content) + content
+            digest, length = hashlib.sha256(content), len(content)
+            while piece := opened.read(_PIECE_BYTES):
+                digest.update(piece)
+                length += len(piece)
     except OSError:
-        return b""
+        return b"", b"0\0"
+    return None, b"%d\0" % length + digest.digest()
 
 
 def _imported(content: bytes, file: Path, root: Path) -> list[Path]:

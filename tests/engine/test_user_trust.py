@@ -118,3 +118,27 @@ def test_a_command_that_the_command_line_sets_needs_no_question(word: str) -> No
     assert not CodeTrust(TrustStore(), named).unknown_to_train(telling("./tell.sh"))
     assert CodeTrust(TrustStore(), named).unknown_to_train(telling("my_run.toml"))
     assert CodeTrust(TrustStore(), commands_in_words(["./tell.sh"])).unknown_to_train(telling("./tell.sh"))
+
+
+def test_a_change_behind_the_fourth_megabyte_is_asked_about_again(project: Path) -> None:
+    store = TrustStore(project / "trust.json")
+    large, neighbor = project / "model.py", project / "neighbor.py"
+    neighbor.write_text("", encoding="utf-8")
+    filling = "# " + "x" * (5 << 20) + "\n"
+    large.write_text(f"{filling}import neighbor\n", encoding="utf-8")
+    CodeTrust(store).agree(code_files(model(project)))
+    assert CodeTrust(store).unknown(model(project)) == []
+    neighbor.write_text("print('changed')", encoding="utf-8")
+    assert [file.path.name for file in CodeTrust(store).unknown(model(project))] == ["model.py"]
+    CodeTrust(store).agree(code_files(model(project)))
+    large.write_text(f"{filling}import evil_one\n", encoding="utf-8")
+    assert [file.path.name for file in CodeTrust(store).unknown(model(project))] == ["model.py"]
+
+
+def test_more_imports_than_can_be_looked_at_are_asked_about_every_time(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = TrustStore(project / "trust.json")
+    monkeypatch.setattr("torchdeck.engine.user_trust._MAX_FILES", 2)
+    CodeTrust(store).agree(code_files(model(project)))
+    assert [file.path.name for file in CodeTrust(store).unknown(model(project))] == ["model.py"]
