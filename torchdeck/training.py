@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from .engine.launching.launched_run import LaunchedRun
 
 
+_TRUST = "trust_code=True"
+
+
 @dataclass(frozen=True)
 class Result:
     """What came of a run.
@@ -72,7 +75,14 @@ def load_config(config: RunConfig | PathLike, **changes: Any) -> RunConfig:
     return parse_config(dump_config(config), place="", overrides=as_overrides(changes))
 
 
-def train(config: RunConfig | PathLike, *, runs: PathLike | None = None, show: bool = True, **changes: Any) -> Result:
+def train(
+    config: RunConfig | PathLike,
+    *,
+    runs: PathLike | None = None,
+    trust_code: bool = False,
+    show: bool = True,
+    **changes: Any,
+) -> Result:
     """Train a preset, a TOML file or a config to its end, in this process, and return what came of it.
 
     Ctrl-C saves and stops; the result says so, and `resume` continues.
@@ -80,29 +90,47 @@ def train(config: RunConfig | PathLike, *, runs: PathLike | None = None, show: b
     Args:
         config: what `load_config` takes.
         runs: the folder for the run's directory; None for $TORCHDECK_RUNS, else ./runs.
+        trust_code: whether the code and the command of a config in a run's folder may run.
         show: whether progress is printed.
         changes: settings.
 
     Raises:
         Error: a setting that is not allowed, data that can't be read, a loss that became NaN.
     """
+    from .engine.config.overrides import as_overrides
+    from .engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
     from .engine.launching.launch import launch
 
     resolved = load_config(config, **changes)
+    if isinstance(config, str | Path) and is_of_a_run(str(config)):
+        check_agreed(resolved, _TRUST, is_agreed=trust_code, overrides=as_overrides(changes))
+    else:
+        agree_to_named(resolved)
     return _follow(launch(resolved, runs_root(runs), argv=["torchdeck.train"]), show=show)
 
 
 def resume(
-    run: PathLike, *, checkpoint: str | None = None, runs: PathLike | None = None, show: bool = True, **changes: Any
+    run: PathLike,
+    *,
+    checkpoint: str | None = None,
+    runs: PathLike | None = None,
+    trust_code: bool = False,
+    show: bool = True,
+    **changes: Any,
 ) -> Result:
     """Resume a run, bit for bit, from its newest valid checkpoint or a named one; changes may add epochs."""
     from .engine.config.overrides import as_overrides
+    from .engine.launching.agreement import check_agreed
     from .engine.launching.launch import launch_resumed
     from .engine.runs.browsing.references import checkpoint_of
+    from .engine.runs.on_disk.directory import CONFIG_FILE
 
     path = open_run(run, runs=runs).path
     file = checkpoint_of(path, checkpoint) if checkpoint is not None else None
-    return _follow(launch_resumed(path, checkpoint=file, overrides=as_overrides(changes)), show=show)
+    overrides = as_overrides(changes)
+    config = load_config(path / CONFIG_FILE, **changes)
+    check_agreed(config, _TRUST, is_agreed=trust_code, overrides=overrides)
+    return _follow(launch_resumed(path, checkpoint=file, overrides=overrides), show=show)
 
 
 def fork(
@@ -118,10 +146,13 @@ def fork(
 ) -> Result:
     """Train a new run that begins with the state, or the weights only, of a run's checkpoint or a checkpoint file."""
     from .engine.config.overrides import as_overrides
+    from .engine.launching.agreement import check_agreed
     from .engine.launching.fork import fork_config
 
     path = find_checkpoint(run, checkpoint, runs, trust_code)
-    config = fork_config(path, weights_only=weights_only, averaged=averaged, overrides=as_overrides(changes))
+    overrides = as_overrides(changes)
+    config = fork_config(path, weights_only=weights_only, averaged=averaged, overrides=overrides)
+    check_agreed(config, _TRUST, is_agreed=trust_code, overrides=overrides)
     return train(config, runs=runs, show=show)
 
 

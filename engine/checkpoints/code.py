@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError
+from ..launching.agreement import refuse_unknown
 from ..tensor_files.checkpoint_file import inspect_checkpoint
-from ..user_trust import CodeFile, CodeTrust, TrustStore
+from ..user_trust import CodeTrust, TrustStore
 
 PROGRAM_SUFFIXES = (".pt2", ".onnx")
 """Of exports that hold the model as a program, for which it has to be built; weights are taken as they lie there."""
@@ -43,12 +44,7 @@ def check_code_of(checkpoints: Iterable[Path], option: str, *, is_agreed: bool) 
         OSError: that it was agreed to can't be kept.
     """
     trust = CodeTrust(TrustStore())
-    unknown: list[CodeFile] = trust.unknown(configs_of_checkpoints(list(checkpoints)))
-    if unknown and is_agreed:
+    unknown = trust.unknown(configs_of_checkpoints(list(checkpoints)))
+    refuse_unknown(unknown, option, is_agreed=is_agreed)
+    if unknown:
         trust.agree(unknown)
-    elif unknown:
-        names = ", ".join(str(file.path) for file in unknown)
-        raise ConfigError(
-            f"not run: the checkpoint's config names code that was not run from here before: {names}; "
-            f"read it, and then {option} runs it and remembers this content"
-        )

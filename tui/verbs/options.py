@@ -41,7 +41,7 @@ trust_option = click.option(
     TRUST_CODE,
     "trusts_code",
     is_flag=True,
-    help="Allow the code that the checkpoint's config names to run; the answer is remembered.",
+    help="Allow the code and the command that the config of a run or a checkpoint names; the answer is remembered.",
 )
 
 

@@ -17,6 +17,7 @@ import click
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config, replace_value
 from torchdeck.engine.errors import ConfigError, TorchdeckError
+from torchdeck.engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
 from torchdeck.engine.launching.failure_words import describe_failure
 from torchdeck.engine.launching.fork import fork_config
 from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
@@ -25,7 +26,6 @@ from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkp
 from torchdeck.engine.runs.on_disk.directory import LOG_FILE, find_run
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
-from torchdeck.engine.user_trust import CodeTrust, TrustStore
 
 from ..headless import Display
 from ..plain_text import printable_lines
@@ -33,12 +33,13 @@ from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..words.shell_text import shell_command
 from .dry_run import print_dry_run
-from .options import json_option, runs_root_option
+from .options import TRUST_CODE, json_option, runs_root_option, trust_option
 from .output import print_json
 
 _FOLLOWING = (
     click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."),
     runs_root_option,
+    trust_option,
     click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return."),
     json_option,
     click.option("--announce", type=int, default=-1, hidden=True),
@@ -64,6 +65,7 @@ def train(
     spec: str,
     overrides: tuple[str, ...],
     runs_root: Path,
+    trusts_code: bool,
     name: str | None,
     detach: bool,
     dry_run: bool,
@@ -80,10 +82,14 @@ def train(
         config = replace_value(config, "name", name)
     if dry_run:
         return print_dry_run(config, runs_root, as_json)
+    if is_of_a_run(spec):
+        check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
+    else:
+        agree_to_named(config)
     if detach:
         return _detached(as_json)
-    _remember_code(config)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
+        check_agreed(load_config(str(earlier)), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
         return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
@@ -102,6 +108,7 @@ def resume(
     checkpoint: str | None,
     overrides: tuple[str, ...],
     runs_root: Path,
+    trusts_code: bool,
     detach: bool,
     as_json: bool,
     announce: int,
@@ -110,9 +117,9 @@ def resume(
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
     config = load_config(str(path), overrides)
+    check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:
         return _detached(as_json)
-    _remember_code(config)
     return _follow(
         lambda on_directory: launch_resumed(path, checkpoint=chosen, overrides=overrides, on_directory=on_directory),
         as_json,
@@ -136,6 +143,7 @@ def fork(
     averaged: bool,
     overrides: tuple[str, ...],
     runs_root: Path,
+    trusts_code: bool,
     name: str | None,
     detach: bool,
     as_json: bool,
@@ -148,24 +156,14 @@ def fork(
     config = fork_config(found.path, weights_only=weights_only, averaged=averaged, overrides=overrides)
     if name is not None:
         config = replace_value(config, "name", name)
+    check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:
         return _detached(as_json)
-    _remember_code(config)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
 
 def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path], None]) -> LaunchedRun:
     return launch(config, runs_root, argv=["torchdeck", *sys.argv[1:]], on_directory=on_directory)
-
-
-def _remember_code(config: RunConfig) -> None:
-    """Remember the code of a config as approved: a user who trains it is not asked again to evaluate the run."""
-    trust = CodeTrust(TrustStore())
-    try:
-        if unknown := trust.unknown(config):
-            trust.agree(unknown)
-    except OSError as error:
-        print(f"torchdeck: can't remember that this code may run: {error.strerror or error}", file=sys.stderr)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

@@ -1,0 +1,69 @@
+"""Whether the code and the commands of a config may run: one rule for every way to start a run. Imports no torch.
+
+What the user names may run: the file of a config, words of the command line, an object in a script. A config that came
+with a checkpoint or in a run's folder is not the user's, whoever wrote it: what it names must have been agreed to,
+in this content, before.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from ..config import RunConfig
+from ..config.file import find_config
+from ..errors import ConfigError
+from ..runs.on_disk.directory import is_run
+from ..user_trust import CodeFile, CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
+
+
+def agree_to_named(config: RunConfig) -> None:
+    """Remember what the config names: it is the user's own, who is not asked when the run is resumed or evaluated."""
+    trust = CodeTrust(TrustStore())
+    _remember(trust, trust.unknown_to_train(config))
+
+
+def check_agreed(config: RunConfig, option: str, *, is_agreed: bool, overrides: Sequence[str] = ()) -> None:
+    """Check what training a config that is not the user's own would run.
+
+    Args:
+        config: it came with a checkpoint or in a run's folder.
+        option: what agrees to it, such as "--trust-code".
+        is_agreed: whether that was given; what was agreed to is remembered.
+        overrides: the user's own ``KEY=VALUE`` changes; what they name may run.
+
+    Raises:
+        ConfigError: it names code or a command that was not agreed to.
+    """
+    own: list[Runnable] = [*files_in_words(overrides), *commands_in_words(overrides)]
+    trust = CodeTrust(TrustStore(), own)
+    unknown = trust.unknown_to_train(config)
+    refuse_unknown(unknown, option, is_agreed=is_agreed)
+    _remember(trust, [*unknown, *own])
+
+
+def is_of_a_run(spec: str) -> bool:
+    """Whether a config that is named by a path lies in a run's folder. Raises ConfigError when there is none."""
+    return is_run(find_config(spec).parent)
+
+
+def refuse_unknown(unknown: Sequence[Runnable], option: str, *, is_agreed: bool) -> None:
+    """Raise ConfigError that names what would run and the option that agrees to it."""
+    if not unknown or is_agreed:
+        return
+    words = ", ".join(
+        str(each.path) if isinstance(each, CodeFile) else f"{each.setting} = {each.text!r}" for each in unknown
+    )
+    raise ConfigError(
+        f"not run: the config that came with the run or the checkpoint names code that was not run from here before: "
+        f"{words}; read it, and then {option} runs it and remembers this content"
+    )
+
+
+def _remember(trust: CodeTrust, runnables: Sequence[Runnable]) -> None:
+    if not runnables:
+        return
+    try:
+        trust.agree(runnables)
+    except OSError as error:
+        print(f"torchdeck: that this code ran can't be kept: {error.strerror or error}", file=sys.stderr)
