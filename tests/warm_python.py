@@ -155,6 +155,10 @@ def _become(environment: dict[bytes, bytes], folder: str, descriptors: list[int]
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    # The server's streams know whether its own descriptors could seek, which says nothing of the new ones.
+    sys.stdin = os.fdopen(0, encoding=sys.stdin.encoding, closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)
+    sys.stderr = os.fdopen(2, "w", 1, encoding=sys.stderr.encoding, errors=sys.stderr.errors, closefd=False)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environb.clear()
     os.environb.update(environment)

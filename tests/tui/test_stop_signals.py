@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-# Handles signals, prints what came of it line by line, and goes on until its input ends.
+# Handles signals, prints the results line by line, and continues until its input ends.
 PROGRAM = """
 import sys
 from torchdeck.tui.process.stop_signals import StopSignals
