@@ -44,7 +44,7 @@ def write_folder(root: Path, classes: int = 2, count: int = 6) -> Path:
 
 async def test_a_part_of_a_name_finds_a_data_set_and_its_facts_are_told_before_it_is_opened(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.press("f", *"cfr1")
         names = app.query_one("#names", OptionList)
         await until(pilot, lambda: names.option_count < 5)
@@ -57,41 +57,41 @@ async def test_a_part_of_a_name_finds_a_data_set_and_its_facts_are_told_before_i
 
 async def test_the_next_draw_changes_the_augmented_images_only_and_one_class_can_be_chosen(tmp_path: Path) -> None:
     async with studio(tmp_path, size=LARGE) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         grid = app.query_one("#images", ImageGrid)
         first = [image.pixels for image in grid.images]
         await pilot.press("n")
-        await until_shown(pilot, "as in epoch 2")
+        await until_shown(pilot, "epoch 2")
         second = [image.pixels for image in grid.images]
         assert all(np.array_equal(one, other) for one, other in zip(first[::2], second[::2], strict=True))
         assert not all(np.array_equal(one, other) for one, other in zip(first[1::2], second[1::2], strict=True))
         await pilot.press("N")
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         assert all(np.array_equal(one, image.pixels) for one, image in zip(first, grid.images, strict=True))
         await pilot.press("l")
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
         await pilot.press("7", "enter")
-        await until_shown(pilot, "samples of 7 →")
+        await until_shown(pilot, "original of 7 →")
         assert {image.caption for image in grid.images} == {"7", "→ 7"}
 
 
 async def test_enter_on_a_sample_shows_it_after_every_step(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.press("g", "right", "enter")
         await until(pilot, lambda: isinstance(app.screen, SampleScreen))
         await until_shown(pilot, "float32")
         text = screen_text(app)
-        assert all(words in text for words in ("as stored", "RandomCrop", "Normalize", "uint8", "µs", "as in epoch 1"))
+        assert all(words in text for words in ("as stored", "RandomCrop", "Normalize", "uint8", "µs", "epoch 1"))
         await pilot.press("n")
-        await until_shown(pilot, "as in epoch 2")
+        await until_shown(pilot, "epoch 2")
         await pilot.press("escape")
-        await until_shown(pilot, "as in epoch 2")
+        await until_shown(pilot, "epoch 2")
 
 
 async def test_a_transform_is_found_by_typing_and_what_is_missing_or_wrong_is_said_at_its_step(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await until(pilot, lambda: bool(app.query_one(TransformsView)._kinds))
         await pilot.press("t", "a")
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
@@ -118,7 +118,7 @@ async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_g
     async with studio(
         tmp_path, 'data.train_transforms=[{name="RandomRotation", degrees=5}, {name="Pad", padding=1}]', size=SMALL
     ) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.press("e")
         await until(pilot, lambda: [step.name for step in app.draft.data.eval_transforms] == ["Pad"])
         await until(pilot, lambda: "left out as random: RandomRotation" in told(app))
@@ -132,7 +132,7 @@ async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_g
 
 async def test_the_batch_of_a_step_is_shown_as_the_run_makes_it(tmp_path: Path) -> None:
     async with studio(tmp_path, "loader.batch_size=100", "training.epochs=2", size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.press("b")
         await until_shown(pilot, "step 1: epoch 1, batch 1 of 100 samples")
         await pilot.press("end", "backspace", *"17", "enter")
@@ -150,7 +150,7 @@ async def test_copies_between_the_splits_are_found_and_shown(tmp_path: Path) -> 
     (root / "train" / "class 0" / "own.png").write_bytes((root / "train" / "class 1" / "0.png").read_bytes())
     overrides = [f"data.dataset={root}", "data.validation=test", *PLAIN]
     async with studio(tmp_path, *overrides, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.press("u")
         # Both folders are made of the same noise.
         await until_shown(pilot, "12 of 12 validation samples")
@@ -165,7 +165,7 @@ async def test_files_that_cant_be_read_are_listed_and_the_pane_goes_on(tmp_path:
         (root / "class 0" / f"{number}.png").write_text("torn \x1b[31m")
     async with studio(tmp_path, f"data.dataset={root}", *PLAIN, size=LARGE) as (app, pilot):
         await until_shown(pilot, "checked can't be read:")
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         assert "0.png: " in screen_text(app)
         assert len(app.query_one("#images", ImageGrid).images) > 4
 
@@ -192,7 +192,7 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
     fill_with_empty_files(root / "class 0", count)
     async with studio(tmp_path, size=SMALL) as (app, pilot):
         pane = app.query_one(DataPane)
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         # Images with color decide soon; images without headers are all read.
         for file in root.glob("*/[0-9].png"):
             file.write_bytes(b"")
@@ -216,7 +216,7 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
 
 async def test_the_views_are_chosen_with_the_mouse(tmp_path: Path) -> None:
     async with studio(tmp_path, size=SMALL) as (app, pilot):
-        await until_shown(pilot, "as in epoch 1")
+        await until_shown(pilot, "epoch 1")
         await pilot.click("#views", offset=(15, 0))
         await until(pilot, lambda: isinstance(app.focused, OptionList))
         assert isinstance(app.focused.parent, PipelineList)

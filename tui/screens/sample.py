@@ -109,7 +109,7 @@ class SampleScreen(Working, OverScreen[int]):
     def _show(self, trace: SampleTrace) -> None:
         grid = self.query_one(ImageGrid)
         grid.set_images([GridImage(step.pixels, f"{number} {step.name}") for number, step in enumerate(trace.steps)])
-        title = printable(f"{trace.name} · {trace.label} · as in epoch {self._draw + 1}")
+        title = printable(f"{trace.name} · {trace.label} · epoch {self._draw + 1}")
         self.query_one(Vertical).border_title = Text(title)
         self.query_one("#figures", Static).update(figures(trace))
 
