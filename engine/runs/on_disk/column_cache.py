@@ -1,14 +1,14 @@
 """`cache/metrics.columns`: the curves of a long run as columns of numbers, so that opening it parses nothing twice.
 
 Anybody who reads a run may write it, it can be deleted at any time, and it counts only while `metrics.jsonl` still
-begins with the bytes that it was made from. Layout: a line with a checksum and JSON, then the columns as
-little-endian float64.
+begins with the bytes that it was made from. A file of numpy.savez: `header`, JSON, and the columns by their numbers.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,8 @@ CACHE_FILE = "metrics.columns"
 # Parsing less than this takes less time than anybody sees.
 WORTH_CACHING_BYTES = 4 << 20
 
-_VERSION = 1
-_MAX_HEADER_BYTES = 64 << 20
+# Another one is not read: its number, and the curves that are kept.
+_LAYOUT = [2, *STEP_SERIES]
 # Bytes at the beginning and before the end of what was read that must be the same for a cache to count.
 _PROBE_BYTES = 64 << 10
 
@@ -67,21 +67,21 @@ def store_curves(run: Path, cached: CachedCurves) -> bool:
 def load_curves(run: Path) -> CachedCurves | None:
     """The cache's content; None when there is none that belongs to the run's metrics as they are now."""
     try:
-        with os.fdopen(open_regular_file(run / CACHE_FOLDER / CACHE_FILE), "rb") as file:
-            header = _read_header(file)
-            if header["version"] != _VERSION or header["series"] != list(STEP_SERIES):
+        with (
+            os.fdopen(open_regular_file(run / CACHE_FOLDER / CACHE_FILE), "rb") as file,
+            zipfile.ZipFile(file) as members,
+        ):
+            header = json.loads(_array(members, "header").item())
+            if header["layout"] != _LAYOUT or header["probe"] != _probe(run / METRICS_FILE, header["offset"]):
                 return None
-            if _probe(run / METRICS_FILE, header["offset"]) != header["probe"]:
-                return None
-            columns = [_read_column(file, length) for length in header["lengths"]]
-        if [zlib.crc32(column.data) for column in columns] != header["checksums"]:
-            return None
+            columns = [_array(members, f"arr_{number}") for number in range(header["arrays"])]
         points = {name: (columns[x], columns[y]) for name, (x, y) in header["columns"].items()}
         curves = Curves()
         if not curves.restore(points, header["blocks"], header["others"]):
             return None
         return CachedCurves(header["offset"], header["skipped"], header["malformed"], curves)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
+    except Exception:
+        # What zipfile, numpy and json raise for bytes that nobody wrote like this is of every kind.
         return None
 
 
@@ -93,54 +93,38 @@ def _writer(cached: CachedCurves, probe: int) -> FileContent:
         for place, other in enumerate(columns):
             if len(other) == len(column) and np.array_equal(other, column):
                 return place
-        columns.append(np.ascontiguousarray(column, dtype="<f8"))
+        columns.append(column)
         return len(columns) - 1
 
     points: dict[str, Points] = {name: cached.curves.points(name) for name in STEP_SERIES}
     places = {name: (number(x), number(y)) for name, (x, y) in points.items()}
     header = to_json(
         {
-            "version": _VERSION,
-            "series": STEP_SERIES,
+            "layout": _LAYOUT,
             "offset": cached.offset,
             "probe": probe,
             "skipped": cached.skipped,
             "malformed": cached.malformed,
-            "lengths": [len(column) for column in columns],
-            "checksums": [zlib.crc32(column.data) for column in columns],
+            "arrays": len(columns),
             "columns": places,
             "blocks": cached.curves.newest_blocks,
             "others": cached.curves.other_records,
         }
     )
-
-    def write(file: Any) -> None:
-        file.write(b"%08x %s\n" % (zlib.crc32(header), header))
-        for column in columns:
-            file.write(column.data)
-
-    return write
+    return lambda file: np.savez(file, *columns, header=np.array(header))
 
 
-def _read_header(file: Any) -> dict[str, Any]:
-    checksum, _, header = file.readline(_MAX_HEADER_BYTES).rstrip(b"\n").partition(b" ")
-    if int(checksum, 16) != zlib.crc32(header):
-        raise ValueError("the cache's header is damaged")
-    content = json.loads(header)
-    if not isinstance(content, dict):
-        raise TypeError("the cache's header is no object")
-    return content
-
-
-def _read_column(file: Any, length: int) -> npt.NDArray[np.float64]:
-    left = os.fstat(file.fileno()).st_size - file.tell()
-    if not 0 <= length <= left // 8:
-        raise ValueError("the cache is cut short")
-    content = file.read(8 * length)
-    if len(content) != 8 * length:
-        raise ValueError("the cache is cut short")
-    column: npt.NDArray[np.float64] = np.frombuffer(content, dtype="<f8")
-    return column
+def _array(members: zipfile.ZipFile, name: str) -> npt.NDArray[Any]:
+    """One array of the file. Raises an exception of any kind where its bytes are not those that were written."""
+    info = members.getinfo(f"{name}.npy")
+    if info.compress_type != zipfile.ZIP_STORED:
+        raise ValueError("a member of the cache is compressed, which could be of any size")
+    with members.open(info) as member:
+        array: npt.NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+        # The checksum is compared where the member ends.
+        if member.read(1):
+            raise ValueError("a member of the cache is longer than its array")
+    return array
 
 
 def _probe(path: Path, offset: int) -> int:
