@@ -24,7 +24,8 @@ from typing import Any
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import dump_config
 from torchdeck.engine.files.json_values import to_json
-from torchdeck.engine.runs.on_disk.directory import CHECKPOINTS, METRICS_FILE, STATE_FILE, create_run_directory
+from torchdeck.engine.run_files import CHECKPOINTS, METRICS_FILE, STATE_FILE
+from torchdeck.engine.runs.on_disk.directory import create_run_directory
 from torchdeck.engine.runs.saving.checkpoint_index import IndexEntry, step_file, write_index
 
 REPOSITORY = Path(__file__).resolve().parents[1]

@@ -18,6 +18,7 @@ ROOT = Path(__file__).parent.parent
 # later one.
 LAYERS = (
     "engine.errors",
+    "engine.run_files",
     "engine.shapes",
     "engine.progress",
     "engine.files",

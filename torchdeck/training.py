@@ -43,13 +43,12 @@ class Result:
     @classmethod
     def of(cls, path: Path) -> Result:
         """The result of the run in a directory."""
-        from .engine.runs.on_disk.directory import CHECKPOINTS
+        from .engine.runs.browsing.references import last_checkpoint
         from .engine.runs.reader import RunReader
-        from .engine.runs.saving.checkpoint_index import LAST_FILE
 
         reader = RunReader(path)
         reader.poll()
-        progress, last = reader.progress(), path / CHECKPOINTS / LAST_FILE
+        progress = reader.progress()
         return cls(
             path,
             reader.status(),
@@ -57,7 +56,7 @@ class Result:
             progress.step,
             reader.latest_metrics(),
             reader.best(),
-            last if last.exists() else None,
+            last_checkpoint(path),
         )
 
     def model(self, *, averaged: bool = False) -> nn.Module:

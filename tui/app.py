@@ -19,7 +19,8 @@ from textual.widgets import ContentSwitcher
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config, remove_argument, replace_value
 from torchdeck.engine.errors import ConfigError, TorchdeckError
-from torchdeck.engine.runs.on_disk.directory import CONFIG_FILE, LIVE_STATUSES, LOG_FILE
+from torchdeck.engine.run_files import CONFIG_FILE, LOG_FILE
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 from torchdeck.engine.user_trust import code_files
 
 from .code_question import CodeQuestion

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from torchdeck.engine.config import RunConfig
-from torchdeck.engine.runs.on_disk.directory import LOG_FILE
+from torchdeck.engine.run_files import LOG_FILE
 
 from .process.private_output import carry_over
 from .process.terminal import Terminal

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import ConfigError
-from torchdeck.engine.runs.on_disk.directory import LOG_FILE
+from torchdeck.engine.run_files import LOG_FILE
 
 from .app import Studio
 from .graphics.support import Wish

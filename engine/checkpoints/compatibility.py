@@ -12,8 +12,8 @@ from ..data.loading.bad_files import open_usable
 from ..errors import TorchdeckError
 from ..launching.absolute_paths import with_absolute_paths
 from ..progress import unreported
+from ..run_files import CONFIG_FILE
 from ..runs.browsing.references import run_of
-from ..runs.on_disk.directory import CONFIG_FILE
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..training.compute.placement import choose_placement
 from ..training.environment import Conditions, changed_settings, inexact_because

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import ConfigError, did_you_mean
+from ..run_files import CONFIG_FILE
 from ..user_path import user_path
 from . import Component, RunConfig
 from .presets import list_presets
@@ -44,9 +45,9 @@ def find_config(spec: str) -> Path:
     if path.is_file():
         return path
     if path.is_dir():
-        if (path / "run.toml").is_file():
-            return path / "run.toml"
-        raise ConfigError(f"{spec}: is a folder without a run.toml; name a preset or a TOML file")
+        if (path / CONFIG_FILE).is_file():
+            return path / CONFIG_FILE
+        raise ConfigError(f"{spec}: is a folder without a {CONFIG_FILE}; name a preset or a TOML file")
     if path.suffix == ".toml" or "/" in spec:
         raise ConfigError(f"{spec}: no such file")
     raise ConfigError(f"{spec}: no such preset or file{did_you_mean(spec, presets)}")

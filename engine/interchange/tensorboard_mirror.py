@@ -21,7 +21,8 @@ from ..errors import ConfigError
 from ..files.json_values import numbers_restored
 from ..machine.python_process import module_command
 from ..metric_names import TRAINING_SCORE
-from ..runs.on_disk.directory import ENDED_STATUSES, METRICS_FILE, read_info
+from ..run_files import METRICS_FILE
+from ..runs.on_disk.directory import ENDED_STATUSES, read_info
 from ..runs.on_disk.line_tail import LineTail
 from ..runs.reader import RunReader
 

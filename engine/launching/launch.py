@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..errors import RunError
+from ..run_files import CONFIG_FILE
 from ..runs.reader import RunReader
 from ..runs.writer import RunWriter
 from .absolute_paths import with_absolute_paths
@@ -154,7 +155,7 @@ def launch_resumed(
     reader = RunReader(path)
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
-    config = with_absolute_paths(load_config(str(path / "run.toml"), overrides))
+    config = with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()
     return run

@@ -15,11 +15,11 @@ import sys
 import time
 from pathlib import Path
 
+from ..run_files import LOG_FILE
 from ..runs.on_disk.log_bound import bound_log
 from ..runs.process_end import out_of_memory_kills, signal_and_exit_status, wait_status
 
 _LOOK_MILLISECONDS = 2_000
-_LOG = "engine.log"
 
 
 def watch(run: Path, pidfd: int, pid: int) -> None:
@@ -31,9 +31,9 @@ def watch(run: Path, pidfd: int, pid: int) -> None:
     while not end.poll(_LOOK_MILLISECONDS):
         with contextlib.suppress(OSError):
             # A full disk has no room for the copy: another look will come.
-            bound_log(run / _LOG)
+            bound_log(run / LOG_FILE)
         kills_before, kills = kills, out_of_memory_kills()
-    _speak_into(run / _LOG)
+    _speak_into(run / LOG_FILE)
     signal, exit_status = signal_and_exit_status(wait_status(pidfd, pid))
     _note_death(run, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before)
 

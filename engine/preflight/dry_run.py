@@ -11,7 +11,7 @@ from ..config import RunConfig
 from ..data.loading.loaders import check_loading, example_inputs
 from ..data.loading.storage import free_disk
 from ..errors import RunError, TorchdeckError
-from ..runs.on_disk.directory import CHECKPOINTS
+from ..run_files import CHECKPOINTS
 from ..shapes import Shape
 from ..user_path import user_path
 from .memory_estimate import MemoryEstimate, estimate_memory

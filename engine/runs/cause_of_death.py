@@ -17,7 +17,8 @@ from ..files.json_values import number, to_json
 from ..files.regular_file import open_regular_file
 from ..machine.process_identity import boot_id
 from ..machine.signal_names import signal_name
-from .on_disk.directory import EVENTS_FILE, LOG_FILE, SYSTEM_FILE, read_state
+from ..run_files import EVENTS_FILE, LOG_FILE, SYSTEM_FILE
+from .on_disk.directory import read_state
 
 _TAIL_BYTES = 16 << 10
 _LONGEST = 300

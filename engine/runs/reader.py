@@ -11,19 +11,21 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import RunError
 from ..files.json_values import number, numbers_restored, whole_number
-from .best_result import best_of
-from .on_disk.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
-from .on_disk.directory import (
+from ..run_files import (
     CHECKPOINTS,
     CONFIG_FILE,
     EVALUATION_FILE,
     EVENTS_FILE,
-    LIVE_STATUSES,
     LOG_FILE,
-    MAX_EVALUATION_BYTES,
     METRICS_FILE,
     STATE_FILE,
     SYSTEM_FILE,
+)
+from .best_result import best_of
+from .on_disk.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves, store_curves
+from .on_disk.directory import (
+    LIVE_STATUSES,
+    MAX_EVALUATION_BYTES,
     is_run,
     owner_pid,
     read_info,

@@ -19,17 +19,18 @@ from ..files.durable import (
 )
 from ..files.json_values import to_json
 from ..files.regular_file import open_regular_file
-from .on_disk.directory import (
+from ..run_files import (
+    BEST_FILE,
     CHECKPOINTS,
     CONFIG_FILE,
     EVALUATION_FILE,
     EVENTS_FILE,
-    MAX_EVALUATION_BYTES,
+    LAST_FILE,
     METRICS_FILE,
     PROBES_FILE,
-    read_json_object,
 )
-from .saving.checkpoint_index import BEST_FILE, LAST_FILE, list_checkpoints, read_index, rebuilt_index, write_index
+from .on_disk.directory import MAX_EVALUATION_BYTES, read_json_object
+from .saving.checkpoint_index import list_checkpoints, read_index, rebuilt_index, write_index
 from .saving.pins import pin_name
 
 

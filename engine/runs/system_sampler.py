@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from .on_disk.directory import SYSTEM_FILE
+from ..run_files import SYSTEM_FILE
 from .on_disk.journal import LineFile
 
 SAMPLE_SECONDS = 5.0

@@ -14,8 +14,9 @@ from ..config import RunConfig
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
 from ..machine.process_identity import boot_id, start_ticks
+from ..run_files import CHECKPOINTS
 from .best_result import best_of
-from .on_disk.directory import CHECKPOINTS, create_run_directory, is_run, own_run, read_state
+from .on_disk.directory import create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
 from .on_disk.lock import LOCK_FILE, RunLock, acquire
 from .provenance import describe_origin

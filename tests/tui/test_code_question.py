@@ -9,7 +9,7 @@ from textual.app import App
 from textual.pilot import Pilot
 
 from torchdeck.engine.config import NotifyConfig, RunConfig
-from torchdeck.engine.runs.on_disk.directory import CONFIG_FILE
+from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.engine.user_trust import CodeTrust, TrustStore
 from torchdeck.tui.app import Studio

@@ -14,6 +14,7 @@ from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.run_files import CHECKPOINTS
 
 from ..plain_text import printable_lines
 from ..process import worker_calls
@@ -106,7 +107,7 @@ class ModuleDetail(Working, VerticalScroll):
     def _newest_checkpoint(self) -> Path | None:
         if self._reader is None:
             return None
-        files = [self._reader.path / "checkpoints" / entry.file for entry in self._reader.checkpoints()]
+        files = [self._reader.path / CHECKPOINTS / entry.file for entry in self._reader.checkpoints()]
         return files[0] if files else None
 
     @work(exclusive=True, group="weights")

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
 from ..messages import DraftReplaced, ResumeRequested
@@ -151,7 +152,7 @@ class RunActions(Working, Widget):
             self._tell("choose a checkpoint to pin: press Tab for the checkpoints")
             return
         change = unpin if checkpoint.is_pinned else pin
-        await self._do(change, run.path / "checkpoints", pinned_by(checkpoint.file) or checkpoint.file)
+        await self._do(change, run.path / CHECKPOINTS, pinned_by(checkpoint.file) or checkpoint.file)
 
     @work(group="action", exclusive=True)
     async def action_rename(self) -> None:
@@ -231,7 +232,7 @@ class RunActions(Working, Widget):
 
     def _chosen_path(self) -> Path | None:
         run, checkpoint = self.chosen, self.chosen_checkpoint
-        return run.path / "checkpoints" / checkpoint.file if run is not None and checkpoint is not None else None
+        return run.path / CHECKPOINTS / checkpoint.file if run is not None and checkpoint is not None else None
 
     async def _do(self, change: Any, *arguments: Any) -> None:
         """Change something on the disk in a thread, then show the result."""

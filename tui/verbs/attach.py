@@ -10,6 +10,7 @@ import click
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import RunError
+from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs
 
 from ..process.importing import no_garbage_sought
@@ -34,7 +35,7 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
     with no_garbage_sought():
         from ..studio import open_studio
 
-    return open_studio(config, str(path / "run.toml"), runs_root, parent, watch=path, graphics=graphics)
+    return open_studio(config, str(path / CONFIG_FILE), runs_root, parent, watch=path, graphics=graphics)
 
 
 def newest_live_run(runs_root: Path) -> Path:

@@ -11,6 +11,7 @@ import click
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError, UnknownRunError
+from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import find_run
 
 from ..plain_text import printable
@@ -68,7 +69,7 @@ def _config(spec: str, overrides: tuple[str, ...], runs_root: Path) -> RunConfig
         path = find_run(runs_root, spec)
     except UnknownRunError:
         return load_config(spec, overrides)
-    return load_config(str(path / "run.toml"), overrides)
+    return load_config(str(path / CONFIG_FILE), overrides)
 
 
 def _save(batches: list[SeenBatch], path: Path) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, step_file_of
 from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
 from torchdeck.engine.runs.browsing.renaming import rename_run
-from torchdeck.engine.runs.on_disk.directory import CHECKPOINTS, find_run
+from torchdeck.engine.runs.on_disk.directory import find_run
 from torchdeck.engine.runs.saving.pins import pin as pin_checkpoint
 from torchdeck.engine.runs.saving.pins import pinned_by
 from torchdeck.engine.runs.saving.pins import unpin as unpin_checkpoint

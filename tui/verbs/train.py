@@ -22,8 +22,9 @@ from torchdeck.engine.launching.failure_words import describe_failure
 from torchdeck.engine.launching.fork import fork_config
 from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
 from torchdeck.engine.machine.python_process import module_command
-from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint
-from torchdeck.engine.runs.on_disk.directory import LOG_FILE, find_run
+from torchdeck.engine.run_files import LOG_FILE
+from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
+from torchdeck.engine.runs.on_disk.directory import find_run
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
 
@@ -210,18 +211,16 @@ def summary(reader: RunReader) -> dict[str, Any]:
     """Describe the state of a run: the document that `train --json` prints at the end."""
     reader.poll()
     state, progress = reader.state(), reader.progress()
-    newest = reader.latest_metrics()
+    newest = last_checkpoint(reader.path)
     return {
         "run": reader.path.name,
         "path": str(reader.path),
         "status": reader.status(),
         "epoch": progress.epoch,
         "step": progress.step,
-        "metrics": newest,
+        "metrics": reader.latest_metrics(),
         "best": reader.best(),
-        "checkpoint": str(reader.path / "checkpoints" / "last.pt")
-        if (reader.path / "checkpoints" / "last.pt").exists()
-        else None,
+        "checkpoint": str(newest) if newest is not None else None,
         "error": state.get("error"),
     }
 

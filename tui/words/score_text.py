@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from rich.text import Text
 
+from torchdeck.engine.run_files import CHECKPOINTS
+
 from ..plain_text import printable
 from .figures import percent
 from .metric_text import metric_text, metric_title
@@ -183,4 +185,4 @@ def distance_text(comparison: Comparison) -> Text:
 
 def _short(path: Path) -> str:
     """Name a checkpoint with its run, or a file by its full path."""
-    return f"{path.parent.parent.name}/{path.name}" if path.parent.name == "checkpoints" else str(path)
+    return f"{path.parent.parent.name}/{path.name}" if path.parent.name == CHECKPOINTS else str(path)

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from ...files.json_values import numbers_restored
 from ...files.regular_file import open_regular_file
-from ..on_disk.directory import METRICS_FILE
+from ...run_files import METRICS_FILE
 
 _READ_WHOLE = 256 << 10
 _PIECE_BYTES = 64 << 10

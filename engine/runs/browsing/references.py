@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import UnknownRunError
+from ...run_files import BEST_FILE, CHECKPOINTS, LAST_FILE
 from ...user_path import user_path
-from ..on_disk.directory import CHECKPOINTS, find_run, is_run
-from ..saving.checkpoint_index import BEST_FILE, LAST_FILE, list_checkpoints
+from ..on_disk.directory import find_run, is_run
+from ..saving.checkpoint_index import list_checkpoints
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,12 @@ def checkpoint_of(run: Path, reference: str) -> Path:
     further = [name for name in (LAST_FILE, BEST_FILE) if (run / CHECKPOINTS / name).is_file()]
     listed = ", ".join(sorted(there) + further) or "none"
     raise UnknownRunError(f"{reference}: no such checkpoint; {run.name} has: {listed}")
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The newest checkpoint of a run by the name that always means it; None while there is none."""
+    path = run / CHECKPOINTS / LAST_FILE
+    return path if path.exists() else None
 
 
 def step_file_of(path: Path) -> str:

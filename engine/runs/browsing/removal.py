@@ -11,8 +11,9 @@ from pathlib import Path
 
 from ...errors import RunError
 from ...files.durable import fsync_directory, replace_with_link
-from ..on_disk.directory import CHECKPOINTS, CONFIG_FILE, is_run, own_run
-from ..saving.checkpoint_index import BEST_FILE, LAST_FILE, find_checkpoint_files, read_index, step_of, write_index
+from ...run_files import BEST_FILE, CHECKPOINTS, CONFIG_FILE, LAST_FILE
+from ..on_disk.directory import is_run, own_run
+from ..saving.checkpoint_index import find_checkpoint_files, read_index, step_of, write_index
 from ..saving.pins import pin_name, pinned_by
 
 _CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\..*\.tmp"
@@ -20,8 +21,8 @@ _CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\.
 _MANIFEST = {
     r"": r"run(\.\d+)?\.toml|(run|state|evaluation)\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
     r"(metrics|events|system|probes)(\.\d+)?\.jsonl|\..*\.tmp",
-    r"checkpoints": _CHECKPOINT_FILES,
-    r"checkpoints/before-resume\.\d+": _CHECKPOINT_FILES,
+    CHECKPOINTS: _CHECKPOINT_FILES,
+    rf"{CHECKPOINTS}/before-resume\.\d+": _CHECKPOINT_FILES,
     r"cache": r".*",
     r"profiles": r"step-\d+\.(json|txt)",
     r"tensorboard": r"events\.out\.tfevents\..*",

@@ -10,7 +10,8 @@ from ...config.file import dump_config, load_config, replace_value
 from ...errors import RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
-from ..on_disk.directory import CONFIG_FILE, INFO_FILE, is_run, own_run, read_info
+from ...run_files import CONFIG_FILE, INFO_FILE
+from ..on_disk.directory import is_run, own_run, read_info
 
 _MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
 

@@ -9,17 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ...files.regular_file import read_regular_file
-from ..on_disk.directory import (
-    CHECKPOINTS,
-    CONFIG_FILE,
-    ENDED_STATUSES,
-    METRICS_FILE,
-    STATE_FILE,
-    RunSummary,
-    newest_first,
-    run_directories,
-    summarize_run,
-)
+from ...run_files import CHECKPOINTS, CONFIG_FILE, METRICS_FILE, STATE_FILE
+from ..on_disk.directory import ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
 from ..saving.checkpoint_index import list_checkpoints
 from .loss_line import loss_line
 

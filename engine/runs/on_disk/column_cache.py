@@ -20,7 +20,7 @@ import numpy.typing as npt
 from ...files.durable import FileContent, atomic_write
 from ...files.json_values import to_json
 from ...files.regular_file import open_regular_file
-from .directory import METRICS_FILE
+from ...run_files import METRICS_FILE
 from .series import STEP_SERIES, Curves, Points
 
 CACHE_FOLDER = "cache"

@@ -19,20 +19,11 @@ from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
 from ...files.regular_file import read_regular_file
 from ...machine.process_identity import boot_id, start_ticks
+from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
 from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
 
-CONFIG_FILE = "run.toml"
-INFO_FILE = "run.json"
-STATE_FILE = "state.json"
-EVALUATION_FILE = "evaluation.json"
 MAX_EVALUATION_BYTES = 64 << 20
-METRICS_FILE = "metrics.jsonl"
-EVENTS_FILE = "events.jsonl"
-PROBES_FILE = "probes.jsonl"
-SYSTEM_FILE = "system.jsonl"
-LOG_FILE = "engine.log"
-CHECKPOINTS = "checkpoints"
 
 # What a run's state says while a process works on it; without one, it died.
 LIVE_STATUSES = ("preparing", "running", "paused")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ...files.json_values import numbers_restored
-from .directory import PROBES_FILE
+from ...run_files import PROBES_FILE
 from .line_tail import LineTail
 
 # Looks kept in memory: at one every 50 steps, the newest 100,000 steps.

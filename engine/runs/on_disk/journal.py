@@ -17,7 +17,7 @@ from typing import Any
 
 from ...files.durable import SYSTEM, FileOperations, atomic_write
 from ...files.json_values import to_json
-from .directory import EVALUATION_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
+from ...run_files import EVALUATION_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
 
 # Records are gathered this long before they are written: the writer wakes, and takes the GIL, this often at most.
 GATHER_SECONDS = 0.1

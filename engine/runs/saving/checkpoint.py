@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import CheckpointError, RunError
+from ...run_files import CHECKPOINTS
 from ...tensor_files.bounds import most_copied_bytes
 from ...tensor_files.checkpoint_file import CheckpointReport, inspect_open_file, open_checkpoint
 from ...tensor_files.object_tree import TensorInfo
 from ...tensor_files.tensor_data import read_tensor
-from ..on_disk.directory import CHECKPOINTS
 from .checkpoint_index import CheckpointInfo, find_checkpoint_files, list_checkpoints, step_of
 
 if TYPE_CHECKING:

@@ -16,13 +16,12 @@ from typing import Any
 from ...errors import CheckpointError
 from ...files.durable import SYSTEM, FileOperations, atomic_write
 from ...files.json_values import numbers, numbers_restored, to_json
+from ...run_files import BEST_FILE, CHECKPOINTS, LAST_FILE
 from ...tensor_files.checkpoint_file import inspect_checkpoint
-from ..on_disk.directory import CHECKPOINTS, read_json_object
+from ..on_disk.directory import read_json_object
 from .pins import pinned_by
 
 INDEX_FILE = "index.json"
-LAST_FILE = "last.pt"
-BEST_FILE = "best.pt"
 
 _STEP_FILE = re.compile(r"step-(\d{9,18})\.pt")
 

@@ -13,10 +13,11 @@ from typing import Any
 
 from ...errors import CheckpointError
 from ...files.durable import SYSTEM, FileOperations, atomic_write, fsync_directory, replace_with_link
+from ...run_files import BEST_FILE, LAST_FILE
 from ...tensor_files.checkpoint_file import inspect_checkpoint
 from ...tensor_files.plain_content import check_plain, content_bytes
 from ..on_disk.journal import Journal
-from .checkpoint_index import BEST_FILE, LAST_FILE, IndexEntry, read_index, rebuilt_index, step_file, write_index
+from .checkpoint_index import IndexEntry, read_index, rebuilt_index, step_file, write_index
 from .disk_room import DiskRoom
 from .pins import pinned_checkpoints
 from .retention import Retention

@@ -28,7 +28,8 @@ from run_cases import new_run, save, train_record
 
 from torchdeck.engine.errors import CheckpointError, RunError
 from torchdeck.engine.files import durable
-from torchdeck.engine.runs.on_disk.directory import METRICS_FILE, list_runs
+from torchdeck.engine.run_files import METRICS_FILE
+from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.saving.checkpoint import newest_valid_checkpoint, verify_checkpoint
 
