@@ -20,6 +20,7 @@ LAYERS = (
     "engine.errors",
     "engine.run_files",
     "engine.shapes",
+    "engine.plurals",
     "engine.progress",
     "engine.files",
     "engine.user_path",

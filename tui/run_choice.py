@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.errors import ConfigError
-
-from .words.figures import plural
+from torchdeck.engine.plurals import plural
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunCatalog

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ..errors import ConfigError
+from ..plurals import plural
 
 
 def choose_device(name: str) -> torch.device:
@@ -18,7 +19,7 @@ def choose_device(name: str) -> torch.device:
         count = torch.cuda.device_count() if torch.cuda.is_available() else 0
         index = device.index or 0
         if index >= count:
-            found = "no GPU that torch can use" if count == 0 else f"{count} GPU{'s' if count > 1 else ''}"
+            found = "no GPU that torch can use" if count == 0 else plural(count, "GPU")
             raise ConfigError(
                 f'training.device = \'{name}\': this machine has {found}; use "auto" or "cpu" '
                 "(`torchdeck doctor` says why)"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from ..config import RunConfig
 from ..config.file import dump_config, parse_config
 from ..data.loading.batch_loader import BatchLoader, TrainingData
+from ..data.loading.batching import optimizer_steps
 from ..randomness import StepRandomness
 from ..runs.control import Control
 from ..runs.writer import RunWriter
@@ -74,7 +74,7 @@ class Trainer:
         self.model = model
         self.placement = placement
         self.objective = objective
-        self.steps_per_epoch = math.ceil(data.train.num_batches / config.training.accumulate)
+        self.steps_per_epoch = optimizer_steps(data.train.num_batches, config)
         self.optimizer = build_optimizer(config.optimizer, model)
         self.schedule = self._build_schedule()
         self.step = TrainStep.of(config, model, self.optimizer, objective, placement)

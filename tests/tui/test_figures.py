@@ -1,19 +1,8 @@
-"""Numbers, sizes and counts as text."""
+"""Numbers and sizes as text."""
 
 import pytest
 
-from torchdeck.tui.words.figures import flops_per_sample, plural
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(0, "0 classes"), (1, "1 class"), (2, "2 classes"), (1000, "1,000 classes")]
-)
-def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
-    assert plural(count, "class", "classes") == text
-
-
-def test_most_plurals_end_in_s() -> None:
-    assert [plural(count, "step") for count in (1, 2)] == ["1 step", "2 steps"]
+from torchdeck.tui.words.figures import flops_per_sample
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ import click
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError, UnknownRunError
+from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import find_run
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
-from ..words.figures import plural
 from .options import json_option, runs_root_option
 from .output import print_json
 

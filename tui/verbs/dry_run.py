@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.plurals import plural
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
-from ..words.figures import byte_size, plural
+from ..words.figures import byte_size
 from ..words.memory_text import memory_text
 from ..words.plan_text import plan_text
 from .output import print_json

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from torchdeck.engine.plurals import plural
+
 from ..plain_text import printable
-from .figures import byte_size, figure, plural
+from .figures import byte_size, figure
 from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.data.datasets.catalog import DatasetEntry
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
+from torchdeck.engine.plurals import plural
 
 from ..widgets.charts.sparkline import sparkline
 
@@ -53,7 +54,7 @@ def listed(entry: DatasetEntry) -> list[str]:
 def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
     """Describe an opened data set: sizes, where its pixels would be stored, and notes."""
     test = "" if look.test_size is None else f", {look.test_size:,} test"
-    classes = "1 class" if len(look.classes) == 1 else f"{len(look.classes)} classes"
+    classes = plural(len(look.classes), "class", "classes")
     lines = [f"{look.train_size:,} training samples, {look.validation_size:,} validation{test}, {classes}"]
     if samples is not None and samples.storage:
         lines.append(f"{samples.input_shape} into the model; {samples.storage}")

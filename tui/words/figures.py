@@ -40,17 +40,6 @@ def byte_size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def plural(count: int, noun: str, many: str = "") -> str:
-    """Write a count with its noun: "1 step", "2,000 steps".
-
-    Args:
-        count: number of things.
-        noun: name of one of them.
-        many: plural of the noun, unless it is the noun with an s.
-    """
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {many or f'{noun}s'}"
-
-
 def flops_per_sample(flops: float) -> str:
     """Write the floating-point operations of one sample's forward pass: "4.76 MFLOPs/sample"."""
     for unit in ("", "k", "M", "G"):

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 
 from torchdeck.engine.files.json_values import number
+from torchdeck.engine.plurals import plural
 
 from ..plain_text import printable, printable_lines
 from .epoch_columns import epoch_columns
-from .figures import byte_size, duration, figure, plural
+from .figures import byte_size, duration, figure
 from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:

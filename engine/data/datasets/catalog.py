@@ -29,7 +29,8 @@ class DatasetEntry(DatasetFacts):
 def _entry(row: TorchvisionRow) -> DatasetEntry:
     note = row.note
     if row.needs:
-        note = "; ".join(filter(None, (note, f"needs the package{'s'[: len(row.needs) > 1]} {', '.join(row.needs)}")))
+        packages = "package" if len(row.needs) == 1 else "packages"
+        note = "; ".join(filter(None, (note, f"needs the {packages} {', '.join(row.needs)}")))
     return DatasetEntry(
         name=row.name,
         title=row.title,

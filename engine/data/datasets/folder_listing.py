@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ...errors import DataError
+from ...plurals import plural
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 
@@ -63,9 +64,9 @@ class LeftOut:
             more = f" and {len(self.folders) - _NAMED:,} more" if len(self.folders) > _NAMED else ""
             parts.append(f"hidden folders and folders of tools: {', '.join(sorted(self.folders)[:_NAMED])}{more}")
         if self.hidden:
-            parts.append(f"{_images(self.hidden)} with hidden names")
+            parts.append(f"{plural(self.hidden, 'image')} with hidden names")
         if self.loose:
-            parts.append(f"{_images(self.loose)} beside the class folders")
+            parts.append(f"{plural(self.loose, 'image')} beside the class folders")
         if self.unread:
             types = ", ".join(f"{count:,} {ending}" for ending, count in sorted(self.unread.items()))
             parts.append(f"images of types that are not read ({types})")
@@ -131,7 +132,3 @@ def image_files(root: Path, folder: Path, left_out: LeftOut, report: Callable[[i
 
 def _refuse_unreadable(error: OSError) -> NoReturn:
     raise DataError(f"{error.filename}: can't be read: {error.strerror or error}") from error
-
-
-def _images(count: int) -> str:
-    return f"{count:,} image{'s'[: count != 1]}"

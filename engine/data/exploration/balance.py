@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...plurals import plural
+
 _NEARLY = 1.1
 _NOTABLE = 1.5
 _NAMED = 3
@@ -41,5 +43,5 @@ def describe_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]
     if empty:
         named = ", ".join(empty[:_NAMED]) + (", …" if len(empty) > _NAMED else "")
-        words += f" {len(empty)} class{'es have' if len(empty) > 1 else ' has'} no training sample: {named}."
+        words += f" {plural(len(empty), 'class has', 'classes have')} no training sample: {named}."
     return words

@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ...plurals import plural
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -298,15 +300,15 @@ def describe_duplicates(report: DuplicateReport) -> list[str]:
                 f"the {name} score may be too good by that much"
             )
     if report.disagreeing:
-        occur = "image occurs" if report.disagreeing == 1 else "images occur"
-        lines.append(f"{report.disagreeing:,} {occur} with different labels, of which at most one is right")
+        occur = plural(report.disagreeing, "image occurs", "images occur")
+        lines.append(f"{occur} with different labels, of which at most one is right")
     if report.surplus:
-        repeat = "sample repeats" if report.surplus == 1 else "samples repeat"
-        lines.append(f"{report.surplus:,} training {repeat} another training sample")
+        repeat = plural(report.surplus, "training sample repeats", "training samples repeat")
+        lines.append(f"{repeat} another training sample")
     if not report.groups:
         lines.append("no image occurs twice, and none is in two splits")
     if report.unreadable:
-        lines.append(f"{report.unreadable:,} samples can't be read")
+        lines.append(f"{plural(report.unreadable, 'sample')} can't be read")
     splits = ", ".join(f"{count:,} {name}" for name, count in report.samples.items())
     lines.append(f"{compared:,} samples compared by {report.compared} ({splits})")
     return lines

@@ -18,6 +18,7 @@ from ...config import RunConfig
 from ...errors import DataError
 from ...files.regular_file import read_regular_file
 from ...machine.thread_map import map_in_threads
+from ...plurals import plural
 from ...progress import Progress
 from ...user_path import user_path
 from ..datasets.folder import FolderDataset
@@ -118,7 +119,7 @@ def without_bad_files(sources: DataSources, bad: list[BadFile]) -> DataSources:
         if split is not None and id(split) not in made:
             made[id(split)] = _without(split, paths)
     test = None if sources.test is None else made[id(sources.test)]
-    note = f"{_counted(len(bad))} can't be decoded and are left out: {_some(bad)}"
+    note = f"{plural(len(bad), 'image')} can't be decoded and are left out: {_some(bad)}"
     return replace(
         sources,
         train=made[id(sources.train)],
@@ -132,7 +133,7 @@ def refuse_bad_files(bad: list[BadFile]) -> None:
     """Raise DataError that names some of the files, with the way to go on without them; nothing for an empty list."""
     if bad:
         raise DataError(
-            f"{_counted(len(bad))} can't be decoded: {_some(bad)}; mend or remove them, or leave them "
+            f"{plural(len(bad), 'image')} can't be decoded: {_some(bad)}; mend or remove them, or leave them "
             'out with data.bad_files = "skip"'
         )
 
@@ -146,7 +147,9 @@ def _without(split: Split, paths: set[str]) -> Split:
     if good.all():
         return split
     if not good.any():
-        raise DataError(f"{dataset.root}: none of the {split.name} split's {_counted(len(good))} can be decoded")
+        raise DataError(
+            f"{dataset.root}: none of the {split.name} split's {plural(len(good), 'image')} can be decoded"
+        )
     targets = None if split.targets is None else split.targets[good]
     return replace(split, indices=indices[good], targets=targets)
 
@@ -221,7 +224,3 @@ def _remember(memory: Path, found: dict[str, str]) -> None:
 def _some(bad: list[BadFile]) -> str:
     named = "; ".join(f"{file.path}: {file.problem}" for file in bad[:_NAMED])
     return named + (f"; and {len(bad) - _NAMED:,} more" if len(bad) > _NAMED else "")
-
-
-def _counted(count: int) -> str:
-    return f"{count:,} image{'s'[: count != 1]}"

@@ -20,6 +20,7 @@ from torchvision.transforms.v2 import functional
 from ...config import Component, LoaderConfig
 from ...errors import DataError
 from ...machine.cores import available_cores
+from ...plurals import plural
 from ..batched.batch_plan import BatchPlan, fixed_size
 from ..batched.batch_steps import ResizedCropStep
 from ..batched.boxes import crop_box, crop_tries
@@ -77,9 +78,9 @@ def decode_threads(num_workers: int) -> int:
 
 def encoded_words(num_workers: int) -> str:
     """What decodes, for people."""
-    threads = decode_threads(num_workers)
+    threads = plural(decode_threads(num_workers), "thread")
     decoder = "torchcodec" if torchcodec_decoder() is not None else "Pillow"
-    return f"files, decoded in every epoch by {threads} thread{'s'[: threads > 1]} ({decoder})"
+    return f"files, decoded in every epoch by {threads} ({decoder})"
 
 
 @dataclass(frozen=True)

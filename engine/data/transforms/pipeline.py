@@ -19,6 +19,7 @@ from torchvision.transforms.v2 import functional
 
 from ...config import Component
 from ...errors import ConfigError, TorchdeckError, did_you_mean
+from ...plurals import plural
 from ...user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
 from .albumentations_steps import is_albumentations, make_albumentations_step
 from .entries import annotation_text
@@ -149,11 +150,6 @@ class SamplePipeline:
         return pixels
 
 
-def build_transform(specs: Sequence[Component], where: str = "transforms") -> SamplePipeline:
-    """The pipeline of one sample. Raises ConfigError for what `check_transforms` would refuse."""
-    return SamplePipeline(specs, where)
-
-
 def to_tensor(image: Any) -> Tensor:
     """A PIL image, an array [H, W] or [H, W, C] or a tensor [C, H, W] as a tensor [C, H, W]. Raises TypeError."""
     if isinstance(image, Tensor):
@@ -237,7 +233,7 @@ def check_normalize(spec: Component, channels: int) -> None:
     for name in ("mean", "std"):
         count = len(spec.arguments[name])
         if count not in (1, channels):
-            raise ValueError(f"{name} has {count} values and the image has {channels} channel{'s'[: channels > 1]}")
+            raise ValueError(f"{name} has {plural(count, 'value')} and the image has {plural(channels, 'channel')}")
 
 
 def transform_classes() -> dict[str, type]:

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch._dynamo.utils import counters
 
+from ...plurals import plural
+
 Result = TypeVar("Result")
 
 
@@ -48,8 +50,7 @@ class CompileOutcome:
                 )
             return "compiles with the first whole batch"
         if self.succeeded:
-            graphs = f"{self.graphs} graph{'s' * (self.graphs != 1)}"
-            breaks = f"{self.graph_breaks} graph break{'s' * (self.graph_breaks != 1)}"
+            graphs, breaks = plural(self.graphs, "graph"), plural(self.graph_breaks, "graph break")
             return f"compiled in {self.seconds:.1f} s, {graphs}, {breaks}{self._gain}"
         return f"compile failed, running eager: {self.reason}"
 

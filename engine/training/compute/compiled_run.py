@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ...config import TrainingConfig
+from ...plurals import plural
 from ...randomness import generators_kept
 from ...runs.writer import RunWriter
 from .compilation import CompileOutcome, compile_with_first_step, number_of_graphs
@@ -93,10 +94,9 @@ class CompiledRun:
             return
         self._told_graphs = graphs
         count = graphs - self._first_graphs
-        times = f"{count} time{'s' * (count != 1)}"
         self._run.event(
             "recompiled",
-            text=f"recompiled {times} since the first step; evaluation takes one graph of its own",
+            text=f"recompiled {plural(count, 'time')} since the first step; evaluation takes one graph of its own",
             recompiles=count,
             step=step,
         )

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...data.loading.batch_loader import BatchLoader
+from ...plurals import plural
 from .evaluation import Evaluation
 from .step import Batch, TrainStep
 
@@ -175,5 +176,4 @@ def release_memory() -> None:
 
 def parts_in_words(parts: Parts, what: str) -> str:
     """For the screen."""
-    samples = f"{parts.largest} sample{'s' * (parts.largest != 1)}"
-    return f"out of memory: {what} goes on in parts of {samples} ({parts.message})"
+    return f"out of memory: {what} goes on in parts of {plural(parts.largest, 'sample')} ({parts.message})"

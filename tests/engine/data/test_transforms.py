@@ -10,7 +10,7 @@ from PIL import Image
 from torchvision import transforms as v1
 
 from torchdeck.engine.data.exploration.transform_catalog import list_transforms
-from torchdeck.engine.data.transforms.pipeline import SamplePipeline, build_transform, check_transforms
+from torchdeck.engine.data.transforms.pipeline import SamplePipeline, check_transforms
 from torchdeck.engine.errors import ConfigError, UserCodeError
 
 PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8))
@@ -52,19 +52,19 @@ def test_an_error_inside_a_container_names_the_inner_place() -> None:
 
 
 def test_no_transforms_means_to_tensor() -> None:
-    assert torch.equal(build_transform([])(PHOTO), v1.ToTensor()(PHOTO))
+    assert torch.equal(SamplePipeline([])(PHOTO), v1.ToTensor()(PHOTO))
 
 
 @pytest.mark.parametrize("scaling", [component("ToTensor"), component("ToDtype", dtype="float32", scale=True)])
 def test_explicit_scaling_changes_nothing(scaling: Any) -> None:
     normalize = component("Normalize", mean=[0.4, 0.5, 0.6], std=[0.2, 0.3, 0.4])
     expected = v1.Compose([v1.ToTensor(), v1.Normalize([0.4, 0.5, 0.6], [0.2, 0.3, 0.4])])(PHOTO)
-    assert torch.equal(build_transform([normalize])(PHOTO), expected)
-    assert torch.equal(build_transform([component("ToImage"), scaling, normalize])(PHOTO), expected)
+    assert torch.equal(SamplePipeline([normalize])(PHOTO), expected)
+    assert torch.equal(SamplePipeline([component("ToImage"), scaling, normalize])(PHOTO), expected)
 
 
 def test_unscaled_floats_are_left_alone_where_they_were_asked_for() -> None:
-    pixels = build_transform([component("ToDtype", dtype="float32")])(PHOTO)
+    pixels = SamplePipeline([component("ToDtype", dtype="float32")])(PHOTO)
     assert pixels.max() > 200
 
 
@@ -81,12 +81,12 @@ def test_unscaled_floats_are_left_alone_where_they_were_asked_for() -> None:
     ],
 )
 def test_every_form_of_image_becomes_a_float_tensor(image: Any, shape: tuple[int, ...]) -> None:
-    pixels = build_transform([])(image)
+    pixels = SamplePipeline([])(image)
     assert (pixels.dtype, tuple(pixels.shape)) == (torch.float32, shape)
 
 
 def test_three_means_are_refused_on_grey_images() -> None:
-    pipeline = build_transform([component("Normalize", mean=[0.5] * 3, std=[0.5] * 3)], "data.eval_transforms")
+    pipeline = SamplePipeline([component("Normalize", mean=[0.5] * 3, std=[0.5] * 3)], "data.eval_transforms")
     with pytest.raises(
         ConfigError, match=r"data.eval_transforms\[0\].*mean has 3 values and the image has 1 channel$"
     ):
@@ -95,7 +95,7 @@ def test_three_means_are_refused_on_grey_images() -> None:
 
 def test_a_crop_larger_than_the_image_is_refused_with_both_sizes() -> None:
     with pytest.raises(ConfigError, match=r"RandomCrop\(size=64\) can't be applied to 3×40×50: .*\(64, 64\)"):
-        build_transform([component("RandomCrop", size=64)])(PHOTO)
+        SamplePipeline([component("RandomCrop", size=64)])(PHOTO)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_crop_larger_than_the_image_is_refused_with_both_sizes() -> None:
     ids=lambda spec: spec.name,
 )
 def test_torchvisions_transforms_work_by_name(spec: Any) -> None:
-    pixels = build_transform([spec])(PHOTO)
+    pixels = SamplePipeline([spec])(PHOTO)
     assert pixels.dtype == torch.float32 and pixels.shape[0] == 3
 
 
@@ -129,7 +129,7 @@ def test_a_pipeline_pickles_as_its_specification() -> None:
 def test_a_transform_from_the_users_file(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def inverted(top=255):\n    return lambda image: top - image\n")
     spec = component(f"{tmp_path}/mine.py:inverted")
-    assert torch.allclose(build_transform([spec])(PHOTO), 1 - v1.ToTensor()(PHOTO))
+    assert torch.allclose(SamplePipeline([spec])(PHOTO), 1 - v1.ToTensor()(PHOTO))
     with pytest.raises(ConfigError, match="topp"):
         check_transforms([component(f"{tmp_path}/mine.py:inverted", topp=1)], "data.train_transforms")
 
@@ -137,7 +137,7 @@ def test_a_transform_from_the_users_file(tmp_path: Path) -> None:
 def test_a_failing_transform_of_the_users_shows_the_users_line(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("def broken():\n    return lambda image: image.nothing\n")
     with pytest.raises(UserCodeError, match=r"mine\.py"):
-        build_transform([component(f"{tmp_path}/mine.py:broken")])(PHOTO)
+        SamplePipeline([component(f"{tmp_path}/mine.py:broken")])(PHOTO)
 
 
 def test_the_catalogue_lists_parameters_and_what_is_batched() -> None:
