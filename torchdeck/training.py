@@ -121,8 +121,8 @@ def resume(
     from .engine.config.overrides import as_overrides
     from .engine.launching.agreement import check_agreed
     from .engine.launching.launch import launch_resumed
+    from .engine.run_files import CONFIG_FILE
     from .engine.runs.browsing.references import checkpoint_of
-    from .engine.runs.on_disk.directory import CONFIG_FILE
 
     path = open_run(run, runs=runs).path
     file = checkpoint_of(path, checkpoint) if checkpoint is not None else None
