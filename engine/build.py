@@ -11,7 +11,7 @@ from .config import RunConfig
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
 from .data.loading.batching import optimizer_steps
-from .data.loading.loaders import check_loading, example_inputs, num_train_batches
+from .data.loading.loaders import check_batches, check_loading, data_notes, example_inputs, num_train_batches
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
@@ -41,8 +41,8 @@ class Prepared:
         config: the run, with the rank and the number of processes that the launcher gave.
         objective: what is minimised and measured, on the run's device.
         input_shape: of a sample after the eval transforms; (C, H, W) for images.
-        notes: what deserves a word: the share of an epoch that this process trains on; of the model, weights that
-            stayed fresh and freeze rules that matched nothing.
+        notes: what deserves a word: of the data and how they are read; the share of an epoch that this process trains
+            on; of the model, weights that stayed fresh and freeze rules that matched nothing.
         left_out: image files that can't be decoded, which no split has any more.
     """
 
@@ -111,10 +111,11 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
         config.loss, config.evaluation, sources.train.targets, sources.classes, placement.device
     )
     DecisiveMetrics.of(config, objective.kind)
+    check_batches(sources, config, objective.num_outputs)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
-    notes = [*compile_notes(config.training, placement.device), *built.notes]
+    notes = [*data_notes(sources, config, lanes), *compile_notes(config.training, placement.device), *built.notes]
     if load_weights and not (config.model.weights or config.model.pretrained):
         notes += init_from_data(built.model, sources, config, progress)
     if not config.loader.batch_sampler and config.loader.batch_size > (samples := len(sources.train)):

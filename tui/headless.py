@@ -110,8 +110,8 @@ class Display:
     def _show_progress(self, reader: RunReader) -> None:
         progress = reader.progress()
         figures = (
-            f"{progress.images_per_s:,.0f} samples/s  ETA {duration(progress.eta_seconds)}  lr {figure(progress.lr)}"
-            if progress.images_per_s
+            f"{progress.samples_per_s:,.0f} samples/s  ETA {duration(progress.eta_seconds)}  lr {figure(progress.lr)}"
+            if progress.samples_per_s
             else ""
         )
         description = f"epoch {progress.epoch}/{progress.epochs} {progress.phase}"

@@ -202,7 +202,7 @@ class LaunchedRun:
                 run.update_state(status="preparing", phase="decoding", **fields)
                 progress = self._progress_into(run)
                 data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
-                for note in (*prepared.notes, *data.notes):
+                for note in dict.fromkeys((*prepared.notes, *data.notes)):
                     run.event("note", text=note)
                 if prepared.left_out:
                     run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])

@@ -51,7 +51,7 @@ class Progress:
         total_steps: optimizer steps of the whole run; 0 while not known.
         step_in_epoch: optimizer steps done in this epoch.
         steps_per_epoch: optimizer steps of an epoch; 0 while not known.
-        images_per_s: training samples a second, over the newest few seconds; 0 while not known.
+        samples_per_s: training samples a second, over the newest few seconds; 0 while not known.
         eta_seconds: seconds until its end, evaluation included; NaN while not known.
         lr: the newest learning rate; NaN while not known.
         phase: decoding, compiling, training, evaluating, …; empty when it does nothing.
@@ -63,7 +63,7 @@ class Progress:
     total_steps: int
     step_in_epoch: int
     steps_per_epoch: int
-    images_per_s: float
+    samples_per_s: float
     eta_seconds: float
     lr: float
     phase: str
@@ -250,7 +250,7 @@ class RunReader:
         steps_per_epoch = whole_number(state.get("steps_per_epoch"))
         step = max(whole_number(state.get("step")), curves.last_step)
         seconds = sum(block[1] for block in curves.newest_blocks)
-        images = sum(block[0] for block in curves.newest_blocks)
+        samples = sum(block[0] for block in curves.newest_blocks)
         steps = sum(block[2] for block in curves.newest_blocks)
         rate = number(state.get("learning_rate"))
         return Progress(
@@ -261,7 +261,7 @@ class RunReader:
             # The state lags behind the metrics by up to half a second.
             step_in_epoch=whole_number(state.get("step_in_epoch")) + step - whole_number(state.get("step")),
             steps_per_epoch=steps_per_epoch,
-            images_per_s=images / seconds if seconds > 0 else 0.0,
+            samples_per_s=samples / seconds if seconds > 0 else 0.0,
             eta_seconds=self._seconds_left(step, seconds / steps) if steps else math.nan,
             lr=curves.last_rate if rate is None else rate,
             phase=str(state.get("phase", "")),

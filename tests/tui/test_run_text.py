@@ -16,7 +16,7 @@ def progress(**values: object) -> Progress:
         "total_steps": 1000,
         "step_in_epoch": 20,
         "steps_per_epoch": 100,
-        "images_per_s": 51234.0,
+        "samples_per_s": 51234.0,
         "eta_seconds": 725.0,
         "lr": 0.003,
         "phase": "training",

@@ -26,7 +26,7 @@ from torchdeck.engine.runs.reader import RunReader
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
 from ..words.figures import byte_size, duration, figure
-from ..words.metric_text import best_words, metric_text
+from ..words.metric_text import best_words, metric_text, metric_title, score_name
 from .options import json_option, runs_root_option
 from .output import print_json
 
@@ -62,14 +62,18 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "status"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("epoch", "accuracy", "loss", "age"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for summary in summaries:
+    scores = [score_name(summary.metrics, summary.best) for summary in summaries]
+    shared = {name for name, summary in zip(scores, summaries, strict=True) if summary.metrics}
+    heading = metric_title(next(iter(shared), "accuracy")) if len(shared) < 2 else "score"
+    for column in ("epoch", heading, "loss", "age"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for summary, name in zip(summaries, scores, strict=True):
+        score = metric_text(name, summary.metrics.get(name))
         table.add_row(
             Text(printable(summary.name)),
             summary.status,
             f"{summary.epoch}/{summary.epochs}" if summary.epochs else "–",
-            metric_text("accuracy", summary.metrics.get("accuracy")),
+            f"{metric_title(name)} {score}" if len(shared) > 1 and summary.metrics else score,
             metric_text("loss", summary.metrics.get("loss")),
             duration(max(0.0, time.time() - summary.modified)),
         )
@@ -186,7 +190,9 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("checkpoint", no_wrap=True)
-    for heading in ("epoch", "step", "size", "accuracy"):
+    best = reader.best()
+    name = score_name(next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {}), best)
+    for heading in ("epoch", "step", "size", metric_title(name)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for checkpoint in checkpoints:
@@ -197,7 +203,7 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
             str(checkpoint.epoch),
             f"{checkpoint.step:,}",
             byte_size(checkpoint.bytes),
-            metric_text("accuracy", checkpoint.metrics.get("accuracy")),
+            metric_text(name, checkpoint.metrics.get(name)),
             " ".join(marks),
         )
     console.print()

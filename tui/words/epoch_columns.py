@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .metric_text import metric_text, metric_title
+from .metric_text import metric_text, metric_title, score_name
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,8 @@ class Column:
 def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
     """Choose the columns for a run's epoch records."""
     measured: Mapping[str, float] = next((record["validation"] for record in records if record.get("validation")), {})
-    score, second = ("mae", "r2") if "mae" in measured else ("accuracy", "macro_f1")
+    score = score_name(measured, None)
+    second = "r2" if score == "mae" else "macro_f1"
     columns = [
         Column("train", "loss", "train loss"),
         Column("train", score, metric_title(score)),

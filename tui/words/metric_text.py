@@ -31,6 +31,19 @@ def metric_text(name: str, value: float | None, digits: int = 4) -> str:
     return f"{value:#.{digits}g}".removesuffix(".")
 
 
+def score_name(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> str:
+    """The metric that says most of a run beside its loss: the one that its decisions follow, else its score.
+
+    Args:
+        metrics: of an evaluation of the run.
+        best: as `RunReader.best` gives it.
+    """
+    deciding = str((best or {}).get("metric", ""))
+    if deciding and deciding != "loss":
+        return deciding
+    return "mae" if "mae" in metrics else "accuracy"
+
+
 def best_words(best: Mapping[str, Any]) -> str:
     """Write a run's best result, from `RunReader.best`: accuracy 97.29% in epoch 5."""
     name = str(best["metric"])

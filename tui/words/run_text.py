@@ -158,8 +158,8 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
     """
     words = f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:,}/{progress.total_steps:,} "
     rest = []
-    if is_live and progress.images_per_s:
-        rest += [f"{progress.images_per_s:,.0f} samples/s", f"{duration(progress.eta_seconds)} left"]
+    if is_live and progress.samples_per_s:
+        rest += [f"{progress.samples_per_s:,.0f} samples/s", f"{duration(progress.eta_seconds)} left"]
     if progress.lr is not None:
         rest.append(f"lr {figure(progress.lr)}")
     # The time left is also in the studio's first line.

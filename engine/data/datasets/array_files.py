@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, DataError
+from .samples import is_channels_first
 from .splits import ArrayDataset, DatasetParts
 
 _PARTS = {
@@ -91,7 +92,7 @@ def _open_pair(path: Path, pair: tuple[str, str], names: Mapping[str, Any], load
 def _images(array: NDArray[Any], where: str) -> NDArray[np.uint8]:
     if array.dtype != np.uint8:
         raise DataError(f"{where} is {array.dtype}; expected uint8 pixels from 0 to 255")
-    if array.ndim == 4 and array.shape[1] in _CHANNELS and array.shape[3] not in _CHANNELS:
+    if array.ndim == 4 and is_channels_first(array.shape[1:]):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 3 and not (array.ndim == 4 and array.shape[3] in _CHANNELS):
         raise DataError(f"{where} is {list(array.shape)}; expected [N, H, W], [N, H, W, C] or [N, C, H, W]")

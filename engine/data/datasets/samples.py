@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,8 @@ from ...user_code import raise_user_error
 from .folder import FolderDataset
 from .splits import ArrayDataset, LabelledDataset, SampleDataset, Split
 from .targets import is_same_target
+
+_CHANNELS = (1, 3, 4)
 
 
 def read_sample(split: Split, position: int) -> tuple[Any, Any]:
@@ -61,11 +63,32 @@ def _require_listed_target(split: Split, position: int, target: Any) -> None:
         )
 
 
+def is_channels_first(shape: Sequence[int]) -> bool:
+    """Whether an image in an array of three dimensions can only be [C, H, W]; arrays are [H, W, C] else."""
+    return len(shape) == 3 and shape[0] in _CHANNELS and shape[2] not in _CHANNELS
+
+
+def layout_note(image: Any) -> str:
+    """What to know of how an image in an array or a tensor is taken; empty where nothing is doubtful."""
+    if not isinstance(image, Tensor | np.ndarray) or image.ndim != 3:
+        return ""
+    shape, is_tensor = list(image.shape), isinstance(image, Tensor)
+    if not is_tensor and is_channels_first(shape):
+        return f"samples are NumPy arrays {shape}, taken as [channels, height, width]"
+    channels = shape[0] if is_tensor else shape[2]
+    if channels in _CHANNELS:
+        return ""
+    kind, order = (
+        ("tensors", "[channels, height, width]") if is_tensor else ("NumPy arrays", "[height, width, channels]")
+    )
+    return f"samples are {kind} {shape}, taken as {order}: images of {channels} channels"
+
+
 def is_image(value: Any) -> bool:
     """Whether an input is taken for an image: pixels that become floats between 0 and 1.
 
     A PIL image; bytes (uint8) in two or three dimensions; numbers in three dimensions, a tensor [C, H, W] or an
-    array [H, W, C].
+    array [H, W, C] (or [C, H, W] where it can be nothing else).
     """
     if isinstance(value, Image.Image):
         return True

@@ -20,9 +20,9 @@ from .digits import read_digits
 from .fingerprint import fingerprint_splits
 from .folder import FolderDataset, find_classes, first_colored, open_folder
 from .folder_listing import LeftOut, class_folders
-from .samples import is_image, is_own, read_sample
+from .samples import is_image, is_own, layout_note, read_sample
 from .splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
-from .targets import Targets, kind_of, num_outputs, read_targets
+from .targets import Targets, kind_of, num_outputs, read_targets, untaught_classes
 from .torchvision_table import find_row
 
 # These are read without torchvision's decoding, or found in more places than torchvision looks.
@@ -76,6 +76,7 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
     train = _whole(opened.train, "train", opened, progress)
     classes = _classes(train.targets, opened.classes, config.dataset)
     _check_targets(train.targets, classes, config.dataset)
+    opened.notes.extend(untaught_classes(train.targets, opened.classes, classes))
     if kind_of(train.targets) == "classes" and train.targets is not None and not np.ptp(train.targets):
         only = classes[int(train.targets[0])]
         opened.notes.append(f"every training sample is of one class, {only}: there is nothing to tell apart")
@@ -210,7 +211,14 @@ def _whole(dataset: SampleDataset, name: str, opened: DatasetParts, progress: Pr
 
     found = read_targets(dataset, note, is_own=is_own(dataset), progress=progress)
     split = Split(dataset, None, found.targets, name, collate=opened.collate, targets_are_listed=found.are_listed)
-    return split if is_own(dataset) else replace(split, is_image=is_image(read_sample(split, 0)[0]))
+    if is_own(dataset):
+        return split
+    first = read_sample(split, 0)[0]
+    if not is_image(first):
+        return replace(split, is_image=False)
+    if layout := layout_note(first):
+        note(layout)
+    return split
 
 
 def _like(train: Split, other: Split, classes: list[str], where: str) -> Split:

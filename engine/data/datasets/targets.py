@@ -27,6 +27,7 @@ Targets = NDArray[np.int64] | NDArray[np.float32]
 _COMPARED = 64
 _REPORT_EVERY = 64
 _SHOWN = 60
+_NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,30 @@ def kind_of(targets: Targets | None) -> TargetKind:
     if targets is None:
         return "own"
     return "classes" if targets.dtype == np.int64 else "values"
+
+
+def untaught_classes(targets: Targets | None, names: list[str] | None, classes: list[str]) -> list[str]:
+    """What to know of classes without a training sample, for which a model has outputs all the same.
+
+    Args:
+        targets: of the training part.
+        names: that the data set gives its classes; None where they are numbered.
+        classes: the names in use.
+    """
+    if targets is None or kind_of(targets) != "classes":
+        return []
+    empty = np.flatnonzero(np.bincount(targets.astype(np.int64), minlength=len(classes)) == 0).tolist()
+    if not empty:
+        return []
+    listed = ", ".join(classes[index] for index in empty[:_NAMED]) + (", …" if len(empty) > _NAMED else "")
+    if names is not None:
+        return [f"no training sample is of {len(empty):,} of the {len(classes):,} classes: {listed}"]
+    present = len(classes) - len(empty)
+    return [
+        f"the labels are {present:,} different numbers up to {len(classes) - 1:,}, so the model gets {len(classes):,} "
+        f"outputs, of which {len(empty):,} have no training sample ({listed}); if that is not meant, number the "
+        "classes from 0 without gaps"
+    ]
 
 
 def num_outputs(targets: Targets, classes: list[str]) -> int:

@@ -26,7 +26,7 @@ from ..datasets.sources import DataSources
 from ..datasets.splits import Split
 from ..datasets.targets import kind_of
 from ..loading.storage import read_image
-from .findings import DuplicateExample, DuplicateReport
+from .findings import VALUES, DuplicateExample, DuplicateReport
 from .image_bytes import eye_image
 
 _REPORT_EVERY = 256
@@ -63,7 +63,7 @@ def find_duplicates(sources: DataSources, *, by_pixels: bool, progress: Progress
     crossing = [len({name for name, _ in members}) > 1 for members in groups]
     order = sorted(range(len(groups)), key=lambda at: (not disagreeing[at], not crossing[at]))
     return DuplicateReport(
-        compared="file bytes" if of_files else "decoded pixels" if sources.train.is_image else "values",
+        compared="file bytes" if of_files else "decoded pixels" if sources.train.is_image else VALUES,
         samples={split.name: len(split) for split in splits},
         groups=len(groups),
         surplus=sum(max(sum(name == "train" for name, _ in members) - 1, 0) for members in groups),

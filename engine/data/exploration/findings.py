@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NAMED_MODES = 4
+# What duplicates are compared by where samples are no images.
+VALUES = "values"
 
 
 @dataclass
@@ -148,7 +150,7 @@ class SampleLook:
         input_shape: of a sample after the eval transforms, in words; empty where that can't be told.
         storage: where the training pixels would live, in words.
         reason: the arithmetic behind that, in words.
-        notes: why a slower tier was taken.
+        notes: of the data and how they are read: those that the run begins with.
         train_steps, eval_steps: what is to be said of each transform.
         unreadable: what is wrong with samples that can't be read.
         error: why nothing can be shown; empty when it can.
@@ -291,6 +293,7 @@ def describe_sizes(found: ImageSizes) -> list[str]:
 def describe_duplicates(report: DuplicateReport) -> list[str]:
     """Sentences about what was found, the gravest first."""
     compared = sum(report.samples.values())
+    noun = "sample" if report.compared == VALUES else "image"
     lines = []
     for name, count in report.leaked.items():
         if count:
@@ -300,13 +303,13 @@ def describe_duplicates(report: DuplicateReport) -> list[str]:
                 f"the {name} score may be too good by that much"
             )
     if report.disagreeing:
-        occur = plural(report.disagreeing, "image occurs", "images occur")
+        occur = plural(report.disagreeing, f"{noun} occurs", f"{noun}s occur")
         lines.append(f"{occur} with different labels, of which at most one is right")
     if report.surplus:
         repeat = plural(report.surplus, "training sample repeats", "training samples repeat")
         lines.append(f"{repeat} another training sample")
     if not report.groups:
-        lines.append("no image occurs twice, and none is in two splits")
+        lines.append(f"no {noun} occurs twice, and none is in two splits")
     if report.unreadable:
         lines.append(f"{plural(report.unreadable, 'sample')} can't be read")
     splits = ", ".join(f"{count:,} {name}" for name, count in report.samples.items())

@@ -15,10 +15,11 @@ from ..datasets.opened import opened_sources
 from ..datasets.samples import read_sample
 from ..datasets.splits import ArrayDataset, Split
 from ..loading.collation import with_collate
-from ..loading.loaders import sample_shape
+from ..loading.loaders import data_notes, sample_shape
 from ..loading.storage import measure_room
 from ..loading.tiers import choose_lane
 from ..transforms.mixing import of_samples
+from ..transforms.target_geometry import refuse_left_behind
 from .balance import describe_balance
 from .duplicates import find_duplicates
 from .findings import DataLook, DuplicateReport, ImageSizes, PixelStatistics, PreviewSample, SampleLook, SampleText
@@ -102,6 +103,8 @@ def look_at_samples(
         if not wrong:
             data = config.data.model_copy(update={"train_transforms": of_samples(config.data.train_transforms)})
             shown = sources, data, config.seed, epoch, readable
+            refuse_left_behind(sources.train, data.train_transforms, "data.train_transforms")
+            refuse_left_behind(sources.validation, data.eval_transforms, "data.eval_transforms")
             samples = preview(*shown, train=True) if sources.train.is_image else []
             texts = [] if sources.train.is_image else preview_text(*shown, train=True)
             device = choose_device(config.training.device)
@@ -109,7 +112,12 @@ def look_at_samples(
             room = measure_room(device, config.data.cache)
             workers = config.loader.num_workers
             lane = choose_lane(train, data, train=True, device=device, room=room, num_workers=workers)
-            storage, reason, notes = lane.words, lane.reason, lane.notes
+            validation = with_collate(sources.validation, config.loader)
+            lanes = (
+                lane,
+                choose_lane(validation, data, train=False, device=device, room=lane.left, num_workers=workers),
+            )
+            storage, reason, notes = lane.words, lane.reason, data_notes(sources, config, lanes)
             shape = shape_words(sample_shape(sources, config))
     except TorchdeckError as error:
         wrong = str(error)

@@ -15,11 +15,13 @@ from ...user_path import user_path
 from ..batched.batch_plan import BatchPlan
 from ..datasets.sources import DataSources
 from ..datasets.splits import Split
+from ..datasets.targets import kind_of
 from ..transforms.mixing import check_mixing, make_mixes
 from ..transforms.pipeline import SamplePipeline
+from ..transforms.target_geometry import refuse_left_behind, unmoved_values_note
 from .batch_loader import BatchLoader, TrainingData
 from .batching import evaluation_batching, train_batching
-from .collation import with_collate
+from .collation import check_collated, with_collate
 from .disk_cache import mapped_split
 from .encoded import EncodedLoader, Head
 from .in_memory_loader import ResidentLoader
@@ -44,23 +46,13 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         ConfigError: transforms that don't fit the images, a storage that can't be had, an epoch without a batch.
         DataError: a sample that can't be read.
     """
-    notes = list(sources.notes)
     input_shape = sample_shape(sources, config)
-    train_shape = sample_shape_of(_example(sources.train, config, train=True))
-    if sources.train.collate is None and train_shape != input_shape:
-        notes.append(
-            f"after their transforms, training samples are {shape_words(train_shape)} and validation samples "
-            f"{shape_words(input_shape)}"
-        )
+    # Transforms that don't fit a sample are named before pixels are laid out for them.
+    _example(sources.train, config, train=True)
     train_lane, validation_lane = check_loading(sources, config, device)
+    notes = data_notes(sources, config, (train_lane, validation_lane))
     train = _train_loader(sources, train_lane, config, device, progress)
     validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
-    for lane in (train_lane, validation_lane):
-        notes += [note for note in lane.notes if note not in notes]
-    if config.loader.num_workers and not {train_lane.tier, validation_lane.tier} & {"encoded", "loader"}:
-        notes.append(
-            f"loader.num_workers = {config.loader.num_workers} has no effect: samples are decoded once and kept"
-        )
     storage = train_lane.words
     if validation_lane.words != storage:
         storage = f"{storage}; validation: {validation_lane.words}"
@@ -74,6 +66,46 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         sources.fingerprint,
         train_lane.reason,
     )
+
+
+def data_notes(sources: DataSources, config: RunConfig, lanes: tuple[Lane, Lane]) -> list[str]:
+    """What the user should know of the data and how they are read: one list for data pane, dry run and run.
+
+    Args:
+        sources: the opened data.
+        config: of the run.
+        lanes: those of the training and of the validation split.
+
+    Raises:
+        ConfigError, DataError, UserCodeError: the first sample of a split can't be read or transformed.
+    """
+    notes = [*sources.notes, _shapes_note(sources, config), *(note for lane in lanes for note in lane.notes)]
+    if config.loader.num_workers and not {lane.tier for lane in lanes} & {"encoded", "loader"}:
+        notes.append(
+            f"loader.num_workers = {config.loader.num_workers} has no effect: samples are decoded once and kept"
+        )
+    notes += [
+        unmoved_values_note(sources.train, config.data.train_transforms),
+        unmoved_values_note(sources.validation, config.data.eval_transforms),
+    ]
+    return [note for note in dict.fromkeys(notes) if note]
+
+
+def _shapes_note(sources: DataSources, config: RunConfig) -> str:
+    """Where training and validation samples differ in shape, as the model gets them; empty where they don't."""
+    transforms = [*config.data.train_transforms, *config.data.eval_transforms]
+    # What a collate_fn makes of samples is its own business, and so are the lengths of texts.
+    if with_collate(sources.train, config.loader).collate is not None or not (transforms or sources.train.is_image):
+        return ""
+    shapes = [
+        sample_shape_of(_example(split, config, train=train))
+        for split, train in ((sources.train, True), (sources.validation, False))
+    ]
+    if shapes[0] == shapes[1]:
+        return ""
+    after = "after their transforms, " if transforms else ""
+    train, validation = map(shape_words, shapes)
+    return f"{after}training samples are {train} and validation samples {validation}"
 
 
 def train_loader(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> BatchLoader:
@@ -99,6 +131,8 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
     """
     check_epoch_has_batches(sources, config)
     check_mixing(config.data.train_transforms, sources.train)
+    refuse_left_behind(sources.train, config.data.train_transforms, "data.train_transforms")
+    refuse_left_behind(sources.validation, config.data.eval_transforms, "data.eval_transforms")
     if config.loader.worker_init:
         load_object(config.loader.worker_init, "a function that takes a worker's number")
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers
@@ -149,6 +183,28 @@ def evaluation_loader(
 def example_inputs(sources: DataSources, config: RunConfig) -> Inputs:
     """The first validation sample as a batch of one, as the model takes it. Raises ConfigError, DataError."""
     return _example(sources.validation, config, train=False)
+
+
+def check_batches(sources: DataSources, config: RunConfig, num_outputs: int) -> None:
+    """Let a collate_fn make a first batch of the training and of the validation split, before a run exists.
+
+    Args:
+        sources: the opened data.
+        config: of the run.
+        num_outputs: numbers that the model returns for a sample.
+
+    Raises:
+        ConfigError, DataError, UserCodeError: a sample can't be made, or what the collate_fn returns is no batch.
+    """
+    for split, train in ((sources.train, True), (sources.validation, False)):
+        whole = with_collate(split, config.loader)
+        if whole.collate is None:
+            continue
+        samples = KeyedSamples(whole, _pipeline(config, train), config.seed)
+        with generators_kept():
+            _, targets = samples.batch([(0, at, at) for at in range(min(config.loader.batch_size, len(split)))])
+        if split.targets is not None and kind_of(split.targets) == "classes":
+            check_collated(whole.collate, targets, num_outputs)
 
 
 def sample_shape(sources: DataSources, config: RunConfig) -> Shape:

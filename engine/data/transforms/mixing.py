@@ -123,7 +123,7 @@ class MixSequence:
 
 def mixes_batches(spec: Component) -> bool:
     """Whether a transform mixes batches: MixUp, CutMix, or a container that names one."""
-    return spec.name in MIXES or any(mixes_batches(inner) for inner in _inner(spec))
+    return spec.name in MIXES or any(mixes_batches(inner) for inner in inner_transforms(spec))
 
 
 def of_samples(specs: Sequence[Component]) -> list[Component]:
@@ -186,7 +186,9 @@ def _make_mix(spec: Component, where: str) -> MixStep:
         return MixUpStep(alpha) if spec.name == "MixUp" else CutMixStep(alpha)
     if spec.name == "Identity":
         return MixSequence((), 1.0)
-    inner = tuple(_make_mix(each, f"{where}.transforms[{number}]") for number, each in enumerate(_inner(spec)))
+    inner = tuple(
+        _make_mix(each, f"{where}.transforms[{number}]") for number, each in enumerate(inner_transforms(spec))
+    )
     if spec.name == "RandomApply":
         return MixSequence(inner, float(spec.arguments.get("p", 0.5)))
     if spec.name == "RandomChoice":
@@ -197,7 +199,7 @@ def _make_mix(spec: Component, where: str) -> MixStep:
     )
 
 
-def _inner(spec: Component) -> list[Component]:
+def inner_transforms(spec: Component) -> list[Component]:
     """The transforms of a container; those that are no tables with a name are left to `check_transforms`."""
     listed = spec.arguments.get("transforms")
     if not isinstance(listed, list | tuple):

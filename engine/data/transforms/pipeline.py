@@ -21,6 +21,7 @@ from ...config import Component
 from ...errors import ConfigError, TorchdeckError, did_you_mean
 from ...plurals import plural
 from ...user_code import call_user_code, check_arguments, is_user_spec, load_object, raise_user_error
+from ..datasets.samples import is_channels_first
 from .albumentations_steps import is_albumentations, make_albumentations_step
 from .entries import annotation_text
 from .mixing import MIXES, make_mixes, of_samples
@@ -151,7 +152,10 @@ class SamplePipeline:
 
 
 def to_tensor(image: Any) -> Tensor:
-    """A PIL image, an array [H, W] or [H, W, C] or a tensor [C, H, W] as a tensor [C, H, W]. Raises TypeError."""
+    """A PIL image, an array or a tensor [C, H, W] as a tensor [C, H, W]. Raises TypeError.
+
+    An array is [H, W] or [H, W, C]; [C, H, W] where it can be nothing else.
+    """
     if isinstance(image, Tensor):
         return image[None] if image.ndim == 2 else image
     if isinstance(image, Image.Image):
@@ -162,7 +166,9 @@ def to_tensor(image: Any) -> Tensor:
         raise TypeError(f"an image is {type(image).__name__}; expected a PIL image, an array or a tensor")
     # A copy: arrays of data sets in memory are often read-only, which torch can't express.
     array = torch.from_numpy(image.__array__().copy())
-    return array[None] if array.ndim == 2 else array.movedim(-1, -3)
+    if array.ndim == 2:
+        return array[None]
+    return array if is_channels_first(array.shape[-3:]) else array.movedim(-1, -3)
 
 
 def to_float(pixels: Any) -> Tensor:

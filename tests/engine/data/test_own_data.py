@@ -10,7 +10,7 @@ from data_cases import CPU, no_progress, open_and_build, run_config
 from torch import Tensor
 
 from torchdeck.engine.build import prepare
-from torchdeck.engine.config import Component, RunConfig
+from torchdeck.engine.config import Component, LossConfig, ModelConfig, RunConfig, TrainingConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.data.exploration.look import look_at_samples
@@ -225,6 +225,80 @@ def test_a_collate_fn_that_makes_no_batch_is_named(returned: str, message: str, 
     )
     with pytest.raises(UserCodeError, match=f"collate_fn wrong: .*{message}"):
         batches_of(config)
+
+
+TRAINABLE = {"model": ModelConfig(name="mlp"), "training": TrainingConfig(epochs=1, device="cpu")}
+
+
+@pytest.mark.parametrize("inputs", ["torch.rand(len(samples), 4)", "torch.rand(len(samples), 4, dtype=torch.float64)"])
+@pytest.mark.parametrize(
+    ("targets", "dtype"),
+    [
+        *(
+            (f"torch.tensor([0, 1] * 9)[:len(samples)].to(torch.{kind})", torch.int64)
+            for kind in ("uint8", "int8", "int16", "int32", "int64", "bool")
+        ),
+        ("torch.full((len(samples), 2), 0.5)", torch.float32),
+        ("torch.full((len(samples), 2), 0.5, dtype=torch.float64)", torch.float32),
+    ],
+)
+def test_a_collate_fn_may_return_classes_as_any_whole_numbers_or_as_shares(
+    inputs: str, targets: str, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(COLLATE.replace("RETURNED", f"{inputs}, {targets}"))
+    options = {"collate_fn": f"{tmp_path}/mine.py:wrong", "batch_size": 4}
+    config = config_of(tmp_path, "Data(torch.zeros(16, 4), [0, 1] * 8)", loader=options).model_copy(update=TRAINABLE)
+    for made, labels in batches_of(config):
+        assert (made.dtype, labels.dtype) == (torch.float32, dtype)
+    if "uint8" in targets or "float64" in targets:
+        run = launch(config, tmp_path / "runs")
+        run.join()
+        assert run.status == "finished", run.error
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "message"),
+    [
+        (
+            "[0, 1] * 8",
+            "torch.zeros(len(samples), 1).long()",
+            r"its targets are int64 \[1, 1\].*expected whole numbers \[batch\]",
+        ),
+        ("[0, 1] * 8", "torch.zeros(len(samples))", r"its targets are float32 \[1\], and the data set's are classes"),
+        ("[0, 1] * 8", "torch.zeros(len(samples), dtype=torch.float64)", r"its targets are float64 \[1\]"),
+        ("[0, 1] * 8", "torch.zeros(len(samples), 1)", r"its targets are float32 \[1, 1\]"),
+        ("[0, 1] * 8", "torch.zeros(len(samples), 3)", "its targets are shares of 3 classes, and there are 2"),
+        ("[0, 1] * 8", "torch.full((len(samples),), 2)", r"the class index 2, and there are 2 classes \(0 to 1\)"),
+        ("[0, 1] * 8", "torch.full((len(samples),), -100)", "the class index -100"),
+        (
+            "[0.5, 1] * 8",
+            "torch.zeros(len(samples), 2)",
+            r"are float32 \[1, 2\], and the data set's are values: .*\[batch\]",
+        ),
+        ("[[0.5, 1]] * 16", "torch.zeros(len(samples))", r"are float32 \[1\], and .* expected numbers \[batch, 2\]"),
+        ("[0.5, 1] * 8", "torch.zeros(len(samples), dtype=torch.complex64)", "are complex64"),
+    ],
+)
+def test_targets_of_a_collate_fn_that_no_loss_takes_are_refused_before_the_run(
+    outputs: str, targets: str, message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(COLLATE.replace("RETURNED", f"torch.rand(len(samples), 4), {targets}"))
+    options = {"collate_fn": f"{tmp_path}/mine.py:wrong", "batch_size": 4}
+    config = config_of(tmp_path, f"Data(torch.zeros(16, 4), {outputs})", loader=options)
+    loss = LossConfig(name="mse" if "." in outputs else "cross_entropy")
+    with pytest.raises(UserCodeError, match=f"collate_fn wrong: .*{message}"):
+        prepare(config.model_copy(update={**TRAINABLE, "loss": loss}), no_progress)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "uint8", "float64", "float16"])
+@pytest.mark.parametrize("shape", ["(len(samples),)", "(len(samples), 1)"])
+def test_values_of_a_collate_fn_become_float32(dtype: str, shape: str, tmp_path: Path) -> None:
+    returned = f"torch.rand(len(samples), 4), torch.ones({shape}, dtype=torch.{dtype})"
+    (tmp_path / "mine.py").write_text(COLLATE.replace("RETURNED", returned))
+    options = {"collate_fn": f"{tmp_path}/mine.py:wrong", "batch_size": 4}
+    config = config_of(tmp_path, "Data(torch.zeros(16, 4), [0.5, 1] * 8)", loader=options)
+    prepare(config.model_copy(update={**TRAINABLE, "loss": LossConfig(name="mse")}), no_progress)
+    assert {targets.dtype for _, targets in batches_of(config)} == {torch.float32}
 
 
 def test_samples_of_one_shape_are_read_once_and_kept(tmp_path: Path) -> None:

@@ -345,7 +345,7 @@ def test_progress_reckons_pace_and_time_left_with_evaluations(run: RunWriter) ->
     progress = reader.progress()
     assert (progress.epoch, progress.epochs, progress.step, progress.total_steps) == (2, 4, 120, 400)
     assert (progress.step_in_epoch, progress.steps_per_epoch, progress.lr) == (20, 100, 0.05)
-    assert progress.images_per_s == pytest.approx(6400)
+    assert progress.samples_per_s == pytest.approx(6400)
     # 280 steps of 10 ms, and three epochs to go that each take 0.5 s besides their steps.
     assert progress.eta_seconds == pytest.approx(2.8 + 1.5)
     run.close("finished")
@@ -356,7 +356,7 @@ def test_progress_reckons_pace_and_time_left_with_evaluations(run: RunWriter) ->
 def test_progress_of_a_run_that_wrote_nothing_is_unknown(run: RunWriter) -> None:
     reader = RunReader(run.path)
     progress = reader.progress()
-    assert (progress.step, progress.images_per_s, progress.total_steps) == (0, 0.0, 0)
+    assert (progress.step, progress.samples_per_s, progress.total_steps) == (0, 0.0, 0)
     assert math.isnan(progress.eta_seconds)
     assert math.isnan(progress.lr)
     run.close("stopped")

@@ -28,7 +28,7 @@ def test_order_durations_and_retention_follow_the_steps_and_not_the_time_of_day(
     assert all(0 < record["seconds"] < 3600 for record in reader.epoch_records())
     moments = [record["t"] for record in reader.epoch_records()]
     assert moments == sorted(moments)
-    assert not math.isnan(reader.progress().images_per_s)
+    assert not math.isnan(reader.progress().samples_per_s)
     steps = [info.step for info in reader.checkpoints()]
     assert steps == sorted(steps, reverse=True)
     assert steps[0] == 20
