@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ..build import Prepared
     from ..training.trainer import Trainer
 
-# A run that was told to stop is saved from outside when it has waited for a batch for so long since.
-STALL_SECONDS = 10.0
+# A run that was told to stop and does not is ended from outside after so long.
+STALL_SECONDS = 8.0
 
 Status = Literal["preparing", "running", "finished", "stopped", "failed"]
 
@@ -89,18 +89,29 @@ class LaunchedRun:
         self.control.submit({"cmd": "stop", "after": after, "reason": reason})
 
     def save_if_stalled(self) -> bool:
-        """Save and close a run that was told to stop and can't, because no batch comes. Call it now and then.
+        """Save and close a run that was told to stop and can't. Call it now and then.
+
+        That is one to which no batch comes, and one that is still being prepared by code that does not look at the
+        stop: a user's data set, a library that reads or fetches.
 
         Returns:
             Whether that was done: the process then has to end by `os._exit`, as the engine's thread still waits.
         """
         trainer, run = self.trainer, self._run
         asked = self.control.stop_asked
-        is_due = asked is not None and time.monotonic() - asked >= STALL_SECONDS
-        if not is_due or trainer is None or run is None or not self.is_alive or not trainer.save_from_outside():
+        if asked is None or time.monotonic() - asked < STALL_SECONDS or not self.is_alive:
             return False
-        run.event("note", text="no batch came after the stop: saved at the last step")
-        run.close("stopped")
+        if trainer is None:
+            if self.status not in ("preparing", "running"):
+                return False
+            words = f"stopped while preparing: {self.message or 'the run'} did not end in {STALL_SECONDS:g} seconds"
+        elif run is not None and trainer.save_from_outside():
+            words = "no batch came after the stop: saved at the last step"
+        else:
+            return False
+        if run is not None:
+            run.event("note", text=words)
+            run.close("stopped")
         self.status = "stopped"
         return True
 

@@ -60,6 +60,36 @@ def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run
     assert (tmp_path / "called").read_text() == "requeue 4711\n"
 
 
+@pytest.mark.parametrize("place", ["opening", "decoding"])
+def test_a_stop_ends_a_preparation_in_code_that_never_returns(tmp_path: Path, place: str) -> None:
+    (tmp_path / "hangs.py").write_text(
+        "import threading, numpy as np\n"
+        f"def hang():\n    open('{tmp_path}/hanging', 'w').close()\n    threading.Event().wait()\n"
+        "class Part:\n"
+        "    classes = ['a', 'b']\n"
+        "    targets = [0, 1] * 100\n"
+        "    reads = 0\n"
+        "    def __len__(self):\n        return 200\n"
+        "    def __getitem__(self, index):\n"
+        "        self.reads += 1\n"
+        "        if self.reads > 150:\n            hang()\n"
+        "        return np.full((8, 8, 1), index, np.uint8), index % 2\n"
+        f"def make():\n    {'hang()' if place == 'opening' else 'pass'}\n    return Part()\n",
+        encoding="utf-8",
+    )
+    sets = [f"data.dataset={tmp_path}/hangs.py:make", "data.storage=memory", "model.name=mlp"]
+    sets += ["data.train_transforms=[]", "data.eval_transforms=[]"]
+    process = started(tmp_path / "runs", "digits", *[word for key in sets for word in ("--set", key)])
+    while not (tmp_path / "hanging").exists():
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    runs = list((tmp_path / "runs").iterdir()) if place == "decoding" else []
+    assert [RunReader(run).status() for run in runs] == ["stopped"] * (place == "decoding")
+
+
 @pytest.mark.parametrize("place", ["training", "the evaluation of the average"])
 def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tmp_path: Path, place: str) -> None:
     (tmp_path / "hangs.py").write_text(

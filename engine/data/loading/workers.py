@@ -12,7 +12,6 @@ import pickle
 import signal
 import sys
 import time
-import traceback
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,9 +23,8 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from ...config import LoaderConfig
-from ...errors import ConfigError, DataError, TorchdeckError, UserCodeError
+from ...errors import ConfigError, DataError, UserCodeError
 from ...inputs import Inputs, map_tensors, moved
-from ...machine.signal_names import signal_name
 from ...randomness import generators_kept, seed_cpu_generators
 from ...user_code import load_object
 from ..datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
@@ -38,6 +36,7 @@ from .collation import make_batch
 from .sampling import EpochOrder, times_before
 from .storage import read_image
 from .user_order import own_batches
+from .worker_failures import WorkerFailure, death_words, report_lost_batches
 
 Key = tuple[int, int, int]
 
@@ -45,18 +44,6 @@ _SAMPLE_STREAM = 0x5A
 _COLLATE_STREAM = 0xC0
 _DYING_SECONDS = 2.0
 _LOOK_SECONDS = 0.25
-
-
-@dataclass(frozen=True)
-class _Failure:
-    """An error of a worker process as its class's name and text: the exception itself might not pickle."""
-
-    kind: str
-    text: str
-
-    def error(self) -> TorchdeckError:
-        known = {cls.__name__: cls for cls in (ConfigError, DataError, UserCodeError)}
-        return known.get(self.kind, DataError)(self.text)
 
 
 class KeyedSamples:
@@ -107,17 +94,14 @@ class KeyedSamples:
             seed_cpu_generators(combine(self._seed, epoch, draw, _COLLATE_STREAM))
         return make_batch(self._split, [position for _, position, _ in keys], samples)
 
-    def __getitems__(self, keys: list[Key]) -> tuple[Inputs, Any] | _Failure:
+    def __getitems__(self, keys: list[Key]) -> tuple[Inputs, Any] | WorkerFailure:
         """A whole batch, or what went wrong: the DataLoader would bury the message in a traceback."""
         try:
             return self.batch(keys)
-        except TorchdeckError as error:
-            return _Failure(type(error).__name__, str(error))
         except Exception as error:
-            frames = "".join(traceback.format_tb(error.__traceback__))
-            return _Failure("DataError", f"{type(error).__name__}: {error}\n{frames}".rstrip())
+            return WorkerFailure.of(error)
 
-    def __getitem__(self, key: Key) -> tuple[Inputs, Any] | _Failure:
+    def __getitem__(self, key: Key) -> tuple[Inputs, Any] | WorkerFailure:
         return self.__getitems__([key])
 
 
@@ -217,7 +201,7 @@ class WorkerLoader:
         """
         self._keys.epoch, self._keys.start = epoch, start
         for batch in self._in_this_process() if self._num_workers == 0 else self._from_workers():
-            if isinstance(batch, _Failure):
+            if isinstance(batch, WorkerFailure):
                 raise batch.error()
             inputs, targets = batch
             yield (
@@ -225,15 +209,15 @@ class WorkerLoader:
                 moved(targets, self._device, non_blocking=self._pins),
             )
 
-    def _in_this_process(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
+    def _in_this_process(self) -> Iterator[tuple[Inputs, Any] | WorkerFailure]:
         for keys in self._keys:
             with generators_kept():
                 batch = self._samples.__getitems__(keys)
-            if self._pins and not isinstance(batch, _Failure):
+            if self._pins and not isinstance(batch, WorkerFailure):
                 batch = map_tensors(lambda tensor: tensor.pin_memory(), batch)
             yield batch
 
-    def _from_workers(self) -> Iterator[tuple[Inputs, Any] | _Failure]:
+    def _from_workers(self) -> Iterator[tuple[Inputs, Any] | WorkerFailure]:
         if self._loader is None:
             self._loader = DataLoader(
                 self._samples,  # type: ignore[arg-type]
@@ -269,11 +253,7 @@ class WorkerLoader:
                     f"loader.timeout = {self._options.timeout:g}: no batch came from the worker processes in this time"
                 ) from error
             self._loader = None
-            dead = _name_the_dead(batches._workers)  # type: ignore[attr-defined]
-            raise DataError(
-                f"a worker process of the DataLoader died: {dead}. Often the machine ran out of memory: use fewer, "
-                f"loader.num_workers = {self._num_workers // 2}"
-            ) from error
+            raise DataError(death_words(batches._workers, self._num_workers)) from error  # type: ignore[attr-defined]
 
 
 def _as_it_is(batch: Any) -> Any:
@@ -302,18 +282,6 @@ def _look_often(batches: Any) -> None:
     batches._try_get_data = wait_in_turns
 
 
-def _name_the_dead(workers: list[Any]) -> str:
-    """Which workers are gone, and how they ended."""
-    words = []
-    for number, worker in enumerate(workers):
-        worker.join(0.1)
-        code = worker.exitcode
-        if code is not None:
-            how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
-            words.append(f"worker {number} (process {worker.pid}) {how}")
-    return ", ".join(words) or "it can't be told which"
-
-
 @dataclass(frozen=True)
 class _WorkerStart:
     """What a worker process does first.
@@ -338,6 +306,7 @@ class _WorkerStart:
             inherited = handed.detach()
             os.dup2(inherited, descriptor)
             os.close(inherited)
+        report_lost_batches()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         if sys.platform != "win32":
             signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from itertools import islice
@@ -88,6 +90,46 @@ class TestWorkerProcesses:
         assert when - killed < 4
         assert f"worker 1 (process {pids[1]}) was killed by SIGKILL" in message
 
+    @pytest.mark.parametrize(("number", "advice"), [("SIGBUS", "/dev/shm is full"), ("SIGSEGV", "the run's log")])
+    def test_the_advice_fits_the_signal(self, number: str, advice: str) -> None:
+        loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 16})
+        batches = loader.batches(0)
+        next(batches)
+        os.kill(worker_pids(loader)[0], signal.Signals[number])
+        with pytest.raises(DataError, match=rf"was killed by {number}\. .*{advice}"):
+            list(batches)
+
+    def test_a_batch_larger_than_the_shared_memory_is_named_with_the_remedy(self, tmp_path: Path) -> None:
+        (tmp_path / "large.py").write_text(LARGE)
+        script = (
+            f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+            "from data_cases import open_and_build, run_config\n"
+            "options = {'num_workers': 2, 'batch_size': 16}\n"
+            f"config = run_config(dataset='{tmp_path}/large.py:make', storage='loader', loader=options)\n"
+            "list(open_and_build(config)[1].train.batches(0))\n"
+        )
+        mounted = 'mount -t tmpfs -o size=8m tmpfs /dev/shm || exit 77; exec "$0" -c "$1"'
+        command = ["unshare", "-m", "sh", "-c", mounted, sys.executable, script]
+        root = str(Path(__file__).parents[3])
+        try:
+            ended = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": root})
+        except FileNotFoundError:
+            pytest.skip("needs unshare")
+        if ended.returncode == 77 or "unshare failed" in ended.stderr:
+            pytest.skip("a small /dev/shm can't be mounted here")
+        said = ended.stderr.rpartition("DataError: ")[2]
+        assert (
+            "can't hand over a batch of 12.6 MB" in said and "/dev/shm, through which batches go, has 8.4 MB" in said
+        )
+        assert "docker run --shm-size" in said and "loader.num_workers" in said
+
+    def test_a_batch_that_can_not_be_handed_over_ends_the_wait(self, tmp_path: Path) -> None:
+        (tmp_path / "many.py").write_text(MANY_PARTS)
+        options = {"num_workers": 1, "batch_size": 2, "worker_init": f"{tmp_path}/many.py:few_files"}
+        config = run_config(dataset=f"{tmp_path}/many.py:make", storage="loader", loader=options)
+        with pytest.raises(DataError, match=r"can't hand over a batch of .*Too many open files"):
+            list(open_and_build(config)[1].train.batches(0))
+
     def test_prints_go_where_the_engine_s_own_go_now(self, tmp_path: Path) -> None:
         (tmp_path / "talks.py").write_text(TALKS)
         kept = os.dup(1)
@@ -122,6 +164,42 @@ class Slow:
 
 def make():
     return {"train": Slow(), "test": Slow()}
+"""
+
+LARGE = """
+import torch
+
+class Large:
+    targets = [0, 1] * 40
+
+    def __len__(self):
+        return 80
+
+    def __getitem__(self, index):
+        return torch.full((3, 256, 256), float(index)), index % 2
+
+def make():
+    return {"train": Large(), "test": Large()}
+"""
+
+MANY_PARTS = """
+import resource
+import torch
+
+class Parts:
+    targets = [0, 1] * 4
+
+    def __len__(self):
+        return 8
+
+    def __getitem__(self, index):
+        return {str(number): torch.zeros(4) for number in range(200)}, index % 2
+
+def make():
+    return {"train": Parts(), "test": Parts()}
+
+def few_files(worker):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 """
 
 TALKS = """

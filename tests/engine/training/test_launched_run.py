@@ -69,6 +69,27 @@ def test_a_mirror_that_can_not_be_started_is_told_and_the_run_goes_on(
     assert any(text.startswith("the curves are not mirrored for TensorBoard, training goes on: ") for text in texts)
 
 
+@pytest.mark.parametrize("has_directory", [False, True])
+@pytest.mark.parametrize(("status", "is_ended"), [("preparing", True), ("running", True), ("finished", False)])
+def test_a_stop_ends_a_preparation_that_does_not_look_at_it(
+    has_directory: bool, status: Any, is_ended: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run: Any = LaunchedRun(lambda path: None)
+    done: list[str] = []
+    run.status = status
+    if has_directory:
+        run._run = SimpleNamespace(event=lambda *_, **fields: done.append(fields["text"]), close=done.append)
+    monkeypatch.setattr(LaunchedRun, "is_alive", True)
+    clock = iter([100.0, 100.0 + STALL_SECONDS - 1, 100.0 + STALL_SECONDS])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    run.stop()
+    assert not run.save_if_stalled()
+    assert run.save_if_stalled() is is_ended
+    assert [text.partition(":")[0] for text in done] == (
+        ["stopped while preparing", "stopped"] if is_ended and has_directory else []
+    )
+
+
 @pytest.mark.parametrize(("after", "is_saved"), [("step", True), ("epoch", False)])
 def test_a_stop_saves_a_run_to_which_no_batch_comes_whoever_asked_for_it(
     after: str, is_saved: bool, monkeypatch: pytest.MonkeyPatch
