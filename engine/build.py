@@ -25,9 +25,12 @@ from .training.callbacks import check_callbacks
 from .training.compute.losses import check_loss
 from .training.compute.objective import DecisiveMetrics, Objective, build_objective
 from .training.compute.placement import Placement, choose_placement, compile_notes
+from .training.metrics.own_metrics import check_metrics
 from .training.optimization.optimizers import build_optimizer, check_optimizer
 from .training.optimization.parameter_groups import idle_rules
-from .training.optimization.schedules import build_schedule, check_schedule
+from .training.optimization.schedules import build_schedule, check_schedule, try_user_schedule
+from .training.optimization.user_optimizer import try_user_optimizer
+from .user_code import is_user_spec
 from .user_path import user_path
 
 Progress = Callable[[str, int, int], None]
@@ -72,6 +75,7 @@ def check(config: RunConfig) -> Placement:
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
+    check_metrics(config.evaluation.metrics)
     check_callbacks(config.callbacks)
     if config.mirror.tensorboard:
         require_tensorboard()
@@ -110,7 +114,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     objective = build_objective(
         config.loss, config.evaluation, sources.train.targets, sources.classes, placement.device
     )
-    DecisiveMetrics.of(config, objective.kind)
+    decisive = DecisiveMetrics.of(config, objective)
     check_batches(sources, config, objective.num_outputs)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
@@ -127,7 +131,17 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     # Built once more where the model lies when training begins; what they refuse is to be said before that.
     steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
     optimizer = build_optimizer(config.optimizer, built.model)
-    build_schedule(config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs)
+    if is_user_spec(config.optimizer.name):
+        try_user_optimizer(config.optimizer, built.model)
+    schedule = build_schedule(
+        config.schedule,
+        optimizer,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.training.epochs,
+        watched=decisive.schedule,
+    )
+    if is_user_spec(config.schedule.name):
+        try_user_schedule(config.schedule, schedule, optimizer)
     share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)
     if share is not None:

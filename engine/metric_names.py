@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,25 +14,6 @@ TargetKind = Literal["classes", "labels", "values"]
 
 AUTO = "auto"
 
-MetricName = Literal[
-    "auto",
-    "loss",
-    "accuracy",
-    "top_k",
-    "macro_f1",
-    "micro_f1",
-    "weighted_f1",
-    "macro_precision",
-    "macro_recall",
-    "calibration_error",
-    "likelihood",
-    "exact_match",
-    "mae",
-    "rmse",
-    "r2",
-]
-"""The metrics that a setting may name: "auto" and the keys of `METRICS`."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -38,7 +21,7 @@ class Metric:
 
     Attributes:
         name: its key in records and configs.
-        title: its heading in a table, at most 11 characters.
+        title: its heading in a table, at most 11 characters; of a metric of the user's own its whole name.
         description: what it is, in a line.
         larger_is_better: whether the best epoch is the one where it is largest.
         is_share: whether it lies between 0 and 1 and reads best in percent.
@@ -91,25 +74,47 @@ TRAINING_SCORE: dict[TargetKind, str] = {"classes": "accuracy", "labels": "accur
 """What is measured of every training step beside its loss."""
 
 
+BUILT_IN = (AUTO, *METRICS)
+"""What a setting that names a metric may say, beside the metrics of `evaluation.metrics`."""
+
+
 def metric(name: str) -> Metric:
-    """A metric by its name; one that is not known, from a later version's run, reads like a loss."""
-    return METRICS.get(name, Metric(name, name[:10], "", larger_is_better=False))
+    """A metric by its name. One of the user's own, or of a later version's run, is shown by its name and reads like a
+    loss; which way it is better, the run knows."""
+    return METRICS.get(name, Metric(name, name, "", larger_is_better=False))
 
 
-def decisive_metric(name: str, kind: TargetKind, key: str) -> str:
+def metric_key(name: str) -> str:
+    """What records call a metric that a config names without a key: "metrics.py:MacroF1" is macro_f1.
+
+    Args:
+        name: path/to/file.py:Name, or a class of torchmetrics.
+    """
+    last = re.split(r"[.:]", name)[-1]
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", last)
+    return words.lower()
+
+
+def is_measured(name: str, keys: Collection[str]) -> bool:
+    """Whether `name` is "auto", a metric of torchdeck's own, or of one with these keys: KEY, or KEY.FIGURE."""
+    return name in BUILT_IN or name.partition(".")[0] in keys
+
+
+def decisive_metric(name: str, kind: TargetKind, key: str, own: Collection[str] = ()) -> str:
     """The metric that `name` means for targets of `kind`: "auto" is the accuracy, or the loss where there is none.
 
     Args:
         name: as the config has it.
         kind: of the targets.
         key: of the config, for the message.
+        own: what the metrics of `evaluation.metrics` measure.
 
     Raises:
         ConfigError: it is not measured for such targets.
     """
     if name == AUTO:
         return "loss" if kind == "values" else "accuracy"
-    if name not in MEASURED[kind]:
-        measured = ", ".join(MEASURED[kind])
+    if name not in MEASURED[kind] and name not in own:
+        measured = ", ".join((*MEASURED[kind], *own))
         raise ConfigError(f"{key} = '{name}': is not measured for targets that are {kind}; measured are {measured}")
     return name

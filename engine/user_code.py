@@ -48,6 +48,11 @@ def is_user_spec(spec: str) -> bool:
     return re.search(r"\.py(:|$)", spec) is not None
 
 
+def short_spec(spec: str) -> str:
+    """`file.py:name` of a spec, without the folders, for a line on the screen; any other name as it is."""
+    return re.sub(r"^.*[/\\\\]", "", spec) if is_user_spec(spec) else spec
+
+
 def load_object(spec: str, wanted: str) -> Callable[..., Any]:
     """Import the user's file and return what it calls `name`.
 

@@ -11,11 +11,15 @@ from typing import Any, Literal
 from pydantic.fields import FieldInfo
 
 from torchdeck.engine.config import Component, RunConfig, Section
+from torchdeck.engine.config.section import NamesMetric
+from torchdeck.engine.metric_names import BUILT_IN
 
 from .widgets.config_form import FieldKind, FormField
 
-SECTIONS = ("loader", "loss", "optimizer", "schedule", "training", "checkpoint", "notify", "mirror")
+# They have panes of their own.
+_ELSEWHERE = ("data", "model")
 ADD = "add"
+_SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
 
 
 def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> list[FormField]:
@@ -25,14 +29,20 @@ def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> 
         draft: config to show.
         completions: valid texts by key, such as the optimizers of the installed torch.
     """
+    metrics = (*BUILT_IN, *draft.evaluation.metric_keys)
+    sections = {name: getattr(draft, name) for name in RunConfig.model_fields if name not in _ELSEWHERE}
     fields = [
-        _field(draft, key, "run", RunConfig.model_fields[key], completions) for key in ("name", "seed", "start_from")
+        _field(draft, name, "run", RunConfig.model_fields[name], completions.get(name, ()), metrics)
+        for name, value in sections.items()
+        if not isinstance(value, Section)
     ]
-    for name in SECTIONS:
-        section = getattr(draft, name)
+    for name, section in sections.items():
+        if not isinstance(section, Section):
+            continue
         for key, info in type(section).model_fields.items():
-            fields.append(_field(section, f"{name}.{key}", name, info, completions))
-        if isinstance(section, Component) and name != "loss":
+            full = f"{name}.{key}"
+            fields.append(_field(section, full, name, info, completions.get(full, ()), metrics))
+        if isinstance(section, Component):
             fields += _argument_fields(section, name)
     return fields
 
@@ -55,20 +65,31 @@ def _argument_fields(section: Component, name: str) -> list[FormField]:
 
 
 def _field(
-    section: Section, key: str, title: str, info: FieldInfo, completions: Mapping[str, Sequence[str]]
+    section: Section, key: str, title: str, info: FieldInfo, completions: Sequence[str], metrics: Sequence[str]
 ) -> FormField:
     label = key.rpartition(".")[2]
     kind, choices = _kind(info.annotation)
+    if any(isinstance(mark, NamesMetric) for mark in info.metadata):
+        # One that measures several figures is typed: KEY.FIGURE.
+        kind, choices = ("choice" if tuple(metrics) == BUILT_IN else "text"), tuple(metrics)
     value = getattr(section, label)
     return FormField(
         key,
         label,
         kind,
-        toml_text(value) if not isinstance(value, str) else value,
-        choices=choices or tuple(completions.get(key, ())),
+        toml_text(_without_defaults(value)) if not isinstance(value, str) else value,
+        choices=choices or tuple(completions),
         help=info.description or "",
         section=title,
     )
+
+
+def _without_defaults(value: Any) -> Any:
+    """A list of components or groups with what was set of each: the bare name where that is all."""
+    if not isinstance(value, list):
+        return value
+    items = [item.model_dump(exclude_defaults=True) if isinstance(item, Section) else item for item in value]
+    return [item["name"] if isinstance(item, dict) and item.keys() == {"name"} else item for item in items]
 
 
 def _kind(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
@@ -104,19 +125,39 @@ def without_origin(error: str) -> str:
     return error.removeprefix("--set: ")
 
 
-def faulty_field(error: str, keys: Sequence[str]) -> str:
+def faulty_field(error: str, fields: Sequence[FormField]) -> str:
     """The key of the field that an error names; empty if it names none, or several.
 
     Args:
-        error: error text: "optimizer.lr = -1: must be above 0" or "optimizer SGD: unknown argument 'lrr'".
-        keys: keys of all fields.
+        error: error text: "optimizer.lr = -1: must be above 0", "optimizer SGD: unknown argument 'lrr'", or about the
+            user's own file: "importing loss.py: …".
+        fields: all fields.
     """
+    keys = {field.key for field in fields}
     if match := re.match(r"([a-z_]+(?:\.[A-Za-z_0-9]+)*) = ", error):
-        return match[1] if match[1] in keys else ""
-    if match := re.match(r"([a-z]+) \S+: .*?'([^']+)'", error):
-        key = f"{match[1]}.{match[2]}"
+        key = match[1]
+        while key and key not in keys:
+            key = key.rpartition(".")[0]
+        return key
+    if (match := re.match(r"([a-z]+) \S+: .*?'([^']+)'", error)) and f"{match[1]}.{match[2]}" in keys:
+        return f"{match[1]}.{match[2]}"
+    if match := re.match(r"(metric|callback) \S+: ", error):
+        key = {"metric": "evaluation.metrics", "callback": "callbacks"}[match[1]]
         return key if key in keys else ""
-    return ""
+    return _field_of_code(error.partition("\n")[0], fields)
+
+
+def _field_of_code(line: str, fields: Sequence[FormField]) -> str:
+    """The one field whose code a line is about: by what it calls, or else by its file's name."""
+    specs = {field.key: _SPEC.findall(field.value) for field in fields}
+    called = [key for key, named in specs.items() if any(spec in line for spec in named)]
+    files = [key for key, named in specs.items() if any(_file_name(spec) in line for spec in named)]
+    found = called or files
+    return found[0] if len(found) == 1 else ""
+
+
+def _file_name(spec: str) -> str:
+    return re.split(r"[/\\]", spec.partition(".py")[0])[-1] + ".py"
 
 
 def command_line(draft: RunConfig, loaded: RunConfig, spec: str) -> str:

@@ -11,7 +11,7 @@ from .model import InitRule, ModelConfig
 from .optimization import LossConfig, OptimizerConfig, ParameterGroup, ScheduleConfig
 from .run import RunConfig
 from .section import Component, Section
-from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
+from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, MetricConfig, TrainingConfig
 
 __all__ = [
     "CheckpointConfig",
@@ -23,6 +23,7 @@ __all__ = [
     "InitRule",
     "LoaderConfig",
     "LossConfig",
+    "MetricConfig",
     "MirrorConfig",
     "ModelConfig",
     "NotifyConfig",

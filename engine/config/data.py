@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainValidator, model_validator
 
-from .section import Component, Section
+from .section import CodeName, Component, Section
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
 Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement", "distributed"]
@@ -23,7 +23,7 @@ def _validation(value: Any) -> str | float:
 class DataConfig(Section):
     """Which data set, how it is split, what is done to each sample, and where its pixels live."""
 
-    dataset: str = Field(
+    dataset: CodeName = Field(
         default="digits",
         min_length=1,
         description="name in the catalogue, a folder of images or arrays, an .npz file, or path/to/file.py:factory",
@@ -85,7 +85,7 @@ class LoaderConfig(Section):
         ge=-1,
         description="number of this process among them, from 0; -1: as RANK or SLURM_PROCID says",
     )
-    weights: str = Field(
+    weights: CodeName = Field(
         default="",
         description="of the weighted sampler: path/to/file.py:function of the targets, or a .npy or .txt file with a "
         "number for every training sample",
@@ -94,7 +94,7 @@ class LoaderConfig(Section):
         default="",
         description="train on a part: a share such as 0.1, a number of samples, or a .npy or .txt file of indices",
     )
-    batch_sampler: str = Field(
+    batch_sampler: CodeName = Field(
         default="",
         description="path/to/file.py:function that returns an epoch's batches as lists of positions; it is given what "
         "it takes of num_samples, batch_size, targets, seed and epoch",
@@ -105,7 +105,7 @@ class LoaderConfig(Section):
         description="samples an epoch of a balanced, weighted or replacement sampler; 0 for as many as there are",
     )
     drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
-    collate_fn: str = Field(
+    collate_fn: CodeName = Field(
         default="",
         description="path/to/file.py:function that makes (inputs, targets) of a list of samples; empty: the data "
         "set's own, else samples are stacked",
@@ -120,7 +120,7 @@ class LoaderConfig(Section):
     pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")
     persistent_workers: bool = Field(default=True, description="keep worker processes from one epoch to the next")
     timeout: float = Field(default=0.0, ge=0, description="seconds to wait for a worker's batch; 0 for ever")
-    worker_init: str = Field(
+    worker_init: CodeName = Field(
         default="", description="path/to/file.py:function, called with its number in every worker process"
     )
 

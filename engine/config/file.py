@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -174,10 +174,18 @@ def _validated(values: dict[str, Any], place: str, text: str, overridden: set[st
     except ValidationError as error:
         lines = []
         for details in error.errors():
-            key = ".".join(str(part) for part in details["loc"])
-            where = "--set" if key in overridden else _place_of(place, text, details["loc"])
+            loc = details["loc"] or _keys_of(details)
+            key = ".".join(str(part) for part in loc)
+            is_overridden = any(key == each or key.startswith(f"{each}.") for each in overridden)
+            where = "--set" if is_overridden else _place_of(place, text, loc)
             lines.append(f"{where}{': ' if where else ''}{_sentence(details, key)}")
         raise ConfigError("\n".join(lines)) from error
+
+
+def _keys_of(details: ErrorDetails) -> tuple[str, ...]:
+    """The setting that a rule between sections begins its sentence with: "training.epochs = 3 must be …"."""
+    found = re.match(r"([a-z_]+(?:\.[a-z_]+)+) = ", str(details.get("ctx", {}).get("error", "")))
+    return tuple(found[1].split(".")) if found else ()
 
 
 def _sentence(details: ErrorDetails, key: str) -> str:
@@ -192,7 +200,7 @@ def _sentence(details: ErrorDetails, key: str) -> str:
         return f"{key} is missing: {_description(details['loc'])}"
     if kind == "value_error":
         problem = str(context["error"])
-        return f"{key} = {value!r}: {problem}" if key else problem
+        return f"{key} = {value!r}: {problem}" if details["loc"] else problem
     rules = {
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
@@ -226,7 +234,7 @@ def _model_at(loc: Sequence[str | int]) -> Any:
     model: Any = RunConfig
     for part in loc:
         if isinstance(part, int):
-            model = Component
+            model = next(iter(get_args(model)), Component)
             continue
         field = getattr(model, "model_fields", {}).get(part)
         if field is None:

@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from ..metric_names import MetricName
-from .section import Section
+from .section import MetricName, Section
 
 Notable = Literal["finished", "stopped", "failed", "stalled"]
 TerminalNotice = Literal["auto", "bell", "osc9", "osc777", "off"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from .section import Component
+from .section import CodeName, Component
 
 
 class InitRule(Component):
@@ -21,7 +21,7 @@ class InitRule(Component):
 class ModelConfig(Component):
     """Which network, where its weights come from, and which of them are trained."""
 
-    name: str = Field(
+    name: CodeName = Field(
         default="mlp",
         min_length=1,
         description="built-in name, torchvision model, or path/to/file.py:factory",

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, PlainValidator
 
-from ..metric_names import MetricName
-from .section import Component, Section
+from .section import CodeName, Component, MetricName, Section
 
 
 def _class_weights(value: Any) -> str | list[float]:
@@ -21,7 +20,7 @@ def _class_weights(value: Any) -> str | list[float]:
 class LossConfig(Component):
     """What is minimised."""
 
-    name: str = Field(
+    name: CodeName = Field(
         default="cross_entropy",
         min_length=1,
         description="cross_entropy for classes, bce for labels of 0 and 1, mse, l1, smooth_l1 or huber for numbers, "
@@ -53,9 +52,9 @@ class ParameterGroup(Section):
 
 
 class OptimizerConfig(Component):
-    """Any optimizer of torch.optim, with its own arguments."""
+    """Any optimizer of torch.optim, or your own, with its own arguments."""
 
-    name: str = Field(default="SGD", min_length=1, description="a class of torch.optim")
+    name: CodeName = Field(default="SGD", min_length=1, description="a class of torch.optim, or path/to/file.py:name")
     lr: float = Field(default=0.01, gt=0, description="learning rate")
     decay_1d: bool = Field(
         default=True, description="weight decay also on vectors: biases and the weights of normalisation layers"
@@ -70,10 +69,12 @@ class OptimizerConfig(Component):
 
 
 class ScheduleConfig(Component):
-    """Any schedule of torch.optim.lr_scheduler, with its own arguments, after an optional linear warm-up."""
+    """Any schedule of torch.optim.lr_scheduler, or your own, with its arguments, after an optional linear warm-up."""
 
-    name: str = Field(
-        default="constant", min_length=1, description='a class of torch.optim.lr_scheduler, or "constant"'
+    name: CodeName = Field(
+        default="constant",
+        min_length=1,
+        description='a class of torch.optim.lr_scheduler, "constant", or path/to/file.py:name',
     )
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear warm-up from 0 to the learning rate")
     interval: Literal["epoch", "step"] = Field(

@@ -14,7 +14,9 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from . import Component, InitRule, ParameterGroup, RunConfig
+from ..metric_names import BUILT_IN
+from . import Component, InitRule, MetricConfig, ParameterGroup, RunConfig
+from .section import NamesMetric
 
 _INTRODUCTION = """# Settings of a run
 
@@ -30,6 +32,12 @@ prints them.
 This page is made by `python -m torchdeck.engine.config.reference`.
 """
 
+_ITEM_NAMES = {
+    Component: "components",
+    InitRule: "init rules",
+    MetricConfig: "metrics",
+    ParameterGroup: "groups",
+}
 _TYPE_NAMES = {bool: "true or false", int: "whole number", float: "number", str: "text", dict: "table"}
 
 
@@ -98,11 +106,7 @@ def _type_name(annotation: Any) -> str:
         return "text"
     if origin is list:
         item = arguments[0]
-        if item is InitRule:
-            return "list of init rules"
-        if item is ParameterGroup:
-            return "list of groups"
-        return "list of components" if item is Component else f"list of {_type_name(item)}s"
+        return f"list of {_ITEM_NAMES[item] if item in _ITEM_NAMES else f'{_type_name(item)}s'}"
     if origin in (Union, types.UnionType):
         return " or ".join(_type_name(argument) for argument in arguments)
     return _TYPE_NAMES[origin or annotation]
@@ -116,6 +120,8 @@ def _default(field: FieldInfo) -> str:
 def _allowed(field: FieldInfo) -> str:
     if get_origin(field.annotation) is Literal:
         return ", ".join(f"`{choice}`" for choice in get_args(field.annotation))
+    if any(isinstance(mark, NamesMetric) for mark in field.metadata):
+        return ", ".join(f"`{name}`" for name in BUILT_IN) + ", or a metric of `evaluation.metrics`"
     rules = []
     for rule in field.metadata:
         if isinstance(rule, Ge):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from ..errors import did_you_mean
+from ..metric_names import BUILT_IN, is_measured
 from .data import DataConfig, LoaderConfig
 from .housekeeping import CheckpointConfig, MirrorConfig, NotifyConfig
 from .model import ModelConfig
 from .optimization import LossConfig, OptimizerConfig, ScheduleConfig
-from .section import Component, Section
+from .section import Component, Section, named_components
 from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
 
 
@@ -19,13 +21,6 @@ def _run_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", name):
         raise ValueError("must be 1 to 80 letters, digits, '.', '_' or '-', the first a letter or a digit")
     return name
-
-
-def _named(value: Any) -> Any:
-    """A list in which a bare string stands for a component without arguments."""
-    if not isinstance(value, list):
-        return value
-    return [{"name": item} if isinstance(item, str) else item for item in value]
 
 
 class RunConfig(Section):
@@ -36,7 +31,7 @@ class RunConfig(Section):
     start_from: str = Field(
         default="", description="begin from the whole state in this checkpoint of another run, as a fork of it"
     )
-    callbacks: Annotated[list[Component], BeforeValidator(_named)] = Field(
+    callbacks: Annotated[list[Component], BeforeValidator(named_components)] = Field(
         default_factory=list, description="your own code at the events of the run: path/to/file.py:factory, arguments"
     )
     data: DataConfig = Field(default_factory=DataConfig)
@@ -60,4 +55,22 @@ class RunConfig(Section):
                 f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g} must be below "
                 f"training.epochs = {self.training.epochs}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _metrics_are_measured(self) -> RunConfig:
+        keys = self.evaluation.metric_keys
+        for key, name in (
+            ("checkpoint.best_metric", self.checkpoint.best_metric),
+            ("early_stopping.metric", self.early_stopping.metric),
+            ("schedule.metric", self.schedule.metric),
+        ):
+            if not is_measured(name, keys):
+                known = (*BUILT_IN, *keys)
+                hint = did_you_mean(name, known, limit=0)
+                allowed = ", ".join(repr(each) for each in known)
+                raise ValueError(
+                    f"{key} = '{name}': must be one of {allowed}{hint if 'did you mean' in hint else ''} "
+                    "(metrics of your own are named in evaluation.metrics)"
+                )
         return self

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-from ..metric_names import MetricName
-from .section import Section
+from ..metric_names import METRICS, metric_key
+from .section import CodeName, Component, MetricName, Section, named_components
 
 Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 
@@ -54,6 +55,39 @@ class TrainingConfig(Section):
     )
 
 
+class MetricConfig(Component):
+    """A metric of the user's own, or of torchmetrics, with its arguments."""
+
+    name: CodeName = Field(
+        min_length=1,
+        description="path/to/file.py:name, or a class of torchmetrics: torchmetrics.classification.MulticlassAUROC",
+    )
+    key: str = Field(
+        default="",
+        pattern=r"^([A-Za-z_][A-Za-z0-9_-]{0,39})?$",
+        description="its name in records, tables and other settings; empty for the name of its class, as in macro_f1",
+    )
+    mode: Literal["auto", "max", "min"] = Field(
+        default="auto",
+        description="whether its largest or its smallest value is the best; auto: as its higher_is_better says",
+    )
+
+    @property
+    def record_key(self) -> str:
+        """What records call it."""
+        return self.key or metric_key(self.name)
+
+
+def _with_keys_of_their_own(metrics: Sequence[MetricConfig]) -> Sequence[MetricConfig]:
+    taken = set(METRICS)
+    for metric in metrics:
+        if (key := metric.record_key) in taken:
+            whose = "torchdeck's own" if key in METRICS else "another one's"
+            raise ValueError(f'{metric.name} would be called {key}, which is {whose}; give it another key = "…"')
+        taken.add(key)
+    return metrics
+
+
 class EvaluationConfig(Section):
     """When and how the model is measured on the validation split."""
 
@@ -66,6 +100,17 @@ class EvaluationConfig(Section):
     calibration_bins: int = Field(
         default=15, ge=1, le=1000, description="intervals of confidence that calibration is measured in"
     )
+    metrics: Annotated[
+        list[MetricConfig], BeforeValidator(named_components), AfterValidator(_with_keys_of_their_own)
+    ] = Field(
+        default_factory=list,
+        description='further metrics, by name: ["metrics.py:Dice", { name = "torchmetrics.R2Score", key = "r2_tm" }]',
+    )
+
+    @property
+    def metric_keys(self) -> list[str]:
+        """What records call the further metrics."""
+        return [metric.record_key for metric in self.metrics]
 
 
 class EmaConfig(Section):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from ..config import Component, RunConfig
-from ..config.file import config_from_values, config_values
+from ..config import RunConfig
+from ..config.code_names import with_code_names
+from ..config.file import config_from_values
 from ..data.datasets.catalog import find_dataset
 from ..user_code import is_user_spec
 from ..user_path import user_path
@@ -13,19 +12,14 @@ from ..user_path import user_path
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """`config` with every path to a folder or file made absolute, against the current directory."""
-    values = config_values(config)
-    data, model = values["data"], values["model"]
+    values = with_code_names(config, _absolute_name)
+    data, model, loader = values["data"], values["model"], values["loader"]
     data["root"], data["cache"] = _absolute(data["root"]), _absolute(data["cache"])
-    if find_dataset(data["dataset"]) is None:
-        data["dataset"] = _absolute_name(data["dataset"], may_be_folder=True)
-    for name in ("train_transforms", "eval_transforms"):
-        data[name] = [_with_absolute_name(step) for step in getattr(config.data, name)]
-    values["callbacks"] = [_with_absolute_name(callback) for callback in config.callbacks]
-    model["name"] = _absolute_name(model["name"])
-    values["loss"]["name"] = _absolute_name(values["loss"]["name"])
-    loader = values["loader"]
-    for name in ("worker_init", "collate_fn", "batch_sampler", "weights", "subset"):
-        loader[name] = _absolute_name(loader[name], may_be_file=True)
+    if find_dataset(data["dataset"]) is None and user_path(data["dataset"]).exists():
+        data["dataset"] = _absolute(data["dataset"])
+    for name in ("weights", "subset"):
+        if user_path(loader[name]).is_file():
+            loader[name] = _absolute(loader[name])
     if values["start_from"]:
         values["start_from"] = _absolute(values["start_from"])
     if model["weights"]:
@@ -33,21 +27,12 @@ def with_absolute_paths(config: RunConfig) -> RunConfig:
     return config_from_values(values)
 
 
-def _with_absolute_name(step: Component) -> dict[str, Any]:
-    return {**step.model_dump(), "name": _absolute_name(step.name)}
-
-
-def _absolute_name(name: str, *, may_be_folder: bool = False, may_be_file: bool = False) -> str:
-    """`path/to/file.py:factory`, and where folders or files are taken as well one of those, with an absolute path.
-
-    What is neither stays as it was written, for the message that it is unknown.
-    """
+def _absolute_name(name: str) -> str:
+    """`path/to/file.py:name` with an absolute path; the name of a catalog, or an unknown one, as it was written."""
     if is_user_spec(name) and ":" in name:
         path, _, factory = name.rpartition(":")
         return f"{_absolute(path)}:{factory}"
-    if may_be_file and user_path(name).is_file():
-        return _absolute(name)
-    return _absolute(name) if may_be_folder and user_path(name).is_dir() else name
+    return name
 
 
 def _absolute(path: str) -> str:

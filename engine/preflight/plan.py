@@ -11,10 +11,11 @@ from ..build import Prepared, prepare
 from ..config import RunConfig
 from ..data.loading.batching import optimizer_steps
 from ..data.loading.loaders import num_train_batches
-from ..metric_names import AUTO
+from ..training.compute.objective import DecisiveMetrics
 from ..training.optimization.optimizers import build_optimizer, implementation
-from ..training.optimization.parameter_groups import PlannedGroup, group_lines, plan_groups
-from ..training.optimization.schedules import Schedule, build_schedule
+from ..training.optimization.parameter_groups import group_lines, plan_groups
+from ..training.optimization.schedules import Schedule, build_schedule, count_as_stepped
+from ..user_code import short_spec
 
 # A longer schedule takes seconds to go through, and no screen shows so many steps.
 _MOST_STEPS = 300_000
@@ -63,13 +64,14 @@ def plan_prepared(prepared: Prepared) -> RunPlan:
     config = prepared.config
     steps_per_epoch = optimizer_steps(num_train_batches(prepared.sources, config), config)
     groups = plan_groups(config.optimizer, prepared.model)
-    rates, lowest, note = _rates(config, groups, steps_per_epoch)
+    optimizer = build_optimizer(config.optimizer, prepared.model)
+    rates, lowest, note = _rates(prepared, optimizer, steps_per_epoch)
     objective = prepared.objective
     return RunPlan(
         epochs=config.training.epochs,
         steps_per_epoch=steps_per_epoch,
         loss=f"{objective.name}, {objective.num_outputs} outputs",
-        optimizer=f"{config.optimizer.name}, {implementation(build_optimizer(config.optimizer, prepared.model))}",
+        optimizer=", ".join(filter(None, [short_spec(config.optimizer.name), implementation(optimizer)])),
         groups=group_lines(groups, config.optimizer.lr),
         rates=rates,
         lowest_rates=lowest,
@@ -79,28 +81,26 @@ def plan_prepared(prepared: Prepared) -> RunPlan:
 
 
 def _rates(
-    config: RunConfig, groups: list[PlannedGroup], steps_per_epoch: int
+    prepared: Prepared, optimizer: torch.optim.Optimizer, steps_per_epoch: int
 ) -> tuple[list[float], list[float], str]:
-    """The rates that the real schedule sets on an optimizer of empty weights with the same groups."""
+    """The rates that the schedule sets on the run's own optimizer, which does no step."""
+    config = prepared.config
     total = steps_per_epoch * config.training.epochs
     if total > _MOST_STEPS:
         return [], [], f"{total:,} steps are too many to go through beforehand"
-    lr = config.optimizer.lr
-    empty = [
-        {"params": [torch.nn.Parameter(torch.zeros(1))], "lr": lr * group.lr_factor, "momentum": 0.9}
-        for group in groups
-    ]
-    optimizer = torch.optim.SGD(empty, lr=lr, momentum=0.9)
+    watched = DecisiveMetrics.of(config, prepared.objective).schedule
     schedule = build_schedule(
-        config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=config.training.epochs
+        config.schedule,
+        optimizer,
+        steps_per_epoch=steps_per_epoch,
+        epochs=config.training.epochs,
+        watched=watched,
     )
-    # Without gradients this changes nothing; schedules warn when they are advanced before any step.
-    optimizer.step()
+    count_as_stepped(optimizer)
     rates, lowest = _go_through(schedule, optimizer, steps_per_epoch, config.training.epochs)
     note = ""
-    if config.schedule.name == "ReduceLROnPlateau":
-        watched = "loss" if config.schedule.metric == AUTO else config.schedule.metric
-        note = f"where the validation {watched} stands still it falls: when, only the run can tell"
+    if schedule.watches_metric:
+        note = f"where the validation {watched.name} stands still it falls: when, only the run can tell"
     return rates, lowest, note
 
 

@@ -6,8 +6,6 @@ import inspect
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from ..config import OptimizerConfig, RunConfig
 from ..inputs import Inputs, one_sample
 from ..models.architecture import build_for_shapes
@@ -15,7 +13,8 @@ from ..models.module_tree import default_input_shape
 from ..randomness import generators_kept
 from ..shapes import Shape
 from ..training.optimization.optimizers import check_optimizer
-from ..training.optimization.parameter_groups import PlannedGroup, idle_rules, plan_groups
+from ..training.optimization.parameter_groups import PlannedGroup, idle_rules, optimizer_factory, plan_groups
+from ..user_code import short_spec
 from .memory_estimate import classes_of
 
 
@@ -96,7 +95,7 @@ def _described(group: PlannedGroup, config: OptimizerConfig) -> WeightGroup:
     options = dict(group.options)
     decay = options.pop("weight_decay", config.arguments.get("weight_decay", _usual_decay(group.method)))
     return WeightGroup(
-        method=group.method,
+        method=short_spec(group.method),
         lr=config.lr * group.lr_factor,
         lr_factor=group.lr_factor,
         weight_decay=decay,
@@ -109,6 +108,7 @@ def _described(group: PlannedGroup, config: OptimizerConfig) -> WeightGroup:
 
 
 def _usual_decay(method: str) -> float | None:
-    """The weight decay of a class of torch.optim where none is given; None where it takes none."""
-    parameter = inspect.signature(getattr(torch.optim, method)).parameters.get("weight_decay")
-    return None if parameter is None else float(parameter.default)
+    """The weight decay of an optimizer where none is given; None where it takes none, or its signature has none."""
+    parameter = inspect.signature(optimizer_factory(method)).parameters.get("weight_decay")
+    usual = None if parameter is None else parameter.default
+    return float(usual) if isinstance(usual, int | float) else None

@@ -20,6 +20,7 @@ class EarlyStopping:
         best: the best value so far; NaN before the first.
         best_step: optimizer steps done when it was reached.
         waited: evaluations since.
+        larger_is_better: which way the metric improves; None: as torchdeck's metric of this name.
     """
 
     metric: str
@@ -28,6 +29,7 @@ class EarlyStopping:
     best: float = math.nan
     best_step: int = 0
     waited: int = 0
+    larger_is_better: bool | None = None
 
     @property
     def is_over(self) -> bool:
@@ -36,7 +38,8 @@ class EarlyStopping:
 
     def offer(self, value: float, step: int) -> None:
         """Count an evaluation. A value that is not finite is no improvement."""
-        sign = 1 if metric(self.metric).larger_is_better else -1
+        larger = metric(self.metric).larger_is_better if self.larger_is_better is None else self.larger_is_better
+        sign = 1 if larger else -1
         if math.isfinite(value) and (math.isnan(self.best) or sign * (value - self.best) > self.min_delta):
             self.best, self.best_step, self.waited = value, step, 0
         else:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from ..config import MirrorConfig, NotifyConfig, RunConfig
+from ..config.code_names import code_names
 from ..config.file import config_values, parse_config
 from ..data.datasets.sources import DataSources
 from ..user_code import is_user_spec
@@ -105,14 +106,10 @@ def _compilation(config: RunConfig) -> str:
 
 def _user_code(config: RunConfig) -> str:
     """The user's own files that the config names, each with the beginning of its hash; empty when there are none."""
-    components = (*config.data.train_transforms, *config.data.eval_transforms, *config.callbacks)
-    loader = config.loader
-    functions = (loader.worker_init, loader.collate_fn, loader.weights, loader.batch_sampler)
-    named = (config.model.name, config.loss.name, config.data.dataset, *functions)
-    specs = {*named, *(component.name for component in components)}
+    weights = user_path(config.loader.weights)
     files = sorted(
-        {user_path(spec.rpartition(":")[0]) for spec in specs if ":" in spec and is_user_spec(spec)}
-        | {path for path in [user_path(loader.weights)] if path.is_file()}
+        {user_path(spec.rpartition(":")[0]) for spec in code_names(config) if ":" in spec and is_user_spec(spec)}
+        | {path for path in [weights] if path.is_file()}
     )
     return ", ".join(f"{file.name} {hashlib.sha256(file.read_bytes()).hexdigest()[:8]}" for file in files)
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig
-from .optimization.schedules import Schedule, depends_on_length
+from .optimization.schedules import Schedule, count_as_stepped, depends_on_length
 from .state import Position, RunState
 
 # A change of one of these moves the learning rates of the whole run, or the steps they are counted in.
@@ -49,7 +49,7 @@ def restore_changed(
     Raises:
         CheckpointError: it belongs to another model, or lacks a part.
     """
-    moves = _moves_schedule(config, changed)
+    moves = _moves_schedule(config, changed, state.schedule)
     position = Position(**checkpoint["position"])
     if moves:
         _replay(state.schedule, state.optimizer, position)
@@ -69,11 +69,11 @@ def restore_changed(
     _count_in_new_steps(state.position, saved, config)
 
 
-def _moves_schedule(config: RunConfig, changed: Collection[str]) -> bool:
+def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Schedule) -> bool:
     """Whether the learning rates have to be counted anew from the first step."""
     if any(key.startswith("schedule.") for key in changed) or _REGROUPS.intersection(changed):
         return True
-    if config.schedule.name == "ReduceLROnPlateau":
+    if schedule.watches_metric:
         # What it did followed from the losses; counting anew would lose that.
         return False
     if "training.epochs" in changed and depends_on_length(config.schedule):
@@ -83,8 +83,7 @@ def _moves_schedule(config: RunConfig, changed: Collection[str]) -> bool:
 
 def _replay(schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position) -> None:
     """Advance a fresh schedule to a position."""
-    # Without gradients this changes nothing; schedules warn when they are advanced before any step.
-    optimizer.step()
+    count_as_stepped(optimizer)
     whole_epochs = position.step - position.step_in_epoch
     for epoch in range(position.epoch):
         first, end = (whole_epochs * bound // position.epoch for bound in (epoch, epoch + 1))

@@ -75,6 +75,8 @@ class Best:
     value: float = math.nan
     epoch: int = 0
     step: int = 0
+    larger_is_better: bool | None = None
+    """None: as torchdeck's metric of this name."""
 
     def offer(self, metrics: dict[str, float], *, epoch: int, step: int) -> bool:
         """Take over the result of an epoch when it is better; of equals the earlier stays. Says whether it is.
@@ -82,7 +84,8 @@ class Best:
         An epoch whose loss is not finite is never better.
         """
         value = metrics[self.metric]
-        sign = 1 if metric(self.metric).larger_is_better else -1
+        larger = metric(self.metric).larger_is_better if self.larger_is_better is None else self.larger_is_better
+        sign = 1 if larger else -1
         if not math.isfinite(value + metrics["loss"]) or (
             not math.isnan(self.value) and sign * value <= sign * self.value
         ):
@@ -189,7 +192,7 @@ class RunState:
             self.position = Position(**checkpoint["position"])
             self.totals = Totals(**checkpoint["totals"])
             if checkpoint["best"]["metric"] == self.best.metric:
-                self.best = Best(**checkpoint["best"])
+                self.best = Best(**{**checkpoint["best"], "larger_is_better": self.best.larger_is_better})
             if checkpoint["early_stopping"]["metric"] == self.early_stopping.metric:
                 self.early_stopping.load_state(checkpoint["early_stopping"])
             self.evaluated_step = checkpoint["evaluated_step"]
@@ -224,14 +227,19 @@ def new_run_state(
     Raises:
         ConfigError: a metric that isn't measured for the objective's targets.
     """
-    metrics, stopping = DecisiveMetrics.of(config, objective.kind), config.early_stopping
+    metrics, stopping = DecisiveMetrics.of(config, objective), config.early_stopping
     return RunState(
         model,
         optimizer,
         schedule,
         scaler,
-        Best(metrics.best),
+        Best(metrics.best.name, larger_is_better=metrics.best.larger_is_better),
         identity,
-        EarlyStopping(metrics.early_stopping, stopping.patience, stopping.min_delta),
+        EarlyStopping(
+            metrics.early_stopping.name,
+            stopping.patience,
+            stopping.min_delta,
+            larger_is_better=metrics.early_stopping.larger_is_better,
+        ),
         AveragedWeights(model, config.ema) if config.ema.decay else None,
     )

@@ -21,7 +21,7 @@ from .clock import TrainingClock
 from .compute.compiled_run import CompiledRun
 from .compute.evaluation import Evaluation, evaluate
 from .compute.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
-from .compute.objective import Objective
+from .compute.objective import DecisiveMetrics, Objective
 from .compute.placement import Placement
 from .compute.step import Batch, TrainStep
 from .environment import changed_settings, describe_environment
@@ -147,6 +147,7 @@ class Trainer:
             self.optimizer,
             steps_per_epoch=self.steps_per_epoch,
             epochs=self.config.training.epochs,
+            watched=DecisiveMetrics.of(self.config, self.objective).schedule,
         )
 
     def _say_callback_failed(self, name: str, method: str, error: str) -> None:

@@ -101,6 +101,13 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(override: str, expect
     assert expected in refusal("", override)
 
 
+def test_a_rule_between_sections_names_the_line_or_the_override() -> None:
+    text = '[training]\nepochs = 2\n[checkpoint]\nbest_metric = "acuracy"\n'
+    assert "line 4: checkpoint.best_metric = 'acuracy': must be one of 'auto', 'loss'," in refusal(text)
+    assert refusal("", "checkpoint.best_metric=acuracy").startswith("--set: checkpoint.best_metric = 'acuracy'")
+    assert refusal("", "evaluation.metrics=[{name='a.py:B',mode='up'}]").startswith("--set: evaluation.metrics.0.mode")
+
+
 def test_every_wrong_value_is_told_at_once() -> None:
     message = refusal("[training]\nepochs = 0\n[loader]\nbatch_size = -1\n")
     assert "training.epochs" in message

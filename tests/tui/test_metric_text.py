@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from torchdeck.engine.metric_names import METRICS
+from torchdeck.tui.words.epoch_columns import epoch_columns
 from torchdeck.tui.words.metric_text import best_words, charted, metric_text, metric_title
 
 
@@ -41,3 +42,13 @@ def test_a_chart_of_shares_is_in_percent() -> None:
 def test_the_best_result_is_said_in_its_own_unit() -> None:
     assert best_words({"metric": "accuracy", "value": 0.9729, "epoch": 5}) == "accuracy 97.29% in epoch 5"
     assert best_words({"metric": "mae", "value": 2.5, "epoch": 1}) == "MAE 2.500 in epoch 1"
+
+
+def test_metrics_of_ones_own_are_columns_with_short_headings() -> None:
+    names = ["loss", "accuracy", "worst_recall_of_all", "parts.a", "parts.b", "parts.c", "parts.d"]
+    record = {"validation": dict.fromkeys(names, 0.5), "train": {}}
+    own = [(column.name, column.heading) for column in epoch_columns([record]) if column.name not in METRICS]
+    assert own == [("worst_recall_of_all", "worst_reca…"), *((f"parts.{x}", f"parts.{x}") for x in "abc")]
+    assert best_words({"metric": "worst_recall_of_all", "value": 0.5, "epoch": 3}).startswith(
+        "worst_recall_of_all 0.5"
+    )

@@ -233,8 +233,9 @@ class SetupPane(Working, Widget, can_focus=True):
         """
         self._show_fault(self._faulty, "")
         text = without_origin(error)
-        values = {field.key: field.value for field in self.query_one(ConfigForm).fields}
-        key = faulty_field(text, list(values))
+        fields = self.query_one(ConfigForm).fields
+        values = {field.key: field.value for field in fields}
+        key = faulty_field(text, fields)
         if text and is_ignored:
             text = f"{text}; ignored{f'; still {values[key]}' if values.get(key) else ''}"
         if key and text:

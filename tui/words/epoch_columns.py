@@ -1,4 +1,4 @@
-"""The columns of a table of epochs: the loss, and the two most telling metrics for the run's targets."""
+"""The columns of a table of epochs: the loss, the two most telling metrics for the run's targets, and the user's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from torchdeck.engine.metric_names import METRICS
+
 from .metric_text import metric_text, metric_title, score_name
+
+# Of a metric with a figure per class, a table has room for the first; an evaluation shows all.
+_OWN_METRICS = 4
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
         Column("validation", score, metric_title(score)),
         Column("validation", second, metric_title(second)),
     ]
+    own = [name for name in measured if name not in METRICS][:_OWN_METRICS]
+    columns += [Column("validation", name, metric_title(name)) for name in own]
     if any(record.get("ema") for record in records):
         columns.append(Column("ema", score, f"EMA {metric_title(score)}"))
     return columns

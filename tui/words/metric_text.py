@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+_TITLE_CELLS = 11
+
+
 def metric_title(name: str) -> str:
     """The metric's name as a heading of at most 11 characters."""
-    return metric(name).title
+    title = metric(name).title
+    return title if len(title) <= _TITLE_CELLS else f"{title[: _TITLE_CELLS - 1]}…"
 
 
 def metric_text(name: str, value: float | None, digits: int = 4) -> str:
@@ -47,11 +51,11 @@ def score_name(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> 
 def best_words(best: Mapping[str, Any]) -> str:
     """Write a run's best result, from `RunReader.best`: accuracy 97.29% in epoch 5."""
     name = str(best["metric"])
-    return f"{metric_title(name)} {metric_text(name, best['value'])} in epoch {best['epoch']}"
+    return f"{metric(name).title} {metric_text(name, best['value'])} in epoch {best['epoch']}"
 
 
 def charted(name: str, values: np.ndarray) -> tuple[str, np.ndarray]:
     """Return a metric's title and values for a chart; shares are drawn in percent."""
     if metric(name).is_share:
-        return f"{metric_title(name)} %", values * 100
-    return metric_title(name), values
+        return f"{metric(name).title} %", values * 100
+    return metric(name).title, values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,11 @@ from torch import Tensor
 
 from ...config import EvaluationConfig, LossConfig, RunConfig
 from ...errors import ConfigError, DataError
-from ...metric_names import AUTO, TRAINING_SCORE, TargetKind, decisive_metric
+from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, decisive_metric
 from ...user_code import is_user_spec, raise_user_error
 from ..metrics.label_metrics import label_hits
-from ..metrics.meter import Meter, MetricOptions, new_meter
+from ..metrics.meter import Meter, MeterWithOwn, MetricOptions, new_meter
+from ..metrics.own_metrics import MetricTask, OwnMetrics, make_metrics
 from .losses import (
     LossFunction,
     binary_cross_entropy,
@@ -27,6 +28,9 @@ from .losses import (
     user_loss,
     value_loss,
 )
+
+# Metrics are tried on so many: enough for a correlation, too few to wait for.
+_TRIED_SAMPLES = 64
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class Objective:
             alike.
         options: of the metrics.
         device: of outputs and targets.
+        own_metrics: what is measured beside torchdeck's metrics.
     """
 
     name: str
@@ -53,6 +58,7 @@ class Objective:
     class_weights: Tensor | None
     options: MetricOptions
     device: torch.device
+    own_metrics: OwnMetrics = field(default_factory=OwnMetrics)
 
     @property
     def score_name(self) -> str:
@@ -91,29 +97,46 @@ class Objective:
 
     def new_meter(self) -> Meter:
         """What an evaluation counts with."""
-        return new_meter(self.kind, self.num_outputs, self.device, self.options)
+        meter = new_meter(self.kind, self.num_outputs, self.device, self.options)
+        if not self.own_metrics.metrics:
+            return meter
+        self.own_metrics.reset()
+        return MeterWithOwn(meter, self.own_metrics)
+
+    def deciding(self, name: str, setting: str) -> Metric:
+        """The metric that a setting names, with the way it is better.
+
+        Raises:
+            ConfigError: it is not measured for the targets, or which way it is better isn't known.
+        """
+        name = decisive_metric(name, self.kind, setting, self.own_metrics.figures)
+        return METRICS[name] if name in METRICS else self.own_metrics.deciding(name, setting)
 
 
 @dataclass(frozen=True)
 class DecisiveMetrics:
-    """The metrics that a run's decisions follow, by name.
+    """The metrics that a run's decisions follow.
 
     Attributes:
         best: decides which weights are best.
         early_stopping: has to improve.
+        schedule: what ReduceLROnPlateau watches.
     """
 
-    best: str
-    early_stopping: str
+    best: Metric
+    early_stopping: Metric
+    schedule: Metric
 
     @classmethod
-    def of(cls, config: RunConfig, kind: TargetKind) -> DecisiveMetrics:
-        """Those that the config names, resolved. Raises ConfigError for one that is not measured for the targets."""
-        best = decisive_metric(config.checkpoint.best_metric, kind, "checkpoint.best_metric")
-        stopping = config.early_stopping.metric
-        if config.schedule.metric != AUTO:
-            decisive_metric(config.schedule.metric, kind, "schedule.metric")
-        return cls(best, best if stopping == AUTO else decisive_metric(stopping, kind, "early_stopping.metric"))
+    def of(cls, config: RunConfig, objective: Objective) -> DecisiveMetrics:
+        """Those that the config names. Raises ConfigError for one that can't decide: see `Objective.deciding`."""
+        best = objective.deciding(config.checkpoint.best_metric, "checkpoint.best_metric")
+        stopping, watched = config.early_stopping.metric, config.schedule.metric
+        return cls(
+            best,
+            best if stopping == AUTO else objective.deciding(stopping, "early_stopping.metric"),
+            objective.deciding("loss" if watched == AUTO else watched, "schedule.metric"),
+        )
 
 
 def build_objective(
@@ -135,7 +158,7 @@ def build_objective(
     Raises:
         ConfigError: a loss that doesn't go with the targets, weights that don't go with the classes.
         DataError: labels that are neither 0 nor 1 nor between.
-        UserCodeError: the user's loss failed, or returned something else than a scalar.
+        UserCodeError: the user's loss or metric failed, or returned something else than a scalar.
     """
     entry = check_loss(loss)
     if targets is None:
@@ -165,10 +188,18 @@ def build_objective(
         class_weights=on_device if kind == "classes" else None,
         options=MetricOptions(evaluation.top_k, evaluation.calibration_bins, evaluation.threshold),
         device=device,
+        own_metrics=_own_metrics(evaluation, MetricTask(kind, num_outputs, device, classes), targets),
     )
     if is_user_spec(loss.name):
         _try(objective, targets)
     return objective
+
+
+def _own_metrics(evaluation: EvaluationConfig, task: MetricTask, targets: NDArray[Any]) -> OwnMetrics:
+    if not evaluation.metrics:
+        return OwnMetrics()
+    few = torch.as_tensor(np.array(targets[:_TRIED_SAMPLES])).to(task.device)
+    return make_metrics(evaluation.metrics, task, few.float() if few.is_floating_point() else few)
 
 
 def class_objective(num_classes: int, device: torch.device) -> Objective:

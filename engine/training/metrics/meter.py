@@ -14,6 +14,7 @@ from torch import Tensor
 from ...metric_names import TargetKind
 from .class_metrics import ClassMeter
 from .label_metrics import LabelMeter
+from .own_metrics import OwnMetrics
 from .value_metrics import ValueMeter
 
 
@@ -51,6 +52,28 @@ class Meter(Protocol):
     def tables(self) -> dict[str, Any]:
         """What is no single figure, as plain values: per class or output, the confusion matrix, calibration bins."""
         ...
+
+
+class MeterWithOwn:
+    """A meter, and the metrics of `evaluation.metrics` behind its own."""
+
+    def __init__(self, meter: Meter, own: OwnMetrics) -> None:
+        """`own` counts from its last reset on."""
+        self._meter = meter
+        self._own = own
+
+    def update(self, outputs: Tensor, targets: Tensor) -> None:
+        """Count a batch. Metrics of the user's own may wait for the device."""
+        self._meter.update(outputs, targets)
+        self._own.update(outputs, targets)
+
+    def metrics(self) -> dict[str, float]:
+        """See `Meter.metrics`."""
+        return {**self._meter.metrics(), **self._own.compute()}
+
+    def tables(self) -> dict[str, Any]:
+        """See `Meter.tables`."""
+        return self._meter.tables()
 
 
 def new_meter(kind: TargetKind, num_outputs: int, device: torch.device, options: MetricOptions) -> Meter:

@@ -40,6 +40,13 @@ def check_keywords(
             raise ConfigError(f"{where}: the argument '{name}' is missing")
 
 
+def first_parameter(target: Callable[..., Any]) -> frozenset[str]:
+    """The name of what torchdeck passes by position, such as the parameters of an optimizer; empty for `*args`."""
+    parameters = list(inspect.signature(target).parameters.values())
+    is_named = bool(parameters) and parameters[0].kind is parameters[0].POSITIONAL_OR_KEYWORD
+    return frozenset({parameters[0].name}) if is_named else frozenset()
+
+
 def with_tuples(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """`arguments` with lists as tuples: TOML has no tuples, torch asks for them (betas)."""
     return {name: tuple(value) if isinstance(value, list) else value for name, value in arguments.items()}

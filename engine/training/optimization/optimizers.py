@@ -11,9 +11,11 @@ from torch import nn
 
 from ...config import OptimizerConfig
 from ...errors import ConfigError, did_you_mean
+from ...user_code import is_user_spec
 from .library_arguments import check_keywords, with_tuples
 from .muon import MuonWithAdamW
-from .parameter_groups import MUON, PlannedGroup, plan_groups
+from .parameter_groups import MUON, PlannedGroup, as_parameters, check_groups, plan_groups
+from .user_optimizer import check_user_optimizer, make_user_optimizer
 
 # These need something that a loop over dense gradients doesn't give them.
 _NOT_FOR_THIS_LOOP = {
@@ -47,11 +49,16 @@ def list_optimizers() -> list[OptimizerEntry]:
 
 
 def check_optimizer(config: OptimizerConfig) -> None:
-    """Check the name and every argument by building the optimizer on a small model.
+    """Check the name and every argument by building the optimizer on a small model; the user's own isn't called.
 
     Raises:
         ConfigError: unknown name or argument, or a value that the optimizer refuses.
+        UserCodeError: the user's file raised when it was imported.
     """
+    if is_user_spec(config.name):
+        check_user_optimizer(config)
+        check_groups(config)
+        return
     model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
     _build(config, plan_groups(config, model) if config.name not in _NOT_FOR_THIS_LOOP else [], fused=False)
 
@@ -61,15 +68,20 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
 
     Raises:
         ConfigError: as `check_optimizer`, or nothing in the model is trainable.
+        UserCodeError: the user's own failed.
     """
     groups = plan_groups(config, model)
+    if is_user_spec(config.name):
+        return make_user_optimizer(config, groups)
     parameters = [parameter for group in groups for parameter in group.parameters]
     fused = all(parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point() for parameter in parameters)
     return _build(config, groups, fused=fused)
 
 
 def implementation(optimizer: torch.optim.Optimizer) -> str:
-    """Which form of its update torch runs: "fused", "foreach" or "one tensor after the other"."""
+    """Which form of its update torch runs: "fused", "foreach" or "one tensor after the other"; "" for the user's."""
+    if not type(optimizer).__module__.startswith(("torch.optim.", MuonWithAdamW.__module__)):
+        return ""
     group = optimizer.param_groups[-1]
     if group.get("fused"):
         return "fused"
@@ -85,7 +97,10 @@ def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) 
     classes = _optimizer_classes()
     optimizer_class = classes.get(config.name)
     if optimizer_class is None:
-        raise ConfigError(f"optimizer.name = '{config.name}': not in torch.optim{did_you_mean(config.name, classes)}")
+        raise ConfigError(
+            f"optimizer.name = '{config.name}': not in torch.optim{did_you_mean(config.name, classes)} "
+            "(path/to/file.py:name is taken too)"
+        )
     arguments = {"lr": config.lr, **with_tuples(config.arguments)}
     check_keywords(optimizer_class, arguments, where, supplied=frozenset({"params"}))
     implementation_is_chosen = any(name in arguments for name in ("fused", "foreach", "capturable", "differentiable"))
@@ -98,14 +113,9 @@ def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) 
             muon = [part for part, group in zip(as_torch, groups, strict=True) if group.method == MUON]
             adamw = [part for part, group in zip(as_torch, groups, strict=True) if group.method != MUON]
             return MuonWithAdamW(muon, adamw, **arguments)
-        # A single group without options of its own is given as torch's own examples do.
-        return optimizer_class(groups[0].parameters if _is_plain(groups) else as_torch, **arguments)
+        return optimizer_class(as_parameters(groups, config.lr), **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}: {error}") from error
-
-
-def _is_plain(groups: list[PlannedGroup]) -> bool:
-    return len(groups) == 1 and groups[0].lr_factor == 1 and not groups[0].options
 
 
 def _optimizer_classes() -> dict[str, type[torch.optim.Optimizer]]:

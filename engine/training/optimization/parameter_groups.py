@@ -15,6 +15,7 @@ from torch import nn
 from ...config import OptimizerConfig
 from ...errors import ConfigError, did_you_mean
 from ...models.patterns import path_pattern
+from ...user_code import is_user_spec, load_object, short_spec
 from .library_arguments import check_keywords, with_tuples
 
 MUON = "Muon"
@@ -112,19 +113,39 @@ def idle_rules(config: OptimizerConfig, model: nn.Module) -> list[str]:
     ]
 
 
+def as_parameters(groups: Sequence[PlannedGroup], lr: float) -> list[Any]:
+    """What an optimizer is called with: one group without options of its own as its parameters, as torch's examples
+    do, others as torch's groups."""
+    if len(groups) == 1 and groups[0].lr_factor == 1 and not groups[0].options:
+        return list(groups[0].parameters)
+    return [group.as_torch(lr) for group in groups]
+
+
 def check_groups(config: OptimizerConfig) -> None:
     """Check the options of the groups. Raises ConfigError for one that the optimizer doesn't have."""
     where = f"optimizer {config.name}"
-    optimizer_class: Any = getattr(torch.optim, config.name, None)
-    if optimizer_class is None:
+    factory = optimizer_factory(config.name)
+    if factory is None:
         return
-    parameters = inspect.signature(optimizer_class).parameters
-    if not config.decay_1d and "weight_decay" not in parameters:
+    parameters = inspect.signature(factory).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+    if not config.decay_1d and "weight_decay" not in parameters and not takes_any:
         raise ConfigError(f"optimizer.decay_1d = false: {config.name} has no weight decay")
     for rule in config.groups:
         path_pattern(rule.pattern, "optimizer.groups")
         supplied = frozenset(parameters)
-        check_keywords(optimizer_class, rule.arguments, f"{where}, group {rule.pattern}", supplied=supplied)
+        check_keywords(factory, rule.arguments, f"{where}, group {rule.pattern}", supplied=supplied)
+
+
+def optimizer_factory(name: str) -> Any:
+    """What makes an optimizer: a class of torch.optim, or the user's own; None for an unknown name.
+
+    Raises:
+        ConfigError, UserCodeError: the user's own can't be loaded.
+    """
+    if is_user_spec(name):
+        return load_object(name, "a class of optimizers, or a function of the parameters that makes one")
+    return getattr(torch.optim, name, None)
 
 
 def group_lines(groups: Sequence[PlannedGroup], lr: float) -> list[str]:
@@ -136,7 +157,7 @@ def group_lines(groups: Sequence[PlannedGroup], lr: float) -> list[str]:
             for name, value in group.options.items()
         )
         names = ", ".join(group.names[:3]) + (f", … {group.names[-1]}" if len(group.names) > 3 else "")
-        words = f"{group.method}, lr {lr * group.lr_factor:g}{f', {options}' if options else ''}"
+        words = f"{short_spec(group.method)}, lr {lr * group.lr_factor:g}{f', {options}' if options else ''}"
         lines.append(f"{words}: {len(group.names)} tensors, {group.elements:,} numbers ({names})")
     return lines
 

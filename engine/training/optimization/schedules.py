@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch.optim import lr_scheduler
 
 from ...config import ScheduleConfig
-from ...errors import ConfigError, did_you_mean
-from ...metric_names import AUTO, metric
-from .library_arguments import check_keywords, with_tuples
+from ...errors import CheckpointError, ConfigError, UserCodeError, did_you_mean
+from ...metric_names import AUTO, Metric, metric
+from ...tensor_files.plain_content import check_plain
+from ...user_code import accepted_arguments, call_user_code, is_user_spec, load_object, raise_user_error
+from .library_arguments import check_keywords, first_parameter, with_tuples
 
 CONSTANT = "constant"
+_LENGTHS = ("T_max", "total_steps", "epochs", "steps_per_epoch")
 _TAKES_A_FUNCTION = ("LambdaLR", "MultiplicativeLR")
 _COMPOSITE = ("SequentialLR", "ChainedScheduler")
 
@@ -25,6 +30,9 @@ class Schedule:
 
     During the warm-up, step `s` of `w` runs at `(s + 1) / w` of the schedule's first learning rate; the schedule
     itself begins after it.
+
+    Attributes:
+        watches_metric: whether it follows a metric of the evaluations, and not the steps.
     """
 
     def __init__(
@@ -35,12 +43,15 @@ class Schedule:
         interval: str,
         warmup_steps: int,
         metric: str = "loss",
+        name: str = "",
     ) -> None:
+        """`name`: what a message calls it."""
         self._optimizer = optimizer
         self._main = main
         self._interval = interval
         self._metric = metric
-        self._watches = isinstance(main, lr_scheduler.ReduceLROnPlateau)
+        self._name = name
+        self.watches_metric = isinstance(main, lr_scheduler.ReduceLROnPlateau)
         self._warmup_steps = warmup_steps
         self._first_rates = [group["lr"] for group in optimizer.param_groups]
         self._step = 0
@@ -59,18 +70,28 @@ class Schedule:
             self._set_warmup_rate()
         elif self._step == self._warmup_steps:
             self._set_rates(self._first_rates)
-        elif self._main is not None and self._interval == "step" and not self._watches:
-            self._main.step()
+        elif self._interval == "step" and not self.watches_metric:
+            self._advance()
 
     def after_epoch(self) -> None:
         """Advance by one epoch."""
-        if self._main is not None and self._interval == "epoch" and not self._watches and not self._is_warming_up:
-            self._main.step()
+        if self._interval == "epoch" and not self.watches_metric and not self._is_warming_up:
+            self._advance()
 
     def after_evaluation(self, metrics: Mapping[str, float]) -> None:
         """Let ReduceLROnPlateau look at the metrics of an evaluation."""
-        if isinstance(self._main, lr_scheduler.ReduceLROnPlateau) and not self._is_warming_up:
-            self._main.step(metrics[self._metric])
+        if self.watches_metric and not self._is_warming_up:
+            self._advance(metrics[self._metric])
+
+    def _advance(self, *watched: float) -> None:
+        if self._main is None:
+            return
+        try:
+            self._main.step(*watched)  # type: ignore[arg-type]
+        except Exception as error:
+            if is_user_spec(self._name):
+                raise_user_error(error, f"schedule {self._name}: step")
+            raise
 
     @property
     def _is_warming_up(self) -> bool:
@@ -84,9 +105,10 @@ class Schedule:
             for key in ("lr", "initial_lr", "max_lr", "min_lr"):
                 if isinstance(group.get(key), float):
                     group[key] *= factor
-        for name in ("base_lrs", "max_lrs"):
-            if hasattr(self._main, name):
-                setattr(self._main, name, [rate * factor for rate in getattr(self._main, name)])
+        for schedule in _with_parts(self._main):
+            for name in ("base_lrs", "max_lrs"):
+                if hasattr(schedule, name):
+                    setattr(schedule, name, [rate * factor for rate in getattr(schedule, name)])
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors only, for a checkpoint."""
@@ -131,40 +153,54 @@ def list_schedules() -> list[ScheduleEntry]:
 
 
 def check_schedule(config: ScheduleConfig, learning_rate: float) -> None:
-    """Check the name and every argument by building the schedule on a small optimizer. Raises ConfigError."""
+    """Check the name and every argument by building the schedule on a small optimizer; the user's own isn't called.
+
+    Raises:
+        ConfigError: unknown name or argument, or a value that the schedule refuses.
+        UserCodeError: the user's file raised when it was imported.
+    """
+    if is_user_spec(config.name):
+        factory = _schedule_factory(config.name)
+        known = dict.fromkeys(_LENGTHS) | {"max_lr": learning_rate, "mode": "min"}
+        arguments = {**accepted_arguments(factory, known), **config.arguments}
+        check_keywords(factory, arguments, f"schedule {config.name}", supplied=first_parameter(factory))
+        return
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=learning_rate, momentum=0.9)
     build_schedule(config, optimizer, steps_per_epoch=10, epochs=10)
 
 
 def build_schedule(
-    config: ScheduleConfig, optimizer: torch.optim.Optimizer, *, steps_per_epoch: int, epochs: int
+    config: ScheduleConfig,
+    optimizer: torch.optim.Optimizer,
+    *,
+    steps_per_epoch: int,
+    epochs: int,
+    watched: Metric | None = None,
 ) -> Schedule:
     """The schedule over `epochs` of `steps_per_epoch` optimizer steps.
 
     Lengths that a schedule needs and the config doesn't give (`T_max`, `total_steps`) are what is left of the run
-    after the warm-up; OneCycleLR's and CyclicLR's `max_lr` is the optimizer's learning rate.
+    after the warm-up; OneCycleLR's and CyclicLR's `max_lr` is the optimizer's learning rate. The user's own is given
+    these too where its signature names them, with `epochs`, `steps_per_epoch`, and the `mode` of `watched`.
+
+    Args:
+        config: the section.
+        optimizer: whose learning rates it sets.
+        steps_per_epoch: optimizer steps of an epoch.
+        epochs: of the run.
+        watched: what ReduceLROnPlateau watches; None for torchdeck's metric of the config's name.
 
     Raises:
         ConfigError: unknown name or argument, a value that the schedule refuses, or one that takes a function.
+        UserCodeError: the user's own raised, or returned no schedule.
     """
     warmup_steps = round(config.warmup_epochs * steps_per_epoch)
     if config.name == CONSTANT:
         if config.arguments:
             raise ConfigError(f"schedule constant: takes no arguments, got '{next(iter(config.arguments))}'")
         return Schedule(optimizer, None, interval=config.interval, warmup_steps=warmup_steps)
-    where = f"schedule {config.name}"
-    if config.name in _TAKES_A_FUNCTION:
-        raise ConfigError(f"{where}: takes a Python function, which a config can't hold; use another schedule")
-    if config.name in _COMPOSITE:
-        raise ConfigError(f"{where}: is made of other schedules; name one of them, with warmup_epochs before it")
-    classes = _schedule_classes()
-    schedule_class = classes.get(config.name)
-    if schedule_class is None:
-        known = [CONSTANT, *classes]
-        raise ConfigError(
-            f"schedule.name = '{config.name}': not in torch.optim.lr_scheduler{did_you_mean(config.name, known)}"
-        )
-    parameters = inspect.signature(schedule_class).parameters
+    factory = _schedule_factory(config.name)
+    watched = watched or metric("loss" if config.metric == AUTO else config.metric)
     length = epochs - int(config.warmup_epochs)
     if config.interval == "step":
         length = epochs * steps_per_epoch - warmup_steps
@@ -172,20 +208,103 @@ def build_schedule(
         "T_max": max(1, length),
         "total_steps": max(1, length),
         "max_lr": _rates_of(optimizer),
+        "mode": "max" if watched.larger_is_better else "min",
     }
+    if is_user_spec(config.name):
+        filled |= {"epochs": epochs, "steps_per_epoch": steps_per_epoch}
+    elif config.name != "ReduceLROnPlateau":
+        # CyclicLR's mode is another one.
+        del filled["mode"]
     if {"epochs", "steps_per_epoch"} & config.arguments.keys():
         del filled["total_steps"]
-    arguments: dict[str, Any] = {name: value for name, value in filled.items() if name in parameters}
-    if config.name == "ReduceLROnPlateau" and config.metric != AUTO and metric(config.metric).larger_is_better:
-        arguments["mode"] = "max"
+    arguments = accepted_arguments(factory, filled)
     arguments |= {name: _as_torch_takes_it(name, value) for name, value in config.arguments.items()}
-    check_keywords(schedule_class, arguments, where, supplied=frozenset({"optimizer"}))
+    main = _made(config.name, factory, optimizer, arguments)
+    return Schedule(
+        optimizer,
+        main,
+        interval=config.interval,
+        warmup_steps=warmup_steps,
+        metric=watched.name,
+        name=config.name,
+    )
+
+
+def _schedule_factory(name: str) -> Callable[..., Any]:
+    """What makes a schedule: a class of torch, or the user's own. Raises ConfigError, UserCodeError."""
+    if is_user_spec(name):
+        return load_object(name, "a class of schedules, or a function of the optimizer that makes one")
+    if name in _TAKES_A_FUNCTION:
+        raise ConfigError(
+            f"schedule {name}: takes a Python function, which a config can't hold; use another schedule, or a "
+            "function of your own that returns it: path/to/file.py:name"
+        )
+    if name in _COMPOSITE:
+        raise ConfigError(
+            f"schedule {name}: is made of other schedules; name one of them, with warmup_epochs before it, or a "
+            "function of your own that returns it: path/to/file.py:name"
+        )
+    classes = _schedule_classes()
+    factory: Callable[..., Any] | None = classes.get(name)
+    if factory is None:
+        raise ConfigError(
+            f"schedule.name = '{name}': not in torch.optim.lr_scheduler{did_you_mean(name, [CONSTANT, *classes])} "
+            "(path/to/file.py:name is taken too)"
+        )
+    return factory
+
+
+def _made(
+    name: str, factory: Callable[..., Any], optimizer: torch.optim.Optimizer, arguments: dict[str, Any]
+) -> lr_scheduler.LRScheduler:
+    where = f"schedule {name}"
+    check_keywords(factory, arguments, where, supplied=first_parameter(factory))
+    if is_user_spec(name):
+        made = call_user_code(partial(factory, optimizer), arguments, where)
+        if not isinstance(made, lr_scheduler.LRScheduler):
+            raise UserCodeError(
+                f"{where}: returned {type(made).__name__}; expected a torch.optim.lr_scheduler.LRScheduler"
+            )
+        return made
     try:
-        main = schedule_class(optimizer, **arguments)
+        built: lr_scheduler.LRScheduler = factory(optimizer, **arguments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{where}: {error}") from error
-    watched = "loss" if config.metric == AUTO else config.metric
-    return Schedule(optimizer, main, interval=config.interval, warmup_steps=warmup_steps, metric=watched)
+    return built
+
+
+def try_user_schedule(config: ScheduleConfig, schedule: Schedule, optimizer: torch.optim.Optimizer) -> None:
+    """Advance a user's schedule once and take its state, as a run does. Moves the optimizer's learning rates.
+
+    Raises:
+        UserCodeError: what would fail at the first step after the warm-up, or at the first checkpoint.
+    """
+    count_as_stepped(optimizer)
+    where = f"schedule {config.name}"
+    schedule._advance(*[1.0] * schedule.watches_metric)
+    if not all(math.isfinite(group["lr"]) for group in optimizer.param_groups):
+        raise UserCodeError(f"{where}: sets the learning rate {schedule.learning_rate} after its first step")
+    state = call_user_code(schedule.state_dict, {}, f"{where}: state_dict")
+    try:
+        check_plain(state)
+    except CheckpointError as error:
+        raise UserCodeError(
+            f"{where}: its state_dict() can't be saved: {error}; leave that out of what state_dict() returns"
+        ) from error
+    call_user_code(partial(schedule.load_state_dict, state), {}, f"{where}: load_state_dict")
+
+
+def count_as_stepped(optimizer: torch.optim.Optimizer) -> None:
+    """Let a schedule be gone through without training: torch warns where it advances before the optimizer did."""
+    optimizer._opt_called = True  # type: ignore[attr-defined]
+
+
+def _with_parts(schedule: lr_scheduler.LRScheduler | None) -> Iterator[lr_scheduler.LRScheduler]:
+    """A schedule, and those that it is made of."""
+    if schedule is not None:
+        yield schedule
+        for part in getattr(schedule, "_schedulers", ()):
+            yield from _with_parts(part)
 
 
 def _rates_of(optimizer: torch.optim.Optimizer) -> float | list[float]:
@@ -196,6 +315,9 @@ def _rates_of(optimizer: torch.optim.Optimizer) -> float | list[float]:
 
 def depends_on_length(config: ScheduleConfig) -> bool:
     """Whether the schedule is stretched over the whole run, so that another number of epochs changes every rate."""
+    if is_user_spec(config.name):
+        # Its signature tells, but not without running its file, and comparing checkpoints runs none.
+        return True
     schedule_class = _schedule_classes().get(config.name)
     if schedule_class is None or {"T_max", "total_steps", "epochs"} & config.arguments.keys():
         return False
