@@ -128,20 +128,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
             "split: every step takes all of them"
         )
     refuse_single_sample(config, sources, built.model, example)
-    # Built once more where the model lies when training begins; what they refuse is to be said before that.
-    steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
-    optimizer = build_optimizer(config.optimizer, built.model)
-    if is_user_spec(config.optimizer.name):
-        try_user_optimizer(config.optimizer, built.model)
-    schedule = build_schedule(
-        config.schedule,
-        optimizer,
-        steps_per_epoch=steps_per_epoch,
-        epochs=config.training.epochs,
-        watched=decisive.schedule,
-    )
-    if is_user_spec(config.schedule.name):
-        try_user_schedule(config.schedule, schedule, optimizer)
+    _check_optimization(config, built.model, sources, decisive)
     share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)
     if share is not None:
@@ -149,3 +136,21 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     return Prepared(
         with_process_share(config), placement, sources, objective, input_shape, built.model, notes, left_out
     )
+
+
+def _check_optimization(config: RunConfig, model: nn.Module, sources: DataSources, decisive: DecisiveMetrics) -> None:
+    """Build optimizer and schedule, as training will where the model then lies, and try the user's own.
+
+    Raises:
+        ConfigError, UserCodeError: what they refuse.
+    """
+    steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
+    optimizer = build_optimizer(config.optimizer, model)
+    if is_user_spec(config.optimizer.name):
+        try_user_optimizer(config.optimizer, model)
+    epochs, watched = config.training.epochs, decisive.schedule
+    schedule = build_schedule(
+        config.schedule, optimizer, steps_per_epoch=steps_per_epoch, epochs=epochs, watched=watched
+    )
+    if is_user_spec(config.schedule.name):
+        try_user_schedule(config.schedule, schedule, optimizer)

@@ -1,4 +1,4 @@
-"""The columns of a table of epochs: the loss, the two most telling metrics for the run's targets, and the user's own."""
+"""The columns of a table of epochs: the loss, the two most telling metrics of the targets, and the user's own."""
 
 from __future__ import annotations
 
