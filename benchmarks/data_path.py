@@ -28,7 +28,7 @@ from torchdeck.engine.data.datasets.sources import DataSources, open_sources
 from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
 from torchdeck.engine.data.loading.batch_loader import BatchLoader
 from torchdeck.engine.data.loading.batching import Batching
-from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import build_loaders
 from torchdeck.engine.data.loading.sampling import EpochSampler
 from torchdeck.engine.data.loading.storage import ImageStore
@@ -214,10 +214,10 @@ def epoch_by_epoch(loader: BatchLoader, batches: int) -> Measured:
 
 
 def batched_operations(side: int, rounds: int) -> None:
-    """Every batched transform: the resident lane against torchvision's transform called on each sample.
+    """Every batched transform: the in-memory tier against torchvision's transform called on each sample.
 
     Both start from the same uint8 tensors and end in a float32 batch. Torchvision's side is what a DataLoader calls,
-    without the DataLoader; the other lane of torchdeck, which adds seeding and collation, is shown beside it.
+    without the DataLoader; the other tier of torchdeck, which adds seeding and collation, is shown beside it.
     """
     batch, count = (512, 2048) if side <= 64 else (64, 128)
     generator = np.random.default_rng(0)
@@ -227,7 +227,7 @@ def batched_operations(side: int, rounds: int) -> None:
     split = Split(ArrayDataset(images.permute(0, 2, 3, 1).contiguous().numpy(), targets), None, targets, "train")
     sources = DataSources(split, split, None, ["0"], [])
     print(
-        f"batched transforms, 3×{side}×{side}: images a CPU second, torchvision's; ratio to it, to the DataLoader lane"
+        f"batched transforms, 3×{side}×{side}: images a CPU second, torchvision's; ratio to it, to the DataLoader tier"
     )
     for operation in OPERATIONS:
         spec = dict(operation)
@@ -237,14 +237,14 @@ def batched_operations(side: int, rounds: int) -> None:
         data = DataConfig(train_transforms=[component])
         plan = plan_batches([component])
         assert isinstance(plan, BatchPlan)
-        resident = ResidentLoader(
+        resident = InMemoryLoader(
             ImageStore(images, torch.from_numpy(targets)),
             plan,
             Batching(EpochSampler("shuffled", count, count, 0), batch),
             seed=0,
         )
         config = RunConfig(data=data.model_copy(update={"storage": "loader"}), loader=LoaderConfig(batch_size=batch))
-        lane = build_loaders(sources, config, CPU, lambda message, done, total: None).train
+        tier = build_loaders(sources, config, CPU, lambda message, done, total: None).train
         transform = make_transform(component, component.name)
         few = min(count, 256)
 
@@ -256,7 +256,7 @@ def batched_operations(side: int, rounds: int) -> None:
             {
                 "batched": epoch_by_epoch(resident, 1000),
                 "torchvision": by_torchvision,
-                "lane": epoch_by_epoch(lane, 1),
+                "tier": epoch_by_epoch(tier, 1),
             },
             rounds,
         )
@@ -265,7 +265,7 @@ def batched_operations(side: int, rounds: int) -> None:
         print(
             f"  {f'{component.name}({arguments})':<86.86}{rates['batched']:>9,.0f}{rates['torchvision']:>9,.0f}"
             f"{ratio(seconds['torchvision'], seconds['batched']):>7.1f}x"
-            f"{ratio(seconds['lane'], seconds['batched']):>7.1f}x",
+            f"{ratio(seconds['tier'], seconds['batched']):>7.1f}x",
             flush=True,
         )
 

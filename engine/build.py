@@ -99,14 +99,14 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     placement = check(config)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources, left_out = open_usable(config, progress)
-    lanes = check_loading(sources, config, placement.device)
+    tiers = check_loading(sources, config, placement.device)
     if config.data.bad_files == "stop":
         refuse_bad_files(find_unopenable((sources.train, sources.validation), progress))
         # What is decoded once is found out about then; the others would come up in the middle of an epoch.
         late = [
             split
-            for split, lane in zip((sources.train, sources.validation), lanes, strict=True)
-            if lane.tier in ("loader", "encoded")
+            for split, tier in zip((sources.train, sources.validation), tiers, strict=True)
+            if tier.name in ("loader", "encoded")
         ]
         refuse_bad_files(find_bad_files(late, user_path(config.data.cache), progress))
     example = example_inputs(sources, config)
@@ -119,7 +119,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     progress(f"building {config.model.name}", 0, 0)
     seed_everything(config.seed)
     built = build_with_notes(config.model, objective.num_outputs, input_shape, example, load=load_weights)
-    notes = [*data_notes(sources, config, lanes), *compile_notes(config.training, placement.device), *built.notes]
+    notes = [*data_notes(sources, config, tiers), *compile_notes(config.training, placement.device), *built.notes]
     if load_weights and not (config.model.weights or config.model.pretrained):
         notes += init_from_data(built.model, sources, config, progress)
     if not config.loader.batch_sampler and config.loader.batch_size > (samples := len(sources.train)):

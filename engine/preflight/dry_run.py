@@ -70,7 +70,7 @@ def dry_run(config: RunConfig, runs_root: Path, progress: Progress) -> DryRun:
     """
     _check_folder(runs_root)
     prepared = prepare(config, progress)
-    lane, _ = check_loading(prepared.sources, config, prepared.placement.device)
+    tier, _ = check_loading(prepared.sources, config, prepared.placement.device)
     progress("estimating the memory of a step", 0, 0)
     memory, note = _memory(prepared)
     parameters = list(prepared.model.parameters())
@@ -83,7 +83,7 @@ def dry_run(config: RunConfig, runs_root: Path, progress: Progress) -> DryRun:
         validation_samples=len(prepared.sources.validation),
         classes=len(prepared.sources.classes),
         input_shape=prepared.input_shape,
-        storage=lane.words,
+        storage=tier.words,
         device=str(prepared.placement.device),
         precision=prepared.placement.precision,
         parameters=sum(parameter.numel() for parameter in parameters),

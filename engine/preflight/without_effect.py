@@ -10,16 +10,16 @@ import torch
 from ..config import LoaderConfig, RunConfig
 from ..data.loading.bad_files import open_usable
 from ..data.loading.loaders import check_loading
-from ..data.loading.tiers import Tier
+from ..data.loading.tiers import TierName
 from ..errors import TorchdeckError
 from ..machine.device import choose_device
 
-_ANY: frozenset[Tier] = frozenset(get_args(Tier))
+_ANY: frozenset[TierName] = frozenset(get_args(TierName))
 _OF_WORKERS = ("prefetch_factor", "persistent_workers", "timeout", "worker_init")
 _DRAWING = ("balanced", "weighted", "replacement")
 
 
-def without_effect(loader: LoaderConfig, tiers: Collection[Tier], device: torch.device) -> dict[str, str]:
+def without_effect(loader: LoaderConfig, tiers: Collection[TierName], device: torch.device) -> dict[str, str]:
     """Settings of `[loader]` that change nothing as the others are.
 
     Args:
@@ -70,10 +70,10 @@ def draft_without_effect(config: RunConfig) -> dict[str, str]:
     # Looking at a draft fetches nothing, and looks for no damaged files.
     data = config.data.model_copy(update={"download": False, "bad_files": "stop"})
     draft = config.model_copy(update={"data": data})
-    tiers: Collection[Tier]
+    tiers: Collection[TierName]
     try:
         sources, _ = open_usable(draft, lambda message, done, total: None)
-        tiers = {lane.tier for lane in check_loading(sources, draft, device)}
+        tiers = {tier.name for tier in check_loading(sources, draft, device)}
     except TorchdeckError:
         tiers = _ANY
     return without_effect(config.loader, tiers, device)

@@ -132,7 +132,7 @@ def test_a_freeze_rule_that_matches_nothing_is_noted_in_the_run(tmp_path: Path) 
     assert any('"clasifier" matches no parameter' in note for note in notes)
 
 
-def test_an_augmentation_that_takes_the_slow_lane_is_noted_in_the_run(tmp_path: Path) -> None:
+def test_an_augmentation_that_takes_the_slow_tier_is_noted_in_the_run(tmp_path: Path) -> None:
     path = finished_run(tmp_path, 'data.train_transforms=[{name="JPEG",quality=[50,90]}]', "training.epochs=1")
     notes = [event["text"] for event in reader_of(path).events() if event["kind"] == "note"]
     assert any("JPEG has no batched form" in note for note in notes)

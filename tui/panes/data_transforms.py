@@ -23,7 +23,7 @@ from ..widgets.pipeline_list import PipelineList, PipelineStep, StepKind
 from ..working import Working
 
 if TYPE_CHECKING:
-    from torchdeck.engine.data.exploration.findings import PixelStatistics, StepLane
+    from torchdeck.engine.data.exploration.findings import PixelStatistics, StepTier
     from torchdeck.engine.data.transforms.entries import TransformEntry
 
 _TITLES = {"train_transforms": "Add to the train transforms", "eval_transforms": "Add to the eval transforms"}
@@ -73,17 +73,17 @@ class TransformsView(Working, Vertical):
             self._has_all_kinds = True
             self._ask_for_kinds(worker_calls.LIST_ALBUMENTATIONS)
 
-    def show(self, pipeline: str, specs: Sequence[Component], lanes: Sequence[StepLane] = ()) -> None:
+    def show(self, pipeline: str, specs: Sequence[Component], tiers: Sequence[StepTier] = ()) -> None:
         """Show one of the pipelines.
 
         Args:
             pipeline: "train_transforms" or "eval_transforms".
             specs: steps of the pipeline.
-            lanes: note or error of each step; empty while unknown.
+            tiers: note or error of each step; empty while unknown.
         """
         steps = [PipelineStep(spec.name, spec.arguments) for spec in specs]
-        notes = {number: lane.lane for number, lane in enumerate(lanes) if lane.lane}
-        errors = {number: lane.error for number, lane in enumerate(lanes) if lane.error}
+        notes = {number: step.tier for number, step in enumerate(tiers) if step.tier}
+        errors = {number: step.error for number, step in enumerate(tiers) if step.error}
         self.query_one(f"#{pipeline}", PipelineList).set_steps(steps, notes=notes, errors=errors)
 
     @work(exclusive=True, group="edit")
@@ -147,7 +147,7 @@ class TransformsView(Working, Vertical):
     def _offer_kinds(self, message: PipelineList.KindWanted) -> None:
         message.stop()
         pipeline = message.pipeline
-        entries = [PickEntry(kind.name, kind.lane, f"{kind.summary}\n{kind.signature}") for kind in self._kinds]
+        entries = [PickEntry(kind.name, kind.tier, f"{kind.summary}\n{kind.signature}") for kind in self._kinds]
 
         def take(name: str | None) -> None:
             if name is not None:

@@ -126,8 +126,8 @@ def figures(trace: SampleTrace) -> Text:
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         text.append("  ".join(cells) + "\n", "" if number else "dim")
-    lane = "timed in whole batches" if trace.batched else "timed sample by sample"
-    return text.append(f"{lane}; each time is what the step adds to the previous ones", "dim")
+    timed = "timed in whole batches" if trace.batched else "timed sample by sample"
+    return text.append(f"{timed}; each time is what the step adds to the previous ones", "dim")
 
 
 def _cells(step: TraceStep) -> tuple[str, ...]:

@@ -43,13 +43,13 @@ class StepKind:
         name: name of the step.
         summary: effect of the step, in a sentence.
         parameters: (name, type, default) of each parameter; the default is empty if a value is required.
-        lane: how the step runs, in a few words.
+        tier: how the step runs, in a few words.
     """
 
     name: str
     summary: str = ""
     parameters: tuple[tuple[str, str, str], ...] = ()
-    lane: str = ""
+    tier: str = ""
 
     @property
     def template(self) -> str:

@@ -20,7 +20,7 @@ from .boxes import Boxes
 from .slices import joined, slices
 
 # Pixels of a side from which on a CPU resizes images one by one in less time than by products, whose cost grows with
-# the third power of the side: 1.3 times the DataLoader lane's speed at 64 pixels, 0.6 times at 96
+# the third power of the side: 1.3 times the DataLoader tier's speed at 64 pixels, 0.6 times at 96
 # (benchmarks/data_path.py --operations). Levels are the same either way.
 _LARGEST_PRODUCT = 56
 

@@ -90,16 +90,16 @@ class DataLook:
 
 
 @dataclass(frozen=True)
-class StepLane:
+class StepTier:
     """What is known of one step.
 
     Attributes:
         error: why it can't be used; empty when it can.
-        lane: how it is done, in a few words.
+        tier: how it is done, in a few words.
     """
 
     error: str
-    lane: str
+    tier: str
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ class SampleLook:
     storage: str
     reason: str
     notes: list[str]
-    train_steps: list[StepLane]
-    eval_steps: list[StepLane]
+    train_steps: list[StepTier]
+    eval_steps: list[StepTier]
     unreadable: list[str] = field(default_factory=list)
     error: str = ""
 

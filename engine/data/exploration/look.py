@@ -17,7 +17,7 @@ from ..datasets.splits import ArrayDataset, Split
 from ..loading.collation import with_collate
 from ..loading.loaders import data_notes, sample_shape
 from ..loading.storage import measure_room
-from ..loading.tiers import choose_lane
+from ..loading.tiers import choose_tier
 from ..transforms.mixing import of_samples
 from ..transforms.target_geometry import refuse_left_behind
 from .balance import describe_balance
@@ -25,7 +25,7 @@ from .duplicates import find_duplicates
 from .findings import DataLook, DuplicateReport, ImageSizes, PixelStatistics, PreviewSample, SampleLook, SampleText
 from .image_sizes import look_at_sizes
 from .preview import preview, preview_text
-from .step_tiers import step_lanes
+from .step_tiers import step_tiers
 from .summary import DataSummary, class_counts, summarize
 
 # A first look takes a part of a second: arrays up to this size whole, else so many samples or so many seconds.
@@ -89,8 +89,8 @@ def look_at_samples(
         TorchdeckError: the data can't be opened.
     """
     sources = opened_sources(config.data, config.seed)
-    train_steps = step_lanes(config.data.train_transforms, "data.train_transforms")
-    eval_steps = step_lanes(config.data.eval_transforms, "data.eval_transforms")
+    train_steps = step_tiers(config.data.train_transforms, "data.train_transforms")
+    eval_steps = step_tiers(config.data.eval_transforms, "data.eval_transforms")
     positions = _positions(sources.train, count, page, class_index)
     readable, unreadable = _readable(sources.train, positions)
     wrong = next((step.error for step in [*train_steps, *eval_steps] if step.error), "")
@@ -111,13 +111,13 @@ def look_at_samples(
             train = with_collate(sources.train, config.loader)
             room = measure_room(device, config.data.cache)
             workers = config.loader.num_workers
-            lane = choose_lane(train, data, train=True, device=device, room=room, num_workers=workers)
+            tier = choose_tier(train, data, train=True, device=device, room=room, num_workers=workers)
             validation = with_collate(sources.validation, config.loader)
-            lanes = (
-                lane,
-                choose_lane(validation, data, train=False, device=device, room=lane.left, num_workers=workers),
+            tiers = (
+                tier,
+                choose_tier(validation, data, train=False, device=device, room=tier.left, num_workers=workers),
             )
-            storage, reason, notes = lane.words, lane.reason, data_notes(sources, config, lanes)
+            storage, reason, notes = tier.words, tier.reason, data_notes(sources, config, tiers)
             shape = shape_words(sample_shape(sources, config))
     except TorchdeckError as error:
         wrong = str(error)

@@ -17,7 +17,7 @@ from ..datasets.splits import Split
 from ..loading.encoded import Head, find_head, is_encoded, transform_files
 from ..loading.in_memory_loader import transform_images
 from ..loading.storage import DecodedSplit, read_image
-from ..loading.tiers import why_not_resident
+from ..loading.tiers import why_not_decoded_once
 from ..loading.workers import KeyedSamples
 from ..transforms.pipeline import SamplePipeline
 from .findings import PreviewSample, SampleText
@@ -32,7 +32,7 @@ def preview(
 
     Args:
         sources: the opened data.
-        config: the `[data]` section: transforms, and which lane samples take.
+        config: the `[data]` section: transforms, and which tier samples take.
         seed: of the run.
         epoch: 0-based.
         indices: positions in the split.
@@ -47,8 +47,8 @@ def preview(
     positions = [index for index in indices if 0 <= index < len(split)]
     if not positions:
         return []
-    lane = sample_lane(split, transforms, config.storage)
-    inputs = transform_samples(split, transforms, where, seed, epoch, positions, lane=lane)
+    tier = sample_tier(split, transforms, config.storage)
+    inputs = transform_samples(split, transforms, where, seed, epoch, positions, tier=tier)
     samples = []
     for position, pixels in zip(positions, inputs, strict=True):
         image, target = read_image(split, position)
@@ -76,11 +76,11 @@ def preview_text(
     return texts
 
 
-SampleLane = Literal["batches", "files", "samples"]
+SampleTier = Literal["batches", "files", "samples"]
 """How samples are made: whole batches of decoded images, encoded files with the rest in batches, or one by one."""
 
 
-def sample_lane(split: Split, transforms: Sequence[Component], storage: str) -> SampleLane:
+def sample_tier(split: Split, transforms: Sequence[Component], storage: str) -> SampleTier:
     """How a run on this machine makes the split's samples.
 
     Args:
@@ -91,7 +91,7 @@ def sample_lane(split: Split, transforms: Sequence[Component], storage: str) -> 
     plan = plan_batches(transforms)
     if storage == "loader" or not isinstance(plan, BatchPlan):
         return "samples"
-    if why_not_resident(split, plan):
+    if why_not_decoded_once(split, plan):
         can_encode = is_encoded(split) and isinstance(find_head(plan, has_one_size=False), Head)
         return "files" if can_encode else "samples"
     return "batches"
@@ -105,15 +105,15 @@ def transform_samples(
     epoch: int,
     positions: list[int],
     *,
-    lane: SampleLane,
+    tier: SampleTier,
 ) -> list[Tensor]:
-    """What the model's loader makes of the samples in one of its lanes: float32 [C, H, W] each."""
+    """What the model's loader makes of the samples in one of its tiers: float32 [C, H, W] each."""
     plan = plan_batches(transforms)
-    if lane == "files" and isinstance(plan, BatchPlan):
+    if tier == "files" and isinstance(plan, BatchPlan):
         head = find_head(plan, has_one_size=False)
         if isinstance(head, Head):
             return list(transform_files(split, head, seed, epoch, positions, where))
-    if lane == "batches" and isinstance(plan, BatchPlan):
+    if tier == "batches" and isinstance(plan, BatchPlan):
         decoded = DecodedSplit(split, plan.baked, where)
         images = torch.stack([decoded.image(position) for position in positions])
         return list(transform_images(images, plan, seed, epoch, torch.tensor(positions)))

@@ -9,10 +9,10 @@ from ...errors import TorchdeckError
 from ..batched.batch_plan import Unbatched, plan_batches
 from ..transforms.mixing import make_mixes, mixes_batches
 from ..transforms.pipeline import make_transform
-from .findings import StepLane
+from .findings import StepTier
 
 
-def step_lanes(specs: Sequence[Component], where: str) -> list[StepLane]:
+def step_tiers(specs: Sequence[Component], where: str) -> list[StepTier]:
     """What is to be said of each step, without any data.
 
     Args:
@@ -27,8 +27,8 @@ def step_lanes(specs: Sequence[Component], where: str) -> list[StepLane]:
             position = next(position for position, spec in enumerate(specs) if mixes_batches(spec))
             errors[position] = str(error)
     if any(errors):
-        return [StepLane(error, "") for error in errors]
-    return [StepLane("", lane) for lane in _lanes(specs)]
+        return [StepTier(error, "") for error in errors]
+    return [StepTier("", tier) for tier in _tiers(specs)]
 
 
 def _error_of(spec: Component, where: str) -> str:
@@ -39,24 +39,24 @@ def _error_of(spec: Component, where: str) -> str:
     return ""
 
 
-def _lanes(specs: Sequence[Component]) -> list[str]:
+def _tiers(specs: Sequence[Component]) -> list[str]:
     """Steps are looked at as the ends of ever longer pipelines; what is wrong in one is wrong in all after it."""
-    lanes: list[str] = []
+    tiers: list[str] = []
     sound: list[Component] = []
     baked = 0
     for spec in specs:
         if mixes_batches(spec):
-            lanes.append("on the whole batch")
+            tiers.append("on the whole batch")
             continue
         plan = plan_batches([*sound, spec])
         if isinstance(plan, Unbatched):
-            lanes.append(f"sample by sample: {plan.reason}")
+            tiers.append(f"sample by sample: {plan.reason}")
             continue
         sound.append(spec)
-        lanes.append("once, when decoded" if len(plan.baked) > baked else "batched")
+        tiers.append("once, when decoded" if len(plan.baked) > baked else "batched")
         baked = len(plan.baked)
-    if any(lane.startswith("sample by sample") for lane in lanes):
-        lanes = [
-            lane if lane.startswith(("sample", "on the")) else "sample by sample, with the others" for lane in lanes
+    if any(tier.startswith("sample by sample") for tier in tiers):
+        tiers = [
+            tier if tier.startswith(("sample", "on the")) else "sample by sample, with the others" for tier in tiers
         ]
-    return lanes
+    return tiers

@@ -1,1 +1,1 @@
-"""From samples to batches: which samples, by which lane, from which storage."""
+"""From samples to batches: which samples, by which tier, from which storage."""

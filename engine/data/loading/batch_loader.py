@@ -44,7 +44,7 @@ class TrainingData:
         classes: names by class index.
         storage: where the pixels live, in words.
         reason: the arithmetic behind that, for the training split, in words.
-        notes: what the user should know: why a slow lane was taken, where data were found.
+        notes: what the user should know: why a slow tier was taken, where data were found.
         fingerprint: hash of samples, labels and split.
     """
 

@@ -2,7 +2,7 @@
 
 For folders whose decoded images fit nowhere, or differ in size until a random crop makes them equal. A thread reads,
 decodes and crops; decoders and resizing leave the interpreter to the others meanwhile. What comes then is done to
-whole batches on the device, as to a resident split's.
+whole batches on the device, as to those of a split in memory.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from ..random_keys import SampleKeys, sample_keys
 from .batching import Batching
 from .in_memory_loader import BatchFinish
 from .sampling import EpochOrder
-from .storage import DecodedSplit, different_sizes
+from .storage import DecodedSplit, Unavailable, different_sizes
 
 # Few enough that all threads have work, many enough that handing it out costs nothing.
 _TASK_SAMPLES = 4
@@ -53,7 +53,7 @@ class Head:
     rest: BatchPlan
 
 
-def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | str:
+def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | Unavailable:
     """Split a plan where its images become equal in size, or say why they don't.
 
     Args:
@@ -65,7 +65,7 @@ def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | str:
         return Head(plan.baked, first, replace(plan, baked=(), pixel_steps=plan.pixel_steps[1:], names=plan.names[1:]))
     if has_one_size or fixed_size(plan):
         return Head(plan.baked, None, replace(plan, baked=()))
-    return (
+    return Unavailable(
         "images differ in size, and neither a Resize to [height, width], a CenterCrop nor a RandomResizedCrop comes "
         "first"
     )

@@ -31,7 +31,7 @@ _CHUNK_SAMPLES = 8192
 _LARGE_BYTES = 4 * 3 * 96 * 96
 
 
-class ResidentLoader:
+class InMemoryLoader:
     """A BatchLoader over an ImageStore, in the device's memory or in the machine's.
 
     A batch is a pure function of (seed, epoch, its samples).
@@ -195,7 +195,7 @@ def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> Scaling:
 
 
 def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, positions: Tensor) -> Tensor:
-    """What a ResidentLoader makes of some samples in an epoch.
+    """What an InMemoryLoader makes of some samples in an epoch.
 
     Args:
         images: uint8 [n, C, H, W], after the plan's baked transforms.

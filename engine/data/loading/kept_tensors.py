@@ -17,6 +17,7 @@ from ..datasets.splits import Split
 from ..datasets.targets import is_same_target
 from .batching import Batching
 from .collation import make_batch
+from .storage import Unavailable
 
 # Samples that are looked at before a split is read.
 _LOOKED_AT = 3
@@ -34,32 +35,32 @@ class KeptTensors:
     sample_bytes: int
 
 
-def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | str:
+def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | Unavailable:
     """How a split of samples that are no images can be kept, or why it can't be.
 
     Raises:
         DataError, UserCodeError: a sample that is looked at can't be read.
     """
     if split.collate is not None:
-        return "a collate_fn makes the batches"
+        return Unavailable("a collate_fn makes the batches")
     if transforms:
-        return "transforms of samples that are no images are applied one by one"
+        return Unavailable("transforms of samples that are no images are applied one by one")
     looked_at = range(min(_LOOKED_AT, len(split)))
     samples = []
     for position in looked_at:
         value, target = read_sample(split, position)
         if split.targets is not None and not is_same_target(target, split.targets[position]):
-            return "the data set gives another target when asked twice for the same sample"
+            return Unavailable("the data set gives another target when asked twice for the same sample")
         samples.append(as_tensors(value))
     first = samples[0]
     if not isinstance(first, Tensor):
-        return "samples are several tensors"
+        return Unavailable("samples are several tensors")
     for position, sample in zip(looked_at, samples, strict=True):
         if not isinstance(sample, Tensor) or (sample.shape, sample.dtype) != (first.shape, first.dtype):
-            return "samples differ in shape"
+            return Unavailable("samples differ in shape")
         again = as_tensors(read_sample(split, position)[0])
         if again.shape != sample.shape or not torch.equal(again.nan_to_num(), sample.nan_to_num()):
-            return "the data set gives another sample when asked twice for the same one"
+            return Unavailable("the data set gives another sample when asked twice for the same one")
     return KeptTensors(first.nbytes)
 
 

@@ -1,4 +1,4 @@
-"""From opened data to batches: chooses the lane of each split and says why."""
+"""From opened data to batches: chooses the tier of each split and says why."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from .batching import evaluation_batching, train_batching
 from .collation import check_collated, with_collate
 from .disk_cache import mapped_split
 from .encoded import EncodedLoader, Head
-from .in_memory_loader import ResidentLoader
+from .in_memory_loader import InMemoryLoader
 from .kept_tensors import KeptTensors, TensorLoader
 from .mixing_loader import MixingLoader
 from .storage import DecodedSplit, Room, measure_room
-from .tiers import Lane, choose_lane
+from .tiers import Tier, choose_tier
 from .user_order import own_batches
 from .workers import KeyedSamples, WorkerLoader
 
@@ -49,13 +49,13 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     input_shape = sample_shape(sources, config)
     # Transforms that don't fit a sample are named before pixels are laid out for them.
     _example(sources.train, config, train=True)
-    train_lane, validation_lane = check_loading(sources, config, device)
-    notes = data_notes(sources, config, (train_lane, validation_lane))
-    train = _train_loader(sources, train_lane, config, device, progress)
-    validation = _loader(sources.validation, validation_lane, config, device, progress, train=False)
-    storage = train_lane.words
-    if validation_lane.words != storage:
-        storage = f"{storage}; validation: {validation_lane.words}"
+    train_tier, validation_tier = check_loading(sources, config, device)
+    notes = data_notes(sources, config, (train_tier, validation_tier))
+    train = _train_loader(sources, train_tier, config, device, progress)
+    validation = _loader(sources.validation, validation_tier, config, device, progress, train=False)
+    storage = train_tier.words
+    if validation_tier.words != storage:
+        storage = f"{storage}; validation: {validation_tier.words}"
     return TrainingData(
         train,
         validation,
@@ -64,23 +64,23 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         storage,
         notes,
         sources.fingerprint,
-        train_lane.reason,
+        train_tier.reason,
     )
 
 
-def data_notes(sources: DataSources, config: RunConfig, lanes: tuple[Lane, Lane]) -> list[str]:
+def data_notes(sources: DataSources, config: RunConfig, tiers: tuple[Tier, Tier]) -> list[str]:
     """What the user should know of the data and how they are read: one list for data pane, dry run and run.
 
     Args:
         sources: the opened data.
         config: of the run.
-        lanes: those of the training and of the validation split.
+        tiers: those of the training and of the validation split.
 
     Raises:
         ConfigError, DataError, UserCodeError: the first sample of a split can't be read or transformed.
     """
-    notes = [*sources.notes, _shapes_note(sources, config), *(note for lane in lanes for note in lane.notes)]
-    if config.loader.num_workers and not {lane.tier for lane in lanes} & {"encoded", "loader"}:
+    notes = [*sources.notes, _shapes_note(sources, config), *(note for tier in tiers for note in tier.notes)]
+    if config.loader.num_workers and not {tier.name for tier in tiers} & {"encoded", "loader"}:
         notes.append(
             f"loader.num_workers = {config.loader.num_workers} has no effect: samples are decoded once and kept"
         )
@@ -114,16 +114,16 @@ def train_loader(sources: DataSources, config: RunConfig, device: torch.device, 
 
 
 def _train_loader(
-    sources: DataSources, lane: Lane, config: RunConfig, device: torch.device, progress: Progress
+    sources: DataSources, tier: Tier, config: RunConfig, device: torch.device, progress: Progress
 ) -> BatchLoader:
-    loader = _loader(sources.train, lane, config, device, progress, train=True)
+    loader = _loader(sources.train, tier, config, device, progress, train=True)
     if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
         return MixingLoader(loader, mixes, seed=config.seed, num_classes=len(sources.classes))
     return loader
 
 
-def check_loading(sources: DataSources, config: RunConfig, device: torch.device) -> tuple[Lane, Lane]:
-    """Choose the lanes of the train and the validation split; decodes nothing but a sample of each.
+def check_loading(sources: DataSources, config: RunConfig, device: torch.device) -> tuple[Tier, Tier]:
+    """Choose the tiers of the train and the validation split; decodes nothing but a sample of each.
 
     Raises:
         ConfigError: a storage that can't be had, an epoch without a batch, a worker_init that can't be loaded.
@@ -138,8 +138,8 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers
     splits = [with_collate(split, config.loader) for split in (sources.train, sources.validation)]
     train_data = _own_batches_by_loader(config) if config.loader.batch_sampler else config.data
-    train = choose_lane(splits[0], train_data, train=True, device=device, room=room, num_workers=workers)
-    validation = choose_lane(splits[1], config.data, train=False, device=device, room=train.left, num_workers=workers)
+    train = choose_tier(splits[0], train_data, train=True, device=device, room=room, num_workers=workers)
+    validation = choose_tier(splits[1], config.data, train=False, device=device, room=train.left, num_workers=workers)
     return train, validation
 
 
@@ -176,8 +176,8 @@ def evaluation_loader(
     split = with_collate(split, config.loader)
     room = room or measure_room(device, config.data.cache)
     workers = config.loader.num_workers
-    lane = choose_lane(split, config.data, train=False, device=device, room=room, num_workers=workers)
-    return _loader(split, lane, config, device, progress, train=False)
+    tier = choose_tier(split, config.data, train=False, device=device, room=room, num_workers=workers)
+    return _loader(split, tier, config, device, progress, train=False)
 
 
 def example_inputs(sources: DataSources, config: RunConfig) -> Inputs:
@@ -229,22 +229,22 @@ def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
 
 
 def _loader(
-    split: Split, lane: Lane, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
+    split: Split, tier: Tier, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
 ) -> BatchLoader:
     batching = (train_batching if train else evaluation_batching)(split, config, device)
     split, seed, options = with_collate(split, config.loader), config.seed, config.loader
     where = "data.train_transforms" if train else "data.eval_transforms"
-    if isinstance(lane.plan, Head):
-        return EncodedLoader(split, lane.plan, batching, seed=seed, options=options, where=where)
-    if isinstance(lane.plan, BatchPlan):
-        if lane.tier == "mmap":
-            store = mapped_split(split, lane.plan.baked, user_path(config.data.cache), where, progress)
+    if isinstance(tier.plan, Head):
+        return EncodedLoader(split, tier.plan, batching, seed=seed, options=options, where=where)
+    if isinstance(tier.plan, BatchPlan):
+        if tier.name == "mmap":
+            store = mapped_split(split, tier.plan.baked, user_path(config.data.cache), where, progress)
         else:
-            store = DecodedSplit(split, lane.plan.baked, where).decode(progress)
-        home = store.to(device) if lane.tier == "device" else store
-        return ResidentLoader(home, lane.plan, batching, seed=seed, pin_memory=options.pin_memory)
-    if isinstance(lane.plan, KeptTensors):
-        kept_on = device if lane.tier == "device" else torch.device("cpu")
+            store = DecodedSplit(split, tier.plan.baked, where).decode(progress)
+        home = store.to(device) if tier.name == "device" else store
+        return InMemoryLoader(home, tier.plan, batching, seed=seed, pin_memory=options.pin_memory)
+    if isinstance(tier.plan, KeptTensors):
+        kept_on = device if tier.name == "device" else torch.device("cpu")
         return TensorLoader(split, batching, home=kept_on, progress=progress)
     pipeline = _pipeline(config, train)
     return WorkerLoader(split, pipeline, batching, seed=seed, options=options, takes_own_batches=train)

@@ -53,6 +53,13 @@ class ImageStore:
 
 
 @dataclass(frozen=True)
+class Unavailable:
+    """Why a split can't be held, or read, in some way: what stands in a note or an error after its name."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Room:
     """Bytes that data may take: a share of what is free, so that the model and everything else find room.
 

@@ -1,4 +1,4 @@
-"""Which way a split's samples take to the model: a resident tensor, or a DataLoader; by arithmetic, with reasons."""
+"""Where a split's samples live: in one tensor, in files, or behind a DataLoader; by arithmetic, with reasons."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from ..datasets.splits import ArrayDataset, Split
 from ..datasets.targets import is_same_target
 from .encoded import Head, encoded_words, find_head, is_encoded
 from .kept_tensors import KeptTensors, plan_kept
-from .storage import MEMORY_SHARE, DecodedSplit, Room, read_image
+from .storage import MEMORY_SHARE, DecodedSplit, Room, Unavailable, read_image
 
-Tier = Literal["device", "memory", "mmap", "encoded", "loader"]
+TierName = Literal["device", "memory", "mmap", "encoded", "loader"]
 
 # Samples of a foreign data set that are looked at before it is decoded.
 _LOOKED_AT = 3
 
 
 @dataclass(frozen=True)
-class Lane:
-    """The way of one split.
+class Tier:
+    """Where one split lives, and how its samples come from there.
 
     Attributes:
-        tier: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
+        name: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
             every epoch, "loader" makes samples one by one.
         plan: what is done to batches, and in the "encoded" tier to single images before; or what is kept of samples
             that are no images; None in the "loader" tier.
@@ -40,7 +40,7 @@ class Lane:
         reason: the arithmetic behind the choice, in words.
     """
 
-    tier: Tier
+    name: TierName
     plan: BatchPlan | Head | KeptTensors | None
     words: str
     notes: list[str]
@@ -48,9 +48,9 @@ class Lane:
     reason: str = ""
 
 
-def choose_lane(
+def choose_tier(
     split: Split, config: DataConfig, *, train: bool, device: torch.device, room: Room, num_workers: int = 0
-) -> Lane:
+) -> Tier:
     """Choose where a split lives.
 
     Args:
@@ -66,38 +66,43 @@ def choose_lane(
         DataError: the sample that is looked at can't be read.
     """
     if config.storage == "loader":
-        return Lane("loader", None, "DataLoader", [], room, 'data.storage = "loader"')
+        return Tier("loader", None, "DataLoader", [], room, 'data.storage = "loader"')
     transforms = config.train_transforms if train else config.eval_transforms
     if not split.is_image:
         kept = plan_kept(split, transforms)
-        if isinstance(kept, str):
-            return _through_loader(config, f"{kept}: samples go through a DataLoader", split, room)
+        if isinstance(kept, Unavailable):
+            return _through_loader(config, kept.reason, room)
         if config.storage in ("mmap", "encoded"):
-            return _through_loader(config, f"the {split.name} split is no images", split, room)
+            return _through_loader(config, f"the {split.name} split is no images", room)
         # While the parts are put together, they are there twice.
         needed = 2 * len(split) * kept.sample_bytes
         words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
         return _kept(split, kept, _Need(needed, words), config, device, room, None)
     plan = plan_batches(transforms)
     if isinstance(plan, Unbatched):
-        return _through_loader(config, f"{plan.reason}: samples go through a DataLoader", split, room)
-    encoded = _encoded_lane(split, plan, room, num_workers) if is_encoded(split) and split.collate is None else None
+        return _through_loader(config, plan.reason, room)
+    encoded = _encoded_tier(split, plan, room, num_workers) if is_encoded(split) and split.collate is None else None
     if encoded is not None and config.storage == "encoded":
-        if isinstance(encoded, str):
-            raise ConfigError(f'data.storage = "encoded": {encoded}; use "auto" or "loader"')
+        if isinstance(encoded, Unavailable):
+            raise ConfigError(f'data.storage = "encoded": {encoded.reason}; use "auto" or "loader"')
         return encoded
     if config.storage == "encoded":
         raise ConfigError(f'data.storage = "encoded": the {split.name} split is no folder of image files; use "auto"')
-    if reason := why_not_resident(split, plan):
-        if isinstance(encoded, Lane) and config.storage == "auto":
-            return replace(encoded, reason=f"{reason} before their random crop, so they can't be decoded once")
-        return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
-    return _decoded_lane(split, plan, config, device, room, encoded)
+    if refusal := why_not_decoded_once(split, plan):
+        if isinstance(encoded, Tier) and config.storage == "auto":
+            return replace(encoded, reason=f"{refusal.reason} before their random crop, so they can't be decoded once")
+        return _through_loader(config, refusal.reason, room)
+    return _decoded_tier(split, plan, config, device, room, encoded)
 
 
-def _decoded_lane(
-    split: Split, plan: BatchPlan, config: DataConfig, device: torch.device, room: Room, encoded: Lane | str | None
-) -> Lane:
+def _decoded_tier(
+    split: Split,
+    plan: BatchPlan,
+    config: DataConfig,
+    device: torch.device,
+    room: Room,
+    encoded: Tier | Unavailable | None,
+) -> Tier:
     """The nearest place with room for a split that can be decoded once; failing that, its encoded files."""
     channels, height, width = DecodedSplit(split, plan.baked).image(0).shape
     size = len(split) * channels * height * width
@@ -105,7 +110,7 @@ def _decoded_lane(
     copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
     sum_of = f"{len(split):,} × {channels}×{height}×{width} bytes = {_bytes(size)}"
     total = f"{sum_of}, and {_bytes(copies)} of padded and mirrored copies" if copies else sum_of
-    mapped = Lane("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
+    mapped = Tier("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
     if config.storage == "mmap":
         return replace(mapped, reason=f"{sum_of} on disk")
     need = _Need(size + copies, total)
@@ -127,14 +132,14 @@ def _kept(
     config: DataConfig,
     device: torch.device,
     room: Room,
-    elsewhere: Lane | None,
-) -> Lane:
+    elsewhere: Tier | None,
+) -> Tier:
     """Where a split is kept: on the device, in memory, or else in `elsewhere`; without that, the DataLoader."""
     if device.type != "cpu" and config.storage in ("auto", "device"):
         if need.bytes <= room.device:
             reason = f"{need.words}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
             left = replace(room, device=room.device - need.bytes)
-            return Lane("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
+            return Tier("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
         if config.storage == "device":
             raise ConfigError(
                 f'data.storage = "device": the {split.name} split needs {_bytes(need.bytes)}, and '
@@ -143,29 +148,29 @@ def _kept(
     if need.bytes <= room.memory:
         left = replace(room, memory=room.memory - need.bytes)
         words = f"{_bytes(need.bytes)} in memory"
-        return Lane("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}")
+        return Tier("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}")
     if elsewhere is not None:
         return elsewhere
     reason = (
         f"the {split.name} split needs {_bytes(need.bytes)} decoded, and {_bytes(room.memory)} of memory may be taken"
     )
-    return _through_loader(config, f"{reason}: samples go through a DataLoader", split, room)
+    return _through_loader(config, reason, room)
 
 
 def _elsewhere(
-    config: DataConfig, need: _Need, size: int, room: Room, mapped: Lane, encoded: Lane | str | None
-) -> Lane | None:
+    config: DataConfig, need: _Need, size: int, room: Room, mapped: Tier, encoded: Tier | Unavailable | None
+) -> Tier | None:
     """Where images go that don't fit into memory: mapped from a file, or decoded from their own in every epoch."""
     if config.storage != "auto":
         return None
     reason = f"{need.words}; {_memory_words(room)}"
     if size <= room.disk:
-        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Lane):
+        if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Tier):
             disk = f"{_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
             return replace(mapped, reason=f"{reason}; {disk}")
         # Read in random order every epoch, from a disk: the smaller files win.
         return replace(encoded, reason=f"{reason}; more than memory could keep of a file")
-    if isinstance(encoded, Lane):
+    if isinstance(encoded, Tier):
         return replace(encoded, reason=f"{reason}; the disk of {config.cache} has no room for it")
     return None
 
@@ -174,43 +179,43 @@ def _memory_words(room: Room) -> str:
     return f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
 
 
-def _encoded_lane(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Lane | str:
-    """The lane of files decoded in every epoch, or why there is none."""
+def _encoded_tier(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Tier | Unavailable:
+    """The tier of files decoded in every epoch, or why there is none."""
     assert isinstance(split.dataset, FolderDataset)
     head = find_head(plan, has_one_size=split.dataset.has_one_size)
-    if isinstance(head, str):
+    if isinstance(head, Unavailable):
         return head
-    return Lane("encoded", head, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
+    return Tier("encoded", head, encoded_words(num_workers), [], room, 'data.storage = "encoded"')
 
 
-def why_not_resident(split: Split, plan: BatchPlan) -> str:
-    """Why a split's images can't be decoded into one uint8 tensor; empty when they can."""
+def why_not_decoded_once(split: Split, plan: BatchPlan) -> Unavailable | None:
+    """Why a split's images can't be decoded into one uint8 tensor; None when they can."""
     if split.collate is not None:
-        return "a collate_fn makes the batches"
+        return Unavailable("a collate_fn makes the batches")
     if isinstance(split.dataset, ArrayDataset):
-        return ""
+        return None
     if split.targets is None:
-        return f"the {split.name} data have no list of targets"
+        return Unavailable(f"the {split.name} data have no list of targets")
     if isinstance(split.dataset, FolderDataset):
-        return "" if fixed_size(plan) or split.dataset.has_one_size else _MIXED
+        return None if fixed_size(plan) or split.dataset.has_one_size else _MIXED
     if not _repeats_itself(split):
-        return "the data set gives another image or target when asked twice for the same sample"
+        return Unavailable("the data set gives another image or target when asked twice for the same sample")
     images = [read_image(split, position)[0] for position in range(min(_LOOKED_AT, len(split)))]
     if any(image.dtype != torch.uint8 for image in images):
-        return f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8"
+        return Unavailable(f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8")
     if not fixed_size(plan) and len({image.shape for image in images}) > 1:
         return _MIXED
-    return ""
+    return None
 
 
-_MIXED = "images differ in size"
+_MIXED = Unavailable("images differ in size")
 
 
-def _through_loader(config: DataConfig, note: str, split: Split, room: Room) -> Lane:
+def _through_loader(config: DataConfig, reason: str, room: Room) -> Tier:
     if config.storage != "auto":
-        reason = note.removesuffix(": samples go through a DataLoader")
         raise ConfigError(f'data.storage = "{config.storage}": {reason}; use "auto" or "loader"')
-    return Lane("loader", None, "DataLoader", [note], room, note)
+    note = f"{reason}: samples go through a DataLoader"
+    return Tier("loader", None, "DataLoader", [note], room, note)
 
 
 def _repeats_itself(split: Split) -> bool:

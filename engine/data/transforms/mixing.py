@@ -2,7 +2,7 @@
 
 They stand at the end of `data.train_transforms` and are written as torchvision's: alone, or inside RandomChoice (one
 of both) or RandomApply (now and then). Sample n is mixed with sample n - 1 of its batch, the first with the last, and
-a batch's parameters follow from (seed, epoch, number of the batch), so they are the same in every lane and after a
+a batch's parameters follow from (seed, epoch, number of the batch), so they are the same in every tier and after a
 resume. Targets become shares of the classes, float32 [B, classes].
 """
 

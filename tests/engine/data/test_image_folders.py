@@ -8,7 +8,7 @@ from data_cases import CPU, component, open_and_build, run_config, same, write_i
 from PIL import Image
 
 from torchdeck.engine.data.datasets.sources import open_sources
-from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import build_loaders, sample_shape
 from torchdeck.engine.errors import DataError
 
@@ -27,7 +27,7 @@ def folder_config(root: Path, *transforms: Any, **data: Any) -> Any:
 def test_a_folder_of_one_size_is_resident(tmp_path: Path) -> None:
     write_images(tmp_path / "a", 8)
     data = open_and_build(folder_config(tmp_path))[1]
-    assert isinstance(data.train, ResidentLoader)
+    assert isinstance(data.train, InMemoryLoader)
     assert data.input_shape == (3, 10, 12)
 
 
@@ -40,7 +40,7 @@ def test_a_folder_of_mixed_sizes_is_decoded_once_after_resize_and_crop(tmp_path:
         component("RandomHorizontalFlip", p=0.0),
     ]
     resident = open_and_build(folder_config(tmp_path, *transforms))[1]
-    assert isinstance(resident.train, ResidentLoader)
+    assert isinstance(resident.train, InMemoryLoader)
     one_by_one = open_and_build(folder_config(tmp_path, *transforms, storage="loader"))[1]
     assert same(list(resident.train.batches(0)), list(one_by_one.train.batches(0)))
 

@@ -1,4 +1,4 @@
-"""Batches of both lanes: right, the same whatever was asked for before, and the same however they are made."""
+"""Batches of both tiers: right, the same whatever was asked for before, and the same however they are made."""
 
 import random
 from itertools import islice
@@ -22,7 +22,7 @@ from data_cases import (
 from torch import Tensor
 
 from torchdeck.engine.data.datasets.splits import ArrayDataset
-from torchdeck.engine.data.loading.in_memory_loader import ResidentLoader
+from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import evaluation_loader, sample_shape
 from torchdeck.engine.data.loading.workers import WorkerLoader
 from torchdeck.engine.errors import ConfigError, UserCodeError
@@ -49,13 +49,13 @@ def stacked(batches: Batches) -> tuple[Tensor, Tensor]:
     return torch.cat([inputs for inputs, _ in batches]), torch.cat([targets for _, targets in batches])
 
 
-PIPELINES = [([], ResidentLoader), (AUGMENTED, ResidentLoader), (STEPPED, ResidentLoader), (JITTERED, WorkerLoader)]
+PIPELINES = [([], InMemoryLoader), (AUGMENTED, InMemoryLoader), (STEPPED, InMemoryLoader), (JITTERED, WorkerLoader)]
 
 
-@pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
-def test_a_batch_is_what_the_protocol_says(transforms: list[Any], lane: type) -> None:
+@pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
+def test_a_batch_is_what_the_protocol_says(transforms: list[Any], tier: type) -> None:
     loader = digits(train_transforms=transforms)
-    assert isinstance(loader, lane)
+    assert isinstance(loader, tier)
     assert (loader.num_samples, loader.batch_size, loader.num_batches) == (1438, 64, 23)
     batches = list(loader.batches(0))
     assert [len(targets) for _, targets in batches] == [64] * 22 + [30]
@@ -65,8 +65,8 @@ def test_a_batch_is_what_the_protocol_says(transforms: list[Any], lane: type) ->
         assert inputs.is_contiguous()
 
 
-@pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
-def test_starting_anywhere_gives_the_same_batches_as_running_through(transforms: list[Any], lane: type) -> None:
+@pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
+def test_starting_anywhere_gives_the_same_batches_as_running_through(transforms: list[Any], tier: type) -> None:
     loader = digits(train_transforms=transforms)
     through = list(loader.batches(3))
     for start in (0, 1, 7, 22, 23):
@@ -74,8 +74,8 @@ def test_starting_anywhere_gives_the_same_batches_as_running_through(transforms:
     assert same(list(digits(train_transforms=transforms).batches(3, 5)), through[5:])
 
 
-@pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
-def test_batch_size_changes_no_bit_of_a_sample(transforms: list[Any], lane: type) -> None:
+@pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
+def test_batch_size_changes_no_bit_of_a_sample(transforms: list[Any], tier: type) -> None:
     expected = stacked(list(digits(train_transforms=transforms).batches(1)))
     for batch_size in (1, 33, 500, 5000):
         loader = digits(train_transforms=transforms, loader={"batch_size": batch_size})
@@ -83,8 +83,8 @@ def test_batch_size_changes_no_bit_of_a_sample(transforms: list[Any], lane: type
         assert torch.equal(inputs, expected[0]) and torch.equal(targets, expected[1])
 
 
-@pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
-def test_epochs_and_seeds_differ(transforms: list[Any], lane: type) -> None:
+@pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
+def test_epochs_and_seeds_differ(transforms: list[Any], tier: type) -> None:
     first = stacked(list(digits(train_transforms=transforms).batches(0)))
     next_epoch = stacked(list(digits(train_transforms=transforms).batches(1)))
     assert not torch.equal(first[1], next_epoch[1])
@@ -93,8 +93,8 @@ def test_epochs_and_seeds_differ(transforms: list[Any], lane: type) -> None:
     assert not torch.equal(other_seed[0], next_epoch[0])
 
 
-@pytest.mark.parametrize(("transforms", "lane"), PIPELINES)
-def test_making_batches_moves_no_global_generator(transforms: list[Any], lane: type) -> None:
+@pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
+def test_making_batches_moves_no_global_generator(transforms: list[Any], tier: type) -> None:
     def states() -> list[Any]:
         return [torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()]
 
@@ -137,13 +137,13 @@ def test_each_sample_keeps_its_label() -> None:
             assert [labels[image.tobytes()] for image in pixels] == targets.tolist()
 
 
-def test_both_lanes_give_the_same_pixels_without_randomness() -> None:
+def test_both_tiers_give_the_same_pixels_without_randomness() -> None:
     eval_transforms = [component("Pad", padding=2), component("Resize", size=[9, 7])]
-    lanes = [
+    tiers = [
         stacked(list(digits(storage=storage, train_transforms=eval_transforms, loader={"shuffle": False}).batches(0)))
         for storage in ("memory", "loader")
     ]
-    assert torch.equal(lanes[0][0], lanes[1][0])
+    assert torch.equal(tiers[0][0], tiers[1][0])
 
 
 def test_validation_is_sequential_and_takes_the_eval_transforms() -> None:
@@ -158,7 +158,7 @@ def test_validation_is_sequential_and_takes_the_eval_transforms() -> None:
     assert same(list(again.batches(0)), list(data.validation.batches(0)))
 
 
-def test_the_slow_lane_is_taken_with_a_reason() -> None:
+def test_the_slow_tier_is_taken_with_a_reason() -> None:
     config = run_config(dataset="digits", validation=0.2, train_transforms=JITTERED)
     data = open_and_build(config)[1]
     assert data.notes == ["RandomRotation with expand has no batched form: samples go through a DataLoader"]
@@ -239,7 +239,7 @@ def user_loader(user_file: str, *, num_workers: int = 0, storage: str = "auto", 
 
 def test_a_users_data_set_is_decoded_once(user_file: str) -> None:
     data = user_loader(user_file)
-    assert isinstance(data.train, ResidentLoader)
+    assert isinstance(data.train, InMemoryLoader)
     assert same(list(data.train.batches(0)), list(user_loader(user_file, storage="loader").train.batches(0)))
 
 

@@ -80,7 +80,7 @@ def test_one_of_both_is_chosen_by_weight_and_happens_with_its_probability() -> N
     assert {len(mix) for mix in drawn(50, with_nothing)} == {0, 1}
 
 
-def test_every_lane_mixes_alike_wherever_an_epoch_is_entered() -> None:
+def test_every_tier_mixes_alike_wherever_an_epoch_is_entered() -> None:
     def batches(start: int, **loader: Any) -> list[tuple[torch.Tensor, torch.Tensor]]:
         storage = loader.pop("storage", "auto")
         config = run_config(

@@ -63,7 +63,7 @@ def test_the_processes_batches_together_are_those_of_one_process(count: int, wor
 
 
 @pytest.mark.parametrize("storage", ["memory", "loader"])
-def test_every_lane_makes_the_process_s_own_batches(storage: Any) -> None:
+def test_every_tier_makes_the_process_s_own_batches(storage: Any) -> None:
     def batches(**loader: Any) -> tuple[list[Any], int]:
         config = run_config(dataset="digits", validation=0.2, storage=storage, loader=loader, seed=2)
         sources, data = open_and_build(config)

@@ -66,7 +66,7 @@ def test_a_sample_that_comes_again_has_other_random_numbers() -> None:
         [component("RandomPerspective", p=1.0)],
     ],
 )
-def test_both_lanes_go_on_anywhere_with_any_batch_size(sampler: str, transforms: list[Any]) -> None:
+def test_both_tiers_go_on_anywhere_with_any_batch_size(sampler: str, transforms: list[Any]) -> None:
     def loader(batch_size: int) -> Any:
         config = run_config(
             dataset="digits",

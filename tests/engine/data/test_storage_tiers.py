@@ -20,7 +20,7 @@ from torchdeck.engine.data.loading import storage
 from torchdeck.engine.data.loading.disk_cache import cache_file, mapped_split
 from torchdeck.engine.data.loading.encoded import find_head
 from torchdeck.engine.data.loading.storage import DecodedSplit, Room, read_image
-from torchdeck.engine.data.loading.tiers import choose_lane
+from torchdeck.engine.data.loading.tiers import choose_tier
 from torchdeck.engine.data.random_keys import sample_keys
 from torchdeck.engine.errors import ConfigError, DataError
 
@@ -261,8 +261,8 @@ SIZE = IMAGES.nbytes
     ],
 )
 def test_the_choice_and_its_arithmetic_for_an_array(room: Room, tier: str, words: str) -> None:
-    lane = choose_lane(ARRAY, DataConfig(), train=True, device=CPU, room=room)
-    assert (lane.tier, words in lane.reason) == (tier, True), lane.reason
+    chosen = choose_tier(ARRAY, DataConfig(), train=True, device=CPU, room=room)
+    assert (chosen.name, words in chosen.reason) == (tier, True), chosen.reason
 
 
 def test_files_that_memory_could_not_keep_stay_encoded(photographs: Path) -> None:
@@ -275,15 +275,15 @@ def test_files_that_memory_could_not_keep_stay_encoded(photographs: Path) -> Non
         (Room(0, size // 2 - 1, size), "encoded"),
         (Room(0, size - 1, size - 1), "encoded"),
     ):
-        lane = choose_lane(split, config, train=True, device=CPU, room=room)
-        assert lane.tier == tier, lane.reason
-    lane = choose_lane(split, config, train=True, device=torch.device("cuda", 0), room=Room(size, size, size))
-    assert lane.tier == "device" and "of cuda:0 may be taken (40 % of what is free)" in lane.reason
+        chosen = choose_tier(split, config, train=True, device=CPU, room=room)
+        assert chosen.name == tier, chosen.reason
+    chosen = choose_tier(split, config, train=True, device=torch.device("cuda", 0), room=Room(size, size, size))
+    assert chosen.name == "device" and "of cuda:0 may be taken (40 % of what is free)" in chosen.reason
 
 
 def test_mmap_can_be_asked_for_whatever_the_room(tmp_path: Path) -> None:
     config = DataConfig(storage="mmap", cache=str(tmp_path))
-    lane = choose_lane(ARRAY, config, train=True, device=CPU, room=Room(0, 10**9, 0))
-    assert (lane.tier, lane.words) == ("mmap", f"30 kB mapped from {tmp_path}")
+    chosen = choose_tier(ARRAY, config, train=True, device=CPU, room=Room(0, 10**9, 0))
+    assert (chosen.name, chosen.words) == ("mmap", f"30 kB mapped from {tmp_path}")
     labelled = split_of(LabelledDataset(ARRAY.dataset, np.zeros(100, dtype=np.int64)))
-    assert choose_lane(labelled, config, train=True, device=CPU, room=Room(0, 0)).tier == "mmap"
+    assert choose_tier(labelled, config, train=True, device=CPU, room=Room(0, 0)).name == "mmap"

@@ -8,7 +8,7 @@ from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
 from torchdeck.engine.data.datasets.splits import ArrayDataset, Split
 from torchdeck.engine.data.loading.in_memory_loader import transform_images
 from torchdeck.engine.data.loading.storage import DecodedSplit, Room, measure_room
-from torchdeck.engine.data.loading.tiers import choose_lane
+from torchdeck.engine.data.loading.tiers import choose_tier
 from torchdeck.engine.errors import ConfigError
 
 GPU = torch.device("cuda", 0)
@@ -28,9 +28,9 @@ SIZE = IMAGES.nbytes
     ],
 )
 def test_the_nearest_tier_with_room_is_taken(device: torch.device, room: Room, tier: str) -> None:
-    lane = choose_lane(SPLIT, DataConfig(), train=True, device=device, room=room)
-    assert lane.tier == tier
-    taken = (room.device + room.memory) - (lane.left.device + lane.left.memory)
+    chosen = choose_tier(SPLIT, DataConfig(), train=True, device=device, room=room)
+    assert chosen.name == tier
+    taken = (room.device + room.memory) - (chosen.left.device + chosen.left.memory)
     assert taken == (0 if tier == "loader" else SIZE)
 
 
@@ -40,16 +40,16 @@ def test_padded_and_mirrored_copies_are_counted() -> None:
     )
     needed = SIZE + 2 * 100 * 3 * 14 * 14
     for room, tier in ((Room(0, needed), "memory"), (Room(0, needed - 1), "loader")):
-        assert choose_lane(SPLIT, config, train=True, device=CPU, room=room).tier == tier
+        assert choose_tier(SPLIT, config, train=True, device=CPU, room=room).name == tier
 
 
 def test_too_little_room_is_said_in_numbers() -> None:
-    lane = choose_lane(SPLIT, DataConfig(), train=True, device=CPU, room=Room(0, 20_000))
-    assert lane.notes == [
+    chosen = choose_tier(SPLIT, DataConfig(), train=True, device=CPU, room=Room(0, 20_000))
+    assert chosen.notes == [
         "the train split needs 30 kB decoded, and 20 kB of memory may be taken: samples go through a DataLoader"
     ]
     with pytest.raises(ConfigError, match=r'"device": the train split needs 30 kB, and 1 kB of cuda:0'):
-        choose_lane(SPLIT, DataConfig(storage="device"), train=True, device=GPU, room=Room(1000, SIZE))
+        choose_tier(SPLIT, DataConfig(storage="device"), train=True, device=GPU, room=Room(1000, SIZE))
 
 
 def test_room_is_a_share_of_what_is_free() -> None:
