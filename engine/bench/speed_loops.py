@@ -81,7 +81,7 @@ class BareLoop(GatedLoop):
         super().__init__()
         self._model = copy.deepcopy(trainer.model)
         self._config = trainer.config
-        device = trainer.placement.device
+        device = trainer.executor.step.placement.device
         self._train, self._test = (store.to(device) for store in decoded_stores(self._config))
 
     def training(self) -> Iterator[None]:
@@ -127,7 +127,7 @@ class _LoaderLoop(GatedLoop):
     def __init__(self, trainer: Trainer) -> None:
         super().__init__()
         self._model = copy.deepcopy(trainer.model).train()
-        self._device = trainer.placement.device
+        self._device = trainer.executor.step.placement.device
         self._config = trainer.config
         self._loader = _tutorial_loader(trainer.config)
 

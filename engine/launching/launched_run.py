@@ -191,7 +191,7 @@ class LaunchedRun:
         from ..data.loading.loaders import build_loaders
         from ..training.compute.placement import gpu_uuid_of, placed
         from ..training.divergence import fit_past_divergence
-        from ..training.trainer import Trainer
+        from .assembly import assemble_trainer
 
         server: ControlServer | None = None
         ownership = OwnershipWatch(run)
@@ -218,12 +218,7 @@ class LaunchedRun:
                 if prepared.left_out:
                     run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
                     print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
-                model = prepared.model.to(prepared.placement.device)
-                if prepared.placement.channels_last:
-                    model = model.to(memory_format=_channels_last())
-                trainer = Trainer(
-                    prepared.config, data, model, prepared.placement, prepared.objective, run, self.control
-                )
+                trainer = assemble_trainer(prepared, data, run, self.control)
                 if checkpoint is not None:
                     trainer.restore(checkpoint)
                 else:
@@ -269,9 +264,3 @@ class LaunchedRun:
             raise StoppedError
         for command in commands:
             self.control.submit(command)
-
-
-def _channels_last() -> Any:
-    import torch
-
-    return torch.channels_last

@@ -40,16 +40,19 @@ class CallbackRun:
     """What a callback sees of the run; the first argument of each of its methods.
 
     Attributes:
-        config: the run's config.
         path: the run's directory, where a callback may write files of its own.
         stop: ends the run after this step, saved.
     """
 
-    def __init__(self, state: RunState, config: RunConfig, path: Path, stop: Callable[[], object]) -> None:
-        self.config = config
+    def __init__(self, state: RunState, path: Path, stop: Callable[[], object]) -> None:
         self.path = path
         self.stop = stop
         self._state = state
+
+    @property
+    def config(self) -> RunConfig:
+        """The run's config."""
+        return self._state.config
 
     @property
     def model(self) -> nn.Module:

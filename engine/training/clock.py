@@ -15,6 +15,8 @@ class TrainingClock:
     def start_at(self, seconds: float) -> None:
         """Set it to what an earlier life of the run had reached."""
         self._before = seconds
+        if self._since is not None:
+            self.resume()
 
     def resume(self) -> None:
         """Let it run."""

@@ -36,7 +36,7 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
             return trainer.fit()
         except NonFiniteLossError as error:
             failure = error
-        rollbacks = trainer.rollbacks
+        rollbacks = trainer.live.rollbacks
         good, name = _last_good(trainer, run)
         where = _where(trainer, failure, good)
         training = trainer.config.training
@@ -69,14 +69,14 @@ def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: 
     trainer.restore(good)
     # The good state may itself have come after an earlier way back.
     factor = trainer.config.training.rollback_lr_factor
-    trainer.schedule.scale(factor ** (rollbacks - trainer.rollbacks))
-    trainer.rollbacks = rollbacks
-    rate = f"{trainer.schedule.learning_rate:g}"
+    trainer.state.schedule.scale(factor ** (rollbacks - trainer.live.rollbacks))
+    trainer.live.rollbacks = rollbacks
+    rate = f"{trainer.state.schedule.learning_rate:g}"
     run.event(
         "rolled_back",
         text=f"{why}, learning rate {rate} ({rollbacks} of {trainer.config.training.max_rollbacks})",
         step=position["step"],
-        learning_rate=trainer.schedule.learning_rate,
+        learning_rate=trainer.state.schedule.learning_rate,
     )
 
 
@@ -97,9 +97,8 @@ def _where(trainer: Trainer, failure: NonFiniteLossError, good: dict[str, Any] |
             if time.monotonic() > end or trainer.stop_is_asked():
                 return ""
             trainer.advance(window)
-        trainer.state.position.epoch += 1
-        trainer.state.position.step_in_epoch = 0
-        trainer.schedule.after_epoch()
+        trainer.state.position.count_epoch()
+        trainer.state.schedule.after_epoch()
     return ""
 
 

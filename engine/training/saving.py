@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import torch
 
-from ..config import CheckpointConfig
 from ..runs.writer import RunWriter
 from .callbacks import Callbacks
 from .clock import TrainingClock
+from .live_settings import LiveSettings
 from .nonfinite import NonFiniteLossError, diverged
 from .snapshot import Snapshot, SnapshotBuffers
 from .state import RunState
@@ -26,39 +25,41 @@ class Saving:
 
     def __init__(
         self,
-        config: CheckpointConfig,
         state: RunState,
+        live: LiveSettings,
         callbacks: Callbacks,
         clock: TrainingClock,
         run: RunWriter,
-        live_settings: Callable[[], dict[str, float]],
         device: torch.device,
     ) -> None:
         """Save nothing yet.
 
         Args:
-            config: the `[checkpoint]` section.
             state: what is saved.
+            live: saved with it.
             callbacks: their states are saved with it.
             clock: the run's.
             run: takes the checkpoints.
-            live_settings: settings as they are now, that may differ from the run's config.
             device: where the state lies.
         """
         self.start: dict[str, Any] | None = None
-        self._config = config
         self._state = state
+        self._live = live
         self._callbacks = callbacks
         self._clock = clock
         self._run = run
-        self._live_settings = live_settings
         self._snapshots = SnapshotBuffers(device)
         self._last_save = time.monotonic()
         self._saves = 0
 
-    def is_due(self) -> bool:
+    def is_due_at_step(self) -> bool:
+        """Whether `checkpoint.every_steps` asks for a save of the present step."""
+        every = self._state.config.checkpoint.every_steps
+        return bool(every) and self._state.position.step % every == 0
+
+    def is_due_by_time(self) -> bool:
         """Whether the last save is `checkpoint.every_minutes` old."""
-        minutes = self._config.every_minutes
+        minutes = self._state.config.checkpoint.every_minutes
         return bool(minutes) and time.monotonic() - self._last_save >= 60 * minutes
 
     def save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
@@ -98,7 +99,7 @@ class Saving:
     def _captured(self, metrics: dict[str, float], snapshot: Snapshot) -> dict[str, Any]:
         """Everything that a checkpoint holds, with every copy arrived."""
         state = {
-            **self._state.capture(metrics, self._live_settings(), snapshot),
+            **self._state.capture(metrics, self._live.values(), snapshot),
             "callbacks": self._callbacks.state_dict(snapshot),
         }
         # A callback may keep tensors on the GPU, too.

@@ -10,10 +10,12 @@ import torch
 from torch import Tensor, nn
 
 from ..config import RunConfig
+from ..config.file import dump_config
 from ..errors import CheckpointError
 from ..metric_names import metric
 from ..randomness import capture_python_randomness, restore_python_randomness
 from .compute.objective import DecisiveMetrics, Objective
+from .compute.step import TrainStep
 from .early_stopping import EarlyStopping
 from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
@@ -36,6 +38,20 @@ class Position:
     epoch: int = 0
     step_in_epoch: int = 0
     step: int = 0
+
+    def update(self, epoch: int, step_in_epoch: int, step: int) -> None:
+        """Take another place over, in place: the loop counts on in this very object."""
+        self.epoch, self.step_in_epoch, self.step = epoch, step_in_epoch, step
+
+    def count_step(self) -> None:
+        """A step is done."""
+        self.step += 1
+        self.step_in_epoch += 1
+
+    def count_epoch(self) -> None:
+        """The epoch is done, the next one has begun."""
+        self.epoch += 1
+        self.step_in_epoch = 0
 
 
 @dataclass
@@ -99,12 +115,15 @@ class RunState:
     """Everything that changes while a run trains.
 
     Attributes:
+        config: the run's; another one from when its number of epochs changes.
+        steps_per_epoch: optimizer steps of an epoch.
         averages: the moving average of the weights; None where none is kept.
         evaluated_step: steps done when the weights were last measured.
-        identity: what doesn't change but belongs into a checkpoint: config text, classes, environment, fingerprint
-            of the data.
+        identity: what doesn't change but belongs into a checkpoint: classes, environment, fingerprint of the data.
     """
 
+    config: RunConfig
+    steps_per_epoch: int
     model: nn.Module
     optimizer: torch.optim.Optimizer
     schedule: Schedule
@@ -152,6 +171,7 @@ class RunState:
             "evaluated_step": self.evaluated_step,
             "metrics": dict(metrics),
             "live_settings": dict(live_settings),
+            "config": dump_config(self.config),
             **self.identity,
         }
         if self.averages is not None:
@@ -189,7 +209,7 @@ class RunState:
                 self.schedule.load_state_dict(checkpoint["scheduler_state_dict"])
             if self.scaler is not None and checkpoint["scaler_state_dict"]:
                 self.scaler.load_state_dict(checkpoint["scaler_state_dict"])
-            self.position = Position(**checkpoint["position"])
+            self.position.update(**checkpoint["position"])
             self.totals = Totals(**checkpoint["totals"])
             if checkpoint["best"]["metric"] == self.best.metric:
                 self.best = Best(**{**checkpoint["best"], "larger_is_better": self.best.larger_is_better})
@@ -215,24 +235,32 @@ class RunState:
 
 def new_run_state(
     config: RunConfig,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
+    step: TrainStep,
     schedule: Schedule,
-    scaler: torch.amp.GradScaler | None,
-    objective: Objective,
     identity: dict[str, Any],
+    *,
+    steps_per_epoch: int,
 ) -> RunState:
     """The state before the first step.
+
+    Args:
+        config: the run.
+        step: of a model and an optimizer that lie on their device.
+        schedule: of that optimizer.
+        identity: see `RunState`.
+        steps_per_epoch: optimizer steps of an epoch.
 
     Raises:
         ConfigError: a metric that isn't measured for the objective's targets.
     """
-    metrics, stopping = DecisiveMetrics.of(config, objective), config.early_stopping
+    metrics, stopping = DecisiveMetrics.of(config, step.objective), config.early_stopping
     return RunState(
-        model,
-        optimizer,
+        config,
+        steps_per_epoch,
+        step.model,
+        step.optimizer,
         schedule,
-        scaler,
+        step.scaler,
         Best(metrics.best.name, larger_is_better=metrics.best.larger_is_better),
         identity,
         EarlyStopping(
@@ -241,5 +269,5 @@ def new_run_state(
             stopping.min_delta,
             larger_is_better=metrics.early_stopping.larger_is_better,
         ),
-        AveragedWeights(model, config.ema) if config.ema.decay else None,
+        AveragedWeights(step.model, config.ema) if config.ema.decay else None,
     )

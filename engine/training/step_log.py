@@ -64,6 +64,12 @@ class StepLog:
         if self._held.is_full:
             self._fold()
 
+    def clear(self) -> None:
+        """Forget every step that was not read back."""
+        self._losses, self._scores, self._samples, self._learning_rates = [], [], [], []
+        self._held.clear()
+        self._unfolded_steps = []
+
     def drain(self) -> StepBlock:
         """Everything since the last drain, as numbers; waits for the device."""
         self._fold()

@@ -64,7 +64,7 @@ class StepRecords:
 
     def discard(self) -> None:
         """Forget what isn't recorded yet."""
-        self.log = StepLog(self.objective)
+        self.log.clear()
 
     def drain(self) -> None:
         """Read the steps since the last call back from the device and record them.

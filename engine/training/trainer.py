@@ -10,32 +10,22 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from ..config import RunConfig
-from ..config.file import dump_config, parse_config
-from ..data.loading.batch_loader import BatchLoader, TrainingData
-from ..data.loading.batching import optimizer_steps
-from ..randomness import StepRandomness
+from ..config.file import parse_config
+from ..data.loading.batch_loader import TrainingData
 from ..runs.control import Control
-from ..runs.writer import RunWriter
-from .callbacks import CallbackRun, Callbacks
-from .clock import TrainingClock
-from .compute.compiled_run import CompiledRun
-from .compute.evaluation import Evaluation, evaluate
-from .compute.memory_recovery import Parts, RecoveringEvaluation, RecoveringStep, parts_in_words
-from .compute.objective import DecisiveMetrics, Objective
-from .compute.placement import Placement
-from .compute.step import Batch, TrainStep
-from .environment import changed_settings, describe_environment
-from .gradient_watch import GradientWatch
+from .bookkeeping import Bookkeeping, Watchers
+from .compute.evaluation import Evaluation
+from .compute.executor import Executor
+from .compute.objective import DecisiveMetrics
+from .compute.step import Batch
+from .environment import changed_settings
 from .live_commands import LiveCommands
+from .live_settings import LiveSettings
 from .optimization.optimizers import build_optimizer
-from .optimization.schedules import Schedule, build_schedule
-from .profiling import Profiling
+from .optimization.schedules import build_schedule
 from .resume_with_changes import restore_changed
 from .saving import Saving
-from .state import Position, new_run_state
-from .status import TrainingStatus
-from .step_records import StepRecords
-from .time_breakdown import TimeShares
+from .state import Position, RunState
 from .validation import Validated, Validation
 
 Outcome = Literal["finished", "stopped"]
@@ -45,120 +35,48 @@ class Trainer:
     """Trains a model on a data set, writing everything it does to a run directory.
 
     Knows nothing of a screen: it is watched through the directory and controlled through `control`, whose commands
-    it obeys between steps. All its work happens in the thread that calls `fit`.
+    it obeys between steps. All its work happens in the thread that calls `fit`. `assemble_trainer` makes one.
 
     Attributes:
-        rollbacks: how often the run went back to a good state after it had diverged.
-        times: where the time goes.
+        state: everything that changes while it trains.
+        live: settings that change while it trains.
+        executor: computes steps and evaluations.
         saving: takes its checkpoints.
-        profiling: watches steps when it is told to.
+        profiling: traces steps when asked to.
+        times: where the time goes.
     """
 
     def __init__(
         self,
-        config: RunConfig,
-        data: TrainingData,
-        model: nn.Module,
-        placement: Placement,
-        objective: Objective,
-        run: RunWriter,
+        state: RunState,
+        live: LiveSettings,
+        executor: Executor,
+        validation: Validation,
+        saving: Saving,
+        watchers: Watchers,
+        books: Bookkeeping,
         control: Control,
     ) -> None:
-        """Set up optimizer, schedule and step for a model that lies on its device, as does the objective.
-
-        Raises:
-            ConfigError: an optimizer or schedule that can't be built on this model.
-        """
-        self.config = config
-        self.data = data
-        self.model = model
-        self.placement = placement
-        self.objective = objective
-        self.steps_per_epoch = optimizer_steps(data.train.num_batches, config)
-        self.optimizer = build_optimizer(config.optimizer, model)
-        self.schedule = self._build_schedule()
-        self.step = TrainStep.of(config, model, self.optimizer, objective, placement)
-        self.state = new_run_state(
-            config, model, self.optimizer, self.schedule, self.step.scaler, objective, self._identity()
-        )
-        self.rollbacks = 0
-        self.times = TimeShares()
-        self.profiling = Profiling(run, placement.device)
-        self._run = run
+        """Train from the state as it is."""
+        self.state = state
+        self.live = live
+        self.executor = executor
+        self.saving = saving
+        self.profiling = watchers.profiling
+        self.times = books.times
+        self._callbacks = watchers.callbacks
+        self._gradients = watchers.gradients
+        self._run, self._records, self._clock = books.run, books.steps, books.clock
+        self._report = books.status.report
         self._control = control
-        self._commands = LiveCommands(self, control, run)
-        self._clock = TrainingClock()
-        self._randomness = StepRandomness(config.seed, placement.device)
-        self._set_up_steps()
-        self._set_up_records()
-
-    def _identity(self) -> dict[str, Any]:
-        return {
-            "config": dump_config(self.config),
-            "classes": list(self.data.classes),
-            "data_fingerprint": self.data.fingerprint,
-            "environment": describe_environment(self.config, self.placement),
-        }
-
-    def _set_up_steps(self) -> None:
-        """What a step goes through beside the step itself."""
-        config = self.config
-        self._watch = GradientWatch(self.model, config.training.probe_every, has_scaler=self.step.scaler is not None)
-        self._recovering = RecoveringStep(
-            self.step, self._seed_step, lambda parts: self._say_out_of_memory(parts, "training")
-        )
-        self._recovering_evaluation = RecoveringEvaluation(lambda parts: self._say_out_of_memory(parts, "evaluation"))
-        self._waits_for_compile = config.training.compile
-        self._compiled = CompiledRun(
-            config.training,
-            self.step,
-            self.placement.device,
-            self._run,
-            self._report,
-            runs_eager=self._is_odd_batch,
-        )
-        seen = CallbackRun(self.state, config, self._run.path, stop=lambda: self._control.submit({"cmd": "stop"}))
-        self.callbacks = Callbacks(config.callbacks, seen, self._say_callback_failed)
-        self.callbacks.listen_to(self.step)
-
-    def _set_up_records(self) -> None:
-        """What is told and kept of a run."""
-        config, run = self.config, self._run
-        self._status = TrainingStatus(
-            config, self.state, self.step, self._recovering, self.times, run, steps_per_epoch=self.steps_per_epoch
-        )
-        self._records = StepRecords(
-            self.state, self.objective, self._watch, self._clock, run, report=lambda: self._report("training")
-        )
-        self._validation = Validation(config, self.state, run, self.steps_per_epoch)
-        self.saving = Saving(
-            config.checkpoint,
-            self.state,
-            self.callbacks,
-            self._clock,
-            run,
-            self._live_settings,
-            self.placement.device,
-        )
-
-    def _build_schedule(self) -> Schedule:
-        return build_schedule(
-            self.config.schedule,
-            self.optimizer,
-            steps_per_epoch=self.steps_per_epoch,
-            epochs=self.config.training.epochs,
-            watched=DecisiveMetrics.of(self.config, self.objective).schedule,
-        )
-
-    def _say_callback_failed(self, name: str, method: str, error: str) -> None:
-        self._run.event(
-            "callback_failed",
-            text=f"{name}: {method} raised {error}; it is not called again, training goes on",
-            step=self.state.position.step,
-        )
+        self._commands = LiveCommands(self, control, books.run)
+        self._validation = validation
 
     def restore(self, checkpoint: dict[str, Any]) -> None:
-        """Go on where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
+        """Continue where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
+
+        Everything is taken over in place, so that it may be done between two steps, too; but the batches that the loop
+        goes through follow another position only from its next epoch, or from the next `fit`, on.
 
         Raises:
             CheckpointError: it is of another model, or lacks a part.
@@ -166,13 +84,9 @@ class Trainer:
         saved = parse_config(checkpoint["config"], "the checkpoint's config")
         changed = changed_settings(saved, self.config)
         restore_changed(self.state, checkpoint, saved, self.config, changed)
-        if "training.clip_norm" not in changed:
-            self.step.clip_norm = checkpoint["live_settings"].get("training.clip_norm", self.step.clip_norm)
-        self.callbacks.load_state_dict(checkpoint.get("callbacks", []))
+        self.live.restore(checkpoint["live_settings"], with_clip_norm="training.clip_norm" not in changed)
+        self._callbacks.load_state_dict(checkpoint.get("callbacks", []))
         self._records.discard()
-        self.rollbacks = int(checkpoint["live_settings"].get("rollbacks", 0))
-        self._recovering.largest_part = int(checkpoint["live_settings"].get("largest_part", 0))
-        self._recovering_evaluation.largest_part = int(checkpoint["live_settings"].get("evaluation_part", 0))
         self._clock.start_at(self.state.totals.seconds)
 
     def fit(self) -> Outcome:
@@ -189,7 +103,7 @@ class Trainer:
         self._records.go_on()
         self.model.train()
         self._report("training")
-        self.callbacks.call("on_run_start")
+        self._callbacks.call("on_run_start")
         while not self._is_complete():
             self._train_epoch()
             if self._commands.stop_after == "step":
@@ -204,7 +118,7 @@ class Trainer:
         if not finished or self.state.position.step_in_epoch:
             self.save("early stop" if finished else "stop")
         outcome: Outcome = "finished" if finished else "stopped"
-        self.callbacks.call("on_run_end", outcome=outcome)
+        self._callbacks.call("on_run_end", outcome=outcome)
         return outcome
 
     def _is_complete(self) -> bool:
@@ -216,38 +130,35 @@ class Trainer:
         self.model.train()
         if self._validation.is_due_at_step() and not self._measure_between_epochs():
             return
-        position, records, profiling = self.state.position, self._records, self.profiling
-        keep = records.log.add
-        save_every, measure_every = self.config.checkpoint.every_steps, self.config.evaluation.every_steps
-        averages = self.state.averages
-        train = self._first_compiled_step if self._waits_for_compile else self._recovering
-        tells_start, tells_end = map(self.callbacks.has, ("on_step_start", "on_step_end"))
-        self.callbacks.call("on_epoch_start")
+        state, executor, records = self.state, self.executor, self._records
+        position, averages = state.position, state.averages
+        self._callbacks.call("on_epoch_start")
         for window in self.times.waited_for(self.windows()):
-            self._randomness.seed_step(position.step)
-            learning_rate = self.schedule.learning_rate
-            self.step.probe = self._watch.due(position.step + 1)
-            if tells_start:
-                self.callbacks.call("on_step_start")
-            loss, logits = train(window)
-            train = self._recovering
-            self.schedule.after_step()
-            position.step += 1
-            position.step_in_epoch += 1
+            executor.seed()
+            executor.step.probe = self._gradients.due(position.step + 1)
+            learning_rate = state.schedule.learning_rate
+            self._callbacks.call("on_step_start")
+            if executor.compiles_next:
+                loss, predictions = self._compile_in_step(window)
+            else:
+                # In smaller parts when memory runs out; the update is unscaled and clipped.
+                loss, predictions = executor.forward_backward(window)
+                executor.update()
+            state.schedule.after_step()
+            position.count_step()
             if averages is not None:
                 averages.after_step(position.step)
-            keep(loss, logits, [targets for _, targets in window], learning_rate)
-            if profiling.is_on:
-                profiling.after_step(position.step)
-            if tells_end:
-                self.callbacks.call("on_step_end", loss=loss)
+            records.log.add(loss, predictions, [targets for _, targets in window], learning_rate)
+            if self.profiling.is_on:
+                self.profiling.after_step(position.step)
+            self._callbacks.call("on_step_end", loss=loss)
             if records.is_due():
                 records.drain()
-                if self.saving.is_due():
+                if self.saving.is_due_by_time():
                     self.save("minutes")
-            if measure_every and self._validation.is_due_at_step() and not self._measure_between_epochs():
+            if self._validation.is_due_at_step() and not self._measure_between_epochs():
                 break
-            if save_every and position.step % save_every == 0:
+            if self.saving.is_due_at_step():
                 self.save("interval")
             if self._control.pending:
                 self._commands.obey()
@@ -257,14 +168,13 @@ class Trainer:
 
     def advance(self, window: list[Batch]) -> None:
         """Do a step that is not recorded."""
-        self._seed_step()
-        with self.step.unwatched():
-            self._recovering(window)
-        self.schedule.after_step()
-        self.state.position.step += 1
-        self.state.position.step_in_epoch += 1
-        if self.state.averages is not None:
-            self.state.averages.after_step(self.state.position.step)
+        state = self.state
+        with self.executor.step.unwatched():
+            self.executor.whole_step(window)
+        state.schedule.after_step()
+        state.position.count_step()
+        if state.averages is not None:
+            state.averages.after_step(state.position.step)
 
     def stop_is_asked(self) -> bool:
         """Whether a stop at the next step was asked for."""
@@ -282,38 +192,13 @@ class Trainer:
         while window := list(islice(batches, accumulate)):
             yield window
 
-    def _first_compiled_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
+    def _compile_in_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         """The run's first step when it is compiled."""
-        self._waits_for_compile = False
         with self.times.spent_on("compiling"):
-            result = self._compiled.first_step(window, lambda: self._seeded_step(window))
+            result = self.executor.compile_in_step(window)
         # Compiling is no part of the seconds that steps take.
         self._records.go_on()
         return result
-
-    def _is_odd_batch(self, samples: int) -> bool:
-        """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""
-        if self.config.training.compile_dynamic == "always":
-            return False
-        loader = self.data.train if self.model.training else self.data.validation
-        recovering = self._recovering if self.model.training else self._recovering_evaluation
-        return not recovering.largest_part and samples < min(loader.batch_size, loader.num_samples)
-
-    def _seeded_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
-        self._seed_step()
-        return self._recovering(window)
-
-    def _seed_step(self) -> None:
-        self._randomness.seed_step(self.state.position.step)
-
-    def _say_out_of_memory(self, parts: Parts, what: str) -> None:
-        self._run.event(
-            "out_of_memory",
-            text=parts_in_words(parts, what),
-            step=self.state.position.step,
-            largest_part=parts.largest,
-        )
-        self._report("training")
 
     def _measure_between_epochs(self) -> bool:
         """Measure the weights in the middle of an epoch. False when training is to end here."""
@@ -337,7 +222,7 @@ class Trainer:
             validated = self._measured()
             if validated is None:
                 return False
-        self.schedule.after_epoch()
+        self.state.schedule.after_epoch()
         metrics = validated.raw.metrics if validated is not None else {}
         is_best = validated is not None and validated.is_best
         self._run.record(
@@ -347,19 +232,18 @@ class Trainer:
                 "step": self.state.position.step,
                 "t": self._clock.seconds(),
                 "seconds": self._clock.seconds() - self.state.totals.epoch_began,
-                "lr": self.schedule.learning_rate,
-                "train": self.state.totals.epoch_metrics(self.objective),
+                "lr": self.learning_rate,
+                "train": self.state.totals.epoch_metrics(self.executor.step.objective),
                 **(validated.record if validated is not None else {"validation": {}}),
             }
         )
-        self.callbacks.call("on_epoch_end", metrics=dict(metrics))
-        self.state.position.epoch += 1
-        self.state.position.step_in_epoch = 0
+        self._callbacks.call("on_epoch_end", metrics=dict(metrics))
+        self.state.position.count_epoch()
         self.state.totals.begin_epoch(self._clock.seconds())
         every, last = self.config.checkpoint.every_epochs, self._is_complete()
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
             self.save("epoch", metrics=metrics, is_best=is_best)
-        self._compiled.say_recompiled(self.state.position.step)
+        self.executor.say_recompiled(self.state.position.step)
         self._report("training")
         if self._control.pending:
             self._commands.obey()
@@ -367,20 +251,16 @@ class Trainer:
         return True
 
     def _measured(self) -> Validated | None:
-        self.callbacks.call("on_evaluation_start")
+        self._callbacks.call("on_evaluation_start")
         validated = self._validation.measure(self._evaluate)
         if validated is not None:
-            self.callbacks.call("on_evaluation_end", metrics=dict(validated.raw.metrics))
+            self._callbacks.call("on_evaluation_end", metrics=dict(validated.raw.metrics))
         return validated
 
     def _evaluate(self) -> Evaluation | None:
         self._report("evaluating")
         with self.times.evaluating():
-            return self._recovering_evaluation(self.data.validation, self._evaluate_on)
-
-    def _evaluate_on(self, loader: BatchLoader) -> Evaluation | None:
-        self._seed_step()
-        return evaluate(self.model, loader, self.objective, self.placement, interrupted=self._commands.stop_is_asked)
+            return self.executor.evaluate(self.data.validation, interrupted=self._commands.stop_is_asked)
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:
@@ -395,6 +275,21 @@ class Trainer:
         self._report("training", status="running")
 
     @property
+    def config(self) -> RunConfig:
+        """The run's config, with the number of epochs that holds now."""
+        return self.state.config
+
+    @property
+    def data(self) -> TrainingData:
+        """The loaders."""
+        return self.executor.data
+
+    @property
+    def model(self) -> nn.Module:
+        """The model in training."""
+        return self.state.model
+
+    @property
     def position(self) -> Position:
         """Where training stands."""
         return self.state.position
@@ -402,41 +297,41 @@ class Trainer:
     @property
     def learning_rate(self) -> float:
         """The learning rate of the next step."""
-        return self.schedule.learning_rate
+        return self.state.schedule.learning_rate
 
     def set_learning_rate(self, rate: float) -> None:
         """Scale all that the schedule gives from here on so that the next step has this rate, which is not 0."""
-        self.schedule.scale(rate / self.schedule.learning_rate)
+        self.state.schedule.scale(rate / self.learning_rate)
 
     @property
     def clip_norm(self) -> float:
         """The largest norm of the gradients; 0 for no clipping."""
-        return self.step.clip_norm
+        return self.live.clip_norm
 
     def set_clip_norm(self, norm: float) -> None:
         """Clip the gradients to this norm from the next step on."""
-        self.step.clip_norm = norm
+        self.live.clip_norm = norm
+
+    def set_epochs(self, config: RunConfig) -> None:
+        """Train on with another number of epochs: exactly what a resume from here with that number would do."""
+        state, saved = self.state, self.state.config
+        # The new optimizer goes on in this very memory.
+        checkpoint = self.saving.copied_state()
+        state.config = config
+        state.optimizer = self.executor.step.optimizer = build_optimizer(config.optimizer, self.model)
+        state.schedule = build_schedule(
+            config.schedule,
+            state.optimizer,
+            steps_per_epoch=state.steps_per_epoch,
+            epochs=config.training.epochs,
+            watched=DecisiveMetrics.of(config, self.executor.step.objective).schedule,
+        )
+        restore_changed(state, checkpoint, saved, config, changed_settings(saved, config))
+        self._report("training")
 
     def profile(self, steps: int) -> None:
         """Profile the next steps."""
         self.profiling.start(steps)
-
-    def set_epochs(self, config: RunConfig) -> None:
-        """Train on with another number of epochs: exactly what a resume from here with that number would do."""
-        saved, self.config = self.config, config
-        self._validation.config = self._status.config = config
-        position = self.state.position
-        # The new optimizer goes on in this very memory.
-        checkpoint = self.saving.copied_state()
-        self.optimizer = build_optimizer(config.optimizer, self.model)
-        self.schedule = self._build_schedule()
-        self.step.optimizer = self.state.optimizer = self.optimizer
-        self.state.schedule = self.schedule
-        self.state.identity["config"] = dump_config(config)
-        restore_changed(self.state, checkpoint, saved, config, changed_settings(saved, config))
-        # The loop that is under way counts on in this very object.
-        self.state.position = position
-        self._report("training")
 
     def save_from_outside(self) -> bool:
         """Save in another thread's stead that waits for data or evaluates and can't be told to stop.
@@ -457,14 +352,3 @@ class Trainer:
         self._records.drain()
         with self.times.spent_on("saving"):
             self.saving.save(reason, metrics or {}, is_best)
-
-    def _live_settings(self) -> dict[str, float]:
-        return {
-            "training.clip_norm": self.step.clip_norm,
-            "largest_part": self._recovering.largest_part,
-            "evaluation_part": self._recovering_evaluation.largest_part,
-            "rollbacks": self.rollbacks,
-        }
-
-    def _report(self, phase: str, **fields: Any) -> None:
-        self._status.report(phase, **fields)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..config import RunConfig
 from ..runs.writer import RunWriter
 from .compute.evaluation import Evaluation
 from .state import RunState
@@ -35,23 +34,21 @@ class Validated:
 class Validation:
     """Measures and judges a run's weights. All in the engine's thread."""
 
-    def __init__(self, config: RunConfig, state: RunState, run: RunWriter, steps_per_epoch: int) -> None:
-        self.config = config
+    def __init__(self, state: RunState, run: RunWriter) -> None:
         self._state = state
         self._run = run
-        self._steps_per_epoch = steps_per_epoch
 
     def is_due_after_epoch(self) -> bool:
         """Whether the epoch under way is measured at its end; the last one always is."""
         epoch = self._state.position.epoch + 1
-        return epoch % self.config.evaluation.every_epochs == 0 or epoch == self.config.training.epochs
+        return epoch % self._state.config.evaluation.every_epochs == 0 or epoch == self._state.config.training.epochs
 
     def is_due_at_step(self) -> bool:
         """Whether the present step is to be measured and was not: where an epoch ends, that is left to the epoch."""
-        position, every = self._state.position, self.config.evaluation.every_steps
+        position, every = self._state.position, self._state.config.evaluation.every_steps
         if not every or not position.step or position.step % every or position.step == self._state.evaluated_step:
             return False
-        return position.step_in_epoch < self._steps_per_epoch or not self.is_due_after_epoch()
+        return position.step_in_epoch < self._state.steps_per_epoch or not self.is_due_after_epoch()
 
     def measure(self, evaluate: Evaluate) -> Validated | None:
         """Measure the weights and their average, and take the result over into the state.
@@ -74,7 +71,7 @@ class Validation:
         epoch, step = state.position.epoch + 1, state.position.step
         self._say_if_not_finite(raw, epoch)
         judged = raw.metrics
-        if averaged is not None and self.config.ema.decides_best:
+        if averaged is not None and self._state.config.ema.decides_best:
             judged = averaged.metrics
         is_best = state.best.offer(judged, epoch=epoch, step=step)
         state.early_stopping.offer(judged[state.early_stopping.metric], step)
@@ -90,7 +87,7 @@ class Validation:
         }
         if averaged is not None:
             record["ema"] = averaged.metrics
-            record["rated"]["weights"] = "ema" if self.config.ema.decides_best else "raw"
+            record["rated"]["weights"] = "ema" if self._state.config.ema.decides_best else "raw"
         if state.early_stopping.is_over:
             self._run.event("stopped_early", step=step, text=state.early_stopping.sentence)
         return Validated(raw, averaged, is_best, record)

@@ -33,8 +33,8 @@ class Parts:
     message: str
 
 
-class RecoveringStep:
-    """A training step that splits its batches once they don't fit into memory.
+class RecoveringPasses:
+    """The forward and backward passes of a step, which split their batches once they don't fit into memory.
 
     The parts' gradients are added up with the weights of their samples, so the step is the one of the whole batch but
     for rounding. Batch normalisation takes its statistics over a part, as with `training.accumulate`, and dropout
@@ -45,10 +45,10 @@ class RecoveringStep:
     """
 
     def __init__(self, step: TrainStep, reseed: Callable[[], None], on_split: Callable[[Parts], None]) -> None:
-        """Wrap a step.
+        """Wrap a step's passes.
 
         Args:
-            step: does the work.
+            step: does the passes; what its update needs can't be split.
             reseed: sets the generators as they were when the step began.
             on_split: told of every split.
         """
@@ -59,10 +59,10 @@ class RecoveringStep:
         self._undoable = _UNDOABLE_STEPS
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
-        """As `TrainStep`, in parts. The predictions are in the samples' order.
+        """As `TrainStep.forward_backward`, in parts. The predictions are in the samples' order.
 
         Raises:
-            torch.OutOfMemoryError: single samples don't fit, or the optimizer's own state doesn't.
+            torch.OutOfMemoryError: single samples don't fit.
         """
         saved = None
         if self._undoable:
@@ -71,9 +71,9 @@ class RecoveringStep:
         while True:
             problem = ""
             try:
-                return self._step(self._in_parts(window) if self.largest_part else window)
+                return self._step.forward_backward(self._in_parts(window) if self.largest_part else window)
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or self._step.is_updating or not self._can_split(window):
+                if not is_out_of_memory(error) or not self._can_split(window):
                     raise
                 problem = str(error).split("\n", 1)[0]
             # Outside of the handler: the error's frames hold the very tensors that are to be freed.

@@ -1,4 +1,4 @@
-"""One optimizer step: forward under autocast, backward, unscale, clip, update."""
+"""One optimizer step: forward under autocast, backward; then unscale, clip, update."""
 
 from __future__ import annotations
 
@@ -25,12 +25,15 @@ class TrainStep:
     """What happens to the weights in one step, on one batch or on a window of accumulated ones.
 
     Attributes:
+        model: the model in training.
+        optimizer: changes its weights.
+        placement: device, precision and memory format.
+        objective: the loss and what counts as a right prediction.
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
         after_forward: called with predictions and loss of each batch before its backward pass; None for nobody.
         after_backward: called when the gradients are there, before they are unscaled, clipped and used.
-        is_updating: whether the weights are being changed, after which a step can't be done again.
     """
 
     def __init__(
@@ -51,12 +54,11 @@ class TrainStep:
         self._clip_by = clip_by
         self.probe: GradientProbe | None = None
         self.scaler = torch.amp.GradScaler(placement.device.type) if placement.uses_grad_scaler else None
-        self._placement = placement
-        self._objective = objective
+        self.placement = placement
+        self.objective = objective
         self._auxiliary_weight = auxiliary_weight
         self._copies_logits = copies_logits
         self._is_checked = False
-        self.is_updating = False
         self.after_forward: Callable[[Tensor, Tensor], None] | None = None
         self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -83,7 +85,13 @@ class TrainStep:
         )
 
     def __call__(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
-        """Train on a window of batches as if they were one.
+        """Train on a window of batches as if they were one: `forward_backward`, then `update`."""
+        result = self.forward_backward(window)
+        self.update()
+        return result
+
+    def forward_backward(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
+        """Add up the gradients of a window of batches as if they were one batch.
 
         Args:
             window: batches of inputs [B, C, H, W] and targets: class indices [B], shares of the classes [B, C],
@@ -96,11 +104,10 @@ class TrainStep:
         if len(window) == 1:
             loss, logits = self._forward(*window[0])
             self._backward(loss)
-            self._update()
             return loss.detach(), [self._kept(logits)]
-        weights = [self._objective.weight(targets) for _, targets in window]
+        weights = [self.objective.weight(targets) for _, targets in window]
         weight_in_all = sum(weights)
-        total = torch.zeros((), device=self._placement.device)
+        total = torch.zeros((), device=self.placement.device)
         all_logits = []
         for (inputs, targets), weight in zip(window, weights, strict=True):
             loss, logits = self._forward(inputs, targets)
@@ -108,8 +115,27 @@ class TrainStep:
             self._backward(loss)
             total += loss.detach()
             all_logits.append(self._kept(logits))
-        self._update()
         return total, all_logits
+
+    def update(self) -> None:
+        """Change the weights by their gradients: unscaled, clipped, used and cleared."""
+        if self.after_backward is not None:
+            self.after_backward()
+        unscales = self.scaler is not None and self.clip_norm > 0
+        if self.scaler is not None and unscales:
+            self.scaler.unscale_(self.optimizer)
+        if self.probe is not None:
+            self.probe.before_update(None if unscales else self.scaler)
+        if self.clip_norm > 0:
+            clip_gradients(self._parameters, self.clip_norm, self._clip_by)
+        if self.scaler is not None:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        if self.probe is not None:
+            self.probe.after_update()
+        self.optimizer.zero_grad(set_to_none=True)
 
     def rehearse(self, window: Sequence[Batch]) -> None:
         """The forward and backward passes of a step and nothing else: no weight changes, nobody is told."""
@@ -135,24 +161,24 @@ class TrainStep:
         return logits.detach().clone() if self._copies_logits else logits.detach()
 
     def _forward(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
-        if self._placement.channels_last:
+        if self.placement.channels_last:
             inputs = channels_last(inputs)
-        if self._placement.autocast_dtype is None:
+        if self.placement.autocast_dtype is None:
             return self._loss_and_logits(inputs, targets)
-        with torch.autocast(self._placement.device.type, dtype=self._placement.autocast_dtype):
+        with torch.autocast(self.placement.device.type, dtype=self.placement.autocast_dtype):
             return self._loss_and_logits(inputs, targets)
 
     def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
         output = call_model(self.model, inputs)
         logits = prediction_of(output)
         if not self._is_checked:
-            check_prediction(logits, targets, self._objective)
-        loss = self._objective.loss(logits, targets)
+            check_prediction(logits, targets, self.objective)
+        loss = self.objective.loss(logits, targets)
         if not isinstance(output, Tensor) and self._auxiliary_weight:
             for auxiliary in auxiliary_predictions(output):
-                loss = loss + self._auxiliary_weight * self._objective.loss(auxiliary, targets)
+                loss = loss + self._auxiliary_weight * self.objective.loss(auxiliary, targets)
         if not self._is_checked:
-            check_scalar(loss, self._objective.name)
+            check_scalar(loss, self.objective.name)
             self._is_checked = True
         if self.after_forward is not None:
             self.after_forward(logits, loss)
@@ -163,27 +189,6 @@ class TrainStep:
             self.scaler.scale(loss).backward()
         else:
             loss.backward()
-
-    def _update(self) -> None:
-        self.is_updating = True
-        if self.after_backward is not None:
-            self.after_backward()
-        unscales = self.scaler is not None and self.clip_norm > 0
-        if self.scaler is not None and unscales:
-            self.scaler.unscale_(self.optimizer)
-        if self.probe is not None:
-            self.probe.before_update(None if unscales else self.scaler)
-        if self.clip_norm > 0:
-            clip_gradients(self._parameters, self.clip_norm, self._clip_by)
-        if self.scaler is not None:
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-        else:
-            self.optimizer.step()
-        if self.probe is not None:
-            self.probe.after_update()
-        self.optimizer.zero_grad(set_to_none=True)
-        self.is_updating = False
 
 
 def check_prediction(prediction: object, targets: Tensor, objective: Objective) -> None:

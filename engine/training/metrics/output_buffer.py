@@ -40,5 +40,9 @@ class HeldOutputs:
     def take(self) -> tuple[Tensor, Tensor]:
         """All of them as one batch, and hold none. Of at least one."""
         outputs, targets = torch.cat(self._outputs), torch.cat(self._targets)
-        self._outputs, self._targets, self._bytes = [], [], 0
+        self.clear()
         return outputs, targets
+
+    def clear(self) -> None:
+        """Hold none."""
+        self._outputs, self._targets, self._bytes = [], [], 0

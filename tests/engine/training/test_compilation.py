@@ -132,8 +132,8 @@ def test_timing_the_passes_of_a_step_leaves_model_and_generators_as_they_were(tm
     reports: list[str] = []
     compiled = CompiledRun(
         trainer.config.training,
-        trainer.step,
-        trainer.placement.device,
+        trainer.executor.step,
+        trainer.executor.step.placement.device,
         run,
         lambda phase, **fields: reports.append(phase),
         runs_eager=lambda size: False,

@@ -11,7 +11,7 @@ from training_cases import case, ended, reader_of, resume_copy, train
 from torchdeck.engine.config import EmaConfig
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.writer import RunWriter
-from torchdeck.engine.training import trainer
+from torchdeck.engine.training.compute import executor
 from torchdeck.engine.training.optimization.ema import AveragedWeights
 
 
@@ -88,7 +88,7 @@ def test_a_save_and_a_stop_while_the_average_is_measured_keep_the_weights_and_go
     settings = ("ema.decay=0.8", "training.num_threads=1")
     reference = train(tmp_path / "whole", *settings)
     saved: dict[str, dict[str, Tensor]] = {}
-    save, measure, evaluations = RunWriter.save_checkpoint, trainer.evaluate, count(1)
+    save, measure, evaluations = RunWriter.save_checkpoint, executor.evaluate, count(1)
 
     def save_and_look(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:
         for part in ("model_state_dict", "ema_state_dict"):
@@ -102,7 +102,7 @@ def test_a_save_and_a_stop_while_the_average_is_measured_keep_the_weights_and_go
         return measure(*arguments, **keywords)
 
     monkeypatch.setattr(RunWriter, "save_checkpoint", save_and_look)
-    monkeypatch.setattr(trainer, "evaluate", measure_and_command)
+    monkeypatch.setattr(executor, "evaluate", measure_and_command)
     run = launch(case(*settings), tmp_path / "stopped")
     assert ended(run).status == "stopped"
     assert run.path is not None

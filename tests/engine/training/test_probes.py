@@ -168,7 +168,7 @@ def test_an_alert_is_an_event_that_names_the_module(tmp_path: Path) -> None:
     run.close("failed")
     (event, *_) = events_of(run.path, "gradients")
     assert event["problem"] == "non-finite"
-    assert event["modules"][0] == trainer._watch._probe.paths[0]
+    assert event["modules"][0] == trainer._gradients._probe.paths[0]
 
 
 def test_a_resumed_run_has_the_looks_of_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

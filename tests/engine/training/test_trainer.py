@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from kill_and_resume import differences, state_of
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from training_cases import (
     STEPS_PER_EPOCH,
+    StepHook,
     case,
     ended,
     events_of,
@@ -21,7 +23,7 @@ from training_cases import (
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.training import step_records
-from torchdeck.engine.training import trainer as trainer_module
+from torchdeck.engine.training.compute.step import TrainStep
 from torchdeck.engine.training.nonfinite import NonFiniteLossError
 from torchdeck.engine.training.step_records import StepRecords
 from torchdeck.engine.training.trainer import Trainer
@@ -91,6 +93,27 @@ def test_no_step_waits_for_the_device(overrides: list[str], tmp_path: Path, monk
     assert in_drain > 0, "the drain is where values are read"
 
 
+def test_a_restore_in_the_middle_of_an_epoch_leaves_the_loop_with_nothing_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Back to the very state it is in, two steps before the end of an epoch: nothing is to change."""
+    reference = train(tmp_path / "reference")
+    hook = StepHook(monkeypatch)
+    trainer, run = make_trainer(tmp_path)
+
+    def go_back_to_here() -> None:
+        trainer.save("here")
+        trainer.restore(trainer.saving.copied_state())
+
+    hook.actions[3] = go_back_to_here
+    assert trainer.fit() == "finished"
+    run.close("finished")
+    reader = reader_of(run.path)
+    assert list(reader.series("train/loss")[0]) == list(range(1, 2 * STEPS_PER_EPOCH + 1))
+    assert list(reader.series("train/loss")[1]) == list(reader_of(reference).series("train/loss")[1])
+    assert differences(state_of(run.path), state_of(reference)) == []
+
+
 def test_records_hold_every_step_and_epoch_of_the_run(tmp_path: Path) -> None:
     reader = reader_of(train(tmp_path))
     steps, losses = reader.series("train/loss")
@@ -153,19 +176,17 @@ def test_weights_that_are_not_finite_are_never_saved_and_earlier_checkpoints_sta
     when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poisoned = STEPS_PER_EPOCH + 2 if when == "in the middle of an epoch" else 2 * STEPS_PER_EPOCH - 1
-    step_class = trainer_module.TrainStep
-    call = step_class.__call__
+    update = TrainStep.update
     calls = []
 
-    def poisoning(step: Any, window: Any) -> Any:
-        result = call(step, window)
+    def poisoning(step: TrainStep) -> None:
+        update(step)
         calls.append(None)
         if len(calls) == poisoned + 1:
             with torch.no_grad():
                 next(step.model.parameters()).fill_(math.nan)
-        return result
 
-    monkeypatch.setattr(step_class, "__call__", poisoning)
+    monkeypatch.setattr(TrainStep, "update", poisoning)
     run = ended(launch(case("training.epochs=4", "checkpoint.every_steps=1"), tmp_path))
     assert isinstance(run.error, NonFiniteLossError)
     assert run.path is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.data.loading.batch_loader import TrainingData
 from torchdeck.engine.data.loading.loaders import build_loaders
+from torchdeck.engine.launching.assembly import assemble_trainer
 from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
 from torchdeck.engine.randomness import StepRandomness
 from torchdeck.engine.runs.control import Control
@@ -119,8 +121,8 @@ def make_trainer(root: Path, *overrides: str, model: nn.Module | None = None) ->
     prepared = prepare(config, lambda *_: None)
     data = build_loaders(prepared.sources, config, prepared.placement.device, lambda *_: None)
     run = RunWriter.create(root, config, {})
-    parts = (data, model or prepared.model, prepared.placement, prepared.objective)
-    return Trainer(config, *parts, run, Control()), run
+    prepared = replace(prepared, model=model or prepared.model)
+    return assemble_trainer(prepared, data, run, Control()), run
 
 
 def objective(*overrides: str, num_classes: int = 10) -> Objective:
