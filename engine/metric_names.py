@@ -70,7 +70,8 @@ MEASURED: dict[TargetKind, tuple[str, ...]] = {
 }
 """The metrics of an evaluation, the most telling first."""
 
-TRAINING_SCORE: dict[TargetKind, str] = {"classes": "accuracy", "labels": "accuracy", "values": "mae"}
+TrainingScore = Literal["accuracy", "mae"]
+TRAINING_SCORE: dict[TargetKind, TrainingScore] = {"classes": "accuracy", "labels": "accuracy", "values": "mae"}
 """What is measured of every training step beside its loss."""
 
 

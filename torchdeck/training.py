@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from .engine.config import RunConfig
     from .engine.launching.launched_run import LaunchedRun
+    from .engine.runs.on_disk.state_file import BestResult
 
 
 _TRUST = "trust_code=True"
@@ -37,7 +38,7 @@ class Result:
     epoch: int
     step: int
     metrics: dict[str, float]
-    best: dict[str, Any] | None
+    best: BestResult | None
     checkpoint: Path | None
 
     @classmethod

@@ -20,6 +20,7 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config, remove_argument, replace_value
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.run_files import CONFIG_FILE, LOG_FILE
+from torchdeck.engine.runs.commands import Answer, Command
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 from torchdeck.engine.user_trust import code_files
 
@@ -257,7 +258,7 @@ class Studio(TerminalApp[None]):
     def _command(self, message: CommandRequested) -> None:
         if self.watched is None and self._own.is_awaited and self.launched is not None:
             # It has no directory yet, hence no socket.
-            self.launched.control.submit(dict(message.command))
+            self.launched.control.submit(message.command)
             return
         if self.watched is None:
             self._tell("no run to act on: press s to start one, or choose one in Runs")
@@ -267,11 +268,11 @@ class Studio(TerminalApp[None]):
             self._send(self.watched, message.command)
 
     @work(group="commands")
-    async def _send(self, run: Path, command: dict[str, object]) -> None:
+    async def _send(self, run: Path, command: Command) -> None:
         from torchdeck.engine.runs.control import send
 
         try:
-            answer = await asyncio.to_thread(send, run, dict(command))
+            answer: Answer = await asyncio.to_thread(send, run, command)
         except (TorchdeckError, OSError) as error:
             answer = {"ok": False, "error": str(error)}
         if not answer.get("ok"):
@@ -328,9 +329,9 @@ class Studio(TerminalApp[None]):
         """Start a run from the draft."""
         self.post_message(StartRequested())
 
-    def action_command(self, name: str) -> None:
+    def action_command(self, name: Literal["pause", "resume", "save", "stop"]) -> None:
         """Ask the watched run to pause, resume, save or stop at its next step."""
-        self.post_message(CommandRequested({"cmd": name}))
+        self.post_message(CommandRequested({"cmd": "stop"} if name == "stop" else {"cmd": name}))
 
     def action_leave(self) -> None:
         """Quit; if a run is live, ask first what to do with it. Ignored while that question is open."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from textual.message import Message
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.runs.commands import Command
 
 
 @dataclass
@@ -61,9 +61,9 @@ class ResumeRequested(Message):
 
 @dataclass
 class CommandRequested(Message):
-    """Send a command to the watched run: pause, resume, save, stop, set."""
+    """Send a command to the watched run: pause, resume, save, stop, set, profile."""
 
-    command: dict[str, Any]
+    command: Command
 
 
 @dataclass

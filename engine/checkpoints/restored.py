@@ -20,7 +20,7 @@ from ..randomness import generators_kept
 from ..runs.browsing.references import run_of
 from ..runs.on_disk.directory import read_info
 from ..runs.saving.checkpoint import load_checkpoint
-from ..training.state import FORMAT
+from ..runs.saving.checkpoint_format import is_own
 
 WEIGHTS = "model_state_dict"
 AVERAGED_WEIGHTS = "ema_state_dict"
@@ -73,7 +73,7 @@ def restore_model(path: Path, *, averaged: bool = False) -> RestoredModel:
 
 def config_of(content: dict[str, Any], path: Path) -> RunConfig:
     """The config that a checkpoint was saved with. Raises CheckpointError when it isn't torchdeck's."""
-    if content.get("torchdeck_format") != FORMAT or not isinstance(content.get("config"), str):
+    if not is_own(content) or not isinstance(content.get("config"), str):
         raise CheckpointError(
             f"{path}: is not a checkpoint of torchdeck, so nothing tells which model it belongs to; with "
             "model.weights its tensors can be loaded into a model of yours"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TextIO
 
 import numpy as np
@@ -38,7 +38,7 @@ def step_rows(reader: RunReader) -> Iterator[Row]:
         yield row
 
 
-def evaluation_series(records: list[dict[str, Any]]) -> dict[str, tuple[Any, Any]]:
+def evaluation_series(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[Any, Any]]:
     """Every number that evaluations gave, as `validation/NAME` curves over steps."""
     columns: dict[str, tuple[list[float], list[float]]] = {}
     for record in records:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 import torch
 
@@ -24,7 +23,7 @@ from ..training.optimization.optimizers import build_optimizer
 from ..training.optimization.schedules import build_schedule
 from ..training.profiling import Profiling
 from ..training.saving import Saving
-from ..training.state import RunState, new_run_state
+from ..training.state import Identity, Position, RunState, new_run_state
 from ..training.status import TrainingStatus
 from ..training.step_records import StepRecords
 from ..training.time_breakdown import TimeShares
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
     from ..build import Prepared
     from ..data.loading.batch_loader import TrainingData
     from ..runs.control import Control
+    from ..runs.on_disk.state_file import Report, StateFile
     from ..runs.writer import RunWriter
 
 
@@ -55,15 +55,15 @@ def assemble_trainer(prepared: Prepared, data: TrainingData, run: RunWriter, con
     step = _step_on_device(prepared)
     state = _first_state(prepared, data, step)
 
-    def report(phase: str, **fields: Any) -> None:
+    def report(**fields: Unpack[StateFile]) -> None:
         # Made below: the status tells of settings of what computes the steps, which reports in its turn.
-        status.report(phase, **fields)
+        status.report(**fields)
 
     executor = _executor(config.training, step, data, state, run, report)
     live, times, clock = LiveSettings(executor), TimeShares(), TrainingClock()
     status = TrainingStatus(state, live, times, run)
     gradients = GradientWatch(step.model, config.training.probe_every, has_scaler=step.scaler is not None)
-    records = StepRecords(state, step.objective, gradients, clock, run, report=lambda: report("training"))
+    records = StepRecords(state, step.objective, gradients, clock, run, report=lambda: report(phase="training"))
     callbacks = _callbacks(state, step, run, control)
     return Trainer(
         state,
@@ -96,7 +96,7 @@ def _first_state(prepared: Prepared, data: TrainingData, step: TrainStep) -> Run
         epochs=config.training.epochs,
         watched=DecisiveMetrics.of(config, step.objective).schedule,
     )
-    identity: dict[str, Any] = {
+    identity: Identity = {
         "classes": list(data.classes),
         "data_fingerprint": data.fingerprint,
         "environment": describe_environment(config, prepared.placement),
@@ -110,24 +110,33 @@ def _executor(
     data: TrainingData,
     state: RunState,
     run: RunWriter,
-    report: Callable[..., None],
+    report: Report,
 ) -> Executor:
-    randomness = StepRandomness(state.config.seed, step.placement.device)
-
     def say_split(parts: Parts, what: str) -> None:
         text = parts_in_words(parts, what)
         run.event("out_of_memory", text=text, step=state.position.step, largest_part=parts.largest)
-        report("training")
+        report(phase="training")
 
     return Executor(
         config,
         step,
         data,
         run,
-        seed=lambda: randomness.seed_step(state.position.step),
+        seed=_StepSeeds(StepRandomness(state.config.seed, step.placement.device), state.position).seed,
         on_split=say_split,
         report=report,
     )
+
+
+class _StepSeeds:
+    """Seeds the step at which a run stands."""
+
+    def __init__(self, randomness: StepRandomness, position: Position) -> None:
+        self._randomness = randomness
+        self._position = position
+
+    def seed(self) -> None:
+        self._randomness.seed_step(self._position.step)
 
 
 def _callbacks(state: RunState, step: TrainStep, run: RunWriter, control: Control) -> Callbacks:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError
+from ..runs.on_disk.state_file import StateFile
+from ..runs.saving.checkpoint_format import Checkpoint, SavedPosition, is_own
 
 if TYPE_CHECKING:
     from ..build import Prepared
@@ -42,11 +45,11 @@ class Continuation:
     """
 
     path: Path
-    state: dict[str, Any]
+    state: Checkpoint
     inexact: list[str]
 
     @classmethod
-    def of(cls, prepared: Prepared, path: Path, state: dict[str, Any] | None = None) -> Continuation:
+    def of(cls, prepared: Prepared, path: Path, state: Checkpoint | None = None) -> Continuation:
         """Check a checkpoint against the model, the settings, the data and the machine of a prepared run.
 
         Args:
@@ -66,17 +69,17 @@ class Continuation:
         return cls(path, state, inexact_because(saved, now))
 
     @property
-    def position(self) -> dict[str, int]:
-        """Where training stands: `epoch`, `step_in_epoch` and `step`."""
-        return dict(self.state["position"])
+    def position(self) -> SavedPosition:
+        """Where training stands."""
+        return self.state["position"].copy()
 
     @property
-    def exactness(self) -> dict[str, Any]:
+    def exactness(self) -> StateFile:
         """What the run records of it."""
         return {"exact": not self.inexact, "not_exact_because": self.inexact}
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: Path) -> Checkpoint:
     """The content of a checkpoint that training can continue from.
 
     Raises:
@@ -84,18 +87,18 @@ def load_state(path: Path) -> dict[str, Any]:
             be.
     """
     from ..runs.saving.checkpoint import load_checkpoint
-    from ..training.state import FORMAT
 
     state = load_checkpoint(path)
-    if state.get("torchdeck_format") != FORMAT:
+    if not is_own(state):
         raise CheckpointError(
             f"{path}: is not a checkpoint of torchdeck, so there is no run to continue; "
             "take its weights with model.weights"
         )
-    missing = [name for name in _PARTS if name not in state]
+    parts: Mapping[str, Any] = state
+    missing = [name for name in _PARTS if name not in parts]
     if missing:
         raise CheckpointError(f"{path}: can't be resumed from: it lacks {', '.join(missing)}")
-    wrong = [name for name, kind in _PARTS.items() if not isinstance(state[name], kind)]
+    wrong = [name for name, kind in _PARTS.items() if not isinstance(parts[name], kind)]
     position = state["position"]
     if not wrong and any(type(position.get(name)) is not int for name in ("epoch", "step", "step_in_epoch")):
         wrong.append("position")
@@ -104,7 +107,7 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
-def newest_state(run: Path) -> tuple[Path, dict[str, Any], list[tuple[Path, str]]]:
+def newest_state(run: Path) -> tuple[Path, Checkpoint, list[tuple[Path, str]]]:
     """The newest checkpoint of a run that training can continue from.
 
     Returns:
@@ -115,12 +118,12 @@ def newest_state(run: Path) -> tuple[Path, dict[str, Any], list[tuple[Path, str]
     """
     from ..runs.saving.checkpoint import newest_valid_checkpoint
 
-    loaded: list[dict[str, Any]] = []
+    loaded: list[Checkpoint] = []
     path, skipped = newest_valid_checkpoint(run, lambda path: loaded.append(load_state(path)))
     return path, loaded[-1], skipped
 
 
-def _check_fits(prepared: Prepared, saved: Conditions, state: dict[str, Any], path: Path) -> None:
+def _check_fits(prepared: Prepared, saved: Conditions, state: Checkpoint, path: Path) -> None:
     """Raise CheckpointError when the model that was built is another than the checkpoint's."""
     from ..models.weights import model_shapes
     from ..models.weights_mapping import same_names

@@ -10,6 +10,8 @@ from ..config import RunConfig
 from ..config.file import config_from_values, config_values, dump_config, parse_config
 from ..errors import CheckpointError, RunError
 from ..runs.browsing.references import run_of, step_file_of
+from ..runs.on_disk.state_file import ForkOrigin, StateFile
+from ..runs.saving.checkpoint_format import Checkpoint
 from ..tensor_files.checkpoint_file import inspect_checkpoint
 from .continuation import Continuation
 
@@ -32,9 +34,9 @@ class Fork:
         state_fields: likewise, for its state.
     """
 
-    checkpoint: dict[str, Any]
+    checkpoint: Checkpoint
     event: dict[str, Any]
-    state_fields: dict[str, Any]
+    state_fields: StateFile
 
 
 def fork_config(
@@ -111,7 +113,7 @@ def begin_fork(prepared: Prepared) -> Fork:
             f"none; ask for more, such as training.epochs = {position['epoch'] * 2}"
         )
     run = run_of(path)
-    origin = {"run": run.name if run is not None else "", "checkpoint": path.name}
+    origin: ForkOrigin = {"run": run.name if run is not None else "", "checkpoint": path.name}
     return Fork(
         # The best so far is a file that the new run hasn't got: it looks for its own.
         checkpoint={**state, "best": {**state["best"], "metric": ""}},

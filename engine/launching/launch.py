@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..config import RunConfig
 from ..errors import RunError
 from ..run_files import CONFIG_FILE
+from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
+from ..runs.saving.checkpoint_format import SavedPosition
 from ..runs.writer import RunWriter
 from .absolute_paths import with_absolute_paths
 from .continuation import Continuation, load_state, newest_state
@@ -98,10 +100,10 @@ class _ResumedRun(LaunchedRun):
             **continuation.exactness,
             skipped=[{"file": path.name, "reason": reason} for path, reason in skipped],
         )
-        fields = {"resumed_from": checkpoint_path.name, **continuation.exactness}
+        fields: StateFile = {"resumed_from": checkpoint_path.name, **continuation.exactness}
         return self._run_engine(prepared, run, state, fields)
 
-    def _close_complete(self, position: dict[str, int]) -> None:
+    def _close_complete(self, position: SavedPosition) -> None:
         epochs, step = self._config.training.epochs, position["step"]
         run = RunWriter.reopen(self._path, self._config, at_step=step)
         self.path = run.path

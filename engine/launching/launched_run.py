@@ -10,12 +10,14 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import RunError, TorchdeckError
 from ..interchange.tensorboard_mirror import start_mirror
 from ..runs.control import Control, ControlServer
+from ..runs.on_disk.state_file import StateFile
 from ..runs.ownership_watch import OwnershipWatch
+from ..runs.saving.checkpoint_format import Checkpoint
 from ..runs.system_sampler import SystemSampler
 from ..runs.writer import RunWriter
 from .failure_words import describe_failure
@@ -157,7 +159,7 @@ class LaunchedRun:
         raise NotImplementedError
 
     def _run_engine(
-        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | None, fields: StateFile
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
         self.path, self._run = run.path, run
@@ -186,7 +188,7 @@ class LaunchedRun:
             run.event("note", text=f"the curves are not mirrored for TensorBoard, training goes on: {reason}")
 
     def _train_prepared(
-        self, prepared: Prepared, run: RunWriter, checkpoint: dict[str, Any] | None, fields: dict[str, Any]
+        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | None, fields: StateFile
     ) -> Status:
         from ..data.loading.loaders import build_loaders
         from ..training.compute.placement import gpu_uuid_of, placed
@@ -210,7 +212,8 @@ class LaunchedRun:
             ownership.start()
             self.status = "running"
             with placed(prepared.placement):
-                run.update_state(status="preparing", phase="decoding", **fields)
+                preparing: StateFile = {"status": "preparing", "phase": "decoding", **fields}
+                run.update_state(**preparing)
                 progress = self._progress_into(run)
                 data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
                 for note in dict.fromkeys((*prepared.notes, *data.notes)):

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..config import NotifyConfig
+from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
 from ..runs.writer import RunWriter
 
@@ -126,7 +127,7 @@ def tell_death(run: Path, why: str) -> None:
         send(config, _notice(run, state, "died", f"died: {why}"))
 
 
-def _notice(run: Path, state: dict[str, Any], status: str, words: str) -> Notice:
+def _notice(run: Path, state: StateFile, status: str, words: str) -> Notice:
     metrics = {name: float(value) for name, value in (state.get("metrics") or {}).items()}
     host, epoch, step = socket.gethostname(), int(state.get("epoch", 0)), int(state.get("step", 0))
     shown = "".join(f", {name} {value:.4g}" for name, value in list(metrics.items())[:3])

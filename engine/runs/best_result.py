@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from ..metric_names import AUTO
+from .on_disk.metrics_record import ResultRecord
+from .on_disk.state_file import BestResult
 
 
-def best_of(record: dict[str, Any], metric: str) -> dict[str, Any]:
+def best_of(record: ResultRecord, metric: str) -> BestResult:
     """A record of an evaluation that was the best so far as `metric`, `value`, `epoch` and `step`.
 
     Args:

@@ -19,6 +19,7 @@ from ..machine.process_identity import boot_id
 from ..machine.signal_names import signal_name
 from ..run_files import EVENTS_FILE, LOG_FILE, SYSTEM_FILE
 from .on_disk.directory import read_state
+from .on_disk.state_file import StateFile
 
 _TAIL_BYTES = 16 << 10
 _LONGEST = 300
@@ -119,7 +120,7 @@ def _moment(seconds: float) -> str:
     return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
 
 
-def _noted_death(run: Path, state: dict[str, Any]) -> Death | None:
+def _noted_death(run: Path, state: StateFile) -> Death | None:
     """The newest that was noted, if it is that of the process which wrote the state."""
     for record in _records(run / EVENTS_FILE):
         if record.get("kind") == "died":
@@ -130,7 +131,7 @@ def _noted_death(run: Path, state: dict[str, Any]) -> Death | None:
     return None
 
 
-def _last_heard(run: Path, state: dict[str, Any]) -> float:
+def _last_heard(run: Path, state: StateFile) -> float:
     """When it wrote its state or a sample last, in seconds since 1970; 0 when that is not known."""
     sampled = next((record.get("time") for record in _records(run / SYSTEM_FILE)), None)
     return max((at for at in map(number, (state.get("updated"), sampled)) if at is not None), default=0.0)

@@ -14,27 +14,20 @@ import selectors
 import socket
 import stat
 import struct
-import sys
 import threading
 import time
 import uuid
 from collections import OrderedDict, deque
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from ..errors import RunError, did_you_mean
+from ..errors import RunError
 from ..files.state_folder import state_folder
+from .commands import Answer, Command, problem_with
 from .on_disk.directory import owner_pid
 
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1
-
-_COMMANDS = ("pause", "resume", "save", "stop", "set", "profile")
-_PROFILED_STEPS = range(1, 1001)
-_STOP_AFTER = ("step", "epoch")
-# What can be set while a run goes on, with the smallest value allowed and whether that value itself is.
-_SETTINGS = {"optimizer.lr": (0.0, False), "training.clip_norm": (0.0, True), "training.epochs": (1.0, True)}
-_WHOLE_SETTINGS = ("training.epochs",)
 
 # The kernel's limit for a socket's path is 108 bytes.
 _MAX_PATH_BYTES = 100
@@ -58,29 +51,21 @@ class Control:
     def __init__(self) -> None:
         self.pending = False
         self.stop_asked: float | None = None
-        self._commands: deque[dict[str, Any]] = deque()
+        self._commands: deque[Command] = deque()
         self._arrived = threading.Event()
 
-    def submit(self, command: dict[str, Any]) -> dict[str, Any]:
-        """Check a command and queue it.
-
-        Args:
-            command: ``{"cmd": "pause" | "resume" | "save"}``, ``{"cmd": "stop", "after": "step" | "epoch"}``,
-                ``{"cmd": "set", "key": …, "value": …}`` or ``{"cmd": "profile", "steps": …}``.
-
-        Returns:
-            ``{"ok": True}``, or ``{"ok": False, "error": …}`` for a command that is not allowed, which is dropped.
-        """
-        if problem := _problem_with(command):
+    def submit(self, command: Command) -> Answer:
+        """Check a command and queue it; one that is not allowed is dropped, and the answer says why."""
+        if problem := problem_with(command):
             return {"ok": False, "error": problem}
         if command["cmd"] == "stop" and command.get("after", "step") == "step" and self.stop_asked is None:
             self.stop_asked = time.monotonic()
-        self._commands.append(dict(command))
+        self._commands.append(command.copy())
         self.pending = True
         self._arrived.set()
         return {"ok": True}
 
-    def take(self) -> list[dict[str, Any]]:
+    def take(self) -> list[Command]:
         """The commands since the last call, in order."""
         # Lowered before the queue is emptied: a command that arrives in between raises it again.
         self.pending = False
@@ -101,7 +86,7 @@ class ControlServer:
     def __init__(self, run: Path, control: Control) -> None:
         self._run = run
         self._control = control
-        self._answers: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._clients: dict[socket.socket, bytearray] = {}
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
@@ -225,7 +210,7 @@ class ControlServer:
             self._answer(client, {"ok": False, "error": f"a command is longer than {_MAX_LINE_BYTES} bytes"})
             self._drop(client)
 
-    def _reply_to(self, line: bytes) -> dict[str, Any]:
+    def _reply_to(self, line: bytes) -> Answer:
         try:
             command = json.loads(line)
         except (ValueError, RecursionError):
@@ -238,14 +223,15 @@ class ControlServer:
         if number and number in self._answers:
             # The answer got lost and the client asks again: the command must not be done twice.
             return self._answers[number]
-        reply = self._control.submit(command)
+        # It may be anything: what is no command is refused there.
+        reply = self._control.submit(cast("Command", command))
         if number:
             self._answers[number] = reply
             while len(self._answers) > _MAX_ANSWERS:
                 self._answers.popitem(last=False)
         return reply
 
-    def _answer(self, client: socket.socket, reply: dict[str, Any]) -> bool:
+    def _answer(self, client: socket.socket, reply: Answer) -> bool:
         try:
             client.sendall(json.dumps(reply).encode() + b"\n")
         except OSError:
@@ -259,7 +245,7 @@ class ControlServer:
         client.close()
 
 
-def send(run: Path, command: dict[str, Any], timeout: float = _ANSWER_SECONDS) -> dict[str, Any]:
+def send(run: Path, command: Command, timeout: float = _ANSWER_SECONDS) -> Answer:
     """Send a command to the process that trains the run in directory `run`, and wait for its answer.
 
     Returns:
@@ -274,7 +260,7 @@ def send(run: Path, command: dict[str, Any], timeout: float = _ANSWER_SECONDS) -
     problem: OSError | ValueError | None = None
     for path in _socket_paths(run):
         try:
-            return _exchange(path, line, timeout)
+            return cast("Answer", _exchange(path, line, timeout))
         except (FileNotFoundError, ConnectionRefusedError) as error:
             problem = problem or error
         except (OSError, ValueError) as error:
@@ -315,33 +301,6 @@ def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
             if time.monotonic() >= end:
                 raise
             time.sleep(_BREATHER_SECONDS)
-
-
-def _problem_with(command: dict[str, Any]) -> str:
-    """What is wrong with a command; empty when it is allowed."""
-    name = command.get("cmd")
-    if name not in _COMMANDS:
-        return f"{name!r} is not a command{did_you_mean(str(name), _COMMANDS)}"
-    if name == "stop" and command.get("after", "step") not in _STOP_AFTER:
-        return f"stop after {command['after']!r}: must be one of {', '.join(_STOP_AFTER)}"
-    steps = command.get("steps")
-    if name == "profile" and (type(steps) is not int or steps not in _PROFILED_STEPS):
-        return f"profile {steps!r}: must be a whole number of steps from 1 to {_PROFILED_STEPS[-1]}"
-    return _problem_with_setting(command) if name == "set" else ""
-
-
-def _problem_with_setting(command: dict[str, Any]) -> str:
-    key, value = command.get("key"), command.get("value")
-    if not isinstance(key, str) or key not in _SETTINGS:
-        return f"{key!r} can't be set while a run goes on{did_you_mean(str(key), _SETTINGS)}"
-    least, least_is_allowed = _SETTINGS[key]
-    # JSON has whole numbers that no float holds.
-    is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-    if value is None or not is_number or value < least or (value == least and not least_is_allowed):
-        return f"{key} = {value!r}: must be a number {'of at least' if least_is_allowed else 'above'} {least:g}"
-    if key in _WHOLE_SETTINGS and value != int(value):
-        return f"{key} = {value!r}: must be a whole number"
-    return ""
 
 
 def _listening_socket(run: Path) -> tuple[socket.socket, Path]:

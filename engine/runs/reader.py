@@ -36,7 +36,9 @@ from .on_disk.directory import (
 from .on_disk.evaluation_record import known_evaluation
 from .on_disk.gradient_records import GradientRecords
 from .on_disk.line_tail import LineTail
+from .on_disk.metrics_record import EpochRecord, ResultRecord
 from .on_disk.series import Curves, Points
+from .on_disk.state_file import BestResult, StateFile
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 
 
@@ -94,7 +96,7 @@ class RunReader:
         self._events: list[dict[str, Any]] = []
         self._malformed = 0
         self._cached_bytes = 0
-        self._state: dict[str, Any] = {}
+        self._state: StateFile = {}
         self._state_stamp: tuple[int, int] | None = None
         self._polled_state_stamp: tuple[int, int] | None = None
         self._status = ""
@@ -158,10 +160,10 @@ class RunReader:
         names = self.info().get("classes")
         return [str(name) for name in names] if isinstance(names, list) else []
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> StateFile:
         """The content of `state.json`; empty when there is none. Cached until the file changes."""
         self._poll_state()
-        return dict(self._state)
+        return self._state.copy()
 
     def is_alive(self) -> bool:
         """Whether a process trains it now."""
@@ -215,11 +217,11 @@ class RunReader:
         """The newest sample of what the run takes of its machine, as of the last poll; empty before the first."""
         return self._system
 
-    def epoch_records(self) -> list[dict[str, Any]]:
+    def epoch_records(self) -> list[EpochRecord]:
         """The records of the completed epochs as of the last poll."""
         return self._curves.epochs
 
-    def evaluation_records(self) -> list[dict[str, Any]]:
+    def evaluation_records(self) -> list[ResultRecord]:
         """The records, of epochs and between them, that hold an evaluation, as of the last poll."""
         return self._curves.evaluations
 
@@ -237,7 +239,7 @@ class RunReader:
         value = numbers_restored(read_json_object(self.path / EVALUATION_FILE, MAX_EVALUATION_BYTES))
         return known_evaluation(value, len(self.classes()))
 
-    def best(self) -> dict[str, Any] | None:
+    def best(self) -> BestResult | None:
         """`metric`, `value`, `epoch` and `step` of the best epoch so far; None before the first."""
         records = [record for record in self._curves.evaluations if record.get("is_best")]
         if not records:

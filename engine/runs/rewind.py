@@ -7,7 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ..files.durable import (
     SYSTEM,
@@ -30,6 +30,7 @@ from ..run_files import (
     PROBES_FILE,
 )
 from .on_disk.directory import MAX_EVALUATION_BYTES, read_json_object
+from .on_disk.metrics_record import ResultRecord
 from .saving.checkpoint_index import list_checkpoints, read_index, rebuilt_index, write_index
 from .saving.pins import pin_name
 
@@ -83,16 +84,16 @@ def _replace_config(run: Path, config_toml: str, number: int, operations: FileOp
         atomic_write(config, config_toml.encode(), operations=operations)
 
 
-def newest_results(run: Path) -> dict[str, Any]:
-    """The state fields `metrics` and `best_epoch` that the epoch records in `metrics.jsonl` add up to."""
-    metrics: dict[str, Any] = {}
-    best: dict[str, Any] | None = None
+def newest_results(run: Path) -> tuple[dict[str, float], ResultRecord | None]:
+    """The newest metrics in the records of `metrics.jsonl`, and the best record; see `StateFile`."""
+    metrics: dict[str, float] = {}
+    best: ResultRecord | None = None
     for line in _whole_lines(run / METRICS_FILE):
         record = _record(line)
         if record is not None and record.get("kind") in ("epoch", "evaluation") and record.get("validation", {}):
             metrics = record["validation"]
-            best = record if record.get("is_best") else best
-    return {"metrics": metrics, "best_epoch": best}
+            best = cast("ResultRecord", record) if record.get("is_best") else best
+    return metrics, best
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 from ..config import RunConfig
 from ..errors import RunError
@@ -19,9 +19,12 @@ from .best_result import best_of
 from .on_disk.directory import create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
 from .on_disk.lock import LOCK_FILE, RunLock, acquire
+from .on_disk.metrics_record import MetricsRecord
+from .on_disk.state_file import StateFile
 from .provenance import describe_origin
 from .reader import RunReader
 from .rewind import newest_results, replace_config, take_back
+from .saving.checkpoint_format import Checkpoint
 from .saving.checkpoint_index import step_file
 from .saving.checkpoint_saver import CheckpointSaver, SaveRequest
 from .saving.retention import Retention
@@ -42,7 +45,7 @@ class RunWriter:
         path: Path,
         config: RunConfig,
         lock: RunLock,
-        state: dict[str, Any],
+        state: StateFile,
         operations: FileOperations = SYSTEM,
         resumed_from: str = "",
     ) -> None:
@@ -57,7 +60,7 @@ class RunWriter:
         self._operations = operations
         self._open_files(config, state, resumed_from)
 
-    def _open_files(self, config: RunConfig, state: dict[str, Any], resumed_from: str) -> None:
+    def _open_files(self, config: RunConfig, state: StateFile, resumed_from: str) -> None:
         self._journal = Journal(self.path, state, self._operations)
         self._saver = CheckpointSaver(
             self.path / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
@@ -118,27 +121,24 @@ class RunWriter:
         try:
             earlier = read_state(path)
             take_back(path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            results = newest_results(path)
+            metrics, best = newest_results(path)
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: can't be gone on with: {error.strerror or error}") from error
         except BaseException:
             lock.release()
             raise
-        best = results["best_epoch"]
-        state = {
+        state: StateFile = {
             **_first_state(config),
             "started": earlier.get("started", time.time()),
             "step": at_step,
-            "metrics": results["metrics"],
+            "metrics": metrics,
             "best": best_of(best, config.checkpoint.best_metric) if best is not None else None,
         }
         return cls._opened(path, config, lock, state, resumed_from=step_file(at_step))
 
     @classmethod
-    def _opened(
-        cls, path: Path, config: RunConfig, lock: RunLock, state: dict[str, Any], resumed_from: str = ""
-    ) -> Self:
+    def _opened(cls, path: Path, config: RunConfig, lock: RunLock, state: StateFile, resumed_from: str = "") -> Self:
         try:
             return cls(path, config, lock, state, resumed_from=resumed_from)
         except OSError as error:
@@ -170,22 +170,21 @@ class RunWriter:
         self._has_open_files = False
         try:
             take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            results = newest_results(self.path)
-            best = results["best_epoch"]
+            metrics, best = newest_results(self.path)
             state |= {
                 "step": at_step,
-                "metrics": results["metrics"],
+                "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
             self._open_files(config, state, resumed_from=step_file(at_step))
         except OSError as error:
             raise RunError(f"{self.path.name}: can't be taken back: {error.strerror or error}") from error
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: MetricsRecord) -> None:
         """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
         self._journal.record(record)
-        if record["kind"] in ("epoch", "evaluation") and record["validation"]:
-            fields: dict[str, Any] = {"metrics": record["validation"]}
+        if record["kind"] != "train" and record.get("validation"):
+            fields: StateFile = {"metrics": record["validation"]}
             if record.get("is_best"):
                 fields["best"] = best_of(record, self._best_metric)
             self._journal.update_state(**fields)
@@ -202,7 +201,7 @@ class RunWriter:
         """Append to `events.jsonl`, with the time of day."""
         self._journal.event(kind, **fields)
 
-    def update_state(self, **fields: Any) -> None:
+    def update_state(self, **fields: Unpack[StateFile]) -> None:
         """Change fields of `state.json`. A new status is written at once, anything else within half a second."""
         self._journal.update_state(**fields)
 
@@ -217,7 +216,7 @@ class RunWriter:
 
     def save_checkpoint(
         self,
-        state: dict[str, Any],
+        state: Checkpoint,
         *,
         step: int,
         epoch: int,
@@ -229,8 +228,7 @@ class RunWriter:
         """Save in the background. Its end is an event: `saved` once it would survive a power cut, or `save_failed`.
 
         Args:
-            state: the checkpoint's content on the CPU, no longer changed by the caller: tensors, numbers, text, and
-                dicts and lists of them.
+            state: the checkpoint, no longer changed by the caller.
             step: optimizer steps done.
             epoch: epochs completed.
             metrics: validation metrics at this point; empty when it was not evaluated.
@@ -240,7 +238,7 @@ class RunWriter:
         """
         self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best, when_done=when_done))
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> StateFile:
         """A copy of the state as it will be written."""
         return self._journal.state()
 
@@ -284,7 +282,7 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
-def _first_state(config: RunConfig) -> dict[str, Any]:
+def _first_state(config: RunConfig) -> StateFile:
     return {
         "status": "preparing",
         "phase": "",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 from ..errors import CheckpointError
@@ -14,7 +15,7 @@ _VALUES = (str, int, float, complex, bool, type(None), bytes, bytearray)
 _MAX_INTEGER_BITS = 255 * 8 - 1
 
 
-def check_plain(content: dict[str, Any]) -> None:
+def check_plain(content: Mapping[str, Any]) -> None:
     """Refuse content that a checkpoint could be written with but not be opened again safely.
 
     Raises:

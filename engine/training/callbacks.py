@@ -15,6 +15,7 @@ from torch import nn
 from ..config import Component, RunConfig
 from ..errors import ConfigError
 from ..randomness import generators_kept
+from ..runs.saving.checkpoint_format import CallbackState
 from ..tensor_files.plain_content import check_plain
 from ..user_code import call_user_code, check_arguments, load_object
 from .compute.step import TrainStep
@@ -125,9 +126,9 @@ class Callbacks:
         if self.has("on_backward"):
             step.after_backward = lambda: self.call("on_backward")
 
-    def state_dict(self, snapshot: Snapshot) -> list[dict[str, Any]]:
+    def state_dict(self, snapshot: Snapshot) -> list[CallbackState]:
         """The callbacks' own states, for a checkpoint; what a checkpoint can't hold is reported and left out."""
-        states = []
+        states: list[CallbackState] = []
         for name, made in zip(self._names, self._objects, strict=True):
             state = None
             if callable(getattr(made, "state_dict", None)):
@@ -141,7 +142,7 @@ class Callbacks:
             states.append({"name": name, "state": snapshot.copied(state)})
         return states
 
-    def load_state_dict(self, states: Sequence[dict[str, Any]]) -> None:
+    def load_state_dict(self, states: Sequence[CallbackState]) -> None:
         """Give each callback its state back; one that is new in the config begins anew."""
         waiting = list(states)
         for name, made in zip(self._names, self._objects, strict=True):

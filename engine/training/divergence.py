@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, RunError
+from ..runs.saving.checkpoint_format import Checkpoint, is_own
 from ..runs.writer import RunWriter
 from .nonfinite import NonFiniteLossError
 
@@ -46,19 +47,22 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
         _go_back(trainer, run, good, rollbacks + 1, f"{str(failure).split(' (', 1)[0]}.{where} Back to {name}")
 
 
-def _last_good(trainer: Trainer, run: RunWriter) -> tuple[dict[str, Any] | None, str]:
+def _last_good(trainer: Trainer, run: RunWriter) -> tuple[Checkpoint | None, str]:
     """The newest state known to be good, and its name: a checkpoint, else the run's start."""
     from ..runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint
 
     run.flush()
     try:
         path: Path = newest_valid_checkpoint(run.path)[0]
-        return load_checkpoint(path), path.name
+        content = load_checkpoint(path)
+        if is_own(content):
+            return content, path.name
     except (RunError, CheckpointError):
-        return trainer.saving.start, "the run's start"
+        pass
+    return trainer.saving.start, "the run's start"
 
 
-def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: int, why: str) -> None:
+def _go_back(trainer: Trainer, run: RunWriter, good: Checkpoint, rollbacks: int, why: str) -> None:
     position = good["position"]
     run.go_back(
         trainer.config,
@@ -80,7 +84,7 @@ def _go_back(trainer: Trainer, run: RunWriter, good: dict[str, Any], rollbacks: 
     )
 
 
-def _where(trainer: Trainer, failure: NonFiniteLossError, good: dict[str, Any] | None) -> str:
+def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | None) -> str:
     """A sentence about where it began; empty when that can't be found out."""
     if failure.step == 0:
         names = [name for name, weight in trainer.model.named_parameters() if not bool(weight.isfinite().all())]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from ..metric_names import metric
+from ..runs.saving.checkpoint_format import SavedStopping
 
 
 @dataclass
@@ -55,11 +55,11 @@ class EarlyStopping:
             f"{self.best:.4g}, reached at step {self.best_step:,}"
         )
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> SavedStopping:
         """For a checkpoint; its settings are in the config."""
         return {"metric": self.metric, "best": self.best, "best_step": self.best_step, "waited": self.waited}
 
-    def load_state(self, state: dict[str, Any]) -> None:
+    def load_state(self, state: SavedStopping) -> None:
         """Go on where `state` was taken."""
         self.best, self.best_step = float(state["best"]), int(state["best_step"])
         self.waited = int(state["waited"])

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
 from ..config import RunConfig
 from ..config.file import replace_value
 from ..errors import ConfigError
+from ..runs.commands import Command, StopAfter
 from ..runs.control import Control
 from ..runs.writer import RunWriter
 from .state import Position
@@ -61,11 +62,11 @@ class LiveCommands:
     """
 
     def __init__(self, steered: Steered, control: Control, run: RunWriter) -> None:
-        self.stop_after: Literal["", "step", "epoch"] = ""
+        self.stop_after: Literal[""] | StopAfter = ""
         self._steered = steered
         self._control = control
         self._run = run
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[Command] = deque()
         self._save_is_asked = False
 
     def obey(self) -> None:
@@ -80,25 +81,24 @@ class LiveCommands:
             self.obey()
         return self.stop_after == "step"
 
-    def _commands(self) -> Iterator[dict[str, Any]]:
+    def _commands(self) -> Iterator[Command]:
         """The commands that wait, one by one: what a pause leaves over is still there after it."""
         self._waiting.extend(self._control.take())
         while self._waiting:
             yield self._waiting.popleft()
 
-    def _do(self, command: dict[str, Any]) -> None:
-        name = command["cmd"]
-        if name == "save":
+    def _do(self, command: Command) -> None:
+        if command["cmd"] == "save":
             self._save_is_asked = True
-        elif name == "stop":
+        elif command["cmd"] == "stop":
             self.stop_after = command.get("after", "step")
             if self.stop_after == "epoch":
                 self._run.update_state(message="stops after this epoch")
-        elif name == "pause":
+        elif command["cmd"] == "pause":
             self._pause()
-        elif name == "profile":
+        elif command["cmd"] == "profile":
             self._steered.profile(command["steps"])
-        elif name == "set":
+        elif command["cmd"] == "set":
             self._set(command["key"], command["value"])
 
     def _save_if_asked(self) -> None:

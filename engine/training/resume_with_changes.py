@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..config import RunConfig
+from ..runs.saving.checkpoint_format import Checkpoint
 from .optimization.schedules import Schedule, count_as_stepped, depends_on_length
 from .state import Position, RunState
 
@@ -30,7 +31,7 @@ _REGROUPS = {"optimizer.name", "optimizer.groups", "optimizer.decay_1d", "optimi
 
 
 def restore_changed(
-    state: RunState, checkpoint: dict[str, Any], saved: RunConfig, config: RunConfig, changed: Collection[str]
+    state: RunState, checkpoint: Checkpoint, saved: RunConfig, config: RunConfig, changed: Collection[str]
 ) -> None:
     """Take over a checkpoint's state as far as the settings that were changed since let it stand.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import torch
 
+from ..runs.saving.checkpoint_format import Checkpoint
 from ..runs.writer import RunWriter
 from .callbacks import Callbacks
 from .clock import TrainingClock
@@ -42,7 +42,7 @@ class Saving:
             run: takes the checkpoints.
             device: where the state lies.
         """
-        self.start: dict[str, Any] | None = None
+        self.start: Checkpoint | None = None
         self._state = state
         self._live = live
         self._callbacks = callbacks
@@ -92,16 +92,14 @@ class Saving:
         """Keep a copy of the state, to go back to until the first checkpoints are written."""
         self.start = self.copied_state()
 
-    def copied_state(self) -> dict[str, Any]:
+    def copied_state(self) -> Checkpoint:
         """A copy of the state in memory that stays its own."""
         return self._captured({}, self._snapshots.snapshot())
 
-    def _captured(self, metrics: dict[str, float], snapshot: Snapshot) -> dict[str, Any]:
+    def _captured(self, metrics: dict[str, float], snapshot: Snapshot) -> Checkpoint:
         """Everything that a checkpoint holds, with every copy arrived."""
-        state = {
-            **self._state.capture(metrics, self._live.values(), snapshot),
-            "callbacks": self._callbacks.state_dict(snapshot),
-        }
+        state = self._state.capture(metrics, self._live.values(), snapshot)
+        state["callbacks"] = self._callbacks.state_dict(snapshot)
         # A callback may keep tensors on the GPU, too.
         snapshot.wait()
         return state

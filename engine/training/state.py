@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,7 @@ from ..config.file import dump_config
 from ..errors import CheckpointError
 from ..metric_names import metric
 from ..randomness import capture_python_randomness, restore_python_randomness
+from ..runs.saving.checkpoint_format import FORMAT, Checkpoint, SavedBest, SavedPosition, SavedTotals
 from .compute.objective import DecisiveMetrics, Objective
 from .compute.step import TrainStep
 from .early_stopping import EarlyStopping
@@ -21,8 +22,6 @@ from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
 from .snapshot import Snapshot
 from .step_log import StepBlock
-
-FORMAT = 1
 
 
 @dataclass
@@ -110,6 +109,14 @@ class Best:
         return True
 
 
+class Identity(TypedDict):
+    """What doesn't change in a run but belongs into its checkpoints; see `Checkpoint`."""
+
+    classes: list[str]
+    data_fingerprint: str
+    environment: dict[str, Any]
+
+
 @dataclass
 class RunState:
     """Everything that changes while a run trains.
@@ -129,7 +136,7 @@ class RunState:
     schedule: Schedule
     scaler: torch.amp.GradScaler | None
     best: Best
-    identity: dict[str, Any]
+    identity: Identity
     early_stopping: EarlyStopping
     averages: AveragedWeights | None = None
     position: Position = field(default_factory=Position)
@@ -144,19 +151,15 @@ class RunState:
             return True
         return bool(torch.stack([weight.isfinite().all() for weight in weights]).all())
 
-    def capture(
-        self, metrics: dict[str, float], live_settings: dict[str, float], snapshot: Snapshot
-    ) -> dict[str, Any]:
-        """A copy of the state on the CPU, as the dict of a checkpoint.
-
-        Its top-level keys `epoch`, `model_state_dict` and `optimizer_state_dict` are those of PyTorch's tutorial.
+    def capture(self, metrics: dict[str, float], live_settings: dict[str, float], snapshot: Snapshot) -> Checkpoint:
+        """A copy of the state on the CPU, as a checkpoint without the callbacks' states.
 
         Args:
             metrics: validation metrics of the epoch just completed, or none.
             live_settings: settings that were changed while the run went on.
             snapshot: takes the tensors; they are valid until it is released.
         """
-        state = {
+        state: Checkpoint = {
             "torchdeck_format": FORMAT,
             "epoch": self.position.epoch,
             "model_state_dict": snapshot.copied(self._own_state_dict()),
@@ -164,15 +167,17 @@ class RunState:
             "scheduler_state_dict": snapshot.copied(self.schedule.state_dict()),
             "scaler_state_dict": dict(self.scaler.state_dict()) if self.scaler is not None else None,
             "rng": capture_python_randomness(),
-            "position": asdict(self.position),
-            "totals": asdict(self.totals),
-            "best": asdict(self.best),
+            "position": cast("SavedPosition", asdict(self.position)),
+            "totals": cast("SavedTotals", asdict(self.totals)),
+            "best": cast("SavedBest", asdict(self.best)),
             "early_stopping": self.early_stopping.state(),
             "evaluated_step": self.evaluated_step,
             "metrics": dict(metrics),
             "live_settings": dict(live_settings),
             "config": dump_config(self.config),
-            **self.identity,
+            "classes": self.identity["classes"],
+            "data_fingerprint": self.identity["data_fingerprint"],
+            "environment": self.identity["environment"],
         }
         if self.averages is not None:
             state["ema_state_dict"] = snapshot.copied(self.averages.state_dict())
@@ -188,7 +193,7 @@ class RunState:
         state: dict[str, Any] = self.model.state_dict(keep_vars=True)
         return {name: self._own(value) if isinstance(value, Tensor) else value for name, value in state.items()}
 
-    def restore(self, checkpoint: dict[str, Any], *, with_optimizer: bool = True, with_schedule: bool = True) -> None:
+    def restore(self, checkpoint: Checkpoint, *, with_optimizer: bool = True, with_schedule: bool = True) -> None:
         """Take over the state of a checkpoint that this program wrote.
 
         Args:
@@ -223,7 +228,7 @@ class RunState:
         except (RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(f"the checkpoint does not fit this run's model or optimizer: {error}") from error
 
-    def _restore_averages(self, checkpoint: dict[str, Any]) -> None:
+    def _restore_averages(self, checkpoint: Checkpoint) -> None:
         """Averages that were not kept before begin at the checkpoint's weights."""
         if self.averages is None:
             return
@@ -237,7 +242,7 @@ def new_run_state(
     config: RunConfig,
     step: TrainStep,
     schedule: Schedule,
-    identity: dict[str, Any],
+    identity: Identity,
     *,
     steps_per_epoch: int,
 ) -> RunState:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Unpack
 
+from ..runs.on_disk.state_file import StateFile
 from ..runs.writer import RunWriter
 from .live_settings import LiveSettings
 from .state import RunState
@@ -19,27 +20,22 @@ class TrainingStatus:
         self._times = times
         self._run = run
 
-    def report(self, phase: str, **fields: Any) -> None:
-        """Say what is being done.
-
-        Args:
-            phase: "training", "evaluating", "compiling"…
-            **fields: further fields of the run's state.
-        """
+    def report(self, **fields: Unpack[StateFile]) -> None:
+        """Write where training stands, and what else has changed, such as `phase`."""
         position, config = self._state.position, self._state.config
         epochs = config.training.epochs
-        self._run.update_state(
-            phase=phase,
-            epoch=min(position.epoch + 1, epochs),
-            epochs=epochs,
-            step=position.step,
-            total_steps=self._state.steps_per_epoch * epochs,
-            step_in_epoch=position.step_in_epoch,
-            steps_per_epoch=self._state.steps_per_epoch,
-            batch_size=config.loader.batch_size,
-            learning_rate=self._state.schedule.learning_rate,
-            clip_norm=self._live.clip_norm,
-            largest_part=self._live.largest_part,
-            seconds=self._times.seconds(),
-            **fields,
-        )
+        standing: StateFile = {
+            "epoch": min(position.epoch + 1, epochs),
+            "epochs": epochs,
+            "step": position.step,
+            "total_steps": self._state.steps_per_epoch * epochs,
+            "step_in_epoch": position.step_in_epoch,
+            "steps_per_epoch": self._state.steps_per_epoch,
+            "batch_size": config.loader.batch_size,
+            "learning_rate": self._state.schedule.learning_rate,
+            "clip_norm": self._live.clip_norm,
+            "largest_part": self._live.largest_part,
+            "seconds": self._times.seconds(),
+        }
+        changed: StateFile = {**standing, **fields}
+        self._run.update_state(**changed)

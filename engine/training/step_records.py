@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from ..runs.on_disk.metrics_record import TrainRecord
 from ..runs.writer import RunWriter
 from .clock import TrainingClock
 from .compute.objective import Objective
@@ -77,22 +78,21 @@ class StepRecords:
             block = self.log.drain()
             self._state.totals.add(block)
             position, rates = self._state.position, block.learning_rate
-            self._run.record(
-                {
-                    "kind": "train",
-                    "epoch": position.epoch + 1,
-                    "step": position.step,
-                    "t": self._clock.seconds(),
-                    "seconds": now - self._since,
-                    "images": sum(block.samples),
-                    "loss": block.loss,
-                    self.objective.score_name: [
-                        score / (samples * self.objective.scores_a_sample)
-                        for score, samples in zip(block.scores, block.samples, strict=True)
-                    ],
-                    "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
-                }
-            )
+            record: TrainRecord = {
+                "kind": "train",
+                "epoch": position.epoch + 1,
+                "step": position.step,
+                "t": self._clock.seconds(),
+                "seconds": now - self._since,
+                "images": sum(block.samples),
+                "loss": block.loss,
+                "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
+            }
+            record[self.objective.score_name] = [
+                score / (samples * self.objective.scores_a_sample)
+                for score, samples in zip(block.scores, block.samples, strict=True)
+            ]
+            self._run.record(record)
             self._report()
             self._watch.write(self._run)
             self._check_finite(block.loss)

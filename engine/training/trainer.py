@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
@@ -13,6 +13,8 @@ from ..config import RunConfig
 from ..config.file import parse_config
 from ..data.loading.batch_loader import TrainingData
 from ..runs.control import Control
+from ..runs.on_disk.metrics_record import Measured
+from ..runs.saving.checkpoint_format import Checkpoint
 from .bookkeeping import Bookkeeping, Watchers
 from .compute.evaluation import Evaluation
 from .compute.executor import Executor
@@ -72,7 +74,7 @@ class Trainer:
         self._commands = LiveCommands(self, control, books.run)
         self._validation = validation
 
-    def restore(self, checkpoint: dict[str, Any]) -> None:
+    def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
 
         Everything is taken over in place, so that it may be done between two steps, too; but the batches that the loop
@@ -102,7 +104,7 @@ class Trainer:
         self.times.start()
         self._records.go_on()
         self.model.train()
-        self._report("training")
+        self._report(phase="training")
         self._callbacks.call("on_run_start")
         while not self._is_complete():
             self._train_epoch()
@@ -207,11 +209,18 @@ class Trainer:
         if validated is None:
             return False
         position = self.state.position
-        where = {"epoch": position.epoch + 1, "step": position.step, "t": self._clock.seconds()}
-        self._run.record({"kind": "evaluation", **where, **validated.record})
+        self._run.record(
+            {
+                "kind": "evaluation",
+                "epoch": position.epoch + 1,
+                "step": position.step,
+                "t": self._clock.seconds(),
+                **validated.record,
+            }
+        )
         if validated.is_best and (self.config.checkpoint.every_epochs or self.config.checkpoint.every_steps):
             self.save("best", metrics=validated.raw.metrics, is_best=True)
-        self._report("training")
+        self._report(phase="training")
         self._records.go_on()
         return not self.state.early_stopping.is_over
 
@@ -225,6 +234,7 @@ class Trainer:
         self.state.schedule.after_epoch()
         metrics = validated.raw.metrics if validated is not None else {}
         is_best = validated is not None and validated.is_best
+        measured: Measured = validated.record if validated is not None else {"validation": {}}
         self._run.record(
             {
                 "kind": "epoch",
@@ -234,7 +244,7 @@ class Trainer:
                 "seconds": self._clock.seconds() - self.state.totals.epoch_began,
                 "lr": self.learning_rate,
                 "train": self.state.totals.epoch_metrics(self.executor.step.objective),
-                **(validated.record if validated is not None else {"validation": {}}),
+                **measured,
             }
         )
         self._callbacks.call("on_epoch_end", metrics=dict(metrics))
@@ -244,7 +254,7 @@ class Trainer:
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
             self.save("epoch", metrics=metrics, is_best=is_best)
         self.executor.say_recompiled(self.state.position.step)
-        self._report("training")
+        self._report(phase="training")
         if self._control.pending:
             self._commands.obey()
         self._records.go_on()
@@ -258,7 +268,7 @@ class Trainer:
         return validated
 
     def _evaluate(self) -> Evaluation | None:
-        self._report("evaluating")
+        self._report(phase="evaluating")
         with self.times.evaluating():
             return self.executor.evaluate(self.data.validation, interrupted=self._commands.stop_is_asked)
 
@@ -267,12 +277,12 @@ class Trainer:
         """Let the run's clock stand in here, with everything recorded that was done."""
         self._records.drain()
         self._clock.pause()
-        self._report("training", status="paused")
+        self._report(phase="training", status="paused")
         with self.times.spent_on("paused"):
             yield
         self._clock.resume()
         self._records.go_on()
-        self._report("training", status="running")
+        self._report(phase="training", status="running")
 
     @property
     def config(self) -> RunConfig:
@@ -327,7 +337,7 @@ class Trainer:
             watched=DecisiveMetrics.of(config, self.executor.step.objective).schedule,
         )
         restore_changed(state, checkpoint, saved, config, changed_settings(saved, config))
-        self._report("training")
+        self._report(phase="training")
 
     def profile(self, steps: int) -> None:
         """Profile the next steps."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from ..runs.on_disk.metrics_record import Measured
 from ..runs.writer import RunWriter
 from .compute.evaluation import Evaluation
 from .state import RunState
@@ -28,7 +28,7 @@ class Validated:
     raw: Evaluation
     averaged: Evaluation | None
     is_best: bool
-    record: dict[str, Any]
+    record: Measured
 
 
 class Validation:
@@ -80,7 +80,7 @@ class Validation:
         tables = {"": raw.tables} if averaged is None else {"": raw.tables, "ema": averaged.tables}
         full = {"epoch": epoch, "step": step, "metrics": raw.metrics, "tables": tables}
         self._run.write_evaluation(full if averaged is None else {**full, "ema": averaged.metrics})
-        record: dict[str, Any] = {
+        record: Measured = {
             "validation": raw.metrics,
             "is_best": is_best,
             "rated": {"metric": state.best.metric, "value": judged[state.best.metric]},

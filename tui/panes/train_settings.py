@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -13,6 +13,8 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, Label, Static
 
 from torchdeck.engine.files.json_values import number
+from torchdeck.engine.runs.commands import SetCommand
+from torchdeck.engine.runs.on_disk.state_file import StateFile
 
 from ..screens.overlay import OverScreen
 from ..words.figures import figure
@@ -41,7 +43,7 @@ class LiveSetting:
         """The value as text to edit."""
         return str(int(self.value)) if self.is_whole else figure(self.value)
 
-    def command(self, text: str) -> dict[str, Any] | str | None:
+    def command(self, text: str) -> SetCommand | str | None:
         """Parse a typed text. Returns a command, None if nothing changes, or an error message."""
         if text.strip() == self.text:
             return None
@@ -56,7 +58,7 @@ class LiveSetting:
         return {"cmd": "set", "key": self.key, "value": int(value) if self.is_whole else value}
 
 
-def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
+def live_settings(state: StateFile, epochs: int) -> list[LiveSetting]:
     """Make the fields with their current values.
 
     Args:
@@ -76,7 +78,7 @@ def live_settings(state: dict[str, Any], epochs: int) -> list[LiveSetting]:
     ]
 
 
-class LiveSettingsScreen(OverScreen[list[dict[str, Any]]]):
+class LiveSettingsScreen(OverScreen[list[SetCommand]]):
     """Asks for new values; returns the commands that set the changed ones."""
 
     DEFAULT_CSS = """

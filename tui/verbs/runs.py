@@ -19,6 +19,7 @@ from torchdeck.engine.files.json_values import whole_number
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
+from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
 from torchdeck.engine.runs.on_disk.directory import find_run
 from torchdeck.engine.runs.reader import RunReader
@@ -100,7 +101,7 @@ def show(run: str, runs_root: Path, as_json: bool) -> None:
 @click.argument("command", nargs=-1, required=True, metavar="pause|resume|save|stop|set KEY=VALUE|profile STEPS")
 @click.option("--after", type=click.Choice(["step", "epoch"]), default="step", help="When a stop takes effect.")
 @runs_root_option
-def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int:
+def send(run: str, command: tuple[str, ...], after: StopAfter, runs_root: Path) -> int:
     """Send a command to a live run; it takes effect at the next step."""
     answer = send_command(find_run(runs_root, run), _parse_command(command, after))
     if not answer.get("ok"):
@@ -110,7 +111,14 @@ def send(run: str, command: tuple[str, ...], after: str, runs_root: Path) -> int
     return 0
 
 
-def _parse_command(words: tuple[str, ...], after: str) -> dict[str, Any]:
+_SIMPLE_COMMANDS: dict[str, Command] = {
+    "pause": {"cmd": "pause"},
+    "resume": {"cmd": "resume"},
+    "save": {"cmd": "save"},
+}
+
+
+def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
     name, *rest = words
     if name == "set":
         key, equals, value = "".join(rest).partition("=")
@@ -124,11 +132,13 @@ def _parse_command(words: tuple[str, ...], after: str) -> dict[str, Any]:
             raise ConfigError(
                 f"{' '.join(words)}: the number of steps is missing or not a whole number; write profile 20"
             )
-        return {"cmd": name, "steps": int(rest[0])}
-    if rest or name not in ("pause", "resume", "save", "stop"):
-        known = "pause, resume, save, stop, set KEY=VALUE, profile STEPS"
-        raise ConfigError(f"{' '.join(words)}: unknown command; the commands are {known}")
-    return {"cmd": name, "after": after} if name == "stop" else {"cmd": name}
+        return {"cmd": "profile", "steps": int(rest[0])}
+    if not rest and name == "stop":
+        return {"cmd": "stop", "after": after}
+    if not rest and name in _SIMPLE_COMMANDS:
+        return _SIMPLE_COMMANDS[name]
+    known = "pause, resume, save, stop, set KEY=VALUE, profile STEPS"
+    raise ConfigError(f"{' '.join(words)}: unknown command; the commands are {known}")
 
 
 def _document(reader: RunReader) -> dict[str, Any]:

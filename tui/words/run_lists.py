@@ -116,11 +116,7 @@ def loss_bars(values: Sequence[float], width: int) -> str:
 
 def best_value(run: RunSummary) -> str:
     """Write a run's best result in its own unit."""
-    best = run.best or {}
-    value = best.get("value")
-    if not isinstance(value, int | float):
-        return _UNKNOWN
-    return metric_text(str(best.get("metric")), value)
+    return metric_text(run.best["metric"], run.best["value"]) if run.best else _UNKNOWN
 
 
 def checkpoint_marks(checkpoint: CheckpointInfo) -> Text:

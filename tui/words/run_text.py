@@ -17,6 +17,8 @@ from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
+    from torchdeck.engine.runs.on_disk.metrics_record import EpochRecord
+    from torchdeck.engine.runs.on_disk.state_file import StateFile
     from torchdeck.engine.runs.reader import Progress
 
 # An event stays on the screen this long, even if saves follow it.
@@ -127,7 +129,7 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
     return line
 
 
-def headline(name: str, status: str, progress: Progress, state: dict[str, Any]) -> Text:
+def headline(name: str, status: str, progress: Progress, state: StateFile) -> Text:
     """Write name and status of a run, and its activity if it is not just training."""
     line = Text(no_wrap=True, overflow="ellipsis")
     line.append(f"● {status}", style=STATUS_STYLES.get(status, "default"))
@@ -178,7 +180,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> Text:
     return line
 
 
-def epoch_table(records: Sequence[dict[str, Any]], rows: int) -> Text:
+def epoch_table(records: Sequence[EpochRecord], rows: int) -> Text:
     """Write the newest epochs, newest first, below a line of headings.
 
     Args:
@@ -212,7 +214,7 @@ def marks(events: Sequence[dict[str, Any]]) -> list[tuple[float, str]]:
 
 
 def last_words(
-    status: str, state: dict[str, Any], events: Sequence[dict[str, Any]], why_died: str = "its process is gone"
+    status: str, state: StateFile, events: Sequence[dict[str, Any]], why_died: str = "its process is gone"
 ) -> Text:
     """The line below the progress: an error, the newest save or note, or how to resume a run that ended.
 

@@ -129,7 +129,7 @@ def _value(key: str, run: RunSummary, settings: Mapping[str, Any]) -> Any:
     if key == "age":
         return max(0.0, time.time() - run.modified)
     if key == "best":
-        return (run.best or {}).get("value")
+        return run.best["value"] if run.best else None
     if key in run.metrics:
         return run.metrics[key]
     if len(key) >= _SHORTEST_PREFIX:

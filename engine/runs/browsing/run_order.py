@@ -15,7 +15,7 @@ _ORDERS: dict[str, tuple[_Key, bool]] = {
     "newest": (lambda run: run.started, True),
     "accuracy": (lambda run: run.metrics.get("accuracy"), True),
     "loss": (lambda run: run.metrics.get("loss"), False),
-    "best": (lambda run: (run.best or {}).get("value"), True),
+    "best": (lambda run: run.best["value"] if run.best else None, True),
     "epoch": (lambda run: run.epoch, True),
     "step": (lambda run: run.step, True),
     "status": (lambda run: run.status, False),

@@ -22,6 +22,7 @@ from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
 from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
+from .state_file import BestResult, StateFile
 
 MAX_EVALUATION_BYTES = 64 << 20
 
@@ -59,7 +60,7 @@ class RunSummary:
     epochs: int
     step: int
     metrics: dict[str, float] = field(default_factory=dict)
-    best: dict[str, Any] | None = None
+    best: BestResult | None = None
     started: float = 0.0
     modified: float = 0.0
     error: str = ""
@@ -186,12 +187,12 @@ def own_run(run: Path) -> RunLock:
     return acquire(run)
 
 
-def _owner(run: Path, state: dict[str, Any]) -> int | None:
+def _owner(run: Path, state: StateFile) -> int | None:
     holder = lock_holder(run)
     return holder if holder is not None else _process_of(run, state)
 
 
-def _process_of(run: Path, state: dict[str, Any]) -> int | None:
+def _process_of(run: Path, state: StateFile) -> int | None:
     """The process that a state names as the run's, if it lives on this machine and is the same one."""
     pid, started = state.get("pid"), state.get("pid_started")
     if state.get("status") in ENDED_STATUSES or type(pid) is not int or type(started) is not int:
@@ -203,7 +204,7 @@ def _process_of(run: Path, state: dict[str, Any]) -> int | None:
     return pid if start_ticks(pid) == started else None
 
 
-def status_of(state: dict[str, Any], *, is_alive: bool) -> str:
+def status_of(state: StateFile, *, is_alive: bool) -> str:
     """A run's status: its own word for it, unless it claims to be at work and nobody holds its lock."""
     status = state.get("status")
     if status in ENDED_STATUSES:
@@ -213,9 +214,9 @@ def status_of(state: dict[str, Any], *, is_alive: bool) -> str:
     return str(status) if status in LIVE_STATUSES else "preparing"
 
 
-def read_state(run: Path) -> dict[str, Any]:
+def read_state(run: Path) -> StateFile:
     """The content of `state.json`; empty when it isn't there or is damaged, as it is only a cache."""
-    state: dict[str, Any] = numbers_restored(read_json_object(run / STATE_FILE))
+    state: StateFile = numbers_restored(read_json_object(run / STATE_FILE))
     return state
 
 
@@ -267,9 +268,9 @@ def _seconds(value: Any) -> float:
     return seconds if seconds is not None and math.isfinite(seconds) else 0.0
 
 
-def _best(value: Any) -> dict[str, Any] | None:
+def _best(value: Any) -> BestResult | None:
     reached = number(value.get("value")) if isinstance(value, dict) else None
     if reached is None:
         return None
-    position = {name: whole_number(value.get(name)) for name in ("epoch", "step")}
-    return {"metric": str(value.get("metric")), "value": reached, **position}
+    epoch, step = whole_number(value.get("epoch")), whole_number(value.get("step"))
+    return {"metric": str(value.get("metric")), "value": reached, "epoch": epoch, "step": step}

@@ -12,12 +12,15 @@ import sys
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack, cast
 
 from ...files.durable import SYSTEM, FileOperations, atomic_write
 from ...files.json_values import to_json
 from ...run_files import EVALUATION_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
+from .metrics_record import MetricsRecord
+from .state_file import StateFile
 
 # Records are gathered this long before they are written: the writer wakes, and takes the GIL, this often at most.
 GATHER_SECONDS = 0.1
@@ -42,13 +45,13 @@ class LineFile:
         self.error: OSError | None = None
         self._operations = operations
         self._max_waiting = max_waiting
-        self._waiting: deque[dict[str, Any]] = deque()
+        self._waiting: deque[Mapping[str, Any]] = deque()
         self._unwritten = b""
         self._is_synced = True
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         self._descriptor = operations.open(path, flags, 0o644)
 
-    def add(self, record: dict[str, Any]) -> None:
+    def add(self, record: Mapping[str, Any]) -> None:
         """Queue a record, from any thread; it is encoded later and must not be changed."""
         self._waiting.append(record)
 
@@ -114,7 +117,7 @@ class Journal:
     No method but `flush` and `close` waits, none raises into the training.
     """
 
-    def __init__(self, run: Path, state: dict[str, Any], operations: FileOperations = SYSTEM) -> None:
+    def __init__(self, run: Path, state: StateFile, operations: FileOperations = SYSTEM) -> None:
         """Open the files of the run directory `run` and start writing.
 
         Args:
@@ -131,7 +134,7 @@ class Journal:
         self._probes = LineFile(run / PROBES_FILE, operations)
         self._files = (self._metrics, self._events, self._probes)
         self._state_path = run / STATE_FILE
-        self._state = dict(state)
+        self._state = state.copy()
         self._errors: dict[Path, OSError] = {}
         self._evaluation_path = run / EVALUATION_FILE
         self._evaluation: dict[str, Any] | None = None
@@ -146,7 +149,7 @@ class Journal:
         self._write(sync=False)
         self._thread.start()
 
-    def record(self, record: dict[str, Any]) -> None:
+    def record(self, record: MetricsRecord) -> None:
         """Append a record to `metrics.jsonl`. Costs the caller an append; the record must not be changed after."""
         self._metrics.add(record)
         if not self._wake.is_set():
@@ -167,7 +170,7 @@ class Journal:
         self._evaluation = evaluation
         self._wake.set()
 
-    def update_state(self, **fields: Any) -> None:
+    def update_state(self, **fields: Unpack[StateFile]) -> None:
         """Change fields of `state.json`: a new status is written at once, anything else within half a second."""
         is_new_status = "status" in fields and fields["status"] != self._state.get("status")
         # The fields first: the writer takes the flags down before it reads them.
@@ -177,9 +180,9 @@ class Journal:
         if not self._wake.is_set():
             self._wake.set()
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> StateFile:
         """A copy of the state as it will be written."""
-        return dict(self._state)
+        return self._state.copy()
 
     def flush(self) -> None:
         """Write and sync everything queued so far, in the calling thread. Errors stay where `error` shows them."""
@@ -242,7 +245,7 @@ class Journal:
     def _write_state(self) -> None:
         is_urgent, self._state_is_urgent = self._state_is_urgent, False
         self._state_changed = False
-        state = {**self._state, "updated": time.time()}
+        state: StateFile = {**self._state, "updated": time.time()}
         if self.error:
             state["write_error"] = self.error
         try:
@@ -251,7 +254,7 @@ class Journal:
             self._errors.pop(self._state_path, None)
         except (TypeError, ValueError, RecursionError) as error:
             for key in [key for key, value in state.items() if not _is_json(value)]:
-                self._state.pop(key, None)
+                cast("dict[str, Any]", self._state).pop(key, None)
             self._state_changed = self._state_is_urgent = True
             self._events.add({"kind": "state_not_written", "time": time.time(), "error": str(error)})
         except OSError as error:
@@ -280,7 +283,7 @@ class Journal:
         self._reported = error.split(";")[0]
 
 
-def _line(record: dict[str, Any]) -> bytes:
+def _line(record: Mapping[str, Any]) -> bytes:
     try:
         return to_json(record) + b"\n"
     except (TypeError, ValueError, RecursionError) as error:

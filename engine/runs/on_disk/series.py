@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from ...files.json_values import numbers_restored
 from ...metric_names import TRAINING_SCORE
+from .metrics_record import EpochRecord, ResultRecord
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
@@ -69,8 +70,8 @@ class Curves:
     """
 
     def __init__(self) -> None:
-        self.epochs: list[dict[str, Any]] = []
-        self.evaluations: list[dict[str, Any]] = []
+        self.epochs: list[EpochRecord] = []
+        self.evaluations: list[ResultRecord] = []
         self.newest_blocks: list[tuple[float, float, int]] = []
         self.other_records: list[dict[str, Any]] = []
         self.last_step = 0
@@ -146,7 +147,7 @@ class Curves:
         train = {str(name): float(value) for name, value in record["train"].items()}
         train["loss"] = float(record["train"]["loss"])
         clean = {"train": train, "lr": float(record["lr"]), "seconds": float(record["seconds"])}
-        self.epochs.append(self._add_evaluation({**record, **clean}))
+        self.epochs.append(cast("EpochRecord", self._add_evaluation({**record, **clean})))
 
     def _add_evaluation(self, record: dict[str, Any]) -> dict[str, Any]:
         """Take over what was measured, which may be nothing. Returns the record with nothing but numbers in that."""
@@ -162,7 +163,7 @@ class Curves:
                 self._curve(f"{part}/{name}").extend(np.array([float(step)]), np.array([value]))
         clean = {**record, **parts}
         if parts["validation"]:
-            self.evaluations.append(clean)
+            self.evaluations.append(cast("ResultRecord", clean))
         self.last_step = max(self.last_step, step)
         return clean
 

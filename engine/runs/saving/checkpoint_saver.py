@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from ...errors import CheckpointError
 from ...files.durable import SYSTEM, FileOperations, atomic_write, fsync_directory, replace_with_link
@@ -17,6 +16,7 @@ from ...run_files import BEST_FILE, LAST_FILE
 from ...tensor_files.checkpoint_file import inspect_checkpoint
 from ...tensor_files.plain_content import check_plain, content_bytes
 from ..on_disk.journal import Journal
+from .checkpoint_format import Checkpoint
 from .checkpoint_index import IndexEntry, read_index, rebuilt_index, step_file, write_index
 from .disk_room import DiskRoom
 from .pins import pinned_checkpoints
@@ -38,7 +38,7 @@ class SaveRequest:
         when_done: called once the state is not read any more, saved or not.
     """
 
-    state: dict[str, Any] = field(repr=False)
+    state: Checkpoint = field(repr=False)
     step: int
     epoch: int
     metrics: dict[str, float]

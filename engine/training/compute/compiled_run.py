@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...config import TrainingConfig
 from ...plurals import plural
 from ...randomness import generators_kept
+from ...runs.on_disk.state_file import Report
 from ...runs.writer import RunWriter
 from .compilation import CompileOutcome, compile_with_first_step, number_of_graphs
 from .memory_recovery import is_out_of_memory, release_memory
@@ -33,7 +34,7 @@ class CompiledRun:
         step: TrainStep,
         device: torch.device,
         run: RunWriter,
-        report: Callable[..., None],
+        report: Report,
         runs_eager: Callable[[int], bool],
     ) -> None:
         """Compile nothing yet.
@@ -43,7 +44,7 @@ class CompiledRun:
             step: the run's step, with its model.
             device: where the run computes.
             run: is told events.
-            report: called with a phase and further fields of the run's state.
+            report: changes fields of the run's state.
             runs_eager: whether a batch of so many samples is not worth a graph of its own.
         """
         self._config = config
@@ -65,7 +66,7 @@ class CompiledRun:
             take_step: seeds the step and does it.
         """
         config = self._config
-        self._report("compiling", message=f"torch.compile, mode {config.compile_mode}")
+        self._report(phase="compiling", message=f"torch.compile, mode {config.compile_mode}")
         eager_seconds = self._seconds_of_passes(window)
         result, outcome = compile_with_first_step(
             self._step.model,
@@ -84,7 +85,7 @@ class CompiledRun:
                 )
         kind = "compiled" if outcome.succeeded else "compile_failed"
         self._run.event(kind, text=outcome.sentence, **asdict(outcome))
-        self._report("training", compile=outcome.sentence, message="")
+        self._report(phase="training", compile=outcome.sentence, message="")
         return result
 
     def say_recompiled(self, step: int) -> None:
@@ -105,7 +106,7 @@ class CompiledRun:
         self._is_compiled = False
         outcome = CompileOutcome(False, 0.0, reason)
         self._run.event("compile_failed", **asdict(outcome))
-        self._report("training", compile=outcome.sentence)
+        self._report(phase="training", compile=outcome.sentence)
 
     def _seconds_of_passes(self, window: list[Batch]) -> float | None:
         """Median seconds of a step's forward and backward passes; None when there is no memory for them.

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import Tensor
 
 from ...config import TrainingConfig
 from ...data.loading.batch_loader import BatchLoader, TrainingData
+from ...runs.on_disk.state_file import Report
 from ...runs.writer import RunWriter
 from .compiled_run import CompiledRun
 from .evaluation import Evaluation, evaluate
@@ -17,6 +19,8 @@ from .step import Batch, TrainStep
 
 class Executor:
     """Computes the steps and the evaluations of a run. All in the engine's thread.
+
+    No closure is on the way of an error: its traceback would hold the model by it after the run's end.
 
     Attributes:
         step: forward, backward and update.
@@ -36,7 +40,7 @@ class Executor:
         *,
         seed: Callable[[], None],
         on_split: Callable[[Parts, str], None],
-        report: Callable[..., None],
+        report: Report,
     ) -> None:
         """Compute nothing yet.
 
@@ -47,7 +51,7 @@ class Executor:
             run: is told how compiling went.
             seed: sets the generators for the run's next step.
             on_split: told of every split, and whether it is of "training" or of "evaluation".
-            report: called with a phase and further fields of the run's state.
+            report: changes fields of the run's state.
         """
         self.step = step
         self.passes = RecoveringPasses(step, seed, lambda parts: on_split(parts, "training"))
@@ -69,7 +73,7 @@ class Executor:
     def compile_in_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         """Do the run's first step, in which torch compiles. Returns what `forward_backward` does."""
         self.compiles_next = False
-        return self._compiled.first_step(window, lambda: self.whole_step(window))
+        return self._compiled.first_step(window, partial(self.whole_step, window))
 
     def whole_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         """Seed the run's next step and do it. Returns what `forward_backward` does."""
@@ -80,17 +84,16 @@ class Executor:
 
     def evaluate(self, loader: BatchLoader, interrupted: Callable[[], bool]) -> Evaluation | None:
         """Evaluate the model on a loader. Returns None when `interrupted` said so between two batches."""
-        step = self.step
-
-        def evaluate_on(batches: BatchLoader) -> Evaluation | None:
-            self.seed()
-            return evaluate(step.model, batches, step.objective, step.placement, interrupted=interrupted)
-
-        return self.evaluation(loader, evaluate_on)
+        return self.evaluation(loader, partial(self._evaluate_on, interrupted))
 
     def say_recompiled(self, step: int) -> None:
         """Tell of graphs that torch made since the last call. `step`: optimizer steps done."""
         self._compiled.say_recompiled(step)
+
+    def _evaluate_on(self, interrupted: Callable[[], bool], loader: BatchLoader) -> Evaluation | None:
+        self.seed()
+        step = self.step
+        return evaluate(step.model, loader, step.objective, step.placement, interrupted=interrupted)
 
     def _runs_eager(self, samples: int) -> bool:
         """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""

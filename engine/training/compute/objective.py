@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...config import EvaluationConfig, LossConfig, RunConfig
 from ...errors import ConfigError, DataError
-from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, decisive_metric
+from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, TrainingScore, decisive_metric
 from ...user_code import is_user_spec, raise_user_error
 from ..metrics.label_metrics import label_hits
 from ..metrics.meter import Meter, MeterWithOwn, MetricOptions, new_meter
@@ -61,7 +61,7 @@ class Objective:
     own_metrics: OwnMetrics = field(default_factory=OwnMetrics)
 
     @property
-    def score_name(self) -> str:
+    def score_name(self) -> TrainingScore:
         """What `scores` measures."""
         return TRAINING_SCORE[self.kind]
 
