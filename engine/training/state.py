@@ -217,7 +217,8 @@ class RunState:
             self.position.update(**checkpoint["position"])
             self.totals = Totals(**checkpoint["totals"])
             if checkpoint["best"]["metric"] == self.best.metric:
-                self.best = Best(**{**checkpoint["best"], "larger_is_better": self.best.larger_is_better})
+                best: SavedBest = {**checkpoint["best"], "larger_is_better": self.best.larger_is_better}
+                self.best = Best(**best)
             if checkpoint["early_stopping"]["metric"] == self.early_stopping.metric:
                 self.early_stopping.load_state(checkpoint["early_stopping"])
             self.evaluated_step = checkpoint["evaluated_step"]
