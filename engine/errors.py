@@ -30,6 +30,21 @@ class UnknownRunError(RunError):
     """A reference names no run, or several."""
 
 
+class TorchUnavailableError(TorchdeckError):
+    """torch can't be imported; the text, one line, names what needs it and why it can't.
+
+    Attributes:
+        failure: why it can't be imported.
+    """
+
+    def __init__(self, what: str, failure: str) -> None:
+        super().__init__(what, failure)
+        self.failure = failure
+
+    def __str__(self) -> str:
+        return f"{self.args[0]} needs torch, which can't be imported: {self.failure}"
+
+
 class CheckpointError(TorchdeckError):
     """A checkpoint is damaged, foreign in a way that can't be loaded, or does not fit the model."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.machine.torch_import import torch_failure
 from torchdeck.engine.run_files import LOG_FILE
 
 from .process.private_output import carry_over
@@ -122,6 +123,9 @@ class OwnRun:
 
 def import_engine() -> None:
     """Import the modules that training needs, so that a launch is fast. Takes seconds; call it in a thread."""
+    if torch_failure():
+        # Starting a run says so.
+        return
     import torchdeck.engine.build
     import torchdeck.engine.training.trainer  # noqa: F401
 

@@ -13,6 +13,8 @@ from typing import Literal
 
 import psutil
 
+from ..machine.torch_import import torch_failure
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -56,6 +58,9 @@ def _python() -> list[Finding]:
 
 
 def _torch() -> list[Finding]:
+    if failure := torch_failure():
+        advice = "reinstall it; runs can be read without it"
+        return [Finding("torch", "broken", f"can't be imported: {failure}", advice)]
     import torch
     import torchvision
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..config.changed_settings import changed_settings
 from ..config.file import parse_config
 from ..errors import ConfigError
+from ..machine.torch_import import torch_failure
 from ..runs.saving.checkpoint import load_tensors
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
-from ..training.environment import changed_settings
 from .export import weight_names
 
 
@@ -39,10 +40,12 @@ class Comparison:
     Attributes:
         settings: dotted keys whose values differ, with both; empty where one tells no config.
         metrics: names of the metrics of either, with both values; None where one has it not.
-        modules: every module with weights of the same names and shapes, in the first one's order.
+        modules: every module with weights of the same names and shapes, in the first one's order; none where torch
+            can't be imported.
         only_first: weights that the other has not, or in another shape.
         only_second: likewise.
         note: why the settings are not compared; empty when they are.
+        weights_note: why the weights are not compared; empty when they are.
     """
 
     settings: dict[str, tuple[Any, Any]]
@@ -51,6 +54,7 @@ class Comparison:
     only_first: list[str]
     only_second: list[str]
     note: str = ""
+    weights_note: str = ""
 
 
 def compare_checkpoints(first: Path, second: Path) -> Comparison:
@@ -65,13 +69,15 @@ def compare_checkpoints(first: Path, second: Path) -> Comparison:
     shapes = {tensor.name: tensor.shape for tensor in one.tensors}
     other_shapes = {tensor.name: tensor.shape for tensor in other.tensors}
     shared = [name for name in names if name in others and shapes[names[name]] == other_shapes[others[name]]]
+    failure = torch_failure()
     return Comparison(
         settings=settings,
         metrics={name: (one.metrics.get(name), other.metrics.get(name)) for name in {**one.metrics, **other.metrics}},
-        modules=_distances(first, second, {name: (names[name], others[name]) for name in shared}),
+        modules=[] if failure else _distances(first, second, {name: (names[name], others[name]) for name in shared}),
         only_first=[name for name in names if name not in shared],
         only_second=[name for name in others if name not in shared],
         note=note,
+        weights_note=f"torch can't be imported: {failure}" if failure else "",
     )
 
 

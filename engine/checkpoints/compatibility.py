@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
+from ..config.changed_settings import changed_settings
 from ..config.file import load_config, parse_config
 from ..data.loading.bad_files import open_usable
 from ..errors import TorchdeckError
@@ -16,7 +17,7 @@ from ..run_files import CONFIG_FILE
 from ..runs.browsing.references import run_of
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..training.compute.placement import choose_placement
-from ..training.environment import Conditions, changed_settings, inexact_because
+from ..training.environment import Conditions, inexact_because
 
 
 @dataclass(frozen=True)

@@ -125,9 +125,9 @@ def newest_state(run: Path) -> tuple[Path, Checkpoint, list[tuple[Path, str]]]:
 
 def _check_fits(prepared: Prepared, saved: Conditions, state: Checkpoint, path: Path) -> None:
     """Raise CheckpointError when the model that was built is another than the checkpoint's."""
+    from ..config.changed_settings import changed_settings
     from ..models.weights import model_shapes
     from ..models.weights_mapping import same_names
-    from ..training.environment import changed_settings
 
     saved_shapes = {name: tuple(tensor.shape) for name, tensor in state["model_state_dict"].items()}
     problems = same_names(saved_shapes, model_shapes(prepared.model)).describe()

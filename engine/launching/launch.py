@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..errors import RunError
+from ..machine.torch_import import require_torch
 from ..run_files import CONFIG_FILE
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
@@ -34,6 +35,7 @@ class _NewRun(LaunchedRun):
 
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
+        require_torch("fork" if self._config.start_from else "train")
         from ..build import prepare
         from .fork import begin_fork, parent_of
 
@@ -62,6 +64,7 @@ class _ResumedRun(LaunchedRun):
 
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
+        require_torch("resume")
         from ..build import prepare
 
         skipped: list[tuple[Path, str]] = []

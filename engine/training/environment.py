@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from ..config import MirrorConfig, NotifyConfig, RunConfig
+from ..config.changed_settings import changed_settings
 from ..config.code_names import code_names
-from ..config.file import config_values, parse_config
+from ..config.file import parse_config
 from ..data.datasets.sources import DataSources
 from ..user_code import is_user_spec
 from ..user_path import user_path
@@ -163,21 +164,3 @@ def inexact_because(saved: Conditions, now: Conditions) -> list[str]:
 def _only_lengthens(key: str, config: RunConfig) -> bool:
     """More epochs change nothing before the old end, unless the schedule is stretched over them."""
     return key == "training.epochs" and not depends_on_length(config.schedule)
-
-
-def changed_settings(before: RunConfig, after: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """The dotted keys whose values differ, with both values."""
-    old, new = _flattened(config_values(before)), _flattened(config_values(after))
-    return {
-        key: (old.get(key), new.get(key)) for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)
-    }
-
-
-def _flattened(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flattened(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

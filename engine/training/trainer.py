@@ -10,6 +10,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from ..config import RunConfig
+from ..config.changed_settings import changed_settings
 from ..config.file import parse_config
 from ..data.loading.batch_loader import TrainingData
 from ..runs.control import Control
@@ -20,7 +21,6 @@ from .compute.evaluation import Evaluation
 from .compute.executor import Executor
 from .compute.objective import DecisiveMetrics
 from .compute.step import Batch
-from .environment import changed_settings
 from .live_commands import LiveCommands
 from .live_settings import LiveSettings
 from .optimization.optimizers import build_optimizer

@@ -15,15 +15,17 @@ import itertools
 import os
 import pickle
 import struct
+import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.errors import TorchdeckError, TorchUnavailableError
 from torchdeck.engine.machine.python_process import python_command
 from torchdeck.engine.machine.signal_names import signal_name
+from torchdeck.engine.machine.torch_import import torch_failure
 
 from . import worker_calls
 from .importing import no_garbage_sought
@@ -277,6 +279,9 @@ def _answer(function: str, arguments: tuple[Any, ...], keywords: dict[str, Any])
     except TorchdeckError as error:
         return pickle.dumps((False, error))
     except Exception as error:
+        if failure := torch_failure():
+            # Whatever it raised came of that.
+            return pickle.dumps((False, TorchUnavailableError("this", failure)))
         traceback.print_exc()
         return pickle.dumps((False, WorkerError(f"{type(error).__name__}: {error}")))
 
@@ -291,5 +296,6 @@ def main() -> None:
     print_utf8()
     # Every request needs these; import them while the user looks at the first screen.
     with no_garbage_sought():
-        importlib.import_module("torchvision")
+        if failure := torch_failure():
+            print(f"torch can't be imported: {failure}", file=sys.stderr, flush=True)
     serve(requests, answers)

@@ -11,6 +11,7 @@ import click
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError, UnknownRunError
+from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import find_run
@@ -47,6 +48,7 @@ def batch(
     """
     config = _config(spec, overrides, runs_root)
     with PrivateOutput() as output:
+        require_torch("batch")
         from torchdeck.engine.data.exploration.batch_at_step import batches_at
 
         try:

@@ -11,7 +11,7 @@ import click
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
-from torchdeck.engine.errors import RunError
+from torchdeck.engine.errors import RunError, TorchUnavailableError
 
 from ..process import worker_calls
 from ..process.private_output import PrivateOutput
@@ -82,6 +82,8 @@ async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int]
         if not signals.received:
             raise
         return signals
+    except TorchUnavailableError as error:
+        raise TorchUnavailableError("batch-find", error.failure) from error
     except WorkerError as error:
         raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
     finally:

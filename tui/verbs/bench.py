@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from torchdeck.engine.machine.torch_import import require_torch
+
 from ..process.private_output import PrivateOutput
 from .options import json_option
 from .output import print_json
@@ -23,6 +25,7 @@ def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, a
     take turns in short windows; the ratio shown is the median over the rounds.
     """
     with PrivateOutput() as output:
+        require_torch("bench")
         from torchdeck.engine.bench.speed import SUBJECTS, bench_config, measure, summary
 
         for subject in subjects:

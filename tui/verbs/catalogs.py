@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchdeck.engine.machine.torch_import import require_torch, torch_failure
+
 from ..plain_text import printable
 from .options import json_option
 from .output import print_json
@@ -43,11 +45,15 @@ def list_catalog(catalog: str, words: tuple[str, ...], as_json: bool) -> None:
 
 def _datasets() -> Rows:
     from torchdeck.engine.data.datasets.catalog import list_datasets
-    from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
 
-    for change in catalog_changes():
-        # Not on stdout, which holds only the catalog.
-        click.echo(f"the installed torchvision differs: {change}", err=True)
+    # Not on stdout, which holds only the catalog.
+    if failure := torch_failure():
+        click.echo(f"not compared with the installed torchvision, which can't be imported: {failure}", err=True)
+    else:
+        from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
+
+        for change in catalog_changes():
+            click.echo(f"the installed torchvision differs: {change}", err=True)
     entries = list_datasets()
     rows = [
         [
@@ -64,6 +70,7 @@ def _datasets() -> Rows:
 
 
 def _transforms() -> Rows:
+    require_torch("list transforms")
     from torchdeck.engine.data.exploration.transform_catalog import list_transforms
     from torchdeck.engine.data.transforms.albumentations_steps import list_albumentations
 
@@ -116,6 +123,7 @@ def _presets() -> Rows:
 
 
 def _optimizers() -> Rows:
+    require_torch("list optimizers")
     from torchdeck.engine.training.optimization.optimizers import list_optimizers
 
     entries = list_optimizers()
@@ -128,6 +136,7 @@ def _optimizers() -> Rows:
 
 
 def _schedules() -> Rows:
+    require_torch("list schedules")
     from torchdeck.engine.training.optimization.schedules import list_schedules
 
     entries = list_schedules()

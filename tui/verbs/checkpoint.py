@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
 from ..words.checkpoint_text import report_text, tensor_cells
@@ -29,6 +30,7 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
     report = inspect_checkpoint(file)
     measured: dict[str, float] = {}
     if norms:
+        require_torch("checkpoint --norms")
         from torchdeck.engine.checkpoints.tensor_norms import tensor_norms
 
         measured = tensor_norms(file)

@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.text import Text
 
 from torchdeck.engine.config import DataConfig
+from torchdeck.engine.machine.torch_import import require_torch
 
 from ..plain_text import printable
 from .options import json_option
@@ -29,6 +30,7 @@ def download(dataset: str, root: str, as_json: bool) -> int:
 
     Ctrl-C stops it; the next call continues the partial file. Files that exist are not downloaded again.
     """
+    require_torch("download")
     from torchdeck.engine.data.datasets.download import download as fetch
 
     with _Shown(Console(stderr=True, highlight=False), quiet=as_json) as shown:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
 
 from ..plain_text import printable
@@ -25,6 +26,7 @@ _BAR_CELLS = 60
 def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
     """Build and check a run, and print its plan. Returns the exit status."""
     with PrivateOutput() as output:
+        require_torch("train --dry-run")
         from torchdeck.engine.preflight.dry_run import dry_run
 
         is_live = output.stderr.isatty() and not as_json

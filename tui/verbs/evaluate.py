@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchdeck.engine.checkpoints.code import check_code_of
+from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.runs.browsing.references import find_checkpoint
 
 from ..plain_text import printable
@@ -46,6 +47,7 @@ def evaluate(
     found = find_checkpoint(runs_root, run, checkpoint)
     check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
+        require_torch("evaluate")
         from torchdeck.engine.checkpoints.evaluate import evaluate_checkpoint
 
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, check_code_of
+from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.runs.browsing.references import find_checkpoint
 
 from ..plain_text import printable
@@ -46,6 +47,7 @@ def export(
     if out.suffix in PROGRAM_SUFFIXES:
         check_code_of([found.path], TRUST_CODE, is_agreed=trusts_code)
     with PrivateOutput() as output:
+        require_torch("export")
         from torchdeck.engine.checkpoints.export import export_checkpoint
 
         try:

@@ -8,6 +8,7 @@ import click
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import RunError
+from torchdeck.engine.machine.torch_import import require_torch
 
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
@@ -28,6 +29,7 @@ def lr_find(spec: str, overrides: tuple[str, ...], lowest: float, highest: float
     config = load_config(spec, overrides)
     signals = StopSignals()
     with PrivateOutput() as output:
+        require_torch("lr-find")
         from torchdeck.engine.preflight.lr_range import find_learning_rate
 
         is_live = output.stderr.isatty() and not as_json

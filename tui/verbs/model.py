@@ -16,6 +16,7 @@ from rich.text import Text
 from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.machine.torch_import import require_torch
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -73,6 +74,7 @@ def model(
 ) -> int:
     """Show the module tree of a model: a name such as resnet18 or cnn, or path/to/file.py:factory."""
     with PrivateOutput() as output:
+        require_torch("model")
         from torchdeck.engine.models.module_tree import inspect_model, report_json
         from torchdeck.engine.preflight.weight_groups import weight_groups
 

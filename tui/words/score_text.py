@@ -135,6 +135,8 @@ def comparison_text(comparison: Comparison, first: Path, second: Path) -> Text:
         text.append(f"settings not compared: {printable(comparison.note)}\n", style="yellow")
     elif not comparison.settings:
         text.append("same settings\n")
+    if comparison.weights_note:
+        text.append(f"weights not compared: {printable(comparison.weights_note)}\n", style="yellow")
     for word, names in (("first", comparison.only_first), ("second", comparison.only_second)):
         if names:
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""

@@ -2,7 +2,8 @@ import pytest
 import torch
 from training_cases import case, placement
 
-from torchdeck.engine.training.environment import Conditions, changed_settings, describe_environment, inexact_because
+from torchdeck.engine.config.changed_settings import changed_settings
+from torchdeck.engine.training.environment import Conditions, describe_environment, inexact_because
 
 
 def reasons(*changes: str, **environment: object) -> list[str]:
