@@ -78,6 +78,7 @@ LAYERS = (
     "tui.verbs",
     "tui.commands",
     "tui.cli",
+    "tui.__main__",
     "torchdeck",
 )
 PACKAGES = {"engine", "tui"}

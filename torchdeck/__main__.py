@@ -2,7 +2,12 @@
 
 import sys
 
-from torchdeck.tui.cli import main
+from torchdeck.engine.machine.import_path import drop_working_directory
 
 if __name__ == "__main__":
+    # Before anything else is imported.
+    drop_working_directory()
+
+    from torchdeck.tui.cli import main
+
     sys.exit(main())

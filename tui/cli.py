@@ -6,6 +6,7 @@ module is imported when the verb is used.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from .verbs.table import names_a_verb
 
 if TYPE_CHECKING:
     from .process.parent import Parent
+
+# Set by a shell that wants a command line completed.
+COMPLETE_VARIABLE = "_TORCHDECK_COMPLETE"
 
 _VERBS_WITH_SCREEN = {"attach"}
 _OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
@@ -30,7 +34,7 @@ def main() -> int:
 
 def opens_studio(arguments: list[str]) -> bool:
     """Whether a command line opens the studio, whose parent process must be forked before any import."""
-    if _OPTIONS_WITHOUT_SCREEN & set(arguments):
+    if _OPTIONS_WITHOUT_SCREEN & set(arguments) or COMPLETE_VARIABLE in os.environ:
         return False
     return not names_a_verb(arguments) or arguments[0] in _VERBS_WITH_SCREEN
 
@@ -47,6 +51,9 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
 
     print_utf8()
 
+    if COMPLETE_VARIABLE in os.environ:
+        from .verbs import completion  # noqa: F401  # How bash is answered.
+
     try:
         result = torchdeck.main(args=arguments, prog_name="torchdeck", standalone_mode=False, obj=parent)
     except click.exceptions.Abort:
@@ -62,7 +69,3 @@ def run_command(arguments: list[str], parent: Parent | None) -> int:
         sys.stderr.close()
         return 0
     return int(result or 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

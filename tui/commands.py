@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem, ShellComplete
 
 from torchdeck.engine.errors import ConfigError, did_you_mean
 
 from .process.importing import no_garbage_sought
-from .verbs.options import graphics_option, runs_root_option
+from .verbs.completing import configs
+from .verbs.options import graphics_option, runs_root_option, set_option
 from .verbs.table import VERBS, names_a_verb
 
 if TYPE_CHECKING:
@@ -34,6 +36,20 @@ class _Verbs(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Verbs"):
             formatter.write_dl([(name, verb.help) for name, verb in VERBS.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[Any]]:
+        """Verbs, and what opens the studio; behind words that are no verb, what the studio takes."""
+        words: list[str] = ctx.meta.get("studio_arguments", [])
+        of_studio = ShellComplete(studio, {}, "torchdeck", "").get_completions(words, incomplete)
+        if words:
+            return of_studio
+        own = (
+            click.Command.shell_complete(self, ctx, incomplete)
+            if incomplete.startswith("-")
+            else [CompletionItem(name, help=verb.help) for name, verb in VERBS.items() if name.startswith(incomplete)]
+        )
+        known = {item.value for item in own}
+        return [*own, *(item for item in of_studio if item.value not in known)]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         # Without a verb, the words are the studio's run and options.
@@ -62,8 +78,8 @@ def torchdeck(context: click.Context) -> int | None:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.argument("words", metavar="[PRESET|FILE.toml]", nargs=-1)
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.argument("words", metavar="[PRESET|FILE.toml]", nargs=-1, shell_complete=configs)
+@set_option
 @runs_root_option
 @graphics_option
 @click.pass_obj

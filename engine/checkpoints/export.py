@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import CheckpointError, ConfigError
 from ..files.durable import atomic_write, fsync_directory, temporary_path
+from ..machine.installation import install_command
 from ..models.weights_mapping import entries_of
 from ..runs.saving.checkpoint import load_tensors
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
@@ -273,5 +274,5 @@ def _require_onnx() -> None:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            f"ONNX needs the package {error.name}: pip install 'torchdeck[onnx]'; .pt2 needs nothing more"
+            f"ONNX needs the package {error.name}: {install_command(extra='onnx')}; .pt2 needs nothing more"
         ) from error

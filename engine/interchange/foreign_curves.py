@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import RunError
 from ..files.regular_file import open_regular_file
+from ..machine.installation import install_command
 from ..runs.on_disk.series import Points
 
 # More than any real log has; what is beyond is a file that isn't meant to be read whole.
@@ -101,7 +102,7 @@ def _from_events(files: list[Path]) -> dict[str, Points]:
     except ImportError as error:
         raise RunError(
             f"{files[0]}: reading TensorBoard's files needs the package tensorboard, which is not installed: "
-            "uv sync --extra tensorboard, or pip install tensorboard"
+            f"{install_command(extra='tensorboard')}"
         ) from error
     points: dict[str, list[tuple[float, float]]] = {}
     for file in files:

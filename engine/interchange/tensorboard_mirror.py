@@ -19,6 +19,7 @@ from typing import Any
 
 from ..errors import ConfigError
 from ..files.json_values import numbers_restored
+from ..machine.installation import install_command
 from ..machine.python_process import module_command
 from ..metric_names import TRAINING_SCORE
 from ..run_files import METRICS_FILE
@@ -39,13 +40,12 @@ def require_tensorboard() -> None:
     if find_spec("tensorboard") is None:
         raise ConfigError(
             "mirror.tensorboard = true needs the package tensorboard, which is not installed: "
-            "uv sync --extra tensorboard, or pip install tensorboard"
+            f"{install_command(extra='tensorboard')}"
         )
 
 
 def start_mirror(run: Path) -> subprocess.Popen[bytes]:
     """Mirror a run into its folder `tensorboard` from another process, which ends with the run."""
-    # -P: an engine.py in the current folder is the user's, not ours.
     command = module_command("torchdeck.engine.interchange.tensorboard_mirror", str(run))
     return subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 

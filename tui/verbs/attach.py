@@ -14,6 +14,7 @@ from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs
 
 from ..process.importing import no_garbage_sought
+from .completing import runs
 from .options import graphics_option, runs_root_option
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", required=False)
+@click.argument("run", required=False, shell_complete=runs)
 @runs_root_option
 @graphics_option
 @click.pass_obj

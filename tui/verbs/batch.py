@@ -18,7 +18,8 @@ from torchdeck.engine.runs.on_disk.directory import find_run
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
-from .options import json_option, runs_root_option
+from .completing import runs_and_configs
+from .options import json_option, runs_root_option, set_option
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -28,9 +29,9 @@ _PRINTED = 16
 
 
 @click.command()
-@click.argument("spec", metavar="RUN|PRESET|FILE.toml")
+@click.argument("spec", metavar="RUN|PRESET|FILE.toml", shell_complete=runs_and_configs)
 @click.option("--step", type=int, default=1, show_default=True, help="Optimizer step, from 1.")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@set_option
 @click.option("--all", "every", is_flag=True, help=f"Print every sample; without it, the first {_PRINTED}.")
 @click.option(
     "--save",

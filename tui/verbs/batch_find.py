@@ -18,7 +18,8 @@ from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.batch_search_text import ended_words, result_text, tries_text
-from .options import json_option
+from .completing import configs
+from .options import json_option, set_option
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 
 @click.command(name="batch-find")
-@click.argument("spec", metavar="PRESET|FILE.toml")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.argument("spec", metavar="PRESET|FILE.toml", shell_complete=configs)
+@set_option
 @click.option(
     "--memory",
     type=click.FloatRange(min=0, min_open=True),

@@ -13,12 +13,13 @@ from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
 from ..words.checkpoint_text import report_text, tensor_cells
+from .completing import WEIGHTS, files
 from .options import json_option
 from .output import print_json
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=click.Path(path_type=Path), shell_complete=files(*WEIGHTS))
 @click.option("--norms", is_flag=True, help="Also print the Euclidean norm of every tensor; needs torch.")
 @json_option
 def checkpoint(file: Path, norms: bool, as_json: bool) -> None:

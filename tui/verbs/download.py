@@ -14,6 +14,7 @@ from torchdeck.engine.config import DataConfig
 from torchdeck.engine.machine.torch_import import require_torch
 
 from ..plain_text import printable
+from .completing import datasets
 from .options import json_option
 from .output import print_json
 
@@ -22,7 +23,7 @@ _KILOBYTE = 1000
 
 
 @click.command()
-@click.argument("dataset")
+@click.argument("dataset", shell_complete=datasets)
 @click.option("--root", default=DataConfig().root, show_default=True, help="Folder that holds the data sets.")
 @json_option
 def download(dataset: str, root: str, as_json: bool) -> int:

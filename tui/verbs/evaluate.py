@@ -19,7 +19,8 @@ from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import figure
 from ..words.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
-from .options import TRUST_CODE, json_option, runs_root_option, trust_option
+from .completing import runs_and_files
+from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("run", metavar="RUN|CHECKPOINT")
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
+@click.argument("run", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files)
+@from_option
 @click.option(
     "--split",
     type=click.Choice(["auto", "test", "validation", "train"]),
@@ -70,8 +71,8 @@ def scores_document(scores: CheckpointScores) -> dict[str, Any]:
 
 
 @click.command()
-@click.argument("first", metavar="RUN|CHECKPOINT")
-@click.argument("second", metavar="RUN|CHECKPOINT")
+@click.argument("first", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files)
+@click.argument("second", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files)
 @runs_root_option
 @json_option
 def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:

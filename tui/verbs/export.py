@@ -14,14 +14,15 @@ from torchdeck.engine.runs.browsing.references import find_checkpoint
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import byte_size
-from .options import TRUST_CODE, json_option, runs_root_option, trust_option
+from .completing import runs_and_files
+from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json
 
 
 @click.command()
-@click.argument("run", metavar="RUN|CHECKPOINT")
+@click.argument("run", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files)
 @click.argument("out", type=click.Path(path_type=Path))
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
+@from_option
 @click.option("--ema", "averaged", is_flag=True, help="Use the averaged (EMA) weights.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 @trust_option

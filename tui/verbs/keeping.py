@@ -20,6 +20,7 @@ from torchdeck.engine.runs.saving.pins import unpin as unpin_checkpoint
 
 from ..plain_text import printable
 from ..words.figures import byte_size
+from .completing import checkpoints, runs, runs_and_files
 from .options import runs_root_option
 
 
@@ -27,8 +28,8 @@ def _of_a_checkpoint(verb: Callable[..., None]) -> Callable[..., None]:
     """Add the arguments that name one checkpoint of a run."""
     for parameter in (
         runs_root_option,
-        click.argument("checkpoint", required=False),
-        click.argument("run", metavar="RUN|CHECKPOINT"),
+        click.argument("checkpoint", required=False, shell_complete=checkpoints),
+        click.argument("run", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files),
     ):
         verb = parameter(verb)
     return verb
@@ -53,7 +54,7 @@ def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.argument("name")
 @runs_root_option
 def rename(run: str, name: str, runs_root: Path) -> None:
@@ -62,8 +63,8 @@ def rename(run: str, name: str, runs_root: Path) -> None:
 
 
 @click.command()
-@click.argument("run")
-@click.argument("checkpoint", required=False)
+@click.argument("run", shell_complete=runs)
+@click.argument("checkpoint", required=False, shell_complete=checkpoints)
 @click.option("--yes", is_flag=True, help="Don't ask.")
 @runs_root_option
 def delete(run: str, checkpoint: str | None, yes: bool, runs_root: Path) -> int:

@@ -13,13 +13,14 @@ from torchdeck.engine.machine.torch_import import require_torch
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..words.figures import figure
-from .options import json_option
+from .completing import configs
+from .options import json_option, set_option
 from .output import print_json
 
 
 @click.command(name="lr-find")
-@click.argument("spec", metavar="PRESET|FILE.toml")
-@click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run.")
+@click.argument("spec", metavar="PRESET|FILE.toml", shell_complete=configs)
+@set_option
 @click.option("--from", "lowest", type=float, default=1e-7, show_default=True, help="Learning rate of the first step.")
 @click.option("--to", "highest", type=float, default=10.0, show_default=True, help="Learning rate of the last step.")
 @click.option("--steps", type=int, default=100, show_default=True, help="Number of steps.")

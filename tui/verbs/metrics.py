@@ -13,12 +13,13 @@ from torchdeck.engine.runs.on_disk.directory import find_run
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable
+from .completing import runs
 from .options import json_option, runs_root_option
 from .output import print_json
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option("--epochs", is_flag=True, help="One row per epoch instead of one per step.")
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="A .csv or .json file; without it, CSV on stdout."

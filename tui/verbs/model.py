@@ -23,6 +23,7 @@ from ..process.private_output import PrivateOutput
 from ..words.figures import flops_per_sample
 from ..words.groups_text import groups_text
 from ..words.weights_text import mapping_document, mapping_text
+from .completing import models
 from .options import json_option
 from .output import print_json
 from .step_cost import run_of, step_cost
@@ -35,7 +36,7 @@ _OPTIMIZER = "optimizer."
 
 
 @click.command()
-@click.argument("spec")
+@click.argument("spec", shell_complete=models)
 @click.option("--input", "input_text", default="", metavar="CxHxW", help="Shape of one sample, such as 3x224x224.")
 @click.option("--classes", "num_classes", default=0, help="Number of classes; without it, the model's default.")
 @click.option(

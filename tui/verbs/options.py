@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from torchdeck.engine.runs.on_disk.directory import default_runs_root
 
-if TYPE_CHECKING:
-    pass
-
+from .completing import checkpoints, settings
 
 runs_root_option = click.option(
     "--runs",
@@ -46,3 +43,22 @@ trust_option = click.option(
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout, nothing else.")
+
+
+set_option = click.option(
+    "--set",
+    "overrides",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change one value of the run.",
+    shell_complete=settings,
+)
+
+
+from_option = click.option(
+    "--from",
+    "checkpoint",
+    metavar="CHECKPOINT",
+    help="A checkpoint of the run; without it, the best.",
+    shell_complete=checkpoints,
+)

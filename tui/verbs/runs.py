@@ -28,6 +28,7 @@ from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, metric_text, metric_title, score_name
+from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
 
@@ -82,7 +83,7 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=completing.runs)
 @runs_root_option
 @json_option
 def show(run: str, runs_root: Path, as_json: bool) -> None:
@@ -97,8 +98,14 @@ def show(run: str, runs_root: Path, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("run")
-@click.argument("command", nargs=-1, required=True, metavar="pause|resume|save|stop|set KEY=VALUE|profile STEPS")
+@click.argument("run", shell_complete=completing.runs)
+@click.argument(
+    "command",
+    nargs=-1,
+    required=True,
+    metavar="pause|resume|save|stop|set KEY=VALUE|profile STEPS",
+    shell_complete=completing.live_commands,
+)
 @click.option("--after", type=click.Choice(["step", "epoch"]), default="step", help="When a stop takes effect.")
 @runs_root_option
 def send(run: str, command: tuple[str, ...], after: StopAfter, runs_root: Path) -> int:

@@ -42,6 +42,7 @@ VERBS = {
     "list": Verb("catalogs", "list_catalog", "List data sets, transforms, models, presets, optimizers, …"),
     "lr-find": Verb("lr_find", "lr_find", "Find a learning rate: a short test with growing rates."),
     "batch-find": Verb("batch_find", "batch_find", "Find the largest batch that fits, by real steps."),
+    "completion": Verb("completion", "completion", "Print a shell's completion script: bash, zsh or fish."),
     "bench": Verb("bench", "bench", "Benchmark training on this machine against other loops."),
     "doctor": Verb("doctor", "doctor", "Check what works on this machine, and how to fix what doesn't."),
 }

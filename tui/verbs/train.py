@@ -33,12 +33,13 @@ from ..plain_text import printable_lines
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..words.shell_text import shell_command
+from .completing import checkpoints, configs, runs, runs_and_files
 from .dry_run import print_dry_run
-from .options import TRUST_CODE, json_option, runs_root_option, trust_option
+from .options import TRUST_CODE, from_option, json_option, runs_root_option, set_option, trust_option
 from .output import print_json
 
 _FOLLOWING = (
-    click.option("--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Change one value of the run."),
+    set_option,
     runs_root_option,
     trust_option,
     click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return."),
@@ -58,7 +59,7 @@ def _follows_a_run(verb: Verb) -> Verb:
 
 
 @click.command()
-@click.argument("spec", metavar="PRESET|FILE.toml")
+@click.argument("spec", metavar="PRESET|FILE.toml", shell_complete=configs)
 @_follows_a_run
 @click.option("--name", help="Name of the run; without it, the preset's name.")
 @click.option("--dry-run", is_flag=True, help="Build, check and print everything, then stop; writes nothing.")
@@ -96,12 +97,13 @@ def train(
 
 
 @click.command()
-@click.argument("run")
+@click.argument("run", shell_complete=runs)
 @click.option(
     "--from",
     "checkpoint",
     metavar="CHECKPOINT",
     help="A file, or its name in the run; without it, the newest valid one.",
+    shell_complete=checkpoints,
 )
 @_follows_a_run
 def resume(
@@ -129,8 +131,8 @@ def resume(
 
 
 @click.command()
-@click.argument("run", metavar="RUN|CHECKPOINT")
-@click.option("--from", "checkpoint", metavar="CHECKPOINT", help="A checkpoint of the run; without it, the best.")
+@click.argument("run", metavar="RUN|CHECKPOINT", shell_complete=runs_and_files)
+@from_option
 @click.option(
     "--weights", "weights_only", is_flag=True, help="Take only the weights: start at epoch 1 with a new optimizer."
 )
@@ -235,7 +237,6 @@ def _detached(as_json: bool) -> int:
     """Run this command line in a new session; return once its run exists or was refused."""
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
-    # -P: an engine.py or a tui.py in the current folder is the user's, not ours.
     command = module_command("torchdeck", *arguments, "--announce", str(write_end))
     with tempfile.TemporaryFile() as last_words:
         process = subprocess.Popen(

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torchvision import datasets
 
 from ...errors import ConfigError, DataError, did_you_mean
+from ...machine.installation import install_command
 from .folder import FolderDataset
 from .splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
 from .torchvision_table import TorchvisionRow
@@ -111,7 +112,7 @@ def _what_to_put(row: TorchvisionRow, root: Path) -> str:
 def _check_packages(row: TorchvisionRow) -> None:
     missing = [package for package in row.needs if importlib.util.find_spec(package) is None]
     if missing:
-        raise ConfigError(f"{row.name} needs {', '.join(missing)}: pip install {' '.join(missing)}")
+        raise ConfigError(f"{row.name} needs {', '.join(missing)}: {install_command(*missing)}")
 
 
 def _with_labels(row: TorchvisionRow, root: Path, dataset: Any, attribute: str | None) -> SampleDataset:

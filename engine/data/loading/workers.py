@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Sampler
 from ...config import LoaderConfig
 from ...errors import ConfigError, DataError, UserCodeError
 from ...inputs import Inputs, map_tensors, moved
+from ...machine.python_process import libraries_start_python_safely, restore_safe_path, safe_path_setting
 from ...randomness import generators_kept, seed_cpu_generators
 from ...user_code import load_object
 from ..datasets.samples import as_tensors, moves_with_image, read_sample, sample_name
@@ -229,7 +230,7 @@ class WorkerLoader:
                 timeout=self._options.timeout,
                 pin_memory=self._pins,
                 multiprocessing_context=_forkserver(),
-                worker_init_fn=_WorkerStart(self._options.worker_init, (1, 2)),
+                worker_init_fn=_WorkerStart(self._options.worker_init, (1, 2), safe_path_setting()),
                 # The DataLoader draws its workers' base seed from the global generator unless it has its own.
                 generator=torch.Generator(),
             )
@@ -290,18 +291,21 @@ class _WorkerStart:
         function: the user's `path/to/file.py:function`, or empty.
         outputs: descriptors that its standard output and error shall be, by their numbers in the engine's process:
             the server that starts workers still has those of the first run that needed workers.
+        safe_path: the user's PYTHONSAFEPATH, in place of the one that the server was started with.
     """
 
     function: str
     outputs: tuple[Any, ...] = ()
+    safe_path: str | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # Handed over with the process that is being started; Windows inherits nothing of the kind.
         handed = tuple(map(reduction.DupFd, self.outputs)) if sys.platform != "win32" else ()
-        return {"function": self.function, "outputs": handed}
+        return {"function": self.function, "outputs": handed, "safe_path": self.safe_path}
 
     def __call__(self, worker: int) -> None:
         """Leave Ctrl-C and hang-ups to the engine, which saves and then ends its workers; call the user's function."""
+        restore_safe_path(self.safe_path)
         for descriptor, handed in enumerate(self.outputs, start=1):
             inherited = handed.detach()
             os.dup2(inherited, descriptor)
@@ -325,7 +329,8 @@ def _forkserver() -> BaseContext:
     # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
-        forkserver.ensure_running()
+        with libraries_start_python_safely():
+            forkserver.ensure_running()
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ...config import Component
 from ...errors import ConfigError, did_you_mean
+from ...machine.installation import install_command
 from ...user_code import check_arguments
 from .entries import TransformEntry, transform_entry
 
@@ -87,7 +88,7 @@ def make_albumentations_step(spec: Component, where: str) -> AlbumentationsStep:
     """
     if importlib.util.find_spec("albumentations") is None:
         raise ConfigError(
-            f"{where}: {spec.name} needs the package albumentations: pip install 'torchdeck[albumentations]'"
+            f"{where}: {spec.name} needs the package albumentations: {install_command(extra='albumentations')}"
         )
     known = _known()
     name = spec.name.removeprefix(PREFIX)

@@ -12,8 +12,6 @@ from typing import NamedTuple
 TIMM_PREFIX = "timm/"
 """What stands before a model's own name in a config: `timm/resnet50`, `timm/resnet50.a1_in1k`."""
 
-INSTALL_TIMM = "timm is not installed: pip install 'torchdeck[timm]'"
-
 SIZES_FILE = Path(__file__).with_name("timm_sizes.csv")
 
 _REGISTERED = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)

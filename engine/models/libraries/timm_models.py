@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError, did_you_mean
+from ...machine.installation import install_command
 from ...runs.saving.checkpoint import load_checkpoint
-from .timm_catalog import INSTALL_TIMM, TIMM_PREFIX, timm_modules
+from .timm_catalog import TIMM_PREFIX, timm_modules
 
 # What follows from the data or from other settings, and so is not taken from the config.
 _OURS = {
@@ -36,7 +37,7 @@ def check_timm_name(name: str) -> None:
     """
     known = timm_modules()
     if not known:
-        raise ConfigError(f"model.name = {name!r}: {INSTALL_TIMM}")
+        raise ConfigError(f"model.name = {name!r}: {_not_installed()}")
     architecture, _, tag = name.removeprefix(TIMM_PREFIX).partition(".")
     if architecture not in known:
         hint = did_you_mean(architecture, known)
@@ -124,7 +125,7 @@ def _timm() -> Any:
     try:
         return importlib.import_module("timm")
     except ImportError as error:
-        raise ConfigError(f"{INSTALL_TIMM} ({error})") from error
+        raise ConfigError(f"{_not_installed()} ({error})") from error
 
 
 def _published(name: str) -> Any:
@@ -201,3 +202,7 @@ def _state_dict(file: Path) -> dict[str, Tensor]:
     content = load_checkpoint(file)
     inner = next((content[key] for key in ("state_dict_ema", "state_dict", "model") if key in content), content)
     return {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
+
+
+def _not_installed() -> str:
+    return f"timm is not installed: {install_command(extra='timm')}"

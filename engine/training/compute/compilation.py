@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch._dynamo.exc import TorchDynamoException
 from torch._dynamo.utils import counters
 
+from ...machine.python_process import libraries_start_python_safely
 from ...plurals import plural
 
 Result = TypeVar("Result")
@@ -100,7 +101,8 @@ def compile_with_first_step(
     model.compile(mode=None if mode == "default" else mode, dynamic=dynamic)
     first_step_is_done = _guard(model, runs_eager, on_failure)
     try:
-        result = first_step()
+        with libraries_start_python_safely():
+            result = first_step()
     except TorchDynamoException as error:
         model._compiled_call_impl = None
         model.zero_grad(set_to_none=True)

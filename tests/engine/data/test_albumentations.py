@@ -1,5 +1,6 @@
 """Transforms of albumentations: per sample, keyed like everything random, checked before the run."""
 
+import re
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from torchdeck.engine.data.loading.workers import WorkerLoader
 from torchdeck.engine.data.transforms.albumentations_steps import list_albumentations
 from torchdeck.engine.data.transforms.pipeline import check_transforms
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.machine.installation import install_command
 
 pytest.importorskip("albumentations")
 
@@ -73,5 +75,5 @@ def test_transforms_of_images_alone_are_listed_with_their_parameters() -> None:
 def test_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert list_albumentations() == []
-    with pytest.raises(ConfigError, match=r"albumentations: pip install 'torchdeck\[albumentations\]'"):
+    with pytest.raises(ConfigError, match=re.escape(f"albumentations: {install_command(extra='albumentations')}")):
         check_transforms([component("albumentations.GaussNoise")], "data.train_transforms")

@@ -1,5 +1,6 @@
 """A run as TensorBoard sees it."""
 
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from torchdeck.engine.errors import ConfigError, RunError
 from torchdeck.engine.interchange import tensorboard_mirror
 from torchdeck.engine.interchange.foreign_curves import read_curves
 from torchdeck.engine.interchange.tensorboard_mirror import mirror, require_tensorboard, start_mirror
+from torchdeck.engine.machine.installation import install_command
 from torchdeck.engine.runs.writer import RunWriter
 
 pytest.importorskip("tensorboard")
@@ -70,7 +72,7 @@ def test_without_tensorboard_it_is_said_before_anything_is_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tensorboard_mirror, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"needs the package tensorboard.*uv sync --extra tensorboard"):
+    with pytest.raises(ConfigError, match=re.escape(install_command(extra="tensorboard"))):
         require_tensorboard()
 
 
