@@ -16,7 +16,7 @@ import pytest
 from campaign import is_full_campaign
 
 ROOT = Path(__file__).parents[1]
-QUICK = "--set training.epochs=1 --set loader.batch_size=256"
+QUICK = "--set training.epochs=2 --set loader.batch_size=256"
 
 # The user's own, everyday in research repositories; each is imported by nobody who doesn't mean it.
 OWN_NAMES = ("engine.py", "tui/__init__.py", "utils.py", "models.py", "presets.py")
@@ -36,8 +36,8 @@ PROCESSES = {
     "runs": "runs --json",
 }
 OTHERS = {
-    "resume": "resume first --set training.epochs=2",
-    "fork": "fork first --name forked --set training.epochs=2",
+    "resume": "resume first --set training.epochs=3",
+    "fork": "fork first --name forked --set training.epochs=3",
     "show": "show first",
     "metrics": "metrics first",
     "pin": "pin first",
