@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,8 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 INSTALL = "python3 -m pip install uv && uv run torchdeck"
 RUN_TESTS = "uv run pytest -n auto"
+# Downloads gigabytes, or writes into the checkout; tests/test_installed_wheel.py installs and runs the wheel.
+INSTALL_WHEEL = re.compile(r"uv build --wheel|(?:uv tool install|pipx install|uvx --from) .*dist/(\S+\.whl).*")
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def test_every_command_on_the_page_works(page: Path, tmp_path: Path) -> None:
         if block.file_name:
             (tmp_path / block.file_name).write_text(block.text, encoding="utf-8")
     for command in commands(page):
-        if command in (INSTALL, RUN_TESTS):
+        if command in (INSTALL, RUN_TESTS) or INSTALL_WHEEL.fullmatch(command):
             continue
         result = shell.run(as_run_here(command))
         if command.endswith("doctor"):
@@ -124,6 +128,28 @@ def test_the_install_line_is_the_one_that_works_on_a_fresh_machine(tmp_path: Pat
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert 'torchdeck = "torchdeck.tui.cli:main"' in project
     assert "python3 -m pip install" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+def test_the_wheel_that_is_installed_is_the_one_that_is_built() -> None:
+    installs = [found for command in commands(ROOT / "README.md") if (found := INSTALL_WHEEL.fullmatch(command))]
+    assert [words.split()[0] for words in (found[0] for found in installs)] == ["uv", "uv", "pipx", "uvx", "uv"]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert {found[1] for found in installs if found[1]} == {f"torchdeck-{version}-py3-none-any.whl"}
+
+
+@pytest.mark.skipif(shutil.which("uv") is None, reason="uv is not installed")
+def test_uv_knows_the_options_of_the_readme() -> None:
+    for command in commands(ROOT / "README.md"):
+        if command.startswith(("uv tool install", "uvx")):
+            verb = command.split(" dist/")[0].split(" -")[0].split()
+            shown = subprocess.run([*verb, "--help"], capture_output=True, text=True, check=True).stdout
+            assert all(option in shown for option in re.findall(r"--[\w-]+", command)), command
+
+
+def test_the_readme_reads_well_where_links_into_the_checkout_lead_nowhere() -> None:
+    """An index shows the README away from the checkout."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [target for target in re.findall(r"\]\(([^)#]+)", text) if "://" not in target] == []
 
 
 def test_continuous_integration_runs_the_readmes_test_command() -> None:
