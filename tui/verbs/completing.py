@@ -50,7 +50,8 @@ def runs_and_configs(context: click.Context, parameter: click.Parameter, incompl
 def checkpoints(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[Item]:
     """Checkpoints of the run that the command line names."""
     from torchdeck.engine.errors import TorchdeckError
-    from torchdeck.engine.runs.on_disk.directory import CHECKPOINTS, find_run
+    from torchdeck.engine.run_files import CHECKPOINTS
+    from torchdeck.engine.runs.on_disk.directory import find_run
 
     try:
         run = find_run(Path(context.params.get("runs_root") or default_runs_root()), context.params.get("run") or "")
