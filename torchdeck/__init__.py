@@ -7,9 +7,13 @@ function needs it. docs/python.md has examples. Everywhere here a change is a ke
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+# Not from typing: nothing is imported while `python -m` still has the working directory on the path, where a
+# typing.py may be.
+TYPE_CHECKING = False
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from .engine.config import RunConfig
     from .engine.errors import TorchdeckError as Error
     from .inspecting import build_loaders, evaluate, list_runs, load_model, module_tree, open_run
