@@ -106,7 +106,7 @@ def files(folder: Path, cache: Path, rounds: int) -> None:
         rounds,
     )
     decoder = "torchcodec" if torchcodec_decoder() is not None else "Pillow: torchcodec is not installed"
-    print(f"JPEG 500×375 to 3×224×224 float32, images a CPU second (decoder: {decoder}):")
+    print(f"JPEG 500×375 to 3×224×224 float32, images per CPU second (decoder: {decoder}):")
     for name, label in (
         ("encoded", "RandomResizedCrop, flip, Normalize: storage = encoded, 1 thread"),
         ("loader", "the same: storage = loader"),
@@ -120,7 +120,7 @@ def files(folder: Path, cache: Path, rounds: int) -> None:
 
 
 def new_pipeline(rounds: int) -> None:
-    """From a changed pipeline to pixels: what the data pane asks for when the user edits a transform."""
+    """From a changed pipeline to pixels: the data pane's request when the user edits a transform."""
     for name, channels in (("digits", 1), ("FashionMNIST", 1)):
         config = DataConfig(dataset=name, validation=0.1)
         sources = open_sources(config, 0)
@@ -145,15 +145,15 @@ def new_pipeline(rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
-    parser.add_argument("--files", type=int, default=96, help="JPEG files that are made")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after a warm-up")
+    parser.add_argument("--files", type=int, default=96, help="number of JPEG files to make")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         size = write_photographs(Path(folder) / "images", arguments.files)
         print(f"{arguments.files} files of {size:.0f} kB")
         files(Path(folder) / "images", Path(folder) / "cache", arguments.rounds)
-    print("a new pipeline's pictures:")
+    print("preview of a new pipeline:")
     new_pipeline(arguments.rounds)
 
 

@@ -2,8 +2,8 @@
 
     python benchmarks/data_path.py [--rounds N] [--operations PIXELS]
 
-Times are of the process's CPU, one thread, so another load on the machine moves them little; the alternatives take
-turns, so that it moves all of them.
+Times are CPU times of one thread, so other load on the machine has little effect; the alternatives take turns, so that
+it affects all of them.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ Measured = Callable[[], int]
 
 
 class PillowDataset(Dataset[tuple[torch.Tensor, int]]):
-    """What torchvision's CIFAR10 does: an array, a PIL image of each sample, v1 transforms."""
+    """torchvision's CIFAR10 pipeline: an array, a PIL image of each sample, v1 transforms."""
 
     def __init__(self, images: np.ndarray, targets: np.ndarray, transform: Callable[[Image.Image], torch.Tensor]):
         self.images, self.targets, self.transform = images, targets, transform
@@ -70,7 +70,7 @@ def take(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], count: int) -> in
 
 
 def interleaved(alternatives: dict[str, Measured], rounds: int) -> dict[str, list[float]]:
-    """CPU seconds an image of each alternative, round by round; the first round warms up and is not counted."""
+    """CPU seconds per image of each alternative, round by round; the first round warms up and is not counted."""
     seconds: dict[str, list[float]] = {name: [] for name in alternatives}
     for number in range(rounds + 1):
         for name, consume in alternatives.items():
@@ -123,7 +123,7 @@ def cifar_shaped(rounds: int) -> None:
     windows = WindowStore(torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), plan)
 
     def levels() -> int:
-        """What goes to a GPU, which normalises there: uint8 batches, cropped and flipped."""
+        """Batches for a GPU, which normalizes them there: uint8, cropped and flipped."""
         order = epoch_order(0, next(epochs), len(images))
         for part in order.split(512):
             windows.gather(part, draw_moves(plan, windows.size, sample_keys(0, 0, part)))
@@ -139,7 +139,7 @@ def cifar_shaped(rounds: int) -> None:
         rounds,
     )
     rates = {name: 1 / statistics.median(values) for name, values in seconds.items()}
-    print("crop + flip + normalise, 50,000 images 3×32×32, batch 512, images a CPU second:")
+    print("crop + flip + normalize, 50,000 images 3×32×32, batch 512, images per CPU second:")
     print(f"  torchdeck, float32             {rates['resident']:>10,.0f}")
     print(f"  torchdeck, uint8               {rates['levels']:>10,.0f}")
     print(f"  torchvision, PIL + DataLoader  {rates['pillow']:>10,.0f}")
@@ -171,7 +171,7 @@ def plain_batches(rounds: int) -> None:
         rounds,
     )
     cost = {name: statistics.median(values) * 64 * 1e6 for name, values in seconds.items()}
-    print("no augmentation, Fashion-MNIST, batch 64, CPU microseconds a batch:")
+    print("no augmentation, Fashion-MNIST, batch 64, CPU microseconds per batch:")
     print(f"  torchdeck, resident                            {cost['resident']:>8.1f}")
     print(f"  images[permutation[i:i+64]].float().div_(255)  {cost['bare']:>8.1f}")
     print(f"  ratio                                          {ratio(seconds['resident'], seconds['bare']):>8.2f}x")
@@ -272,7 +272,7 @@ def batched_operations(side: int, rounds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count")
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after a warm-up")
     parser.add_argument("--operations", type=int, metavar="PIXELS", help="only the batched transforms, at this size")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,9 +1,9 @@
-"""How long a researcher waits for the pictures of a changed pipeline: from the key to the grid on the screen.
+"""Delay until the images of a changed pipeline appear: from the key to the grid on the screen.
 
     python benchmarks/data_preview.py [--repeats 10]
 
 Images of 3×32×32, an array data set of 50,000. The studio runs without a terminal, the previews in its real process
-beside it. Wall time is what one waits, and needs a quiet machine; the CPU time of both processes does not.
+beside it. Wall time is the delay for the user and needs a quiet machine; the CPU time of both processes does not.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PIPELINES = {
     "batched: crop, flip, Normalize": '[{name="RandomCrop", size=32, padding=4}, {name="RandomHorizontalFlip"}, '
     '{name="Normalize", mean=[0.5,0.5,0.5], std=[0.2,0.2,0.2]}]',
     "batched: TrivialAugmentWide, RandomErasing": '[{name="TrivialAugmentWide"}, {name="RandomErasing"}]',
-    "sample by sample: ElasticTransform": '[{name="ElasticTransform"}]',
+    "per sample: ElasticTransform": '[{name="ElasticTransform"}]',
 }
 
 
@@ -54,7 +54,7 @@ async def waits(folder: Path, transforms: str, repeats: int) -> list[tuple[float
 
 
 def cpu_seconds(app: Studio) -> float:
-    """Of this process and the one beside it."""
+    """CPU seconds of this process and its worker process."""
     beside = psutil.Process(app.worker.pid).cpu_times()
     return time.process_time() + beside.user + beside.system
 

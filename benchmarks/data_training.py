@@ -1,10 +1,10 @@
-"""The whole training step of a small CNN: torchdeck's data path against the loop written by hand with PIL.
+"""The whole training step of a small CNN: torchdeck's data path against a hand-written loop with PIL.
 
     python benchmarks/data_training.py [--rounds N]
 
 Fashion-MNIST, RandomCrop with padding, flip and Normalize, batches of 128; both do the same steps on the same model.
 On a GPU it also prints the share of its time that the loop waits for data, for ResNet-18 with 32-pixel and ResNet-50
-with 224-pixel images held on the device. Without one it says so.
+with 224-pixel images held on the device. Without a GPU it says so.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def whole_step(rounds: int) -> None:
         },
         rounds,
     )
-    print("whole training step, small CNN, Fashion-MNIST, batch 128, images a CPU second:")
+    print("whole training step, small CNN, Fashion-MNIST, batch 128, images per CPU second:")
     for name, values in seconds.items():
         print(f"  {name:<12}{1 / statistics.median(values):>9,.0f}")
     print(f"  ratio       {ratio(seconds['by hand'], seconds['torchdeck']):>9.1f}x")
@@ -117,17 +117,17 @@ def share_of_step(name: str, side: int, batch_size: int, device: torch.device) -
         train(model, timed(iter(data.train.batches(1)), waited), 30)
         torch.cuda.synchronize()
         whole = time.perf_counter() - began
-    print(f"  {name}, {side} pixels, batch {batch_size}: {sum(waited) / whole:.2%} of the step is its data")
+    print(f"  {name}, {side} pixels, batch {batch_size}: {sum(waited) / whole:.2%} of the step is spent on data")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count")
+    parser.add_argument("--rounds", type=int, default=5, help="measured rounds, after a warm-up")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     whole_step(arguments.rounds)
     if not torch.cuda.is_available():
-        print("no CUDA device: the share of a step that waits for data was not measured")
+        print("no CUDA device: the share of a step spent waiting for data was not measured")
         return
     share_of_step("resnet18", 32, 512, torch.device("cuda", 0))
     share_of_step("resnet50", 224, 64, torch.device("cuda", 0))

@@ -1,8 +1,8 @@
-"""What a look at the gradients costs: a training step with a look beside one without, in CPU seconds.
+"""Cost of recording gradient norms: a training step with a record against one without, in CPU seconds.
 
     uv run python benchmarks/gradient_probe.py [--model resnet18] [--side 32] [--batch-size 32] [--steps 12]
 
-Steps of both kinds take turns. Prints the median of each and what a look every 50 steps adds to a step.
+Steps of both kinds take turns. Prints the median of each and what a record every 50 steps adds to a step.
 """
 
 from __future__ import annotations
@@ -53,12 +53,10 @@ def main() -> None:
         if number >= 2:
             taken[looks].append(time.process_time() - began)
     plain, looked = (statistics.median(taken[looks]) for looks in (False, True))
-    # Of pairs of neighbouring steps, so that what else the machine does falls on both.
+    # Of pairs of neighboring steps, so that what else the machine does falls on both.
     extra = statistics.median([b - a for a, b in zip(taken[False], taken[True], strict=True)])
     print(f"{options.model} at {options.side} px, batch {options.batch_size}: a step takes {1000 * plain:.1f} ms CPU")
-    print(
-        f"with a look {1000 * looked:.1f} ms; every {options.every} steps, {extra / plain / options.every:.3%} of it"
-    )
+    print(f"with one {1000 * looked:.1f} ms; every {options.every} steps it adds {extra / plain / options.every:.3%}")
 
 
 if __name__ == "__main__":

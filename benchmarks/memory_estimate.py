@@ -1,4 +1,4 @@
-"""The estimate of a training step's memory beside what a real step takes, each measured in a process of its own.
+"""The estimated memory of a training step against the memory of a real step, each in a separate process.
 
     uv run python benchmarks/memory_estimate.py [--device cpu] [--precision fp32] [--models resnet18,vit_b_16]
 
@@ -31,7 +31,7 @@ CASES = {
 
 
 def main() -> int:
-    """Print one line a model; 1 when an estimate is off by more than a tenth."""
+    """Print one line per model; return 1 if an estimate is off by more than 10 %."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="fp32")

@@ -1,4 +1,4 @@
-"""The tree of a model beside torchinfo's summary of it: CPU time, memory, and which of them is right.
+"""The module tree of a model against torchinfo's summary: CPU time, memory, and which of them is right.
 
     python benchmarks/model_trees.py [--models NAME …] [--all]
 
@@ -85,8 +85,8 @@ def main() -> None:
         seconds = [each["seconds"] for each in measured]
         memory = [each["megabytes"] for each in measured]
         print(
-            f"\n{tool}, {len(measured)} models: CPU {statistics.median(seconds):.2f} s, most {max(seconds):.2f}; "
-            f"memory median {statistics.median(memory):.0f} MB, most {max(memory):.0f}; "
+            f"\n{tool}, {len(measured)} models: CPU {statistics.median(seconds):.2f} s, max {max(seconds):.2f}; "
+            f"memory median {statistics.median(memory):.0f} MB, max {max(memory):.0f}; "
             f"as published: parameters {sum(each['params_right'] for each in measured)}, "
             f"multiply-adds {sum(each['gflops_right'] for each in measured)}"
         )

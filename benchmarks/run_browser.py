@@ -1,8 +1,8 @@
-"""What it costs to open the browser of runs and to look into large files, in processes without torch.
+"""Cost of opening the run browser and of inspecting large files, in processes without torch.
 
     python benchmarks/run_browser.py [--runs N] [--checkpoints N] [--gigabytes N]
 
-The list is taken as the pane takes it: every run, the checkpoints of all of them, and once more with nothing changed.
+The list is read as the pane reads it: every run, the checkpoints of all of them, and once more with nothing changed.
 The large files are sparse: their tables are real, of 600 tensors, and their data are holes, so that the disk is not
 needed. CPU seconds; the memory is the peak above a Python that has imported nothing of ours.
 """
@@ -86,7 +86,7 @@ def main() -> None:
     """Make the runs and the files, and measure in processes of their own."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=1000)
-    parser.add_argument("--checkpoints", type=int, default=10, help="of each run")
+    parser.add_argument("--checkpoints", type=int, default=10, help="checkpoints per run")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="size of the large files")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

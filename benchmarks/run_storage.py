@@ -1,4 +1,4 @@
-"""What keeping a run costs: a save's stall of the training, a record's append, a reader's lag, opening a long run.
+"""Cost of storing a run: stall of training by a save, append of a record, lag of a reader, opening a long run.
 
     python benchmarks/run_storage.py [--megabytes N] [--saves N] [--million N] [--folder DIR]
 
@@ -56,7 +56,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=500, help="size of the state that is saved")
     parser.add_argument("--saves", type=int, default=6, help="saves of each kind")
     parser.add_argument("--million", type=float, default=3.4, help="million steps of the longer run")
-    parser.add_argument("--folder", type=Path, default=None, help="where to write; a temporary folder unless told")
+    parser.add_argument("--folder", type=Path, default=None, help="where to write; default: a temporary folder")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
@@ -163,7 +163,7 @@ def _record(last_step: int, steps: int) -> dict[str, Any]:
         "step": last_step,
         "t": last_step / 100,
         "seconds": steps / 100,
-        "images": steps * 64,
+        "samples": steps * 64,
         "loss": rng.random(steps, dtype=np.float32).astype(float).tolist(),
         "accuracy": (rng.integers(0, 65, steps) / 64).tolist(),
         "lr": [0.1 / step for step in range(last_step - steps + 1, last_step + 1)],

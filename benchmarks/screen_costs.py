@@ -1,4 +1,4 @@
-"""What the screen costs: time to first paint next to importing Textual, and what an idle studio sends and burns.
+"""Cost of the screen: time to first paint against importing Textual, and output and CPU time of an idle studio.
 
     python benchmarks/screen_costs.py [--repeats N] [--idle SECONDS] [--runs DIR]
 

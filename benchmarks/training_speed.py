@@ -1,12 +1,11 @@
-"""Steps a second of torchdeck's engine, headless and with the studio's live panel open, beside a bare loop.
+"""Steps per second of torchdeck's engine, headless and with the studio's train pane open, against a bare loop.
 
-One process, one model, one data set in memory; the three take turns in short windows, so that what else the machine
-does falls on all of them alike. The studio is shown on a real pseudo-terminal, whose other end counts its bytes.
+One process, one model, one data set in memory; the three take turns in short windows, so that other load on the
+machine affects all of them alike. The studio is shown on a real pseudo-terminal, whose other end counts its bytes.
 
     uv run python benchmarks/training_speed.py [--preset NAME] [--tiny-modules] [--seconds 5] [--rounds 10]
 
-With `--tiny-modules` the model has 60 modules of next to no work each, so that what a step costs outside of the model
-shows most.
+With `--tiny-modules` the model has 60 modules with almost no work each, so that the overhead of a step shows most.
 
 Prints the median over rounds of steps/s and of the ratios within a round.
 """
@@ -165,7 +164,7 @@ def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, 
 
 
 def bytes_sent(folder: Path) -> int:
-    """How much the studio has sent to its terminal."""
+    """Bytes that the studio has sent to its terminal."""
     return int((folder / "bytes").read_text(encoding="utf-8"))
 
 
@@ -175,7 +174,7 @@ def report(results: dict[str, Any], options: argparse.Namespace) -> None:
     for title, key in (("no screen in the process", "alone"), ("studio open", "studio")):
         rounds: Rounds = results[key]
         names = list(rounds[0])
-        for index, unit in enumerate(("steps a second", "steps a CPU second of the training thread")):
+        for index, unit in enumerate(("steps per second", "steps per CPU second of the training thread")):
             print(f"{title}: {unit}")
             for name in sorted(names):
                 values = sorted(row[name][index] for row in rounds)

@@ -42,11 +42,11 @@ class Prepared:
 
     Attributes:
         config: the run, with the rank and the number of processes that the launcher gave.
-        objective: what is minimised and measured, on the run's device.
-        input_shape: of a sample after the eval transforms; (C, H, W) for images.
+        objective: loss and metrics, on the run's device.
+        input_shape: shape of a sample after the eval transforms; (C, H, W) for images.
         notes: what deserves a word: of the data and how they are read; the share of an epoch that this process trains
             on; of the model, weights that stayed fresh and freeze rules that matched nothing.
-        left_out: image files that can't be decoded, which no split has any more.
+        left_out: image files that can't be decoded, removed from the splits.
     """
 
     config: RunConfig
@@ -125,7 +125,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     if not config.loader.batch_sampler and config.loader.batch_size > (samples := len(sources.train)):
         notes.append(
             f"loader.batch_size = {config.loader.batch_size:,} is more than the {samples:,} samples of the training "
-            "split: every step takes all of them"
+            "split: every step uses all of them"
         )
     refuse_single_sample(config, sources, built.model, example)
     _check_optimization(config, built.model, sources, decisive)

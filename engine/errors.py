@@ -1,4 +1,4 @@
-"""The errors that torchdeck shows to its user as one message, without a traceback."""
+"""Errors that are shown to the user as one message, without a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is called with: one tensor, a tuple of tensors (its arguments), or a dict of tensors (by keyword)."""
+"""Inputs of a model: one tensor, a tuple of tensors (arguments), or a dict of tensors (keyword arguments)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from .shapes import Shape, is_plain
 
 Inputs = Tensor | tuple[Any, ...] | dict[str, Any]
-"""A batch as a model takes it. Tuples and dicts may hold further tuples, lists and dicts."""
+"""A batch as the model receives it. Tuples and dicts may contain tuples, lists and dicts."""
 
 
 def call_model(model: nn.Module, inputs: Inputs) -> Any:
@@ -22,7 +22,7 @@ def call_model(model: nn.Module, inputs: Inputs) -> Any:
 
 
 def map_tensors(function: Callable[[Tensor], Tensor], value: Any) -> Any:
-    """The same structure with the function applied to each tensor; what is no tensor stays."""
+    """The same structure with the function applied to each tensor; what is not a tensor stays."""
     if isinstance(value, Tensor):
         return function(value)
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""What an evaluation measures, by name: for configs, records and tables. Needs no torch."""
+"""Metrics of an evaluation by name, for configs, records and tables. Needs no torch."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Metric:
     Attributes:
         name: its key in records and configs.
         title: its heading in a table, at most 11 characters; of a metric of the user's own its whole name.
-        description: what it is, in a line.
+        description: definition, in one line.
         larger_is_better: whether the best epoch is the one where it is largest.
         is_share: whether it lies between 0 and 1 and reads best in percent.
     """
@@ -36,19 +36,19 @@ class Metric:
 
 _ALL = (
     Metric("loss", "loss", "mean loss, without label smoothing and class weights", False),
-    Metric("accuracy", "accuracy", "share of right predictions", True, True),
-    Metric("top_k", "top-k", "share of samples whose class is among the evaluation.top_k likeliest", True, True),
+    Metric("accuracy", "accuracy", "fraction of correct predictions", True, True),
+    Metric("top_k", "top-k", "fraction of samples whose class is among the evaluation.top_k most likely", True, True),
     Metric("macro_f1", "macro F1", "mean F1 of the classes that occur", True, True),
     Metric("micro_f1", "micro F1", "F1 over all labels together", True, True),
-    Metric("weighted_f1", "weighted F1", "mean F1 of the classes, by their number of samples", True, True),
+    Metric("weighted_f1", "weighted F1", "mean F1 of the classes, weighted by their number of samples", True, True),
     Metric("macro_precision", "precision", "mean precision of the classes that occur", True, True),
     Metric("macro_recall", "recall", "mean recall of the classes that occur", True, True),
     Metric("calibration_error", "calib. err", "expected calibration error", False, True),
-    Metric("likelihood", "likelihood", "mean probability that the model gives the true class", True, True),
-    Metric("exact_match", "all right", "share of samples with every label right", True, True),
+    Metric("likelihood", "likelihood", "mean predicted probability of the true class", True, True),
+    Metric("exact_match", "exact", "fraction of samples with every label correct", True, True),
     Metric("mae", "MAE", "mean absolute error", False),
     Metric("rmse", "RMSE", "root of the mean squared error", False),
-    Metric("r2", "R²", "share of the targets' variance that is explained, mean over outputs", True),
+    Metric("r2", "R²", "explained fraction of the targets' variance, mean over outputs", True),
 )
 
 METRICS = {metric.name: metric for metric in _ALL}
@@ -105,9 +105,9 @@ def decisive_metric(name: str, kind: TargetKind, key: str, own: Collection[str] 
     """The metric that `name` means for targets of `kind`: "auto" is the accuracy, or the loss where there is none.
 
     Args:
-        name: as the config has it.
-        kind: of the targets.
-        key: of the config, for the message.
+        name: name in the config.
+        kind: kind of the targets.
+        key: config key, for the message.
         own: what the metrics of `evaluation.metrics` measure.
 
     Raises:
@@ -117,5 +117,5 @@ def decisive_metric(name: str, kind: TargetKind, key: str, own: Collection[str] 
         return "loss" if kind == "values" else "accuracy"
     if name not in MEASURED[kind] and name not in own:
         measured = ", ".join((*MEASURED[kind], *own))
-        raise ConfigError(f"{key} = '{name}': is not measured for targets that are {kind}; measured are {measured}")
+        raise ConfigError(f"{key} = '{name}': not available for targets that are {kind}; available: {measured}")
     return name

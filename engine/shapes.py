@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 Shape = tuple[Any, ...] | dict[str, Any]
-"""Of a sample: (C, H, W) for an image, the shapes of the parts for a tuple or a dict."""
+"""Shape of a sample: (C, H, W) for an image, the shapes of the parts for a tuple or a dict."""
 
 
 def shape_words(shape: Shape) -> str:

@@ -4,11 +4,11 @@ A user's file is imported under a private name that spells its folder, `torchdec
 hex>.<module>`:
 
 - its absolute imports look in that folder first, as they do under `python file.py`, so the user's own `engine.py` or
-  `utils.py` is found by the user's code and by nobody else;
-- nothing is added to `sys.path`, and no file of the user's is ever taken for one of ours or of a library's;
+  `utils.py` is found by the user's code only;
+- nothing is added to `sys.path`, and no file of the user is ever confused with one of ours or of a library;
 - the name alone says where the file is, so that its classes unpickle in a worker process, whose import of
   `torchdeck.engine.user_code` installs the finder;
-- a file that changed since it was imported is imported anew, with everything of its folder.
+- a file that changed since it was imported is imported again, with everything in its folder.
 
 Loading runs the file. Nothing here is called from opening a checkpoint or showing a config.
 """
@@ -58,11 +58,11 @@ def load_object(spec: str, wanted: str) -> Callable[..., Any]:
 
     Args:
         spec: `path/to/file.py:name`, relative to the working directory; `name` may be dotted.
-        wanted: what it is for, in the words of a message: "a function that returns a data set".
+        wanted: expected kind of object, for messages: "a function that returns a data set".
 
     Raises:
         ConfigError: no such file, no name given, no such name in it, or it can't be called.
-        UserCodeError: the file raised when it was imported, or is no valid Python.
+        UserCodeError: the file raised when it was imported, or is not valid Python.
     """
     path, name = _split(spec, wanted)
     found: Any = _import_file(path)
@@ -82,7 +82,7 @@ def defined_names(path: Path) -> list[str]:
 
     Raises:
         OSError: the file can't be read.
-        UserCodeError: it is no valid Python.
+        UserCodeError: it is not valid Python.
     """
     try:
         tree = ast.parse(path.read_bytes(), filename=str(path))
@@ -98,9 +98,9 @@ def check_arguments(
     """Check keyword arguments against a callable's signature, without calling it.
 
     Args:
-        function: what will be called; one without a readable signature takes anything.
+        function: function to call; one without a readable signature accepts anything.
         arguments: its keyword arguments.
-        where: what stands before the message, such as "data.arguments".
+        where: prefix of error messages, such as "data.arguments".
         supplied: further arguments, which torchdeck fills in itself; the message doesn't offer them.
 
     Raises:
@@ -122,7 +122,7 @@ def check_arguments(
         hint = did_you_mean(unknown, names)
         problem = f"unknown argument '{unknown}'{hint if hint.endswith('?') else ';'}"
     takes = str(signature.replace(parameters=offered, return_annotation=signature.empty))
-    raise ConfigError(f"{where}: {problem} it takes {re.sub(r'(collections.abc|typing)[.]', '', takes)}")
+    raise ConfigError(f"{where}: {problem} it accepts {re.sub(r'(collections.abc|typing)[.]', '', takes)}")
 
 
 def call_user_code(function: Callable[..., Any], arguments: Mapping[str, Any], where: str) -> Any:
@@ -130,7 +130,7 @@ def call_user_code(function: Callable[..., Any], arguments: Mapping[str, Any], w
 
     Raises:
         UserCodeError: it raised, or tried to exit.
-        TorchdeckError: as it is, when the user's function raised one.
+        TorchdeckError: unchanged, if the user's function raised one.
     """
     try:
         return function(**arguments)
@@ -165,8 +165,8 @@ def raise_user_error(error: BaseException, where: str) -> NoReturn:
     """Raise UserCodeError with what happened and the frames of the user's own files.
 
     Args:
-        error: what the user's code raised, with its traceback.
-        where: what stands before the message, such as "model.py:make".
+        error: exception of the user's code, with its traceback.
+        where: prefix of the message, such as "model.py:make".
     """
     frames = _user_frames(error.__traceback__)
     text = "".join(traceback.format_exception_only(error)).strip()
@@ -206,12 +206,12 @@ def _split(spec: str, wanted: str) -> tuple[Path, str]:
         raise ConfigError(f"{spec}: no such file: {path.absolute()}{near}")
     if not name:
         names = ", ".join(defined_names(path)) or "nothing"
-        raise ConfigError(f"{spec}: say which, as {spec}:NAME; expected {wanted}; it defines {names}")
+        raise ConfigError(f"{spec}: add a name, as in {spec}:NAME; expected {wanted}; it defines {names}")
     return path.resolve(), name
 
 
 def _import_file(path: Path) -> ModuleType:
-    """The module of a user's file, imported anew when a file of its folder has changed."""
+    """The module of a user's file, imported again when a file in its folder has changed."""
     root = import_root(path)
     parts = list(path.relative_to(root).with_suffix("").parts)
     if parts[-1] == "__init__":
@@ -382,7 +382,7 @@ def _user_frames(trace: TracebackType | None) -> list[traceback.FrameSummary]:
 
 def _syntax_message(error: SyntaxError | ValueError, path: Path) -> str:
     if not isinstance(error, SyntaxError):
-        return f"{path}: no valid Python: {error}"
+        return f"{path}: not valid Python: {error}"
     text = (error.text or "").strip()
     source = f"\n    {text}" if text else ""
     return f"{error.filename or path}:{error.lineno}: {type(error).__name__}: {error.msg}{source}"

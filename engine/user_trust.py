@@ -1,4 +1,4 @@
-"""Which of the user's Python files and commands may run: what a config would run, and what was agreed to before.
+"""Trust in the user's Python files and commands: which ones a config would run, and which were approved.
 
 Imports no torch, and runs and imports nothing of the files: they are read as text.
 """
@@ -27,7 +27,7 @@ from .user_code import import_root, is_user_spec, module_file
 from .user_path import user_path
 
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
-# Of one config; where more are imported, what is to be agreed to can't be told, and it is asked every time.
+# Files of one config; with more imports, the code to approve is unknown, and the question is asked every time.
 _MAX_FILES = 5000
 # Of a longer file the imports are not looked for: every file beside it counts as one.
 _MAX_PARSED_BYTES = 4 << 20
@@ -41,9 +41,9 @@ class CodeFile:
 
     Attributes:
         path: the file, absolute.
-        names: what of it would be called.
-        imports: the other files of its folder that it imports, as far as their text tells.
-        digest: SHA-256 over the paths and contents of all of them; empty where there are too many.
+        names: names in it that would be called.
+        imports: other files of its folder that it imports, as far as their text shows.
+        digest: SHA-256 over the paths and contents of all of them; empty if there are too many.
     """
 
     path: Path
@@ -76,7 +76,7 @@ class ShellCommand:
 
     @property
     def key(self) -> str:
-        """What it is remembered under: a path is absolute, so it can't be taken for one."""
+        """Key under which it is remembered: a path is absolute, so it can't be confused with one."""
         return f"command:{self.digest}"
 
 
@@ -127,7 +127,7 @@ def commands_in_words(words: Iterable[str]) -> list[ShellCommand]:
 
 
 class TrustStore:
-    """What was agreed to, kept between sessions in a file that only its owner can read: a digest for each of them."""
+    """Approvals, kept between sessions in a file that only its owner can read: a digest for each."""
 
     def __init__(self, file: Path | None = None) -> None:
         """`file`: where it is kept; None for the user's state folder."""
@@ -156,7 +156,7 @@ class TrustStore:
 
 
 class CodeTrust:
-    """What may run in one session: what was chosen in it, was named on the command line, or is remembered."""
+    """Code that may run in one session: approved in it, named on the command line, or remembered."""
 
     def __init__(self, store: TrustStore, named: Iterable[Runnable] = ()) -> None:
         self._store = store
@@ -164,18 +164,18 @@ class CodeTrust:
         self._agreed = {each.key for each in named}
 
     def unknown(self, value: Any) -> list[CodeFile]:
-        """Those of the files that acting on `value` would run that nobody has agreed to."""
+        """Files that acting on `value` would run and that are not approved."""
         return [file for file in code_files(value) if self._is_unknown(file)]
 
     def unknown_to_train(self, config: RunConfig) -> list[Runnable]:
-        """Those of the files and commands that a run of the config would run that nobody has agreed to."""
+        """Files and commands that a run of the config would run and that are not approved."""
         return [*self.unknown(config), *filter(self._is_unknown, shell_commands(config))]
 
     def agree(self, files: Iterable[Runnable]) -> None:
         """These may run, in this session and with this content in later ones.
 
         Raises:
-            OSError: it can't be remembered; in this session they may run all the same.
+            OSError: it can't be remembered; in this session they may still run.
         """
         chosen = list(files)
         self._agreed.update(each.key for each in chosen)
@@ -240,7 +240,7 @@ def _read(file: Path) -> tuple[bytes | None, bytes]:
 
 
 def _imported(content: bytes, file: Path, root: Path) -> list[Path]:
-    """Files below `root` that a file imports, wherever in it the import stands."""
+    """Files below `root` that a file imports, anywhere in its code."""
     try:
         tree = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""torchdeck from Python: train, resume, fork and evaluate runs, read what they wrote, look at models and batches.
+"""torchdeck from Python: train, resume, fork and evaluate runs, read what they wrote, inspect models and batches.
 
-Importing this imports nothing; each name is imported when it is used, and neither torch nor the screen before a
-function needs it. docs/python.md has examples. Everywhere here a change is a keyword: `training__epochs=3`, or
-`epochs=3` where only one setting has that name. Errors are `torchdeck.Error`, with a message for the user.
+Importing this module is light: each name is imported when it is used, and torch only when a function needs it.
+docs/python.md has examples. Settings are changed by keywords: `training__epochs=3`, or `epochs=3` if only one setting
+has that name. Errors are `torchdeck.Error`, with a message for the user.
 """
 
 from __future__ import annotations

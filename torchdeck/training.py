@@ -83,7 +83,7 @@ def train(
     show: bool = True,
     **changes: Any,
 ) -> Result:
-    """Train a preset, a TOML file or a config to its end, in this process, and return what came of it.
+    """Train a preset, a TOML file or a config to its end, in this process, and return the result.
 
     Ctrl-C saves and stops; the result says so, and `resume` continues.
 

@@ -1,4 +1,4 @@
-"""What of this machine works for training, and what to do about what doesn't."""
+"""Check what works for training on this machine, with advice for what doesn't."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Finding:
     """One thing that was looked at.
 
     Attributes:
-        subject: what was looked at.
+        subject: part of the machine that was checked.
         verdict: "ok"; "limited" when training works without it; "broken" when it doesn't.
-        found: what was found.
-        advice: what to do about it; empty when ok.
+        found: result of the check.
+        advice: recommended action; empty if ok.
     """
 
     subject: str
@@ -77,7 +77,7 @@ def _data_sets() -> list[Finding]:
 
     if changes := catalog_changes():
         return [Finding("data sets", "limited", "; ".join(changes), "the others work; look for a newer torchdeck")]
-    return [Finding("data sets", "ok", f"the installed torchvision has all {len(ROWS)} of the catalogue as they were")]
+    return [Finding("data sets", "ok", f"torchvision has all {len(ROWS)} data sets of the catalog")]
 
 
 def _gpus() -> list[Finding]:
@@ -87,11 +87,11 @@ def _gpus() -> list[Finding]:
     if not torch.cuda.is_available():
         if driver is None:
             return [Finding("GPU", "limited", "no NVIDIA driver", "training runs on the CPU")]
-        reason = f"driver {driver} is there, but torch can't use it"
+        reason = f"driver {driver} is installed, but torch can't use it"
         if torch.version.cuda is None:
             advice = "this torch is a CPU build: install the CUDA build"
         else:
-            advice = f"torch was built for CUDA {torch.version.cuda}: the driver may be older than that needs"
+            advice = f"torch was built for CUDA {torch.version.cuda}: the driver may be too old for it"
         return [Finding("GPU", "broken", reason, advice)]
     findings = []
     for index in range(torch.cuda.device_count()):

@@ -1,7 +1,7 @@
-"""How fast the training loop is on this machine: beside a bare loop on the same tensors, and beside other trainers.
+"""Benchmark the training loop on this machine against a bare loop on the same tensors and other trainers.
 
 The loops take turns in short windows of one process, so that what else the machine does falls on all of them alike;
-ratios are taken within a round.
+ratios are computed within a round.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from .speed_loops import AccelerateLoop, BareLoop, GatedLoop, LightningLoop, Qui
 if TYPE_CHECKING:
     from ..training.trainer import Trainer
 
-# One dict a round: steps a second by the clock and by the training thread's CPU time, by what was running.
+# One dict a round: steps per second by the clock and by the training thread's CPU time, by what was running.
 Rounds = list[dict[str, tuple[float, float]]]
 
-# As many samples as make epochs of a second or more: nobody saves a checkpoint several times a second.
+# As many samples as make epochs of a second or more: real runs don't save several checkpoints per second.
 SUBJECTS: dict[str, dict[str, Any]] = {
     "mlp": {"model": {"name": "mlp"}, "shape": [28, 28, 1], "count": 32_768},
     "cnn": {"model": {"name": "cnn", "channels": [16, 32]}, "shape": [28, 28, 1], "count": 4_096},
@@ -47,7 +47,7 @@ def measure(subject: str, *, seconds: float, rounds: int, device: str = "auto") 
         subject: the network.
         seconds: length of a window.
         rounds: windows of each.
-        device: as `training.device`.
+        device: device, as in `training.device`.
 
     Raises:
         ConfigError: no such subject.
@@ -71,7 +71,7 @@ def measure(subject: str, *, seconds: float, rounds: int, device: str = "auto") 
 def bench_config(subject: str, device: str = "auto") -> RunConfig:
     """A run without an end, on images of random pixels. Raises ConfigError for an unknown subject."""
     if subject not in SUBJECTS:
-        raise ConfigError(f"{subject}: not measured{did_you_mean(subject, SUBJECTS)}")
+        raise ConfigError(f"{subject}: unknown benchmark{did_you_mean(subject, SUBJECTS)}")
     chosen = SUBJECTS[subject]
     return config_from_values(
         {
@@ -91,12 +91,12 @@ def bench_config(subject: str, device: str = "auto") -> RunConfig:
 
 
 def ratios(rounds: Rounds, name: str, base: str, column: int) -> list[float]:
-    """Sorted ratios of steps a second within each round. Column 0: by the clock; 1: by the thread's CPU time."""
+    """Sorted ratios of steps per second within each round. Column 0: by the clock; 1: by the thread's CPU time."""
     return sorted(row[name][column] / row[base][column] for row in rounds)
 
 
 def summary(rounds: Rounds, name: str, base: str = "bare") -> dict[str, float]:
-    """Median steps a second of a loop and the median of its ratios to another, by the clock and by CPU time."""
+    """Median steps per second of a loop and the median of its ratios to another, by the clock and by CPU time."""
     return {
         "steps_per_s": statistics.median(row[name][0] for row in rounds),
         "ratio": statistics.median(ratios(rounds, name, base, 0)),
@@ -127,7 +127,7 @@ def take_turns(
 
     Args:
         run: paused, and training in this process.
-        loops: what it is compared with; not yet started.
+        loops: loops to compare with, not started yet.
         names: who takes part: labels of the loops; any other name is the run itself, in a state that `show` brings.
         seconds: length of a window.
         rounds: how many.
@@ -158,7 +158,7 @@ def take_turns(
 def _window(
     seconds: float, running: Callable[[], AbstractContextManager[None]], steps: Callable[[], int], thread: int | None
 ) -> tuple[float, float]:
-    """Steps a second of the clock, and a second of the thread's CPU time, while `running` is entered."""
+    """Steps per second of the clock, and a second of the thread's CPU time, while `running` is entered."""
     assert thread is not None
     cpu = time.pthread_getcpuclockid(thread)
     with running():

@@ -54,7 +54,7 @@ class GatedLoop(threading.Thread):
         self._gate.set()
 
     def run(self) -> None:
-        """Step as long as nobody ends it."""
+        """Step until the loop is stopped."""
         for _ in self.training():
             self.steps += 1
             if self.must_end():
@@ -122,7 +122,7 @@ class BareLoop(GatedLoop):
 
 
 class _LoaderLoop(GatedLoop):
-    """What loops over torch's DataLoader have in common: PIL images through ToTensor, one by one."""
+    """Common part of loops over torch's DataLoader: PIL images through ToTensor, one by one."""
 
     def __init__(self, trainer: Trainer) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""What can be done with a checkpoint: evaluate, compare, export, and whether a resume from it is exact."""
+"""Operations on a checkpoint: evaluate, compare, export, and check whether a resume from it is exact."""

@@ -13,11 +13,11 @@ from ..tensor_files.checkpoint_file import inspect_checkpoint
 from ..user_trust import CodeTrust, TrustStore
 
 PROGRAM_SUFFIXES = (".pt2", ".onnx")
-"""Of exports that hold the model as a program, for which it has to be built; weights are taken as they lie there."""
+"""Export formats that contain the model as a program, so that it must be built; weights are exported as stored."""
 
 
 def configs_of_checkpoints(value: Any) -> list[dict[str, Any]]:
-    """The configs that checkpoints among the paths of a nested value hold; nothing for what is no checkpoint."""
+    """The configs that checkpoints among the paths of a nested value hold; nothing for what is not a checkpoint."""
     found: list[dict[str, Any]] = []
     for item in value.values() if isinstance(value, dict) else value:
         if isinstance(item, dict | list | tuple):
@@ -26,7 +26,7 @@ def configs_of_checkpoints(value: Any) -> list[dict[str, Any]]:
             try:
                 found.append(tomllib.loads(inspect_checkpoint(item).config))
             except (CheckpointError, tomllib.TOMLDecodeError):
-                # Whoever opens it says what is wrong with it.
+                # The code that opens it reports the problem.
                 continue
     return found
 
@@ -36,7 +36,7 @@ def check_code_of(checkpoints: Iterable[Path], option: str, *, is_agreed: bool) 
 
     Args:
         checkpoints: which are to be evaluated or exported.
-        option: of the command line, which agrees.
+        option: command line option that allows the code to run.
         is_agreed: whether it was given.
 
     Raises:

@@ -18,13 +18,13 @@ from .export import weight_names
 
 @dataclass(frozen=True)
 class ModuleDistance:
-    """How far the weights of a module lie apart.
+    """Distance between the weights of a module in two checkpoints.
 
     Attributes:
         module: its path; empty for the model itself.
         elements: numbers compared.
         distance: Euclidean norm of the difference.
-        relative: as a share of the first one's norm; infinite where that is 0 and the other's is not.
+        relative: distance relative to the first norm; infinite if only that norm is 0.
     """
 
     module: str
@@ -85,7 +85,7 @@ def _settings(one: CheckpointReport, other: CheckpointReport) -> tuple[dict[str,
     configs = []
     for report in (one, other):
         if not report.config:
-            return {}, f"{report.path.name} holds no config of torchdeck"
+            return {}, f"{report.path.name} has no torchdeck config"
         try:
             configs.append(parse_config(report.config, report.path.name))
         except ConfigError as error:
@@ -102,7 +102,7 @@ def _distances(first: Path, second: Path, names: dict[str, tuple[str, str]]) -> 
     for name, (in_first, in_second) in names.items():
         mine, theirs = one[in_first], other[in_second]
         if not (mine.is_floating_point() or mine.is_complex()):
-            # Counts, such as a batch norm's of its batches, are no weights.
+            # Counts, such as a batch norm's of its batches, are not weights.
             continue
         wide = torch.complex128 if mine.is_complex() or theirs.is_complex() else torch.float64
         before, after = mine.to(wide), theirs.to(wide)

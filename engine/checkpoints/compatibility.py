@@ -1,4 +1,4 @@
-"""How a checkpoint stands to the settings and the machine there are now."""
+"""Compare a checkpoint with the current settings and machine."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from ..training.environment import Conditions, inexact_because
 
 @dataclass(frozen=True)
 class CheckpointStanding:
-    """How a checkpoint of torchdeck stands to what there is now.
+    """Differences between a torchdeck checkpoint and the current settings and machine.
 
     Attributes:
         changed: settings in which another config differs from the one that it was saved with: its value, the other's.
-        environment: what it was computed with, by name.
+        environment: hardware and software it was computed with, by name.
         inexact: why a resume of its run would not give the very bits of the uninterrupted run; empty when it would.
-        unknown: why that can't be told; empty when it can.
+        unknown: why this is unknown; empty if it is known.
     """
 
     changed: dict[str, tuple[Any, Any]]

@@ -1,4 +1,4 @@
-"""What a checkpoint scores on a split: all figures, tables, and the samples it is most wrong about."""
+"""Evaluate a checkpoint on a split: all metrics, tables, and its worst mistakes."""
 
 from __future__ import annotations
 
@@ -57,19 +57,19 @@ class WorstSample:
 
 @dataclass(frozen=True)
 class CheckpointScores:
-    """What a checkpoint scores on a split.
+    """Scores of a checkpoint on a split.
 
     Attributes:
         checkpoint: the file.
         run: name of the run it belongs to; empty when it lies in none.
         epoch: epochs it was trained for.
         split: "test", "validation" or "train".
-        samples: in the split.
+        samples: number of samples in the split.
         metrics: figures by name.
-        tables: what is no single figure; see the meters of `torchdeck.engine.training.metrics.meter`.
+        tables: results other than single numbers; see the meters of `torchdeck.engine.training.metrics.meter`.
         classes: names by class index.
         worst: wrong predictions, the largest loss first; only for class targets.
-        notes: what the user should know.
+        notes: remarks for the user.
     """
 
     checkpoint: Path
@@ -145,11 +145,11 @@ def choose_split(sources: DataSources, wanted: SplitName) -> tuple[str, Split, l
         return "validation", sources.validation, []
     if sources.test is not None:
         is_same = sources.test is sources.validation
-        note = "the run was validated on this very split, and its best checkpoint chosen by it"
+        note = "this split was also used for validation and to choose the best checkpoint"
         return "test", sources.test, [note] if is_same else []
     if wanted == "test":
-        raise ConfigError("these data have no test split; --split validation measures on the validation split")
-    return "validation", sources.validation, ["these data have no test split: measured on the validation split"]
+        raise ConfigError("these data have no test split; use --split validation to evaluate on the validation split")
+    return "validation", sources.validation, ["these data have no test split: evaluated on the validation split"]
 
 
 def _placement(training: TrainingConfig) -> Placement:
@@ -161,7 +161,7 @@ def _placement(training: TrainingConfig) -> Placement:
 
 
 class _WatchedLoader:
-    """Passes a loader's batches on, and keeps the samples that the model is most wrong about, on its device."""
+    """Yields a loader's batches and keeps the model's worst mistakes, on its device."""
 
     def __init__(self, loader: BatchLoader, progress: Progress, *, keeps_worst: bool) -> None:
         self.num_samples, self.num_batches, self.batch_size = loader.num_samples, loader.num_batches, loader.batch_size

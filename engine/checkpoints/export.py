@@ -48,11 +48,11 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What was written and how it was checked.
+    """Result of an export: the file and how it was checked.
 
     Attributes:
         path: the new file.
-        format: of it, in words.
+        format: name of the file format.
         bytes: its size.
         tensors: how many tensors were exported; 0 for a program.
         checked: how it was verified, in words.
@@ -89,9 +89,9 @@ def export_checkpoint(
             nothing is left of it then.
     """
     if out.suffix not in FORMATS:
-        raise ConfigError(f"{out}: what shall it be? Known are {', '.join(FORMATS)}")
+        raise ConfigError(f"{out}: unknown export format; the name must end in {', '.join(FORMATS)}")
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out}: is there already")
+        raise ConfigError(f"{out}: already exists")
     temporary = temporary_path(out).with_suffix(out.suffix)
     try:
         if out.suffix in PROGRAM_SUFFIXES:
@@ -118,11 +118,11 @@ def weight_names(report: CheckpointReport, *, averaged: bool = False) -> dict[st
     entries = entries_of({tensor.name: tensor.shape for tensor in report.tensors})
     wanted = [entry for entry in entries if (entry in _AVERAGED) is averaged]
     if averaged and not wanted:
-        raise CheckpointError(f"{report.path}: holds no averaged (EMA) weights")
+        raise CheckpointError(f"{report.path}: has no averaged (EMA) weights")
     prefix = f"{wanted[0]}." if wanted else ""
     found = {_plain_name(name.removeprefix(prefix)): name for name in names if name.startswith(prefix)}
     if not found:
-        raise CheckpointError(f"{report.path}: holds no tensors of a model")
+        raise CheckpointError(f"{report.path}: contains no model tensors")
     return found
 
 
@@ -148,11 +148,11 @@ def _export_weights(path: Path, out: Path, averaged: bool, progress: Progress) -
             torch.save(tensors, file)
 
     atomic_write(out, write)
-    progress("reading them back", 0, 0)
+    progress("verifying the file", 0, 0)
     back = load_tensors(out, set(tensors))
     different = [name for name, tensor in tensors.items() if name not in back or not _is_same(tensor, back[name])]
     if different or len(back) != len(tensors):
-        raise CheckpointError(f"{out}: was not written as it should be: {', '.join(different[:5])} differ")
+        raise CheckpointError(f"{out}: was not written correctly: {', '.join(different[:5])} differ")
     return len(tensors), f"read back, all {len(tensors)} tensors equal bit for bit"
 
 
@@ -204,10 +204,10 @@ def _export_program(path: Path, out: Path, averaged: bool, progress: Progress) -
     largest = max(_difference(wanted, got) for wanted, got in pairs)
     if not largest <= _TOLERANCE:
         raise CheckpointError(
-            f"{path}: the {FORMATS[out.suffix]} that came of it returns something else than the model "
+            f"{path}: the exported {FORMATS[out.suffix]} does not return the same as the model "
             f"(relative difference {largest:.2g})"
         )
-    return f"loaded again and run on {_BATCH} and {_BATCH + 1} samples: outputs differ by {largest:.1g} at most"
+    return f"loaded and run on {_BATCH} and {_BATCH + 1} samples: outputs differ by at most {largest:.1g}"
 
 
 def _difference(wanted: Tensor, got: Tensor) -> float:
@@ -255,7 +255,7 @@ def _to_onnx(model: nn.Module, example: Tensor, out: Path) -> None:
         verbose=False,
     )
     assert program is not None
-    # One file: beside it nothing has to be copied along.
+    # A single file, with no external data.
     program.save(out, external_data=False)
 
 

@@ -32,7 +32,7 @@ class RestoredModel:
 
     Attributes:
         model: on the CPU, in eval mode.
-        config: of the run that saved it.
+        config: config of the run that saved it.
         input_shape: (C, H, W) of a sample.
         content: the whole checkpoint.
     """
@@ -52,7 +52,7 @@ def restore_model(path: Path, *, averaged: bool = False) -> RestoredModel:
 
     Raises:
         CheckpointError: it is damaged, another program's, or holds no averaged weights.
-        ConfigError, UserCodeError, DataError: the model can't be built, or no data tell a sample's shape.
+        ConfigError, UserCodeError, DataError: the model can't be built, or no data define a sample's shape.
     """
     content = load_checkpoint(path)
     config = config_of(content, path)
@@ -75,8 +75,8 @@ def config_of(content: dict[str, Any], path: Path) -> RunConfig:
     """The config that a checkpoint was saved with. Raises CheckpointError when it isn't torchdeck's."""
     if not is_own(content) or not isinstance(content.get("config"), str):
         raise CheckpointError(
-            f"{path}: is not a checkpoint of torchdeck, so nothing tells which model it belongs to; with "
-            "model.weights its tensors can be loaded into a model of yours"
+            f"{path}: not a torchdeck checkpoint, so its model is unknown; use model.weights to load its tensors into "
+            "a model of your choice"
         )
     return parse_config(content["config"], str(path))
 
@@ -85,12 +85,12 @@ def state_dict_of(content: dict[str, Any], path: Path, *, averaged: bool) -> dic
     """The trained or the averaged weights of a checkpoint. Raises CheckpointError when it has none."""
     state = content.get(AVERAGED_WEIGHTS if averaged else WEIGHTS)
     if not isinstance(state, dict):
-        raise CheckpointError(f"{path}: holds no {'averaged (EMA) ' if averaged else ''}weights")
+        raise CheckpointError(f"{path}: has no {'averaged (EMA) ' if averaged else ''}weights")
     return state
 
 
 def _input_shape(path: Path, config: RunConfig) -> tuple[int, ...]:
-    """A sample's shape: as the run's record tells it, else from the data."""
+    """A sample's shape: from the run's record, or else from the data."""
     run = run_of(path)
     recorded = read_info(run).get("input_shape") if run is not None else None
     if isinstance(recorded, list) and recorded and all(isinstance(size, int) and size > 0 for size in recorded):

@@ -1,4 +1,4 @@
-"""How large the tensors of a file are."""
+"""Norms of the tensors in a file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A run, described once: the TOML file, `--set`, the forms of the studio, the help and the docs all come from here.
+"""Settings of a run, defined once for the TOML file, `--set`, the studio's forms, the help and the docs.
 
 Sections whose arguments belong to a library (transforms, models, losses, optimizers, schedules) are
-`Component`s: a name and that library's own keyword arguments, which the module that builds them checks against
-the library's signature.
+`Component`s: a name and that library's own keyword arguments, checked against the library's signature by the module
+that builds them.
 """
 
 from .data import DataConfig, LoaderConfig

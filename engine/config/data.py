@@ -1,4 +1,4 @@
-"""Where samples come from, what is done to them, and how they become batches."""
+"""Settings of the data set, its transforms and its batches."""
 
 from __future__ import annotations
 
@@ -17,137 +17,137 @@ def _validation(value: Any) -> str | float:
         return "test"
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= 0.9:
         return float(value)
-    raise ValueError('must be "test", or a share of the training split above 0 and at most 0.9, such as 0.1')
+    raise ValueError('must be "test", or a fraction of the training split above 0 and at most 0.9, such as 0.1')
 
 
 class DataConfig(Section):
-    """Which data set, how it is split, what is done to each sample, and where its pixels live."""
+    """The data set: its split, its transforms, and where its samples are stored."""
 
     dataset: CodeName = Field(
         default="digits",
         min_length=1,
-        description="name in the catalogue, a folder of images or arrays, an .npz file, or path/to/file.py:factory",
+        description="name in the catalog, a folder of images or arrays, an .npz file, or path/to/file.py:factory",
     )
     root: str = Field(default="~/datasets", description="folder that holds the data sets")
-    download: bool = Field(default=False, description="fetch the data set when it is not there")
+    download: bool = Field(default=False, description="download the data set if it is missing")
     arguments: dict[str, Any] = Field(
-        default_factory=dict, description="further arguments of the data set's constructor or factory"
+        default_factory=dict, description="additional arguments of the data set's constructor or factory"
     )
     validation: Annotated[str | float, PlainValidator(_validation)] = Field(
         default="test",
-        description='"test" for the test split, or a stratified share of the training split such as 0.1',
+        description='"test" for the test split, or a stratified fraction of the training split such as 0.1',
     )
     exif: bool = Field(
-        default=True, description="turn photographs of a folder as their EXIF orientation says; false: as stored"
+        default=True, description="rotate photographs in a folder by their EXIF orientation; false: use them as stored"
     )
     storage: Storage = Field(
         default="auto",
-        description="where samples live: decoded on the device, in memory or in a file (mmap), encoded files that "
-        "threads decode, or a DataLoader; auto: by arithmetic",
+        description="where samples are stored: decoded on the device, in memory or in a memory-mapped file (mmap), as "
+        "encoded files that threads decode, or behind a DataLoader; auto: the fastest that fits",
     )
     bad_files: Literal["stop", "skip"] = Field(
         default="stop",
-        description="image files that can't be decoded: stop says which before training, skip leaves them out",
+        description="image files that can't be decoded: stop lists them before training starts, skip leaves them out",
     )
     cache: str = Field(
-        default="~/.cache/torchdeck", min_length=1, description="folder of what can be made again from the data"
+        default="~/.cache/torchdeck", min_length=1, description="folder for files that can be rebuilt from the data"
     )
     train_transforms: list[Component] = Field(
-        default_factory=list, description="what is done to a training sample, in order"
+        default_factory=list, description="transforms of training samples, in order"
     )
     eval_transforms: list[Component] = Field(
-        default_factory=list, description="what is done to a validation or test sample, in order"
+        default_factory=list, description="transforms of validation and test samples, in order"
     )
 
 
 class LoaderConfig(Section):
-    """How samples become batches."""
+    """Sampling and batching."""
 
-    batch_size: int = Field(default=64, ge=1, description="samples a batch")
+    batch_size: int = Field(default=64, ge=1, description="samples per batch")
     eval_batch_size: int = Field(
-        default=0, ge=0, description="samples a batch in evaluation; 0 for the larger of batch_size and 256"
+        default=0, ge=0, description="samples per batch in evaluations; 0: the larger of batch_size and 256"
     )
-    shuffle: bool = Field(default=True, description="a new order every epoch")
+    shuffle: bool = Field(default=True, description="shuffle the training samples every epoch")
     sampler: Sampler = Field(
         default="auto",
-        description="auto: shuffled or sequential, as shuffle says; balanced: every class equally often; "
-        "weighted: by loader.weights; replacement: any sample any number of times; distributed: the share of one of "
-        "several processes, whose gradients are not averaged",
+        description="auto: shuffled or sequential, depending on shuffle; balanced: every class equally often; "
+        "weighted: by loader.weights; replacement: with replacement; distributed: the share of one of several "
+        "processes, whose gradients are not averaged",
     )
     num_replicas: int = Field(
         default=0,
         ge=0,
         le=1_000_000,
-        description="processes that a distributed sampler deals an epoch to; 0: as WORLD_SIZE or SLURM_NTASKS says",
+        description="number of processes of a distributed sampler; 0: from WORLD_SIZE or SLURM_NTASKS",
     )
     rank: int = Field(
         default=-1,
         ge=-1,
-        description="number of this process among them, from 0; -1: as RANK or SLURM_PROCID says",
+        description="rank of this process, from 0; -1: from RANK or SLURM_PROCID",
     )
     weights: CodeName = Field(
         default="",
-        description="of the weighted sampler: path/to/file.py:function of the targets, or a .npy or .txt file with a "
-        "number for every training sample",
+        description="weights of the weighted sampler: path/to/file.py:function of the targets, or a .npy or .txt file "
+        "with one number per training sample",
     )
     subset: str = Field(
         default="",
-        description="train on a part: a share such as 0.1, a number of samples, or a .npy or .txt file of indices",
+        description="train on a subset: a fraction such as 0.1, a sample count, or a file of indices (.npy or .txt)",
     )
     batch_sampler: CodeName = Field(
         default="",
-        description="path/to/file.py:function that returns an epoch's batches as lists of positions; it is given what "
-        "it takes of num_samples, batch_size, targets, seed and epoch",
+        description="path/to/file.py:function that returns an epoch's batches as lists of positions; it may take any "
+        "of num_samples, batch_size, targets, seed and epoch",
     )
     num_samples: int = Field(
         default=0,
         ge=0,
-        description="samples an epoch of a balanced, weighted or replacement sampler; 0 for as many as there are",
+        description="samples per epoch of a balanced, weighted or replacement sampler; 0: as many as the split has",
     )
-    drop_last: bool = Field(default=False, description="leave out a last batch that is not full")
+    drop_last: bool = Field(default=False, description="drop the last batch if it is not full")
     collate_fn: CodeName = Field(
         default="",
-        description="path/to/file.py:function that makes (inputs, targets) of a list of samples; empty: the data "
-        "set's own, else samples are stacked",
+        description="path/to/file.py:function that turns a list of samples into (inputs, targets); empty: the data "
+        "set's own, otherwise samples are stacked",
     )
     num_workers: int = Field(
         default=0,
         ge=0,
         le=256,
-        description="worker processes of the DataLoader lane; threads that decode encoded files, 0 for one a core",
+        description='worker processes of the DataLoader; with storage = "encoded", decoding threads (0: one per core)',
     )
     prefetch_factor: int = Field(default=2, ge=1, description="batches each worker prepares ahead")
-    pin_memory: bool = Field(default=True, description="page-locked batches; has an effect with a GPU only")
-    persistent_workers: bool = Field(default=True, description="keep worker processes from one epoch to the next")
-    timeout: float = Field(default=0.0, ge=0, description="seconds to wait for a worker's batch; 0 for ever")
+    pin_memory: bool = Field(default=True, description="page-locked batches; only matters with a GPU")
+    persistent_workers: bool = Field(default=True, description="keep worker processes between epochs")
+    timeout: float = Field(default=0.0, ge=0, description="seconds to wait for a worker's batch; 0: no limit")
     worker_init: CodeName = Field(
-        default="", description="path/to/file.py:function, called with its number in every worker process"
+        default="", description="path/to/file.py:function, called in every worker process with the worker's number"
     )
 
     @model_validator(mode="after")
     def _options_agree(self) -> LoaderConfig:
         drawing = ("balanced", "weighted", "replacement")
         if not self.shuffle and self.sampler in ("shuffled", *drawing):
-            raise ValueError(f'sampler = "{self.sampler}" draws a random order, and shuffle = false forbids one')
+            raise ValueError(f'sampler = "{self.sampler}" shuffles, which shuffle = false forbids: change one of them')
         if self.num_samples and self.sampler not in drawing:
             raise ValueError(
                 f"num_samples = {self.num_samples} needs a sampler that draws with replacement: "
                 'sampler = "balanced", "weighted" or "replacement"'
             )
         if (self.sampler == "weighted") != bool(self.weights):
-            raise ValueError('weights belong to sampler = "weighted", and that needs them')
+            raise ValueError('sampler = "weighted" needs weights, and no other sampler uses them')
         if self.sampler != "distributed" and (self.num_replicas or self.rank >= 0):
-            raise ValueError('num_replicas and rank belong to sampler = "distributed"')
+            raise ValueError('num_replicas and rank need sampler = "distributed"')
         if 0 < self.num_replicas <= self.rank:
             raise ValueError(
-                f"rank = {self.rank} and num_replicas = {self.num_replicas} contradict each other: ranks go from 0 to "
+                f"rank = {self.rank} is out of range for num_replicas = {self.num_replicas}: ranks go from 0 to "
                 f"{self.num_replicas - 1}"
             )
         if self.batch_sampler:
             for name in ("sampler", "num_samples", "drop_last", "weights"):
                 if getattr(self, name) != type(self).model_fields[name].default:
-                    raise ValueError(f"{name} has no say where batch_sampler makes the batches: leave one of both out")
+                    raise ValueError(f"{name} has no effect when batch_sampler makes the batches: remove one of them")
         for name in ("timeout", "worker_init"):
             if getattr(self, name) and not self.num_workers:
-                raise ValueError(f"{name} is about worker processes, and num_workers = 0 has none")
+                raise ValueError(f"{name} needs worker processes: set num_workers above 0")
         return self

@@ -1,4 +1,4 @@
-"""RunConfig as a TOML file: reading, overriding single values, writing; every error with its place."""
+"""Read, override and write RunConfig as a TOML file; every error names its file and line."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def find_config(spec: str) -> Path:
 
 
 def parse_config(text: str, place: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """A RunConfig from TOML text. `place` stands before error messages. Raises ConfigError."""
+    """A RunConfig from TOML text. `place` is put before error messages. Raises ConfigError."""
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -93,7 +93,7 @@ def replace_value(config: RunConfig, key: str, text: str) -> RunConfig:
 
 
 def remove_argument(config: RunConfig, key: str) -> RunConfig:
-    """`config` without one argument of a component, such as "optimizer.momentum"; the library's default holds then."""
+    """`config` without one argument of a component, such as "optimizer.momentum", which falls back to its default."""
     values = config_values(config)
     section, _, name = key.partition(".")
     values[section].pop(name, None)
@@ -101,7 +101,7 @@ def remove_argument(config: RunConfig, key: str) -> RunConfig:
 
 
 def config_values(config: RunConfig) -> dict[str, Any]:
-    """`config` as the nested dict of its TOML file, every value resolved."""
+    """`config` as a nested dict with every value resolved, as in its TOML file."""
     return config.model_dump(mode="python")
 
 
@@ -149,7 +149,7 @@ def _table(values: dict[str, Any]) -> Any:
 
 
 def _toml_value(text: str) -> Any:
-    """The TOML value that `text` spells, else the text itself."""
+    """The TOML value of `text`, or the text itself if it is not valid TOML."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -157,7 +157,7 @@ def _toml_value(text: str) -> Any:
 
 
 def is_text_field(parts: list[str]) -> bool:
-    """Whether the key names a field of text, whose value may look like a number."""
+    """Whether the key names a text field, whose value may look like a number."""
     model: Any = RunConfig
     for part in parts[:-1]:
         field = model.model_fields.get(part)
@@ -189,7 +189,7 @@ def _keys_of(details: ErrorDetails) -> tuple[str, ...]:
 
 
 def _sentence(details: ErrorDetails, key: str) -> str:
-    """What is wrong with one value and what is allowed."""
+    """The error message of one value: what is wrong and what is allowed."""
     kind, context, value = details["type"], details.get("ctx", {}), details["input"]
     if kind == "extra_forbidden":
         section, name = details["loc"][:-1], str(details["loc"][-1])
@@ -230,7 +230,7 @@ def _nearest(context: dict[str, Any], value: Any) -> str:
 
 
 def _model_at(loc: Sequence[str | int]) -> Any:
-    """The section class that a path of keys leads to, or None."""
+    """The section class at a path of keys, or None."""
     model: Any = RunConfig
     for part in loc:
         if isinstance(part, int):
@@ -254,7 +254,7 @@ def _description(loc: Sequence[str | int]) -> str:
 
 
 def _place_of(place: str, text: str, loc: Sequence[str | int]) -> str:
-    """The file and, where it can be found, the line of a key."""
+    """The file and, if it can be found, the line of a key."""
     keys = [part for part in loc if isinstance(part, str)]
     section: str = ""
     for number, line in enumerate(text.splitlines(), start=1):

@@ -1,4 +1,4 @@
-"""What is kept of a run, who is told of it, and what else it writes."""
+"""Settings of checkpoints, notifications and mirrored metrics."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ TerminalNotice = Literal["auto", "bell", "osc9", "osc777", "off"]
 
 
 class CheckpointConfig(Section):
-    """When the run is saved and what is kept."""
+    """When checkpoints are saved and which are kept."""
 
-    every_epochs: int = Field(default=1, ge=0, description="save after every so many epochs; 0 for never")
-    every_steps: int = Field(default=0, ge=0, description="save after every so many steps as well; 0 for never")
+    every_epochs: int = Field(default=1, ge=0, description="save every N epochs; 0: never")
+    every_steps: int = Field(default=0, ge=0, description="also save every N steps; 0: never")
     every_minutes: float = Field(
-        default=0.0, ge=0, description="save as well when the last save is so many minutes old; 0 for never"
+        default=0.0, ge=0, description="also save when the last save is N minutes old; 0: never"
     )
-    keep_last: int = Field(default=3, ge=1, description="how many of the newest checkpoints are kept")
+    keep_last: int = Field(default=3, ge=1, description="number of newest checkpoints to keep")
     keep_every: int = Field(
-        default=0, ge=0, description="keep the checkpoint of every so many epochs for good; 0 for none"
+        default=0, ge=0, description="keep the checkpoint of every N-th epoch permanently; 0: none"
     )
     best_metric: MetricName = Field(
         default="auto",
-        description="validation metric that decides which is best; auto: accuracy, or loss where targets are numbers",
+        description="validation metric that decides the best checkpoint; auto: accuracy, or loss for numeric targets",
     )
-    requeue: bool = Field(
-        default=False, description="under SLURM, SIGUSR1 saves, ends and puts the job back into the queue"
-    )
+    requeue: bool = Field(default=False, description="under SLURM, SIGUSR1 saves, ends and requeues the job")
 
 
 def _webhook(url: str) -> str:
@@ -41,31 +39,32 @@ def _webhook(url: str) -> str:
 
 
 class NotifyConfig(Section):
-    """Who is told when nobody looks."""
+    """Notifications when a run ends or stalls."""
 
     on: list[Notable] = Field(
-        default=["finished", "failed", "stalled"], description="what is told: finished, stopped, failed, stalled"
+        default=["finished", "failed", "stalled"],
+        description="events to notify about: finished, stopped, failed, stalled",
     )
-    after_minutes: float = Field(default=1.0, ge=0, description="the end of a shorter run is not told")
+    after_minutes: float = Field(default=1.0, ge=0, description="don't notify about the end of runs shorter than this")
     stalled_minutes: float = Field(
-        default=15.0, ge=0, description="a run without a step for so long has stalled; 0 never looks"
+        default=15.0, ge=0, description="a run without a step for N minutes has stalled; 0: no check"
     )
     command: str = Field(
         default="", description="shell command to run, with TORCHDECK_RUN, _PATH, _STATUS and _TEXT in its environment"
     )
     webhook: Annotated[str, AfterValidator(_webhook)] = Field(
-        default="", description="address that gets the notice as JSON, in a form that Slack and Discord show"
+        default="", description="URL that receives the notification as JSON, in a form that Slack and Discord display"
     )
     terminal: TerminalNotice = Field(
         default="auto",
-        description="how an attached terminal tells: bell, osc9 or osc777 (desktop notifications), off; "
-        "auto: a bell and what the terminal understands",
+        description="how an attached terminal notifies: bell, osc9 or osc777 (desktop notifications), off; "
+        "auto: a bell and what the terminal supports",
     )
 
 
 class MirrorConfig(Section):
-    """Copies of the metrics in other tools' formats, while the run goes on."""
+    """Copies of the metrics in other tools' formats, written while the run trains."""
 
     tensorboard: bool = Field(
-        default=False, description="TensorBoard event files in the run's folder tensorboard; needs the package"
+        default=False, description="write TensorBoard event files to the run's folder tensorboard; needs that package"
     )

@@ -1,4 +1,4 @@
-"""The network: its name, its weights, and what of it is trained."""
+"""Settings of the model: its name, its weights, and which of them are trained."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from .section import CodeName, Component
 
 
 class InitRule(Component):
-    """One rule of initialisation: a scheme of torch.nn.init with its arguments, and the parameters that it fills."""
+    """One initialization rule: a scheme of torch.nn.init with its arguments, and the parameters that it fills."""
 
     name: str = Field(min_length=1, description="scheme of torch.nn.init: kaiming_normal, orthogonal, zeros, …")
     modules: str = Field(
-        default="*", description='pattern of module paths, as in model.freeze: "layer4", "re:.*conv1"'
+        default="*", description='pattern for module paths, as in model.freeze: "layer4", "re:.*conv1"'
     )
-    types: str = Field(default="*", description='pattern of class names: "Conv*", "Linear"')
-    parameters: str = Field(default="weight", description="pattern of the modules' own parameters")
+    types: str = Field(default="*", description='pattern for class names: "Conv*", "Linear"')
+    parameters: str = Field(default="weight", description="pattern for the names of the modules' own parameters")
 
 
 class ModelConfig(Component):
-    """Which network, where its weights come from, and which of them are trained."""
+    """The model, the source of its weights, and which of them are trained."""
 
     name: CodeName = Field(
         default="mlp",
@@ -30,18 +30,18 @@ class ModelConfig(Component):
     weights: str = Field(default="", description="start from the weights in this file")
     weights_entry: str = Field(
         default="",
-        description="the entry of that file to take them from, such as state_dict_ema; empty finds the best fit",
+        description="entry of that file that holds the weights, such as state_dict_ema; empty: the best match",
     )
     freeze: list[str] = Field(
         default_factory=list,
-        description='modules not trained, as patterns; the last match wins, "!" re-opens: ["*", "!fc"]; '
-        '"re:" begins a regular expression',
+        description='patterns for modules to freeze; the last match wins, "!" unfreezes: ["*", "!fc"]; '
+        '"re:" starts a regular expression',
     )
     freeze_norm: bool = Field(
-        default=True, description="normalisation layers that are frozen keep their running statistics, too"
+        default=True, description="frozen normalization layers keep their running statistics, too"
     )
     init: list[InitRule] = Field(
         default_factory=list,
-        description='fill parameters anew: [{ name = "kaiming_normal", types = "Conv*" }]; '
-        "trained weights only where modules names them",
+        description='initialize parameters: [{ name = "kaiming_normal", types = "Conv*" }]; '
+        "overwrites pretrained weights only where modules names them",
     )

@@ -1,4 +1,4 @@
-"""What is minimised, by which optimizer, with which learning rates."""
+"""Settings of the loss, the optimizer and the learning rate schedule."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def _class_weights(value: Any) -> str | list[float]:
         return str(value)
     if isinstance(value, list) and value and all(isinstance(item, int | float) and item >= 0 for item in value):
         return [float(item) for item in value]
-    raise ValueError('must be "none", "balanced", or a list of one number a class, none of them negative')
+    raise ValueError('must be "none", "balanced", or a list with one non-negative number per class')
 
 
 class LossConfig(Component):
-    """What is minimised."""
+    """The loss function."""
 
     name: CodeName = Field(
         default="cross_entropy",
@@ -29,8 +29,8 @@ class LossConfig(Component):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1, description="share of the target spread over all classes")
     class_weights: Annotated[str | list[float], PlainValidator(_class_weights)] = Field(
         default="none",
-        description="what each class counts, or each label where it is 1: a list of numbers, or balanced: the rarer "
-        "in the training split the more",
+        description="weight per class, or per label where it is 1: a list of numbers, or balanced: inverse to its "
+        "frequency in the training split",
     )
     auxiliary: float = Field(
         default=0.3, ge=0, description="weight of the losses of auxiliary classifiers, for models that return them"
@@ -38,12 +38,12 @@ class LossConfig(Component):
 
 
 class ParameterGroup(Section):
-    """Options of the weights whose names match a pattern; further keys are arguments of the optimizer."""
+    """Options for the parameters whose names match a pattern; additional keys are arguments of the optimizer."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    pattern: str = Field(min_length=1, description='of parameter names, as in model.freeze: "head", "*.bias"')
-    lr_factor: float = Field(default=1.0, gt=0, description="of the learning rate")
+    pattern: str = Field(min_length=1, description='pattern for parameter names, as in model.freeze: "head", "*.bias"')
+    lr_factor: float = Field(default=1.0, gt=0, description="factor applied to the learning rate")
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -57,14 +57,14 @@ class OptimizerConfig(Component):
     name: CodeName = Field(default="SGD", min_length=1, description="a class of torch.optim, or path/to/file.py:name")
     lr: float = Field(default=0.01, gt=0, description="learning rate")
     decay_1d: bool = Field(
-        default=True, description="weight decay also on vectors: biases and the weights of normalisation layers"
+        default=True, description="apply weight decay to vectors, too: biases and the weights of normalization layers"
     )
     layer_decay: float = Field(
-        default=1.0, gt=0, le=1, description="factor of the learning rate from one layer to the one before it"
+        default=1.0, gt=0, le=1, description="factor applied to the learning rate from each layer to the previous one"
     )
     groups: list[ParameterGroup] = Field(
         default_factory=list,
-        description='options by name, the last match wins: [{ pattern = "head", lr_factor = 10, weight_decay = 0.0 }]',
+        description='parameter groups by name; the last match wins: [{ pattern = "head", lr_factor = 10 }]',
     )
 
 
@@ -79,7 +79,7 @@ class ScheduleConfig(Component):
     warmup_epochs: float = Field(default=0.0, ge=0, description="epochs of linear warm-up from 0 to the learning rate")
     interval: Literal["epoch", "step"] = Field(
         default="step",
-        description="what one step of the schedule is; its arguments count in this unit, but for ReduceLROnPlateau, "
-        "which counts evaluations",
+        description="unit of one step of the schedule and of its arguments; ReduceLROnPlateau always counts "
+        "evaluations",
     )
     metric: MetricName = Field(default="loss", description="validation metric that ReduceLROnPlateau watches")

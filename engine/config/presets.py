@@ -1,4 +1,4 @@
-"""The presets: complete, commented runs that ship with torchdeck, the seed of every new one."""
+"""Find the presets: complete, commented run configs that ship with torchdeck."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Preset:
-    """A run that ships with torchdeck.
+    """A run config that ships with torchdeck.
 
     Attributes:
-        name: what `torchdeck train NAME` takes.
-        path: its TOML file.
-        description: its first comment line.
+        name: name for `torchdeck train NAME`.
+        path: TOML file of the preset.
+        description: first comment line of the file.
     """
 
     name: str
@@ -22,12 +22,12 @@ class Preset:
 
 
 def presets_directory() -> Path:
-    """The folder of the presets inside the package."""
+    """The folder inside the package that holds the presets."""
     return Path(__file__).parents[2] / "presets"
 
 
 def list_presets() -> list[Preset]:
-    """Every preset, sorted by name, with `digits`, which needs no download, first."""
+    """Every preset, sorted by name, except that `digits`, which needs no download, comes first."""
     presets = []
     for path in presets_directory().glob("*.toml"):
         with path.open(encoding="utf-8") as file:

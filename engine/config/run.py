@@ -1,4 +1,4 @@
-"""A run, all of it."""
+"""The complete configuration of a run."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ def _run_name(name: str) -> str:
 
 
 class RunConfig(Section):
-    """A complete run. `torchdeck train FILE` needs nothing else."""
+    """Complete configuration of a run: all that `torchdeck train FILE` needs."""
 
     name: Annotated[str, AfterValidator(_run_name)] = Field(default="run", description="name of the run")
-    seed: int = Field(default=0, ge=0, lt=2**63, description="everything random follows from it")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="seed for all randomness")
     start_from: str = Field(
-        default="", description="begin from the whole state in this checkpoint of another run, as a fork of it"
+        default="", description="checkpoint of another run to start from with its whole state, as a fork"
     )
     callbacks: Annotated[list[Component], BeforeValidator(named_components)] = Field(
-        default_factory=list, description="your own code at the events of the run: path/to/file.py:factory, arguments"
+        default_factory=list,
+        description="your own code, called at the run's events: path/to/file.py:factory, arguments",
     )
     data: DataConfig = Field(default_factory=DataConfig)
     loader: LoaderConfig = Field(default_factory=LoaderConfig)

@@ -33,11 +33,11 @@ class Section(BaseModel):
 
 
 class Component(Section):
-    """A part chosen from a library by name, with that library's own arguments beside it."""
+    """A component chosen from a library by name, with that library's own arguments."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    name: CodeName = Field(min_length=1, description="its name in the catalogue, or path/to/file.py:factory")
+    name: CodeName = Field(min_length=1, description="name in the catalog, or path/to/file.py:factory")
 
     @property
     def arguments(self) -> dict[str, Any]:

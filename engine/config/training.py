@@ -1,4 +1,4 @@
-"""The loop: how it computes, what it measures, and when it ends early."""
+"""Settings of the training loop, of evaluation, of averaged weights and of early stopping."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ Precision = Literal["auto", "fp32", "tf32", "bf16", "fp16"]
 
 
 class TrainingConfig(Section):
-    """The loop."""
+    """The training loop."""
 
     epochs: int = Field(default=10, ge=1, le=1_000_000, description="passes over the training split")
     device: str = Field(
-        default="auto", pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$", description="auto, cpu, cuda, cuda:1, mps"
+        default="auto",
+        pattern=r"^(auto|cpu|mps|cuda(:\d+)?)$",
+        description="device to train on: auto, cpu, cuda, cuda:1, mps",
     )
     precision: Precision = Field(
         default="auto",
@@ -26,32 +28,33 @@ class TrainingConfig(Section):
     )
     compile: bool = Field(default=False, description="compile the model with torch.compile")
     compile_mode: Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"] = Field(
-        default="default", description="torch.compile's mode"
+        default="default", description="mode of torch.compile"
     )
     compile_dynamic: Literal["auto", "always", "never"] = Field(
-        default="auto", description="graphs for any batch size: auto from the second size on, always, or never"
+        default="auto",
+        description="compile graphs for any batch size: always, never, or auto (from the second size on)",
     )
     channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
-    accumulate: int = Field(default=1, ge=1, le=4096, description="batches a step: gradients are summed over them")
-    clip_norm: float = Field(default=0.0, ge=0, description="largest gradient norm; 0 switches clipping off")
+    accumulate: int = Field(default=1, ge=1, le=4096, description="batches per step: their gradients are accumulated")
+    clip_norm: float = Field(default=0.0, ge=0, description="maximum gradient norm; 0 turns clipping off")
     clip_by: Literal["norm", "value", "adaptive"] = Field(
         default="norm",
-        description="what clip_norm bounds: the norm of all gradients, each component, or adaptive: the norm of each "
-        "unit's gradient as a share of the norm of its weights",
+        description="what clip_norm limits: norm: the norm of all gradients; value: each element; adaptive: the norm "
+        "of each unit's gradient relative to the norm of its weights",
     )
     probe_every: int = Field(
-        default=50, ge=0, description="steps between two looks at the gradients of every module; 0 for none"
+        default=50, ge=0, description="record the gradient norms of every module every N steps; 0: never"
     )
     on_nonfinite: Literal["stop", "rollback"] = Field(
-        default="stop", description="after a loss that is no number: stop, or go back to the last good checkpoint"
+        default="stop", description="after a NaN or infinite loss: stop, or roll back to the last good checkpoint"
     )
     rollback_lr_factor: float = Field(
-        default=0.5, gt=0, le=1, description="what going back multiplies the learning rate by"
+        default=0.5, gt=0, le=1, description="factor applied to the learning rate by a rollback"
     )
-    max_rollbacks: int = Field(default=3, ge=1, description="how often a run goes back before it stops")
-    deterministic: bool = Field(default=False, description="only deterministic kernels; slower on some GPUs")
+    max_rollbacks: int = Field(default=3, ge=1, description="number of rollbacks before the run stops")
+    deterministic: bool = Field(default=False, description="use deterministic kernels only; slower on some GPUs")
     num_threads: int = Field(
-        default=0, ge=0, le=1024, description="CPU threads of torch; 0 leaves one core to the screen"
+        default=0, ge=0, le=1024, description="CPU threads of torch; 0: all cores but one, which is left to the screen"
     )
 
 
@@ -89,16 +92,14 @@ def _with_keys_of_their_own(metrics: Sequence[MetricConfig]) -> Sequence[MetricC
 
 
 class EvaluationConfig(Section):
-    """When and how the model is measured on the validation split."""
+    """When and how the model is evaluated on the validation split."""
 
-    every_epochs: int = Field(
-        default=1, ge=1, description="measure after every so many epochs; after the last in any case"
-    )
-    every_steps: int = Field(default=0, ge=0, description="measure after every so many steps as well; 0 for never")
-    top_k: int = Field(default=5, ge=1, description="a sample counts in top_k when its class is among so many")
-    threshold: float = Field(default=0.5, gt=0, lt=1, description="probability from which bce's labels are predicted")
+    every_epochs: int = Field(default=1, ge=1, description="evaluate every N epochs, and always after the last one")
+    every_steps: int = Field(default=0, ge=0, description="also evaluate every N steps; 0: never")
+    top_k: int = Field(default=5, ge=1, description="k of top-k accuracy: the class is among the k highest scores")
+    threshold: float = Field(default=0.5, gt=0, lt=1, description="probability from which bce predicts a label")
     calibration_bins: int = Field(
-        default=15, ge=1, le=1000, description="intervals of confidence that calibration is measured in"
+        default=15, ge=1, le=1000, description="number of confidence bins of the calibration error"
     )
     metrics: Annotated[
         list[MetricConfig], BeforeValidator(named_components), AfterValidator(_with_keys_of_their_own)
@@ -114,25 +115,22 @@ class EvaluationConfig(Section):
 
 
 class EmaConfig(Section):
-    """A moving average of the weights, measured and saved beside them."""
+    """An exponential moving average of the weights, evaluated and saved along with them."""
 
-    decay: float = Field(
-        default=0.0, ge=0, lt=1, description="share of itself that the average keeps at an update; 0 for no average"
-    )
-    warmup: bool = Field(default=True, description="a smaller decay in the first updates: (1 + n) / (10 + n)")
-    every_steps: int = Field(default=1, ge=1, description="update the average after every so many steps")
+    decay: float = Field(default=0.0, ge=0, lt=1, description="decay of the average per update; 0: no average")
+    warmup: bool = Field(default=True, description="smaller decay in the first updates: (1 + n) / (10 + n)")
+    every_steps: int = Field(default=1, ge=1, description="update the average every N steps")
     decides_best: bool = Field(
-        default=False, description="the average's metrics decide which is best, early stopping and plateaus"
+        default=False,
+        description="use the average's metrics for the best checkpoint, early stopping and ReduceLROnPlateau",
     )
 
 
 class EarlyStoppingConfig(Section):
-    """Ending a run that no longer gets better."""
+    """Stopping a run that no longer improves."""
 
-    patience: int = Field(
-        default=0, ge=0, description="evaluations in a row without an improvement that end the run; 0 for never"
-    )
-    min_delta: float = Field(default=0.0, ge=0, description="an improvement has to be larger than this")
+    patience: int = Field(default=0, ge=0, description="stop after N evaluations without improvement; 0: never")
+    min_delta: float = Field(default=0.0, ge=0, description="minimum change that counts as an improvement")
     metric: MetricName = Field(
-        default="auto", description="validation metric that has to improve; auto: that of checkpoint.best_metric"
+        default="auto", description="validation metric that has to improve; auto: the metric of checkpoint.best_metric"
     )

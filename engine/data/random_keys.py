@@ -39,7 +39,7 @@ class SampleKeys:
     def integers(self, slot: int, bound: int) -> Tensor:
         """Uniform integers, int64 [n], from 0 to `bound` - 1 (`bound` at most 2^31), of the draw numbered `slot`.
 
-        Multiply-shift of 31 random bits: no value is favoured by more than `bound` / 2^31.
+        Multiply-shift of 31 random bits: no value is favored by more than `bound` / 2^31.
         """
         return (_shift_right(self._bits(slot), 33) * bound) >> 31
 
@@ -48,7 +48,7 @@ class SampleKeys:
         return _shift_right(self._bits(slot), 32) < round(probability * (1 << 32))
 
     def uniforms(self, slot: int, count: int) -> Tensor:
-        """`count` independent numbers a sample, uniform in [0, 1) with 53 random bits, float64 [n, count]."""
+        """`count` independent numbers per sample, uniform in [0, 1) with 53 random bits, float64 [n, count]."""
         draws = torch.arange(1, count + 1, device=self.base.device) * _signed(GOLDEN)
         return _shift_right(_mix(self._bits(slot)[:, None] + draws), 11).double() * 2.0**-53
 
@@ -61,7 +61,7 @@ class SampleKeys:
         return SampleKeys(_mix(self._bits(slot) ^ _signed(MULTIPLIER_1)))
 
     def words(self, slot: int, count: int) -> Tensor:
-        """`count` words of 32 random bits a sample, int32 [n, count]: for draws of many numbers a sample.
+        """`count` words of 32 random bits per sample, int32 [n, count]: for draws of many numbers per sample.
 
         A 32-bit finalizer (Wellons, Prospecting for Hash Functions, 2018: lowbias32) of the word's number; one half of
         the sample's key goes in before it, and the other half in its middle. Arithmetic in 32 bits takes a
@@ -78,7 +78,7 @@ class SampleKeys:
         return words
 
     def generators(self, slot: int) -> Iterator[torch.Generator]:
-        """For each sample a generator on the CPU that is its own: for draws of many numbers a sample."""
+        """For each sample a generator on the CPU that is its own: for draws of many numbers per sample."""
         generator = torch.Generator()
         for key in self._bits(slot).tolist():
             yield generator.manual_seed(key)

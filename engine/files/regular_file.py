@@ -1,4 +1,4 @@
-"""Opening a file of a run directory for reading, whatever somebody may have put in its place."""
+"""Open a file of a run directory safely, even if something else was put in its place."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def open_regular_file(path: Path, *, follow_links: bool = False) -> int:
 
 
 def read_regular_file(path: Path, max_bytes: int) -> bytes:
-    """The content of a regular file that is no symbolic link. Raises OSError, also when it is larger than allowed."""
+    """The content of a regular file, not a symbolic link. Raises OSError, also if it is larger than allowed."""
     with os.fdopen(open_regular_file(path), "rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:

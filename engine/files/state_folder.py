@@ -1,4 +1,4 @@
-"""Where torchdeck keeps what belongs to the user rather than to a run."""
+"""Folder for state that belongs to the user rather than to a run."""
 
 import os
 from pathlib import Path

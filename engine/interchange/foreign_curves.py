@@ -46,7 +46,7 @@ def read_curves(path: Path) -> dict[str, Points]:
             return _from_events(event_files)
         if tables := sorted(path.rglob("metrics.csv")) or sorted(path.glob("*.csv")):
             return _from_csv(tables[-1])
-        raise RunError(f"{path}: holds no curves; what can be read are TensorBoard event files and CSV tables")
+        raise RunError(f"{path}: contains no curves; supported are TensorBoard event files and CSV tables")
     if "tfevents" in path.name:
         return _from_events([path])
     return _from_csv(path)
@@ -80,7 +80,7 @@ def _from_csv(path: Path) -> dict[str, Points]:
             points: dict[str, list[tuple[float, float]]] = {name: [] for name in headings if name != headings[at]}
             for row in reader:
                 if file.tell() > _MAX_CSV_BYTES:
-                    raise RunError(f"{path}: is larger than 1 GB, more than a table of metrics is")
+                    raise RunError(f"{path}: larger than 1 GB, too large for a table of metrics")
                 _add_row(points, headings, row, at)
     except (OSError, csv.Error) as error:
         raise RunError(f"{path}: can't be read: {getattr(error, 'strerror', None) or error}") from error
@@ -123,7 +123,7 @@ def _ordered(points: dict[str, list[tuple[float, float]]], path: Path) -> dict[s
             table = np.array(sorted(pairs, key=lambda pair: pair[0]))
             curves[name] = table[:, 0], table[:, 1]
     if not curves:
-        raise RunError(f"{path}: holds no curve")
+        raise RunError(f"{path}: contains no curve")
     return curves
 
 

@@ -1,4 +1,4 @@
-"""The metrics of a run as a table: one row a step, with the evaluation's figures in the row of its step."""
+"""The metrics of a run as a table: one row per step, with the evaluation's figures in the row of its step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 def step_rows(reader: RunReader) -> Iterator[Row]:
-    """One row a step that was trained or evaluated at: `step`, and every curve that has a point there.
+    """One row per step that was trained or evaluated at: `step`, and every curve that has a point there.
 
     Args:
         reader: a run that was polled.
@@ -51,7 +51,7 @@ def evaluation_series(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[A
 
 
 def epoch_rows(reader: RunReader) -> Iterator[Row]:
-    """One row an evaluation: epoch, step, seconds, learning rate, training and validation figures.
+    """One row per evaluation: epoch, step, seconds, learning rate, training and validation figures.
 
     Args:
         reader: a run that was polled.

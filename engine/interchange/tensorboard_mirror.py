@@ -3,7 +3,7 @@
     python -m torchdeck.engine.interchange.tensorboard_mirror RUN [FOLDER]
 
 A live run's mirror is a process of its own, so that writing it takes nothing from the training. A point of a training
-curve is the mean of the steps of one record, about five records a second.
+curve is the mean of the steps of one record, about five records per second.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def start_mirror(run: Path) -> subprocess.Popen[bytes]:
 
 
 def mirror(run: Path, folder: Path, *, follow: bool) -> int:
-    """Write the event files of a run anew, and go on while it lives.
+    """Write the event files of a run from its start, and follow it while it is live.
 
     Args:
         run: the run's directory.

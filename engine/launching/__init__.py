@@ -1,1 +1,1 @@
-"""Starting, resuming and forking runs, watching over their end, and notifying whoever waits for it."""
+"""Start, resume and fork runs, watch for their end, and send notifications."""

@@ -1,4 +1,4 @@
-"""A config whose paths hold wherever it is read from, so that a run can be repeated and resumed from any folder."""
+"""Make the paths of a config absolute, so that a run can be repeated and resumed from any folder."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Whether the code and the commands of a config may run: one rule for every way to start a run. Imports no torch.
 
 What the user names may run: the file of a config, words of the command line, an object in a script. A config that came
-with a checkpoint or in a run's folder is not the user's, whoever wrote it: what it names must have been agreed to,
-in this content, before.
+with a checkpoint or in a run's folder is not the user's, regardless of its author: the code it names must have been
+approved before, with the same content.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..user_trust import CodeFile, CodeTrust, Runnable, TrustStore, commands_in_
 
 
 def agree_to_named(config: RunConfig) -> None:
-    """Remember what the config names: it is the user's own, who is not asked when the run is resumed or evaluated."""
+    """Remember the code of the user's own config, so that resuming or evaluating the run asks no question."""
     trust = CodeTrust(TrustStore())
     _remember(trust, trust.unknown_to_train(config))
 
 
 def check_agreed(config: RunConfig, option: str, *, is_agreed: bool, overrides: Sequence[str] = ()) -> None:
-    """Check what training a config that is not the user's own would run.
+    """Check the code that a config of a checkpoint or run would run.
 
     Args:
         config: it came with a checkpoint or in a run's folder.
-        option: what agrees to it, such as "--trust-code".
-        is_agreed: whether that was given; what was agreed to is remembered.
+        option: option that approves the code, such as "--trust-code".
+        is_agreed: whether that option was given; approved code is remembered.
         overrides: the user's own ``KEY=VALUE`` changes; what they name may run.
 
     Raises:
@@ -55,8 +55,8 @@ def refuse_unknown(unknown: Sequence[Runnable], option: str, *, is_agreed: bool)
         str(each.path) if isinstance(each, CodeFile) else f"{each.setting} = {each.text!r}" for each in unknown
     )
     raise ConfigError(
-        f"not run: the config that came with the run or the checkpoint names code that was not run from here before: "
-        f"{words}; read it, and then {option} runs it and remembers this content"
+        f"not run: the config of the run or checkpoint names code that has not been run from here before: {words}; "
+        f"read it, then pass {option} to run it and remember its content"
     )
 
 
@@ -66,4 +66,4 @@ def _remember(trust: CodeTrust, runnables: Sequence[Runnable]) -> None:
     try:
         trust.agree(runnables)
     except OSError as error:
-        print(f"torchdeck: that this code ran can't be kept: {error.strerror or error}", file=sys.stderr)
+        print(f"torchdeck: the approval of this code can't be saved: {error.strerror or error}", file=sys.stderr)

@@ -141,7 +141,7 @@ class _StepSeeds:
 
 def _callbacks(state: RunState, step: TrainStep, run: RunWriter, control: Control) -> Callbacks:
     def say_failed(name: str, method: str, error: str) -> None:
-        text = f"{name}: {method} raised {error}; it is not called again, training goes on"
+        text = f"{name}: {method} raised {error}; it is not called again, training continues"
         run.event("callback_failed", text=text, step=state.position.step)
 
     seen = CallbackRun(state, run.path, stop=lambda: control.submit({"cmd": "stop"}))

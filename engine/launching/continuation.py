@@ -91,8 +91,7 @@ def load_state(path: Path) -> Checkpoint:
     state = load_checkpoint(path)
     if not is_own(state):
         raise CheckpointError(
-            f"{path}: is not a checkpoint of torchdeck, so there is no run to continue; "
-            "take its weights with model.weights"
+            f"{path}: not a torchdeck checkpoint, so there is no run to continue; take its weights with model.weights"
         )
     parts: Mapping[str, Any] = state
     missing = [name for name in _PARTS if name not in parts]
@@ -140,8 +139,8 @@ def _check_fits(prepared: Prepared, saved: Conditions, state: Checkpoint, path: 
     known = sum(len(group["params"]) for group in state["optimizer_state_dict"]["param_groups"])
     if trained != known:
         raise CheckpointError(
-            f"{path}: its optimizer trains {known} tensors, and with model.freeze as it is now there are {trained}; "
+            f"{path}: its optimizer trains {known} tensors, but the current model.freeze leaves {trained}; "
             f"to train other parts, start a new run with model.weights = '{path}'"
         )
     for name in sorted(_STATE_CREATING & changed.keys()):
-        raise CheckpointError(f"{name} can't be changed while a run goes on: {path} has no averages for it")
+        raise CheckpointError(f"{name} can't be changed in a resume: {path} has no state for it")

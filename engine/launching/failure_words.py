@@ -1,4 +1,4 @@
-"""Why a run failed, in one message."""
+"""Describe in one message why a run failed."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def describe_failure(error: BaseException) -> str:
         return f"{error}{_REMEDY_FOR_DESCRIPTORS if lacks_descriptors(error) else ''}"
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
-            f"out of memory: {str(error).splitlines()[0]}. Smaller parts of the batch don't help any more: take a "
-            "smaller model or smaller images, an optimizer that keeps less (SGD), or end what else uses the device"
+            f"out of memory: {str(error).splitlines()[0]}. Smaller parts of the batch no longer help: use a "
+            "smaller model or smaller images, an optimizer with less state (SGD), or end other programs on the device"
         )
     remedy = ""
     if "Expected more than 1 value per channel when training" in str(error):
         remedy = (
-            ". Batch normalisation can't train on one sample: set loader.drop_last = true, "
+            ". Batch normalization can't train on one sample: set loader.drop_last = true, "
             "or another loader.batch_size"
         )
     elif lacks_descriptors(error):

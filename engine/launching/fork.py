@@ -29,8 +29,8 @@ class Fork:
     """The state that a run begins with.
 
     Attributes:
-        checkpoint: as `load_checkpoint` returns it; without the parent's best result, which the new run hasn't got.
-        event: what the new run records of it.
+        checkpoint: content from `load_checkpoint`, without the parent's best result.
+        event: event that the new run records.
         state_fields: likewise, for its state.
     """
 
@@ -57,8 +57,8 @@ def fork_config(
     report = inspect_checkpoint(path)
     if not report.config:
         raise CheckpointError(
-            f"{path}: is not a checkpoint of torchdeck, so there is no run to fork; model.weights in a config of your "
-            "own takes its weights"
+            f"{path}: not a torchdeck checkpoint, so there is no run to fork; use model.weights in your own config to "
+            "load its weights"
         )
     if run_of(path) is not None:
         # `last.pt` and `best.pt` name other files as soon as the parent trains on.
@@ -110,12 +110,12 @@ def begin_fork(prepared: Prepared) -> Fork:
     if position["epoch"] >= config.training.epochs:
         raise RunError(
             f"{path}: has trained {position['epoch']} epochs, and training.epochs = {config.training.epochs} leaves "
-            f"none; ask for more, such as training.epochs = {position['epoch'] * 2}"
+            f"none; set more, such as training.epochs = {position['epoch'] * 2}"
         )
     run = run_of(path)
     origin: ForkOrigin = {"run": run.name if run is not None else "", "checkpoint": path.name}
     return Fork(
-        # The best so far is a file that the new run hasn't got: it looks for its own.
+        # The best checkpoint is a file of the parent: the new run finds its own.
         checkpoint={**state, "best": {**state["best"], "metric": ""}},
         event={**origin, "step": position["step"], "epoch": position["epoch"], **continuation.exactness},
         state_fields={"forked_from": origin, **continuation.exactness},

@@ -70,7 +70,7 @@ class _ResumedRun(LaunchedRun):
         skipped: list[tuple[Path, str]] = []
         checkpoint_path = self._checkpoint_path
         if checkpoint_path is None:
-            self._progress("looking for the newest valid checkpoint", 0, 0)
+            self._progress("finding the newest valid checkpoint", 0, 0)
             checkpoint_path, state, skipped = newest_state(self._path)
         else:
             state = load_state(checkpoint_path)
@@ -81,7 +81,7 @@ class _ResumedRun(LaunchedRun):
                 return "finished"
             raise RunError(
                 f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
-                f"to go on, ask for more: torchdeck resume {self._path.name} "
+                f"to continue, set more: torchdeck resume {self._path.name} "
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
         prepared = prepare(self._config, self._progress, load_weights=False)
@@ -123,7 +123,7 @@ def launch(
     argv: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
 ) -> LaunchedRun:
-    """Start a new run in a thread and return at once.
+    """Start a new run in a thread and return immediately.
 
     Args:
         config: the run.
@@ -143,11 +143,11 @@ def launch_resumed(
     overrides: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
 ) -> LaunchedRun:
-    """Go on with a run from a checkpoint, in its own directory, and return at once.
+    """Resume a run from a checkpoint, in its own directory, and return immediately.
 
     Args:
         path: the run's directory.
-        checkpoint: the file to go on from; None for the newest that is valid.
+        checkpoint: file to resume from; None for the newest valid one.
         overrides: `KEY=VALUE` changes to the run's config.
         on_directory: called in the engine's thread once the directory is owned.
 

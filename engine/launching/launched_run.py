@@ -1,4 +1,4 @@
-"""A run in a background thread: its status, its end, and what goes on around the training."""
+"""Train a run in a background thread, with its notifications, mirrors and final status."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ class LaunchedRun:
     Attributes:
         control: takes the commands that the engine obeys between steps.
         path: the run's directory; None until everything is checked and it is made.
-        status: what the thread is doing or how it ended.
-        message: what is being prepared, for the screen.
+        status: current or final status of the thread.
+        message: current step of the preparation, for display.
         error: why it failed.
         trainer: the loop itself, for measurements; None until training begins and when it has ended.
     """
@@ -108,7 +108,7 @@ class LaunchedRun:
                 return False
             words = f"stopped while preparing: {self.message or 'the run'} did not end in {STALL_SECONDS:g} seconds"
         elif run is not None and trainer.save_from_outside():
-            words = "no batch came after the stop: saved at the last step"
+            words = "no batch arrived after the stop request: saved at the last step"
         else:
             return False
         if run is not None:
@@ -185,7 +185,7 @@ class LaunchedRun:
             self._mirror = start_mirror(run.path)
         except OSError as error:
             reason = error.strerror or error
-            run.event("note", text=f"the curves are not mirrored for TensorBoard, training goes on: {reason}")
+            run.event("note", text=f"the curves are not mirrored to TensorBoard, training continues: {reason}")
 
     def _train_prepared(
         self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | None, fields: StateFile

@@ -1,7 +1,7 @@
-"""Telling somebody who isn't looking that a run ended, failed or stands still: by a command or a webhook.
+"""Notify the user by a command or a webhook when a run ends, fails or stalls.
 
 All of it happens in the process that trains, so that it works with no screen attached, and beside the training, which
-never waits for it. Where that process was killed, the one that watches it tells. What can't be told is said in the
+never waits for it. If that process is killed, the one that watches it notifies. A failure is reported in the
 run's log.
 """
 
@@ -34,7 +34,7 @@ _LOOK_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class Notice:
-    """What there is to tell of a run.
+    """Content of a notification about a run.
 
     Attributes:
         run: the name of its directory.
@@ -58,7 +58,7 @@ class Notice:
 
 
 class RunNotifier:
-    """Watches one run while it trains and tells how it ended. A context manager around the training."""
+    """Watches one run while it trains and notifies about its end. A context manager around the training."""
 
     def __init__(self, config: NotifyConfig, run: RunWriter) -> None:
         self._config = config
@@ -94,7 +94,7 @@ class RunNotifier:
             if mark != seen or mark[0] != "running":
                 seen, since = mark, time.monotonic()
                 if is_told:
-                    self._run.event("note", text="the run moves again")
+                    self._run.event("note", text="the run is making progress again")
                 is_told = False
             elif not is_told and time.monotonic() - since >= limit:
                 is_told = True
@@ -110,12 +110,12 @@ class RunNotifier:
 
     def _tell(self, status: str, words: str) -> None:
         notice = _notice(self._run.path, self._run.state(), status, words)
-        # Not a daemon: the process ends when it is told, or after the time limit.
+        # Not a daemon: the process ends when the notification is sent, or after the time limit.
         threading.Thread(target=send, args=(self._config, notice), name="notify").start()
 
 
 def tell_death(run: Path, why: str) -> None:
-    """Tell that a run's process has died, where it is told that runs fail. For another process than that; waits.
+    """Notify that a run's process has died, if failures are notified. For another process than that; waits.
 
     Raises:
         TorchdeckError: it is not the directory of a run, or its config is damaged.
@@ -144,7 +144,7 @@ def send(config: NotifyConfig, notice: Notice) -> None:
             way(target, notice)
         except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
             reason = getattr(error, "reason", None) or error
-            print(f"torchdeck: nobody was told that {notice.run} {notice.status}: {target}: {reason}", file=sys.stderr)
+            print(f"torchdeck: no notification that {notice.run} {notice.status}: {target}: {reason}", file=sys.stderr)
 
 
 def _run_command(command: str, notice: Notice) -> None:

@@ -24,7 +24,7 @@ class RunWatch:
         try:
             self._watcher = _started(self._run)
         except OSError as error:
-            print(f"torchdeck: should this run be killed, nobody will know how: {error}", file=sys.stderr)
+            print(f"torchdeck: the cause can't be recorded if this run is killed: {error}", file=sys.stderr)
         return self
 
     def __exit__(
@@ -46,7 +46,7 @@ def _started(run: Path) -> subprocess.Popen[bytes]:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(process,),
-            # What ends a terminal's processes or a shell's job does not end the one that is to tell of it.
+            # Signals that end a terminal's processes or a shell's job must not end the watcher.
             start_new_session=True,
         )
     finally:

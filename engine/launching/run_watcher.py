@@ -1,4 +1,4 @@
-"""The process beside a run: it notes how the run's process ended, tells it, and bounds the run's log.
+"""The process beside a run: it records how the run's process ended, notifies, and bounds the run's log.
 
     python -m torchdeck.engine.launching.run_watcher RUN PIDFD PID
 
@@ -23,7 +23,7 @@ _LOOK_MILLISECONDS = 2_000
 
 
 def watch(run: Path, pidfd: int, pid: int) -> None:
-    """Wait for the end of the process `pid`, note how it ended, and tell it where the run's config says so."""
+    """Wait for the end of the process `pid`, record how it ended, and notify if the run's config says so."""
     end = select.poll()
     end.register(pidfd, select.POLLIN)
     # Of two looks, as the kernel may take a while from choosing a process to its end.
@@ -53,7 +53,7 @@ def _note_death(run: Path, pid: int, signal: int | None, exit_status: int | None
 
     state = read_state(run)
     if state.get("status") in ENDED_STATUSES or state.get("pid") != pid:
-        # It had said how the run ended, or the run is gone, or another process goes on with it already.
+        # It recorded how the run ended, or the run is gone, or another process has already resumed it.
         return
     note_death(run, Death(pid, time.time(), signal, exit_status, is_memory_short))
     tell_death(run, why_died(run))

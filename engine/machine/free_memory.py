@@ -1,4 +1,4 @@
-"""How much memory this process may still take of the machine, and a bound on what it takes."""
+"""Memory that this process may still allocate, and a limit on its allocation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CGROUP_OF_SELF = Path("/proc/self/cgroup")
 _CGROUPS = Path("/sys/fs/cgroup")
 _NO_LIMIT = 1 << 60
 
-# (where the hierarchy is, its line in /proc/self/cgroup, limit, use, what of the use can be given back at once)
+# (where the hierarchy is, its line in /proc/self/cgroup, limit, use, reclaimable part of the use)
 _VERSIONS = (
     ("", "0::", "memory.max", "memory.current", "inactive_file"),
     ("memory", ":memory:", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -30,7 +30,7 @@ def memory_bound(extra: int) -> Iterator[None]:
     """Let this process take no more than `extra` bytes beyond what it has: further allocations fail in here.
 
     That is the failing of an allocation, which can be handled, before the kernel ends some process of the machine. If
-    it comes to that all the same, this process is the one to go. On Linux only; elsewhere nothing is bound.
+    it still happens, this process is killed first. On Linux only; elsewhere nothing is bound.
     """
     if not sys.platform.startswith("linux"):
         yield

@@ -17,7 +17,7 @@ def start_ticks(pid: int) -> int | None:
     """When a process started, in clock ticks since the machine did; None when there is no such process.
 
     Field 22 of /proc/PID/stat (proc_pid_stat(5)); the name in field 2 may hold spaces and parentheses. A zombie has
-    ended, whoever still has to notice.
+    ended, even if its parent has not noticed yet.
     """
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()

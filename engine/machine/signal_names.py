@@ -6,7 +6,7 @@ import signal
 
 
 def signal_name(number: int) -> str:
-    """SIGKILL for 9; of a signal that Python has no name for, such as most real-time ones, its number in words."""
+    """Name of a signal: SIGKILL for 9; text with the number for signals without a name in Python."""
     try:
         return signal.Signals(number).name
     except ValueError:

@@ -19,7 +19,7 @@ _AHEAD = 8
 def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], name: str) -> Generator[Result]:
     """`function` of every item, in order, done by one thread a core.
 
-    No more than a few items a thread are begun ahead: whoever closes it early waits for those in work at most.
+    At most a few items per thread are started ahead, so closing it early waits only for those in progress.
 
     Args:
         function: must let go of the interpreter for threads to help, as decoders do.

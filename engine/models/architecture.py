@@ -54,8 +54,8 @@ def source_of(config: ModelConfig) -> ModelSource:
     own = [f"{TIMM_PREFIX}{config.name}"] if f"{TIMM_PREFIX}{config.name}" in in_timm else []
     hint = f"; did you mean '{own[0]}'?" if own else did_you_mean(config.name, [*BUILTIN_MODELS, *names, *in_timm])
     raise ConfigError(
-        f"model.name = {config.name!r}: no built-in model, none of torchvision's, no timm/NAME "
-        f"and no path/to/file.py:name{hint}"
+        f"model.name = {config.name!r}: not a built-in model, a torchvision model, timm/NAME "
+        f"or path/to/file.py:name{hint}"
     )
 
 
@@ -71,10 +71,10 @@ def check_architecture(config: ModelConfig) -> None:
     if config.pretrained and source not in ("torchvision", "timm"):
         raise ConfigError(
             f"model.pretrained: the {source} model {config.name} has no published weights; "
-            "model.weights takes those of a file"
+            "use model.weights to load them from a file"
         )
     if config.pretrained and config.weights:
-        raise ConfigError("model.pretrained and model.weights: set only one, the start is from one or the other")
+        raise ConfigError("model.pretrained and model.weights: set only one of them")
     check_freeze_rules(config.freeze)
     check_init_rules(config.init)
     if source == "torchvision":
@@ -88,7 +88,7 @@ def check_architecture(config: ModelConfig) -> None:
 
 
 def build_architecture(config: ModelConfig, num_classes: int | None, input_shape: Shape | None) -> nn.Module:
-    """Build the network with the initialisation of its author; without published or local weights, nothing frozen.
+    """Build the network with the initialization of its author; without published or local weights, nothing frozen.
 
     A torchvision model still takes 3 channels: `adapt_stem` comes after its weights.
 
@@ -167,8 +167,8 @@ def plain_shape(config: ModelConfig, shape: Shape) -> tuple[int, ...]:
     """The shape of a sample for a model that takes one tensor. Raises ConfigError for samples of several."""
     if isinstance(shape, dict) or not is_plain(shape):
         raise ConfigError(
-            f"model {config.name}: takes one tensor, and the data's samples are several: {shape_words(shape)}; use a "
-            "model of your own: model.name = 'path/to/file.py:factory'"
+            f"model {config.name}: takes one tensor, but the samples have several: {shape_words(shape)}; use "
+            "your own model: model.name = 'path/to/file.py:factory'"
         )
     return shape
 
@@ -204,7 +204,7 @@ def takes_num_classes(config: ModelConfig) -> bool:
 def _check_builtin_arguments(config: ModelConfig) -> None:
     for name in ("num_classes", "input_shape"):
         if name in config.arguments:
-            raise ConfigError(f"model.{name}: not taken for the built-in {config.name}: it follows from the data")
+            raise ConfigError(f"model.{name}: not allowed for the built-in {config.name}: it is set from the data")
     supplied = {"num_classes": 1, "input_shape": (1, 1, 1)}
     check_arguments(BUILTIN_MODELS[config.name], config.arguments, f"model {config.name}", supplied)
 
@@ -213,7 +213,7 @@ def _user_call(config: ModelConfig, num_classes: int | None, input_shape: Shape 
     """The user's factory and the keyword arguments it is called with, checked against its signature."""
     factory = load_object(config.name, _WANTED)
     if isinstance(factory, nn.Module):
-        raise ConfigError(f"{config.name}: is a model that is already built; expected {_WANTED}")
+        raise ConfigError(f"{config.name}: is an instance of a model; expected {_WANTED}")
     offered: dict[str, Any] = {}
     if num_classes is not None or argument_default(factory, "num_classes") is inspect.Parameter.empty:
         offered["num_classes"] = num_classes or _DEFAULT_CLASSES

@@ -18,7 +18,7 @@ from .architecture import build_architecture, check_architecture, plain_shape, s
 from .freezing import apply_freeze, check_something_trains, freeze_notes
 from .initialization import apply_init, plan_init
 from .libraries.timm_models import build_pretrained_timm, published_classes
-from .libraries.torchvision_models import adapt_stem, expect_published_normalisation, published_weights
+from .libraries.torchvision_models import adapt_stem, expect_published_normalization, published_weights
 from .module_tree import REAL_FORWARD_PARAMS, inspect_model
 from .published_weights import load_published_weights
 from .weights import LoadedWeights, head_names, load_weights_file
@@ -30,7 +30,7 @@ class BuiltModel:
 
     Attributes:
         model: on the CPU, in training mode.
-        notes: what deserves a word: weights that stayed fresh, freeze rules that matched nothing.
+        notes: remarks for the user: weights that were not loaded, freeze rules that matched nothing.
     """
 
     model: nn.Module
@@ -70,7 +70,7 @@ def build_with_notes(
         num_classes: number of logits.
         input_shape: shape of one sample after the transforms: (C, H, W) for images.
         example: a batch of one sample, where zeros of that shape would not do.
-        load: whether its trained weights are loaded and its rules of initialisation applied: a run that goes on has
+        load: whether to load pretrained weights and apply initialization rules: a resumed run has
             its weights from a checkpoint, and the files that it started from may be gone.
 
     Raises:
@@ -88,9 +88,9 @@ def build_with_notes(
         trained = LoadedWeights(set(model.state_dict()).difference(fresh), note)
     else:
         model = build_architecture(config, num_classes, input_shape)
-    _initialise_lazy(model, config, input_shape, example)
+    _initialize_lazy(model, config, input_shape, example)
     if config.pretrained and source_of(config) == "torchvision":
-        expect_published_normalisation(model)
+        expect_published_normalization(model)
         if load:
             weights = published_weights(config.name, plain_shape(config, input_shape)[1])
             head = _head(config, num_classes, input_shape)
@@ -121,19 +121,19 @@ def _check_fit(config: ModelConfig, num_classes: int, input_shape: Shape, exampl
     report = inspect_model(config, num_classes, input_shape, example)
     if report.error is not None:
         if source_of(config) == "user" and report.params > REAL_FORWARD_PARAMS:
-            # It may only need the values of its weights; training will tell.
+            # It may only need the values of its weights; training will show it.
             return
-        raise ConfigError(f"model {config.name}: does not take samples of {shape_words(input_shape)}: {report.error}")
+        raise ConfigError(f"model {config.name}: can't process samples of {shape_words(input_shape)}: {report.error}")
     if report.prediction_shape != [1, num_classes]:
         returned = ", ".join(map(str, report.output_shapes)) or "no tensor"
         raise ConfigError(
-            f"model {config.name}: returns {returned} for one sample; training takes one tensor of "
-            f"[1, {num_classes}]: an output for each of the data's {num_classes} classes, labels or values (of "
-            "several tensors, .logits, the key logits or out, or the first of a tuple is taken)"
+            f"model {config.name}: returns {returned} for one sample; training needs one tensor of "
+            f"[1, {num_classes}]: one output for each of the data's {num_classes} classes, labels or values (of "
+            "several tensors, .logits, the key logits or out, or the first of a tuple is used)"
         )
 
 
-def _initialise_lazy(model: nn.Module, config: ModelConfig, input_shape: Shape, example: Inputs | None) -> None:
+def _initialize_lazy(model: nn.Module, config: ModelConfig, input_shape: Shape, example: Inputs | None) -> None:
     """Give lazy modules their shapes, by one forward in eval mode."""
     if not any(is_lazy(parameter) for parameter in model.parameters()):
         return

@@ -1,4 +1,4 @@
-"""Which models can be named in a config. Imports no torch, so that the list is there at once."""
+"""List the models that a config can name. Imports no torch, so that the list is available immediately."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _BUILTIN = {
     "mlp": "multilayer perceptron on the flattened sample, 512-512 by default: hidden, dropout, activation",
     "cnn": "convolutional stages with pooling between them: channels, convolutions, dropout",
     "resnet": "residual network for images of about 32×32, ResNet-20 by default: depth, width",
-    "airbench": "airbench94's network for images of about 32×32, begun from the data: channels, scale",
+    "airbench": "airbench94's network for images of about 32×32, initialized from the data: channels, scale",
     "cnn1d": "convolutional network for signals [C, L]: channels, convolutions, kernel, dropout",
     "cnn3d": "convolutional network for volumes and video [C, D, H, W]: channels, convolutions, kernel, dropout",
     "embedding_bag": "text classifier on token ids, averaged word vectors: vocabulary, dimensions, hidden, dropout",
@@ -28,7 +28,7 @@ class ModelEntry:
     """A model that a config can name.
 
     Attributes:
-        name: what the config calls it.
+        name: name in the config.
         source: who wrote it.
         params: parameters as published, for timm as torchdeck counts them; None where they depend on the data.
         gflops: billions of floating-point operations to classify one image of `image_size`; a multiply-add counts as
@@ -80,7 +80,7 @@ def _pattern(word: str) -> str:
 
 
 def _relevance(name: str, first: re.Pattern[str]) -> int:
-    """Lower comes first: the name itself, its beginning, anywhere in it, only in what is said about it."""
+    """Sort key of a match, lower first: the whole name, its start, anywhere in it, only in the description."""
     own = name.removeprefix(TIMM_PREFIX)
     if first.fullmatch(own) or first.fullmatch(name):
         return 0

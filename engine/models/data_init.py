@@ -17,7 +17,7 @@ from ..user_code import raise_user_error
 
 _METHOD = "init_from_data"
 _SAMPLES = 5000
-"""As many as airbench94 takes."""
+"""The number that airbench94 uses."""
 
 
 def init_from_data(model: nn.Module, sources: DataSources, config: RunConfig, progress: Progress) -> list[str]:
@@ -45,7 +45,7 @@ def init_from_data(model: nn.Module, sources: DataSources, config: RunConfig, pr
             method(inputs)
     except Exception as error:
         raise_user_error(error, f"model {config.model.name}: {_METHOD}")
-    return [f"{config.model.name}: begins from {count:,} training samples"]
+    return [f"{config.model.name}: initialized from {count:,} training samples"]
 
 
 def _samples(sources: DataSources, config: RunConfig, progress: Progress) -> Inputs:

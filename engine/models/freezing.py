@@ -1,4 +1,4 @@
-"""What of a model is trained: freeze rules, and normalisation layers that stand still with the rest."""
+"""Freeze parts of a model: freeze rules, and normalization layers that keep their statistics."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class FreezeRule:
     """One entry of `model.freeze` and what it did.
 
     Attributes:
-        rule: as it stands in the config.
+        rule: rule as written in the config.
         hits: parameters whose name it matches, whether or not a later rule decides.
     """
 
@@ -29,13 +29,13 @@ class FreezeRule:
 
 
 def check_freeze_rules(rules: Sequence[str]) -> None:
-    """Raises ConfigError for a rule that is no pattern."""
+    """Raises ConfigError for a rule that is not a pattern."""
     for rule in rules:
         _pattern(rule)
 
 
 def apply_freeze(model: nn.Module, rules: Sequence[str], *, hold_norms: bool = True) -> list[FreezeRule]:
-    """Set which parameters are trained, in place; hold normalisation layers whose parameters are all frozen in eval.
+    """Set which parameters are trained, in place; hold normalization layers whose parameters are all frozen in eval.
 
     Rules are read in order and the last one that matches a parameter's name decides: it freezes, or with `!` before
     it trains. `models.patterns` says what they match. A shared parameter answers to all its names. A
@@ -44,14 +44,14 @@ def apply_freeze(model: nn.Module, rules: Sequence[str], *, hold_norms: bool = T
     Args:
         model: changed in place.
         rules: patterns of names.
-        hold_norms: hold frozen normalisation layers in eval: they keep their running statistics through every later
+        hold_norms: hold frozen normalization layers in eval: they keep their running statistics through every later
             `model.train()`.
 
     Returns:
         What each rule matched, in order.
 
     Raises:
-        ConfigError: a rule that is no pattern.
+        ConfigError: a rule that is not a pattern.
     """
     check_freeze_rules(rules)
     patterns = [_pattern(rule) for rule in rules]
@@ -81,7 +81,7 @@ def check_something_trains(model: nn.Module, rules: Sequence[str]) -> None:
     """Raises ConfigError when the rules left no parameter to train."""
     parameters = [parameter for parameter, _ in _names_of_parameters(model)]
     if parameters and not any(parameter.requires_grad for parameter in parameters):
-        raise ConfigError(f'model.freeze = {list(rules)}: nothing is left to train; re-open a part with "!", as "!fc"')
+        raise ConfigError(f'model.freeze = {list(rules)}: nothing is left to train; unfreeze a part, such as "!fc"')
 
 
 def hold_in_eval(module: nn.Module) -> None:

@@ -1,4 +1,4 @@
-"""Initialisation by rule: which scheme of torch.nn.init fills which parameters, known before anything is filled."""
+"""Initialization by rule: which scheme of torch.nn.init fills which parameters, known before anything is filled."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class InitPlan:
     """One entry of `model.init` and what it fills.
 
     Attributes:
-        rule: as it stands in the config.
+        rule: rule as written in the config.
         names: parameters that it fills, by name.
         loaded: how many it would fill, were they not loaded from trained weights.
     """
@@ -65,12 +65,12 @@ class InitPlan:
     loaded: int
 
     def describe(self) -> str:
-        """What it does, in words."""
+        """Description of what the rule does."""
         where = "" if self.rule.modules == EVERYWHERE else f' in "{self.rule.modules}"'
         kinds = f" of {self.rule.types}" if self.rule.types != EVERYWHERE else ""
-        kept = f"; {self.loaded} keep their trained values" if self.loaded else ""
+        kept = f"; {self.loaded} keep their pretrained values" if self.loaded else ""
         if not self.names:
-            return f"model.init: {self.rule.name}{where}{kinds} fills no parameter{kept}"
+            return f"model.init: {self.rule.name}{where}{kinds} matches no parameter{kept}"
         shown = ", ".join(self.names[:_SHOWN])
         more = f" and {len(self.names) - _SHOWN} more" if len(self.names) > _SHOWN else ""
         return f"model.init: {self.rule.name}{where}{kinds} fills {len(self.names)}: {shown}{more}{kept}"

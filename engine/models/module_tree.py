@@ -66,9 +66,9 @@ class ModuleRow:
         extra: its arguments, as `print(model)` shows them.
         alias_of: path of the row where the same module is listed first; None for a first listing.
         shared: its parameters that an earlier row holds too, as "weight = embedding.weight".
-        uninitialised: whether it has parameters whose shape only a first forward tells.
-        dtype: of its own parameters, or else of its own buffers; "mixed" for several, empty for none.
-        training: whether it is in training mode when a run begins; a frozen normalisation layer is not.
+        uninitialized: whether it has parameters whose shape is unknown until the first forward pass.
+        dtype: dtype of its own parameters, or else of its own buffers; "mixed" for several, empty for none.
+        training: whether it is in training mode when a run begins; a frozen normalization layer is not.
         parameters: its own parameters.
         own_buffers: its own buffers.
     """
@@ -86,7 +86,7 @@ class ModuleRow:
     extra: str
     alias_of: str | None
     shared: list[str]
-    uninitialised: bool
+    uninitialized: bool
     dtype: str
     training: bool
     parameters: list[TensorRow]
@@ -95,7 +95,7 @@ class ModuleRow:
 
 @dataclass(frozen=True)
 class ModelReport:
-    """A model taken apart. Counts are in elements.
+    """Module tree of a model with parameter counts, in elements.
 
     Attributes:
         params: parameters, a shared one once.
@@ -106,9 +106,9 @@ class ModelReport:
         input_shape: shape of the sample that went through it; of each part where it has several.
         modules: the tree, parents first.
         output_shapes: shapes of what the model returned, with a batch dimension of 1.
-        docs: what each type of module is for, in the words of its author, by the type's name.
+        docs: docstring summary of each module type, by type name.
         prediction_shape: shape of the one among them that is trained; None when there is none.
-        note: what else to know, such as what was assumed.
+        note: remark for the user, such as an assumption.
         error: why the forward stopped, and in which module; None when it ran to its end.
     """
 
@@ -185,10 +185,10 @@ def inspect_factory(make: Factory, inputs: Inputs, *, allow_real: bool = True, i
         make: builds the model; called again when it can't be built or run without values.
         inputs: arguments of the forward; made on the meta device unless the run is for real.
         allow_real: whether it may be built and run with real weights when it can't be without.
-        input_shape: what the report says of the input.
+        input_shape: input shape for the report.
 
     Raises:
-        Exception: what `make` raised.
+        Exception: any exception of `make`.
     """
     with generators_kept():
         try:
@@ -204,7 +204,7 @@ def inspect_factory(make: Factory, inputs: Inputs, *, allow_real: bool = True, i
             if trace.error is None or not allow_real:
                 return report
             if report.params > REAL_FORWARD_PARAMS:
-                note = f"not run with real weights, having more than {REAL_FORWARD_PARAMS / 1e6:g} million parameters"
+                note = f"not run with real weights: more than {REAL_FORWARD_PARAMS / 1e6:g} million parameters"
                 return replace(report, note=note)
         model = unwrapped(make())
         trace = _trace(model, inputs)
@@ -227,7 +227,7 @@ def inspect_instance(model: nn.Module, inputs: ModelInputs) -> ModelReport:
 def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Shape) -> set[str] | None:
     """What stays fresh beside the trained weights that the config asks for; None when it asks for none.
 
-    Only needed to tell what rules of initialisation fill.
+    Only needed to find what initialization rules match.
     """
     if not config.init or not (config.pretrained or config.weights):
         return None
@@ -312,7 +312,7 @@ def _row(entry: ModuleCounts, trace: ForwardTrace, flops: int) -> ModuleRow:
         extra=_extra(visit.module),
         alias_of=visit.alias_of,
         shared=list(entry.shared),
-        uninitialised=entry.uninitialised,
+        uninitialized=entry.uninitialized,
         dtype=common_dtype(parameters or buffers),
         training=visit.module.training,
         parameters=parameters,

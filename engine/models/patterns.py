@@ -1,4 +1,4 @@
-"""Patterns that name parts of a model: what freeze rules and initialisation rules have in common."""
+"""Patterns that name parts of a model: what freeze rules and initialization rules have in common."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def path_pattern(pattern: str, where: str) -> re.Pattern[str]:
     `re:` stands a regular expression of Python instead, which has to match a whole name: `re:layer[34]\..*`.
 
     Args:
-        pattern: as it stands in the config.
-        where: what stands before a message, such as 'model.freeze: "!fc"'.
+        pattern: pattern as written in the config.
+        where: prefix of error messages, such as 'model.freeze: "!fc"'.
 
     Raises:
-        ConfigError: it names nothing, or is no regular expression.
+        ConfigError: it names nothing, or is not a regular expression.
     """
     text = pattern.strip()
     if text.startswith(_REGEX):
         try:
             return re.compile(text.removeprefix(_REGEX))
         except re.error as error:
-            raise ConfigError(f"{where} is no regular expression: {error}") from error
+            raise ConfigError(f"{where} is not a valid regular expression: {error}") from error
     if not text:
-        raise ConfigError(f'{where} names nothing; a pattern is such as "layer1" or "*.conv1"')
+        raise ConfigError(f'{where} is empty; write a pattern such as "layer1" or "*.conv1"')
     return re.compile("".join(_WILDCARDS.get(character, re.escape(character)) for character in text) + r"(\..*)?")

@@ -28,7 +28,7 @@ def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, he
     Args:
         model: built, on the CPU.
         weights: which weights, from `published_weights`.
-        name: what the config calls the model.
+        name: name of the model in the config.
         head: names of the tensors whose shape follows from the number of classes.
 
     Raises:
@@ -44,8 +44,7 @@ def load_published_weights(model: nn.Module, weights: WeightsEnum, name: str, he
     problems = mapping.without(head)
     if problems.missing or problems.different:
         raise ConfigError(
-            f"model.pretrained: with these arguments, {name} is not the network that {weights} fits: "
-            f"{problems.describe()}"
+            f"model.pretrained: with these arguments, {name} does not match {weights}: {problems.describe()}"
         )
     return copy_weights(model, tensors, mapping, str(weights))
 
@@ -65,8 +64,8 @@ def _cached_file(weights: WeightsEnum) -> Path:
         )
     except (OSError, RuntimeError) as error:
         raise ConfigError(
-            f"model.pretrained: {file_name} is not in {folder} and can't be fetched ({error}). "
-            f"Download {weights.url} on a machine with network and copy it into {folder}, "
+            f"model.pretrained: {file_name} is not in {folder} and can't be downloaded ({error}). "
+            f"Download {weights.url} on a machine with network access and copy it into {folder}, "
             "or set model.pretrained = false"
         ) from error
     return file

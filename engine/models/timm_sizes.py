@@ -1,4 +1,4 @@
-"""How large timm's models are, counted by torchdeck's tree: timm ships no such table.
+"""Sizes of timm's models, counted by torchdeck's module tree because timm ships no such table.
 
 `python -m torchdeck.engine.models.timm_sizes` counts those of the installed timm that are missing in
 `timm_sizes.csv`, and adds them; it prints those whose tree is not complete. Minutes for all; no weights are allocated.
@@ -21,7 +21,7 @@ class Counted:
 
     Attributes:
         name: timm's name.
-        size: what the tree counted; None when the model couldn't be built.
+        size: counts of the tree; None if the model couldn't be built.
         problem: why the tree is not complete; empty when it is.
     """
 

@@ -21,7 +21,7 @@ from .weights_mapping import Shape, Shapes, WeightsMapping, map_weights
 
 @dataclass(frozen=True)
 class WeightsPreview:
-    """What loading a file into a model would do; nothing has been loaded.
+    """Preview of loading a file into a model; nothing is loaded.
 
     Attributes:
         file: the file.
@@ -39,7 +39,7 @@ class WeightsPreview:
 
     @property
     def problem(self) -> str:
-        """Why the file can't be loaded, in words; empty when it can."""
+        """Reason why the file can't be loaded; empty if it can."""
         return problem_of(self.mapping, self.head)
 
 
@@ -61,8 +61,8 @@ def weights_of_file(path: str) -> tuple[CheckpointReport, Shapes]:
     report = inspect_checkpoint(file)
     if isinstance(report.values.get("(the whole file)"), str):
         raise CheckpointError(
-            f"model.weights: {report.path} is a pickled model, which only code that the file names could rebuild; "
-            f"take its tensors out first: torchdeck export {file.name} {file.stem}.safetensors"
+            f"model.weights: {report.path} is a pickled model, which can't be rebuilt without running its code; "
+            f"export its tensors first: torchdeck export {file.name} {file.stem}.safetensors"
         )
     return report, {tensor.name: tensor.shape for tensor in report.tensors}
 
@@ -80,7 +80,7 @@ def preview_weights(path: str, entry: str, model: nn.Module, head: Collection[st
 
 @dataclass(frozen=True)
 class LoadedWeights:
-    """What was loaded into a model.
+    """Result of loading weights into a model.
 
     Attributes:
         names: the model's tensors that hold trained weights now.
@@ -118,7 +118,7 @@ def _map(report: CheckpointReport, shapes: Shapes, own: Shapes, entry: str) -> W
     try:
         return map_weights(shapes, own, entry)
     except CheckpointError as error:
-        held = f"; it holds {', '.join(report.keys[:5])}" if report.keys and not shapes else ""
+        held = f"; has {', '.join(report.keys[:5])}" if report.keys and not shapes else ""
         raise CheckpointError(f"model.weights: {report.path} {error}{held}") from None
 
 
@@ -146,7 +146,7 @@ def copy_weights(model: nn.Module, state: Mapping[str, Tensor], mapping: Weights
             own[name].copy_(state[in_file])
     left = mapping.describe()
     below = f" below {mapping.prefix}" if mapping.prefix else ""
-    others = f"; also there: {', '.join(mapping.alternatives)}" if mapping.alternatives else ""
+    others = f"; also available: {', '.join(mapping.alternatives)}" if mapping.alternatives else ""
     note = f"weights from {origin}{below}: {len(mapping.matched)} of {len(own)} tensors"
     return LoadedWeights(set(mapping.matched), note + others + (f"; {left}" if left else ""))
 

@@ -1,4 +1,4 @@
-"""Which tensor of a file goes where in a model, by name and shape. Imports no torch and reads no tensor.
+"""Match the tensors of a file to a model's by name and shape. Imports no torch and reads no tensor.
 
 Both sides are tables of shapes by name: those of a file come from `tensor_files.checkpoint_file`, without opening it
 with torch; those of a model from its state_dict, which may lie on the meta device.
@@ -53,10 +53,10 @@ class WeightsMapping:
     """The tensors of a file against those of a model.
 
     Attributes:
-        prefix: what the file has before the model's names, such as "state_dict.model."; empty for nothing.
+        prefix: prefix of the model's names in the file, such as "state_dict.model."; may be empty.
         matched: the file's name for each of the model's whose shape agrees, in the model's order.
-        missing: names in the model that the file has not.
-        unexpected: names in the file, as they stand there, that the model has not.
+        missing: names in the model that are not in the file.
+        unexpected: names in the file that are not in the model.
         different: names in both whose shapes differ.
         alternatives: other prefixes under which the file holds as many fitting tensors, such as averaged weights.
     """
@@ -80,11 +80,11 @@ class WeightsMapping:
         )
 
     def describe(self) -> str:
-        """What does not match, in words; empty when all does."""
+        """Description of what does not match; empty if everything does."""
         parts = [
             _listed("missing in the file", self.missing),
-            _listed("of another shape", [str(entry) for entry in self.different]),
-            _listed("in the file only", self.unexpected),
+            _listed("different shape", [str(entry) for entry in self.different]),
+            _listed("only in the file", self.unexpected),
         ]
         return "; ".join(part for part in parts if part)
 
@@ -111,7 +111,7 @@ def map_weights(file: Shapes, model: Shapes, entry: str = "") -> WeightsMapping:
             known = ", ".join(entries_of(file)) or "none"
             raise CheckpointError(f"has no entry {entry!r} with tensors; its entries: {known}")
     if not names:
-        raise CheckpointError("holds no tensors of a model")
+        raise CheckpointError("contains no model tensors")
     votes = _votes(names, file, model)
     ranked = sorted(votes, key=lambda prefix: (*(-count for count in votes[prefix]), *_rank(prefix)))
     prefix = ranked[0] if ranked else (f"{entry}." if entry else _largest_entry(names))

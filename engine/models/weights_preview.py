@@ -1,4 +1,4 @@
-"""What loading a file's weights into the model of a config would do, before anything is loaded."""
+"""Preview of loading a file's weights into the model of a config, before anything is loaded."""
 
 from __future__ import annotations
 

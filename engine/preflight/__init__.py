@@ -1,1 +1,1 @@
-"""What can be known before a run starts: its plan, memory, parameter groups, batch size, learning rate."""
+"""Checks before a run starts: its plan, memory, parameter groups, batch size, learning rate."""

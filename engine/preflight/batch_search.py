@@ -23,9 +23,9 @@ from ..training.compute.step import Batch
 from .measured_step import RealStep, repeated
 from .memory_estimate import USABLE, free_memory, largest_batch
 
-# Batches up to here are told apart by one sample, larger ones by 8: kernels work in tiles of such sizes.
+# Batch sizes up to here differ by one sample, larger ones by 8: kernels work in tiles of such sizes.
 _SINGLE_STEPS, _GRANULE = 16, 8
-# Nobody trains otherwise for less than a 64th more of a batch.
+# A batch size that differs by less than 1/64 makes no difference in practice.
 _RESOLUTION = 64
 # An estimate is within a tenth of what is measured, so the edge is near it; further away, sizes are doubled or halved.
 _NEAR = 1.25
@@ -39,10 +39,10 @@ class Try:
     """A batch size that was tried.
 
     Attributes:
-        batch_size: samples a batch.
+        batch_size: samples per batch.
         fits: whether its step stayed within the room.
         peak: bytes at the step's worst moment, weights included; 0 where an allocation failed.
-        samples_per_second: in training, without making the batches; NaN where it doesn't fit.
+        samples_per_second: training speed, without making the batches; NaN if it doesn't fit.
     """
 
     batch_size: int
@@ -53,17 +53,17 @@ class Try:
 
 @dataclass(frozen=True)
 class BatchSearch:
-    """What a search found.
+    """Result of a batch size search.
 
     Attributes:
         largest: samples of the largest batch that fits; 0 when not even one sample does.
-        within: no batch larger by so many samples fits, or is worth a look.
+        within: resolution of the search, in samples.
         limited_by: "memory", or "samples" where the whole training split in one batch fits.
         room: bytes that a step might take, weights included.
         device: where the steps ran.
         precision: the resolved precision.
         is_compiled: whether the run is compiled, which the tries were not: it then takes less.
-        tries: in their order.
+        tries: batch sizes that were tried, in order.
     """
 
     largest: int
@@ -107,7 +107,7 @@ def find_largest_batch(config: RunConfig, *, progress: Progress, memory: int = 0
             tries.append(_try(step, batch, size, room))
             return tries[-1].fits
 
-        progress("estimating where to begin", 0, 0)
+        progress("estimating a starting point", 0, 0)
         first = _estimated(prepared, room, samples)
         largest, within = bisect_largest(fits, first, samples)
     return BatchSearch(
@@ -179,7 +179,7 @@ def _estimated(prepared: Prepared, room: int, samples: int) -> int:
 
 
 def _try(step: RealStep, batch: Batch, size: int, room: int) -> Try:
-    """Do steps on a batch of so many samples. What it allocates is given back."""
+    """Run steps at a batch size and release what they allocate."""
     problem = False
     found = Try(size, fits=False, peak=0, samples_per_second=math.nan)
     bound = max(0, room - step.present) + _SLACK

@@ -20,20 +20,20 @@ from .plan import RunPlan, plan_prepared
 
 @dataclass(frozen=True)
 class DryRun:
-    """What a start would begin with.
+    """Result of a dry run.
 
     Attributes:
         plan: steps, weights, and the learning rate of every step.
-        train_samples: of the training split.
-        validation_samples: of the validation split.
+        train_samples: number of samples in the training split.
+        validation_samples: number of samples in the validation split.
         classes: how many.
-        input_shape: of a sample after the eval transforms.
-        storage: where the training pixels would live, in words.
+        input_shape: shape of a sample after the eval transforms.
+        storage: storage of the training pixels, as text.
         device: where it would be trained.
         precision: the resolved precision.
-        parameters: of the model.
-        trainable: of these, how many are trained.
-        memory: of a step, by estimate; None where it can't be estimated.
+        parameters: number of parameters of the model.
+        trainable: number of trained parameters.
+        memory: estimated memory of a step; None if it can't be estimated.
         memory_note: why there is no estimate.
         checkpoints: the folder that checkpoints would be saved in; "…" stands for date and number.
         checkpoint_bytes: about the size of each: weights, their average, the optimizer's state.
@@ -111,6 +111,6 @@ def _check_folder(runs_root: Path) -> None:
     while not place.exists() and place != place.parent:
         place = place.parent
     if not place.is_dir():
-        raise RunError(f"{runs_root}: runs can't be kept there, as {place} is no folder")
+        raise RunError(f"{runs_root}: can't store runs there: {place} is not a folder")
     if not os.access(place, os.W_OK | os.X_OK):
-        raise RunError(f"{runs_root}: runs can't be kept there, as {place} may not be written to")
+        raise RunError(f"{runs_root}: can't store runs there: {place} is not writable")

@@ -1,4 +1,4 @@
-"""The model of a draft, inspected for the draft's data, or for what the catalogue says of data not there yet."""
+"""Inspect the model of a draft for the draft's data, or for the shape in the catalog if the data are missing."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Inspection:
 
     Attributes:
         report: the tree.
-        input_shape: of the sample that went in; (C, H, W) for images.
+        input_shape: shape of the input sample; (C, H, W) for images.
         num_classes: size of its last layer.
-        assumption: said when the data are not there and the catalogue's shape was taken; empty otherwise.
+        assumption: note that the data are missing and the catalog's shape was used; empty otherwise.
     """
 
     report: ModelReport
@@ -38,10 +38,10 @@ class Inspection:
 
 
 def inspect_draft(config: RunConfig) -> Inspection:
-    """The tree of the config's model for the config's data, or for what the catalogue says of data not there yet.
+    """Module tree of the config's model for its data, or for the shape in the catalog if the data are missing.
 
     Raises:
-        TorchdeckError: the model can't be built, or neither the data nor the catalogue tell a shape.
+        TorchdeckError: the model can't be built, or neither the data nor the catalog define a shape.
     """
     example, shape, num_classes, assumption = _data_example(config)
     report = inspect_model(config.model, num_classes, shape, example)
@@ -80,7 +80,7 @@ def draft_weights(config: RunConfig) -> WeightsPreview:
 
 
 def draft_groups(config: RunConfig) -> WeightGroups:
-    """Which weights of the draft's model its optimizer trains how.
+    """Parameter groups of the draft's optimizer.
 
     Raises:
         TorchdeckError: the model can't be built, or the optimizer has a setting that is wrong.
@@ -100,4 +100,4 @@ def _data_example(config: RunConfig) -> tuple[Inputs | None, Shape, int, str]:
         if entry is None or entry.shape is None or entry.classes is None:
             raise
         said = str(error).splitlines()[0]
-        return None, entry.shape, entry.classes, f"the data are not there ({said}); shown for the catalogue's shape"
+        return None, entry.shape, entry.classes, f"the data are missing ({said}); shown for the shape in the catalog"

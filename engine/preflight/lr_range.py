@@ -21,7 +21,7 @@ from ..training.compute.step import Batch, TrainStep
 from ..training.optimization.optimizers import build_optimizer
 
 LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
-# The loss is averaged as Adam averages gradients, and the test ends where the average is so many times its best.
+# The loss is averaged as Adam averages gradients; the test ends when the average is this many times its best.
 _SMOOTHING = 0.95
 _DIVERGED = 4.0
 _FEWEST_STEPS = 10
@@ -29,10 +29,10 @@ _FEWEST_STEPS = 10
 
 @dataclass(frozen=True)
 class RangeTest:
-    """What a range test found.
+    """Result of a learning rate range test.
 
     Attributes:
-        learning_rates: of each step, ascending.
+        learning_rates: learning rate of each step, ascending.
         losses: the smoothed loss at each.
         suggested: a rate to train with; NaN when the loss fell nowhere.
         diverged: whether the loss rose so far that the test ended early.

@@ -32,16 +32,16 @@ _MOST_STEPS = 50
 
 @dataclass(frozen=True)
 class StepMeasurement:
-    """What a step of the run took on this machine.
+    """Measured time and memory of a step on this machine.
 
     Attributes:
-        batch_size: samples a batch.
+        batch_size: samples per batch.
         precision: the resolved precision.
         device: where it ran.
         peak: bytes that torch's allocator had given out at the worst moment, weights and optimizer state included.
         seconds: median time of an optimizer step, without making its batches.
         steps_per_epoch: optimizer steps of an epoch; 0 when the data are not known.
-        epochs: of the run.
+        epochs: epochs of the run.
     """
 
     batch_size: int
@@ -71,7 +71,7 @@ def measure_spec(config: RunConfig, num_classes: int, input_shape: tuple[int, ..
     """The same on a batch of random numbers, where there are no data.
 
     Args:
-        config: of which the data section is not looked at.
+        config: config; its data section is ignored.
         num_classes: number of classes.
         input_shape: shape of one sample.
 
@@ -112,7 +112,7 @@ def repeated(batch: Batch, size: int) -> Batch:
 
 
 class RealStep:
-    """A run's training step with everything that lies in memory beside it, to be tried on any batch.
+    """A run's training step with everything else that it keeps in memory, for trials on any batch.
 
     Attributes:
         device: where it runs.
@@ -217,10 +217,10 @@ def _bytes_of(values: Iterable[object]) -> int:
 
 def _seconds(step: RealStep, window: list[Batch]) -> float:
     """Median time of a step, over a second."""
-    taken: list[float] = []
+    times: list[float] = []
     began = time.perf_counter()
-    while not taken or (time.perf_counter() - began < _TIMED_SECONDS and len(taken) < _MOST_STEPS):
+    while not times or (time.perf_counter() - began < _TIMED_SECONDS and len(times) < _MOST_STEPS):
         start = time.perf_counter()
         step(window)
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)

@@ -1,4 +1,4 @@
-"""What one training step takes of the device's memory, estimated without allocating any of it.
+"""Estimate the device memory of one training step without allocating it.
 
 The step is run on tensors without values (torch's FakeTensorMode), by the code that trains, and every storage is
 counted from the operation that makes it to its end: what autograd saves for the backward pass is what it really saves.
@@ -33,7 +33,7 @@ from ..training.optimization.ema import AveragedWeights
 from ..training.optimization.optimizers import build_optimizer
 
 USABLE = 0.9
-"""Share of the free memory that an estimate may take: it is within a tenth of what is measured."""
+"""Fraction of the free memory that an estimate may use: estimates are within 10 % of the measured peak."""
 
 _GPU_GRANULE, _CPU_GRANULE = 512, 64
 _LARGEST_BATCH = 1 << 20
@@ -47,7 +47,7 @@ class MemoryEstimate:
     """Memory of a training step in bytes, at the moment when it takes the most. The parts add up to `peak`.
 
     Attributes:
-        batch_size: samples a batch.
+        batch_size: samples per batch.
         precision: the resolved precision.
         device: where it would be trained: cpu, cuda:0, …
         parameters: weights, trained or not.
@@ -55,10 +55,10 @@ class MemoryEstimate:
         optimizer_state: momentum and the like.
         averages: the moving average of the weights, where the run keeps one.
         gradients: gradients at that moment.
-        activations: what is kept for the backward pass, the batch itself, and temporaries.
+        activations: bytes of tensors kept for the backward pass, the batch itself, and temporaries.
         peak: all of it.
         evaluation_peak: weights, optimizer state and what an evaluation batch takes at its peak.
-        free: what the device has free now, before any of it is allocated.
+        free: free bytes of the device now, before any of it is allocated.
     """
 
     batch_size: int
@@ -155,7 +155,7 @@ def _estimate(
     with generators_kept(), _explained(config.model):
         model = build_for_shapes(config.model, classes, shape, sample)
         with FakeTensorMode():
-            # In their memory format at once: tensors without values can't be moved into another.
+            # Created in their memory format: meta tensors can't be converted to another.
             replace_tensors(model, partial(_without_values, channels_last=placement.channels_last))
             parts = _study(
                 config, model.train(), studied, classes, sample, is_gpu=is_gpu, with_evaluation=with_evaluation
@@ -271,14 +271,14 @@ def _make_state(optimizer: torch.optim.Optimizer, trained: Sequence[nn.Parameter
 
 
 def _as_on_gpu(optimizer: torch.optim.Optimizer) -> None:
-    """Where there is no fused form, torch goes over all tensors at once on a GPU, with temporaries for all of them."""
+    """Without a fused form, torch processes all tensors together on a GPU, with temporaries for all of them."""
     for group in optimizer.param_groups:
         if group.get("foreach") is None and not group.get("fused"):
             group["foreach"] = True
 
 
 def _batch(size: int, sample: Inputs) -> Inputs:
-    """A batch of so many samples, without values."""
+    """A batch on the meta device."""
     batch: Inputs = map_tensors(lambda tensor: torch.empty(size, *tensor.shape[1:], dtype=tensor.dtype), sample)
     return batch
 
@@ -329,7 +329,7 @@ def classes_of(config: ModelConfig, shape: Shape) -> int:
     if not report.output_shapes or len(report.output_shapes[0]) != 2:
         raise ConfigError(
             f"model {config.name}: {report.error or f'returns {report.output_shapes}'}; "
-            "training takes one tensor of [batch, classes]"
+            "training needs one tensor of [batch, classes]"
         )
     return report.output_shapes[0][1]
 

@@ -1,4 +1,4 @@
-"""What a run would do, before it does it: its steps, its groups of weights, and the learning rate of every step."""
+"""Plan of a run before it starts: its steps, its parameter groups, and the learning rate of every step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..training.optimization.parameter_groups import group_lines, plan_groups
 from ..training.optimization.schedules import Schedule, build_schedule, count_as_stepped
 from ..user_code import short_spec
 
-# A longer schedule takes seconds to go through, and no screen shows so many steps.
+# A longer schedule takes seconds to simulate, and no screen shows as many steps.
 _MOST_STEPS = 300_000
 
 
@@ -26,15 +26,15 @@ class RunPlan:
     """A run that could start.
 
     Attributes:
-        epochs: of the run.
+        epochs: epochs of the run.
         steps_per_epoch: optimizer steps of an epoch.
         loss: its name, with what it is measured by.
         optimizer: its name, and which form of its update torch runs.
         groups: the groups of weights, a line each.
-        rates: learning rate of each step, of the group that is shown; empty where it can't be told.
-        lowest_rates: of the group with the lowest rate; the same where there is one group.
-        rates_note: what else to know of the learning rate.
-        notes: what deserves a word before the start.
+        rates: learning rate of each step, for the group that is shown; empty if unknown.
+        lowest_rates: learning rates of the group with the lowest rate; equal to `rates` if there is one group.
+        rates_note: remark about the learning rate.
+        notes: remarks for the user before the start.
     """
 
     epochs: int
@@ -87,7 +87,7 @@ def _rates(
     config = prepared.config
     total = steps_per_epoch * config.training.epochs
     if total > _MOST_STEPS:
-        return [], [], f"{total:,} steps are too many to go through beforehand"
+        return [], [], f"{total:,} steps are too many to simulate"
     watched = DecisiveMetrics.of(config, prepared.objective).schedule
     schedule = build_schedule(
         config.schedule,
@@ -100,7 +100,7 @@ def _rates(
     rates, lowest = _go_through(schedule, optimizer, steps_per_epoch, config.training.epochs)
     note = ""
     if schedule.watches_metric:
-        note = f"where the validation {watched.name} stands still it falls: when, only the run can tell"
+        note = f"falls when the validation {watched.name} stops improving, which is not known in advance"
     return rates, lowest, note
 
 

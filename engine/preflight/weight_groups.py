@@ -1,4 +1,4 @@
-"""Which weights of a run's model are trained how, told before anything is loaded or trained."""
+"""Parameter groups of a run's model, computed before anything is loaded or trained."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class WeightGroup:
     Attributes:
         method: the optimizer's name.
         lr: learning rate before any schedule.
-        lr_factor: what of that comes from `layer_decay` and the rules, as a factor of `optimizer.lr`.
+        lr_factor: factor of `optimizer.lr` from `layer_decay` and the rules.
         weight_decay: None where the optimizer has none.
         options: arguments of the optimizer that a rule gave besides those.
-        patterns: of the rules in `optimizer.groups` that named some of the tensors.
+        patterns: patterns in `optimizer.groups` that matched some of the tensors.
         tensors: names of the parameters.
-        vectors: how many of those have at most one dimension, as biases and the weights of normalisation layers.
+        vectors: how many of those have at most one dimension, as biases and the weights of normalization layers.
         params: elements of the parameters.
     """
 
@@ -50,7 +50,7 @@ class WeightGroups:
     """All weights of a model.
 
     Attributes:
-        groups: those that are trained, the ones at the full learning rate first.
+        groups: trained groups, those at the full learning rate first.
         frozen_tensors: how many parameters are not trained.
         frozen_params: elements of those.
         notes: rules that name nothing.

@@ -1,4 +1,4 @@
-"""How the weights of a module are distributed: of a run's checkpoint, or as a run would begin with them."""
+"""Histograms of a module's weights, from a run's checkpoint or as initialized for a new run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class WeightHistogram:
     """One tensor's values.
 
     Attributes:
-        name: of the tensor within its module.
-        count: of its values.
+        name: name of the tensor within its module.
+        count: number of its values.
         mean: NaN without finite values, as the numbers below.
         std: standard deviation.
         smallest: finite value.
@@ -55,8 +55,8 @@ def saved_histograms(checkpoint: Path, path: str, names: Sequence[str], bins: in
 
     Args:
         checkpoint: the file.
-        path: of the module.
-        names: of its tensors.
+        path: path of the module.
+        names: names of its tensors.
         bins: how many steps.
 
     Raises:
@@ -80,11 +80,11 @@ def fresh_histograms(
 
     Args:
         config: the model, without published or other weights.
-        seed: of the run.
+        seed: seed of the run.
         num_classes: number of classes.
         input_shape: shape of one sample.
-        path: of the module.
-        names: of its tensors.
+        path: path of the module.
+        names: names of its tensors.
         bins: how many steps.
 
     Raises:
@@ -92,7 +92,7 @@ def fresh_histograms(
             weights that would have to be fetched.
     """
     if config.pretrained:
-        raise ConfigError("its weights are fetched when the run starts; its first checkpoint shows them")
+        raise ConfigError("its weights are downloaded when the run starts; its first checkpoint shows them")
     state = _fresh(config, seed, num_classes, input_shape)
     full = {f"{path}.{name}" if path else name: name for name in names}
     return [_histogram(short, state[name], bins) for name, short in full.items() if name in state]
@@ -104,7 +104,7 @@ def _fresh(config: ModelConfig, seed: int, num_classes: int, input_shape: Shape)
     if key not in _kept:
         params = inspect_model(config, num_classes, input_shape).params
         if params > REAL_FORWARD_PARAMS:
-            raise ConfigError(f"{params / 1e6:.0f} million parameters are not built for a look at them")
+            raise ConfigError(f"{params / 1e6:.0f} million parameters are too many to build for this view")
         _kept.clear()
         with generators_kept():
             seed_everything(seed)

@@ -1,4 +1,4 @@
-"""Which settings of a config change nothing, and why: for a form that says so beside them."""
+"""Find settings that have no effect in a config, with the reason, so that a form can show it."""
 
 from __future__ import annotations
 
@@ -39,24 +39,24 @@ def without_effect(loader: LoaderConfig, tiers: Collection[TierName], device: to
     if loader.batch_sampler:
         say("batch_sampler makes the batches", "sampler", "shuffle", "num_samples", "weights", "drop_last")
     if loader.sampler not in ("auto", "distributed"):
-        say(f'sampler = "{loader.sampler}" says the order', "shuffle")
+        say(f'sampler = "{loader.sampler}" decides the order', "shuffle")
     if loader.sampler not in _DRAWING:
-        say("only a balanced, weighted or replacement sampler draws a number of samples", "num_samples")
+        say("only balanced, weighted and replacement samplers use it", "num_samples")
     if loader.sampler != "weighted":
-        say('only sampler = "weighted" takes weights', "weights")
+        say('only sampler = "weighted" uses weights', "weights")
     if loader.sampler != "distributed":
-        say('only sampler = "distributed" deals an epoch to several processes', "num_replicas", "rank")
+        say('only sampler = "distributed" divides an epoch between processes', "num_replicas", "rank")
     if "loader" not in tiers:
         if "encoded" in tiers:
             say("files are decoded by threads, not by worker processes", *_OF_WORKERS)
         else:
-            say("samples are decoded once and kept: there are no workers", "num_workers", *_OF_WORKERS)
+            say("samples are decoded once and kept, without workers", "num_workers", *_OF_WORKERS)
     elif loader.num_workers == 0:
-        say("num_workers = 0: samples are made without worker processes", *_OF_WORKERS)
+        say("num_workers = 0: there are no worker processes", *_OF_WORKERS)
     if device.type != "cuda":
         say("batches are not copied to a GPU", "pin_memory")
     elif set(tiers) == {"device"}:
-        say("samples are in the GPU's memory already", "pin_memory")
+        say("samples are already in GPU memory", "pin_memory")
     return reasons
 
 

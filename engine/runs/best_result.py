@@ -1,4 +1,4 @@
-"""The best result of a run, as its records tell it."""
+"""Find the best result of a run in its records."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ def best_of(record: ResultRecord, metric: str) -> BestResult:
     """A record of an evaluation that was the best so far as `metric`, `value`, `epoch` and `step`.
 
     Args:
-        record: of kind "epoch" or "evaluation"; its `rated` says by what it was judged.
-        metric: of the config, where the record doesn't say.
+        record: record of kind "epoch" or "evaluation"; its `rated` names the metric that judged it.
+        metric: metric of the config, if the record doesn't name one.
     """
     rated = record.get("rated")
     if not isinstance(rated, dict) or not {"metric", "value"} <= rated.keys():

@@ -1,4 +1,4 @@
-"""Why a run ended without saying so: what the process beside it saw, and its host, log and last samples still tell."""
+"""Find why a run ended without a final status, from its watcher, host, log and last system samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LONGEST = 300
 # Below so much available memory (and below this share of what the run itself took) the kernel ends processes.
 _SCARCE_BYTES = 256 << 20
 _SCARCE_SHARE = 0.05
-# What is printed when a process ends by itself, the most telling first; the last of them in the log counts. The name
+# Output of a process that ends by itself, most informative first; the last match in the log counts. The name
 # of an exception counts only at the very end: programs also print those that they have dealt with.
 _SIGNS = (
     re.compile(r"Fatal Python error: ([^\n]+)"),
@@ -39,13 +39,13 @@ _SIGNS = (
 
 @dataclass(frozen=True)
 class Death:
-    """What was seen of the end of a process that trained a run and did not say how the run ended.
+    """Record of the end of a training process that left no final status.
 
     Attributes:
         pid: the process.
         time: when, in seconds since 1970.
         signal: number of the signal that ended it; None when none did, or it is not known.
-        exit_status: what it ended with by itself; None when it did not, or it is not known.
+        exit_status: exit status if the process exited by itself; None otherwise or if unknown.
         is_memory_short: whether the kernel ended a process of the machine, this one or another, because memory ran
             out, within seconds before.
     """
@@ -71,25 +71,25 @@ def note_death(run: Path, death: Death) -> None:
 
 
 def why_died(run: Path) -> str:
-    """The likeliest reason, in one line, why nobody trains a run that never said how it ended, and when that was.
+    """The most likely cause of death of a run without a final status, in one line, with its time.
 
-    Reads the ends of its events, its log and its samples. Never raises; what is not known is said to be so.
+    Reads the ends of its events, its log and its samples. Never raises; an unknown cause is reported as such.
     """
     state = read_state(run)
     host, boot = state.get("host"), state.get("boot_id")
     if isinstance(host, str) and host and host != socket.gethostname():
-        return f"its process on {host} is gone, or can't be seen from here"
-    heard = f", last heard of {_moment(_last_heard(run, state))}" if _last_heard(run, state) else ""
+        return f"its process on {host} is gone or not visible from here"
+    heard = f", last update {_moment(_last_heard(run, state))}" if _last_heard(run, state) else ""
     death = _noted_death(run, state)
     if death is not None:
         return f"{_words(run, death)}, {_moment(death.time)}"
     if isinstance(boot, str) and boot and boot_id() and boot != boot_id():
-        return f"the machine was restarted while it trained{heard}"
+        return f"the machine rebooted while it trained{heard}"
     if said := _last_words(run):
         return said
     if _was_memory_scarce(run):
-        return f"its process ended when the machine's memory was used up: probably killed by the kernel{heard}"
-    return f"its process ended without a word, as by SIGKILL or a power cut{heard}"
+        return f"its process ended when the machine ran out of memory: probably killed by the kernel{heard}"
+    return f"its process ended without a message, as with SIGKILL or a power cut{heard}"
 
 
 def _words(run: Path, death: Death) -> str:
@@ -97,18 +97,18 @@ def _words(run: Path, death: Death) -> str:
     if death.signal == signal.SIGKILL:
         # Nothing it said can have to do with it.
         if death.is_memory_short:
-            return "killed by the kernel as memory ran out (SIGKILL)"
-        return "killed from outside (SIGKILL)"
+            return "killed by the kernel because memory ran out (SIGKILL)"
+        return "killed by another process (SIGKILL)"
     if death.signal is not None:
         name = signal_name(death.signal)
         return f"{said} ({name})" if (said := _last_words(run)) else f"ended by {name}"
     said = _last_words(run)
     if death.exit_status is None:
-        return said or "its process ended without a word"
+        return said or "its process ended without a message"
     status = f"exit status {death.exit_status}"
     if not said and death.exit_status - 128 in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        return f"ended at once by a second {signal_name(death.exit_status - 128)} ({status})"
-    return f"{said} ({status})" if said else f"its process ended by itself, in the middle of the run ({status})"
+        return f"ended immediately by a second {signal_name(death.exit_status - 128)} ({status})"
+    return f"{said} ({status})" if said else f"its process exited during the run ({status})"
 
 
 def _moment(seconds: float) -> str:
@@ -116,7 +116,7 @@ def _moment(seconds: float) -> str:
     try:
         then, today = time.localtime(seconds), time.localtime()
     except (ValueError, OverflowError, OSError):
-        return "at a time that is none"
+        return "at an unknown time"
     return time.strftime("%H:%M:%S" if then[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", then)
 
 
@@ -156,7 +156,7 @@ def _was_memory_scarce(run: Path) -> bool:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The records at the end of a file of JSON lines, the newest first; what is no record is passed over."""
+    """The records at the end of a file of JSON lines, the newest first; what is not a record is passed over."""
     for line in reversed(_tail(path).split(b"\n")):
         try:
             record = json.loads(line)

@@ -96,7 +96,7 @@ def problem_with(command: Mapping[str, Any]) -> str:
 def _problem_with_setting(command: Mapping[str, Any]) -> str:
     key, value = command.get("key"), command.get("value")
     if not isinstance(key, str) or key not in _SETTINGS:
-        return f"{key!r} can't be set while a run goes on{did_you_mean(str(key), _SETTINGS)}"
+        return f"{key!r} can't be changed in a live run{did_you_mean(str(key), _SETTINGS)}"
     least, least_is_allowed = _SETTINGS[key]
     # JSON has whole numbers that no float holds.
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max

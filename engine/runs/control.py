@@ -162,7 +162,7 @@ class ControlServer:
             return False
 
     def _offer_again_if_gone(self) -> None:
-        """Cleaners of temporary folders remove sockets of live programs; commands must go on working."""
+        """Cleaners of temporary folders remove sockets of live programs; commands must keep working."""
         if self._is_offered() or not self._run.is_dir():
             return
         self._withdraw()
@@ -252,10 +252,10 @@ def send(run: Path, command: Command, timeout: float = _ANSWER_SECONDS) -> Answe
         The answer: ``ok``, and ``error`` when the command is not allowed.
 
     Raises:
-        RunError: nobody trains the run, or its process doesn't answer.
+        RunError: the run is not training, or its process doesn't answer.
     """
     if (owner := owner_pid(run)) is None:
-        raise RunError(f"{run.name}: no process is training it, so there is nothing to send {command.get('cmd')} to")
+        raise RunError(f"{run.name}: is not training, so {command.get('cmd')} can't be sent to it")
     line = json.dumps({"id": uuid.uuid4().hex, **command}).encode() + b"\n"
     problem: OSError | ValueError | None = None
     for path in _socket_paths(run):
@@ -291,7 +291,7 @@ def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
 
 
 def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
-    """Connect, waiting while more clients than the queue holds do the same: a unix socket refuses them at once."""
+    """Connect, waiting while more clients than the queue holds do the same: a unix socket refuses them immediately."""
     end = time.monotonic() + timeout
     while True:
         try:

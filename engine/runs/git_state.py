@@ -43,7 +43,7 @@ class _Repository:
 def describe_git(folder: Path) -> dict[str, Any] | None:
     """`commit` of the repository around a folder, and `is_dirty`: whether tracked files differ from it.
 
-    `is_dirty` is None where that can't be told: no git, a repository that takes too long or belongs to another user,
+    `is_dirty` is None if unknown: no git, a repository that takes too long or belongs to another user,
     objects that were not fetched. None in place of all of it outside of a repository and before its first commit.
     """
     try:

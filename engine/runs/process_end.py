@@ -1,4 +1,4 @@
-"""How a process ended, asked of the kernel by a process that is not its parent."""
+"""Find how a process ended, from a process that is not its parent."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import struct
 from pathlib import Path
 
 # Of linux/pidfd.h, since Linux 6.15: _IOWR(0xFF, 11, struct pidfd_info) of 64 bytes. The struct begins with the mask
-# of what is asked for and told, and ends with the exit code.
+# of requested and returned fields, and ends with the exit code.
 _PIDFD_GET_INFO = 0xC040FF0B
 _PIDFD_INFO_EXIT = 1 << 3
 _PIDFD_INFO = struct.Struct("<Q52xi")
 
 
 def wait_status(pidfd: int, pid: int) -> int | None:
-    """How a process ended, in the form that `os.waitpid` gives it; None where the kernel doesn't tell.
+    """How a process ended, as a status of `os.waitpid`; None if the kernel doesn't know.
 
-    Linux before 6.15 tells only as long as the process's parent has not taken the status itself.
+    Linux before 6.15 knows it only until the process's parent has collected the status.
 
     Args:
         pidfd: descriptor of the process, which has ended.
@@ -55,7 +55,7 @@ def _after_parent_took_it(pidfd: int, pid: int) -> int | None:
 def _before_parent_took_it(pidfd: int, pid: int) -> int | None:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
-        # Asked last: from the moment its parent has taken the status, the number may be another process's.
+        # Asked last: once its parent has collected the status, the pid may belong to another process.
         is_untaken = f"Pid:\t{pid}\n" in Path(f"/proc/self/fdinfo/{pidfd}").read_text(encoding="ascii")
     except OSError:
         return None

@@ -1,4 +1,4 @@
-"""Where and with what a run is made: host, program versions, and the state of the source code around it."""
+"""Provenance of a run: host, program versions, and the state of the source code."""
 
 from __future__ import annotations
 

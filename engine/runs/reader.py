@@ -1,4 +1,4 @@
-"""How everything that shows a run learns about it: from its directory, whoever trains it and whenever."""
+"""Reader of a run's directory, used by everything that shows a run, live or not."""
 
 from __future__ import annotations
 
@@ -44,18 +44,18 @@ from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     Attributes:
-        epoch: the epoch it is in, from 1; 0 before the first.
-        epochs: how many it shall train.
-        step: optimizer steps done.
-        total_steps: optimizer steps of the whole run; 0 while not known.
-        step_in_epoch: optimizer steps done in this epoch.
-        steps_per_epoch: optimizer steps of an epoch; 0 while not known.
+        epoch: current epoch, from 1; 0 before the first.
+        epochs: number of epochs to train.
+        step: completed optimizer steps.
+        total_steps: optimizer steps of the whole run; 0 if unknown.
+        step_in_epoch: completed optimizer steps of this epoch.
+        steps_per_epoch: optimizer steps of an epoch; 0 if unknown.
         samples_per_s: training samples a second, over the newest few seconds; 0 while not known.
-        eta_seconds: seconds until its end, evaluation included; NaN while not known.
-        lr: the newest learning rate; NaN while not known.
+        eta_seconds: seconds until the end of the run, including evaluations; NaN if unknown.
+        lr: newest learning rate; NaN if unknown.
         phase: decoding, compiling, training, evaluating, …; empty when it does nothing.
     """
 
@@ -72,13 +72,13 @@ class Progress:
 
 
 class RunReader:
-    """Reads a run's directory, live or not, and only what is new in it.
+    """Reader of a run's directory, live or not; each poll reads only what is new.
 
-    Nothing here raises on damaged or vanished files: what can't be read is not known. Used by one thread.
+    Damaged or missing files never raise: what can't be read is unknown. Used by one thread.
 
     Attributes:
         path: the run's directory.
-        log_path: what the engine and the user's code printed.
+        log_path: output of the engine and of the user's code.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,11 +170,11 @@ class RunReader:
         return self.owner_pid() is not None
 
     def owner_pid(self) -> int | None:
-        """The process that trains it, from the kernel; None when nobody does, 0 when its number isn't known here."""
+        """Process that trains the run, from the kernel; None if no process does, 0 if its pid is unknown here."""
         return owner_pid(self.path)
 
     def status(self) -> str:
-        """preparing, running, paused, finished, stopped or failed; died when it claims to run and nobody does it."""
+        """Status of the run: its own, or "died" if that is live and no process holds the lock."""
         self._poll_state()
         return status_of(self._state, is_alive=self.is_alive())
 
@@ -191,7 +191,7 @@ class RunReader:
             KeyError: there is no such series.
         """
         if name not in self._curves.names:
-            raise KeyError(f"{name}: no such series; there are {', '.join(self._curves.names)}")
+            raise KeyError(f"{name}: no such series; available: {', '.join(self._curves.names)}")
         return self._curves.points(name)
 
     @property
@@ -305,7 +305,7 @@ class RunReader:
         return True
 
     def _cache_curves(self) -> None:
-        """Spare the next reader the parsing. A growing file is cached anew when it is half as large again."""
+        """Cache the parsed curves for the next reader. A growing file is cached again when it has grown by half."""
         offset = self._metrics.offset
         if offset - self._cached_bytes >= max(WORTH_CACHING_BYTES, self._cached_bytes // 2):
             self._cached_bytes = offset

@@ -18,10 +18,10 @@ def slurm_job() -> str:
 
 
 def requeue_job() -> str:
-    """Put this process's job back into the queue. Returns what was done or why not, in words."""
+    """Requeue this process's job. Returns a message about the outcome."""
     job = slurm_job()
     if not job:
-        return "not requeued: checkpoint.requeue is about SLURM jobs, and there is no SLURM_JOB_ID here"
+        return "not requeued: checkpoint.requeue works in SLURM jobs only, and SLURM_JOB_ID is not set"
     try:
         result = subprocess.run(
             ["scontrol", "requeue", job],
@@ -35,7 +35,7 @@ def requeue_job() -> str:
         return f"job {job} was not requeued: {error}"
     if result.returncode:
         return f"job {job} was not requeued: scontrol ended with {result.returncode}: {result.stderr.strip()}"
-    return f"job {job} was put back into the queue"
+    return f"job {job} was requeued"
 
 
 def run_of_restarted_job(runs_root: Path) -> Path | None:

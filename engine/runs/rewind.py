@@ -1,4 +1,4 @@
-"""Taking a run's directory back to the step it goes on from. Nothing is deleted: what came later is put aside."""
+"""Rewind a run's directory to the step it resumes from. Nothing is deleted: later records are moved aside."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def take_back(
     Args:
         run: the run's directory, owned by this process.
         at_step: the last step that stays.
-        config_toml: the config the run goes on with.
+        config_toml: config to continue with.
         operations: the system calls.
         at_epoch: epochs completed there; None for every epoch that ended by that step. The last step of an epoch is
-            done before the epoch is, so its record is taken back when the run goes on in between.
+            done before the epoch is, so its record is rewound if the run resumes in between.
         evaluated_step: the last step whose evaluation stays; None for every one up to `at_step`.
 
     Raises:
@@ -73,7 +73,7 @@ def take_back(
 
 
 def replace_config(run: Path, config_toml: str, operations: FileOperations = SYSTEM) -> None:
-    """Let `run.toml` say something else; what it said stays beside it as `run.<n>.toml`. Raises OSError."""
+    """Replace `run.toml` and keep the previous file as `run.<n>.toml`. Raises OSError."""
     _replace_config(run, config_toml, _next_number(run), operations)
 
 
@@ -98,7 +98,7 @@ def newest_results(run: Path) -> tuple[dict[str, float], ResultRecord | None]:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a run goes on; see `take_back`."""
+    """Position that a run resumes from; see `take_back`."""
 
     step: int
     epoch: int | None
@@ -144,11 +144,11 @@ def _up_to(line: bytes, place: _Place) -> bytes:
     count = at_step - first + 1
     share = count / (step - first + 1)
     shortened = {
-        # Every list of a block has an entry a step.
+        # Every list of a block has an entry per step.
         key: value[:count] if isinstance(value, list) else value
         for key, value in record.items()
     }
-    for key in ("seconds", "images"):
+    for key in ("seconds", "samples", "images"):
         if isinstance(record.get(key), int | float):
             shortened[key] = type(record[key])(record[key] * share)
     return to_json({**shortened, "step": at_step}) + b"\n"

@@ -1,4 +1,4 @@
-"""What a run takes of its machine: processor, memory and GPU, sampled every few seconds beside the training."""
+"""Sample CPU, memory and GPU of a run's machine every few seconds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class SystemSampler:
         try:
             file = LineFile(self._path)
         except OSError:
-            # The journal, which writes beside it, says what is wrong with the folder.
+            # The journal, which writes to the same folder, reports its problem.
             return
         while not self._ended.wait(self._every):
             file.add(self.sample())
@@ -120,7 +120,7 @@ class Gpu:
     def sample(self) -> dict[str, float] | None:
         """`utilisation` and `memory_used`, `memory_total` (bytes), `power` (W), `temperature` (°C); None if unknown.
 
-        What this GPU doesn't tell is left out.
+        Values that this GPU doesn't report are left out.
         """
         if self._handle is None:
             return None

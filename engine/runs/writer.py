@@ -1,4 +1,4 @@
-"""What a trainer talks to: one object through which a live run writes everything into its directory."""
+"""Writer of a run's directory: one object through which a live run writes everything."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ from .saving.retention import Retention
 
 
 class RunWriter:
-    """Owns a run's directory while it trains.
+    """Writer of a run's directory, which it owns while the run trains.
 
-    Its methods return at once and raise nothing into the training, except `flush` and `close`, which wait. They are
+    Its methods return immediately and never raise into the training, except `flush` and `close`, which wait. They are
     called by one thread.
 
     Attributes:
@@ -74,7 +74,7 @@ class RunWriter:
         Args:
             root: the folder that holds the runs; made when it isn't there.
             config: the whole config.
-            info: what else `run.json` shall hold, plain values.
+            info: additional content of `run.json`, plain values.
 
         Raises:
             RunError: the directory can't be made.
@@ -82,7 +82,7 @@ class RunWriter:
         from ..config.file import dump_config
 
         locks: list[RunLock] = []
-        # Locked before it shows: nobody ever sees a new run without its owner.
+        # Locked before it is visible: readers never see a new run without its owner.
         path = create_run_directory(
             root,
             dump_config(config),
@@ -105,13 +105,13 @@ class RunWriter:
 
         Args:
             path: the run's directory.
-            config: the config to go on with.
+            config: config to continue with.
             at_step: optimizer steps done.
             at_epoch: epochs completed; None for every epoch that ended by that step.
             evaluated_step: the last step whose evaluation stays; None for every one up to `at_step`.
 
         Raises:
-            RunError: a live process owns it, it is no run, or its files can't be written.
+            RunError: a live process owns it, it is not a run, or its files can't be written.
         """
         from ..config.file import dump_config
 
@@ -124,7 +124,7 @@ class RunWriter:
             metrics, best = newest_results(path)
         except OSError as error:
             lock.release()
-            raise RunError(f"{path.name}: can't be gone on with: {error.strerror or error}") from error
+            raise RunError(f"{path.name}: can't be resumed: {error.strerror or error}") from error
         except BaseException:
             lock.release()
             raise
@@ -178,7 +178,7 @@ class RunWriter:
             }
             self._open_files(config, state, resumed_from=step_file(at_step))
         except OSError as error:
-            raise RunError(f"{self.path.name}: can't be taken back: {error.strerror or error}") from error
+            raise RunError(f"{self.path.name}: can't be rewound: {error.strerror or error}") from error
 
     def record(self, record: MetricsRecord) -> None:
         """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
@@ -202,17 +202,17 @@ class RunWriter:
         self._journal.event(kind, **fields)
 
     def update_state(self, **fields: Unpack[StateFile]) -> None:
-        """Change fields of `state.json`. A new status is written at once, anything else within half a second."""
+        """Change fields of `state.json`. A new status is written immediately, anything else within half a second."""
         self._journal.update_state(**fields)
 
     def replace_config(self, config: RunConfig) -> None:
-        """Let `run.toml` say what the run goes on with; what it said before stays beside it as `run.<n>.toml`."""
+        """Write the current config to `run.toml`; the previous file is kept as `run.<n>.toml`."""
         from ..config.file import dump_config
 
         try:
             replace_config(self.path, dump_config(config))
         except OSError as error:
-            self.event("note", text=f"run.toml can't be written, it still says what it said: {error}")
+            self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
     def save_checkpoint(
         self,
@@ -234,7 +234,7 @@ class RunWriter:
             metrics: validation metrics at this point; empty when it was not evaluated.
             reason: why it is saved.
             is_best: whether it is the best so far; `best.pt` will name it.
-            when_done: called once, from any thread, when `state` is not read any more.
+            when_done: called once, from any thread, when `state` is no longer read.
         """
         self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best, when_done=when_done))
 

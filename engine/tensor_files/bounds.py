@@ -1,4 +1,4 @@
-"""How much a tensor file may hold. Each reader here asks this module, so that what it takes grows as the file does.
+"""Limits on the contents of a tensor file, shared by all readers, so that memory and time grow with the file.
 
 The numbers are far above what models have: the largest published ones, optimizer state included, stay below 300,000
 tensors, and their dicts below 20 levels.
@@ -77,17 +77,17 @@ class CopyBudget:
 def check_shape(shape: Sequence[Any], strides: Sequence[Any] = ()) -> int:
     """The number of elements of a tensor. Raises CheckpointError when no tensor has such sizes."""
     if len(shape) > MAX_DIMENSIONS:
-        raise CheckpointError(f"holds a tensor of {len(shape):,} dimensions; {MAX_DIMENSIONS} are allowed")
+        raise CheckpointError(f"contains a tensor of {len(shape):,} dimensions; {MAX_DIMENSIONS} are allowed")
     if strides and len(strides) != len(shape):
-        raise CheckpointError("holds a tensor with impossible sizes")
+        raise CheckpointError("contains a tensor with impossible sizes")
     count = 1
     for size in (*shape, *strides):
         if type(size) is not int or not 0 <= size <= MAX_SIZE:
-            raise CheckpointError("holds a tensor with impossible sizes")
+            raise CheckpointError("contains a tensor with impossible sizes")
     for length in shape:
         count *= length
     if count > MAX_SIZE:
-        raise CheckpointError("holds a tensor with impossible sizes")
+        raise CheckpointError("contains a tensor with impossible sizes")
     return count
 
 

@@ -1,4 +1,4 @@
-"""What is inside a checkpoint file, without torch and without running anything from it.
+"""Inspect a checkpoint file without torch and without running code from it.
 
 Knows the zip files of torch.save, its older format, and safetensors. Reads the tables and not the tensors: a file of
 gigabytes takes milliseconds.
@@ -37,7 +37,7 @@ class Span:
 
 @dataclass(frozen=True)
 class CheckpointReport:
-    """What a checkpoint file holds.
+    """Contents of a checkpoint file.
 
     Attributes:
         path: the file.
@@ -46,8 +46,8 @@ class CheckpointReport:
         tensors: every tensor with its dotted name, shape, dtype and size.
         keys: names of the top level, in order.
         values: the plain values by dotted name, long ones shortened.
-        epoch: epochs completed, where the file says so.
-        step: optimizer steps done, where the file says so.
+        epoch: completed epochs, if the file contains them.
+        step: completed optimizer steps, if the file contains them.
         metrics: its metrics, where it has any.
         config: TOML text of the run that saved it; empty when it isn't torchdeck's.
         foreign: classes and functions that the file wants to be used, which loading it would need.
@@ -75,7 +75,7 @@ def inspect_checkpoint(path: Path) -> CheckpointReport:
     """What a file holds.
 
     Raises:
-        CheckpointError: it is no checkpoint, is damaged, or is built to do harm; the text says which.
+        CheckpointError: it is not a checkpoint, is damaged, or is built to do harm; the text says which.
     """
     with open_checkpoint(path) as file:
         return inspect_open_file(file, path)
@@ -144,14 +144,14 @@ def _inspect(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
         keys = [tensor.name for tensor in tensors]
         return CheckpointReport(path, "safetensors", size, tensors, keys, dict(values))
     if head[:1] == b"\x80":
-        raise CheckpointError("is a bare pickle, not a checkpoint of PyTorch: opening it would run code from it")
+        raise CheckpointError("is a bare pickle, not a PyTorch checkpoint: opening it would run code from it")
     if head[:8] == b"\x89HDF\r\n\x1a\n":
-        raise CheckpointError("is an HDF5 file (Keras), not a checkpoint of PyTorch")
+        raise CheckpointError("is an HDF5 file (Keras), not a PyTorch checkpoint")
     if head[:4] == b"GGUF":
-        raise CheckpointError("is a GGUF file, not a checkpoint of PyTorch")
+        raise CheckpointError("is a GGUF file, not a PyTorch checkpoint")
     if not any(head):
-        raise CheckpointError("begins with zeros: its data never reached the disk (power loss during a save)")
-    raise CheckpointError("is no checkpoint: known are files of torch.save and safetensors")
+        raise CheckpointError("starts with zeros: its data never reached the disk (power loss during a save)")
+    raise CheckpointError("is not a checkpoint (expected a torch.save or .safetensors file)")
 
 
 def _inspect_zip(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
@@ -166,7 +166,7 @@ def _inspect_zip(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
     }
     if any(span.offset + span.bytes > size for span in spans.values()):
         raise CheckpointError("is damaged: it declares more data than the file has")
-    # torch can be told not to compute checksums; then all of them are 0.
+    # torch can be configured not to compute checksums; then all of them are 0.
     checksums = list(spans.values()) if any(span.crc32 for span in spans.values()) else []
     pickled = _read_span(file, spans[f"{root}/data.pkl"], check=bool(checksums))
     reader = PickleReader(pickled)
@@ -175,7 +175,7 @@ def _inspect_zip(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
     for storage in reader.storages.values():
         span = spans.get(f"{root}/data/{storage.key}")
         if span is None or span.bytes != storage.bytes:
-            raise CheckpointError(f"is damaged: its storage {storage.key} is not there in the declared size")
+            raise CheckpointError(f"is damaged: its storage {storage.key} does not have the declared size")
         begins[storage.key] = span.offset
     order = spans.get(f"{root}/byteorder")
     if order is not None and _read_span(file, order, check=bool(checksums)) != b"little":
@@ -207,11 +207,11 @@ def _inspect_legacy(file: BinaryIO, path: Path, size: int) -> CheckpointReport:
         file.seek(position)
         header = file.read(8)
         if storage is None or len(header) < 8 or int.from_bytes(header, "little") != storage.count:
-            raise CheckpointError("is damaged or cut short: a storage is not there in the declared size")
+            raise CheckpointError("is damaged or truncated: a storage does not have the declared size")
         begins[storage.key] = position + 8
         position += 8 + storage.bytes
         if position > size:
-            raise CheckpointError("is cut short: the save was interrupted, or the copy is incomplete")
+            raise CheckpointError("is truncated: the save was interrupted, or the copy is incomplete")
     if missing := objects.storages.keys() - set(names):
         raise CheckpointError(f"is damaged: its storage {min(missing)} is missing")
     return _report(path, "torch legacy", size, contents_of(trees[3], objects, begins), [])

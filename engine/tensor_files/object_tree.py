@@ -60,7 +60,7 @@ class TensorInfo:
 
 @dataclass
 class Contents:
-    """What a tree of objects holds; the fields of `CheckpointReport` of the same names."""
+    """Contents of a tree of objects; same fields as `CheckpointReport`."""
 
     tensors: list[TensorInfo] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
@@ -86,7 +86,7 @@ def contents_of(tree: Any, reader: PickleReader, begins: Mapping[str, int]) -> C
     for name, value in _leaves(tree):
         if type(value) is TensorEntry:
             if len(contents.tensors) >= MAX_TENSORS:
-                raise CheckpointError(f"holds more than {MAX_TENSORS:,} tensors")
+                raise CheckpointError(f"contains more than {MAX_TENSORS:,} tensors")
             offset = begins[value.storage.key] + value.offset * ITEM_BYTES[value.dtype]
             contents.tensors.append(TensorInfo(name, value.shape, value.dtype, value.bytes, offset, value.strides))
             sizes.append((value.bytes, value.storage.bytes))
@@ -99,7 +99,7 @@ def contents_of(tree: Any, reader: PickleReader, begins: Mapping[str, int]) -> C
     if is_expanded(sizes):
         contents.oversized = largest[1]
     if reader.odd_keys:
-        foreign.add("dict keys other than text and whole numbers")
+        foreign.add("dict keys other than text and integers")
     contents.foreign = sorted(foreign)
     if isinstance(tree, dict):
         _fill_in_known_keys(contents, tree)
@@ -144,7 +144,7 @@ def _leaves(tree: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _is_long_list(value: Any) -> bool:
-    """Whether it is a list of numbers or texts that nobody would read one by one."""
+    """Whether it is a list of numbers or strings that is too long to show item by item."""
     is_list = type(value) in (list, tuple) and len(value) > _LONG_LIST
     return is_list and all(type(item) in (int, float, str, bool) for item in value)
 

@@ -1,4 +1,4 @@
-"""The objects that a pickle stream describes, as plain data: nothing in the stream is imported, called or built.
+"""Read a pickle stream as plain data: nothing in the stream is imported, called or built.
 
 A reader of the part of the pickle protocol that torch.save writes. A class or function stays a name; a tensor becomes
 its shape, strides and storage, checked against the storage's size; an object of any other class becomes a
@@ -18,7 +18,7 @@ from .pickled_values import STORAGE_CLASSES, STORAGES, Budgets, ForeignObject, N
 
 _MAX_NAME_BYTES = 4096
 _MAX_INTEGER_BYTES = 255
-# Of the key of a dict that is no text, as it is shown.
+# Maximum length of a displayed dict key that is not text.
 _SHOWN = 200
 
 _PLAIN_KEYS = (str, bool, type(None), bytes)
@@ -55,12 +55,14 @@ class PickleReader:
                 if operation == _STOP:
                     return self._stack.pop()
                 if operation not in _OPERATIONS:
-                    raise CheckpointError(f"holds a pickle operation that torch.save never writes (0x{operation:02x})")
+                    raise CheckpointError(
+                        f"contains a pickle operation that torch.save never writes (0x{operation:02x})"
+                    )
                 _OPERATIONS[operation](self)
         except (IndexError, KeyError, TypeError, ValueError, AttributeError, OverflowError, struct.error) as error:
-            reason = "is cut short" if isinstance(error, IndexError | struct.error) else "is garbled"
+            reason = "is truncated" if isinstance(error, IndexError | struct.error) else "is garbled"
             raise CheckpointError(f"is damaged: its table of objects {reason}") from None
-        raise CheckpointError(f"holds more than {MAX_OPERATIONS:,} pickle operations")
+        raise CheckpointError(f"contains more than {MAX_OPERATIONS:,} pickle operations")
 
     def _take(self, count: int) -> bytes:
         end = self.position + count
@@ -223,7 +225,7 @@ class PickleReader:
         if type(cls) is not Name or type(count) is not int or not 0 <= count <= MAX_SIZE:
             raise TypeError
         if cls.full not in STORAGE_CLASSES:
-            raise CheckpointError(f"holds a storage of class {cls.full}, which torchdeck does not know")
+            raise CheckpointError(f"contains a storage of class {cls.full}, which torchdeck does not know")
         storage = Storage(storage_key(key), STORAGES[cls.full.rpartition(".")[2]], count)
         if self.storages.setdefault(storage.key, storage) != storage:
             raise CheckpointError("is damaged: it describes one storage in two ways")

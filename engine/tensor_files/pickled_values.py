@@ -1,4 +1,4 @@
-"""What a pickle of torch.save holds, as plain data: names of code, storages, tensors, objects of other classes."""
+"""Values in a pickle of torch.save, as plain data: names of code, storages, tensors, objects of other classes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ForeignObject:
 
 @dataclass(slots=True, frozen=True)
 class PlainObject:
-    """A value of torch that is no tensor and holds nothing: a device, a layout."""
+    """A value of torch that is not a tensor and holds nothing: a device, a layout."""
 
     text: str
 
@@ -165,11 +165,11 @@ def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, dtype: Any = No
         raise TypeError
     check_shape(shape, strides)
     if len(shape) != len(strides) or offset < 0:
-        raise CheckpointError("holds a tensor with impossible sizes")
+        raise CheckpointError("contains a tensor with impossible sizes")
     kind = dtype.full.removeprefix("torch.") if type(dtype) is Name else storage.dtype
     if kind not in ITEM_BYTES:
-        raise CheckpointError(f"holds a tensor of type {kind[:80]}, which torchdeck does not know")
+        raise CheckpointError(f"contains a tensor of type {kind[:80]}, which torchdeck does not know")
     last = offset + sum((length - 1) * stride for length, stride in zip(shape, strides, strict=True))
     if all(shape) and (last + 1) * ITEM_BYTES[kind] > storage.bytes:
-        raise CheckpointError("holds a tensor that reaches outside of its storage")
+        raise CheckpointError("contains a tensor that reaches outside of its storage")
     return TensorEntry(kind, tuple(shape), storage, offset, tuple(strides))

@@ -1,4 +1,4 @@
-"""What a checkpoint may hold: the types that `torch.load(weights_only=True)` opens without an allow-list."""
+"""Check the contents of a checkpoint: only types that `torch.load(weights_only=True)` opens without an allow-list."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def check_plain(content: Mapping[str, Any]) -> None:
             waiting += ((f"{path}[{number}]", item, depth + 1) for number, item in enumerate(value))
         elif kind not in leaves:
             raise CheckpointError(
-                f"{path} is a {kind.__name__}; a checkpoint holds only tensors, numbers, text, and dicts and "
+                f"{path} is a {kind.__name__}; a checkpoint may contain only tensors, numbers, text, and dicts and "
                 "lists of them"
             )
         elif kind is int and value.bit_length() > _MAX_INTEGER_BITS:

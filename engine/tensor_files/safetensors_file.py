@@ -51,7 +51,7 @@ def read_safetensors_header(file: BinaryIO, size: int) -> tuple[list[TensorInfo]
     file.seek(0)
     header_bytes = int.from_bytes(file.read(8), "little")
     if header_bytes > size - 8:
-        raise CheckpointError("is damaged or cut short: its header declares an impossible size")
+        raise CheckpointError("is damaged or truncated: its header declares an impossible size")
     if header_bytes > MAX_HEADER_BYTES:
         raise CheckpointError(f"its header is larger than {MAX_HEADER_BYTES >> 20} MB")
     header = _Header(file.read(header_bytes))
@@ -60,7 +60,7 @@ def read_safetensors_header(file: BinaryIO, size: int) -> tuple[list[TensorInfo]
     metadata: dict[str, str] = {}
     for name in header.names():
         if len(tensors) >= MAX_TENSORS:
-            raise CheckpointError(f"holds more than {MAX_TENSORS:,} tensors")
+            raise CheckpointError(f"contains more than {MAX_TENSORS:,} tensors")
         if name == _METADATA:
             metadata = header.metadata()
         else:
@@ -96,7 +96,7 @@ class _Header:
         self._at += 1
 
     def entry(self, name: str) -> Any:
-        """What is said of one tensor, which holds no object itself."""
+        """Header entry of one tensor, without nested objects."""
         end = self._content.find(b"}", self._at, self._at + MAX_ENTRY_BYTES) + 1
         if not end:
             raise CheckpointError(f"is damaged: what its header says of {name[:80]!r} has no end, or is far too long")
@@ -165,7 +165,7 @@ def safetensors_content(tensors: Mapping[str, Tensor], metadata: Mapping[str, st
     for name, tensor in tensors.items():
         dtype = str(tensor.dtype).removeprefix("torch.")
         if dtype not in codes:
-            raise CheckpointError(f"{name}: safetensors has no numbers of type {dtype}")
+            raise CheckpointError(f"{name}: safetensors has no type {dtype}")
         begin, end = end, end + tensor.numel() * tensor.element_size()
         header[name] = {"dtype": codes[dtype], "shape": list(tensor.shape), "data_offsets": [begin, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
@@ -184,14 +184,14 @@ def _tensor(name: str, entry: Any, data_begins: int) -> TensorInfo:
         )
     shape, place = entry["shape"], entry["data_offsets"]
     if not isinstance(shape, list) or not isinstance(place, list) or len(place) != 2:
-        raise CheckpointError("is damaged: its header holds impossible sizes")
+        raise CheckpointError("is damaged: its header has impossible sizes")
     if not isinstance(entry["dtype"], str) or entry["dtype"] not in _DTYPES:
-        raise CheckpointError(f"holds a tensor of type {str(entry['dtype'])[:40]}, which torchdeck does not know")
+        raise CheckpointError(f"contains a tensor of type {str(entry['dtype'])[:40]}, which torchdeck does not know")
     dtype, item_bytes = _DTYPES[entry["dtype"]]
     size = check_shape(shape) * item_bytes
     begin, end = place
     if any(type(number) is not int or number < 0 for number in place) or size != end - begin:
-        raise CheckpointError(f"is damaged: its tensor {name[:80]!r} declares another size than its shape has")
+        raise CheckpointError(f"is damaged: its tensor {name[:80]!r} declares a size that differs from its shape")
     strides = tuple(math.prod(shape[index + 1 :]) for index in range(len(shape)))
     return TensorInfo(name, tuple(shape), dtype, size, data_begins + begin, strides)
 
@@ -203,7 +203,7 @@ def _refuse_gaps(tensors: list[TensorInfo], data_begins: int, size: int) -> None
             raise CheckpointError("is damaged: its tensors overlap or leave gaps")
         end += tensor.bytes
     if end != size:
-        raise CheckpointError("is cut short" if end > size else "is damaged: there is data behind its last tensor")
+        raise CheckpointError("is truncated" if end > size else "is damaged: there is data after its last tensor")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

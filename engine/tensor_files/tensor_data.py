@@ -30,6 +30,6 @@ def read_tensor(file: BinaryIO, entry: TensorInfo, path: Path) -> Tensor:
     data = bytearray((last + 1) * ITEM_BYTES[entry.dtype])
     file.seek(entry.offset)
     if file.readinto(data) != len(data):  # type: ignore[attr-defined]
-        raise CheckpointError(f"{path}: is cut short")
-    # A part of a larger tensor, such as a transposed one, is laid out anew; others stay as they were read.
+        raise CheckpointError(f"{path}: is truncated")
+    # A part of a larger tensor, such as a transposed one, is copied; others stay as they were read.
     return torch.frombuffer(data, dtype=dtype).as_strided(entry.shape, entry.strides).contiguous()

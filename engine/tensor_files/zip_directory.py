@@ -54,9 +54,9 @@ def read_zip_directory(file: BinaryIO, size: int) -> dict[str, ZipEntry]:
     directory = file.read(directory_bytes)
     # Told before an entry is refused for its compression, which programs have too.
     if b"/constants.pkl" in directory:
-        raise CheckpointError("is a TorchScript program, which holds code and not only weights")
+        raise CheckpointError("is a TorchScript program, which contains code, not only weights")
     if b"/archive_format" in directory:
-        raise CheckpointError("is an exported .pt2 program, which holds code and not only weights")
+        raise CheckpointError("is an exported .pt2 program, which contains code, not only weights")
     entries: dict[str, ZipEntry] = {}
     position = 0
     for _ in range(count):
@@ -64,7 +64,7 @@ def read_zip_directory(file: BinaryIO, size: int) -> dict[str, ZipEntry]:
         if entry.header_offset + _LOCAL_HEADER.size + entry.bytes > offset:
             raise CheckpointError("is damaged: it declares more data than the file has")
         if entry.name in entries:
-            raise CheckpointError("holds two entries of one name, which torch.save never writes")
+            raise CheckpointError("contains two entries with the same name, which torch.save never writes")
         entries[entry.name] = entry
     _refuse_overlaps(entries)
     return entries
@@ -87,7 +87,7 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
     tail = file.read(tail_bytes)
     at = tail.rfind(b"PK\5\6")
     if at < 0 or at + _END.size > len(tail):
-        raise CheckpointError("is cut short: the save was interrupted, or the copy is incomplete")
+        raise CheckpointError("is truncated: the save was interrupted, or the copy is incomplete")
     _, _, _, _, count, directory_bytes, offset, _ = _END.unpack_from(tail, at)
     locator = tail[at - _LOCATOR64.size : at] if at >= _LOCATOR64.size else b""
     if locator[:4] != b"PK\6\7":
@@ -107,7 +107,7 @@ def _find_directory(file: BinaryIO, size: int) -> tuple[int, int, int]:
 def _read_entry(directory: bytes, position: int) -> tuple[ZipEntry, int]:
     """The directory entry at `position`, and where the next begins."""
     if position + _DIRECTORY_ENTRY.size > len(directory):
-        raise CheckpointError("is damaged: its table of contents is cut short")
+        raise CheckpointError("is damaged: its table of contents is truncated")
     fields = _DIRECTORY_ENTRY.unpack_from(directory, position)
     signature, flags, method, crc32 = fields[0], fields[3], fields[4], fields[7]
     stored, bytes_, name_bytes, extra_bytes, comment_bytes = fields[8], fields[9], fields[10], fields[11], fields[12]
@@ -122,13 +122,13 @@ def _read_entry(directory: bytes, position: int) -> tuple[ZipEntry, int]:
     if flags & 1:
         raise CheckpointError("is an encrypted archive")
     if method != 0 or stored != bytes_:
-        raise CheckpointError("holds compressed entries, which torch.save never writes")
+        raise CheckpointError("contains compressed entries, which torch.save never writes")
     name = raw_name.decode("utf-8", "backslashreplace")
     if attributes & _IS_FOLDER or name.endswith("/"):
         # torch would hand out memory as it lies there in place of the content.
-        raise CheckpointError("is damaged: its table of contents has a folder where there can be none")
+        raise CheckpointError("is damaged: its table of contents has an unexpected folder")
     if len(raw_name) > _MAX_NAME_BYTES or ".." in name.split("/") or name.startswith("/") or "\0" in name:
-        raise CheckpointError("holds an entry whose name leads out of the archive")
+        raise CheckpointError("contains an entry whose name leads out of the archive")
     return ZipEntry(name, offset, bytes_, crc32), after_name + extra_bytes + comment_bytes
 
 
@@ -152,5 +152,5 @@ def _refuse_overlaps(entries: dict[str, ZipEntry]) -> None:
     end = 0
     for entry in sorted(entries.values(), key=lambda entry: entry.header_offset):
         if entry.header_offset < end:
-            raise CheckpointError("holds entries that overlap")
+            raise CheckpointError("contains entries that overlap")
         end = entry.header_offset + _LOCAL_HEADER.size + entry.bytes

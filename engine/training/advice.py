@@ -9,7 +9,7 @@ from collections import deque
 _EVALUATIONS, _TURNS = 6, 3
 # On average it has to move by this much from one to the next, as a share of 1.
 _SMALLEST_JUMP = 0.02
-# And the way back and forth has to be so many times as long as the way forward.
+# And the total change has to be this many times as long as the net change.
 _WASTE = 3.0
 
 
@@ -34,7 +34,7 @@ class OscillationAdvice:
         """Take the score of an evaluation, and return the advice; empty when there is none.
 
         Args:
-            name: what the score is, in words.
+            name: name of the score, for messages.
             score: between 0 and 1, larger is better.
         """
         self._scores.append(score)

@@ -38,7 +38,7 @@ _WANTED = "a class, or a function that returns an object, with methods such as o
 
 
 class CallbackRun:
-    """What a callback sees of the run; the first argument of each of its methods.
+    """View of the run for callbacks; the first argument of each of their methods.
 
     Attributes:
         path: the run's directory, where a callback may write files of its own.
@@ -77,7 +77,7 @@ class CallbackRun:
 
 
 class Callbacks:
-    """The callbacks of a run. A method that raises is reported and not called again; the run goes on."""
+    """The callbacks of a run. A method that raises is reported and not called again; the run continues."""
 
     def __init__(
         self, components: Sequence[Component], run: CallbackRun, report: Callable[[str, str, str], None]
@@ -86,8 +86,8 @@ class Callbacks:
 
         Args:
             components: `path/to/file.py:factory` with its arguments, each.
-            run: what the callbacks see.
-            report: told of a failure: the callback's name, its method, the error in one line.
+            run: run for the callbacks.
+            report: called on a failure with the callback's name, its method, and the error in one line.
 
         Raises:
             ConfigError, UserCodeError: a file, a name or arguments that are wrong, or a factory that raised.
@@ -120,7 +120,7 @@ class Callbacks:
                     self._tell(name, event, error)
 
     def listen_to(self, step: TrainStep) -> None:
-        """Have the events inside a step told, where a callback implements them."""
+        """Send the events inside a step, if a callback implements them."""
         if self.has("on_forward"):
             step.after_forward = lambda logits, loss: self.call("on_forward", logits=logits, loss=loss)
         if self.has("on_backward"):
@@ -143,7 +143,7 @@ class Callbacks:
         return states
 
     def load_state_dict(self, states: Sequence[CallbackState]) -> None:
-        """Give each callback its state back; one that is new in the config begins anew."""
+        """Restore the state of each callback; one that is new in the config starts fresh."""
         waiting = list(states)
         for name, made in zip(self._names, self._objects, strict=True):
             saved = next((state for state in waiting if state["name"] == name), None)

@@ -1,4 +1,4 @@
-"""The time a run has trained: goes on across resumes, stands still in pauses."""
+"""Training time of a run: continues across resumes, stops during pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when a loss or a weight is no number any more: where it began, then an end or a way back."""
+"""Handle a NaN or infinite loss or weight: find the module where it started, then stop or roll back."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _REPLAY_SECONDS = 60.0
 
 
 def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
-    """Train to the end. A loss that is no number is told with the module that it began in.
+    """Train to the end. A NaN or infinite loss is reported with the module where it started.
 
     With `training.on_nonfinite = "rollback"` the run then goes back to its last good checkpoint, and on with a lower
     learning rate.
@@ -42,7 +42,7 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
         where = _where(trainer, failure, good)
         training = trainer.config.training
         if training.on_nonfinite == "stop" or good is None or rollbacks >= training.max_rollbacks:
-            often = f" It went back {rollbacks} times in vain." * (rollbacks > 0)
+            often = f" It rolled back {rollbacks} times without success." * (rollbacks > 0)
             raise NonFiniteLossError(f"{failure}.{where}{often}", failure.step)
         _go_back(trainer, run, good, rollbacks + 1, f"{str(failure).split(' (', 1)[0]}.{where} Back to {name}")
 
@@ -91,7 +91,7 @@ def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | Non
         return f" The first such weight is {names[0]}." if names else ""
     if good is None:
         return ""
-    # A copy: an optimizer goes on in the very memory that it is restored from.
+    # A copy: an optimizer keeps using the memory that it is restored from.
     trainer.restore(copy.deepcopy(good))
     end = time.monotonic() + _REPLAY_SECONDS
     while trainer.state.position.epoch < trainer.config.training.epochs:
@@ -110,13 +110,13 @@ def _first_nonfinite(trainer: Trainer, window: list[Batch]) -> str:
     """Do a step again with a look at every module's output."""
     for inputs, _ in window:
         if not _is_finite(inputs):
-            return " The batch itself holds values that are not finite: look at the data and the transforms."
+            return " The batch itself has non-finite values: check the data and the transforms."
     found: list[str] = []
 
     def look(name: str, module: nn.Module) -> Any:
         def hook(_module: nn.Module, _arguments: Any, output: Any) -> None:
             if not found and not _is_finite(output):
-                found.append(f" It began in the output of {name or 'the model'} ({type(module).__name__}).")
+                found.append(f" It started in the output of {name or 'the model'} ({type(module).__name__}).")
 
         return hook
 
@@ -128,7 +128,7 @@ def _first_nonfinite(trainer: Trainer, window: list[Batch]) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else " Every module's output was finite: the loss itself is not."
+    return found[0] if found else " Every module's output was finite, only the loss is not."
 
 
 def _is_finite(value: Any) -> bool:

@@ -14,9 +14,9 @@ class EarlyStopping:
     """Counts evaluations without an improvement.
 
     Attributes:
-        metric: by which evaluations are compared.
+        metric: metric that compares evaluations.
         patience: evaluations in a row without an improvement that end the run; 0 for never.
-        min_delta: what counts as an improvement has to be better by more than this.
+        min_delta: minimum change that counts as an improvement.
         best: the best value so far; NaN before the first.
         best_step: optimizer steps done when it was reached.
         waited: evaluations since.
@@ -37,7 +37,7 @@ class EarlyStopping:
         return 0 < self.patience <= self.waited
 
     def offer(self, value: float, step: int) -> None:
-        """Count an evaluation. A value that is not finite is no improvement."""
+        """Count an evaluation. A value that is not finite is not an improvement."""
         larger = metric(self.metric).larger_is_better if self.larger_is_better is None else self.larger_is_better
         sign = 1 if larger else -1
         if math.isfinite(value) and (math.isnan(self.best) or sign * (value - self.best) > self.min_delta):
@@ -51,7 +51,7 @@ class EarlyStopping:
         title = metric(self.metric).title
         margin = f" by more than {self.min_delta:g}" if self.min_delta else ""
         return (
-            f"stopped early: for {self.waited} evaluations the validation {title} did not improve{margin} on "
+            f"stopped early: for {self.waited} evaluations the validation {title} did not improve{margin} over "
             f"{self.best:.4g}, reached at step {self.best_step:,}"
         )
 
@@ -60,6 +60,6 @@ class EarlyStopping:
         return {"metric": self.metric, "best": self.best, "best_step": self.best_step, "waited": self.waited}
 
     def load_state(self, state: SavedStopping) -> None:
-        """Go on where `state` was taken."""
+        """Restore from `state`."""
         self.best, self.best_step = float(state["best"]), int(state["best_step"])
         self.waited = int(state["waited"])

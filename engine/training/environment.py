@@ -1,4 +1,4 @@
-"""What a bit-exact resume depends on besides the state, recorded with it and compared when a run goes on."""
+"""Hardware, software and settings that a bit-exact resume depends on, recorded and compared on a resume."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def _user_code(config: RunConfig) -> str:
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the bits of a result depend on, besides the state that training starts from.
+    """Environment that a bit-exact result depends on, besides the state that training starts from.
 
     Attributes:
         config: the run's config.
-        environment: hardware and software, as `describe_environment` tells them.
+        environment: hardware and software, from `describe_environment`.
         fingerprint: hash of samples, labels and split.
     """
 
@@ -153,11 +153,11 @@ def inexact_because(saved: Conditions, now: Conditions) -> list[str]:
         if key not in _NEUTRAL and not _only_lengthens(key, config):
             reasons.append(f"{key}: {before} → {after}")
     if environment["device"] == "cuda" and not environment["deterministic"]:
-        reasons.append("training.deterministic is off: kernels of the GPU may add in another order")
+        reasons.append("training.deterministic is off: GPU kernels may add in a different order")
     if config.training.compile and config.training.compile_mode.startswith("max-autotune"):
-        reasons.append("training.compile_mode times kernels in every life of a run, and may take others than before")
+        reasons.append("training.compile_mode times kernels whenever a run starts, and may choose different ones")
     if saved.fingerprint != now.fingerprint:
-        reasons.append("the data: other samples, labels or split than the checkpoint was trained on")
+        reasons.append("the data: samples, labels or split differ from those the checkpoint was trained on")
     return reasons
 
 

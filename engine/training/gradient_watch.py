@@ -1,4 +1,4 @@
-"""What a run's gradients say while it trains: written for whoever looks, and an alert when something is wrong."""
+"""Record a run's gradient norms while it trains, and raise an alert when something is wrong."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .compute.probes import GradientLook, GradientProbe
 
 Problem = Literal["non-finite", "exploding", "vanishing"]
 
-# An alert needs the same finding in so many looks on end. A GradScaler finds its factor by overflowing.
+# An alert needs the same finding in this many consecutive records. A GradScaler finds its factor by overflowing.
 _LOOKS: dict[Problem, int] = {"non-finite": 1, "exploding": 2, "vanishing": 5}
 _LOOKS_WITH_SCALER = 5
-# Exploding: above the floor, and above so many times the median of the module's newest looks.
+# Exploding: above the floor, and above this many times the median of the module's newest records.
 _EXPLODING_FLOOR, _EXPLODING_FACTOR = 1.0, 10.0
 _HISTORY, _NEEDED_HISTORY = 20, 5
 # Vanishing: the gradient against the weights. A float32 weight of norm 1 does not change below about 1e-7 of it.
@@ -32,10 +32,10 @@ class GradientAlert:
     """Something that is wrong since this look.
 
     Attributes:
-        problem: what it is.
-        step: of the look.
+        problem: kind of the problem.
+        step: step of the record.
         modules: paths, in the order of the model.
-        text: the alert in words.
+        text: message of the alert.
     """
 
     problem: Problem
@@ -46,7 +46,7 @@ class GradientAlert:
 
 @dataclass
 class _Module:
-    """What was found at one module in the looks before."""
+    """Earlier findings at one module."""
 
     newest: deque[float] = field(default_factory=lambda: deque(maxlen=_HISTORY))
     on_end: dict[Problem, int] = field(default_factory=dict)
@@ -89,7 +89,7 @@ class GradientAlerts:
         before = self._modules[found[0]].newest
         usual = f", {statistics.median(before):.3g} before" if before and problem == "exploding" else ""
         words = {
-            "non-finite": "gradients are not finite",
+            "non-finite": "non-finite gradients",
             "exploding": "gradients explode",
             "vanishing": "gradients vanish",
         }[problem]
@@ -108,7 +108,7 @@ def _has(problem: Problem, norm: float, weight: float, newest: deque[float]) -> 
 
 
 class GradientWatch:
-    """Looks at a run's gradients every so many steps and writes what it finds into the run's directory."""
+    """Records a run's gradient norms every N steps in the run's directory, with alerts."""
 
     def __init__(self, model: nn.Module, every: int, *, has_scaler: bool) -> None:
         """Watch a model whose freeze rules are applied.

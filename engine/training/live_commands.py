@@ -1,4 +1,4 @@
-"""What the user asks of a live run, done between two of its steps."""
+"""Commands of the user to a live run, executed between two steps."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .state import Position
 
 
 class Steered(Protocol):
-    """What commands can do to a run in training, between two of its steps."""
+    """Operations of commands on a run in training, between two steps."""
 
     @property
     def config(self) -> RunConfig:
@@ -58,7 +58,7 @@ class LiveCommands:
     """Takes commands from a `Control` and applies them to a run in training. All in the engine's thread.
 
     Attributes:
-        stop_after: where the run is to stop; empty while it shall go on.
+        stop_after: where the run is to stop; empty to continue.
     """
 
     def __init__(self, steered: Steered, control: Control, run: RunWriter) -> None:
@@ -76,7 +76,7 @@ class LiveCommands:
         self._save_if_asked()
 
     def stop_is_asked(self) -> bool:
-        """Obey, and say whether to stop at once; for loops that are no steps, such as an evaluation's."""
+        """Obey, and return whether to stop immediately; for loops other than steps, such as an evaluation's."""
         if self._control.pending:
             self.obey()
         return self.stop_after == "step"
@@ -134,7 +134,7 @@ class LiveCommands:
         steered, sets_rate = self._steered, key == "optimizer.lr"
         before = steered.learning_rate if sets_rate else steered.clip_norm
         if sets_rate and before == 0:
-            self._run.event("note", text="the learning rate stays: its schedule has brought it to 0, the run's end")
+            self._run.event("note", text="the learning rate stays: its schedule has already reached 0")
             return
         steered.save(f"before {key}")
         if sets_rate:
@@ -151,7 +151,7 @@ class LiveCommands:
             return
         if epochs < current:
             self._run.event(
-                "note", text=f"training.epochs stays {before}: {epochs} is less than epoch {current}, which has begun"
+                "note", text=f"training.epochs stays {before}: {epochs} is less than the current epoch {current}"
             )
             return
         try:

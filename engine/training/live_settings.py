@@ -43,7 +43,7 @@ class LiveSettings:
         }
 
     def restore(self, values: Mapping[str, float], *, with_clip_norm: bool) -> None:
-        """Take over what a checkpoint holds.
+        """Restore the settings from a checkpoint.
 
         Args:
             values: from a checkpoint, where some may be missing.

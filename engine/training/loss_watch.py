@@ -6,7 +6,7 @@ import statistics
 from collections import deque
 from collections.abc import Sequence
 
-# The median of so many steps: a single hard batch is no divergence.
+# The median of this many steps: a single hard batch is not a divergence.
 _WINDOW = 5
 # Times the loss of the first step, which no update has touched yet. Where a run resumes, its first loss is already
 # low, and noise alone multiplies it.

@@ -1,4 +1,4 @@
-"""A NaN or infinite loss or weight: the error, and what is said of it."""
+"""Error for a NaN or infinite loss or weight, with its message."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class NonFiniteLossError(TorchdeckError):
 
 
 def diverged(what: str, step: int, state: RunState) -> str:
-    """The message of a run that can't go on: `what` happened at or after `step`, and what can be done."""
+    """The message of a run that can't continue: `what` happened at or after `step`, and what to do."""
     return (
         f"{what} step {step} of epoch {state.position.epoch + 1} (learning rate "
         f"{state.schedule.learning_rate:g}): training stopped. Checkpoints saved before have finite weights; "
-        "go on from one, or start anew, with a lower optimizer.lr, with training.clip_norm = 1 or with "
+        "resume from one, or start again, with a lower optimizer.lr, training.clip_norm = 1 or "
         'training.on_nonfinite = "rollback"'
     )

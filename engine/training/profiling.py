@@ -1,4 +1,4 @@
-"""A trace of some steps of a live run by torch.profiler, taken when it is asked for."""
+"""Profile some steps of a live run with torch.profiler, on request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _TOP_ROWS = 15
 
 
 class Profiling:
-    """Profiles steps of a run when told to.
+    """Profiles steps of a run on request.
 
     Attributes:
         is_on: whether steps are being watched.
@@ -33,14 +33,14 @@ class Profiling:
             self.is_on = True
 
     def after_step(self, step: int) -> None:
-        """Count a step; after the last that is watched, tell what was found."""
+        """Count a step; after the last profiled one, report the results."""
         assert self._profile is not None
         self._profile.after_step()
         if self._profile.is_complete:
             self._end(step)
 
     def finish(self, step: int) -> None:
-        """The run ends after `step`: tell what was found in fewer steps than were asked for."""
+        """The run ends after `step`: report the results of fewer steps than requested."""
         if self._profile is not None:
             self._end(step)
 
@@ -50,7 +50,7 @@ class Profiling:
         try:
             self._run.event("profiled", **profile.write(step))
         except (OSError, RuntimeError) as error:
-            self._run.event("note", text=f"the profile could not be written, training goes on: {error}")
+            self._run.event("note", text=f"the profile could not be written, training continues: {error}")
 
 
 class StepProfile:
@@ -86,7 +86,7 @@ class StepProfile:
         """End the watch after `step`, the newest, and write what was seen. Returns what was written, for an event.
 
         Raises:
-            OSError, RuntimeError: the files can't be written; training can go on.
+            OSError, RuntimeError: the files can't be written; training can continue.
         """
         self._profiler.stop()
         folder = self._run / FOLDER

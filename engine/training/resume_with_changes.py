@@ -1,4 +1,4 @@
-"""Going on from a checkpoint with other settings: what of its state gives way to them."""
+"""Resume from a checkpoint with changed settings: replace the parts of its state that they affect."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def restore_changed(
     """Take over a checkpoint's state as far as the settings that were changed since let it stand.
 
     Changed arguments of the optimizer hold from here on. Where the learning rates of the run are others, they are
-    those that a run with the new settings would have at this step; a factor that was set while the run went on
+    those that a run with the new settings would have at this step; a factor that was set in the live run
     stays, unless `optimizer.lr` itself was changed. Another optimizer, or the same with other groups, starts without
     the old one's averages.
 
     Args:
         state: freshly built from `config`.
-        checkpoint: as `load_checkpoint` returns it.
+        checkpoint: content from `load_checkpoint`.
         saved: the config that the checkpoint was saved with.
-        config: the config to go on with.
+        config: config to continue with.
         changed: the dotted keys in which they differ.
 
     Raises:
@@ -71,11 +71,11 @@ def restore_changed(
 
 
 def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Schedule) -> bool:
-    """Whether the learning rates have to be counted anew from the first step."""
+    """Whether the learning rates have to be recomputed from the first step."""
     if any(key.startswith("schedule.") for key in changed) or _REGROUPS.intersection(changed):
         return True
     if schedule.watches_metric:
-        # What it did followed from the losses; counting anew would lose that.
+        # Its rates depend on the losses; recomputing would lose that.
         return False
     if "training.epochs" in changed and depends_on_length(config.schedule):
         return True
@@ -100,7 +100,7 @@ def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
 
 
 def _count_in_new_steps(position: Position, saved: RunConfig, config: RunConfig) -> None:
-    """Go on behind the samples already seen in this epoch when steps are of another size."""
+    """Continue after the samples already seen in this epoch if the step size differs."""
     before = saved.loader.batch_size * saved.training.accumulate
     after = config.loader.batch_size * config.training.accumulate
     if before != after:

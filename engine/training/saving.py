@@ -35,7 +35,7 @@ class Saving:
         """Save nothing yet.
 
         Args:
-            state: what is saved.
+            state: state to save.
             live: saved with it.
             callbacks: their states are saved with it.
             clock: the run's.
@@ -70,7 +70,7 @@ class Saving:
         """
         position = self._state.position
         if not self._state.weights_are_finite():
-            raise NonFiniteLossError(diverged("the weights are not finite after", position.step, self._state), 0)
+            raise NonFiniteLossError(diverged("non-finite weights after", position.step, self._state), 0)
         self._state.totals.seconds = self._clock.seconds()
         snapshot = self._snapshots.snapshot()
         self._run.save_checkpoint(

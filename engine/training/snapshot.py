@@ -43,7 +43,7 @@ class SnapshotBuffers:
 
 
 class Snapshot:
-    """One state being copied. `wait` before its tensors are read, `release` when nobody reads them any more."""
+    """One state being copied. `wait` before its tensors are read, `release` when they are no longer read."""
 
     def __init__(self, buffers: SnapshotBuffers) -> None:
         self._buffers = buffers

@@ -26,12 +26,12 @@ from .step_log import StepBlock
 
 @dataclass
 class Position:
-    """Where training stands: three integers.
+    """Position of training: three integers.
 
     Attributes:
-        epoch: epochs completed; the current one is number `epoch + 1`.
-        step_in_epoch: optimizer steps done in the current epoch.
-        step: optimizer steps done in the whole run.
+        epoch: completed epochs; the current one is `epoch + 1`.
+        step_in_epoch: completed optimizer steps of the current epoch.
+        step: completed optimizer steps of the whole run.
     """
 
     epoch: int = 0
@@ -55,7 +55,7 @@ class Position:
 
 @dataclass
 class Totals:
-    """What the current epoch has added up to so far, and the run's training time in seconds."""
+    """Sums of the current epoch so far, and the run's training time in seconds."""
 
     loss: float = 0.0
     score: float = 0
@@ -94,9 +94,9 @@ class Best:
     """None: as torchdeck's metric of this name."""
 
     def offer(self, metrics: dict[str, float], *, epoch: int, step: int) -> bool:
-        """Take over the result of an epoch when it is better; of equals the earlier stays. Says whether it is.
+        """Keep the result of an epoch if it is better than the best so far, and return whether it is.
 
-        An epoch whose loss is not finite is never better.
+        An epoch with a non-finite loss is never better; a tie keeps the earlier epoch.
         """
         value = metrics[self.metric]
         larger = metric(self.metric).larger_is_better if self.larger_is_better is None else self.larger_is_better
@@ -119,12 +119,12 @@ class Identity(TypedDict):
 
 @dataclass
 class RunState:
-    """Everything that changes while a run trains.
+    """State of a run in training: model, optimizer, schedule, position, sums and best result.
 
     Attributes:
         config: the run's; another one from when its number of epochs changes.
         steps_per_epoch: optimizer steps of an epoch.
-        averages: the moving average of the weights; None where none is kept.
+        averages: moving average of the weights; None if there is none.
         evaluated_step: steps done when the weights were last measured.
         identity: what doesn't change but belongs into a checkpoint: classes, environment, fingerprint of the data.
     """
@@ -156,7 +156,7 @@ class RunState:
 
         Args:
             metrics: validation metrics of the epoch just completed, or none.
-            live_settings: settings that were changed while the run went on.
+            live_settings: settings that were changed in the live run.
             snapshot: takes the tensors; they are valid until it is released.
         """
         state: Checkpoint = {
@@ -186,7 +186,7 @@ class RunState:
         return state
 
     def _own(self, tensor: Tensor) -> Tensor:
-        """The value that training goes on with, which lies elsewhere while the average is measured in its place."""
+        """The trained value, which is stored elsewhere while the average is evaluated in its place."""
         return tensor if self.averages is None else self.averages.own_value(tensor)
 
     def _own_state_dict(self) -> dict[str, Any]:
@@ -197,7 +197,7 @@ class RunState:
         """Take over the state of a checkpoint that this program wrote.
 
         Args:
-            checkpoint: as `load_checkpoint` returns it.
+            checkpoint: content from `load_checkpoint`.
             with_optimizer: also the optimizer's state.
             with_schedule: also the schedule's state.
 

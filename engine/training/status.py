@@ -1,4 +1,4 @@
-"""Where training stands, written into the run's state for whoever looks."""
+"""Write the status of training into the run's state file."""
 
 from __future__ import annotations
 

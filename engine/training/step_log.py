@@ -1,4 +1,4 @@
-"""Loss and score of every step, kept on the device and read back a few times a second."""
+"""Loss and score of every step, kept on the device and read back a few times per second."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class StepLog:
         Args:
             loss: scalar on the device.
             logits: [B, K] for each batch of the step's window.
-            targets: of each batch of the window.
+            targets: targets of each batch of the window.
             learning_rate: the rate the step ran at.
         """
         self._losses.append(loss)

@@ -20,11 +20,11 @@ _DRAIN_SECONDS = 0.2
 
 
 class StepRecords:
-    """Keeps what steps produced on the device, and records it a few times a second.
+    """Keeps what steps produced on the device, and records it a few times per second.
 
     Attributes:
         log: takes every step.
-        objective: what the log's scores are.
+        objective: objective that defines the log's scores.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class StepRecords:
         """Begin with nothing.
 
         Args:
-            state: of the run; its totals grow by what is recorded.
+            state: state of the run; its totals grow with the records.
             objective: scores the steps.
             watch: its looks at the gradients are written with the steps.
             clock: the run's.
@@ -60,7 +60,7 @@ class StepRecords:
         return time.perf_counter() - self._since >= _DRAIN_SECONDS
 
     def go_on(self) -> None:
-        """Steps begin, or go on after something else: only theirs are the seconds of the next block."""
+        """Steps start, or continue after something else: only their time counts for the next block."""
         self._since = time.perf_counter()
 
     def discard(self) -> None:
@@ -84,7 +84,7 @@ class StepRecords:
                 "step": position.step,
                 "t": self._clock.seconds(),
                 "seconds": now - self._since,
-                "images": sum(block.samples),
+                "samples": sum(block.samples),
                 "loss": block.loss,
                 "lr": rates[0] if rates[0] == rates[-1] and len(set(rates)) == 1 else rates,
             }

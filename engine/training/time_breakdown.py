@@ -1,4 +1,4 @@
-"""Where the time of a run goes: waiting for data, evaluation, saving; the rest is computing."""
+"""Time breakdown of a run: waiting for data, evaluation, saving; the rest is computing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TimeShares:
     """Seconds of this life of the run by what they were spent on, as the training thread's clock sees it.
 
     On a GPU the host prepares batches while the device computes: waiting for data means that the host waited, and a
-    device that is starved shows as low utilisation.
+    device that is starved shows as low utilization.
 
     Attributes:
         is_at_boundary: whether the thread waits for a batch or evaluates: the run's state is that after a step.
@@ -60,7 +60,7 @@ class TimeShares:
     def _leave_boundary(self) -> None:
         self.is_at_boundary = False
         while self.is_given_up:
-            # The process is about to end, and the state must stay as it is being saved; or it is taken back at once.
+            # The process is about to end, and the state must stay as it is being saved; or it is restored immediately.
             time.sleep(_LOOK_SECONDS)
 
     @contextmanager

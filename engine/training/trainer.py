@@ -92,7 +92,7 @@ class Trainer:
         self._clock.start_at(self.state.totals.seconds)
 
     def fit(self) -> Outcome:
-        """Train from the current position to the last epoch, or until told to stop.
+        """Train from the current position to the last epoch, or until a stop is requested.
 
         Returns:
             "finished" after the last epoch, "stopped" when a command ended it earlier; either is saved.
@@ -198,7 +198,7 @@ class Trainer:
         """The run's first step when it is compiled."""
         with self.times.spent_on("compiling"):
             result = self.executor.compile_in_step(window)
-        # Compiling is no part of the seconds that steps take.
+        # Compiling is not part of the seconds that steps take.
         self._records.go_on()
         return result
 
@@ -325,7 +325,7 @@ class Trainer:
     def set_epochs(self, config: RunConfig) -> None:
         """Train on with another number of epochs: exactly what a resume from here with that number would do."""
         state, saved = self.state, self.state.config
-        # The new optimizer goes on in this very memory.
+        # The new optimizer keeps using this memory.
         checkpoint = self.saving.copied_state()
         state.config = config
         state.optimizer = self.executor.step.optimizer = build_optimizer(config.optimizer, self.model)
@@ -344,7 +344,7 @@ class Trainer:
         self.profiling.start(steps)
 
     def save_from_outside(self) -> bool:
-        """Save in another thread's stead that waits for data or evaluates and can't be told to stop.
+        """Save on behalf of the engine's thread while it waits for data or evaluates and can't stop.
 
         Returns:
             Whether it was saved: then the engine's thread takes no further step, and the process has to end. False

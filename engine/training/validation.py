@@ -19,10 +19,10 @@ class Validated:
     """The result of one measurement.
 
     Attributes:
-        raw: of the model's own weights.
-        averaged: of their moving average; None where none is kept.
+        raw: result of the model's own weights.
+        averaged: result of their moving average; None if there is none.
         is_best: whether it is the best so far.
-        record: what the run's records say of it.
+        record: entry for the run's records.
     """
 
     raw: Evaluation
@@ -97,5 +97,5 @@ class Validation:
         if not math.isfinite(loss):
             self._run.event(
                 "note",
-                text=f"the validation loss is {loss} after epoch {epoch}: its weights are never taken for the best",
+                text=f"the validation loss is {loss} after epoch {epoch}: its weights can't become the best",
             )

@@ -1,4 +1,4 @@
-"""What is said of a checkpoint before it is used: what differs from the draft, and whether a resume is exact."""
+"""Compatibility of a checkpoint: what differs from the draft, and whether it can resume bit-exactly."""
 
 import math
 import shutil

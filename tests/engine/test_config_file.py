@@ -89,7 +89,7 @@ def test_a_misspelt_section_names_the_nearest() -> None:
         ("training.precision=fp8", "must be one of 'auto', 'fp32', 'tf32', 'bf16' or 'fp16'"),
         ("optimizer.lr=-1", "optimizer.lr = -1: must be above 0"),
         ("loss.label_smoothing=1.0", "must be below 1"),
-        ("data.validation=1.5", "a share of the training split"),
+        ("data.validation=1.5", "a fraction of the training split"),
         ("checkpoint.best_metric=acuracy", "did you mean 'accuracy'?"),
         ("name=a/b", "must be 1 to 80 letters"),
         ("data.train_transforms=Normalize", "must be a list"),

@@ -37,7 +37,7 @@ def test_paths_hold_wherever_the_config_is_read_from(tmp_path: Path, monkeypatch
     assert config.model.weights == f"{tmp_path}/start.pt"
 
 
-def test_names_of_the_catalogues_stay_as_they_are() -> None:
+def test_names_of_the_catalogs_stay_as_they_are() -> None:
     config = with_absolute_paths(parse_config('[data]\ndataset = "CIFAR10"\n[model]\nname = "resnet18"\n', "run.toml"))
     assert (config.data.dataset, config.model.name, config.model.weights) == ("CIFAR10", "resnet18", "")
 

@@ -1,4 +1,4 @@
-"""A checkpoint measured again scores what it scored in training, whoever asks; two of them are told apart."""
+"""A checkpoint that is evaluated again scores the same as in training; two checkpoints are compared."""
 
 import json
 from pathlib import Path
@@ -61,16 +61,16 @@ def test_without_a_test_split_it_is_said_what_was_measured(checkpoint: Path) -> 
     scores = evaluate_checkpoint(checkpoint)
     assert (scores.split, scores.notes) == (
         "validation",
-        ["these data have no test split: measured on the validation split"],
+        ["these data have no test split: evaluated on the validation split"],
     )
     assert evaluate_checkpoint(checkpoint, split="train").samples > scores.samples
-    with pytest.raises(ConfigError, match="no test split; --split validation"):
+    with pytest.raises(ConfigError, match="no test split; use --split validation"):
         evaluate_checkpoint(checkpoint, split="test")
 
 
 def test_what_is_no_checkpoint_of_torchdeck_can_not_be_measured(tmp_path: Path) -> None:
     torch.save({"model_state_dict": {"w": torch.zeros(2)}}, tmp_path / "foreign.pt")
-    with pytest.raises(CheckpointError, match="nothing tells which model it belongs to"):
+    with pytest.raises(CheckpointError, match="so its model is unknown"):
         evaluate_checkpoint(tmp_path / "foreign.pt")
 
 
@@ -115,6 +115,6 @@ def test_two_checkpoints_are_compared_by_settings_metrics_and_modules(checkpoint
 def test_a_foreign_file_is_compared_by_its_weights(checkpoint: Path, tmp_path: Path) -> None:
     torch.save(torch.load(checkpoint, weights_only=True)["model_state_dict"], tmp_path / "bare.pt")
     comparison = compare_checkpoints(checkpoint, tmp_path / "bare.pt")
-    assert comparison.note == "bare.pt holds no config of torchdeck"
+    assert comparison.note == "bare.pt has no torchdeck config"
     assert all(row.distance == 0 for row in comparison.modules)
     assert comparison.modules

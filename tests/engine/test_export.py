@@ -101,7 +101,7 @@ def test_the_tensors_of_a_pickled_model_come_out_under_their_names_and_nothing_o
     export_checkpoint(tmp_path / "model.pt", tmp_path / "out.safetensors")
     assert is_equal(load_file(tmp_path / "out.safetensors"), weights())
     assert not (tmp_path / "trace").exists()
-    with pytest.raises(CheckpointError, match="holds objects of"):
+    with pytest.raises(CheckpointError, match="contains objects of"):
         export_checkpoint(tmp_path / "model.pt", tmp_path / "out.pt2")
 
 
@@ -124,14 +124,14 @@ def test_what_can_not_be_exported_is_said_and_nothing_is_left(perceptron_checkpo
     before = sorted(path.name for path in tmp_path.iterdir())
     for arguments, error, words in (
         ((perceptron_checkpoint, tmp_path / "out.h5"), ConfigError, "Known are .safetensors"),
-        ((perceptron_checkpoint, tmp_path / "there.pt"), ConfigError, "is there already"),
+        ((perceptron_checkpoint, tmp_path / "there.pt"), ConfigError, "already exists"),
         ((perceptron_checkpoint, tmp_path / "no" / "out.pt"), ConfigError, "can't be written"),
-        ((tmp_path / "empty.pt", tmp_path / "out.pt"), CheckpointError, "holds no tensors of a model"),
-        ((tmp_path / "there.pt", tmp_path / "out.pt"), CheckpointError, "is no checkpoint"),
+        ((tmp_path / "empty.pt", tmp_path / "out.pt"), CheckpointError, "contains no model tensors"),
+        ((tmp_path / "there.pt", tmp_path / "out.pt"), CheckpointError, "is not a checkpoint"),
     ):
         with pytest.raises(error, match=words):
             export_checkpoint(*arguments)
-    with pytest.raises(CheckpointError, match=r"holds no averaged \(EMA\) weights"):
+    with pytest.raises(CheckpointError, match=r"has no averaged \(EMA\) weights"):
         export_checkpoint(perceptron_checkpoint, tmp_path / "out.pt", averaged=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == before
     assert (tmp_path / "there.pt").read_bytes() == b"mine"
@@ -147,7 +147,7 @@ def test_a_file_that_reads_back_otherwise_is_not_left(
         return [*pieces, bytes([last[0] ^ 1]) + last[1:]]
 
     monkeypatch.setattr(export_module, "safetensors_content", damaged)
-    with pytest.raises(CheckpointError, match="was not written as it should be"):
+    with pytest.raises(CheckpointError, match="was not written correctly"):
         export_checkpoint(perceptron_checkpoint, tmp_path / "w.safetensors")
     assert list(tmp_path.iterdir()) == []
 

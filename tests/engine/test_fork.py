@@ -1,4 +1,4 @@
-"""A fork goes on exactly where its parent was, or starts anew from its weights; the parent stays as it is."""
+"""A fork continues exactly where its parent was, or starts from its weights; the parent stays unchanged."""
 
 from pathlib import Path
 from typing import Any

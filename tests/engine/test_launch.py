@@ -112,7 +112,7 @@ def test_the_engines_thread_keeps_the_process_alive_until_the_run_is_saved(tmp_p
         ("data.validation=test", "digits has no test split"),
         ("training.precision=tf32", "no TF32"),
         ("model.freeze=['*']", "nothing is left to train"),
-        ("loader={batch_size=5000,drop_last=true}", "no batch is left"),
+        ("loader={batch_size=5000,drop_last=true}", "leaves no batch"),
     ],
 )
 def test_what_can_not_be_trained_is_refused_before_a_directory_is_made(
@@ -295,7 +295,7 @@ def test_a_run_without_a_checkpoint_says_so(tmp_path: Path) -> None:
     writer.close("stopped")
     run = ended(launch_resumed(writer.path))
     assert isinstance(run.error, RunError)
-    assert "has no checkpoint to go on from" in str(run.error)
+    assert "has no checkpoint to resume from" in str(run.error)
 
 
 def test_a_file_that_is_no_checkpoint_of_a_run_is_refused(tmp_path: Path) -> None:
@@ -347,7 +347,10 @@ def test_a_damaged_checkpoint_that_was_asked_for_is_refused(tmp_path: Path) -> N
         (["checkpoint.keep_last=9", "loader.num_workers=1", "name=other"], []),
         (["training.num_threads=2"], ["torch's CPU threads: 1 → 2"]),
         (["training.precision=bf16"], ["precision: fp32 → bf16"]),
-        (["seed=4"], ["seed: 0 → 4", "the data: other samples, labels or split than the checkpoint was trained on"]),
+        (
+            ["seed=4"],
+            ["seed: 0 → 4", "the data: samples, labels or split differ from those the checkpoint was trained on"],
+        ),
         (["loader.batch_size=128"], ["loader.batch_size: 256 → 128"]),
     ],
 )
@@ -378,7 +381,7 @@ def test_failures_are_described_in_one_message() -> None:
     assert describe_failure(ConfigError("optimizer.lr: too high")) == "optimizer.lr: too high"
     memory = describe_failure(raised(lambda: torch.empty(2**60)))
     assert memory.startswith("out of memory: ")
-    assert "take a smaller model" in memory
+    assert "use a smaller model" in memory
     assert "\n" not in memory
     shapes = describe_failure(raised(lambda: torch.nn.Linear(2, 2)(torch.zeros(1, 3))))
     assert f"{Path(__file__).name}, line " in shapes, "the user's line, not torch's"

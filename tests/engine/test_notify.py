@@ -112,7 +112,7 @@ def test_who_can_not_be_told_is_named_in_the_log_and_the_run_is_none_the_worse(
     path = run_to_its_end(tmp_path, f"notify.webhook={server.address}", "notify.command=exit 3")
     assert RunReader(path).status() == "finished"
     printed = capfd.readouterr().err
-    assert "nobody was told" in printed
+    assert "no notification that" in printed
     assert "exit 3" in printed
     assert server.address in printed
 

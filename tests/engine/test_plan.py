@@ -29,7 +29,7 @@ def test_the_weights_are_listed_with_what_they_are_trained_with() -> None:
 
 def test_what_a_plateau_does_is_said_to_be_unknown() -> None:
     note = plan("schedule.name=ReduceLROnPlateau").rates_note
-    assert note == "where the validation loss stands still it falls: when, only the run can tell"
+    assert note == "falls when the validation loss stops improving, which is not known in advance"
 
 
 def test_a_run_that_could_not_start_has_no_plan() -> None:

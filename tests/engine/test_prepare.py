@@ -48,7 +48,7 @@ def test_first_weights_are_a_function_of_the_seed_alone() -> None:
         ("optimizer.momentum=-1.0", "Invalid momentum"),
         ("schedule={name='StepLR'}", "'step_size' is missing"),
         ("data.train_transforms=[{name='RandomCorp'}]", "did you mean 'RandomCrop'"),
-        ("data.eval_transforms=[{name='Normalise'}]", "data.eval_transforms"),
+        ("data.eval_transforms=[{name='Normalice'}]", "data.eval_transforms"),
         ("model={name='cnn',chanels=[4]}", "did you mean 'channels'"),
         ("training.device=cuda:63", "cuda:63"),
     ],
@@ -114,5 +114,5 @@ def test_a_model_that_begins_from_the_data_gets_training_samples_and_a_resumed_o
 def test_what_a_setting_does_not_do_here_is_said_before_the_run() -> None:
     run = prepared("loader.batch_size=5000", "training.compile=true", "training.compile_mode=reduce-overhead")
     assert any("loader.batch_size = 5,000 is more than the 1,438 samples" in note for note in run.notes)
-    assert any('compiled as with "default"' in note for note in run.notes)
+    assert any('compiled with "default" instead' in note for note in run.notes)
     assert not any("compiled as" in note for note in prepared("training.compile=true").notes)

@@ -64,9 +64,9 @@ def has_died(run: Path) -> bool:
 @pytest.mark.parametrize(
     ("body", "words"),
     [
-        ("os.kill(os.getpid(), signal.SIGKILL)", "killed from outside (SIGKILL)"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by another process (SIGKILL)"),
         ("os.kill(os.getpid(), signal.SIGSEGV)", "Segmentation fault (SIGSEGV)"),
-        ("os._exit(3)", "ended by itself, in the middle of the run (exit status 3)"),
+        ("os._exit(3)", "exited during the run (exit status 3)"),
     ],
 )
 def test_how_a_process_ended_is_noted_in_its_run(tmp_path: Path, body: str, words: str) -> None:
@@ -84,7 +84,7 @@ def test_that_a_run_was_killed_is_told(tmp_path: Path) -> None:
     process.wait()
     wait_until(lambda: told.exists() and told.read_text().endswith("\n"))
     assert told.read_text().startswith(f"died: {run.name} on ")
-    assert "killed from outside (SIGKILL)" in told.read_text()
+    assert "killed by another process (SIGKILL)" in told.read_text()
     assert "step 7" in told.read_text()
 
 
@@ -128,7 +128,7 @@ def test_a_run_that_the_kernel_ends_as_memory_runs_out_is_known_as_one(tmp_path:
     process, run = live(tmp_path, f"time.sleep(0.5); {join}; hoard = b'x' * (1 << 30)")
     assert process.wait() == -signal.SIGKILL
     wait_until(lambda: has_died(run))
-    assert "killed by the kernel as memory ran out (SIGKILL)" in why_died(run)
+    assert "killed by the kernel because memory ran out (SIGKILL)" in why_died(run)
     assert out_of_memory_kills() > 0
 
 

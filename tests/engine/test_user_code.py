@@ -206,7 +206,7 @@ def test_a_missing_name_names_the_nearest(project: Path) -> None:
 
 
 def test_a_file_without_a_name_says_what_it_defines(project: Path) -> None:
-    with pytest.raises(ConfigError, match=r"say which, .*it defines Net, make, who"):
+    with pytest.raises(ConfigError, match=r"add a name, .*it defines Net, make, who"):
         load_object(f"{project}/model.py", WANTED)
 
 
@@ -272,13 +272,13 @@ def test_an_unknown_argument_names_the_nearest_and_what_is_taken(project: Path) 
     with pytest.raises(ConfigError) as caught:
         check_arguments(make, {"widht": 3}, "model")
     assert str(caught.value) == (
-        "model: unknown argument 'widht'; did you mean 'width'? it takes (width: int = 8, num_classes=10)"
+        "model: unknown argument 'widht'; did you mean 'width'? it accepts (width: int = 8, num_classes=10)"
     )
 
 
 def test_a_missing_argument_is_named(tmp_path: Path) -> None:
     write(tmp_path, {"mine.py": "from __future__ import annotations\ndef f(a: int, b: str = 'x'): pass"})
-    with pytest.raises(ConfigError, match=r"missing a required argument: 'a'; it takes \(a: int, b: str = 'x'\)"):
+    with pytest.raises(ConfigError, match=r"missing a required argument: 'a'; it accepts \(a: int, b: str = 'x'\)"):
         check_arguments(load_object(f"{tmp_path}/mine.py:f", WANTED), {}, "data.arguments")
 
 

@@ -1,4 +1,4 @@
-"""Which weights are trained how, told without any of them."""
+"""Parameter groups, computed without any weights."""
 
 import json
 from dataclasses import asdict

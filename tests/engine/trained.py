@@ -1,4 +1,4 @@
-"""Runs that were trained to their end, for tests of what becomes of them."""
+"""Runs that were trained to their end, for tests that use them."""
 
 from pathlib import Path
 

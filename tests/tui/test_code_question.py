@@ -98,7 +98,7 @@ def test_the_verbs_that_build_the_model_of_a_checkpoint_take_a_yes(
     assert not (tmp_path / "ran").exists()
     monkeypatch.setattr("sys.argv", ["torchdeck", "evaluate", str(file), "--trust-code"])
     assert main() == 1
-    assert "holds no weights" in capsys.readouterr().err
+    assert "has no weights" in capsys.readouterr().err
     assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
 
 

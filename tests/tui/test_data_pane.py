@@ -121,7 +121,7 @@ async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_g
         await until_shown(pilot, "epoch 1")
         await pilot.press("e")
         await until(pilot, lambda: [step.name for step in app.draft.data.eval_transforms] == ["Pad"])
-        await until(pilot, lambda: "left out as random: RandomRotation" in told(app))
+        await until(pilot, lambda: "dropped (random): RandomRotation" in told(app))
         await pilot.press("w")
         await until(pilot, lambda: len(app.draft.data.eval_transforms) == 2)
         for steps in (app.draft.data.train_transforms, app.draft.data.eval_transforms):
@@ -173,7 +173,7 @@ async def test_files_that_cant_be_read_are_listed_and_the_pane_goes_on(tmp_path:
 async def test_an_empty_folder_is_one_clear_message_and_another_data_set_can_be_chosen(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     async with studio(tmp_path, f"data.dataset={tmp_path / 'data'}", size=SMALL) as (app, pilot):
-        await until_shown(pilot, "holds no folders")
+        await until_shown(pilot, "contains no folders")
         await pilot.press("f", *"digits", "enter")
         await until_shown(pilot, "1,438 training samples")
         shutil.rmtree(tmp_path / "data")

@@ -29,10 +29,10 @@ def test_a_dry_run_says_what_a_run_would_begin_with_and_writes_nothing(
 
 
 def test_a_dry_run_is_refused_for_what_a_run_is_refused_for(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no batch is left"):
+    with pytest.raises(ConfigError, match="leaves no batch"):
         print_dry_run(
             load_config("digits", ["loader.drop_last=true", "loader.batch_size=5000"]), tmp_path, as_json=True
         )
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file is no folder"):
+    with pytest.raises(RunError, match="file is not a folder"):
         print_dry_run(load_config("digits", []), tmp_path / "file" / "runs", as_json=True)

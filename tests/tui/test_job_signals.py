@@ -48,7 +48,7 @@ def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run
     first.send_signal(signal.SIGUSR1)
     _, errors = first.communicate(timeout=60)
     assert first.returncode == 128 + signal.SIGUSR1
-    assert "job 4711 was put back into the queue" in errors
+    assert "job 4711 was requeued" in errors
     assert (tmp_path / "called").read_text() == "requeue 4711\n"
     second = started(tmp_path / "runs", *arguments, **{**job, "SLURM_RESTART_COUNT": "1"})
     assert "bit-exact" in read_until(second, "resumed from")

@@ -49,7 +49,7 @@ def write_run(root: Path, name: str, epochs: int, status: str, error: str | None
                 "step": epoch * 20,
                 "t": epoch * 1.0,
                 "seconds": 1.0,
-                "images": 1280,
+                "samples": 1280,
                 "loss": losses,
                 "accuracy": [1 - loss / 2.5 for loss in losses],
                 "lr": 0.003,

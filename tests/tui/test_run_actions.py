@@ -204,4 +204,4 @@ async def test_a_file_that_is_no_checkpoint_is_said_to_be_none(runs: Path, tmp_p
         await until_shown(pilot, "Which file?")
         app.screen.query_one(Input).value = str(tmp_path / "notes.txt")
         await pilot.press("enter")
-        await until_shown(pilot, "known are files of torch.save")
+        await until_shown(pilot, "is not a checkpoint")

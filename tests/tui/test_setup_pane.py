@@ -54,6 +54,6 @@ async def test_a_help_that_is_cut_off_stands_in_full_below_the_form(tmp_path: Pa
         await pilot.press("3")
         await until(pilot, lambda: bool(app.query_one(ConfigForm).fields))
         await pilot.press("down", "down", "down")
-        await until_shown(pilot, "start_from: begin from the whole state in this checkpoint of another run, as a")
+        await until_shown(pilot, "start_from: checkpoint of another run to start from with its whole state, as a")
         await pilot.press("up")
         await until_shown(pilot, "F5 starts")

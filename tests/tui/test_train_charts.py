@@ -20,7 +20,7 @@ def written_run(root: Path) -> Path:
         place = {"epoch": epoch, "step": 50 * epoch, "t": float(epoch), "seconds": 1.0, "lr": 0.003}
         losses = [1 / step for step in range(50 * epoch - 49, 50 * epoch + 1)]
         accuracy = [1 - loss for loss in losses]
-        writer.record({"kind": "train", "images": 3200, "loss": losses, "accuracy": accuracy, **place})
+        writer.record({"kind": "train", "samples": 3200, "loss": losses, "accuracy": accuracy, **place})
         validation = {"loss": 0.5 / epoch, "accuracy": 0.9, "macro_f1": 0.875}
         train = {"loss": losses[-1], "accuracy": accuracy[-1]}
         writer.record({"kind": "epoch", "train": train, "validation": validation, "is_best": True, **place})

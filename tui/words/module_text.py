@@ -36,7 +36,7 @@ def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
             calls=row.calls if row.calls or report.error is None else None,
             mode="train" if row.training else "eval",
             is_shared=bool(row.alias_of or row.shared),
-            is_uninitialized=row.uninitialised,
+            is_uninitialized=row.uninitialized,
         )
         for row in report.modules
     ]
@@ -90,7 +90,7 @@ def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str]]:
     ]
     if row.buffers:
         facts.insert(2, ("buffers", f"{row.buffers:,} elements"))
-    if row.uninitialised:
+    if row.uninitialized:
         facts.insert(0, ("", "uninitialized: shapes unknown until the first forward pass"))
     return facts
 

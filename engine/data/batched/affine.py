@@ -1,7 +1,7 @@
 """Rotations, shears, translations and scalings of a whole batch, each sample with its own matrix.
 
 The formulas are those of torchvision.transforms.v2.functional (`_geometry.py`). Angles are in degrees, sizes and
-translations in pixels, coordinates relative to the image's centre. Parameters are float64 [n] in the machine's memory.
+translations in pixels, coordinates relative to the image's center. Parameters are float64 [n] in the machine's memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Center = tuple[float, float]
 
 @dataclass(frozen=True)
 class AffineParameters:
-    """What RandomAffine draws for each sample; all float64 [n].
+    """Random parameters of RandomAffine for each sample; all float64 [n].
 
     Attributes:
         angle: rotation in degrees, as torchvision's `affine` counts it.
@@ -49,8 +49,8 @@ def inverse_matrices(parameters: AffineParameters, center: tuple[Tensor | float,
     """Matrices float64 [n, 2, 3] from a pixel of the result to the pixel that it comes from.
 
     Args:
-        parameters: of each sample.
-        center: (x, y) that stays where it is, relative to the image's centre.
+        parameters: parameters of each sample.
+        center: (x, y) that stays where it is, relative to the image's center.
     """
     angle = torch.deg2rad(parameters.angle)
     shear_x, shear_y = torch.deg2rad(parameters.shear_x), torch.deg2rad(parameters.shear_y)
@@ -72,9 +72,9 @@ def warp(images: Tensor, matrices: Tensor, interpolation: Interpolation, fill: l
 
     Args:
         images: uint8, or float.
-        matrices: of `inverse_matrices`.
+        matrices: result of `inverse_matrices`.
         interpolation: nearest or bilinear.
-        fill: pixel outside the image, one value or one a channel; None for zeros. As in torchvision, bilinear
+        fill: pixel outside the image, one value or one per channel; None for zeros. As in torchvision, bilinear
             interpolation at the border differs between None and zeros.
     """
     return joined(_warped(images[part], matrices[part], interpolation, fill) for part in slices(images))

@@ -19,7 +19,7 @@ _DEEPEST = 3
 
 @dataclass(frozen=True)
 class Chains:
-    """What AugMix draws for each sample.
+    """Random parameters of AugMix for each sample.
 
     Attributes:
         shares: float32 [n, 1 + chains], of the image itself and of what each chain makes of it.

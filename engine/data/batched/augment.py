@@ -23,7 +23,7 @@ _LAYOUT_CHUNK = 2048
 
 @dataclass(frozen=True)
 class Moves:
-    """Where each sample of a batch is cut out, and which way round. All tensors [n].
+    """Crop position and flips of each sample in a batch. All tensors [n].
 
     Attributes:
         top, left: int64, first row and column of the crop in the padded image, as torchvision draws them.
@@ -66,8 +66,8 @@ def padded_size(plan: BatchPlan, height: int, width: int) -> PaddedSize:
     full_height, full_width = height + top + bottom, width + left + right
     if crop_height > full_height or crop_width > full_width:
         raise ConfigError(
-            f"RandomCrop(size={[crop_height, crop_width]}) is larger than the image of {full_height}×{full_width} "
-            "it is cut from: use a smaller size, or padding"
+            f"RandomCrop(size={[crop_height, crop_width]}) is larger than the {full_height}×{full_width} image: "
+            "use a smaller size, or padding"
         )
     return PaddedSize(full_height, full_width, crop_height, crop_width, (left, top, right, bottom))
 

@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional
 
 from ..random_keys import SampleKeys
-from . import color as colour
+from . import color
 from .affine import AffineParameters, Interpolation, inverse_matrices, warp
 from .color import apply_to
 
@@ -24,12 +24,12 @@ _GEOMETRIC = ("ShearX", "ShearY", "TranslateX", "TranslateY", "Rotate")
 _AUTO_AUGMENT_BINS = 10
 
 _PIXEL_OPERATIONS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-    "Brightness": lambda images, magnitude: colour.adjust_brightness(images, 1.0 + magnitude),
-    "Color": lambda images, magnitude: colour.adjust_saturation(images, 1.0 + magnitude),
-    "Contrast": lambda images, magnitude: colour.adjust_contrast(images, 1.0 + magnitude),
-    "Sharpness": lambda images, magnitude: colour.adjust_sharpness(images, 1.0 + magnitude),
-    "Posterize": lambda images, magnitude: colour.posterize(images, magnitude.long()),
-    "Solarize": lambda images, magnitude: colour.solarize(images, 255.0 * magnitude),
+    "Brightness": lambda images, magnitude: color.adjust_brightness(images, 1.0 + magnitude),
+    "Color": lambda images, magnitude: color.adjust_saturation(images, 1.0 + magnitude),
+    "Contrast": lambda images, magnitude: color.adjust_contrast(images, 1.0 + magnitude),
+    "Sharpness": lambda images, magnitude: color.adjust_sharpness(images, 1.0 + magnitude),
+    "Posterize": lambda images, magnitude: color.posterize(images, magnitude.long()),
+    "Solarize": lambda images, magnitude: color.solarize(images, 255.0 * magnitude),
     "AutoContrast": lambda images, _: functional.autocontrast(images),
     "Equalize": lambda images, _: functional.equalize(images),
     "Invert": lambda images, _: functional.invert(images),
@@ -74,7 +74,7 @@ class TrivialAugmentStep:
 
 @dataclass(frozen=True)
 class RandAugmentStep:
-    """RandAugment: several operations a sample, with one magnitude."""
+    """RandAugment: several operations per sample, with one magnitude."""
 
     slot: int
     count: int

@@ -1,4 +1,4 @@
-"""How a pipeline of transforms is done on whole batches, where that gives what it does sample by sample.
+"""Plan a pipeline of transforms for whole batches, if that gives the same result as per sample.
 
 Deterministic transforms that come first are done once, when a sample is decoded. Crops and flips that come next become
 one gather of windows (`torchdeck.engine.data.batched.augment`). What follows is done step by step on the batch
@@ -46,7 +46,7 @@ class Crop:
         size: (height, width) of the result.
         padding: (left, top, right, bottom).
         pad_if_needed: whether images smaller than `size` are padded further.
-        fill: what constant padding is made of.
+        fill: value of constant padding.
         padding_mode: constant, edge, reflect or symmetric.
         slot: number of its first random draw.
     """
@@ -64,14 +64,14 @@ class BatchPlan:
     """A pipeline in the form that batches take.
 
     Attributes:
-        baked: deterministic transforms of uint8 pixels, done once a sample.
+        baked: deterministic transforms of uint8 pixels, done once per sample.
         before: flips before the crop.
         crop: the crop, if there is one.
         after: flips after the crop.
         pixel_steps: done to uint8 batches, in order, after the crop and the flips.
         mean, std: of a Normalize that comes with scaling, in units of [0, 1] pixels; None without it.
         float_steps: done to float batches, in order, after scaling.
-        names: of the transforms among the steps.
+        names: names of the transforms among the steps.
     """
 
     baked: tuple[Component, ...] = ()
@@ -102,7 +102,7 @@ class BatchPlan:
 
 @dataclass(frozen=True)
 class Unbatched:
-    """Why a pipeline is done sample by sample."""
+    """The reason why a pipeline runs per sample."""
 
     reason: str
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional
 
 from ..random_keys import SampleKeys
-from . import color as colour
+from . import color
 from .affine import AffineParameters, Center, Interpolation, inverse_matrices, rotation, warp
 from .blur import gaussian_blur
 from .boxes import Boxes, crop_boxes, erase_boxes, erased
@@ -119,7 +119,7 @@ class ResizedCropStep:
 
 @dataclass(frozen=True)
 class ErasingStep:
-    """RandomErasing with a fixed value, one or one a channel."""
+    """RandomErasing with a fixed value, one or one per channel."""
 
     slot: int
     probability: float
@@ -215,7 +215,7 @@ class AffineStep:
 
 @dataclass(frozen=True)
 class Jitter:
-    """What ColorJitter draws for each sample.
+    """Random parameters of ColorJitter for each sample.
 
     Attributes:
         order: int64 [n, 4], in which order brightness (0), contrast (1), saturation (2) and hue (3) are changed.
@@ -255,10 +255,10 @@ class JitterStep:
 Adjustment = Callable[[Tensor, Tensor], Tensor]
 
 _ADJUSTMENTS: tuple[Adjustment, ...] = (
-    colour.adjust_brightness,
-    colour.adjust_contrast,
-    colour.adjust_saturation,
-    colour.adjust_hue,
+    color.adjust_brightness,
+    color.adjust_contrast,
+    color.adjust_saturation,
+    color.adjust_hue,
 )
 
 

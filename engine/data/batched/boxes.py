@@ -1,4 +1,4 @@
-"""Random boxes, one an image: what RandomResizedCrop cuts out and what RandomErasing fills."""
+"""Random boxes, one per image: what RandomResizedCrop cuts out and what RandomErasing fills."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def crop_boxes(
     """Boxes as RandomResizedCrop draws them; the middle of the image where no try fits.
 
     Args:
-        keys: of the samples.
+        keys: random keys of the samples.
         slot: number of the draw.
         size: (height, width) of the images.
         scale: smallest and largest share of the image's area.
@@ -69,7 +69,7 @@ def crop_box(
     """The box (top, left, height, width) that `crop_boxes` gives for one image.
 
     Args:
-        tries: of this sample, by `crop_tries`.
+        tries: crops to try for this sample, from `crop_tries`.
         size: (height, width) of the image.
         ratio: smallest and largest width / height.
     """
@@ -113,7 +113,7 @@ def erase_boxes(
 
 
 def erased(images: Tensor, boxes: Boxes, value: tuple[float, ...]) -> Tensor:
-    """Images [n, C, H, W] with each box filled by `value`, one or one a channel."""
+    """Images [n, C, H, W] with each box filled by `value`, one or one per channel."""
     if images.device.type == "cpu":
         return _erased_one_by_one(images, boxes, value)
     height, width = images.shape[2:]
@@ -129,10 +129,10 @@ def erased(images: Tensor, boxes: Boxes, value: tuple[float, ...]) -> Tensor:
 def _erased_one_by_one(images: Tensor, boxes: Boxes, value: tuple[float, ...]) -> Tensor:
     """The same, touching no pixel outside the boxes but to copy it."""
     result = images.clone()
-    colour = torch.tensor(value).to(images.dtype).view(-1, 1, 1)
+    color = torch.tensor(value).to(images.dtype).view(-1, 1, 1)
     for number in boxes.height.nonzero()[:, 0].tolist():
         top, left, tall, wide = (int(side[number]) for side in (boxes.top, boxes.left, boxes.height, boxes.width))
-        result[number, :, top : top + tall, left : left + wide] = colour
+        result[number, :, top : top + tall, left : left + wide] = color
     return result
 
 

@@ -1,4 +1,4 @@
-"""torchvision's colour adjustments of a whole batch, each sample with its own factor.
+"""torchvision's color adjustments of a whole batch, each sample with its own factor.
 
 The formulas, and where they round, are those of torchvision.transforms.v2.functional (`_color.py`), whose functions
 take one factor for everything they are given. Images are [n, C, H, W] with 1 or 3 channels, uint8 or float between 0
@@ -26,14 +26,14 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the mean of the grey image: 0 is uniformly grey, 1 the image itself."""
-    grey = _grey(images) if images.shape[1] == 3 else images.float()
-    return _blend(images, grey.mean((1, 2, 3), keepdim=True), factors)
+    """Blend with the mean of the gray image: 0 is uniformly gray, 1 the image itself."""
+    gray = _gray(images) if images.shape[1] == 3 else images.float()
+    return _blend(images, gray.mean((1, 2, 3), keepdim=True), factors)
 
 
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Blend with the grey image: 0 is grey, 1 the image itself. Images of one channel stay as they are."""
-    return images if images.shape[1] == 1 else _blend(images, _grey(images), factors)
+    """Blend with the gray image: 0 is gray, 1 the image itself. Images of one channel stay as they are."""
+    return images if images.shape[1] == 1 else _blend(images, _gray(images), factors)
 
 
 def adjust_hue(images: Tensor, shifts: Tensor) -> Tensor:
@@ -55,8 +55,8 @@ def adjust_sharpness(images: Tensor, factors: Tensor) -> Tensor:
     if height <= 2 or width <= 2:
         return images
     sharpened = images.to(torch.float32, copy=True)
-    side, centre = 1.0 / 13.0, 5.0 / 13.0
-    kernel = sharpened.new_tensor([[side, side, side], [side, centre, side], [side, side, side]])
+    side, center = 1.0 / 13.0, 5.0 / 13.0
+    kernel = sharpened.new_tensor([[side, side, side], [side, center, side], [side, side, side]])
     blurred = conv2d(sharpened, kernel.expand(channels, 1, 3, 3), groups=channels)
     if not images.is_floating_point():
         blurred.round_()
@@ -116,21 +116,21 @@ def _blend(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
     return _as(images.dtype, blended.add_(others * _per_image(1.0 - factors, images)))
 
 
-def _grey(images: Tensor) -> Tensor:
+def _gray(images: Tensor) -> Tensor:
     """Float [n, 1, H, W] of images with 3 channels; whole levels for uint8."""
     red, green, blue = images.unbind(1)
-    grey = red.mul(_RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)[:, None]
-    return grey if images.is_floating_point() else grey.floor_()
+    gray = red.mul(_RED).add_(green, alpha=_GREEN).add_(blue, alpha=_BLUE)[:, None]
+    return gray if images.is_floating_point() else gray.floor_()
 
 
 def _to_hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Hue, saturation, value of float images [n, 3, H, W], each [n, H, W] between 0 and 1."""
     red, green, blue = images.unbind(1)
     lowest, highest = torch.aminmax(images, dim=1)
-    is_grey = highest == lowest
+    is_gray = highest == lowest
     spread = highest - lowest
-    saturation = spread / highest.masked_fill(is_grey, 1.0)
-    divisor = spread.masked_fill(is_grey, 1.0)
+    saturation = spread / highest.masked_fill(is_gray, 1.0)
+    divisor = spread.masked_fill(is_gray, 1.0)
     from_red, from_green, from_blue = ((highest - channel) / divisor for channel in (red, green, blue))
     # The sector comes from the largest channel; red wins over green, green over blue.
     in_blue = from_green.add(4.0).sub_(from_red)

@@ -19,11 +19,11 @@ from .color import apply_to
 
 @dataclass(frozen=True)
 class Choices:
-    """Which of the steps each sample goes through.
+    """Selection of the steps that apply to each sample.
 
     Attributes:
         turns: int64 [n, turns], number of the step done in each turn; -1 for none.
-        keys: of the samples.
+        keys: random keys of the samples.
     """
 
     turns: Tensor

@@ -19,7 +19,7 @@ from .slices import joined, slices
 
 @dataclass(frozen=True)
 class Perspectives:
-    """What RandomPerspective draws for each sample.
+    """Random parameters of RandomPerspective for each sample.
 
     Attributes:
         happens: bool [n].

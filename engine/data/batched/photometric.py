@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..random_keys import SampleKeys
-from . import color as colour
+from . import color
 from .color import apply_to
 
 Range = tuple[float, float]
@@ -21,7 +21,7 @@ class PermutationStep:
     slot: int
 
     def draw(self, keys: SampleKeys, shape: tuple[int, ...]) -> Tensor:
-        """Which channel each one is taken from, int64 [n, C]."""
+        """Source channel of each channel, int64 [n, C]."""
         return keys.uniforms(self.slot, shape[1]).argsort(dim=1)
 
     def apply(self, images: Tensor, drawn: Tensor) -> Tensor:
@@ -33,7 +33,7 @@ class PermutationStep:
 
 @dataclass(frozen=True)
 class Distortions:
-    """What RandomPhotometricDistort draws for each sample.
+    """Random parameters of RandomPhotometricDistort for each sample.
 
     Attributes:
         happens: bool [n, 5], whether brightness, contrast, saturation, hue and the order of channels are changed.
@@ -68,11 +68,11 @@ class DistortStep:
         """The distorted images."""
         brightness, contrast, saturation, hue, permutes = drawn.happens.unbind(1)
         adjustments = (
-            (brightness, colour.adjust_brightness, 0),
-            (contrast & drawn.contrast_first, colour.adjust_contrast, 1),
-            (saturation, colour.adjust_saturation, 2),
-            (hue, colour.adjust_hue, 3),
-            (contrast & ~drawn.contrast_first, colour.adjust_contrast, 1),
+            (brightness, color.adjust_brightness, 0),
+            (contrast & drawn.contrast_first, color.adjust_contrast, 1),
+            (saturation, color.adjust_saturation, 2),
+            (hue, color.adjust_hue, 3),
+            (contrast & ~drawn.contrast_first, color.adjust_contrast, 1),
         )
         for chosen, adjust, number in adjustments:
             factors = drawn.factors[:, number]

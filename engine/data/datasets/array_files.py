@@ -67,7 +67,7 @@ def _parts(path: Path, names: Mapping[str, Any], load: Load) -> DatasetParts:
     train = opened["train"]
     if train is None:
         raise DataError(
-            f"{path}: holds {', '.join(sorted(names)) or 'no arrays'}; expected images and labels, or train_images, "
+            f"{path}: has {', '.join(sorted(names)) or 'no arrays'}; expected images and labels, or train_images, "
             "train_labels, test_images, test_labels"
         )
     return DatasetParts(train, opened["validation"], opened["test"], None)
@@ -104,10 +104,10 @@ def _labels(array: NDArray[Any], where: str) -> NDArray[np.int64] | NDArray[np.f
         array = array[:, 0]
     if array.ndim not in (1, 2) or array.dtype.kind not in "biuf":
         raise DataError(
-            f"{where} is {array.dtype} {list(array.shape)}; expected class indices, whole numbers [N], or values: "
-            "floats [N] or numbers [N, K], as of several labels"
+            f"{where} is {array.dtype} {list(array.shape)}; expected class indices, integers [N], or values: "
+            "floats [N] or numbers [N, K], as for labels"
         )
-    # A whole number a sample is a class; several are labels, each there or not.
+    # A whole number per sample is a class; several are labels, each there or not.
     if array.ndim == 1 and array.dtype.kind in "biu":
         return array.astype(np.int64)
     return array.astype(np.float32)

@@ -11,13 +11,13 @@ from .torchvision_table import ROWS, TorchvisionRow
 
 @dataclass(frozen=True)
 class DatasetEntry(DatasetFacts):
-    """What is known of a data set without opening it.
+    """Catalog entry of a data set, available without opening it.
 
     Attributes:
         source: who reads it.
         obtain: "embedded" needs nothing, "download" can be fetched with `data.download = true`, "manual" is yours.
-        license: as its publisher states it; "unknown" where none is stated.
-        note: what to know before using it.
+        license: license that the publisher states, or "unknown".
+        note: remark for users of the data set.
     """
 
     source: Literal["embedded", "torchvision", "folder", "user"]
@@ -54,12 +54,12 @@ _ENTRIES = (
         source="embedded",
         obtain="embedded",
         license="CC BY 4.0",
-        note="comes with torchdeck; has no test split: set data.validation to a share such as 0.2",
+        note="included in torchdeck; has no test split: set data.validation to a fraction such as 0.2",
     ),
     *(_entry(row) for row in ROWS),
     DatasetEntry(
         name="ImageFolder",
-        title="Your own folder: one folder of images a class",
+        title="Your own folder: one folder of images per class",
         classes=None,
         train_size=None,
         shape=None,

@@ -13,8 +13,8 @@ from .splits import ArrayDataset
 def read_digits() -> ArrayDataset:
     """UCI's handwritten digits: 1,797 images [8, 8].
 
-    Their grey levels 0 to 16 become uint8 as `round(level * 255 / 16)`, so that 16 is white like in other data sets.
-    Source and licence: `embedded/README.md`.
+    Their gray levels 0 to 16 become uint8 as `round(level * 255 / 16)`, so that 16 is white like in other data sets.
+    Source and license: `embedded/README.md`.
     """
     compressed = resources.files("torchdeck.engine.data.datasets").joinpath("embedded/digits.csv.gz").read_bytes()
     table = np.loadtxt(gzip.decompress(compressed).decode("ascii").splitlines(), delimiter=",", dtype=np.int64)

@@ -16,10 +16,10 @@ class Downloaded:
     """A data set that is there now.
 
     Attributes:
-        name: as the catalogue has it.
+        name: name in the catalog.
         root: the folder that it was fetched into.
         samples: how many of each part it has.
-        notes: what the user should know.
+        notes: remarks for the user.
     """
 
     name: str
@@ -29,13 +29,13 @@ class Downloaded:
 
 
 def download(name: str, root: str, progress: Progress) -> Downloaded:
-    """Fetch a data set of the catalogue into `root`, unpack it and open it; what is there already is not fetched.
+    """Download a data set of the catalog to `root`, unpack it and open it; files that exist are not downloaded again.
 
     Args:
-        name: in the catalogue.
+        name: name in the catalog.
         root: a folder, as `data.root`.
         progress: called with what is done, kilobytes done and in all; what it raises ends the transfer, and the next
-            call goes on from there.
+            call resumes there.
 
     Raises:
         ConfigError: no such data set, or one that can't be downloaded: says what to put where.
@@ -46,9 +46,9 @@ def download(name: str, root: str, progress: Progress) -> Downloaded:
     entry = find_dataset(name)
     if entry is None:
         names = [known.name for known in list_datasets() if known.obtain == "download"]
-        raise ConfigError(f"{name}: no data set of the catalogue{did_you_mean(name, names)}")
+        raise ConfigError(f"{name}: unknown data set{did_you_mean(name, names)}")
     if entry.source == "folder":
-        raise ConfigError(f"{name}: is your own folder, named by data.root; there is nothing to fetch")
+        raise ConfigError(f"{name}: your own folder, named by data.root; there is nothing to download")
     parts = open_parts(DataConfig(dataset=entry.name, root=root, download=entry.obtain != "embedded"), progress)
     there = {"train": parts.train, "validation": parts.validation, "test": parts.test}
     samples = {part: len(dataset) for part, dataset in there.items() if dataset is not None}

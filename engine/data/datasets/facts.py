@@ -1,4 +1,4 @@
-"""What is known of a published data set without opening it."""
+"""Facts about a published data set, available without opening it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tells one set of samples from another, for a run that goes on later."""
+"""Fingerprint of a data set, so that a resumed run notices changed data."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _content(dataset: SampleDataset) -> bytes:
     elif isinstance(dataset, FolderDataset):
         digest.update(dataset.mode.encode() + b"turned" * dataset.turns)
         for file, state in dataset.states():
-            # One that isn't there has no size; reading it says so.
+            # A missing file has no size; reading it reports the problem.
             size = "" if state is None else state.st_size
             digest.update(f"{file}\0{size}\0".encode("utf-8", "surrogateescape"))
     return digest.digest()

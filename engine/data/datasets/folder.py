@@ -1,4 +1,4 @@
-"""Image files as a data set, and folders of them: one folder a class, possibly below train/, val/ and test/."""
+"""Image files as a data set, and folders of them: one folder per class, possibly below train/, val/ and test/."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class FolderDataset:
         root: folder that the files' names are relative to.
         files: names of the files; of a folder of images sorted.
         targets: int64 [n] class indices.
-        mode: "L" where every image is grey, else "RGB", to which all others are converted.
+        mode: "L" where every image is gray, else "RGB", to which all others are converted.
         turns: whether photographs are turned as their EXIF orientation says; torchvision's ImageFolder leaves them.
     """
 
@@ -87,8 +87,8 @@ def find_classes(folder: Path, left_out: LeftOut | None = None) -> list[str]:
     """Names of the class folders below `folder`, sorted; folders of tools are not classes.
 
     Args:
-        folder: holds one folder a class.
-        left_out: takes what of it is not read.
+        folder: folder that contains one folder per class.
+        left_out: collects what is not read.
 
     Raises:
         DataError: there are none, or it can't be read.
@@ -96,11 +96,11 @@ def find_classes(folder: Path, left_out: LeftOut | None = None) -> list[str]:
     left_out = LeftOut() if left_out is None else left_out
     classes = class_folders(folder, left_out)
     if not classes:
-        found = f"{left_out.loose:,} images lie directly in it" if left_out.loose else "it holds no folders"
+        found = f"it contains {left_out.loose:,} images directly" if left_out.loose else "it contains no folders"
         if not left_out.loose and left_out.folders:
-            found = f"it holds no folders but hidden ones and those of tools ({', '.join(left_out.folders)})"
+            found = f"it contains only hidden folders and folders of tools ({', '.join(left_out.folders)})"
         raise DataError(
-            f"{folder}: {found}; expected one folder of images a class, {folder.name}/<class>/*.jpg "
+            f"{folder}: {found}; expected one folder of images per class, {folder.name}/<class>/*.jpg "
             f"(or {folder.name}/train/<class>/*.jpg and {folder.name}/val/<class>/*.jpg)"
         )
     return classes
@@ -117,7 +117,7 @@ def open_folder(
     """Open `folder/<class>/**/*.jpg` and the like.
 
     Args:
-        folder: holds one folder a class.
+        folder: folder that contains one folder per class.
         classes: the class names whose indices become targets; a folder of another name is an error.
         mode: "L" or "RGB"; None to look into the files.
         turns: whether photographs are turned as their EXIF orientation says.
@@ -152,21 +152,21 @@ def open_folder(
 
 
 def first_colored(folder: Path, files: Sequence[str], progress: Progress) -> str | None:
-    """The first of some files that is not grey by its header; None where all are.
+    """The first of some files that is not gray by its header; None where all are.
 
     Raises:
-        DataError: a file with more than 8 bits a channel.
+        DataError: a file with more than 8 bits per channel.
     """
     for done, file in enumerate(files):
         if done % _REPORT_EVERY == 0:
-            progress("looking for color", done, len(files))
-        if not _is_grey(folder / file):
+            progress("checking for color", done, len(files))
+        if not _is_gray(folder / file):
             return file
     return None
 
 
-def _is_grey(path: Path) -> bool:
-    """Whether a file's header says grey. A file that can't be opened doesn't decide: reading it names it later."""
+def _is_gray(path: Path) -> bool:
+    """Whether a file's header says gray. A file that can't be opened doesn't decide: reading it names it later."""
     try:
         with open_image(path) as image:
             refuse_deep(image, path)

@@ -1,4 +1,4 @@
-"""Which entries of an image folder are data. What is left out is counted, so that it can be said.
+"""List the data in an image folder, and count what is left out so that it can be reported.
 
 Editors, file servers and archivers keep folders of their own among the user's, full of thumbnails and old copies of
 the images. Such a folder is neither a class nor walked into, at any depth.
@@ -34,7 +34,7 @@ _TOOL_FOLDERS = frozenset(
         "lost+found",
     }
 )
-# Images that somebody may miss.
+# Images that the user may expect to be read.
 _UNREAD_TYPES = frozenset(
     {".avif", ".dcm", ".dng", ".exr", ".gif", ".heic", ".heif", ".jp2", ".jxl", ".npy", ".psd", ".raw", ".svg", ".tga"}
 )
@@ -43,7 +43,7 @@ _NAMED = 3
 
 @dataclass
 class LeftOut:
-    """What of a folder is not read.
+    """Entries of a folder that are not read.
 
     Attributes:
         folders: of tools, and hidden ones, relative to the folder.

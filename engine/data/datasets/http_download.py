@@ -1,4 +1,4 @@
-"""Fetching a file over HTTP: in pieces, with progress, going on where an earlier attempt ended."""
+"""Download a file over HTTP: in pieces, with progress, resuming an interrupted attempt."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ def fetch_file(url: str, path: Path, progress: Progress, *, agent: str = "torchd
 
     Until then the bytes are in `path` + ".part". They stay there when the transfer fails or is ended, and the next
     attempt asks the server for the rest, if its file is still the same one (RFC 9110, If-Range). A connection that is
-    cut is taken up again a few times.
+    cut is retried a few times.
 
     Args:
-        url: http or https; other schemes as urllib knows them, without going on.
+        url: http or https; other schemes that urllib supports, without resuming.
         path: where it goes; its folder is made.
         progress: called with what is done, kilobytes done and in all (0 where the server doesn't say); what it raises
             ends the transfer.
@@ -67,9 +67,9 @@ def fetch_file(url: str, path: Path, progress: Progress, *, agent: str = "torchd
             if _size(part) == before and attempt:
                 break
     there = _size(part)
-    kept = f"; {there / 1e6:.1f} MB of it are there and are kept for the next attempt" if there else ""
+    kept = f"; {there / 1e6:.1f} MB are kept for the next attempt" if there else ""
     raise TransferError(
-        f"{url} can't be fetched: {_words(problem)}{kept}. To fetch it by other means, put it at {path}"
+        f"{url} can't be downloaded: {_words(problem)}{kept}. You can also download it yourself and put it at {path}"
     ) from problem
 
 
@@ -86,7 +86,7 @@ def _fetch_rest(url: str, path: Path, part: Path, progress: Progress, agent: str
             raise
         # Nothing is left to ask for, or the file is another one: begin again.
         _forget(part)
-        raise ConnectionError("the server has another file than the one that was begun") from error
+        raise ConnectionError("the file on the server has changed since the download began") from error
     with response:
         goes_on = getattr(response, "status", 200) == http.client.PARTIAL_CONTENT
         done = have if goes_on else 0
@@ -95,7 +95,7 @@ def _fetch_rest(url: str, path: Path, part: Path, progress: Progress, agent: str
         _check_space(part, total - done)
         _note(part, url, response.headers.get("ETag") or response.headers.get("Last-Modified") or "")
         with part.open("ab" if goes_on else "wb") as file:
-            done = _copy(response, file, done, total, f"fetching {path.name} (kB)", progress)
+            done = _copy(response, file, done, total, f"downloading {path.name} (kB)", progress)
             file.flush()
             os.fsync(file.fileno())
     if total and done != total:
@@ -117,7 +117,7 @@ def _copy(response: Any, file: BinaryIO, done: int, total: int, message: str, pr
 def _check_space(part: Path, needed: int) -> None:
     free = shutil.disk_usage(part.parent).free
     if needed > free:
-        raise OSError(28, f"No space left: {needed / 1e6:,.0f} MB are needed and {free / 1e6:,.0f} MB free", str(part))
+        raise OSError(28, f"No space left: {needed / 1e6:,.0f} MB needed, {free / 1e6:,.0f} MB free", str(part))
 
 
 def _is_full(error: Exception) -> bool:
@@ -136,7 +136,7 @@ def _note_of(part: Path) -> Path:
 
 
 def _note(part: Path, url: str, validator: str) -> None:
-    """Remember what the server says tells this version of the file from others; weak tags don't (RFC 9110, 13.1.5)."""
+    """Store the server's identifier of this version of the file; weak tags don't identify it (RFC 9110, 13.1.5)."""
     strong = "" if validator.startswith("W/") else validator
     _note_of(part).write_text(json.dumps({"url": url, "validator": strong}), encoding="utf-8")
 
@@ -156,7 +156,7 @@ def _forget(part: Path) -> None:
 
 def _words(problem: Exception | None) -> str:
     if isinstance(problem, urllib.error.HTTPError):
-        return f"the server answers {problem.code} {problem.reason}"
+        return f"the server answered {problem.code} {problem.reason}"
     if isinstance(problem, urllib.error.URLError):
         return str(problem.reason)
     return str(problem) or type(problem).__name__

@@ -42,7 +42,7 @@ def read_idx_split(folder: Path, part: str, name: str) -> tuple[ArrayDataset, li
     Args:
         folder: holds the four files.
         part: "train" or "t10k".
-        name: of the data set, for comparison with the published content where that is known.
+        name: name of the data set, to compare the content with the published one if that is known.
 
     Returns:
         The images [N, H, W] with their targets, and what is to be said about them.
@@ -59,7 +59,7 @@ def read_idx_split(folder: Path, part: str, name: str) -> tuple[ArrayDataset, li
         )
     published = _PUBLISHED.get(name, {})
     notes = [
-        f"{folder / file}: its content is not the published {name}"
+        f"{folder / file}: content differs from the published {name}"
         for file, digest in ((f"{part}-{IMAGES}", images_digest), (f"{part}-{LABELS}", labels_digest))
         if file in published and digest != published[file]
     ]
@@ -85,14 +85,14 @@ def _read(folder: Path, stem: str) -> tuple[NDArray[np.uint8], str]:
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: can't be read: {error}") from error
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] != _UNSIGNED_BYTE:
-        raise DataError(f"{path}: is not an IDX file of bytes (it begins with {content[:4].hex() or 'nothing'})")
+        raise DataError(f"{path}: not an IDX file of bytes (it starts with {content[:4].hex() or 'nothing'})")
     dimensions = content[3]
     header = 4 + 4 * dimensions
     if len(content) < header:
-        raise DataError(f"{path}: ends within its header; fetch it again")
+        raise DataError(f"{path}: truncated header; download it again")
     shape = tuple(int(size) for size in np.frombuffer(content[4:header], dtype=">u4"))
     expected = header + math.prod(shape)
     if len(content) != expected:
-        raise DataError(f"{path}: holds {len(content):,} bytes where its header says {expected:,}; fetch it again")
+        raise DataError(f"{path}: has {len(content):,} bytes, but its header says {expected:,}; download it again")
     array = np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
     return array, hashlib.sha256(content).hexdigest()

@@ -59,7 +59,7 @@ def read_pixels(path: Path, mode: str, *, turns: bool) -> Image.Image:
         turns: whether it is turned as its EXIF orientation says.
 
     Raises:
-        DataError: it can't be decoded, or has more than 8 bits a channel; names the file.
+        DataError: it can't be decoded, or has more than 8 bits per channel; names the file.
     """
     try:
         with open_image(path) as image:
@@ -87,16 +87,16 @@ def orientation(image: Image.Image) -> int:
 
 
 def refuse_deep(image: Image.Image, path: Path) -> None:
-    """Raise DataError for an image with more than 8 bits a channel."""
+    """Raise DataError for an image with more than 8 bits per channel."""
     if image.mode in _DEEP_MODES:
         raise DataError(
-            f"{path}: has more than 8 bits a channel (Pillow's mode {image.mode}), which would be clipped; "
+            f"{path}: has more than 8 bits per channel (Pillow's mode {image.mode}), which would be clipped; "
             'convert it to 8 bits, or read it with a data set of your own: data.dataset = "path/to/file.py:factory"'
         )
 
 
 def open_binary(path: Path) -> BinaryIO:
-    """A regular file for reading, links followed. Raises OSError, at once for a FIFO or a device too."""
+    """A regular file for reading, links followed. Raises OSError, immediately for a FIFO or a device, too."""
     return os.fdopen(open_regular_file(path, follow_links=True), "rb")
 
 

@@ -33,11 +33,11 @@ _ORIENTATION, _SHORT = 0x0112, 3
 
 @dataclass(frozen=True)
 class JpegHeader:
-    """What a JPEG file says of itself before its pixels.
+    """Header of a JPEG file.
 
     Attributes:
         height, width: in pixels, as stored.
-        channels: 1 grey, 3 colour, 4 CMYK.
+        channels: 1 gray, 3 color, 4 CMYK.
         orientation: EXIF's, 1 (as stored) to 8; None where it stands in a form that is not read here.
         exif: where the markers of its EXIF blocks are.
     """
@@ -50,7 +50,7 @@ class JpegHeader:
 
 
 def jpeg_header(data: bytes | bytearray) -> JpegHeader | None:
-    """Read the segments before the pixels; None where they are not those of a JPEG file with 8 bits a channel."""
+    """Read the segments before the pixels; None where they are not those of a JPEG file with 8 bits per channel."""
     if data[:2] != b"\xff\xd8":
         return None
     position, exif, orientation = 2, cast(tuple[int, ...], ()), cast(int | None, 1)

@@ -31,7 +31,7 @@ def opened_sources(
         progress: called while a folder is listed.
 
     Raises:
-        TorchdeckError: as `open_sources`.
+        TorchdeckError: like `open_sources`.
     """
     key = f"{config.model_dump_json(exclude=_IRRELEVANT)} {seed} {_stamp(config)}"
     with _lock:
@@ -47,7 +47,7 @@ def opened_sources(
 
 
 def _stamp(config: DataConfig) -> int:
-    """When the folder or the user's file was changed last; 0 where that can't be told."""
+    """Time of the last change of the folder or the user's file; 0 if unknown."""
     name = config.dataset.rpartition(":")[0] if is_user_spec(config.dataset) else config.dataset
     try:
         return user_path(name).stat().st_mtime_ns

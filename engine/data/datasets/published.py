@@ -47,7 +47,7 @@ def _open_mnist_like(name: str, root: Path, download: bool) -> Published:
     if found is None:
         if not download:
             raise ConfigError(
-                f"{name} is not in {root}: `torchdeck download {name}` or data.download = true fetches it, or put "
+                f"{name} is not in {root}: `torchdeck download {name}` or data.download = true downloads it, or put "
                 f"{{train,t10k}}-images-idx3-ubyte and {{train,t10k}}-labels-idx1-ubyte (or their .gz) into {raw}"
             )
         _fetch(lambda: constructor(root, download=True), name, root)
@@ -68,15 +68,15 @@ def _open_cifar(name: str, root: Path, download: bool) -> Published:
     folder = root / constructor.base_folder
     if not folder.is_dir():
         raise ConfigError(
-            f"{name} is not in {root}: `torchdeck download {name}` or data.download = true fetches it, or unpack "
-            f"{constructor.url} into {root}, which makes {folder}"
+            f"{name} is not in {root}: `torchdeck download {name}` or data.download = true downloads it, or unpack "
+            f"{constructor.url} into {root}, which creates {folder}"
         )
     try:
         parts = [constructor(root, train=train) for train in (True, False)]
     except RuntimeError as error:
         raise DataError(
-            f"{folder}: a file is missing or is not the published one (its MD5 differs); remove the folder, "
-            "then data.download = true fetches it again"
+            f"{folder}: a file is missing or differs from the published one (wrong MD5); remove the folder, "
+            "then data.download = true downloads it again"
         ) from error
     train, test = (ArrayDataset(part.data, np.asarray(part.targets, dtype=np.int64)) for part in parts)
     return train, test, list(parts[0].classes), []
@@ -87,4 +87,4 @@ def _fetch(fetch: Any, name: str, root: Path) -> None:
     try:
         fetch()
     except Exception as error:
-        raise DataError(f"{name}: can't be fetched into {root}: {error}") from error
+        raise DataError(f"{name}: can't be downloaded to {root}: {error}") from error

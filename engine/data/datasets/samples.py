@@ -15,7 +15,7 @@ from ...errors import DataError, TorchdeckError
 from ...inputs import tensors_of
 from ...user_code import raise_user_error
 from .folder import FolderDataset
-from .splits import ArrayDataset, LabelledDataset, SampleDataset, Split
+from .splits import ArrayDataset, LabeledDataset, SampleDataset, Split
 from .targets import is_same_target
 
 _CHANNELS = (1, 3, 4)
@@ -25,7 +25,7 @@ def read_sample(split: Split, position: int) -> tuple[Any, Any]:
     """One sample of a split as its data set gives it: a pair of input and target.
 
     Raises:
-        DataError: it can't be read, or is no pair; names its file or index.
+        DataError: it can't be read, or is not a pair; names its file or index.
         UserCodeError: the user's data set failed; names the index and the lines of the user's file.
     """
     index = split.dataset_index(position)
@@ -38,7 +38,7 @@ def read_sample(split: Split, position: int) -> tuple[Any, Any]:
             raise DataError(f"{sample_name(split, position)}: {type(error).__name__}: {error}") from error
         raise_user_error(error, sample_name(split, position))
     if not isinstance(sample, tuple | list) or len(sample) != 2:
-        raise DataError(f"{sample_name(split, position)}: is {type(sample).__name__}; expected a pair (input, target)")
+        raise DataError(f"{sample_name(split, position)} is {type(sample).__name__}; expected a pair (input, target)")
     if split.targets_are_listed:
         _require_listed_target(split, position, sample[1])
     return sample[0], sample[1]
@@ -85,7 +85,7 @@ def layout_note(image: Any) -> str:
 
 
 def is_image(value: Any) -> bool:
-    """Whether an input is taken for an image: pixels that become floats between 0 and 1.
+    """Whether an input is treated as an image: pixels that become floats between 0 and 1.
 
     A PIL image; bytes (uint8) in two or three dimensions; numbers in three dimensions, a tensor [C, H, W] or an
     array [H, W, C] (or [C, H, W] where it can be nothing else).
@@ -108,7 +108,7 @@ def moves_with_image(target: Any) -> bool:
 
 
 def as_tensors(value: Any) -> Any:
-    """An input that is no image, with its arrays, numbers and lists of numbers as tensors; float64 as float32."""
+    """An input that is not an image, with its arrays, numbers and lists of numbers as tensors; float64 as float32."""
     if isinstance(value, Tensor):
         return value.float() if value.dtype == torch.float64 else value
     if isinstance(value, np.ndarray):
@@ -127,7 +127,7 @@ def as_tensors(value: Any) -> Any:
 
 def is_own(dataset: SampleDataset) -> bool:
     """Whether a data set is one of torchdeck's own or torchvision's, whose reading runs no code of the user's."""
-    return isinstance(dataset, ArrayDataset | FolderDataset | LabelledDataset)
+    return isinstance(dataset, ArrayDataset | FolderDataset | LabeledDataset)
 
 
 def sample_name(split: Split, position: int) -> str:

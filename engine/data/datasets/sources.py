@@ -38,12 +38,12 @@ class DataSources:
     """A data set ready to be read.
 
     Attributes:
-        train: what the model learns from.
-        validation: what it is measured on during training.
-        test: what is kept for the end; the validation split itself where `data.validation` is "test" and the data set
+        train: training split.
+        validation: split for evaluations during training.
+        test: split for the final evaluation; the validation split if `data.validation` is "test" and the data set
             has no validation split of its own; None where there is no test split.
         classes: names by class index; where targets are numbers, the names of those.
-        notes: what the user should know about how the data were found.
+        notes: remarks for the user about how the data were found.
     """
 
     train: Split
@@ -64,7 +64,7 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
     Args:
         config: the `[data]` section.
         seed: decides which samples a validation share takes.
-        progress: called while a folder is listed, or something is fetched: with what is done, files or kilobytes done,
+        progress: called while a folder is listed or files are downloaded: with a message, files or kilobytes done,
             and in all (0 where that is not known).
 
     Raises:
@@ -79,7 +79,7 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
     opened.notes.extend(untaught_classes(train.targets, opened.classes, classes))
     if kind_of(train.targets) == "classes" and train.targets is not None and not np.ptp(train.targets):
         only = classes[int(train.targets[0])]
-        opened.notes.append(f"every training sample is of one class, {only}: there is nothing to tell apart")
+        opened.notes.append(f"all training samples are of one class, {only}: there is nothing to learn")
     validation, test = (
         None if part is None else _like(train, _whole(part, name, opened, progress), classes, config.dataset)
         for part, name in ((opened.validation, "validation"), (opened.test, "test"))
@@ -89,14 +89,14 @@ def open_sources(config: DataConfig, seed: int, progress: Progress = unreported)
         if measured is None:
             raise ConfigError(
                 f'data.validation = "test": {config.dataset} has no test split; '
-                "hold out a share of the training split instead, such as data.validation = 0.2"
+                "hold out a fraction of the training split instead, such as data.validation = 0.2"
             )
         return DataSources(train, measured, test, classes, opened.notes)
     kept, held_out = _split(train, float(config.validation), seed)
     if not len(held_out):
         raise ConfigError(
             f"data.validation = {config.validation:g}: no class of {config.dataset} has two samples, so none can be "
-            "held out"
+            "held out for validation"
         )
     return DataSources(_part(train, kept, "train"), _part(train, held_out, "validation"), test, classes, opened.notes)
 
@@ -149,9 +149,9 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
             return _open_image_folder(folder, config.exif, progress)
         names = [known.name for known in list_datasets()]
         raise ConfigError(
-            f"data.dataset = '{config.dataset}': no data set of this name, no such folder"
+            f"data.dataset = '{config.dataset}': unknown data set, and no such folder"
             f"{did_you_mean(config.dataset, names)} (a folder of images or arrays, an .npz file and "
-            "path/to/file.py:factory are taken too)"
+            "path/to/file.py:factory are allowed, too)"
         )
     root = user_path(config.root)
     if entry.source == "embedded":
@@ -160,7 +160,7 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
         if not root.is_dir():
             raise ConfigError(
                 f"data.root = '{config.root}': no such folder; put your images there as "
-                "train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg with a share as data.validation"
+                "train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg with a fraction as data.validation"
             )
         return _open_image_folder(root, config.exif, progress)
     from .published import open_published
@@ -182,7 +182,7 @@ def _open_image_folder(root: Path, turns: bool, progress: Progress) -> DatasetPa
         set(class_folders(root, LeftOut())) - {folder.name for folder in (train, validation, test) if folder}
     )
     if unused:
-        notes.append(f"left out of {root}: folders that are no split: {', '.join(unused)}")
+        notes.append(f"left out of {root}: folders that are not splits: {', '.join(unused)}")
 
     def other(folder: Path | None) -> FolderDataset | None:
         if folder is None:
@@ -190,7 +190,7 @@ def _open_image_folder(root: Path, turns: bool, progress: Progress) -> DatasetPa
         opened = open_folder(folder, classes, dataset.mode, turns, progress, notes)
         if dataset.mode == "L" and (colored := first_colored(folder, opened.files, progress)):
             notes.append(
-                f"every training image is grey, so the images of {folder} are read as grey too, though some have "
+                f"every training image is gray, so the images of {folder} are read as gray too, though some have "
                 f"color, such as {colored}"
             )
         return opened
@@ -227,17 +227,17 @@ def _like(train: Split, other: Split, classes: list[str], where: str) -> Split:
     kinds = kind_of(train.targets), kind_of(other.targets)
     shapes = [None if part.targets is None else part.targets.shape[1:] for part in (train, other)]
     if kinds[0] != kinds[1] or shapes[0] != shapes[1]:
-        raise DataError(f"{where}: the targets of its {other.name} part are not like those of its training part")
+        raise DataError(f"{where}: the {other.name} targets differ in kind from the training targets")
     return other
 
 
 def _classes(targets: Targets | None, names: list[str] | None, where: str) -> list[str]:
-    """Names of what the model has to tell: of the classes, or of the numbers."""
+    """Names of the model's outputs: of the classes, or of the numbers."""
     if targets is None:
         if names is None:
             raise DataError(
-                f"{where}: its targets are no numbers, so how many outputs a model needs can't be told; give the data "
-                "set an attribute `classes`, a list with one name an output"
+                f"{where}: its targets are not numbers, so the number of model outputs is unknown; give the data "
+                "set an attribute `classes`, a list with one name per output"
             )
         return class_names(np.zeros(0, dtype=np.int64), names)
     if kind_of(targets) == "classes":
@@ -259,6 +259,6 @@ def _check_targets(targets: Targets | None, classes: list[str], where: str) -> N
     wrong = np.flatnonzero((targets < 0) | (targets >= len(classes)))
     if len(wrong):
         raise DataError(
-            f"{where}: sample {wrong[0]} has class index {targets[wrong[0]]}, and there are {len(classes)} classes "
+            f"{where}: sample {wrong[0]} has class index {targets[wrong[0]]}, but there are {len(classes)} classes "
             f"(0 to {len(classes) - 1})"
         )

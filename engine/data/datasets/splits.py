@@ -42,7 +42,7 @@ class ArrayDataset:
         return self.images[index], target if target.ndim else target.item()
 
 
-class LabelledDataset:
+class LabeledDataset:
     """A data set whose labels were read without decoding; its samples are (image, class index)."""
 
     def __init__(self, dataset: Any, targets: NDArray[np.int64]) -> None:
@@ -57,7 +57,7 @@ class LabelledDataset:
 
 
 Collate = Callable[[list[tuple[Any, Any]]], Any]
-"""What makes a batch, (inputs, targets), of a list of samples."""
+"""Function that turns a list of samples into a batch (inputs, targets)."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class DatasetParts:
         validation: a validation part of its own, where the data set comes with one.
         test: the test part, where there is one.
         classes: class names; None where the data set has none.
-        notes: what the user should know about how it was found.
+        notes: remarks for the user about how it was found.
         collate: makes batches of its samples; None for stacking them.
     """
 
@@ -89,7 +89,7 @@ class Split:
         dataset: where the samples come from.
         indices: int64 [n], which of the data set's samples belong to the split; None for all of them.
         targets: int64 [n], class index of each sample of the split in its order, or float32 [n] or [n, K] values;
-            None where only reading a sample tells.
+            None if only reading a sample shows it.
         name: "train", "validation" or "test".
         is_image: whether inputs are images; any others reach the model as they are.
         collate: makes batches of samples; None for stacking them.
@@ -123,7 +123,7 @@ def stratified_split(
 
     Args:
         targets: int64 [n] class indices.
-        share: of the second part, between 0 and 1.
+        share: fraction of samples in the second part, between 0 and 1.
         seed: of the choice within each class.
 
     Returns:
@@ -141,7 +141,7 @@ def stratified_split(
 
 
 def random_split(count: int, share: float, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Split `count` samples in two at random, for targets that are no classes; each part has at least one.
+    """Split `count` samples in two at random, for targets other than classes; each part has at least one.
 
     Returns:
         Two sorted int64 arrays of indices; the second has about `share` of them, or none where there is one sample.

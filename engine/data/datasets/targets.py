@@ -1,4 +1,4 @@
-"""What a data set's samples are to be mapped to: a class, numbers, or whatever its own collate_fn makes of them."""
+"""Targets of a data set's samples: classes, numbers, or anything that its own collate_fn handles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...user_code import raise_user_error
 from .splits import SampleDataset
 
 TargetKind = Literal["classes", "values", "own"]
-"""classes: one class index a sample. values: one number or a vector of numbers a sample, such as a measurement to
+"""classes: one class index per sample. values: one number or a vector of numbers per sample, such as a measurement to
 predict or the 0 and 1 of several labels. own: anything else, which only the data set's collate_fn understands."""
 
 Targets = NDArray[np.int64] | NDArray[np.float32]
@@ -48,7 +48,7 @@ def read_targets(
 ) -> FoundTargets:
     """The target of every sample, as its samples have it.
 
-    A list that the data set keeps, its attribute `targets`, saves reading every sample. It is taken where samples from
+    A list that the data set keeps, its attribute `targets`, saves reading every sample. It is used if samples from
     all over the data set agree with it: a `target_transform` makes other targets than the list has. The lists behind
     torch's Subset and ConcatDataset are found as well.
 
@@ -59,7 +59,7 @@ def read_targets(
         progress: called with what is done, samples done, samples in all.
 
     Raises:
-        DataError: no samples, samples that are no pairs, or a sample that can't be read.
+        DataError: no samples, samples that are not pairs, or a sample that can't be read.
         UserCodeError: the data set failed; names the index.
     """
     if not len(dataset):
@@ -72,16 +72,16 @@ def read_targets(
         problem = _disagreement(dataset, targets, progress)
         if problem is None:
             return FoundTargets(targets, are_listed=True)
-        note(f"{problem}, so labels were read sample by sample: the samples' own are used")
+        note(f"{problem}, so every sample was read and its own label is used")
     elif targets is not None:
         note(
-            f"labels were read sample by sample: the attribute `targets` has {len(targets):,} entries, and there are "
+            f"every sample was read to find its label: the attribute `targets` has {len(targets):,} entries for "
             f"{len(dataset):,} samples"
         )
     if as_array([_target(dataset, 0)]) is None:
         return FoundTargets(None)
     if targets is None:
-        note("labels were read sample by sample: an attribute `targets` on the data set would make opening it instant")
+        note("every sample was read to find its label: an attribute `targets` on the data set would avoid that")
     return FoundTargets(as_array(list(_every_target(dataset, progress))))
 
 
@@ -119,11 +119,11 @@ def _disagreement(dataset: SampleDataset, targets: Targets, progress: Progress) 
         try:
             target = _target(dataset, index)
         except TorchdeckError:
-            # Whoever needs this sample says what is wrong with it.
+            # The code that reads this sample reports the problem.
             continue
         if not is_same_target(target, targets[index]):
             return (
-                f"the attribute `targets` says {_shown(targets[index])} of sample {index}, which has {_shown(target)}"
+                f"the attribute `targets` has {_shown(targets[index])} for sample {index}, which has {_shown(target)}"
             )
     return None
 
@@ -182,7 +182,7 @@ def untaught_classes(targets: Targets | None, names: list[str] | None, classes: 
 
 
 def num_outputs(targets: Targets, classes: list[str]) -> int:
-    """How many numbers a model has to return for a sample: one a class, or one a value."""
+    """How many numbers a model has to return for a sample: one per class, or one per value."""
     if kind_of(targets) == "classes":
         return len(classes)
     return 1 if targets.ndim == 1 else int(targets.shape[1])
@@ -201,7 +201,7 @@ def _target(dataset: SampleDataset, index: int) -> Any:
 
 
 def as_array(targets: Any) -> Targets | None:
-    """Targets as one array; None where they are no numbers, or not as many for every sample."""
+    """Targets as one array; None if they are not numbers, or differ in count between samples."""
     if not isinstance(targets, np.ndarray):
         if isinstance(targets, Tensor):
             targets = targets.numpy(force=True)

@@ -1,4 +1,4 @@
-"""What the installed torchvision has changed since the catalogue of its data sets was written, in plain words."""
+"""Differences between the installed torchvision and the catalog of its data sets, in plain words."""
 
 from __future__ import annotations
 
@@ -56,32 +56,32 @@ OTHER_TASKS = frozenset(
 
 
 def catalog_changes(rows: Iterable[TorchvisionRow] = ROWS) -> list[str]:
-    """Sentences on data sets that came, went, or are opened in another way; none where the catalogue fits."""
+    """Sentences about data sets that were added, removed or changed; none if the catalog is up to date."""
     rows = list(rows)
     changes = [change for row in rows for change in _changes_of(row)]
     there = {name for name in datasets.__all__ if inspect.isclass(getattr(datasets, name))}
     for name in sorted(there - OTHER_TASKS - {row.name for row in rows}):
-        changes.append(f"{name} is new: it can be named as path/to/file.py:factory until the catalogue has it")
+        changes.append(f"{name} is new: use it as path/to/file.py:factory until the catalog has it")
     return changes
 
 
 def _changes_of(row: TorchvisionRow) -> list[str]:
     constructor = getattr(datasets, row.name, None)
     if constructor is None:
-        return [f"{row.name} is gone"]
+        return [f"{row.name} was removed"]
     taken = accepted_arguments(constructor)
     source = inspect.getsource(inspect.getmodule(constructor) or constructor)
     changes = []
     for part, settings in row.parts.items():
         for name, value in settings.items():
             if name not in taken:
-                changes.append(f"{row.name} takes no argument '{name}' any more, which told its {part} part")
+                changes.append(f"{row.name} no longer accepts the argument '{name}', which selected its {part} split")
             elif isinstance(value, str) and f'"{value}"' not in source:
-                changes.append(f"{row.name} has no {name} '{value}' any more, its {part} part")
+                changes.append(f"{row.name} no longer has {name} '{value}', its {part} split")
     if row.labels and not _has_attribute(constructor, row.labels):
-        changes.append(f"{row.name} has no attribute '{row.labels}' any more: its labels can't be read without images")
+        changes.append(f"{row.name} no longer has the attribute '{row.labels}': its labels can't be read alone")
     if row.images and not _has_attribute(constructor, row.images):
-        changes.append(f"{row.name} has no attribute '{row.images}' any more: its damaged files can't be looked for")
+        changes.append(f"{row.name} no longer has the attribute '{row.images}': its files can't be checked")
     return changes
 
 

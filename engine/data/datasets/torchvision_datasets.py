@@ -16,7 +16,7 @@ from torchvision import datasets
 from ...errors import ConfigError, DataError, did_you_mean
 from ...machine.installation import install_command
 from .folder import FolderDataset
-from .splits import ArrayDataset, DatasetParts, LabelledDataset, SampleDataset
+from .splits import ArrayDataset, DatasetParts, LabeledDataset, SampleDataset
 from .torchvision_table import TorchvisionRow
 
 _NOT_THE_USERS = frozenset({"self", "root", "download", "transform", "target_transform", "transforms"})
@@ -27,7 +27,7 @@ def open_torchvision(row: TorchvisionRow, root: Path, download: bool, arguments:
     """Open every part of a data set below `root`, fetching it first where that was asked for.
 
     Args:
-        row: of the table.
+        row: row of the table.
         root: `data.root`.
         download: whether to fetch what is not there.
         arguments: `data.arguments`, further arguments of its constructor.
@@ -48,8 +48,8 @@ def open_torchvision(row: TorchvisionRow, root: Path, download: bool, arguments:
     notes = []
     if row.images and not isinstance(parts["train"], FolderDataset):
         notes.append(
-            f"the installed torchvision keeps no list of {row.name}'s image files: damaged ones are not looked for, "
-            "and they are decoded by Pillow, one by one"
+            f"the installed torchvision has no list of {row.name}'s image files: they are not checked for damage, "
+            "and Pillow decodes them one by one"
         )
     return DatasetParts(
         parts["train"], parts.get("validation"), parts.get("test"), _classes(row, made["train"], attribute), notes
@@ -75,10 +75,10 @@ def check_arguments(row: TorchvisionRow, arguments: Mapping[str, Any]) -> None:
     decides = {name for name in row.parts["train"] if len({str(part.get(name)) for part in row.parts.values()}) > 1}
     for name in arguments:
         if name in decides:
-            raise ConfigError(f"data.arguments.{name}: it tells the parts of {row.name} apart; see data.validation")
+            raise ConfigError(f"data.arguments.{name}: selects the split of {row.name}; set data.validation instead")
         if name not in taken:
             raise ConfigError(
-                f"data.arguments.{name}: {row.name} doesn't take it{did_you_mean(name, taken - decides)}"
+                f"data.arguments.{name}: unknown argument of {row.name}{did_you_mean(name, taken - decides)}"
             )
 
 
@@ -98,15 +98,17 @@ def _make(row: TorchvisionRow, root: Path, download: bool, arguments: dict[str, 
     # torchvision raises RuntimeError where it looks, OSError where it doesn't, URLError and others when it fetches.
     except Exception as error:
         if download:
-            raise DataError(f"{row.name}: can't be fetched into {root}: {error}; {_what_to_put(row, root)}") from error
-        raise ConfigError(f"{row.name} is not in {root}, or not all of it: {_what_to_put(row, root)}") from error
+            raise DataError(
+                f"{row.name}: can't be downloaded to {root}: {error}; {_what_to_put(row, root)}"
+            ) from error
+        raise ConfigError(f"{row.name} is incomplete in {root}: {_what_to_put(row, root)}") from error
 
 
 def _what_to_put(row: TorchvisionRow, root: Path) -> str:
     if row.files:
         return f"put {row.files} into {root}"
-    fetch = f"`torchdeck download {row.name} --root {root}` or data.download = true fetches it"
-    return f"{fetch}, or copy it as torchvision.datasets.{row.name} lays it out to {root}"
+    fetch = f"`torchdeck download {row.name} --root {root}` or data.download = true downloads it"
+    return f"{fetch}, or copy it to {root} in the layout of torchvision.datasets.{row.name}"
 
 
 def _check_packages(row: TorchvisionRow) -> None:
@@ -126,7 +128,7 @@ def _with_labels(row: TorchvisionRow, root: Path, dataset: Any, attribute: str |
         # What torchvision's own loader does: RGB, photographs as they are stored.
         return FolderDataset(root, files, targets, "RGB", turns=False)
     if not row.layout:
-        return LabelledDataset(dataset, targets)
+        return LabeledDataset(dataset, targets)
     images = np.asarray(dataset.data)
     return ArrayDataset(
         np.ascontiguousarray(images.transpose(0, 2, 3, 1)) if row.layout == "NCHW" else images, targets
@@ -175,5 +177,5 @@ def _classes(row: TorchvisionRow, dataset: Any, attribute: str | None) -> list[s
         return None
     if row.name == "EMNIST" and names[0] == "N/A":
         names = names[1:]
-    # ImageNet has several names a class; MNIST's repeat themselves: "0 - zero".
+    # ImageNet has several names per class; MNIST's repeat themselves: "0 - zero".
     return [(name if isinstance(name, str) else name[0]).split(" - ")[0] for name in names]

@@ -16,22 +16,22 @@ Layout = Literal["", "NHW", "NHWC", "NCHW"]
 
 @dataclass(frozen=True)
 class TorchvisionRow(DatasetFacts):
-    """How one data set is opened.
+    """Table row that describes how to open one data set.
 
     Attributes:
         parts: arguments of the constructor that give the "train", "validation" and "test" part; one without "test" has
             no test split.
         labels: attribute with every sample's label, readable without decoding an image; "name:1" takes the second
-            item of each; empty where only reading a sample tells.
+            item of each; empty if only reading a sample shows it.
         images: attribute with every sample's image file, which is opened and made RGB, nothing else; "name:0" takes
             the first item of each; empty where images are read in another way.
         folder: below `data.root`, that those names are relative to, where they are not whole paths.
-        layout: of the attribute `data`, where all pixels are one array; empty where images are files.
+        layout: layout of the attribute `data` if all pixels are one array; empty if images are files.
         obtain: "download", or "manual" where torchvision can't fetch it; "embedded" needs nothing.
-        files: what has to lie where, below `data.root`, when it is not downloaded.
+        files: files that must be below `data.root` if they are not downloaded.
         needs: packages beside torchvision.
-        license: as its publisher states it; "unknown" where none is stated.
-        note: what to know before using it.
+        license: license that the publisher states, or "unknown".
+        note: remark for users of the data set.
     """
 
     parts: dict[str, dict[str, Any]]
@@ -259,7 +259,7 @@ ROWS = (
     ),
     TorchvisionRow(
         "Places365",
-        "Scenes, 256 pixels a side",
+        "Scenes, 256 pixels per side",
         365,
         1_803_460,
         (3, 256, 256),
@@ -313,7 +313,7 @@ ROWS = (
         "y",
         needs=("gdown",),
         license="CC BY 4.0",
-        note="has no test split; some images are grey",
+        note="has no test split; some images are gray",
     ),
     TorchvisionRow(
         "Caltech256",
@@ -325,7 +325,7 @@ ROWS = (
         "y",
         needs=("gdown",),
         license="CC BY 4.0",
-        note="has no test split; some images are grey",
+        note="has no test split; some images are gray",
     ),
     TorchvisionRow(
         "StanfordCars",

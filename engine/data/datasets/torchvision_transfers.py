@@ -39,7 +39,7 @@ def transfers(progress: Progress) -> Iterator[None]:
 
 
 class _Ended(BaseException):
-    """What a progress callback raised, past the handlers of torchvision that take every exception for a bad mirror."""
+    """Exception of a progress callback, which bypasses torchvision's handlers for bad mirrors."""
 
     def __init__(self, reason: BaseException) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class _Ended(BaseException):
 
 
 class _Fetcher:
-    """What torchvision calls instead of its own functions."""
+    """Replacements for torchvision's own functions."""
 
     def __init__(self, progress: Progress, check: Callable[..., bool]) -> None:
         self._progress = progress
@@ -75,8 +75,8 @@ class _Fetcher:
         if url is not None and not is_good:
             Path(path).unlink(missing_ok=True)
             raise TransferError(
-                f"{url} gives another file than the published one: its MD5 is not {md5}, so it was not kept. To fetch "
-                f"it by other means, put it at {path}"
+                f"{url} differs from the published file (its MD5 is not {md5}), so it was not kept. You can also "
+                f"download it yourself and put it at {path}"
             )
         return is_good
 
@@ -90,5 +90,5 @@ class _Fetcher:
 _AGENT = "pytorch/vision"
 
 
-# Whoever fetches has torchvision's functions to itself.
+# Only one download at a time replaces torchvision's functions.
 _one_at_a_time = threading.Lock()

@@ -18,13 +18,13 @@ def open_user_dataset(config: DataConfig) -> DatasetParts:
     The factory is given `root` where it takes it. It makes the splits in one of three ways: it takes `train` (True or
     False) and is called twice; it takes `split` ("train" or "test") and is called twice; or it is called once and
     returns a data set, or a mapping of data sets by "train", "validation" and "test". A data set is map-style, its
-    samples are (input, target). `classes` (names), `targets` (one a sample) and `collate_fn` (samples into a batch)
+    samples are (input, target). `classes` (names), `targets` (one per sample) and `collate_fn` (samples into a batch)
     are read where it has them; a mapping may hold a `collate_fn` too.
 
     Raises:
         ConfigError: arguments that the factory doesn't take.
         UserCodeError: no such file or name, or its code failed.
-        DataError: what it returns is no such data set.
+        DataError: its return value is not such a data set.
     """
     factory = load_object(config.dataset, "a function that returns a data set")
     offered = accepted_arguments(factory, {"root": str(user_path(config.root))})

@@ -1,1 +1,1 @@
-"""What a look at the data finds: counts, statistics, copies, samples before and after the transforms."""
+"""Explore data before training: counts, statistics, duplicates, samples before and after the transforms."""

@@ -1,4 +1,4 @@
-"""How evenly samples are spread over the classes, in words."""
+"""Describe the class balance in words."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def describe_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
         classes: their names.
     """
     if not counts or not sum(counts):
-        return "How many samples each class has is not known."
+        return "The number of samples per class is unknown."
     present = [count for count in counts if count]
     if len(present) == 1:
         only = next(name for name, count in zip(classes, counts, strict=True) if count)
-        return f"Every training sample is of one class, {only}: there is nothing to tell apart."
+        return f"All training samples are of one class, {only}: there is nothing to learn."
     smallest, largest = min(present), max(present)
     if smallest == largest:
-        words = f"Balanced: {largest:,} of each class."
+        words = f"Balanced: {largest:,} per class."
     elif largest / smallest < _NEARLY:
-        words = f"Nearly balanced: {smallest:,} to {largest:,} of each class."
+        words = f"Nearly balanced: {smallest:,} to {largest:,} per class."
     else:
         most, fewest = classes[counts.index(largest)], classes[counts.index(smallest)]
         words = f"{largest / smallest:.1f} : 1 between {most} ({largest:,}) and {fewest} ({smallest:,})"
@@ -37,7 +37,7 @@ def describe_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
         else:
             share = largest / sum(counts)
             words = (
-                f"Imbalanced, {words}; always saying {most} is right for {share:.0%}. "
+                f"Imbalanced, {words}; always predicting {most} is {share:.0%} correct. "
                 'loader.sampler = "balanced" draws every class equally often.'
             )
     empty = [name for name, count in zip(classes, counts, strict=True) if not count]

@@ -1,4 +1,4 @@
-"""What the model sees at a step of a run: a pure function of the config and the step."""
+"""Batch of a run at a given step: a pure function of the config and the step."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class SeenSample:
-    """Where a sample of a batch comes from.
+    """Origin of a sample in a batch.
 
     Attributes:
-        position: in the training split.
-        index: in the data set.
-        name: its file, else its index in words.
+        position: position in the training split.
+        index: index in the data set.
+        name: file name of the sample, or its index as text.
         target: its class, or its numbers; before MixUp and CutMix.
     """
 
@@ -52,9 +52,9 @@ class SeenBatch:
 
     Attributes:
         step: optimizer step, from 1.
-        epoch: from 1.
+        epoch: epoch, from 1.
         batch: number in the epoch, from 1.
-        samples: in the order of the batch; where MixUp or CutMix mix, sample n is mixed with the one before it.
+        samples: samples in batch order; MixUp and CutMix mix sample n with the previous one.
         inputs: on the CPU, after the transforms.
         targets: on the CPU.
     """
@@ -77,7 +77,7 @@ def batches_at(
 
     Args:
         config: the run.
-        step: from 1 to the last of the run.
+        step: step, from 1 to the last step of the run.
         progress: called while data are read, with what is done, samples done, samples in all.
 
     Raises:
@@ -88,7 +88,7 @@ def batches_at(
     per_epoch = optimizer_steps(num_train_batches(sources, config), config)
     last = per_epoch * config.training.epochs
     if not 1 <= step <= last:
-        raise ConfigError(f"step {step}: the run has steps 1 to {last:,} ({per_epoch:,} an epoch)")
+        raise ConfigError(f"step {step}: the run has steps 1 to {last:,} ({per_epoch:,} per epoch)")
     epoch, in_epoch = divmod(step - 1, per_epoch)
     # Without workers the same batches are made here.
     loader = config.loader.model_copy(update={"num_workers": 0, "timeout": 0.0, "worker_init": ""})

@@ -2,7 +2,7 @@
 
 Image files are compared by their bytes: only files of equal size are read, so a large folder takes minutes, not hours;
 the same picture saved twice in different ways is not found, unless decoded pixels are asked for. Everything else is
-compared by decoded pixels, or by the values of what is no image.
+compared by decoded pixels, or by the values of what is not an image.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def _files(splits: list[Split], progress: Progress) -> Iterator[tuple[Hashable |
         assert isinstance(dataset, FolderDataset)
         for position in range(len(split)):
             if done % _REPORT_EVERY == 0:
-                progress("sizes of files", done, total)
+                progress("reading file sizes", done, total)
             done += 1
             path = os.path.join(dataset.root, dataset.files[split.dataset_index(position)])
             try:
@@ -111,7 +111,7 @@ def _files(splits: list[Split], progress: Progress) -> Iterator[tuple[Hashable |
     for found in alike:
         for path, member in found:
             if done % _REPORT_EVERY == 0:
-                progress("comparing files of one size", done, total)
+                progress("comparing files of equal size", done, total)
             done += 1
             yield _file_hash(path), member
 
@@ -142,7 +142,7 @@ def _samples(splits: list[Split], progress: Progress) -> Iterator[tuple[Hashable
 
 
 def _sample_hash(split: Split, position: int) -> bytes:
-    """Of an image's decoded pixels, or of every tensor of any other input."""
+    """Digest of an image's decoded pixels, or of every tensor of any other input."""
     sample = read_image(split, position)[0] if split.is_image else as_tensors(read_sample(split, position)[0])
     digest = blake2b(digest_size=16)
     tensors = list(tensors_of(sample))
@@ -171,7 +171,7 @@ def _picture(split: Split, position: int) -> NDArray[np.uint8] | None:
 
 
 def _label(split: Split, position: int) -> int:
-    """The class index; -1 where targets are no classes."""
+    """The class index; -1 where targets are not classes."""
     if split.targets is None or kind_of(split.targets) != "classes":
         return -1
     return int(split.targets[position])

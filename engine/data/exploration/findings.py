@@ -1,4 +1,4 @@
-"""What looks at data find, as plain values. They travel to the screen, whose process imports no torch for them."""
+"""Results of data exploration, as plain values: the process of the screen needs no torch for them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _NAMED_MODES = 4
-# What duplicates are compared by where samples are no images.
+# Basis of the comparison of duplicates, for samples other than images.
 VALUES = "values"
 
 
 @dataclass
 class ImageSizes:
-    """What the looked-at images are like.
+    """Summary of the examined images.
 
     Attributes:
         sizes: how many images there are of each (height, width).
@@ -62,17 +62,17 @@ class PixelStatistics:
 
 @dataclass(frozen=True)
 class DataLook:
-    """What there is to see of a data set.
+    """Overview of a data set.
 
     Attributes:
         classes: names by class index; where targets are numbers, the names of those.
-        class_counts: training samples of each class; empty where targets are no classes.
+        class_counts: training samples of each class; empty where targets are not classes.
         train_size: training samples.
         validation_size: validation samples.
         test_size: samples of a test split of its own, None without one.
-        notes: what the user should know.
-        balance: how evenly samples are spread over the classes, in words.
-        pixels: of a part of the samples, or of all where that is quick.
+        notes: remarks for the user.
+        balance: class balance, as text.
+        pixels: pixel statistics of some samples, or of all if that is quick.
     """
 
     classes: list[str]
@@ -91,7 +91,7 @@ class DataLook:
 
 @dataclass(frozen=True)
 class StepTier:
-    """What is known of one step.
+    """Result of one transform.
 
     Attributes:
         error: why it can't be used; empty when it can.
@@ -121,7 +121,7 @@ class PreviewSample:
 
 @dataclass(frozen=True)
 class SampleText:
-    """One sample in words.
+    """One sample as text.
 
     Attributes:
         index: its position in the split.
@@ -129,7 +129,7 @@ class SampleText:
         raw: lines about it as it is stored.
         shown: lines about it after the transforms.
         raw_slice, shown_slice: uint8 [H, W, C], the slice in the middle of a volume before and after its transforms;
-            None for what is no volume.
+            None for what is not a volume.
     """
 
     index: int
@@ -142,17 +142,17 @@ class SampleText:
 
 @dataclass(frozen=True)
 class SampleLook:
-    """What the transforms of a config make of some samples.
+    """Samples before and after the transforms of a config.
 
     Attributes:
         samples: raw and transformed training samples.
-        texts: the same in words, where they are no images.
-        input_shape: of a sample after the eval transforms, in words; empty where that can't be told.
-        storage: where the training pixels would live, in words.
-        reason: the arithmetic behind that, in words.
+        texts: the same as text, if they are not images.
+        input_shape: shape of a sample after the eval transforms, as text; empty if unknown.
+        storage: storage of the training pixels, as text.
+        reason: calculation behind that choice, as text.
         notes: of the data and how they are read: those that the run begins with.
         train_steps, eval_steps: what is to be said of each transform.
-        unreadable: what is wrong with samples that can't be read.
+        unreadable: problems of samples that can't be read.
         error: why nothing can be shown; empty when it can.
     """
 
@@ -170,11 +170,11 @@ class SampleLook:
 
 @dataclass(frozen=True)
 class StepLook:
-    """What the model sees at a step of a run.
+    """Batch of a run at a step.
 
     Attributes:
         words: which step and batch, how many samples, and what its inputs and targets are.
-        images: uint8 [H, W, C], the first of the batch, with Normalize undone; empty where inputs are no images.
+        images: uint8 [H, W, C], the first of the batch, with Normalize undone; empty where inputs are not images.
         captions: target and name of each sample of the batch; after MixUp and CutMix the shares of its classes.
     """
 
@@ -188,9 +188,9 @@ class DuplicateExample:
     """One image that occurs more than once.
 
     Attributes:
-        pixels: uint8 [H, W, C]; None where samples are no images or can't be decoded.
-        members: every (split, position in it, class index); -1 where targets are no classes.
-        names: of its files or samples, in the same order.
+        pixels: uint8 [H, W, C]; None where samples are not images or can't be decoded.
+        members: every (split, position in it, class index); -1 where targets are not classes.
+        names: names of its files or samples, in the same order.
     """
 
     pixels: NDArray[np.uint8] | None
@@ -200,10 +200,10 @@ class DuplicateExample:
 
 @dataclass(frozen=True)
 class DuplicateReport:
-    """What was found.
+    """Result of a search for duplicates.
 
     Attributes:
-        compared: "file bytes", "decoded pixels", or "values" of what is no image.
+        compared: "file bytes", "decoded pixels", or "values" of what is not an image.
         samples: how many samples of each split were compared, by its name.
         groups: images that occur more than once.
         surplus: samples of the training split that repeat another one of it.
@@ -233,7 +233,7 @@ class TraceStep:
         shape: [C, H, W].
         dtype: such as "uint8".
         minimum, maximum, mean: of the values.
-        microseconds: what the step takes a sample; None where it was not timed.
+        microseconds: time per sample; None if it was not timed.
     """
 
     name: str
@@ -284,7 +284,7 @@ def describe_sizes(found: ImageSizes) -> list[str]:
         ]
     if found.rotated:
         how = (
-            "are turned as their EXIF data ask" if found.turns else "ask to be turned (EXIF), which data.exif forbids"
+            "are rotated by their EXIF data" if found.turns else "have an EXIF rotation, ignored by data.exif = false"
         )
         lines.append(f"{found.rotated:,} {how}")
     return lines
@@ -299,8 +299,8 @@ def describe_duplicates(report: DuplicateReport) -> list[str]:
         if count:
             share = count / report.samples[name]
             lines.append(
-                f"{count:,} of {report.samples[name]:,} {name} samples ({share:.1%}) are in the training split too: "
-                f"the {name} score may be too good by that much"
+                f"{count:,} of {report.samples[name]:,} {name} samples ({share:.1%}) are also in the training split: "
+                f"the {name} score may be too high by as much"
             )
     if report.disagreeing:
         occur = plural(report.disagreeing, f"{noun} occurs", f"{noun}s occur")

@@ -30,7 +30,7 @@ def eye_image(pixels: Tensor) -> NDArray[np.uint8]:
 
 
 def middle_slice(value: object) -> NDArray[np.uint8] | None:
-    """The slice in the middle of a volume's depth, uint8 [H, W, C]; None for what is no volume.
+    """The slice in the middle of a volume's depth, uint8 [H, W, C]; None for what is not a volume.
 
     A volume is a tensor of real numbers in any unit, [C, D, H, W] or [D, H, W]. Black is its smallest finite number
     and white its largest, so that slices of different volumes can't be compared by their brightness.

@@ -1,4 +1,4 @@
-"""Sizes and colour modes of a split's images, from the files' headers where samples are files."""
+"""Sizes and color modes of a split's images, from the files' headers where samples are files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..loading.storage import read_image
 from .findings import ImageSizes
 
 _REPORT_EVERY = 64
-# Of a data set that has to decode a sample to tell its size, so many are enough for a first look.
+# If finding the size of a sample means decoding it, this many are enough for a first look.
 _DECODED = 50
 
 
@@ -60,4 +60,4 @@ def _add_file(found: ImageSizes, dataset: FolderDataset, index: int) -> None:
 
 
 def _mode(channels: int) -> str:
-    return {1: "grey", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")
+    return {1: "gray", 3: "RGB", 4: "RGBA"}.get(channels, f"{channels} channels")

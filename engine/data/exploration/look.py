@@ -1,4 +1,4 @@
-"""What a screen shows of the data a config names: once of the data set, and quickly of its samples."""
+"""Collect the overview and the sample previews of a config's data for a screen."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .preview import preview, preview_text
 from .step_tiers import step_tiers
 from .summary import DataSummary, class_counts, summarize
 
-# A first look takes a part of a second: arrays up to this size whole, else so many samples or so many seconds.
+# A first look takes a fraction of a second: whole arrays up to this size, otherwise up to N samples or N seconds.
 _MEASURED_BYTES = 128 << 20
 _MEASURED_SAMPLES = 2000
 _MEASURING_SECONDS = 0.5

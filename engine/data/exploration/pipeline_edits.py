@@ -42,7 +42,7 @@ def is_random(name: str) -> bool:
 def for_evaluation(specs: Sequence[Component], image_size: tuple[int, int] | None) -> tuple[list[Component], str]:
     """A pipeline's counterpart for evaluation, and a sentence that says what was left out or replaced.
 
-    A random crop becomes the crop of the centre, so that images keep the size that the model learns from; one of the
+    A random crop becomes the crop of the center, so that images keep the size that the model learns from; one of the
     image's own size, after padding, needs no counterpart.
 
     Args:
@@ -78,13 +78,13 @@ def for_evaluation(specs: Sequence[Component], image_size: tuple[int, int] | Non
             kept.append(spec)
     words = []
     if left_out:
-        words.append(f"left out as random: {', '.join(dict.fromkeys(left_out))}")
+        words.append(f"dropped (random): {', '.join(dict.fromkeys(left_out))}")
     if replaced:
         words.append(f"replaced: {', '.join(dict.fromkeys(replaced))}")
     own = [spec.name for spec in kept if is_user_spec(spec.name)]
     if own:
-        words.append(f"kept as it is, random or not: {', '.join(own)}")
-    return kept, "; ".join(words) or "nothing is random: copied as they are"
+        words.append(f"kept (may be random): {', '.join(own)}")
+    return kept, "; ".join(words) or "copied unchanged: nothing is random"
 
 
 def with_normalize(specs: Sequence[Component], mean: Sequence[float], std: Sequence[float]) -> list[Component]:

@@ -33,7 +33,7 @@ def preview(
     Args:
         sources: the opened data.
         config: the `[data]` section: transforms, and which tier samples take.
-        seed: of the run.
+        seed: seed of the run.
         epoch: 0-based.
         indices: positions in the split.
         train: whether the training split with its transforms is shown, else the validation split.
@@ -60,7 +60,7 @@ def preview(
 def preview_text(
     sources: DataSources, config: DataConfig, seed: int, epoch: int, indices: Sequence[int], train: bool
 ) -> list[SampleText]:
-    """What `preview` shows, in words, for samples that are no images: not collated yet. Volumes have a slice."""
+    """Text version of `preview` for samples other than images, before collation. Volumes have a slice."""
     split = sources.train if train else sources.validation
     transforms = config.train_transforms if train else config.eval_transforms
     where = "data.train_transforms" if train else "data.eval_transforms"
@@ -77,14 +77,14 @@ def preview_text(
 
 
 SampleTier = Literal["batches", "files", "samples"]
-"""How samples are made: whole batches of decoded images, encoded files with the rest in batches, or one by one."""
+"""How samples are made: batches of decoded images, encoded files then batches, or one by one."""
 
 
 def sample_tier(split: Split, transforms: Sequence[Component], storage: str) -> SampleTier:
     """How a run on this machine makes the split's samples.
 
     Args:
-        split: what is read.
+        split: split to read.
         transforms: the pipeline.
         storage: `data.storage`.
     """

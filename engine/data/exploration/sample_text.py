@@ -1,4 +1,4 @@
-"""Samples that are no images, in words: signals as a line of bars, tokens as numbers, everything with its shape."""
+"""Samples other than images, as text: signals as a line of bars, tokens as numbers, everything with its shape."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def target_words(target: Any, classes: Sequence[str]) -> str:
 
 
 def describe(value: Any, width: int = 60, name: str = "") -> list[str]:
-    """An input in words: for every part one line with its shape and numbers, and for signals a line a channel.
+    """An input as text: for every part one line with its shape and numbers, and for signals a line per channel.
 
     Args:
         value: a sample's input: a tensor, an array, text, or a tuple or a dict of them.
-        width: of the line of bars, in characters.
-        name: what stands before its lines.
+        width: width of the line of bars, in characters.
+        name: prefix of its lines.
     """
     prefix = f"{name}: " if name else ""
     value = as_tensors(value)

@@ -22,7 +22,7 @@ from .sample_text import target_words
 # A step is timed as what it adds to those before it; the shortest of a few times counts, as everything else disturbs.
 _REPEATS = 5
 _PATIENCE = 0.3  # seconds for the timing of all steps
-# In the tier of batches so many samples are timed at once: one alone would measure the calls, not the work.
+# Batched transforms are timed on this many samples: one alone would measure the calls, not the work.
 _TIMED_BATCH = 64
 _TIMED_FILES = 4
 
@@ -35,7 +35,7 @@ def trace_sample(config: RunConfig, *, epoch: int, position: int) -> SampleTrace
     Args:
         config: the run.
         epoch: 0-based.
-        position: of the sample in the training split.
+        position: position of the sample in the training split.
 
     Raises:
         ConfigError, DataError, UserCodeError: a sample that can't be read or transformed.

@@ -1,4 +1,4 @@
-"""The batch of a step of a run, as a screen shows it."""
+"""Prepare the batch of a step for a screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def look_at_step(config: RunConfig, *, step: int, count: int, progress: Progress
 
     Args:
         config: the run.
-        step: from 1 to the last of the run.
+        step: step, from 1 to the last step of the run.
         count: images at most.
         progress: called while data are read.
 
@@ -31,7 +31,7 @@ def look_at_step(config: RunConfig, *, step: int, count: int, progress: Progress
     """
     batches = batches_at(config, step, progress)
     batch = batches[0]
-    of = f" (the first of {len(batches)})" if len(batches) > 1 else ""
+    of = f" (first of {len(batches)})" if len(batches) > 1 else ""
     words = [
         f"step {batch.step:,}: epoch {batch.epoch:,}, batch {batch.batch:,}{of} of {len(batch.samples):,} samples",
         *(

@@ -1,4 +1,4 @@
-"""Each step of a pipeline by itself: whether it is right, and whether it is done to whole batches."""
+"""Check each transform of a pipeline alone: whether it is valid, and whether it is batched."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def _tiers(specs: Sequence[Component]) -> list[str]:
             continue
         plan = plan_batches([*sound, spec])
         if isinstance(plan, Unbatched):
-            tiers.append(f"sample by sample: {plan.reason}")
+            tiers.append(f"per sample: {plan.reason}")
             continue
         sound.append(spec)
         tiers.append("once, when decoded" if len(plan.baked) > baked else "batched")
         baked = len(plan.baked)
-    if any(tier.startswith("sample by sample") for tier in tiers):
+    if any(tier.startswith("per sample") for tier in tiers):
         tiers = [
-            tier if tier.startswith(("sample", "on the")) else "sample by sample, with the others" for tier in tiers
+            tier if tier.startswith(("per sample", "on the")) else "per sample, with the others" for tier in tiers
         ]
     return tiers

@@ -1,4 +1,4 @@
-"""What a split looks like in numbers: counts, sizes, exact means and standard deviations."""
+"""Statistics of a split: counts, sizes, exact means and standard deviations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class DataSummary:
 
     Attributes:
         samples: how many there are.
-        counts: samples of each class, in the order of the classes; empty where targets are no classes.
+        counts: samples of each class, in the order of the classes; empty where targets are not classes.
         classes: names by class index.
         shape: (C, H, W) where all looked-at images have one; None where they differ.
         smallest, largest: (H, W) of the image with the fewest and with the most pixels.
@@ -64,7 +64,7 @@ def summarize(
     Mean and standard deviation of uint8 pixels come from an integer histogram, so they are exact for what was read.
 
     Args:
-        split: what to look at.
+        split: split to summarize.
         classes: names by class index.
         limit: look at the pixels of this many samples, chosen alike every time from all over the split; None for all.
         progress: called with what is done, samples done, samples in all.
@@ -97,12 +97,12 @@ def summarize(
                 name = sample_name(split, position)
                 unreadable[name] = str(image).partition("\n")[0].removeprefix(f"{name}: ")
         if pixels.is_empty:
-            raise DataError(f"none of the {len(positions):,} samples looked at can be read")
+            raise DataError(f"none of the {len(positions):,} samples that were tried can be read")
     return pixels.summary(total, class_counts(split, classes), list(classes))
 
 
 def class_counts(split: Split, classes: Sequence[str]) -> list[int]:
-    """Samples of each class, in the order of the classes; empty where targets are no classes."""
+    """Samples of each class, in the order of the classes; empty where targets are not classes."""
     if split.targets is None or kind_of(split.targets) != "classes":
         return []
     return np.bincount(split.targets, minlength=len(classes)).tolist()

@@ -40,7 +40,7 @@ class BadFile:
     """A file that can't be decoded.
 
     Attributes:
-        path: of the file.
+        path: path of the file.
         problem: why not, in the decoder's words.
     """
 
@@ -55,7 +55,7 @@ def open_usable(config: RunConfig, progress: Progress) -> tuple[DataSources, lis
     training split.
 
     Raises:
-        TorchdeckError: as `open_sources`; or nothing is left of a split.
+        TorchdeckError: like `open_sources`; or no sample is left in a split.
     """
     sources, bad = open_sources(config.data, config.seed, progress), []
     if config.data.bad_files == "skip":
@@ -86,7 +86,7 @@ def find_bad_files(splits: Iterable[Split], cache: Path, progress: Progress) -> 
 
 
 def find_unopenable(splits: Iterable[Split], progress: Progress) -> list[BadFile]:
-    """Image files that aren't there, as a dangling link's, or are no regular files. Opens none.
+    """Image files that aren't there, as a dangling link's, or are not regular files. Opens none.
 
     Args:
         splits: opened splits; those of one data set are looked at together.
@@ -130,11 +130,11 @@ def without_bad_files(sources: DataSources, bad: list[BadFile]) -> DataSources:
 
 
 def refuse_bad_files(bad: list[BadFile]) -> None:
-    """Raise DataError that names some of the files, with the way to go on without them; nothing for an empty list."""
+    """Raise DataError that names some of the files and says how to skip them; does nothing for an empty list."""
     if bad:
         raise DataError(
-            f"{plural(len(bad), 'image')} can't be decoded: {_some(bad)}; mend or remove them, or leave them "
-            'out with data.bad_files = "skip"'
+            f"{plural(len(bad), 'image')} can't be decoded: {_some(bad)}; repair or remove them, or skip "
+            'them with data.bad_files = "skip"'
         )
 
 
@@ -166,7 +166,7 @@ def _bad_files_of(dataset: FolderDataset, cache: Path, progress: Progress) -> li
 def _decode_all(dataset: FolderDataset, progress: Progress) -> dict[str, str]:
     """What is wrong with each file that can't be decoded, by its name relative to the root."""
     total = len(dataset)
-    message = f"looking for damaged files in {dataset.root.name}"
+    message = f"checking the files of {dataset.root.name} for damage"
 
     def problem_of(index: int) -> str | None:
         try:
@@ -218,7 +218,7 @@ def _remember(memory: Path, found: dict[str, str]) -> None:
         fresh.write_text(json.dumps(found), encoding="utf-8")
         fresh.replace(memory)
     except OSError as error:
-        print(f"what was found in the images can't be kept: {error}")
+        print(f"the list of damaged images can't be cached: {error}")
 
 
 def _some(bad: list[BadFile]) -> str:

@@ -1,4 +1,4 @@
-"""What hands batches to training: the protocol of every loader, and the loaders of a run together."""
+"""Protocol of every batch loader, and the loaders of a run."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class TrainingData:
 
     Attributes:
         train: shuffled, with the train transforms.
-        validation: in order, with the eval transforms.
-        input_shape: of a sample after the eval transforms; (C, H, W) for images.
+        validation: loader of the validation split, in order, with the eval transforms.
+        input_shape: shape of a sample after the eval transforms; (C, H, W) for images.
         classes: names by class index.
-        storage: where the pixels live, in words.
-        reason: the arithmetic behind that, for the training split, in words.
+        storage: storage of the pixels, as text.
+        reason: calculation behind that choice for the training split, as text.
         notes: what the user should know: why a slow tier was taken, where data were found.
         fingerprint: hash of samples, labels and split.
     """

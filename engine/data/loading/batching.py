@@ -1,4 +1,4 @@
-"""How a split's samples become the batches of an epoch, and an epoch's batches optimizer steps."""
+"""Divide a split's samples into the batches of an epoch, and the batches into optimizer steps."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Batching:
-    """What every loader is told: of which samples its batches are, and where they go.
+    """Arguments of every loader: the kind of its samples and the device of its batches.
 
     Attributes:
-        sampler: which samples an epoch takes, in which order.
+        sampler: samples of an epoch, in order.
         batch_size: samples per batch.
         drop_last: leave out a last batch that is not full.
         device: where batches go.
@@ -55,5 +55,5 @@ def evaluation_batching(split: Split, config: RunConfig, device: torch.device) -
 
 
 def optimizer_steps(num_batches: int, config: RunConfig) -> int:
-    """Optimizer steps in so many batches; the last one may add up fewer than `training.accumulate`."""
+    """Optimizer steps in a number of batches; the last one may accumulate fewer than `training.accumulate`."""
     return -(-num_batches // config.training.accumulate)

@@ -33,7 +33,7 @@ def make_batch(split: Split, positions: Sequence[int], samples: list[tuple[Any, 
 
     Args:
         split: where they come from.
-        positions: of the samples in the split, for messages.
+        positions: positions of the samples in the split, for messages.
         samples: pairs of input and target.
 
     Returns:
@@ -69,7 +69,7 @@ def check_collated(collate: Collate, targets: Tensor, num_outputs: int) -> None:
         num_outputs: one for each class.
 
     Raises:
-        UserCodeError: an index that is no class, or shares of another number of classes.
+        UserCodeError: an index that is not a class, or shares for a different number of classes.
     """
     if targets.is_floating_point():
         if targets.shape[1] != num_outputs:
@@ -109,7 +109,7 @@ def _collated(split: Split, collate: Collate, samples: list[tuple[Any, Any]]) ->
     if not isinstance(inputs, Tensor | tuple | dict) or next(tensors_of(inputs), None) is None:
         raise UserCodeError(
             f"{name}: its inputs are {type(inputs).__name__}; expected a tensor, or a tuple or a dict of "
-            "tensors, which the model gets as its arguments"
+            "tensors, which are passed to the model as its arguments"
         )
     if not isinstance(targets, Tensor) or not targets.ndim or len(targets) != len(samples):
         shape = f" of {list(targets.shape)}" if isinstance(targets, Tensor) else ""

@@ -37,7 +37,7 @@ def mapped_split(split: Split, baked: Sequence[Component], folder: Path, where: 
     """A split's decoded images, mapped from their file, which is made first where it isn't there.
 
     Args:
-        split: with targets.
+        split: split with targets.
         baked: transforms that draw nothing, done before.
         folder: where files lie; made where it isn't there.
         where: the config's key of the transforms, for messages.
@@ -49,7 +49,7 @@ def mapped_split(split: Split, baked: Sequence[Component], folder: Path, where: 
     """
     decoded = DecodedSplit(split, tuple(baked), where)
     if split.targets is None:
-        raise DataError(f"the {split.name} split has no targets to keep beside its images")
+        raise DataError(f"the {split.name} split has no targets to store with its images")
     shape = (len(split), *decoded.image(0).shape)
     path = cache_file(split, baked, folder)
     images = _mapped(path, shape)
@@ -57,7 +57,7 @@ def mapped_split(split: Split, baked: Sequence[Component], folder: Path, where: 
         _write(path, shape, decoded, progress)
         images = _mapped(path, shape)
         if images is None:
-            raise DataError(f"{path}: is not what was just written to it; is the disk in order?")
+            raise DataError(f"{path}: differs from what was just written to it; check the disk")
     return ImageStore(images, torch.from_numpy(np.array(split.targets)), is_mapped=True)
 
 

@@ -1,4 +1,4 @@
-"""Batches out of image files that are decoded anew in every epoch, by threads.
+"""Batches from image files that threads decode again in every epoch.
 
 For folders whose decoded images fit nowhere, or differ in size until a random crop makes them equal. A thread reads,
 decodes and crops; decoders and resizing leave the interpreter to the others meanwhile. What comes then is done to
@@ -40,12 +40,12 @@ _BATCHES_AHEAD = 2
 
 @dataclass(frozen=True)
 class Head:
-    """What is done to a single image, until all have one size.
+    """Transforms of a single image, until all have the same size.
 
     Attributes:
         baked: transforms that draw nothing.
         crop: a random resized crop after them; without one, the baked ones or the files themselves settle the size.
-        rest: what is done to batches of the results.
+        rest: transforms of batches of the results.
     """
 
     baked: tuple[Component, ...]
@@ -57,7 +57,7 @@ def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | Unavailable:
     """Split a plan where its images become equal in size, or say why they don't.
 
     Args:
-        plan: of the whole pipeline.
+        plan: plan of the whole pipeline.
         has_one_size: whether the files have one size already.
     """
     first = plan.pixel_steps[0] if plan.pixel_steps else None
@@ -66,13 +66,13 @@ def find_head(plan: BatchPlan, *, has_one_size: bool) -> Head | Unavailable:
     if has_one_size or fixed_size(plan):
         return Head(plan.baked, None, replace(plan, baked=()))
     return Unavailable(
-        "images differ in size, and neither a Resize to [height, width], a CenterCrop nor a RandomResizedCrop comes "
-        "first"
+        "images differ in size, and the first transform is not a Resize to [height, width], a CenterCrop or a "
+        "RandomResizedCrop"
     )
 
 
 def decode_threads(num_workers: int) -> int:
-    """How many threads decode: `loader.num_workers`, or one a core."""
+    """How many threads decode: `loader.num_workers`, or one per core."""
     return num_workers or available_cores()
 
 
@@ -109,10 +109,10 @@ class EncodedLoader:
         """Set the loader up; threads start with the first batch.
 
         Args:
-            split: of a FolderDataset.
-            head: what is done to single images, and what to batches.
+            split: split of a FolderDataset.
+            head: transforms of single images, and of batches.
             batching: of which samples its batches are, and where they go.
-            seed: of random transforms.
+            seed: seed of random transforms.
             options: of them `num_workers`, threads that decode, 0 for one per core; and `pin_memory`, to decode into
                 page-locked memory where a GPU is to copy from it.
             where: the config's key of the transforms, for messages.

@@ -21,7 +21,7 @@ from .batching import Batching
 from .sampling import EpochOrder
 from .storage import ImageStore
 
-# Several small batches are made at once: a batch of 64 small images costs less than calling torch does. Float pixels
+# Several small batches are made together: a batch of 64 small images costs less than calling torch does. Float pixels
 # of this many bytes still lie in a CPU's cache when the model reads them.
 _CHUNK_BYTES = 2 << 20
 # On a GPU fewer and larger kernels are better.
@@ -50,9 +50,9 @@ class InMemoryLoader:
 
         Args:
             store: the decoded split, on the CPU or on `device`; baked transforms are already applied.
-            plan: what is done to batches.
+            plan: transforms of batches.
             batching: of which samples its batches are, and where they go.
-            seed: of random transforms.
+            seed: seed of random transforms.
             pin_memory: go through page-locked memory where pixels have to be copied to a GPU.
 
         Raises:
@@ -96,7 +96,7 @@ class InMemoryLoader:
         at_home = None if order is None else self._at_home(order)
         end = min(self.num_batches * self.batch_size, self.num_samples)
         chunk = self._chunk_batches * self.batch_size
-        # A chunk is cut alike wherever the epoch is entered: what is done to it at once may round by its size.
+        # Chunks have the same bounds wherever the epoch is entered: results of a chunk may round by its size.
         skipped = start % self._chunk_batches
         firsts = range((start - skipped) * self.batch_size, end, chunk)
         parts = [slice(first, min(first + chunk, end)) for first in firsts]
@@ -184,7 +184,7 @@ def _scaling(plan: BatchPlan, channels: int, device: torch.device) -> Scaling:
         return Scaling()
     for name, values in (("mean", plan.mean), ("std", plan.std)):
         if len(values) not in (1, channels):
-            raise ConfigError(f"Normalize: {name} has {len(values)} values and the images have {channels} channels")
+            raise ConfigError(f"Normalize: {name} has {len(values)} values, but the images have {channels} channels")
     mean = torch.tensor(plan.mean, dtype=torch.float64) * 255
     factor = 1 / (torch.tensor(plan.std, dtype=torch.float64) * 255)
     shape = (channels, 1, 1)
@@ -199,7 +199,7 @@ def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, pos
 
     Args:
         images: uint8 [n, C, H, W], after the plan's baked transforms.
-        plan: what is done to batches.
+        plan: transforms of batches.
         seed, epoch: of the random parameters.
         positions: int64 [n], positions of the images in their split.
 
@@ -213,10 +213,10 @@ def transform_images(images: Tensor, plan: BatchPlan, seed: int, epoch: int, pos
 
 
 class BatchFinish:
-    """What is done to a batch of decoded images, after the plan's baked transforms."""
+    """Transforms of a batch of decoded images, after the plan's baked transforms."""
 
     def __init__(self, plan: BatchPlan, channels: int, device: torch.device) -> None:
-        """Set up for images of so many channels whose batches go to `device`. Raises ConfigError for a Normalize."""
+        """Set up for images with `channels` channels and batches on `device`. Raises ConfigError for a Normalize."""
         self._plan, self._device = plan, device
         self._scale = _scaling(plan, channels, device)
 

@@ -1,4 +1,4 @@
-"""A split of samples that are no images, read once into one tensor and kept: no workers, only a gather."""
+"""A split of samples other than images, read once into one tensor and kept: no workers, only a gather."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _CHUNK = 1024
 
 @dataclass(frozen=True)
 class KeptTensors:
-    """What is kept of a split.
+    """Tensors of a split that are kept in memory.
 
     Attributes:
-        sample_bytes: of one sample's input.
+        sample_bytes: bytes of one sample's input.
     """
 
     sample_bytes: int
 
 
 def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | Unavailable:
-    """How a split of samples that are no images can be kept, or why it can't be.
+    """How a split of samples other than images can be kept, or why it can't be.
 
     Raises:
         DataError, UserCodeError: a sample that is looked at can't be read.
@@ -44,23 +44,23 @@ def plan_kept(split: Split, transforms: Sequence[Component]) -> KeptTensors | Un
     if split.collate is not None:
         return Unavailable("a collate_fn makes the batches")
     if transforms:
-        return Unavailable("transforms of samples that are no images are applied one by one")
+        return Unavailable("transforms of samples other than images are applied one by one")
     looked_at = range(min(_LOOKED_AT, len(split)))
     samples = []
     for position in looked_at:
         value, target = read_sample(split, position)
         if split.targets is not None and not is_same_target(target, split.targets[position]):
-            return Unavailable("the data set gives another target when asked twice for the same sample")
+            return Unavailable("the data set returns different targets for the same index")
         samples.append(as_tensors(value))
     first = samples[0]
     if not isinstance(first, Tensor):
-        return Unavailable("samples are several tensors")
+        return Unavailable("samples consist of several tensors")
     for position, sample in zip(looked_at, samples, strict=True):
         if not isinstance(sample, Tensor) or (sample.shape, sample.dtype) != (first.shape, first.dtype):
             return Unavailable("samples differ in shape")
         again = as_tensors(read_sample(split, position)[0])
         if again.shape != sample.shape or not torch.equal(again.nan_to_num(), sample.nan_to_num()):
-            return Unavailable("the data set gives another sample when asked twice for the same one")
+            return Unavailable("the data set returns different samples for the same index")
     return KeptTensors(first.nbytes)
 
 
@@ -78,7 +78,7 @@ class TensorLoader:
         """Read the split.
 
         Args:
-            split: what is kept.
+            split: split to keep in memory.
             batching: of which samples its batches are, and where they go.
             home: where it is kept.
             progress: called with what is done, samples done, samples in all.

@@ -38,7 +38,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
 
     Args:
         sources: the opened data.
-        config: of the run.
+        config: config of the run.
         device: where batches go.
         progress: called with what is done, samples done, samples in all.
 
@@ -73,7 +73,7 @@ def data_notes(sources: DataSources, config: RunConfig, tiers: tuple[Tier, Tier]
 
     Args:
         sources: the opened data.
-        config: of the run.
+        config: config of the run.
         tiers: those of the training and of the validation split.
 
     Raises:
@@ -134,7 +134,7 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
     refuse_left_behind(sources.train, config.data.train_transforms, "data.train_transforms")
     refuse_left_behind(sources.validation, config.data.eval_transforms, "data.eval_transforms")
     if config.loader.worker_init:
-        load_object(config.loader.worker_init, "a function that takes a worker's number")
+        load_object(config.loader.worker_init, "a function of a worker's number")
     room, workers = measure_room(device, config.data.cache), config.loader.num_workers
     splits = [with_collate(split, config.loader) for split in (sources.train, sources.validation)]
     train_data = _own_batches_by_loader(config) if config.loader.batch_sampler else config.data
@@ -146,8 +146,8 @@ def check_loading(sources: DataSources, config: RunConfig, device: torch.device)
 def _own_batches_by_loader(config: RunConfig) -> DataConfig:
     if config.data.storage not in ("auto", "loader"):
         raise ConfigError(
-            f'data.storage = "{config.data.storage}": loader.batch_sampler makes the batches, which the DataLoader '
-            'does; use "auto" or "loader"'
+            f'data.storage = "{config.data.storage}": loader.batch_sampler needs the DataLoader; '
+            'use "auto" or "loader"'
         )
     return config.data.model_copy(update={"storage": "loader"})
 
@@ -164,7 +164,7 @@ def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:
     batching = train_batching(sources.train, config)
     if config.loader.drop_last and not batching.num_batches:
         raise ConfigError(
-            f"loader.drop_last = true: no batch is left, as an epoch has {batching.num_samples} samples and "
+            f"loader.drop_last = true leaves no batch: an epoch has {batching.num_samples} samples and "
             f"loader.batch_size is {config.loader.batch_size}"
         )
 
@@ -190,7 +190,7 @@ def check_batches(sources: DataSources, config: RunConfig, num_outputs: int) -> 
 
     Args:
         sources: the opened data.
-        config: of the run.
+        config: config of the run.
         num_outputs: numbers that the model returns for a sample.
 
     Raises:

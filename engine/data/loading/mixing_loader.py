@@ -27,7 +27,7 @@ class MixingLoader:
             Inputs float32 [B, C, H, W] and targets float32 [B, classes], shares that sum to 1, on the device.
 
         Raises:
-            ConfigError: inputs without height and width, targets that are no class indices.
+            ConfigError: inputs without height and width, targets other than class indices.
         """
         for number, (inputs, targets) in enumerate(self._loader.batches(epoch, start), start):
             _check_batch(inputs, targets)
@@ -39,6 +39,6 @@ class MixingLoader:
 
 def _check_batch(inputs: Any, targets: Any) -> None:
     if not isinstance(inputs, Tensor) or inputs.ndim != 4 or not inputs.is_floating_point():
-        raise ConfigError("MixUp and CutMix mix batches of images, float [B, C, H, W], and the inputs are others")
+        raise ConfigError("MixUp and CutMix need batches of images, float [B, C, H, W], but the inputs are not")
     if not isinstance(targets, Tensor) or targets.ndim != 1:
-        raise ConfigError("MixUp and CutMix mix class indices, int64 [B], and the targets are others")
+        raise ConfigError("MixUp and CutMix need class indices, int64 [B], but the targets are not")

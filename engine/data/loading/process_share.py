@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ...config import LoaderConfig, RunConfig
 from ...errors import ConfigError
 
-# Where torchrun and where SLURM's srun tell each process how many there are, and its own number.
+# Variables in which torchrun and SLURM's srun set the number of processes and the rank of each.
 _COUNTS = ("WORLD_SIZE", "SLURM_NTASKS")
 _RANKS = ("RANK", "SLURM_PROCID")
 
@@ -19,10 +19,10 @@ class ProcessShare:
     """One process of several, and how an epoch is dealt among them.
 
     Attributes:
-        rank: of this process, from 0.
+        rank: rank of this process, from 0.
         replicas: how many there are.
         drop_last: samples that don't go round are left out; else the order is filled up from its own beginning.
-        source: where rank and replicas come from, in words.
+        source: origin of rank and replicas, as text.
     """
 
     rank: int
@@ -56,7 +56,7 @@ def process_share(loader: LoaderConfig, environment: Mapping[str, str] = os.envi
     if replicas < 1 or not 0 <= rank < replicas:
         raise ConfigError(
             f'loader.sampler = "distributed": rank {rank} (from {rank_from}) of {replicas} processes (from '
-            f"{count_from}): ranks go from 0 to one less than there are processes. Set loader.num_replicas and "
+            f"{count_from}): ranks go from 0 to the number of processes minus one. Set loader.num_replicas and "
             "loader.rank, or leave both to the launcher"
         )
     return ProcessShare(rank, replicas, loader.drop_last, f"{rank_from} and {count_from}")
@@ -66,7 +66,7 @@ def with_process_share(config: RunConfig) -> RunConfig:
     """The config with `num_replicas` and `rank` as numbers, so that a resumed run takes the same share anywhere.
 
     Raises:
-        ConfigError: as `process_share` does.
+        ConfigError: like `process_share`.
     """
     share = process_share(config.loader)
     if share is None:
@@ -79,8 +79,8 @@ def share_words(share: ProcessShare, count: int) -> str:
     """What a user has to know of training on a share of `count` samples."""
     return (
         f"process {share.rank} of {share.replicas} (from {share.source}), counted from 0, trains on "
-        f"{share.length(count):,} of {count:,} samples an epoch; torchdeck does not average gradients between "
-        "processes: each one trains a model of its own, and measures it on the whole validation split"
+        f"{share.length(count):,} of {count:,} samples per epoch; torchdeck does not average gradients between "
+        "processes: each trains its own model and evaluates it on the whole validation split"
     )
 
 
@@ -88,7 +88,7 @@ def _from_environment(field: str, names: tuple[str, ...], environment: Mapping[s
     name = next((name for name in names if environment.get(name)), None)
     if name is None:
         raise ConfigError(
-            f'loader.sampler = "distributed": loader.{field} is left to the launcher, and it has set neither '
+            f'loader.sampler = "distributed": loader.{field} is left to the launcher, which set neither '
             f"{names[0]} (torchrun) nor {names[1]} (srun). Start with one of them, or set loader.{field}"
         )
     try:

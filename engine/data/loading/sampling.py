@@ -1,4 +1,4 @@
-"""Which samples an epoch takes, in which order: a pure function of (seed, epoch), so a run goes on anywhere."""
+"""Sample order of an epoch: a pure function of (seed, epoch), so a run can resume at any step."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class EpochOrder:
 
 @dataclass(frozen=True)
 class EpochSampler:
-    """How epochs are drawn from a split.
+    """Sampler that draws epochs from a split.
 
     Attributes:
         kind: "shuffled" and "sequential" take each sample once; "replacement" draws from all samples, "balanced"
@@ -47,10 +47,10 @@ class EpochSampler:
             weights of 1 / (samples of the class); "weighted" draws by the weights given.
         count: samples in the split.
         total: samples in an epoch, of all processes together.
-        seed: of the run.
+        seed: seed of the run.
         targets: int64 [count], for "balanced" only.
         weights: float64 [count], for "weighted" only: chances, up to a factor.
-        share: what this process takes of an epoch; None for all of it.
+        share: part of an epoch for this process; None for all of it.
     """
 
     kind: Kind
@@ -130,7 +130,7 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
     if kind == "balanced" and targets is None:
         raise ConfigError('loader.sampler = "balanced": the data set has no list of targets to balance')
     if targets is not None and kind_of(targets) != "classes":
-        raise ConfigError('loader.sampler = "balanced": the targets are numbers, and only classes can be balanced')
+        raise ConfigError('loader.sampler = "balanced": the targets are numbers, but only classes can be balanced')
     classes = None if targets is None else targets.astype(np.int64)
     weights = sample_weights(config.weights, split) if kind == "weighted" else None
     total = config.num_samples or len(split)

@@ -1,4 +1,4 @@
-"""Whether training meets a batch of one sample that a model's batch normalisation can't take, known before it does."""
+"""Whether training meets a batch of one sample that a model's batch normalization can't take, known before it does."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REFUSAL = "Expected more than 1 value per channel when training"
 def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Module, example: Inputs) -> None:
     """Raise ConfigError when an epoch has a batch of one sample and the model refuses one in training.
 
-    Only a model with batch normalisation is tried, on a copy: over the pixels of one image it can be taken, so only
+    Only a model with batch normalization is tried, on a copy: over the pixels of one image it may work, so only
     the model itself knows. What else it raises is left to training, which says it better.
 
     Args:
@@ -31,7 +31,7 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
         model: on the CPU, as it is trained: frozen layers may be in evaluation mode.
         example: a batch of one sample.
     """
-    if not _has_single_sample(config, sources) or not _normalises_batches(model):
+    if not _has_single_sample(config, sources) or not _normalizes_batches(model):
         return
     with generators_kept(), torch.no_grad():
         try:
@@ -45,13 +45,13 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
     size = config.loader.batch_size
     if size == 1:
         raise ConfigError(
-            f"loader.batch_size = 1: batch normalisation can't train on one sample ({refusal}). "
-            "Take another loader.batch_size"
+            f"loader.batch_size = 1: batch normalization can't train on one sample ({refusal}). "
+            "Choose a larger loader.batch_size"
         )
     samples = train_sampler(sources.train, config.loader, config.seed).length
     raise ConfigError(
         f"the last batch of an epoch has one sample ({samples:,} samples in batches of {size:,}), and batch "
-        f"normalisation can't train on one ({refusal}). Set loader.drop_last = true, or another loader.batch_size"
+        f"normalization can't train on one ({refusal}). Set loader.drop_last = true, or another loader.batch_size"
     )
 
 
@@ -63,5 +63,5 @@ def _has_single_sample(config: RunConfig, sources: DataSources) -> bool:
     return loader.batch_size == 1 or (rest == 1 and not loader.drop_last)
 
 
-def _normalises_batches(model: nn.Module) -> bool:
+def _normalizes_batches(model: nn.Module) -> bool:
     return any(isinstance(module, _BatchNorm) and module.training for module in model.modules())

@@ -65,7 +65,7 @@ class Room:
 
     Attributes:
         device: on the accelerator; 0 on the CPU, where the memory is the device's.
-        memory: of the machine.
+        memory: bytes of the machine's memory.
         disk: where caches of decoded data are kept.
     """
 
@@ -86,7 +86,7 @@ def measure_room(device: torch.device, cache: str = "") -> Room:
 
 
 def free_disk(folder: str) -> int:
-    """Bytes that are free for this user where a folder is, or would be; 0 where that can't be told."""
+    """Free bytes for this user on the disk of a folder that may not exist yet; 0 if unknown."""
     path = user_path(folder)
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -123,7 +123,7 @@ class DecodedSplit:
             DataError: a sample that can't be decoded, or that has another size than the others.
         """
         if self.split.targets is None:
-            raise DataError(f"the {self.split.name} split has no targets to keep beside its images")
+            raise DataError(f"the {self.split.name} split has no targets to store with its images")
         targets = torch.from_numpy(np.array(self.split.targets))
         images = torch.empty((len(self.split), *self.image(0).shape), dtype=torch.uint8)
         done = 0

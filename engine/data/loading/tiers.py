@@ -33,11 +33,11 @@ class Tier:
         name: "device" and "memory" hold a decoded tensor, "mmap" maps one from a file, "encoded" decodes files in
             every epoch, "loader" makes samples one by one.
         plan: what is done to batches, and in the "encoded" tier to single images before; or what is kept of samples
-            that are no images; None in the "loader" tier.
+            that are not images; None in the "loader" tier.
         words: the tier and its size for people.
-        notes: why a slower tier was taken.
+        notes: reasons for a slower tier.
         left: the room that remains for others.
-        reason: the arithmetic behind the choice, in words.
+        reason: calculation behind the choice, as text.
     """
 
     name: TierName
@@ -54,11 +54,11 @@ def choose_tier(
     """Choose where a split lives.
 
     Args:
-        split: what is to be read.
+        split: split to read.
         config: the `[data]` section: transforms, and the tier that the user asks for.
         train: whether the train transforms apply, else the eval transforms.
         device: where batches go.
-        room: bytes that may be taken.
+        room: bytes that may be used.
         num_workers: `loader.num_workers`.
 
     Raises:
@@ -73,7 +73,7 @@ def choose_tier(
         if isinstance(kept, Unavailable):
             return _through_loader(config, kept.reason, room)
         if config.storage in ("mmap", "encoded"):
-            return _through_loader(config, f"the {split.name} split is no images", room)
+            return _through_loader(config, f"{split.name} samples are not images", room)
         # While the parts are put together, they are there twice.
         needed = 2 * len(split) * kept.sample_bytes
         words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
@@ -87,7 +87,9 @@ def choose_tier(
             raise ConfigError(f'data.storage = "encoded": {encoded.reason}; use "auto" or "loader"')
         return encoded
     if config.storage == "encoded":
-        raise ConfigError(f'data.storage = "encoded": the {split.name} split is no folder of image files; use "auto"')
+        raise ConfigError(
+            f'data.storage = "encoded": {split.name} samples are not a folder of image files; use "auto"'
+        )
     if refusal := why_not_decoded_once(split, plan):
         if isinstance(encoded, Tier) and config.storage == "auto":
             return replace(encoded, reason=f"{refusal.reason} before their random crop, so they can't be decoded once")
@@ -137,13 +139,13 @@ def _kept(
     """Where a split is kept: on the device, in memory, or else in `elsewhere`; without that, the DataLoader."""
     if device.type != "cpu" and config.storage in ("auto", "device"):
         if need.bytes <= room.device:
-            reason = f"{need.words}; {_bytes(room.device)} of {device} may be taken (40 % of what is free)"
+            reason = f"{need.words}; {_bytes(room.device)} of {device} may be used (40 % of what is free)"
             left = replace(room, device=room.device - need.bytes)
             return Tier("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
         if config.storage == "device":
             raise ConfigError(
                 f'data.storage = "device": the {split.name} split needs {_bytes(need.bytes)}, and '
-                f'{_bytes(room.device)} of {device} may be taken; use "auto"'
+                f'{_bytes(room.device)} of {device} may be used; use "auto"'
             )
     if need.bytes <= room.memory:
         left = replace(room, memory=room.memory - need.bytes)
@@ -152,7 +154,7 @@ def _kept(
     if elsewhere is not None:
         return elsewhere
     reason = (
-        f"the {split.name} split needs {_bytes(need.bytes)} decoded, and {_bytes(room.memory)} of memory may be taken"
+        f"the {split.name} split needs {_bytes(need.bytes)} decoded, and {_bytes(room.memory)} of memory may be used"
     )
     return _through_loader(config, reason, room)
 
@@ -166,17 +168,17 @@ def _elsewhere(
     reason = f"{need.words}; {_memory_words(room)}"
     if size <= room.disk:
         if size <= room.memory / MEMORY_SHARE or not isinstance(encoded, Tier):
-            disk = f"{_bytes(room.disk)} may be taken of the disk of {config.cache} (half of its space)"
+            disk = f"{_bytes(room.disk)} of the disk of {config.cache} may be used (half of its free space)"
             return replace(mapped, reason=f"{reason}; {disk}")
         # Read in random order every epoch, from a disk: the smaller files win.
-        return replace(encoded, reason=f"{reason}; more than memory could keep of a file")
+        return replace(encoded, reason=f"{reason}; memory could not hold the whole file")
     if isinstance(encoded, Tier):
-        return replace(encoded, reason=f"{reason}; the disk of {config.cache} has no room for it")
+        return replace(encoded, reason=f"{reason}; the disk of {config.cache} has too little space")
     return None
 
 
 def _memory_words(room: Room) -> str:
-    return f"{_bytes(room.memory)} of memory may be taken (half of what is available)"
+    return f"{_bytes(room.memory)} of memory may be used (half of what is available)"
 
 
 def _encoded_tier(split: Split, plan: BatchPlan, room: Room, num_workers: int) -> Tier | Unavailable:
@@ -199,7 +201,7 @@ def why_not_decoded_once(split: Split, plan: BatchPlan) -> Unavailable | None:
     if isinstance(split.dataset, FolderDataset):
         return None if fixed_size(plan) or split.dataset.has_one_size else _MIXED
     if not _repeats_itself(split):
-        return Unavailable("the data set gives another image or target when asked twice for the same sample")
+        return Unavailable("the data set returns different images or targets for the same index")
     images = [read_image(split, position)[0] for position in range(min(_LOOKED_AT, len(split)))]
     if any(image.dtype != torch.uint8 for image in images):
         return Unavailable(f"samples are {str(images[0].dtype).removeprefix('torch.')} and not uint8")

@@ -1,4 +1,4 @@
-"""Which samples an epoch takes, as the user's own files say: weights, a subset, whole batches."""
+"""Sampling from the user's own files: weights, a subset, whole batches."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def sample_weights(spec: str, split: Split) -> NDArray[np.float64]:
         if split.indices is not None and len(weights) == len(split.dataset):
             weights = weights[split.indices]
     if weights.shape != (len(split),):
-        raise ConfigError(f"{where}: gives weights of shape {list(weights.shape)} for {len(split):,} training samples")
+        raise ConfigError(f"{where}: has weights of shape {list(weights.shape)} for {len(split):,} training samples")
     if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
-        raise ConfigError(f"{where}: weights must be finite and not negative, and not all of them 0")
+        raise ConfigError(f"{where}: weights must be finite and non-negative, and not all 0")
     return weights
 
 
@@ -55,10 +55,10 @@ def take_subset(split: Split, spec: str, seed: int) -> Split:
         split: the training split.
         spec: a share such as "0.1", of every class where targets are classes; a number of samples; or a `.npy` or text
             file of indices in the data set's training part, of which those held out for validation are left out.
-        seed: of the choice.
+        seed: seed of the choice.
 
     Raises:
-        ConfigError: what is neither, more samples than there are, an index that there is not, or nothing left.
+        ConfigError: any other value, more samples than there are, an index out of range, or no sample left.
     """
     where = f"loader.subset = '{spec}'"
     try:
@@ -68,7 +68,7 @@ def take_subset(split: Split, spec: str, seed: int) -> Split:
     else:
         chosen = _drawn(split, amount, seed, where)
     if not len(chosen):
-        raise ConfigError(f"{where}: none of the {len(split):,} training samples is in it")
+        raise ConfigError(f"{where}: selects none of the {len(split):,} training samples")
     indices = np.arange(len(split)) if split.indices is None else split.indices
     targets = None if split.targets is None else split.targets[chosen]
     return replace(split, indices=indices[chosen], targets=targets)
@@ -107,7 +107,7 @@ def own_batches(config: LoaderConfig, split: Split, seed: int, epoch: int) -> li
     for number, batch in enumerate(batches):
         wrong = [position for position in batch if not 0 <= position < len(split)]
         if wrong or not batch:
-            said = f"position {wrong[0]}, and the split has {len(split):,} samples" if wrong else "no samples"
+            said = f"position {wrong[0]}, but the split has {len(split):,} samples" if wrong else "no samples"
             raise UserCodeError(f"{spec}: batch {number} of epoch {epoch} has {said}")
     return batches
 
@@ -116,10 +116,10 @@ def _listed(split: Split, listed: NDArray[Any], where: str) -> NDArray[np.int64]
     """Positions in the split of the indices in a list, in the order of the split."""
     count = len(split.dataset)
     if listed.ndim != 1 or not np.array_equal(listed, listed.astype(np.int64)):
-        raise ConfigError(f"{where}: must hold whole numbers, one a sample")
+        raise ConfigError(f"{where}: must contain integers, one per sample")
     wrong = listed[(listed < 0) | (listed >= count)]
     if len(wrong):
-        raise ConfigError(f"{where}: has index {int(wrong[0])}, and the data set has {count:,} training samples")
+        raise ConfigError(f"{where}: has index {int(wrong[0])}, but the data set has {count:,} training samples")
     indices = np.arange(count) if split.indices is None else split.indices
     return np.flatnonzero(np.isin(indices, listed.astype(np.int64)))
 
@@ -131,7 +131,7 @@ def _drawn(split: Split, amount: float, seed: int, where: str) -> NDArray[np.int
         return random_split(len(split), amount, seed)[1]
     if amount != int(amount) or not 1 <= amount <= len(split):
         raise ConfigError(
-            f"{where}: must be a share between 0 and 1, a number of samples from 1 to {len(split):,}, or a .npy or "
+            f"{where}: must be a fraction between 0 and 1, a number of samples from 1 to {len(split):,}, or a .npy or "
             ".txt file of indices"
         )
     generator = np.random.Generator(np.random.PCG64([seed, 0x5B5E]))
@@ -154,4 +154,4 @@ def _numbers(values: Any, where: str) -> NDArray[np.float64]:
     try:
         return np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"{where}: gives no numbers: {error}") from error
+        raise ConfigError(f"{where}: does not contain numbers: {error}") from error

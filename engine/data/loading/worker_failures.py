@@ -100,7 +100,7 @@ def death_words(workers: list[Any], num_workers: int) -> str:
             codes.add(code)
             how = f"was killed by {signal_name(-code)}" if code < 0 else f"exited with status {code}"
             words.append(f"worker {number} (process {worker.pid}) {how}")
-    dead = ", ".join(words) or "it can't be told which"
+    dead = ", ".join(words) or "unknown which"
     return f"a worker process of the DataLoader died: {dead}. {_advice(codes, num_workers)}"
 
 

@@ -78,7 +78,7 @@ class KeyedSamples:
                 return self._pipeline.apply(image), target
             value, target = read_sample(self._split, position)
             value = self._pipeline.apply_as_it_is(value)
-            # A collate_fn gets what the data set gives; its own business is what becomes of it.
+            # A collate_fn receives the data set's samples unchanged.
             return (value if self._split.collate is not None else as_tensors(value)), target
         except ConfigError as error:
             raise ConfigError(f"{error} ({sample_name(self._split, position)})") from error
@@ -143,7 +143,7 @@ class _OwnBatches(Sampler[list[Key]]):
         if len(batches) != self._num_batches:
             raise UserCodeError(
                 f"{self._config.batch_sampler}: returned {len(batches)} batches for epoch {self.epoch} and "
-                f"{self._num_batches} for epoch 0; every epoch of a run has as many steps"
+                f"{self._num_batches} for epoch 0; every epoch of a run must have the same number of steps"
             )
         positions = torch.tensor([position for batch in batches for position in batch])
         draws = iter((positions + len(self._split) * times_before(positions)).tolist())
@@ -154,7 +154,7 @@ class _OwnBatches(Sampler[list[Key]]):
 
 
 class WorkerLoader:
-    """A BatchLoader that makes each sample by itself."""
+    """A BatchLoader that makes samples one by one."""
 
     def __init__(
         self,
@@ -169,11 +169,11 @@ class WorkerLoader:
         """Set the loader up; worker processes start with the first batch.
 
         Args:
-            split: what is read.
-            pipeline: what is done to a sample.
+            split: split to read.
+            pipeline: transforms of a sample.
             batching: of which samples its batches are, and where they go.
-            seed: of random transforms.
-            options: of worker processes and page-locked memory; without workers samples are made in the calling
+            seed: seed of random transforms.
+            options: options of workers and page-locked memory; without workers samples are made in the calling
                 thread.
             takes_own_batches: whether `options.batch_sampler` holds for this split.
         """
@@ -251,7 +251,7 @@ class WorkerLoader:
                 if "timed out" not in str(error):
                     raise
                 raise DataError(
-                    f"loader.timeout = {self._options.timeout:g}: no batch came from the worker processes in this time"
+                    f"loader.timeout = {self._options.timeout:g}: no batch arrived from a worker process in time"
                 ) from error
             self._loader = None
             raise DataError(death_words(batches._workers, self._num_workers)) from error  # type: ignore[attr-defined]
@@ -262,9 +262,9 @@ def _as_it_is(batch: Any) -> Any:
 
 
 def _look_often(batches: Any) -> None:
-    """Let a DataLoader's iterator look after its workers several times a second.
+    """Make a DataLoader's iterator check its workers several times per second.
 
-    By itself it does so every 5 seconds outside of the main thread, where no handler of SIGCHLD tells it more.
+    By itself it does so every 5 seconds outside of the main thread, where it has no SIGCHLD handler.
     """
     if "_try_get_data" in vars(batches):
         return
@@ -285,7 +285,7 @@ def _look_often(batches: Any) -> None:
 
 @dataclass(frozen=True)
 class _WorkerStart:
-    """What a worker process does first.
+    """Initialization of a worker process.
 
     Attributes:
         function: the user's `path/to/file.py:function`, or empty.
@@ -315,7 +315,7 @@ class _WorkerStart:
         if sys.platform != "win32":
             signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if self.function:
-            load_object(self.function, "a function that takes a worker's number")(worker)
+            load_object(self.function, "a function of a worker's number")(worker)
 
 
 def _forkserver() -> BaseContext:

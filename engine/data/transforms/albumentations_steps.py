@@ -1,6 +1,6 @@
 """Transforms of the albumentations package in a pipeline, as `albumentations.NAME`, where the package is installed.
 
-The package is an extra, at its last release under the MIT licence (2.0); its successor is under the AGPL and is not
+The package is an extra, at its last release under the MIT license (2.0); its successor is under the AGPL and is not
 used. Every sample has random numbers of its own: the transform's generator is seeded from torch's, which is seeded
 for each sample.
 """

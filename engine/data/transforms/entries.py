@@ -1,4 +1,4 @@
-"""What a catalogue says of a transform's class: its summary and its parameters, as text."""
+"""Catalog entries of transforms: summary and parameters of each class, as text."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ def transform_entry(
     """The entry of a class.
 
     Args:
-        name: what a pipeline calls it.
+        name: name in a pipeline.
         cls: the class, whose documentation begins with a summary.
-        parameters: those of its constructor that a pipeline can give.
+        parameters: constructor parameters that a pipeline can set.
         batched: whether it is applied to whole batches.
     """
     return TransformEntry(name, _summary(cls), [_as_text(parameter) for parameter in parameters], batched)
@@ -40,7 +40,7 @@ def _summary(cls: type) -> str:
 
 @dataclass(frozen=True)
 class TransformEntry:
-    """A transform of the catalogue.
+    """A transform of the catalog.
 
     Attributes:
         name: its class in torchvision.transforms.v2, or albumentations.CLASS.

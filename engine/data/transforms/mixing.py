@@ -32,10 +32,10 @@ _STREAM = 0x317
 
 @dataclass(frozen=True)
 class Mix:
-    """How much of each sample stays its own.
+    """Mixing ratio of each sample.
 
     Attributes:
-        share: of its target, between 0 and 1; without a box also of its pixels.
+        share: weight of its target, between 0 and 1; without a box also the weight of its pixels.
         box: (left, top, right, bottom) in pixels, whose inside comes from the other sample; None for a blend.
     """
 
@@ -147,13 +147,13 @@ def make_mixes(specs: Sequence[Component], where: str) -> tuple[MixStep, ...]:
         if not mixes_batches(spec):
             if steps:
                 raise ConfigError(
-                    f"{place}: {spec.name} comes after {specs[position - 1].name}, which mixes whole batches when "
-                    f"all else is done: move {specs[position - 1].name} to the end of {where}"
+                    f"{place}: {spec.name} comes after {specs[position - 1].name}, which mixes whole batches and must "
+                    f"be last: move {specs[position - 1].name} to the end of {where}"
                 )
         elif "eval" in where:
             raise ConfigError(
-                f"{place}: {spec.name} mixes samples and their targets, which would falsify what a model scores: "
-                "it belongs at the end of data.train_transforms only"
+                f"{place}: {spec.name} mixes samples and their targets, which would distort the model's scores: "
+                "use it only at the end of data.train_transforms"
             )
         else:
             steps.append(_make_mix(spec, place))
@@ -164,19 +164,17 @@ def check_mixing(specs: Sequence[Component], split: Split) -> None:
     """Check that a training split's batches can be mixed, where its pipeline asks for it.
 
     Raises:
-        ConfigError: inputs that are no images, batches of a collate_fn, targets that are no classes.
+        ConfigError: inputs other than images, batches of a collate_fn, targets other than classes.
     """
     name = next((spec.name for spec in specs if mixes_batches(spec)), "")
     if not name:
         return
     if not split.is_image or split.collate is not None:
-        raise ConfigError(
-            f"data.train_transforms: {name} mixes batches of images, and the data set's are others: take it out"
-        )
+        raise ConfigError(f"data.train_transforms: {name} mixes images, but this data set has none: remove it")
     if split.targets is None or kind_of(split.targets) != "classes":
         raise ConfigError(
-            f"data.train_transforms: {name} makes shares of classes, and the data set's targets are not one class a "
-            "sample: take it out"
+            f"data.train_transforms: {name} mixes classes, but the data set's targets are not one class per "
+            "sample: remove it"
         )
 
 
@@ -194,13 +192,13 @@ def _make_mix(spec: Component, where: str) -> MixStep:
     if spec.name == "RandomChoice":
         return ChosenMix(inner, tuple(map(float, spec.arguments.get("p") or [1.0] * len(inner))))
     raise ConfigError(
-        f"{where}: {spec.name} can't stand beside MixUp and CutMix, which mix whole batches: RandomChoice and "
-        "RandomApply of them may hold MixUp, CutMix and Identity"
+        f"{where}: {spec.name} can't be combined with MixUp and CutMix, which mix whole batches: RandomChoice and "
+        "RandomApply with them may only contain MixUp, CutMix and Identity"
     )
 
 
 def inner_transforms(spec: Component) -> list[Component]:
-    """The transforms of a container; those that are no tables with a name are left to `check_transforms`."""
+    """The transforms of a container; those that are not tables with a name are left to `check_transforms`."""
     listed = spec.arguments.get("transforms")
     if not isinstance(listed, list | tuple):
         return []

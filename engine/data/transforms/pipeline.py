@@ -30,11 +30,11 @@ from .mixing import MIXES, make_mixes, of_samples
 CONTAINERS = frozenset({"Compose", "RandomApply", "RandomChoice", "RandomOrder"})
 
 _UNUSABLE = {
-    "FiveCrop": "it makes several images of one sample",
+    "FiveCrop": "it makes several images from one sample",
     "Lambda": "a function can't be written in TOML: use path/to/file.py:factory",
-    "TenCrop": "it makes several images of one sample",
+    "TenCrop": "it makes several images from one sample",
     "Transform": "it is the base class of the others",
-    "UniformTemporalSubsample": "it is about video",
+    "UniformTemporalSubsample": "it is for video",
 }
 
 # These keep their own image formats, or are what the pipeline does by itself.
@@ -86,7 +86,7 @@ def make_transform(spec: Component, where: str) -> Callable[[Any], Any]:
 
 
 class SamplePipeline:
-    """What happens to one sample: image in, float tensor [C, H, W] out. Pickles as its specification.
+    """Transform pipeline of one sample: image in, float tensor [C, H, W] out. Pickles as its specification.
 
     What mixes whole batches is left to `torchdeck.engine.data.transforms.mixing`.
 
@@ -125,7 +125,7 @@ class SamplePipeline:
         return to_float(pixels) if self.scale else to_tensor(pixels)
 
     def apply_as_it_is(self, value: Any) -> Any:
-        """Apply every transform to an input that is no image; nothing is scaled or converted."""
+        """Apply every transform to an input that is not an image; nothing is scaled or converted."""
         return self._run(value, _apply_plainly)
 
     def apply_to_pair(self, image: Tensor, target: Any) -> tuple[Tensor, Any]:
@@ -191,7 +191,7 @@ def _apply_plainly(spec: Component, transform: Callable[[Any], Any], value: Any,
 def _apply_to_pair(spec: Component, transform: Callable[..., Any], pair: Any, where: str) -> Any:
     image, target = pair
     if is_albumentations(spec.name):
-        raise ConfigError(f"{where}: moves images alone, and this data set's boxes or masks move with theirs")
+        raise ConfigError(f"{where}: transforms only the image, but the boxes or masks must change with it")
     if is_user_spec(spec.name):
         changed = transform(image, target)
         if not isinstance(changed, tuple | list) or len(changed) != 2:
@@ -220,7 +220,7 @@ def _checked(returned: Any, where: str) -> Any:
         tensor = to_tensor(returned)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{where} returned {type(returned).__name__}; expected an image") from error
-    # An array [H, W] is a grey image; a tensor of two dimensions has lost one of its three.
+    # An array [H, W] is a gray image; a tensor of two dimensions has lost one of its three.
     lacks_one = isinstance(returned, Tensor) and returned.ndim == 2
     if lacks_one or tensor.ndim not in (3, 4) or not tensor.numel():
         shape = list(returned.shape if isinstance(returned, Tensor) else tensor.shape)
@@ -235,11 +235,11 @@ def is_plain_scaling(spec: Component) -> bool:
 
 
 def check_normalize(spec: Component, channels: int) -> None:
-    """torchvision broadcasts three means over one grey channel without a word. Raises ValueError."""
+    """Raise ValueError for three means and one gray channel, which torchvision would broadcast silently."""
     for name in ("mean", "std"):
         count = len(spec.arguments[name])
         if count not in (1, channels):
-            raise ValueError(f"{name} has {plural(count, 'value')} and the image has {plural(channels, 'channel')}")
+            raise ValueError(f"{name} has {plural(count, 'value')}, but the image has {plural(channels, 'channel')}")
 
 
 def transform_classes() -> dict[str, type]:
@@ -254,7 +254,7 @@ def transform_classes() -> dict[str, type]:
 def transform_parameters(cls: type) -> list[inspect.Parameter]:
     """The parameters of a transform's class that a config may give."""
     parameters = inspect.signature(cls).parameters
-    # What a batch mix would have to be told is known here: the classes, and where the targets are.
+    # A batch mix would need the classes and the position of the targets, which are known here.
     return [parameters["alpha"]] if cls.__name__ in MIXES else list(parameters.values())
 
 
@@ -262,7 +262,7 @@ def _check_names(name: str, cls: type, arguments: Mapping[str, Any], where: str)
     parameters = {parameter.name: parameter for parameter in transform_parameters(cls)}
     for argument in arguments:
         if argument not in parameters:
-            known = did_you_mean(argument, parameters) if parameters else "; it takes none"
+            known = did_you_mean(argument, parameters) if parameters else "; it has none"
             raise ConfigError(f"{where}: {name} has no argument '{argument}'{known}")
     for parameter in parameters.values():
         required = parameter.default is parameter.empty and parameter.kind not in (
@@ -307,7 +307,7 @@ def _check_type(value: Any, parameter: inspect.Parameter, where: str) -> None:
     if parameter.name in ("mean", "std") and annotation.startswith("Sequence"):
         numbers = isinstance(value, list | tuple) and value and all(_is_number(item) for item in value)
         if not numbers:
-            raise ConfigError(f"{where} = {value!r}: must be a list of numbers, one a channel")
+            raise ConfigError(f"{where} = {value!r}: must be a list of numbers, one per channel")
         if parameter.name == "std" and not all(item > 0 for item in value):
             raise ConfigError(f"{where} = {value!r}: every standard deviation must be above 0")
     plain = annotation.removeprefix("Optional[").rstrip("]")
@@ -362,5 +362,5 @@ def _make_user_transform(spec: Component, where: str) -> Callable[[Any], Any]:
     check_arguments(factory, spec.arguments, where)
     transform = call_user_code(factory, spec.arguments, where)
     if not callable(transform):
-        raise ConfigError(f"{where}: {spec.name} returned {type(transform).__name__}; expected something to call")
+        raise ConfigError(f"{where}: {spec.name} returned {type(transform).__name__}; expected a callable")
     return transform

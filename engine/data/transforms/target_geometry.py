@@ -61,7 +61,7 @@ def refuse_left_behind(split: Split, specs: Sequence[Component], where: str) -> 
         try:
             image, target = read_sample(split, position)
         except TorchdeckError:
-            # Whoever needs this sample says what is wrong with it.
+            # The code that reads this sample reports the problem.
             continue
         for key, part in _parts(target):
             if kind := _kind(key, part, _size(image)):

@@ -18,7 +18,7 @@ _REGISTERED = re.compile(r"^@register_model\s*\ndef (\w+)\(", re.MULTILINE)
 
 
 class TimmSize(NamedTuple):
-    """What torchdeck's own tree counted in a model of timm, as timm builds it.
+    """Counts of torchdeck's module tree for a timm model.
 
     Attributes:
         params: parameters.

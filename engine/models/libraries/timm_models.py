@@ -16,14 +16,14 @@ from ...machine.installation import install_command
 from ...runs.saving.checkpoint import load_checkpoint
 from .timm_catalog import TIMM_PREFIX, timm_modules
 
-# What follows from the data or from other settings, and so is not taken from the config.
+# Arguments that are set from the data or from other settings, so the config can't set them.
 _OURS = {
-    "num_classes": "it follows from the data",
-    "in_chans": "it follows from the data",
-    "pretrained": "it is model.pretrained",
-    "pretrained_cfg": "the part of the name behind the dot chooses the weights",
-    "pretrained_cfg_overlay": "model.weights takes the weights of a file",
-    "checkpoint_path": "model.weights takes the weights of a file",
+    "num_classes": "it is set from the data",
+    "in_chans": "it is set from the data",
+    "pretrained": "use model.pretrained",
+    "pretrained_cfg": "the part of the name after the dot selects the weights",
+    "pretrained_cfg_overlay": "use model.weights to load weights from a file",
+    "checkpoint_path": "use model.weights to load weights from a file",
     "features_only": "a classifier is needed",
 }
 _ENDINGS = (".safetensors", ".pth", ".bin", ".npz")
@@ -53,13 +53,13 @@ def check_timm_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise ConfigError for an argument that torchdeck fills in; timm itself refuses unknown ones when it builds."""
     for argument in arguments:
         if argument in _OURS:
-            raise ConfigError(f"model.{argument}: not taken for {name}: {_OURS[argument]}")
+            raise ConfigError(f"model.{argument}: not allowed for {name}: {_OURS[argument]}")
 
 
 def build_timm(
     name: str, arguments: Mapping[str, Any], num_classes: int | None, input_shape: Sequence[int] | None
 ) -> nn.Module:
-    """Build one of timm's models with timm's own initialisation.
+    """Build one of timm's models with timm's own initialization.
 
     Its stem takes the channels of the data; a model that is bound to one image size is built for that of the data.
 
@@ -103,10 +103,10 @@ def build_pretrained_timm(
     origin = file.name if file is not None else published.hf_hub_id or published.url
     note = f"weights from {origin}"
     if num_classes != published.num_classes:
-        note += f", all but the head: it is fresh, for {num_classes} classes instead of {published.num_classes}"
+        note += f", with a new head for {num_classes} classes instead of {published.num_classes}"
     if tuple(input_shape) != tuple(published.input_size):
         trained, given = ("×".join(map(str, shape)) for shape in (published.input_size, input_shape))
-        note += f"; trained on {trained}, and the data's samples are {given}"
+        note += f"; trained on {trained}, but the data's samples are {given}"
     return model, note
 
 
@@ -156,7 +156,7 @@ def _create(
     except Exception as error:
         if source and "pretrained_cfg_overlay" not in source and not isinstance(error, TypeError | ValueError):
             raise ConfigError(_how_to_get(name, published, error)) from error
-        given = ", ".join(f"{key} = {value}" for key, value in {**derived, **arguments}.items()) or "its own settings"
+        given = ", ".join(f"{key} = {value}" for key, value in {**derived, **arguments}.items()) or "its defaults"
         raise ConfigError(
             f"model {name}: timm can't build it with {given}: {type(error).__name__}: {error}"
         ) from error
@@ -169,13 +169,13 @@ def _how_to_get(name: str, published: Any, error: Exception) -> str:
     else:
         what, place = str(published.url), _checkpoints() / os.path.basename(str(published.url))
     return (
-        f"model.pretrained: the weights of {name} can't be fetched ({str(error).splitlines()[0]}). "
-        f"Download {what} on a machine with network and copy it to {place}, or set model.pretrained = false"
+        f"model.pretrained: the weights of {name} can't be downloaded ({str(error).splitlines()[0]}). "
+        f"Download {what} on a machine with network access and copy it to {place}, or set model.pretrained = false"
     )
 
 
 def _local_file(published: Any) -> Path | None:
-    """The weights of a model in torch's download cache, where somebody put them; None where nobody did."""
+    """Weights of a model that the user put into torch's download cache; None if there are none."""
     stem = _file_stem(published)
     candidates = [_with_ending(stem, ending) for ending in _ENDINGS]
     if published.url:

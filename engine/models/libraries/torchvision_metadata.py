@@ -1,4 +1,4 @@
-"""What the installed torchvision says of its classification models, and the committed table made from it.
+"""Metadata of the installed torchvision's classification models, and the committed table generated from it.
 
 `python -m torchdeck.engine.models.libraries.torchvision_metadata` writes `torchvision_table.py` again after an
 update of torchvision.
@@ -18,7 +18,7 @@ class PublishedModel(NamedTuple):
     """A classification model as its library publishes it.
 
     Attributes:
-        name: what the library's `get_model` calls it.
+        name: name for the library's `get_model`.
         params: parameters of the model that its default weights fit.
         multiply_adds: billions of multiply-adds for one image of `image_size`.
         accuracy: top-1 accuracy of the default weights on ImageNet-1K's validation images, in percent.

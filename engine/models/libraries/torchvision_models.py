@@ -13,14 +13,14 @@ from torchvision.models import GoogLeNet, Inception3, WeightsEnum
 
 from ...errors import ConfigError, did_you_mean
 
-# What follows from the data or from other settings, and so is not taken from the config.
+# Arguments that are set from the data or from other settings, so the config can't set them.
 _OURS = {
-    "num_classes": "it follows from the data",
+    "num_classes": "it is set from the data",
     "weights": "set model.pretrained = true, or model.weights to a file",
     "progress": "it has no effect here",
     "aux_logits": "auxiliary classifiers are not trained",
-    "transform_input": "it follows from model.pretrained",
-    "init_weights": "it follows from model.pretrained",
+    "transform_input": "it is set from model.pretrained",
+    "init_weights": "it is set from model.pretrained",
 }
 
 
@@ -38,7 +38,7 @@ def check_torchvision_arguments(name: str, arguments: Mapping[str, Any]) -> None
     allowed = [parameter for parameter in _class_parameters(name) if parameter not in _OURS]
     for argument in arguments:
         if argument in _OURS:
-            raise ConfigError(f"model.{argument}: not taken for torchvision's {name}: {_OURS[argument]}")
+            raise ConfigError(f"model.{argument}: not allowed for torchvision's {name}: {_OURS[argument]}")
         if argument not in allowed:
             hint = did_you_mean(argument, allowed)
             raise ConfigError(f"model.{argument}: torchvision's {name} has no such argument{hint}")
@@ -47,7 +47,7 @@ def check_torchvision_arguments(name: str, arguments: Mapping[str, Any]) -> None
 def build_torchvision(
     name: str, arguments: Mapping[str, Any], num_classes: int | None, input_shape: Sequence[int] | None
 ) -> nn.Module:
-    """Build a torchvision model for a data set, with torchvision's own initialisation.
+    """Build a torchvision model for a data set, with torchvision's own initialization.
 
     Its stem takes 3 channels; `adapt_stem` makes it take 1. Models with auxiliary classifiers are built without them:
     they return logits alone, in training as well.
@@ -59,7 +59,7 @@ def build_torchvision(
         input_shape: (C, H, W) of one sample; None for the size that torchvision's default weights were measured at.
 
     Raises:
-        ConfigError: arguments that torchvision refuses, or samples that are no images of 1 or 3 channels.
+        ConfigError: arguments that torchvision rejects, or samples other than images of 1 or 3 channels.
     """
     size = _image_size(name, input_shape)
     parameters = _class_parameters(name)
@@ -92,7 +92,7 @@ def adapt_stem(model: nn.Module, name: str, in_channels: int) -> None:
         return
     if in_channels != 1:
         raise ConfigError(
-            f"model {name}: torchvision's models take images of 3 channels, or of 1; the data's have {in_channels}. "
+            f"model {name}: torchvision's models take images with 3 channels or 1; the data's have {in_channels}. "
             "Choose a built-in model or your own"
         )
     stem = next(module for module in model.modules() if isinstance(module, nn.Conv2d))
@@ -101,12 +101,12 @@ def adapt_stem(model: nn.Module, name: str, in_channels: int) -> None:
     stem.in_channels = 1
     stem.weight = nn.Parameter(weight.contiguous())
     if isinstance(model, GoogLeNet | Inception3):
-        # It converts between normalisations of red, green and blue.
+        # It converts between normalizations of red, green and blue.
         model.transform_input = False
 
 
-def expect_published_normalisation(model: nn.Module) -> None:
-    """Make a model whose published weights were trained on another normalisation convert to it, in place."""
+def expect_published_normalization(model: nn.Module) -> None:
+    """Make a model whose published weights were trained on another normalization convert to it, in place."""
     if isinstance(model, GoogLeNet | Inception3):
         model.transform_input = True
 

@@ -58,7 +58,7 @@ class Airbench(nn.Module):
     """A frozen 2×2 whitening convolution, three groups of convolutions, the largest of each map, a scaled linear head.
 
     Attributes:
-        whiten: its filters make neighbouring pixels uncorrelated once `init_from_data` has seen some; its bias learns.
+        whiten: its filters make neighboring pixels uncorrelated once `init_from_data` has seen some; its bias learns.
     """
 
     def __init__(self, num_classes: int, in_channels: int, channels: Sequence[int], scale: float) -> None:
@@ -80,7 +80,7 @@ class Airbench(nn.Module):
         """Set the whitening filters: the eigenvectors of the covariance of 2×2 patches, by their standard deviations.
 
         Args:
-            images: as the model is evaluated on them, float [N, C, H, W].
+            images: images after the eval transforms, float [N, C, H, W].
         """
         patches = nn.functional.unfold(images.float(), 2).transpose(1, 2).flatten(0, 1)
         variances, directions = torch.linalg.eigh(patches.T @ patches / len(patches))
@@ -110,7 +110,7 @@ def airbench(
         scale: factor of the logits, which keeps the first steps small.
 
     Raises:
-        ConfigError: an argument out of its bounds, or samples that are no images or too small.
+        ConfigError: an argument out of its bounds, or samples that are not images or too small.
     """
     widths = positive_integers("model.channels", channels)
     if len(widths) != 3:

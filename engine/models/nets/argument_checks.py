@@ -36,8 +36,8 @@ def check_probability(where: str, value: object) -> None:
 
 
 def check_stages(sizes: Sequence[int], stages: int) -> None:
-    """Samples large enough to be halved between so many stages."""
+    """Check that samples are large enough to be halved between the stages."""
     if min(sizes) < 2 ** (stages - 1):
         fitting = int(math.log2(min(sizes))) + 1
         shape = "×".join(map(str, sizes))
-        raise ConfigError(f"model.channels: {stages} stages halve a sample of {shape} to nothing; at most {fitting}")
+        raise ConfigError(f"model.channels: {stages} halvings are too many for a sample of {shape}; at most {fitting}")

@@ -116,7 +116,7 @@ def cnn(
         dropout: probability of dropping a feature before the classifier.
 
     Raises:
-        ConfigError: an argument out of its bounds, or samples too small for so many stages.
+        ConfigError: an argument out of its bounds, or samples too small for the number of stages.
     """
     in_channels, height, width = _image_shape("cnn", input_shape)
     stages = positive_integers("model.channels", channels)
@@ -166,9 +166,9 @@ class ResNet(nn.Module):
         self.layer3 = _residual_stage(2 * width, 4 * width, blocks, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.fc = nn.Linear(4 * width, num_classes)
-        self._initialise()
+        self._initialize()
 
-    def _initialise(self) -> None:
+    def _initialize(self) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -236,7 +236,7 @@ BUILTIN_MODELS: dict[str, Callable[..., nn.Module]] = {
     "cnn3d": cnn3d,
     "embedding_bag": embedding_bag,
 }
-"""The factories by the names that a config gives them."""
+"""The factories by name."""
 
 TAKES_SEVERAL = {"embedding_bag"}
-"""Those that samples of several tensors may be for, by position or by keyword; the others take one tensor."""
+"""Models that accept samples of several tensors, by position or by keyword; the others take one tensor."""

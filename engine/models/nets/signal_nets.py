@@ -12,7 +12,7 @@ from .argument_checks import check_probability, check_stages, positive_integer, 
 
 
 class _Layers(NamedTuple):
-    """torch's layers for samples with so many dimensions beside their channels."""
+    """torch's layers for samples with a number of dimensions besides their channels."""
 
     convolution: Callable[..., nn.Module]
     norm: Callable[[int], nn.Module]
@@ -29,7 +29,7 @@ _LAYERS = {
 class SignalCNN(nn.Module):
     """Stages of convolutions, each halving the sample, then an average over what is left and a linear classifier.
 
-    A convolution looks at `kernel` neighbouring values at a time. After every pooling the same kernel covers twice
+    A convolution looks at `kernel` neighboring values at a time. After every pooling the same kernel covers twice
     as much of the sample, so the last stage sees patterns that are long; the average at the end makes the network
     indifferent to where in the sample they lie, and lets it take samples of other lengths.
     """
@@ -51,7 +51,7 @@ class SignalCNN(nn.Module):
             if index:
                 stages.append(layers.max_pool(2))
             for _ in range(convolutions):
-                # A bias would be taken out again by the norm behind it.
+                # The norm that follows would cancel a bias.
                 stages.append(layers.convolution(in_channels, width, kernel, padding=kernel // 2, bias=False))
                 stages += [layers.norm(width), nn.ReLU(inplace=True)]
                 in_channels = width
@@ -86,7 +86,7 @@ def cnn1d(
         dropout: probability of dropping a feature before the classifier.
 
     Raises:
-        ConfigError: an argument out of its bounds, or samples too short for so many stages.
+        ConfigError: an argument out of its bounds, or samples too short for the number of stages.
     """
     return _network("cnn1d", num_classes, input_shape, 1, channels, convolutions, kernel, dropout)
 
@@ -112,7 +112,7 @@ def cnn3d(
         dropout: probability of dropping a feature before the classifier.
 
     Raises:
-        ConfigError: an argument out of its bounds, or samples too small for so many stages.
+        ConfigError: an argument out of its bounds, or samples too small for the number of stages.
     """
     return _network("cnn3d", num_classes, input_shape, 3, channels, convolutions, kernel, dropout)
 
@@ -134,7 +134,7 @@ def _network(
     stages = positive_integers("model.channels", channels)
     positive_integer("model.convolutions", convolutions)
     if positive_integer("model.kernel", kernel) % 2 == 0:
-        raise ConfigError(f"model.kernel = {kernel}: must be odd, so that a value has as many neighbours on each side")
+        raise ConfigError(f"model.kernel = {kernel}: must be odd, so that the kernel is centered on a value")
     check_probability("model.dropout", dropout)
     check_stages(input_shape[1:], len(stages))
     return SignalCNN(num_classes, input_shape[0], dimensions, stages, convolutions, kernel, float(dropout))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from .argument_checks import check_probability, positive_integer, positive_integers
 
 PADDING = 0
-"""The token id that fills up short texts of a batch; it counts for nothing."""
+"""Token id that pads short texts of a batch; ignored by the model."""
 
 
 class TextBag(nn.Module):
@@ -63,7 +63,7 @@ def embedding_bag(
 
     Args:
         num_classes: number of logits.
-        input_shape: of one sample: (L,) for token ids filled up with 0, or the parts of (ids, offsets). The network
+        input_shape: shape of one sample: (L,) for token ids padded with 0, or the parts of (ids, offsets). The network
             does not depend on it.
         vocabulary: how many ids there are, the padding's included; every id of the data is below it.
         dimensions: size of a word's vector.

@@ -12,15 +12,15 @@ from .walk import Visit, walk
 
 @dataclass
 class ModuleCounts:
-    """What one place in the tree of modules holds, in elements.
+    """Counts of one place in the module tree, in elements.
 
     Attributes:
-        own_params: of the module's own parameters, those not counted at an earlier place: they add up to the model's.
-        params: of all parameters at and below the place, each once.
-        trainable: of those, the ones that are trained.
-        buffers: of all buffers at and below the place, each once.
+        own_params: number of the module's own parameters, except those counted earlier: they add up to the model's.
+        params: number of all parameters at and below the module, each counted once.
+        trainable: number of those that are trained.
+        buffers: number of elements of all buffers at and below the module, each counted once.
         shared: own parameters that an earlier place holds too, as "weight = embedding.weight".
-        uninitialised: whether the module has parameters whose shape is only known after a first forward.
+        uninitialized: whether the module has parameters whose shape is only known after a first forward.
     """
 
     visit: Visit
@@ -29,7 +29,7 @@ class ModuleCounts:
     trainable: int = 0
     buffers: int = 0
     shared: list[str] = field(default_factory=list)
-    uninitialised: bool = False
+    uninitialized: bool = False
 
     def add(self, tensor: Tensor) -> None:
         """Count a parameter or a buffer as one of this subtree."""
@@ -86,7 +86,7 @@ def _own(entry: ModuleCounts, first_name: dict[int, str]) -> list[Tensor]:
             entry.shared.append(f"{name} = {first}")
         elif isinstance(tensor, nn.Parameter):
             entry.own_params += _size(tensor)
-        entry.uninitialised |= is_lazy(tensor)
+        entry.uninitialized |= is_lazy(tensor)
     return held
 
 

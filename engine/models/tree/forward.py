@@ -23,7 +23,7 @@ from .walk import walk
 
 @dataclass
 class ModuleCalls:
-    """What one module did during a forward.
+    """Record of one module in a forward pass.
 
     Attributes:
         calls: how often it ran to its end.
@@ -39,13 +39,13 @@ class ModuleCalls:
 
 @dataclass
 class ForwardTrace:
-    """What a forward did, up to where it stopped.
+    """Record of a forward pass, up to where it stopped.
 
     Attributes:
-        modules: what each module did, by its first path.
+        modules: record of each module, by its first path.
         output_shapes: shapes of the tensors that the model returned; empty when it did not get there.
         prediction_shape: shape of the one among them that is trained; None when there is none. See `prediction_of`.
-        error: what stopped it; None when it ran to its end.
+        error: exception that stopped it; None if it completed.
         stopped_in: path of the innermost module that ran then.
         stopped_input: shapes of the tensors that it was given.
     """
@@ -65,7 +65,7 @@ def trace_forward(model: nn.Module, inputs: Inputs) -> ForwardTrace:
 
     Args:
         model: on the device of the inputs; meta gives shapes and operation counts without computing anything.
-        inputs: of its forward: a tuple of positional arguments, or a dict of arguments by keyword.
+        inputs: arguments of its forward: a tuple of positional arguments, or a dict of keyword arguments.
     """
     recorder = _Recorder()
     handles = recorder.attach(model)

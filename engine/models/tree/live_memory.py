@@ -1,4 +1,4 @@
-"""How many bytes of tensors live at every moment of a computation, also of one on tensors without values."""
+"""Track the live bytes of tensors during a computation, which may run on meta tensors."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class LiveMemory(TorchDispatchMode):
 
     Attributes:
         live: bytes that live now.
-        peak: the most that lived at once.
-        gradients: bytes of gradients that live now; whoever makes and frees them says so.
+        peak: maximum of live bytes.
+        gradients: bytes of live gradients, as reported by the code that creates and frees them.
         gradients_at_peak: bytes of gradients at the peak.
         answers_values: whether an operation that asks a tensor without values for one gets a made-up number: an
             optimizer's scalars decide nothing about sizes.

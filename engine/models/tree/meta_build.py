@@ -43,7 +43,7 @@ def build_weightless(make: Callable[[], nn.Module]) -> nn.Module:
     Some constructors copy values from one tensor to another, or run a forward: those are built wholly on meta.
 
     Raises:
-        Exception: what `make` raised the first time.
+        Exception: exception of the first call of `make`.
     """
     try:
         with ValuelessOnMeta():

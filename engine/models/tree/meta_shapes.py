@@ -1,4 +1,4 @@
-"""What the commonest operations return for tensors without values, without asking torch.
+"""Results of the most common operations on meta tensors, computed without torch's dispatcher.
 
 torch works out on the meta device what they return through formulas in Python that first split them into dozens of
 smaller operations: a batch norm takes more than a millisecond, half of all the time that a convolutional network does.
@@ -37,7 +37,7 @@ def filled_without_values(func: Any, args: tuple[Any, ...], keywords: Mapping[st
 
 
 def _as_layers_do(keywords: Mapping[str, Any]) -> bool:
-    """Whether it is the initialisation of torch's linear and convolutional layers; another may have an error."""
+    """Whether it is the initialization of torch's linear and convolutional layers; another may have an error."""
     return keywords.get("mode") == "fan_in" and keywords.get("nonlinearity") == "leaky_relu"
 
 
@@ -55,18 +55,18 @@ def _batch_norm(
 
 
 def _layer_norm(
-    inputs: Tensor, normalised: list[int], weight: Any, bias: Any, epsilon: float
+    inputs: Tensor, normalized: list[int], weight: Any, bias: Any, epsilon: float
 ) -> tuple[Tensor, Tensor, Tensor] | None:
-    last = inputs.shape[inputs.dim() - len(normalised) :]
+    last = inputs.shape[inputs.dim() - len(normalized) :]
     affine = [tensor for tensor in (weight, bias) if tensor is not None]
     is_usual = (
-        0 < len(normalised) <= inputs.dim()
-        and tuple(last) == tuple(normalised)
+        0 < len(normalized) <= inputs.dim()
+        and tuple(last) == tuple(normalized)
         and all(tensor.dtype == inputs.dtype and tensor.shape == last for tensor in affine)
     )
     if not is_usual or inputs.dtype not in (torch.float32, torch.float64):
         return None
-    rows = (*inputs.shape[: inputs.dim() - len(normalised)], *(1 for _ in normalised))
+    rows = (*inputs.shape[: inputs.dim() - len(normalized)], *(1 for _ in normalized))
     # Its rows lie one after the other, however those of the inputs do.
     return inputs.new_empty(inputs.shape), inputs.new_empty(rows), inputs.new_empty(rows)
 

@@ -1,4 +1,4 @@
-"""What one module is made of: its own tensors, their type, and what its author says it is for."""
+"""Details of one module: its own tensors, their type, and its documentation."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class TensorRow:
 
     Attributes:
         name: within its module.
-        shape: None where only a first forward tells.
+        shape: None if unknown until the first forward pass.
         dtype: such as float32.
-        bytes: of memory; 0 where the shape is not known.
+        bytes: bytes of memory; 0 if the shape is unknown.
         trainable: whether it is trained.
         persistent: whether it is part of the state_dict, as every parameter is.
     """

@@ -1,4 +1,4 @@
-"""Which tensor of what a model returns is its prediction."""
+"""Find the prediction in the return value of a model."""
 
 from __future__ import annotations
 

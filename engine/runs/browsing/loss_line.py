@@ -41,7 +41,7 @@ def loss_line(run: Path, points: int = 16) -> list[float]:
 
 
 def _sampled(file: BinaryIO, size: int, points: int) -> list[float]:
-    """One block of steps at each of so many places of a large file."""
+    """One block of steps from each of several positions in a large file."""
     values = []
     for number in range(points):
         file.seek(max(0, size - _PIECE_BYTES) * number // (points - 1))
@@ -71,7 +71,7 @@ def _losses(line: bytes) -> list[float]:
 
 
 def _means(values: list[float], points: int) -> list[float]:
-    """The means of so many equal parts."""
+    """The means of equal parts."""
     if len(values) <= points:
         return values
     bounds = [len(values) * number // points for number in range(points + 1)]

@@ -1,4 +1,4 @@
-"""What a command names: a run, one of its checkpoints, or a checkpoint file of any origin."""
+"""Resolve a reference on the command line: a run, one of its checkpoints, or any checkpoint file."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _MANIFEST = {
 
 @dataclass(frozen=True)
 class RemovalPlan:
-    """What deleting a run would do.
+    """Preview of deleting a run.
 
     Attributes:
         files: how many files would go.
@@ -45,7 +45,7 @@ class RemovalPlan:
 
 
 def plan_removal(run: Path) -> RemovalPlan:
-    """What `delete_run` would delete and what it would leave. Raises RunError when it is no run's directory."""
+    """What `delete_run` would delete and what it would leave. Raises RunError when it is not a run's directory."""
     _require_run(run)
     sizes: dict[tuple[int, int], int] = {}
     files, others = 0, []
@@ -67,7 +67,7 @@ def delete_run(run: Path) -> RemovalPlan:
         What was deleted and what stayed.
 
     Raises:
-        RunError: it is no run's directory, a live process trains it, or the system refuses.
+        RunError: it is not a run's directory, a live process trains it, or the system refuses.
     """
     plan = plan_removal(run)
     try:
@@ -86,7 +86,7 @@ def delete_run(run: Path) -> RemovalPlan:
 
 
 def delete_checkpoint(run: Path, name: str) -> int:
-    """Delete one checkpoint of a run that nobody trains, with the further names it has.
+    """Delete one checkpoint of a run that is not training, with all its names.
 
     `last.pt` becomes a name of the newest that is left; `best.pt` goes with the file it named.
 

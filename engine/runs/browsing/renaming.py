@@ -17,7 +17,7 @@ _MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
 
 
 def rename_run(run: Path, name: str) -> Path:
-    """Rename a run that nobody trains. Date and number at the end of its directory's name stay.
+    """Rename a run that is not training. Date and number at the end of its directory's name stay.
 
     Args:
         run: its directory.
@@ -41,9 +41,9 @@ def rename_run(run: Path, name: str) -> Path:
         lock = own_run(run)
         try:
             if os.path.lexists(target):
-                raise RunError(f"{target.name}: there is such a run already")
+                raise RunError(f"{target.name}: a run of that name already exists")
             atomic_write(run / CONFIG_FILE, dump_config(config).encode())
-            # One that can't be read is left as it is: what it says is said nowhere else.
+            # A file that can't be read stays unchanged: its content exists nowhere else.
             if info := read_info(run):
                 atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
             os.rename(run, target)

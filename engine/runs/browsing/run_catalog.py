@@ -21,7 +21,7 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class RunExtent:
-    """What a run has on the disk.
+    """Disk usage of a run.
 
     Attributes:
         losses: training losses at a few places of the run, for a line.
@@ -53,7 +53,7 @@ class RunCatalog:
     def look(self) -> list[RunSummary]:
         """All runs, the newest first.
 
-        A run that has ended and was not written to costs one `stat`; one that claims to live is looked at anew, with
+        A run that has ended and was not written to costs one `stat`; one whose state is live is checked again, with
         its lock.
         """
         known, self._summaries = self._summaries, {}

@@ -30,9 +30,9 @@ class Term:
     """One word of a filter.
 
     Attributes:
-        key: what is compared; empty for a word that is looked for in the name.
+        key: key to compare; empty for a word that is searched in the name.
         operator: one of = != == < <= > >=.
-        value: as it was typed.
+        value: value as typed.
     """
 
     key: str
@@ -42,7 +42,7 @@ class Term:
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are shown. Made by `parse_filter`."""
+    """Filter of the run list, from `parse_filter`."""
 
     terms: tuple[Term, ...] = ()
 
@@ -50,7 +50,7 @@ class RunFilter:
         """Whether every term holds for a run. One without a value of that name does not match.
 
         Args:
-            run: as it is listed.
+            run: listed run.
             settings: its config by dotted key.
         """
         return all(_holds(term, run, settings) for term in self.terms)
@@ -63,7 +63,7 @@ class RunFilter:
                 continue
             metrics = {name for run in runs for name in run.metrics}
             keys = {part for own in settings for key in own for part in (key, key.rpartition(".")[2])}
-            raise ConfigError(f"{term.key}: no run has this{did_you_mean(term.key, {*_FIELDS, *metrics, *keys})}")
+            raise ConfigError(f"{term.key}: no run has this key{did_you_mean(term.key, {*_FIELDS, *metrics, *keys})}")
 
 
 def parse_filter(text: str) -> RunFilter:
@@ -75,7 +75,7 @@ def parse_filter(text: str) -> RunFilter:
     try:
         words = shlex.split(text)
     except ValueError as error:
-        raise ConfigError(f"{text}: a quote is not closed") from error
+        raise ConfigError(f"{text}: missing closing quote") from error
     return RunFilter(tuple(_term(word) for word in words))
 
 
@@ -86,7 +86,7 @@ def _term(word: str) -> Term:
         return Term("", "!=" if is_excluded else "=", word[1:] if is_excluded else word)
     key, operator, value = match.groups()
     if not value:
-        raise ConfigError(f"{word}: what is {key} compared with? Write for instance {key}{operator}1")
+        raise ConfigError(f"{word}: missing value; write for example {key}{operator}1")
     if operator in ("<", "<=", ">", ">=") and key != "age" and _number(value) is None:
         raise ConfigError(f"{word}: {value} is not a number")
     if key == "age" and not _AGE.fullmatch(value):

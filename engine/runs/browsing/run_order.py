@@ -31,7 +31,7 @@ def in_order(runs: Sequence[RunSummary], order: str, *, is_reversed: bool = Fals
     Args:
         runs: the newest first, which decides between equals.
         order: one of `ORDERS`, or the name of a validation metric, largest first.
-        is_reversed: the other way round.
+        is_reversed: whether the order is reversed.
 
     Raises:
         ConfigError: neither; names the nearest.
@@ -39,7 +39,7 @@ def in_order(runs: Sequence[RunSummary], order: str, *, is_reversed: bool = Fals
     key, largest_first = _ORDERS.get(order) or (lambda run: run.metrics.get(order), True)
     metrics = {name for run in runs for name in run.metrics}
     if order not in _ORDERS and order not in metrics:
-        raise ConfigError(f"{order}: runs can't be ordered by this{did_you_mean(order, [*ORDERS, *sorted(metrics)])}")
+        raise ConfigError(f"{order}: unknown sort key{did_you_mean(order, [*ORDERS, *sorted(metrics)])}")
     known = [run for run in runs if _is_known(key(run))]
     missing = [run for run in runs if not _is_known(key(run))]
     # Only values that are known are left, all of one kind for each order.

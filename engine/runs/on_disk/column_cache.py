@@ -37,7 +37,7 @@ _PROBE_BYTES = 64 << 10
 
 @dataclass(frozen=True)
 class CachedCurves:
-    """What reading `metrics.jsonl` up to some place gave.
+    """Curves read from `metrics.jsonl` up to some position.
 
     Attributes:
         offset: bytes of the file that were read, up to the end of a line.
@@ -53,7 +53,7 @@ class CachedCurves:
 
 
 def store_curves(run: Path, cached: CachedCurves) -> bool:
-    """Write the cache. False when the directory takes none: a run of somebody else, a full disk."""
+    """Write the cache. Returns False if that is impossible: a run of another user, a full disk."""
     try:
         folder = run / CACHE_FOLDER
         folder.mkdir(exist_ok=True)

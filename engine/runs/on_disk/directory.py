@@ -1,4 +1,4 @@
-"""Where the parts of a run lie, making a run's directory, finding runs."""
+"""Layout of a run's directory: create one, find runs."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ _MAX_INFO_BYTES = 16 << 20
 
 @dataclass(frozen=True)
 class RunSummary:
-    """One run as a list shows it.
+    """Summary of a run for lists.
 
     Attributes:
-        name: name of its directory, which identifies it.
-        path: its directory.
+        name: name of the directory, which identifies the run.
+        path: directory of the run.
         status: preparing, running, paused, finished, stopped, failed or died.
-        epoch: the epoch it is in, or was when it ended; 0 before the first.
-        epochs: how many it shall train; 0 while not known.
-        step: optimizer steps done.
+        epoch: current or last epoch; 0 before the first.
+        epochs: number of epochs to train; 0 if unknown.
+        step: completed optimizer steps.
         metrics: validation metrics of the newest completed epoch.
         best: the best epoch's `metric`, `value`, `epoch` and `step`; None before the first.
-        started: when it was made, in seconds since 1970; 0 when not known.
+        started: time of creation, in seconds since 1970; 0 if unknown.
         modified: when it last wrote its state, in seconds since 1970.
         error: why it failed, in one line or several; empty when it did not.
     """
@@ -79,7 +79,7 @@ def create_run_directory(
     Args:
         root: the folder that holds the runs; made when it isn't there.
         config_toml: the whole config, written as `run.toml`.
-        info: what is written as `run.json`, once; `id`, `name` and `created` are added.
+        info: content of `run.json`, written once; `id`, `name` and `created` are added.
         name: first part of the directory's name.
         before_it_shows: called with the directory while it still has its temporary name.
 
@@ -103,7 +103,7 @@ def create_run_directory(
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
         reason = error.strerror or str(error)
-        raise RunError(f"{root}: a run's directory can't be made there: {reason}; name another with --runs") from error
+        raise RunError(f"{root}: can't create a run directory there: {reason}; choose another with --runs") from error
     return root / run_id
 
 
@@ -136,7 +136,7 @@ def find_run(root: Path, reference: str) -> Path:
         raise UnknownRunError(f"{reference}: no such run in {root}{hint or '; there are none yet'}")
     if len({given_name(name) for name in matching}) > 1:
         shown = ", ".join(sorted(matching)[:6])
-        words = f"{reference}: is the beginning of {len(matching)} runs in {root}: {shown}; write more of it"
+        words = f"{reference}: matches {len(matching)} runs in {root}: {shown}; write more of the name"
         raise UnknownRunError(words)
     return max((root / name for name in matching), key=_made)
 
@@ -205,7 +205,7 @@ def _process_of(run: Path, state: StateFile) -> int | None:
 
 
 def status_of(state: StateFile, *, is_alive: bool) -> str:
-    """A run's status: its own word for it, unless it claims to be at work and nobody holds its lock."""
+    """Status of a run: from its state file, or "died" if that is live but no process holds the lock."""
     status = state.get("status")
     if status in ENDED_STATUSES:
         return str(status)

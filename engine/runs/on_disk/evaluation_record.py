@@ -1,4 +1,4 @@
-"""`evaluation.json` as its readers may rely on it: whoever wrote the file, only what has the form it should have."""
+"""Validated content of `evaluation.json`: only values of the expected form, whichever program wrote the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def known_evaluation(value: dict[str, Any], num_classes: int) -> dict[str, Any]:
     """An evaluation without the parts that can't be shown; empty when it has no metrics.
 
     Args:
-        value: as read from the file, NaN and infinity as floats.
+        value: value as read from the file, NaN and infinity as floats.
         num_classes: names of classes or labels that the run has; 0 where targets are numbers.
     """
     metrics = numbers(value.get("metrics"))

@@ -1,4 +1,4 @@
-"""What a run wrote about the gradients of its modules, read as it grows."""
+"""Read a run's records of its modules' gradient norms, as the file grows."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class GradientNorms:
     """Norms at one module or of several together.
 
     Attributes:
-        gradient: of the gradient, before clipping; None when there was none, NaN when it was not a number.
-        weight: of the trained weights.
-        update: of what one step changed.
+        gradient: norm of the gradient, before clipping; None if there was none.
+        weight: norm of the trained weights.
+        update: norm of the change of one step.
     """
 
     gradient: float | None
@@ -70,10 +70,10 @@ def together(norms: Sequence[GradientNorms]) -> GradientNorms:
 
 
 class GradientRecords:
-    """The looks of one run, the newest ones, as of the last poll."""
+    """Newest gradient records of one run, as of the last poll."""
 
     def __init__(self, run: Path) -> None:
-        """Of the run in a directory; nothing is read yet."""
+        """Reader for the run in a directory; nothing is read yet."""
         self.looks: deque[GradientLook] = deque(maxlen=_MOST_LOOKS)
         self._tail = LineTail(run / PROBES_FILE)
         self._paths: list[str] = []

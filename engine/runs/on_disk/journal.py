@@ -1,4 +1,4 @@
-"""What a live run writes as it goes: metrics and events, line by line, and the cache of its state.
+"""Journal of a live run: metrics and events, line by line, and its cached state.
 
 The training thread only appends to a queue; one writer thread does all writing. A full disk or a failing one never
 reaches the training: records wait in memory and are written once there is room.
@@ -112,7 +112,7 @@ class LineFile:
 
 
 class Journal:
-    """The writer thread of a live run, and what it writes: metrics, events and state.
+    """Writer thread of a live run for metrics, events and state.
 
     No method but `flush` and `close` waits, none raises into the training.
     """
@@ -145,7 +145,7 @@ class Journal:
         self._turn = threading.Lock()
         self._reported = ""
         self._thread = threading.Thread(target=self._write_until_closed, name="journal", daemon=True)
-        # At once, so that nobody reads the state of an earlier owner as this one's.
+        # Immediately, so that readers don't take an earlier owner's state for this one's.
         self._write(sync=False)
         self._thread.start()
 
@@ -171,7 +171,7 @@ class Journal:
         self._wake.set()
 
     def update_state(self, **fields: Unpack[StateFile]) -> None:
-        """Change fields of `state.json`: a new status is written at once, anything else within half a second."""
+        """Change fields of `state.json`: a new status is written immediately, anything else within half a second."""
         is_new_status = "status" in fields and fields["status"] != self._state.get("status")
         # The fields first: the writer takes the flags down before it reads them.
         self._state.update(fields)
@@ -195,7 +195,7 @@ class Journal:
         for file in self._files:
             if file.error is not None:
                 reason = file.error.strerror or str(file.error)
-                return f"{file.path.name}: {reason}; {file.waiting} records wait in memory"
+                return f"{file.path.name}: {reason}; {file.waiting} records are waiting in memory"
         # A copy: `flush` may be writing in another thread.
         for path, failure in list(self._errors.items()):
             return f"{path.name}: {failure.strerror or failure}"
@@ -249,7 +249,7 @@ class Journal:
         if self.error:
             state["write_error"] = self.error
         try:
-            # A new status survives a power cut; progress in between is not worth two fsyncs twice a second.
+            # A new status survives a power cut; progress in between is not worth two fsyncs twice per second.
             atomic_write(self._state_path, to_json(state), durable=is_urgent, operations=self._operations)
             self._errors.pop(self._state_path, None)
         except (TypeError, ValueError, RecursionError) as error:
@@ -275,11 +275,11 @@ class Journal:
             self._evaluation = self._evaluation or evaluation
 
     def _report_error(self) -> None:
-        """Say once in the engine's log what the run's own files can't tell."""
+        """Report once in the engine's log that the run's own files can't be written."""
         error = self.error
         if error and error.split(";")[0] != self._reported:
             with contextlib.suppress(OSError, ValueError):
-                print(f"torchdeck: the run's files can't be written, training goes on: {error}", file=sys.stderr)
+                print(f"torchdeck: the run's files can't be written, training continues: {error}", file=sys.stderr)
         self._reported = error.split(";")[0]
 
 

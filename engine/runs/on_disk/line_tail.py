@@ -17,7 +17,7 @@ _MAX_LINE_BYTES = 32 << 20
 
 @dataclass
 class LineTail:
-    """How far a file has been read.
+    """Position up to which a file has been read.
 
     Attributes:
         path: the file.
@@ -59,7 +59,7 @@ class LineTail:
             return True
         identity = (status.st_dev, status.st_ino)
         if identity != self._identity or status.st_size < self._offset:
-            # A first look at a file is no replacement.
+            # A first look at a file is not a replacement.
             had_one = self._identity is not None
             self._begin_again(identity)
             self.was_replaced = had_one
@@ -70,7 +70,7 @@ class LineTail:
         """The objects on the whole lines that are new. Raises nothing; what can't be read is not there yet.
 
         Args:
-            max_bytes: stop after about so many; the next `look` finds the rest. None for all.
+            max_bytes: stop after about this many bytes; the next `look` finds the rest. None for all.
         """
         try:
             descriptor = open_regular_file(self.path)

@@ -1,4 +1,4 @@
-"""Who owns a run: a POSIX record lock on `run.lock`, held by the training process for its whole life.
+"""Lock on a run by its owner: a POSIX record lock on `run.lock`, held by the training process for its lifetime.
 
 The kernel drops it the moment the process dies, however it dies, so there are no stale locks and no process ids that
 meanwhile belong to another program. Forked children don't inherit it (an `flock` they would), and the kernel names its
@@ -31,7 +31,7 @@ class RunLock:
     """
 
     def __init__(self, path: Path, descriptor: int) -> None:
-        """Use `acquire`. `path`: the lock's file; `descriptor`: of the file, locked."""
+        """Use `acquire`. `path`: the lock's file; `descriptor`: the locked descriptor of that file."""
         self.path = path
         self._descriptor = descriptor
         self._identity = _identity(os.fstat(descriptor))
@@ -82,14 +82,14 @@ def acquire(run: Path) -> RunLock:
     path = run / LOCK_FILE
     with _mutex:
         if _held_here(path) is not None:
-            raise RunError(f"{run.name}: is being trained by this very process")
+            raise RunError(f"{run.name}: is being trained by this process")
         lock = RunLock(path, _locked_file(path))
         _held[lock._identity] = lock
         return lock
 
 
 def trained_by(run: Path, owner: int | None) -> str:
-    """What is said to whoever wants a run that a live process trains."""
+    """Error message for a run that a live process trains."""
     return (
         f"{run.name}: is being trained by {f'process {owner}' if owner else 'another process'}; stop it first "
         f"(torchdeck send {run.name} stop), or watch it (torchdeck attach {run.name})"
@@ -97,7 +97,7 @@ def trained_by(run: Path, owner: int | None) -> str:
 
 
 def lock_holder(run: Path) -> int | None:
-    """The process that holds the lock of the run in directory `run`, straight from the kernel; None when nobody does.
+    """Process that holds the lock of the run in directory `run`, from the kernel; None if no process does.
 
     0 when it is alive in another pid namespace (a container), where its number means nothing here.
     """

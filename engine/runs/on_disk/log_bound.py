@@ -15,7 +15,7 @@ def bound_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
     """Empty a log that is longer than allowed, and keep the end of it, as long as is allowed, as `<log>.1`.
 
     The file itself stays: the run, its worker processes and whatever else writes to it have it open for appending,
-    and go on at its new beginning. What is printed between the last read and the emptying, microseconds, is lost.
+    and continue at its new start. Output between the last read and the truncation, microseconds, is lost.
 
     Returns:
         Whether the log was emptied.

@@ -11,7 +11,7 @@ class _Steps(TypedDict):
     step: int
     t: float
     seconds: float
-    images: int
+    samples: int
     loss: list[float]
     lr: float | list[float]
 
@@ -24,7 +24,7 @@ class TrainRecord(_Steps, total=False):
         step: optimizer steps done after the last of them.
         t: training time of the run after them, in seconds.
         seconds: what they took.
-        images: samples in all of them.
+        samples: samples in all of them (runs of earlier versions: `images`).
         loss: mean loss of each.
         lr: learning rate of each; one number where it is the same for all.
         accuracy: share of right predictions of each; of runs whose targets are classes or labels.

@@ -13,7 +13,7 @@ from .metrics_record import EpochRecord, ResultRecord
 
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
 
-# One point a step, from the blocks of training records.
+# One point per step, from the blocks of training records.
 STEP_SERIES = ("train/loss", *(f"train/{name}" for name in dict.fromkeys(TRAINING_SCORE.values())), "lr")
 SERIES = (
     *STEP_SERIES,
@@ -21,7 +21,7 @@ SERIES = (
     "validation/accuracy",
     "validation/macro_f1",
 )
-"""The series that every run has, empty where it does not measure them. Other metrics follow as they appear."""
+"""Series that every run has, empty if it does not record them. Other metrics are added as they appear."""
 
 # What a training block measures beside its loss: one of these.
 _SCORES = tuple(dict.fromkeys(TRAINING_SCORE.values()))
@@ -64,9 +64,9 @@ class Curves:
     Attributes:
         epochs: the records of completed epochs, NaN and infinity as floats.
         evaluations: the records, of epochs or between them, that hold an evaluation.
-        newest_blocks: images, seconds and steps of the newest training blocks.
+        newest_blocks: samples, seconds and steps of the newest training blocks.
         other_records: every record but the training blocks, as it was read.
-        score: what is measured of every training step beside its loss.
+        score: metric of every training step besides its loss.
     """
 
     def __init__(self) -> None:
@@ -102,13 +102,13 @@ class Curves:
     def restore(
         self, step_series: dict[str, Points], newest_blocks: list[list[float]], other_records: list[dict[str, Any]]
     ) -> bool:
-        """Take over what another `Curves` held, into this empty one. False when it isn't of the right form."""
+        """Restore saved curves into this empty one. Returns False if they don't have the right form."""
         try:
             for name in STEP_SERIES:
                 x, y = step_series[name]
                 self._series[name].extend(x, y)
             self.newest_blocks = [
-                (float(images), float(seconds), int(steps)) for images, seconds, steps in newest_blocks
+                (float(samples), float(seconds), int(steps)) for samples, seconds, steps in newest_blocks
             ]
             self.score = next((name for name in _SCORES if len(self._series[f"train/{name}"])), self.score)
             steps, rates = self.points("lr")
@@ -132,15 +132,17 @@ class Curves:
         name = next(name for name in _SCORES if name in record)
         score = _vector(record[name])
         rate = np.broadcast_to(np.asarray(record["lr"], dtype=np.float64), (count,))
-        images, seconds = float(record["images"]), float(record["seconds"])
+        # Runs of earlier versions call the number of samples "images".
+        samples = float(record["samples"] if "samples" in record else record["images"])
+        seconds = float(record["seconds"])
         if count == 0 or len(score) != count or step < count:
-            raise ValueError("the block's lists don't fit its step")
+            raise ValueError("the block's lists don't match its step")
         steps = np.arange(step - count + 1, step + 1, dtype=np.float64)
         self._series["train/loss"].extend(steps, loss)
         self.score = name
         self._curve(f"train/{name}").extend(steps, score)
         self._series["lr"].extend(steps, rate)
-        self.newest_blocks = [*self.newest_blocks[-19:], (images, seconds, count)]
+        self.newest_blocks = [*self.newest_blocks[-19:], (samples, seconds, count)]
         self.last_step, self.last_rate = step, float(rate[-1])
 
     def _add_epoch(self, record: dict[str, Any]) -> None:
@@ -150,7 +152,7 @@ class Curves:
         self.epochs.append(cast("EpochRecord", self._add_evaluation({**record, **clean})))
 
     def _add_evaluation(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Take over what was measured, which may be nothing. Returns the record with nothing but numbers in that."""
+        """Add the metrics of a record, which may be empty. Returns the record with only the numbers in them."""
         step, _ = _whole(record["step"]), _whole(record["epoch"])
         parts: dict[str, dict[str, float]] = {}
         for part in ("validation", "ema"):

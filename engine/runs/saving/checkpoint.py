@@ -53,7 +53,7 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             # torch's own text advises to switch the safety off and holds terminal codes.
             raise CheckpointError(f"{path}: torch can't read it ({type(error).__name__})") from error
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: holds a {type(content).__name__}, not a dict of named values")
+        raise CheckpointError(f"{path}: contains a {type(content).__name__}, not a dict of named values")
     return content
 
 
@@ -114,14 +114,14 @@ def newest_valid_checkpoint(
         try:
             report = verify_checkpoint(file.path)
             if report.foreign:
-                raise CheckpointError(f"{file.path}: holds objects of {', '.join(report.foreign[:3])}")
+                raise CheckpointError(f"{file.path}: contains objects of {', '.join(report.foreign[:3])}")
             check(file.path)
         except CheckpointError as error:
             skipped.append((file.path, str(error).removeprefix(f"{file.path}: ")))
         else:
             return file.path, skipped
     if not skipped:
-        raise RunError(f"{run.name}: has no checkpoint to go on from; it ended before its first save")
+        raise RunError(f"{run.name}: has no checkpoint to resume from; it ended before its first save")
     reasons = "".join(f"\n  {path.name}: {reason}" for path, reason in skipped)
     raise RunError(f"{run.name}: none of its {len(skipped)} checkpoints can be used:{reasons}")
 
@@ -137,7 +137,7 @@ def _verify(file: BinaryIO, path: Path) -> CheckpointReport:
             except OSError as error:
                 raise CheckpointError(f"{path}: can't be read: {error.strerror or error}") from error
             if not piece:
-                raise CheckpointError(f"{path}: is cut short")
+                raise CheckpointError(f"{path}: is truncated")
             checksum = zlib.crc32(piece, checksum)
             left -= len(piece)
         if checksum != span.crc32:
@@ -149,8 +149,8 @@ def _refuse_objects(path: Path, report: CheckpointReport) -> None:
     if report.foreign:
         shown = ", ".join(report.foreign[:4])
         raise CheckpointError(
-            f"{path}: holds objects of {shown}; to rebuild them, code that the file names would have to run, "
-            "which torchdeck never does. Save its state_dict() instead of the object"
+            f"{path}: contains objects of {shown}, which can't be rebuilt without running code that the file names; "
+            "torchdeck never does that. Save the state_dict() instead of the object"
         )
     _refuse_oversized(path, report)
 

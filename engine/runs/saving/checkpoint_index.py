@@ -104,7 +104,7 @@ def step_file(step: int) -> str:
 
 
 def step_of(name: str) -> int | None:
-    """The step that a checkpoint's name tells; None when it is no such name."""
+    """The step in a checkpoint's name; None if it is not such a name."""
     match = _STEP_FILE.fullmatch(name)
     return int(match[1]) if match else None
 
@@ -160,7 +160,7 @@ def find_checkpoint_files(folder: Path) -> list[_Found]:
 
 
 def rebuilt_index(folder: Path, index: dict[str, IndexEntry]) -> dict[str, IndexEntry]:
-    """The index of the files that are there: known entries that still hold, and what the other files tell."""
+    """The index of the existing files: known entries that are still valid, and new entries from the other files."""
     rebuilt = {}
     for found in find_checkpoint_files(folder):
         entry = _entry_that_holds(found, index.get(found.name)) or _entry_from_file(found)
@@ -206,7 +206,7 @@ def _entry_from_file(found: _Found) -> IndexEntry | None:
 
 
 def _entry_read_from(found: _Found) -> IndexEntry:
-    """What a file tells of itself. Raises CheckpointError."""
+    """Index entry of a file. Raises CheckpointError."""
     report = inspect_checkpoint(found.path)
     named = step_of(found.name)
     return IndexEntry(

@@ -35,7 +35,7 @@ class SaveRequest:
         reason: why it is saved.
         is_best: whether it is the best of the run so far.
         coalesced: earlier requests that this one stands for.
-        when_done: called once the state is not read any more, saved or not.
+        when_done: called when the state is no longer read, saved or not.
     """
 
     state: Checkpoint = field(repr=False)
@@ -55,7 +55,7 @@ class SaveRequest:
 
 @dataclass(frozen=True)
 class _Evaluated:
-    """What was known of a position when it was last saved."""
+    """Metrics of a position when it was last saved."""
 
     position: tuple[int, int, str]
     metrics: dict[str, float]
@@ -96,7 +96,7 @@ class CheckpointSaver:
         self._thread.start()
 
     def submit(self, request: SaveRequest) -> None:
-        """Ask for a save and return at once."""
+        """Request a save and return immediately."""
         with self._changed:
             request = self._with_what_is_known(request)
             earlier = [*([self._failed_best] if self._failed_best is not None else []), *self._waiting]
@@ -220,7 +220,7 @@ class CheckpointSaver:
 
         check_plain(request.state)
         self._room.require(content_bytes(request.state))
-        # A checkpoint is never ahead of the records: going on from it must not leave steps out of the history.
+        # A checkpoint is never ahead of the records: a resume from it must not leave a gap in the history.
         self._journal.flush()
         path = self._folder / step_file(request.step)
         written = atomic_write(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 # Left free besides the checkpoint itself, for the run's own records.
 _SPARE_BYTES = 16 << 20
-# With room for fewer checkpoints than this the disk is said to fill up.
+# With room for fewer checkpoints than this, there is a warning.
 _FEW = 4
 
 
@@ -25,11 +25,11 @@ class DiskRoom:
             raise OSError(
                 errno.ENOSPC,
                 f"the disk has {free / 1e6:,.0f} MB free, the checkpoint needs {needed / 1e6:,.0f} MB; "
-                "free some, or lower checkpoint.keep_last: the next save tries again",
+                "free some space, or lower checkpoint.keep_last: the next save tries again",
             )
 
     def warning(self, checkpoint_bytes: int) -> str:
-        """What to tell the user when only a few more checkpoints of that size fit; else empty.
+        """Warning for the user if only a few more checkpoints of that size fit; otherwise empty.
 
         Call it after surplus checkpoints are deleted: what is free then is what the next ones have.
         """
@@ -43,7 +43,7 @@ class DiskRoom:
         more = {0: "no more checkpoint", 1: "1 more checkpoint"}.get(room, f"{room} more checkpoints")
         return (
             f"the disk of {self._folder.parent.parent} is filling up: {free / 1e6:,.0f} MB free, room for {more} of "
-            f"{checkpoint_bytes / 1e6:,.0f} MB; training goes on, but free some"
+            f"{checkpoint_bytes / 1e6:,.0f} MB; training continues, but free some space"
         )
 
     def _free_bytes(self) -> int:

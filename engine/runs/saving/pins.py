@@ -1,6 +1,6 @@
-"""Checkpoints that the user wants to keep: a pin is one more name of the file, `pinned-step-000000123.pt` beside it.
+"""Pinned checkpoints, which are always kept: a pin is another name of the file, `pinned-step-000000123.pt`.
 
-A hard link costs no space, is made and removed in one step by whoever looks at the run while another process trains
+A hard link costs no space, is made and removed in one step by any process that shows the run while another one trains
 it, and holds the data even if the checkpoint's own name is deleted at that very moment.
 """
 
@@ -28,7 +28,7 @@ def pin(folder: Path, name: str) -> None:
         CheckpointError: there is no such checkpoint, or the folder can't be written to.
     """
     if not _PINNABLE.fullmatch(name):
-        raise CheckpointError(f"{name}: can't be pinned; what can be has a name such as step-000000123.pt")
+        raise CheckpointError(f"{name}: can't be pinned; only files named like step-000000123.pt can")
     try:
         replace_with_link(folder / name, folder / pin_name(name))
         fsync_directory(folder)
@@ -71,6 +71,6 @@ def pin_name(name: str) -> str:
 
 
 def pinned_by(name: str) -> str | None:
-    """The checkpoint that a file of this name pins; None when it is no pin."""
+    """The checkpoint that a file of this name pins; None when it is not a pin."""
     pinned = name.removeprefix(_PREFIX)
     return pinned if pinned != name and _PINNABLE.fullmatch(pinned) else None

@@ -1,4 +1,4 @@
-"""Which checkpoints of a run are kept and which make room for newer ones."""
+"""Decide which checkpoints of a run are kept and which are deleted."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from .checkpoint_index import IndexEntry
 
 @dataclass(frozen=True)
 class Retention:
-    """What is kept besides the best checkpoint and those that the user pinned.
+    """Retention settings, besides the best checkpoint and pinned ones, which are always kept.
 
     Attributes:
         keep_last: how many of the newest.
-        keep_every: of every so many epochs the first checkpoint after the epoch's end; 0 for none.
-        always: names of files that are never deleted, such as the one that the run went on from.
+        keep_every: keep the first checkpoint after every N-th epoch; 0 for none.
+        always: names of files that are never deleted, such as the one that the run was resumed from.
     """
 
     keep_last: int

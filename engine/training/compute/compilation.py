@@ -1,4 +1,4 @@
-"""torch.compile on a live model: in place, with its outcome told and a visible way back when it fails."""
+"""torch.compile on a live model: in place, with a reported outcome and a fallback to eager when it fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class CompileOutcome:
-    """How compiling went.
+    """Outcome of compiling.
 
     Attributes:
         succeeded: whether the model runs compiled from here on.
@@ -29,8 +29,8 @@ class CompileOutcome:
         reason: why it failed, one line; empty when it succeeded.
         graphs: graphs that torch made of the model.
         graph_breaks: places where it had to go back to Python.
-        eager_seconds: of a step's forward and backward passes before; None where it was not measured.
-        compiled_seconds: of the same passes after.
+        eager_seconds: time of a step's forward and backward passes before; None if not measured.
+        compiled_seconds: time of the same passes after.
     """
 
     succeeded: bool
@@ -46,10 +46,8 @@ class CompileOutcome:
         """For the screen."""
         if self.succeeded and not self.graphs:
             if self.graph_breaks:
-                return (
-                    "torch.compile made no graph of the model, which breaks off at its beginning: it runs as without"
-                )
-            return "compiles with the first whole batch"
+                return "torch.compile made no graph: the model has a graph break at its start and runs eager"
+            return "compiles with the first full batch"
         if self.succeeded:
             graphs, breaks = plural(self.graphs, "graph"), plural(self.graph_breaks, "graph break")
             return f"compiled in {self.seconds:.1f} s, {graphs}, {breaks}{self._gain}"
@@ -68,7 +66,7 @@ class CompileOutcome:
         if self.eager_seconds is None or self.compiled_seconds is None:
             return ""
         steps = self.steps_to_pay_back
-        pays = "it does not pay" if steps is None else f"paid back after {steps:,} steps"
+        pays = "it does not pay off" if steps is None else f"pays off after {steps:,} steps"
         times = f"{1e3 * self.eager_seconds:.3g} → {1e3 * self.compiled_seconds:.3g} ms"
         return f"; forward and backward {times}: {pays}"
 
@@ -92,8 +90,8 @@ def compile_with_first_step(
         mode: a mode of torch.compile.
         first_step: seeds the step, does it, and returns what it made.
         dynamic: whether graphs take any batch size; None: from the second size on, as torch has it.
-        runs_eager: whether a batch of so many samples is not worth a graph of its own, such as an epoch's last one.
-        on_failure: told why when compiling fails later, as in the first evaluation; the model then runs eager.
+        runs_eager: whether a batch size is not worth its own graph, such as that of an epoch's last batch.
+        on_failure: called with the reason if compiling fails later; the model then runs eager.
     """
     began = time.perf_counter()
     buffers = [(buffer, buffer.clone()) for buffer in model.buffers()]

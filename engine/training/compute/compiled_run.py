@@ -26,7 +26,7 @@ _LONGEST_SECONDS = 2.0
 
 
 class CompiledRun:
-    """Compiles a run's model in its first step and tells what came of it. All in the engine's thread."""
+    """Compiles a run's model in its first step and reports the outcome. All in the engine's thread."""
 
     def __init__(
         self,
@@ -43,9 +43,9 @@ class CompiledRun:
             config: the mode, and whether graphs take any batch size.
             step: the run's step, with its model.
             device: where the run computes.
-            run: is told events.
+            run: receives events.
             report: changes fields of the run's state.
-            runs_eager: whether a batch of so many samples is not worth a graph of its own.
+            runs_eager: whether a batch size is not worth its own graph.
         """
         self._config = config
         self._step = step

@@ -20,12 +20,12 @@ from .placement import Placement
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model scores on a split.
+    """Scores of a model on a split.
 
     Attributes:
         metrics: the figures by name, those of `MEASURED` for its targets.
-        tables: what is no single figure, as plain values; see the meters of `torchdeck.engine.training.metrics.meter`.
-        samples: in the split.
+        tables: results other than single numbers; see the meters of `torchdeck.engine.training.metrics.meter`.
+        samples: number of samples in the split.
     """
 
     metrics: dict[str, float]

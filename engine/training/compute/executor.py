@@ -46,7 +46,7 @@ class Executor:
 
         Args:
             config: the `[training]` section.
-            step: of the model on its device.
+            step: step of the model on its device.
             data: the loaders; their smaller last batches are not worth a graph of their own.
             run: is told how compiling went.
             seed: sets the generators for the run's next step.

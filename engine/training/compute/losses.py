@@ -17,7 +17,7 @@ from ...metric_names import TargetKind
 from ...user_code import check_arguments, is_user_spec, load_object, raise_user_error
 
 LossFunction = Callable[[Tensor, Tensor], Tensor]
-"""Outputs [B, K] and targets to the mean loss of the batch, a scalar."""
+"""A function from outputs [B, K] and targets to the mean loss of the batch, a scalar."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class LossEntry:
     """A loss that a config can name.
 
     Attributes:
-        name: in the config.
-        summary: what it is for.
-        kind: of the targets it takes.
+        name: name in the config.
+        summary: purpose, in one line.
+        kind: kind of its targets.
         arguments: its own arguments, with their defaults.
     """
 
@@ -38,8 +38,8 @@ class LossEntry:
 
 
 _ENTRIES = (
-    LossEntry("cross_entropy", "one class of many; takes soft targets too", "classes", {}),
-    LossEntry("bce", "binary cross-entropy of every label: any number of labels a sample", "labels", {}),
+    LossEntry("cross_entropy", "one class of many; soft targets are allowed, too", "classes", {}),
+    LossEntry("bce", "binary cross-entropy of every label: any number of labels per sample", "labels", {}),
     LossEntry("mse", "mean squared error", "values", {}),
     LossEntry("l1", "mean absolute error", "values", {}),
     LossEntry("smooth_l1", "squared below beta, absolute above", "values", {"beta": 1.0}),
@@ -73,7 +73,7 @@ def check_loss(config: LossConfig) -> LossEntry | None:
     entry = _BY_NAME.get(config.name)
     if entry is None:
         hint = did_you_mean(config.name, _BY_NAME)
-        raise ConfigError(f"loss.name = '{config.name}': no such loss{hint} (path/to/file.py:loss is taken too)")
+        raise ConfigError(f"loss.name = '{config.name}': no such loss{hint} (path/to/file.py:loss is allowed, too)")
     options = {"classes": ("label_smoothing", "class_weights"), "labels": ("class_weights",), "values": ()}
     _check_no_options(config, entry.name, allowed=options[entry.kind])
     for name, value in config.arguments.items():
@@ -88,7 +88,7 @@ def check_loss(config: LossConfig) -> LossEntry | None:
 def _check_no_options(config: LossConfig, loss: str, allowed: tuple[str, ...]) -> None:
     for name, off in (("label_smoothing", 0.0), ("class_weights", "none")):
         if name not in allowed and getattr(config, name) != off:
-            raise ConfigError(f"loss.{name} = {getattr(config, name)!r}: {loss} has no such option; leave it out")
+            raise ConfigError(f"loss.{name} = {getattr(config, name)!r}: {loss} has no such option; remove it")
 
 
 def cross_entropy(label_smoothing: float, weights: Tensor | None) -> LossFunction:
@@ -122,7 +122,7 @@ def value_loss(config: LossConfig) -> LossFunction:
 
 
 def in_columns(targets: Tensor) -> Tensor:
-    """Float targets [B, K]: those of one number a sample stand in a column, as the model's output does. A difference
+    """Float targets [B, K]: those of one number per sample stand in a column, as the model's output does. A difference
     of [B, 1] and [B] would be [B, B]."""
     return targets if targets.ndim > 1 else targets[:, None]
 
@@ -150,13 +150,12 @@ def user_loss(config: LossConfig, device: torch.device, *, has_classes: bool) ->
             raise_user_error(error, config.name)
         if not callable(made):
             raise UserCodeError(
-                f"{config.name}: returned {type(made).__name__}; expected a loss: something to call with outputs and "
-                "targets"
+                f"{config.name}: returned {type(made).__name__}; expected a loss: a callable of outputs and targets"
             )
     if isinstance(made, nn.Module):
         if any(parameter.requires_grad for parameter in made.parameters()):
             raise UserCodeError(
-                f"{config.name}: has weights of its own, which no optimizer would train; keep them in the model, or "
+                f"{config.name}: has its own weights, which no optimizer would train; move them to the model, or "
                 "make them buffers"
             )
         made = made.to(device)
@@ -171,7 +170,7 @@ def check_scalar(loss: object, name: str) -> None:
     """Check what a loss returned.
 
     Raises:
-        UserCodeError: it is no floating-point scalar with a gradient.
+        UserCodeError: it is not a floating-point scalar with a gradient.
     """
     if not isinstance(loss, Tensor):
         raise UserCodeError(
@@ -185,7 +184,7 @@ def check_scalar(loss: object, name: str) -> None:
     if not loss.is_floating_point():
         raise UserCodeError(f"{name}: returned a scalar of {loss.dtype}; expected a floating-point number")
     if not loss.requires_grad:
-        raise UserCodeError(f"{name}: returned a number without a gradient; was the outputs' graph detached from it?")
+        raise UserCodeError(f"{name}: returned a number without a gradient; were the outputs detached?")
 
 
 def _is_loss_itself(made: Callable[..., Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Going on when memory runs out: the same step in smaller parts, with the same effective batch."""
+"""Recovery from out of memory: the same step in smaller parts, with the same effective batch."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _UNDOABLE_STEPS = 3
 
 @dataclass(frozen=True)
 class Parts:
-    """What became of a batch that did not fit.
+    """Result of a batch that ran out of memory.
 
     Attributes:
-        largest: samples that go through the model at once from here on.
+        largest: maximum samples per forward pass from now on.
         message: the first line of what the allocator said.
     """
 
@@ -37,11 +37,11 @@ class RecoveringPasses:
     """The forward and backward passes of a step, which split their batches once they don't fit into memory.
 
     The parts' gradients are added up with the weights of their samples, so the step is the one of the whole batch but
-    for rounding. Batch normalisation takes its statistics over a part, as with `training.accumulate`, and dropout
-    draws for each part anew.
+    for rounding. Batch normalization takes its statistics over a part, as with `training.accumulate`, and dropout
+    draws again for each part.
 
     Attributes:
-        largest_part: most samples that go through the model at once; 0 for whole batches.
+        largest_part: maximum samples per forward pass; 0 for whole batches.
     """
 
     def __init__(self, step: TrainStep, reseed: Callable[[], None], on_split: Callable[[Parts], None]) -> None:
@@ -50,7 +50,7 @@ class RecoveringPasses:
         Args:
             step: does the passes; what its update needs can't be split.
             reseed: sets the generators as they were when the step began.
-            on_split: told of every split.
+            on_split: called on every split.
         """
         self.largest_part = 0
         self._step = step
@@ -101,7 +101,7 @@ class RecoveringEvaluation:
     """Evaluation whose batches are split once they don't fit into memory.
 
     Attributes:
-        largest_part: most samples that go through the model at once; 0 for whole batches.
+        largest_part: maximum samples per forward pass; 0 for whole batches.
     """
 
     def __init__(self, on_split: Callable[[Parts], None]) -> None:
@@ -109,7 +109,7 @@ class RecoveringEvaluation:
         self._on_split = on_split
 
     def __call__(self, loader: BatchLoader, evaluate: Callable[[BatchLoader], Evaluation | None]) -> Evaluation | None:
-        """`evaluate(loader)`, begun anew with smaller batches when memory runs out.
+        """`evaluate(loader)`, restarted with smaller batches when memory runs out.
 
         Raises:
             torch.OutOfMemoryError: single samples don't fit.
@@ -176,4 +176,4 @@ def release_memory() -> None:
 
 def parts_in_words(parts: Parts, what: str) -> str:
     """For the screen."""
-    return f"out of memory: {what} goes on in parts of {plural(parts.largest, 'sample')} ({parts.message})"
+    return f"out of memory: {what} continues in parts of {plural(parts.largest, 'sample')} ({parts.message})"

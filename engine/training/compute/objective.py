@@ -1,4 +1,4 @@
-"""What a run minimises and what it is measured by: a loss with the targets and the metrics that go with it."""
+"""Objective of a run: a loss with its targets and metrics."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class Objective:
     """A loss on its device, with what it has to fit.
 
     Attributes:
-        name: of the loss.
-        kind: of the targets.
+        name: name of the loss.
+        kind: kind of the targets.
         num_outputs: numbers that the model returns for a sample.
         loss: mean loss of a batch in training.
         plain_loss: mean loss of a batch in evaluation: without smoothing and weights, so that runs compare.
         class_weights: float32 [C] on the device, what a sample of each class counts in the mean; None when all count
             alike.
-        options: of the metrics.
-        device: of outputs and targets.
+        options: options of the metrics.
+        device: device of outputs and targets.
         own_metrics: what is measured beside torchdeck's metrics.
     """
 
@@ -68,7 +68,7 @@ class Objective:
     @property
     def needed_outputs(self) -> str:
         """How many outputs the model needs and why, for a message."""
-        of = {"classes": "classes", "labels": "labels", "values": "values a sample"}[self.kind]
+        of = {"classes": "classes", "labels": "labels", "values": "values per sample"}[self.kind]
         return f"the data's {self.num_outputs} {of}"
 
     def weight(self, targets: Tensor) -> Tensor | int:
@@ -153,7 +153,7 @@ def build_objective(
         evaluation: the `[evaluation]` section.
         targets: of the training split: int64 [N] class indices, float32 [N] or [N, K]; None for what is neither.
         classes: names of the classes or labels; empty for numbers.
-        device: of outputs and targets.
+        device: device of outputs and targets.
 
     Raises:
         ConfigError: a loss that doesn't go with the targets, weights that don't go with the classes.
@@ -163,8 +163,8 @@ def build_objective(
     entry = check_loss(loss)
     if targets is None:
         raise ConfigError(
-            f'loss.name = "{loss.name}": the data\'s targets are neither class indices nor numbers, and no loss is '
-            "measured on those"
+            f'loss.name = "{loss.name}": the data\'s targets are neither class indices nor numbers; no loss '
+            "supports them"
         )
     kind = entry.kind if entry is not None else _kind_of(targets)
     _check_targets(loss.name, kind, targets, len(classes))
@@ -203,7 +203,7 @@ def _own_metrics(evaluation: EvaluationConfig, task: MetricTask, targets: NDArra
 
 
 def class_objective(num_classes: int, device: torch.device) -> Objective:
-    """Plain cross-entropy over so many classes, where there are no data."""
+    """Plain cross-entropy over `num_classes` classes, for use without data."""
     names = [str(number) for number in range(num_classes)]
     return build_objective(LossConfig(), EvaluationConfig(), np.zeros(1, dtype=np.int64), names, device)
 
@@ -223,13 +223,13 @@ def _check_targets(name: str, kind: TargetKind, targets: NDArray[Any], num_class
         if targets.ndim == 2 and targets.shape[1] == num_classes > 1:
             return
         raise ConfigError(
-            f'loss.name = "{name}": takes class indices, and the data\'s targets are numbers {_sized(targets)}; '
+            f'loss.name = "{name}": needs class indices, but the data\'s targets are numbers {_sized(targets)}; '
             'choose "bce" for labels of 0 and 1, or "mse", "l1", "smooth_l1" or "huber" for numbers'
         )
     if kind != "classes" and is_integer:
         wanted = "labels of 0 and 1" if kind == "labels" else "numbers"
         raise ConfigError(
-            f'loss.name = "{name}": takes {wanted} as float targets, and the data\'s targets are indices of '
+            f'loss.name = "{name}": needs {wanted} as float targets, but the data\'s targets are indices of '
             f'{num_classes} classes; choose "cross_entropy"'
         )
     if kind != "classes":
@@ -250,7 +250,7 @@ def _weights(loss: LossConfig, kind: TargetKind, targets: NDArray[Any], num_outp
     if isinstance(loss.class_weights, list):
         if len(loss.class_weights) != num_outputs:
             raise ConfigError(
-                f"loss.class_weights: has {len(loss.class_weights)} numbers, and the data have {num_outputs} "
+                f"loss.class_weights: has {len(loss.class_weights)} numbers, but the data have {num_outputs} "
                 f"{'classes' if kind == 'classes' else 'labels'}"
             )
         return loss.class_weights

@@ -1,4 +1,4 @@
-"""Where and in which number format a run computes: device, precision, threads."""
+"""Placement of a run: device, precision, threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ...machine.device import choose_device
 _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 
 CUDA_GRAPH_MODES = ("reduce-overhead", "max-autotune")
-"""Modes of torch.compile in which a model's output lies in memory that the next step overwrites."""
+"""Modes of torch.compile in which the next step overwrites the memory of a model's output."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def compile_notes(config: TrainingConfig, device: torch.device) -> list[str]:
         return []
     instead = "default" if config.compile_mode == "reduce-overhead" else "max-autotune-no-cudagraphs"
     return [
-        f'training.compile_mode = "{config.compile_mode}" records CUDA graphs, which {device.type} has not: '
-        f'the run is compiled as with "{instead}"'
+        f'training.compile_mode = "{config.compile_mode}" records CUDA graphs, which {device.type} does not support: '
+        f'compiled with "{instead}" instead'
     ]
 
 
@@ -92,7 +92,7 @@ def choose_precision(name: str, device: torch.device) -> str:
 
 
 def _check_fp16_on_cpu() -> None:
-    """Raise ConfigError when this torch has no fp16 kernels for the processor: a small step tells."""
+    """Raise ConfigError if this torch has no fp16 kernels for the processor, found by a small step."""
     images, kernel = torch.ones(2, 1, 8, 8), torch.ones(2, 1, 3, 3, requires_grad=True)
     try:
         with torch.enable_grad(), torch.autocast("cpu", dtype=torch.float16):
@@ -101,7 +101,7 @@ def _check_fp16_on_cpu() -> None:
     except RuntimeError as error:
         reason = str(error).split("\n", 1)[0]
         raise ConfigError(
-            f"training.precision = 'fp16': torch can't compute in it on this processor ({reason}); use fp32 or bf16"
+            f"training.precision = 'fp16': torch does not support it on this processor ({reason}); use fp32 or bf16"
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""How large the gradients and the updates of every module are, looked at every so many steps.
+"""Norms of every module's gradients and updates, recorded every N steps.
 
-Only norms are taken, of tensors that are there anyway: no hook, no random number and no value of the run is touched.
-Nothing waits for the device until the looks are taken.
+Only norms of existing tensors are computed: no hook, no random number and no value of the run is touched.
+Nothing waits for the device until the norms are read.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class GradientProbe:
 
     Attributes:
         paths: the modules with trained parameters of their own, in the order of the model.
-        step: what the next look is called: optimizer steps done, the step that is looked at included.
+        step: label of the next record: completed optimizer steps, including the measured step.
     """
 
     def __init__(self, model: nn.Module) -> None:

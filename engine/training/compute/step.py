@@ -22,7 +22,7 @@ Batch = tuple[Inputs, Tensor]
 
 
 class TrainStep:
-    """What happens to the weights in one step, on one batch or on a window of accumulated ones.
+    """One optimizer step, on one batch or on a window of accumulated batches.
 
     Attributes:
         model: the model in training.
@@ -32,7 +32,7 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
-        after_forward: called with predictions and loss of each batch before its backward pass; None for nobody.
+        after_forward: called with predictions and loss of each batch before its backward pass; may be None.
         after_backward: called when the gradients are there, before they are unscaled, clipped and used.
     """
 
@@ -99,7 +99,7 @@ class TrainStep:
 
         Returns:
             The mean loss over the window's samples, a scalar on the device, and the predictions of each batch.
-            Neither is synchronised with the host.
+            Neither is synchronized with the host.
         """
         if len(window) == 1:
             loss, logits = self._forward(*window[0])
@@ -138,7 +138,7 @@ class TrainStep:
         self.optimizer.zero_grad(set_to_none=True)
 
     def rehearse(self, window: Sequence[Batch]) -> None:
-        """The forward and backward passes of a step and nothing else: no weight changes, nobody is told."""
+        """The forward and backward passes of a step and nothing else: no weight changes, no callbacks."""
         with self.unwatched():
             try:
                 for inputs, targets in window:
@@ -148,7 +148,7 @@ class TrainStep:
 
     @contextmanager
     def unwatched(self) -> Iterator[None]:
-        """In here nobody looks at the step or is told of it."""
+        """Inside this context, no callback or probe sees the step."""
         watchers = self.probe, self.after_forward, self.after_backward
         self.probe = self.after_forward = self.after_backward = None
         try:
@@ -200,13 +200,13 @@ def check_prediction(prediction: object, targets: Tensor, objective: Objective) 
     expected = f"a tensor of [batch, {objective.num_outputs}]"
     if not isinstance(prediction, Tensor):
         raise ConfigError(
-            f"the model returned {_described(prediction)}; training takes {expected}, or that tensor as .logits, "
+            f"the model returned {_described(prediction)}; training needs {expected}, or that tensor as .logits, "
             "under the key logits or out, or as the first of a tuple"
         )
     if tuple(prediction.shape) != (len(targets), objective.num_outputs):
         raise ConfigError(
             f"the model returned a tensor of {list(prediction.shape)} for {len(targets)} samples; "
-            f"training takes {expected}: set the number of its outputs to {objective.needed_outputs}"
+            f"training needs {expected}: set the number of its outputs to {objective.needed_outputs}"
         )
 
 

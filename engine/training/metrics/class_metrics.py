@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# The matrix of more classes would take more memory than it tells: only its margins and its diagonal are counted.
+# The matrix of more classes would take too much memory: only its margins and its diagonal are counted.
 MAX_MATRIX_CLASSES = 2048
 
 
 class ConfusionMatrix:
-    """Counts of (target, predicted class), added up on the device without synchronising with the host."""
+    """Counts of (target, predicted class), added up on the device without synchronizing with the host."""
 
     def __init__(self, num_classes: int, device: torch.device) -> None:
         self.num_classes = num_classes
@@ -144,7 +144,7 @@ class ClassMeter:
         self._matrix.update(predicted, targets)
         confidence = probabilities.gather(1, predicted[:, None])[:, 0].double()
         right = (predicted == targets).double()
-        # A confidence that is not a number belongs to no interval; the loss tells of it.
+        # A NaN confidence belongs to no interval; the loss shows it.
         interval = (confidence.nan_to_num(0) * self._bins).long().clamp(0, self._bins - 1)
         self._calibration.index_add_(0, interval, torch.stack([torch.ones_like(right), confidence, right], dim=1))
         likelihood = probabilities.gather(1, targets[:, None]).sum(dtype=torch.float64)

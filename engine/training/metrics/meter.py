@@ -1,4 +1,4 @@
-"""What an evaluation adds up on the device, batch by batch, and the figures it makes of that at its end.
+"""Meters of an evaluation: sums on the device, batch by batch, and the metrics at its end.
 
 `new_meter` gives the meter that fits the targets; `update` never waits for the device, `result` does.
 """
@@ -20,10 +20,10 @@ from .value_metrics import ValueMeter
 
 @dataclass(frozen=True)
 class MetricOptions:
-    """What metrics are counted with.
+    """Options of the metrics.
 
     Attributes:
-        top_k: a sample counts as found when its class is among so many.
+        top_k: a sample counts as correct if its class is among the k highest scores.
         bins: intervals of confidence that calibration is measured in.
         threshold: probability from which a label counts as predicted.
     """
@@ -50,7 +50,7 @@ class Meter(Protocol):
         ...
 
     def tables(self) -> dict[str, Any]:
-        """What is no single figure, as plain values: per class or output, the confusion matrix, calibration bins."""
+        """Results other than single numbers, as plain values: per class, confusion matrix, calibration bins."""
         ...
 
 
@@ -80,10 +80,10 @@ def new_meter(kind: TargetKind, num_outputs: int, device: torch.device, options:
     """A meter for targets of a kind.
 
     Args:
-        kind: of the targets.
-        num_outputs: classes, labels, or values a sample.
-        device: of outputs and targets.
-        options: what is counted with.
+        kind: kind of the targets.
+        num_outputs: classes, labels, or values per sample.
+        device: device of outputs and targets.
+        options: options of the metrics.
     """
     if kind == "classes":
         return ClassMeter(num_outputs, device, top_k=options.top_k, bins=options.bins)

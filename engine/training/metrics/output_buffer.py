@@ -1,4 +1,4 @@
-"""What a model returned for some batches, held back on the device to be counted all at once."""
+"""Buffer of model outputs on the device, so that several batches are counted at once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class HeldOutputs:
         return len(self._outputs)
 
     def add(self, outputs: list[Tensor], targets: list[Tensor]) -> None:
-        """Hold some batches, in memory that nobody writes to later.
+        """Keep some batches, in memory that is not overwritten later.
 
         Args:
             outputs: each [B, K].

@@ -1,1 +1,1 @@
-"""What moves the weights: optimizers, parameter groups, schedules, clipping, weight averages."""
+"""Updates of the weights: optimizers, parameter groups, schedules, clipping, weight averages."""

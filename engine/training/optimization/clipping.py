@@ -18,8 +18,8 @@ def clip_gradients(parameters: Sequence[nn.Parameter], limit: float, method: Cli
     """Bound the gradients of `parameters`; nothing waits for the device.
 
     Args:
-        parameters: those without a gradient are left out.
-        limit: of the method.
+        parameters: parameters; those without a gradient are skipped.
+        limit: limit of the method.
         method: "norm" scales all gradients by one factor, so that their 2-norm together is at most `limit`; "value"
             bounds every component; "adaptive" scales the gradient of each unit (an output row or filter; the whole of
             a vector) so that its norm is at most `limit` times the norm of the unit's weights (Brock et al.:

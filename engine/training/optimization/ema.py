@@ -1,4 +1,4 @@
-"""The exponential moving average of a model's weights, kept beside them."""
+"""Exponential moving average of a model's weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AveragedWeights:
 
     After every `every_steps`-th step an average moves by 1 - decay of its distance to the model's own tensor. With
     the warm-up the decay of update `n` (from 1) is at most (1 + n) / (10 + n), so that the first weights, which are
-    random, are soon forgotten (`tf.train.ExponentialMovingAverage`). Running statistics of normalisation layers are
+    random, are soon forgotten (`tf.train.ExponentialMovingAverage`). Running statistics of normalization layers are
     averaged as weights are; whole-number buffers and frozen parameters are the model's own.
 
     Attributes:
@@ -52,7 +52,7 @@ class AveragedWeights:
             torch._foreach_lerp_(self._averages, [tensor.detach() for tensor in self._own], 1 - decay)
 
     def restart(self) -> None:
-        """Begin anew at the model's present weights."""
+        """Restart from the model's current weights."""
         self.updates = 0
         with torch.no_grad():
             torch._foreach_copy_(self._averages, [tensor.detach() for tensor in self._own])
@@ -93,7 +93,7 @@ class AveragedWeights:
         return {name: averages.get(id(tensor), tensor.detach()) for name, tensor in _tensors(self._model).items()}
 
     def load_state_dict(self, state: dict[str, Any], updates: int) -> None:
-        """Go on where `state_dict` was taken.
+        """Restore from `state_dict`.
 
         Raises:
             KeyError: a tensor is missing.

@@ -17,7 +17,7 @@ def check_keywords(
     Args:
         target: the class or function that will be called.
         arguments: keyword arguments from the config.
-        where: what stands before the message, such as "optimizer SGD".
+        where: prefix of error messages, such as "optimizer SGD".
         supplied: parameters that torchdeck fills in itself: they are not required, and may not be given
             when they start with an underscore or are positional (such as `params`).
 

@@ -38,12 +38,12 @@ class MuonWithAdamW(Optimizer):
         self._link()
 
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """Do a step of both. `closure` is not taken."""
+        """Step both optimizers. `closure` is not supported."""
         for part in self._parts:
             part.step()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Restore from `state_dict`."""
         super().load_state_dict(state_dict)
         self._link()
 

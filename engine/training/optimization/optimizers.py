@@ -20,7 +20,7 @@ from .user_optimizer import check_user_optimizer, make_user_optimizer
 # These need something that a loop over dense gradients doesn't give them.
 _NOT_FOR_THIS_LOOP = {
     "LBFGS": "it re-evaluates the loss through a closure",
-    "SparseAdam": "it takes sparse gradients only",
+    "SparseAdam": "it supports sparse gradients only",
 }
 
 
@@ -67,7 +67,7 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
     """The optimizer over the model's trainable parameters, fused where torch has a fused form for the device.
 
     Raises:
-        ConfigError: as `check_optimizer`, or nothing in the model is trainable.
+        ConfigError: like `check_optimizer`, or no parameter of the model is trainable.
         UserCodeError: the user's own failed.
     """
     groups = plan_groups(config, model)
@@ -87,7 +87,7 @@ def implementation(optimizer: torch.optim.Optimizer) -> str:
         return "fused"
     is_foreach = group.get("foreach", False)
     on_gpu = all(parameter.is_cuda for parameter in group["params"])
-    return "foreach" if is_foreach or (is_foreach is None and on_gpu) else "one tensor after the other"
+    return "foreach" if is_foreach or (is_foreach is None and on_gpu) else "for-loop over tensors"
 
 
 def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) -> torch.optim.Optimizer:
@@ -99,7 +99,7 @@ def _build(config: OptimizerConfig, groups: list[PlannedGroup], *, fused: bool) 
     if optimizer_class is None:
         raise ConfigError(
             f"optimizer.name = '{config.name}': not in torch.optim{did_you_mean(config.name, classes)} "
-            "(path/to/file.py:name is taken too)"
+            "(path/to/file.py:name is allowed, too)"
         )
     arguments = {"lr": config.lr, **with_tuples(config.arguments)}
     check_keywords(optimizer_class, arguments, where, supplied=frozenset({"params"}))

@@ -1,4 +1,4 @@
-"""Which weights are trained with which options: learning rates by depth, weight decay, rules by name."""
+"""Parameter groups of the optimizer: learning rates by depth, weight decay, rules by name."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class PlannedGroup:
 
     Attributes:
         method: the optimizer's name.
-        lr_factor: of the learning rate.
-        options: what else differs from the optimizer's arguments.
-        names: of the parameters.
-        parameters: in the same order.
-        patterns: of the rules in `optimizer.groups` that named some of them.
+        lr_factor: factor of the learning rate.
+        options: other arguments that differ from the optimizer's.
+        names: names of the parameters.
+        parameters: parameters, in the same order.
+        patterns: patterns in `optimizer.groups` that matched some of them.
     """
 
     method: str
@@ -69,10 +69,10 @@ def plan_groups(config: OptimizerConfig, model: nn.Module) -> list[PlannedGroup]
     """
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     if not any(True for _ in model.parameters()):
-        raise ConfigError("nothing to train: the model has no parameters; take another model.name")
+        raise ConfigError("nothing to train: the model has no parameters; choose another model.name")
     if not named:
         raise ConfigError(
-            "nothing to train: every parameter is frozen; open a part of the model in model.freeze, "
+            "nothing to train: every parameter is frozen; unfreeze a part of the model in model.freeze, "
             'for example ["*", "!fc"]'
         )
     check_groups(config)
@@ -149,7 +149,7 @@ def optimizer_factory(name: str) -> Any:
 
 
 def group_lines(groups: Sequence[PlannedGroup], lr: float) -> list[str]:
-    """The groups in words, one line each."""
+    """Description of the groups, one line each."""
     lines = []
     for group in groups:
         options = ", ".join(
@@ -158,7 +158,7 @@ def group_lines(groups: Sequence[PlannedGroup], lr: float) -> list[str]:
         )
         names = ", ".join(group.names[:3]) + (f", … {group.names[-1]}" if len(group.names) > 3 else "")
         words = f"{short_spec(group.method)}, lr {lr * group.lr_factor:g}{f', {options}' if options else ''}"
-        lines.append(f"{words}: {len(group.names)} tensors, {group.elements:,} numbers ({names})")
+        lines.append(f"{words}: {len(group.names)} tensors, {group.elements:,} parameters ({names})")
     return lines
 
 

@@ -26,7 +26,7 @@ _COMPOSITE = ("SequentialLR", "ChainedScheduler")
 
 
 class Schedule:
-    """The learning rate over a run, advanced once a step and once an epoch.
+    """The learning rate over a run, advanced once per step and once per epoch.
 
     During the warm-up, step `s` of `w` runs at `(s + 1) / w` of the schedule's first learning rate; the schedule
     itself begins after it.
@@ -116,7 +116,7 @@ class Schedule:
         return {"step": self._step, "first_rates": list(self._first_rates), "factor": self._factor, "main": main}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state` was taken. The optimizer's own state holds the current rates."""
+        """Restore from `state`. The optimizer's own state contains the current learning rates."""
         self._step = state["step"]
         self._first_rates = list(state["first_rates"])
         self._factor = state.get("factor", 1.0)
@@ -144,7 +144,7 @@ class ScheduleEntry:
 
 def list_schedules() -> list[ScheduleEntry]:
     """Every schedule of the installed torch that a config can describe, sorted by name, "constant" first."""
-    entries = [ScheduleEntry(CONSTANT, "The optimizer's learning rate throughout.", [])]
+    entries = [ScheduleEntry(CONSTANT, "Constant learning rate.", [])]
     for name, schedule_class in sorted(_schedule_classes().items()):
         lines = (inspect.getdoc(schedule_class) or "").splitlines()
         parameters = [key for key in inspect.signature(schedule_class).parameters if key not in ("self", "optimizer")]
@@ -187,7 +187,7 @@ def build_schedule(
         config: the section.
         optimizer: whose learning rates it sets.
         steps_per_epoch: optimizer steps of an epoch.
-        epochs: of the run.
+        epochs: epochs of the run.
         watched: what ReduceLROnPlateau watches; None for torchdeck's metric of the config's name.
 
     Raises:
@@ -241,7 +241,7 @@ def _schedule_factory(name: str) -> Callable[..., Any]:
         )
     if name in _COMPOSITE:
         raise ConfigError(
-            f"schedule {name}: is made of other schedules; name one of them, with warmup_epochs before it, or a "
+            f"schedule {name}: combines other schedules; name one of them, with warmup_epochs before it, or a "
             "function of your own that returns it: path/to/file.py:name"
         )
     classes = _schedule_classes()
@@ -249,7 +249,7 @@ def _schedule_factory(name: str) -> Callable[..., Any]:
     if factory is None:
         raise ConfigError(
             f"schedule.name = '{name}': not in torch.optim.lr_scheduler{did_you_mean(name, [CONSTANT, *classes])} "
-            "(path/to/file.py:name is taken too)"
+            "(path/to/file.py:name is allowed, too)"
         )
     return factory
 
@@ -308,7 +308,7 @@ def _with_parts(schedule: lr_scheduler.LRScheduler | None) -> Iterator[lr_schedu
 
 
 def _rates_of(optimizer: torch.optim.Optimizer) -> float | list[float]:
-    """The learning rate, or one a group where there are several."""
+    """The learning rate, or one per group where there are several."""
     rates = [float(group["lr"]) for group in optimizer.param_groups]
     return rates if len(rates) > 1 else rates[0]
 

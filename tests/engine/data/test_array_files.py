@@ -71,12 +71,15 @@ def test_layouts(images: np.ndarray, shape: tuple[int, ...], tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arrays", "message"),
     [
-        ({"pixels": IMAGES}, "holds pixels; expected images and labels"),
+        ({"pixels": IMAGES}, "has pixels; expected images and labels"),
         ({"images": IMAGES}, "has images but no labels"),
         ({"images": IMAGES / 255, "labels": LABELS}, "images is float64; expected uint8 pixels from 0 to 255"),
         ({"images": IMAGES[0, 0], "labels": LABELS}, r"images is \[5, 3\]; expected \[N, H, W\]"),
         ({"images": IMAGES, "labels": LABELS[:-1]}, "images has 30 samples and labels has 29"),
-        ({"images": IMAGES, "labels": LABELS.astype("S")}, r"labels is \|S\d+ \[30\]; expected class indices, whole"),
+        (
+            {"images": IMAGES, "labels": LABELS.astype("S")},
+            r"labels is \|S\d+ \[30\]; expected class indices, integers",
+        ),
         ({"images": IMAGES, "labels": LABELS - 1}, "sample 0 has class index -1"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "the data set has no samples"),
         ({"images": np.array([object()]), "labels": LABELS}, "images can't be read: Object arrays cannot be loaded"),

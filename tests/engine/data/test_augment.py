@@ -106,7 +106,7 @@ def test_each_sample_has_its_own_parameters_in_every_epoch() -> None:
     assert sum(torch.equal(one, other) for one, other in zip(*epochs, strict=True)) < 8
 
 
-def test_normalising_equals_torchvisions() -> None:
+def test_normalizing_equals_torchvisions() -> None:
     mean, std = [0.49, 0.48, 0.44], [0.247, 0.243, 0.26]
     images = torch.arange(256, dtype=torch.uint8).view(1, 1, 16, 16).repeat(2, 3, 1, 1)
     plan = planned(component("Normalize", mean=mean, std=std))
@@ -127,11 +127,11 @@ def test_the_memory_estimate_is_what_is_held() -> None:
 
 
 def test_a_crop_larger_than_its_image_is_refused_with_a_remedy() -> None:
-    with pytest.raises(ConfigError, match=r"RandomCrop\(size=\[40, 40\]\) is larger than the image of 34×34.*padding"):
+    with pytest.raises(ConfigError, match=r"RandomCrop\(size=\[40, 40\]\) is larger than the 34×34 image.*padding"):
         WindowStore(random_images(2, 1, 32, 32), planned(component("RandomCrop", size=40, padding=1)))
 
 
 def test_means_of_another_number_of_channels_are_refused() -> None:
     plan = planned(component("Normalize", mean=[0.5] * 3, std=[0.5] * 3))
-    with pytest.raises(ConfigError, match="mean has 3 values and the images have 1 channels"):
+    with pytest.raises(ConfigError, match="mean has 3 values, but the images have 1 channels"):
         transform_images(random_images(2, 1, 8, 8), plan, 0, 0, torch.arange(2))

@@ -56,7 +56,7 @@ def epoch(root: Path, **config: Any) -> torch.Tensor:
         (photograph().convert("L"), "0.png"),
         (photograph().convert("1"), "0.png"),
     ],
-    ids=["palette", "alpha", "CMYK", "grey", "black and white"],
+    ids=["palette", "alpha", "CMYK", "gray", "black and white"],
 )
 @pytest.mark.parametrize("storage", ["auto", "loader"])
 def test_images_of_other_modes_are_read_as_torchvision_reads_them(
@@ -266,7 +266,7 @@ def test_a_set_of_one_class_is_split_and_read(tmp_path: Path) -> None:
     write_images(tmp_path / "only", 5)
     sources, data = open_and_build(run_config(dataset=str(tmp_path), validation=0.2))
     assert sources.classes == ["only"]
-    assert sources.notes == ["every training sample is of one class, only: there is nothing to tell apart"]
+    assert sources.notes == ["all training samples are of one class, only: there is nothing to learn"]
     assert [targets.tolist() for _, targets in data.train.batches(0)] == [[0] * 4]
 
 
@@ -311,5 +311,5 @@ def test_a_transform_that_returns_another_shape_is_refused(returned: str, tmp_pa
 
 
 def test_a_folder_that_is_not_there_is_not_taken_for_a_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no data set of this name, no such folder"):
+    with pytest.raises(ConfigError, match="unknown data set, and no such folder"):
         open_sources(run_config(dataset=f"{tmp_path}/nothing").data, 0)

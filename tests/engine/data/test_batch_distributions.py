@@ -41,16 +41,16 @@ def test_displacements_are_distributed_as_torchvisions() -> None:
 def test_noise_is_normal_and_each_samples_own() -> None:
     noise = NoiseStep(0, 0.0, 1.0, True).noise(keys(400), (3, 8, 7))
     assert_same_distribution(noise.flatten(), torch.randn(60_000, generator=torch.Generator().manual_seed(0)))
-    neighbours = ((noise[:-1], noise[1:]), (noise[:, :-1], noise[:, 1:]), (noise[..., :-1], noise[..., 1:]))
-    for one, other in neighbours:
+    neighbors = ((noise[:-1], noise[1:]), (noise[:, :-1], noise[:, 1:]), (noise[..., :-1], noise[..., 1:]))
+    for one, other in neighbors:
         assert abs(np.corrcoef(one.flatten(), other.flatten())[0, 1]) < 4 / one.numel() ** 0.5
 
 
 def test_levels_of_noise_occur_as_often_as_torchvisions() -> None:
-    grey = torch.full((200, 3, 16, 15), 128, dtype=torch.uint8)
-    ours = step_of("GaussianNoise", mean=0.01, sigma=0.03).apply(grey, keys(200))
+    gray = torch.full((200, 3, 16, 15), 128, dtype=torch.uint8)
+    ours = step_of("GaussianNoise", mean=0.01, sigma=0.03).apply(gray, keys(200))
     torch.manual_seed(0)
-    theirs = v2.GaussianNoise(mean=0.01, sigma=0.03)(grey)
+    theirs = v2.GaussianNoise(mean=0.01, sigma=0.03)(gray)
     assert_same_counts(ours.flatten(), theirs.flatten(), 256)
 
 

@@ -30,7 +30,7 @@ HAS_FIXED_POINT = torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
 
 
 def photographs(count: int, channels: int, height: int, width: int) -> Tensor:
-    """Smooth images with all levels, some of one colour only."""
+    """Smooth images with all levels, some of one color only."""
     generator = torch.Generator().manual_seed(3)
     coarse = torch.randint(0, 256, (count, channels, 5, 6), dtype=torch.uint8, generator=generator)
     images = functional.resize(coarse, [height, width])
@@ -359,7 +359,7 @@ def test_automatic_augmentation_is_distributed_as_torchvisions(name: str, monkey
         )
 
 
-def test_parameters_depend_on_the_sample_and_not_on_its_neighbours() -> None:
+def test_parameters_depend_on_the_sample_and_not_on_its_neighbors() -> None:
     step = step_of("RandomResizedCrop", size=8)
     order = torch.randperm(50, generator=torch.Generator().manual_seed(0))
     every = step.draw(keys(50), (50, 3, 32, 32))

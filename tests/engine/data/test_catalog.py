@@ -23,7 +23,7 @@ def test_names_are_found_exactly() -> None:
 
 
 @needs_fashion_mnist
-def test_what_the_catalogue_says_is_what_is_opened() -> None:
+def test_what_the_catalog_says_is_what_is_opened() -> None:
     for name, validation in (("digits", 0.5), ("FashionMNIST", "test")):
         entry = find_dataset(name)
         assert entry is not None

@@ -93,7 +93,7 @@ def test_a_grey_training_folder_with_colored_validation_images(tmp_path: Path) -
         write_images(tmp_path / "images/val" / label, 2)
     training = {"training": TrainingConfig(epochs=1, device="cpu")}
     config = run_config(dataset=str(tmp_path / "images")).model_copy(update=training)
-    assert "are read as grey too, though some have color, such as a/0.png" in one(everywhere(config, tmp_path))
+    assert "are read as gray too, though some have color, such as a/0.png" in one(everywhere(config, tmp_path))
 
 
 @pytest.mark.parametrize(

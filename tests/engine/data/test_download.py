@@ -1,4 +1,4 @@
-"""Fetching data sets, from a server on this machine: progress, cutting, going on, checksums."""
+"""Downloading data sets from a server on this machine: progress, interruptions, resuming, checksums."""
 
 import gzip
 import hashlib
@@ -92,7 +92,7 @@ def test_a_file_arrives_whole_with_progress(server: Server, tmp_path: Path) -> N
     fetch_file(f"{server.address}/set.bin", tmp_path / "new/set.bin", lambda *state: seen.append(state))
     assert (tmp_path / "new/set.bin").read_bytes() == CONTENT
     assert [file.name for file in (tmp_path / "new").iterdir()] == ["set.bin"]
-    assert seen[0] == ("fetching set.bin (kB)", 0, 400) and seen[-1] == ("fetching set.bin (kB)", 400, 400)
+    assert seen[0] == ("downloading set.bin (kB)", 0, 400) and seen[-1] == ("downloading set.bin (kB)", 400, 400)
     assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
 
 
@@ -146,13 +146,15 @@ def test_a_server_that_does_not_say_how_much_there_is(server: Server, tmp_path: 
 
 def test_a_file_that_can_not_be_had_says_what_to_put_where(server: Server, tmp_path: Path) -> None:
     target = tmp_path / "set.bin"
-    message = f"{server.address}/set.bin can't be fetched: the server answers 404 Not Found. To fetch it by other "
-    with pytest.raises(TransferError, match=f"{message}means, put it at {target}"):
+    message = (
+        f"{server.address}/set.bin can't be downloaded: the server answered 404 Not Found. You can also download "
+    )
+    with pytest.raises(TransferError, match=f"{message}it yourself and put it at {target}"):
         fetch_file(f"{server.address}/set.bin", target, silent)
     assert len(server.requests) == 1
     server.files["set.bin"], server.cut_after = CONTENT, 100_000
     server.ranges = False
-    with pytest.raises(TransferError, match=r"connection .*; 0\.1 MB of it are there and are kept"):
+    with pytest.raises(TransferError, match=r"connection .*; 0\.1 MB are kept"):
         fetch_file(f"{server.address}/set.bin", target, silent)
 
 
@@ -161,7 +163,7 @@ def test_a_disk_without_room_is_named_before_anything_is_fetched(
 ) -> None:
     server.files["set.bin"] = CONTENT
     monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"free": 1000})())
-    with pytest.raises(TransferError, match="No space left: 0 MB are needed and 0 MB free"):
+    with pytest.raises(TransferError, match="No space left: 0 MB needed, 0 MB free"):
         fetch_file(f"{server.address}/set.bin", tmp_path / "set.bin", silent)
     assert len(server.requests) == 1
 
@@ -197,9 +199,7 @@ def test_a_data_set_is_fetched_unpacked_and_opened(kmnist: Server, tmp_path: Pat
 def test_a_file_with_another_checksum_is_not_kept(kmnist: Server, tmp_path: Path) -> None:
     name = "t10k-images-idx3-ubyte.gz"
     kmnist.files[name] = b"something else"
-    with pytest.raises(
-        DataError, match=rf"KMNIST: can't be fetched(.|\n)*{name} gives another file than the published"
-    ):
+    with pytest.raises(DataError, match=rf"KMNIST: can't be downloaded(.|\n)*{name} differs from the published file"):
         download("KMNIST", str(tmp_path), silent)
     assert not (tmp_path / "KMNIST/raw" / name).exists()
     assert (tmp_path / "KMNIST/raw/train-images-idx3-ubyte").exists()
@@ -242,7 +242,7 @@ def test_torchvision_fetches_everything_through_the_functions_that_are_replaced(
 
 
 def test_what_can_not_be_downloaded_is_refused_by_name(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="KMNIS: no data set of the catalogue; did you mean 'KMNIST'"):
+    with pytest.raises(ConfigError, match="KMNIS: unknown data set; did you mean 'KMNIST'"):
         download("KMNIS", str(tmp_path), silent)
     with pytest.raises(ConfigError, match="ImageNet can't be downloaded; put"):
         download("ImageNet", str(tmp_path), silent)

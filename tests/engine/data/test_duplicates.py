@@ -41,7 +41,7 @@ def test_files_are_compared_by_their_bytes(tmp_path: Path) -> None:
     assert [split for split, _, _ in report.examples[0].members] in (["train", "train"], ["train", "test"])
     assert report.unreadable == 0
     words = "\n".join(describe_duplicates(report))
-    assert "1 of 9 test samples (11.1%) are in the training split too" in words
+    assert "1 of 9 test samples (11.1%) are also in the training split" in words
     assert "2 images occur with different labels" in words
     assert "cat/copy.png" in [name for example in report.examples for name in example.names]
 
@@ -94,7 +94,7 @@ def test_pixels_of_another_shape_are_another_image() -> None:
     )
     report = compared(DataSources(train, test, test, ["a"], []))
     assert report.groups == 0
-    assert describe_duplicates(report)[0] == "no image occurs twice, and none is in two splits"
+    assert describe_duplicates(report)[0] == "no duplicate images, within or across splits"
 
 
 def test_a_comparison_can_be_stopped_where_it_reports_progress() -> None:

@@ -52,7 +52,7 @@ def test_a_tool_s_folder_is_left_out_at_every_depth(tool: str, below: str, tmp_p
 
 def test_a_folder_of_tools_only_is_no_class_and_named(tmp_path: Path) -> None:
     write_images(tmp_path / "__MACOSX", 2)
-    with pytest.raises(DataError, match=r"holds no folders but hidden ones and those of tools \(__MACOSX\)"):
+    with pytest.raises(DataError, match=r"contains only hidden folders and folders of tools \(__MACOSX\)"):
         opened(tmp_path)
 
 
@@ -85,7 +85,7 @@ def test_folders_beside_the_splits_are_said(tmp_path: Path) -> None:
     for part in ("train", "val", "extra"):
         two_classes(tmp_path / part)
     (note,) = open_sources(run_config(dataset=str(tmp_path)).data, 0).notes
-    assert note == f"left out of {tmp_path}: folders that are no split: extra"
+    assert note == f"left out of {tmp_path}: folders that are not splits: extra"
 
 
 def test_a_folder_that_can_not_be_read_is_named_and_not_passed_over(tmp_path: Path) -> None:
@@ -98,7 +98,7 @@ def test_a_folder_that_can_not_be_read_is_named_and_not_passed_over(tmp_path: Pa
         image_files(tmp_path, tmp_path / "cat", LeftOut(), remove)
 
 
-def test_grey_training_images_make_colored_validation_images_grey_with_a_word(tmp_path: Path) -> None:
+def test_gray_training_images_make_colored_validation_images_gray_with_a_word(tmp_path: Path) -> None:
     write_images(tmp_path / "train/a", 3, mode="L")
     write_images(tmp_path / "train/b", 3, mode="L")
     two = [tmp_path / "val/a", tmp_path / "val/b"]
@@ -109,4 +109,4 @@ def test_grey_training_images_make_colored_validation_images_grey_with_a_word(tm
     sources, data = open_and_build(run_config(dataset=str(tmp_path)))
     assert data.input_shape == (1, 10, 12)
     (note,) = sources.notes
-    assert "every training image is grey" in note and "such as b/0.png" in note
+    assert "every training image is gray" in note and "such as b/0.png" in note

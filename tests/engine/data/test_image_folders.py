@@ -66,11 +66,11 @@ def test_a_damaged_image_is_named(tmp_path: Path, storage: str, damage: str) -> 
             list(loader.batches(0))
 
 
-def test_grey_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
-    write_images(tmp_path / "grey" / "a", 4, mode="L")
+def test_gray_folders_have_one_channel_and_mixed_ones_three(tmp_path: Path) -> None:
+    write_images(tmp_path / "gray" / "a", 4, mode="L")
     write_images(tmp_path / "mixed" / "a", 4, mode="RGBA")
     Image.new("P", (12, 10)).save(tmp_path / "mixed" / "a" / "palette.png")
-    for name, channels in (("grey", 1), ("mixed", 3)):
+    for name, channels in (("gray", 1), ("mixed", 3)):
         config = folder_config(tmp_path / name)
         assert sample_shape(open_sources(config.data, 0), config)[0] == channels
 

@@ -113,7 +113,7 @@ def test_drop_last_leaves_out_the_rest() -> None:
 
 
 def test_an_epoch_without_a_batch_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"loader.drop_last = true: no batch is left.*1438 samples"):
+    with pytest.raises(ConfigError, match=r"loader.drop_last = true leaves no batch.*1438 samples"):
         digits(loader={"drop_last": True, "batch_size": 2000})
 
 
@@ -246,7 +246,7 @@ def test_a_users_data_set_is_decoded_once(user_file: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"random": True}, "the data set gives another image or target when asked twice for the same sample"),
+        ({"random": True}, "the data set returns different images or targets for the same index"),
         ({"dtype": "float32"}, "samples are float32 and not uint8"),
     ],
 )

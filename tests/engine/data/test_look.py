@@ -19,13 +19,13 @@ from torchdeck.engine.errors import DataError
 @pytest.mark.parametrize(
     ("counts", "words"),
     [
-        ([5, 5, 5], "Balanced: 5 of each class."),
-        ([100, 105, 101], "Nearly balanced: 100 to 105 of each class."),
+        ([5, 5, 5], "Balanced: 5 per class."),
+        ([100, 105, 101], "Nearly balanced: 100 to 105 per class."),
         ([100, 120, 100], "Slightly imbalanced, 1.2 : 1 between b (120) and a (100)."),
-        ([10, 90, 10], "Imbalanced, 9.0 : 1 between b (90) and a (10); always saying b is right for 82%."),
-        ([5, 0, 5], "Balanced: 5 of each class. 1 class has no training sample: b."),
-        ([0, 7, 0], "Every training sample is of one class, b: there is nothing to tell apart."),
-        ([], "not known"),
+        ([10, 90, 10], "Imbalanced, 9.0 : 1 between b (90) and a (10); always predicting b is 82% correct."),
+        ([5, 0, 5], "Balanced: 5 per class. 1 class has no training sample: b."),
+        ([0, 7, 0], "All training samples are of one class, b: there is nothing to learn."),
+        ([], "unknown"),
     ],
 )
 def test_balance_in_words(counts: list[int], words: str) -> None:
@@ -62,7 +62,7 @@ def test_a_folder_is_told_by_its_headers_and_what_cant_be_read_is_listed(tmp_pat
     assert set(found.sizes) == {(10, 12), (12, 10), (20, 40)}
     (line, rotation) = describe_sizes(found)
     assert line.startswith("3 sizes from ")
-    assert rotation == "1 are turned as their EXIF data ask"
+    assert rotation == "1 are rotated by their EXIF data"
     whole = measure(config, progress=no_progress)
     unreadable = "\n".join(whole.sizes.unreadable)
     split = opened_sources(config.data, 0).train
@@ -113,7 +113,7 @@ def test_what_is_wrong_with_a_step_is_said_of_that_step() -> None:
 
 def test_a_pipeline_that_does_not_fit_the_images_says_so() -> None:
     config = run_config(dataset="digits", validation=0.2, train_transforms=[component("RandomCrop", size=100)])
-    assert "larger than the image" in look_at_samples(config, epoch=0, count=4).error
+    assert "larger than the 8×8 image" in look_at_samples(config, epoch=0, count=4).error
 
 
 def test_samples_of_one_class_and_other_pages() -> None:
@@ -148,7 +148,7 @@ def test_an_opened_data_set_is_kept_until_its_folder_changes(tmp_path: Path) -> 
 
 
 def test_data_that_cant_be_opened_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="holds no folders"):
+    with pytest.raises(DataError, match="contains no folders"):
         look(run_config(dataset=str(tmp_path)), is_fresh=False, progress=no_progress)
 
 

@@ -105,14 +105,22 @@ def test_every_tier_mixes_alike_wherever_an_epoch_is_entered() -> None:
 @pytest.mark.parametrize(
     ("specs", "where", "message"),
     [
-        ([component("MixUp")], "data.eval_transforms", "MixUp mixes samples and their targets.*train_transforms only"),
+        (
+            [component("MixUp")],
+            "data.eval_transforms",
+            "MixUp mixes samples and their targets.*only at the end of data.train_transforms",
+        ),
         ([component("CutMix"), component("RandomInvert")], WHERE, "RandomInvert comes after CutMix.*move CutMix"),
         (
             [component("RandomApply", transforms=[{"name": "MixUp"}, {"name": "RandomInvert"}])],
             WHERE,
-            r"transforms\[1\]: RandomInvert can't stand beside MixUp",
+            r"transforms\[1\]: RandomInvert can't be combined with MixUp",
         ),
-        ([component("RandomOrder", transforms=[{"name": "MixUp"}])], WHERE, "RandomOrder can't stand beside MixUp"),
+        (
+            [component("RandomOrder", transforms=[{"name": "MixUp"}])],
+            WHERE,
+            "RandomOrder can't be combined with MixUp",
+        ),
         ([component("MixUp", alpha=0)], WHERE, "alpha = 0: must be above 0"),
         ([component("MixUp", num_classes=10)], WHERE, "MixUp has no argument 'num_classes'"),
         ([component("CutMix", alpha="much")], WHERE, "alpha = 'much': must be a number"),
@@ -126,10 +134,10 @@ def test_a_mix_in_the_wrong_place_is_refused(specs: list[Any], where: str, messa
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"targets": np.zeros(4, dtype=np.float32)}, "MixUp makes shares of classes, and the data set's targets are"),
-        ({"targets": None}, "targets are not one class a sample"),
-        ({"is_image": False}, "MixUp mixes batches of images, and the data set's are others"),
-        ({"collate": lambda samples: samples}, "mixes batches of images"),
+        ({"targets": np.zeros(4, dtype=np.float32)}, "MixUp mixes classes, but the data set's targets are"),
+        ({"targets": None}, "targets are not one class per sample"),
+        ({"is_image": False}, "MixUp mixes images, but this data set has none"),
+        ({"collate": lambda samples: samples}, "mixes images"),
     ],
 )
 def test_data_that_can_not_be_mixed_are_refused_before_the_run(changes: dict[str, Any], message: str) -> None:

@@ -316,8 +316,8 @@ def test_samples_of_one_shape_are_read_once_and_kept(tmp_path: Path) -> None:
     ("inputs", "reason"),
     [
         ("[torch.zeros(3), torch.zeros(4)] * 4", "samples differ in shape"),
-        ("[(torch.zeros(3), torch.zeros(4))] * 8", "samples are several tensors"),
-        ("Drawn()", "the data set gives another sample when asked twice"),
+        ("[(torch.zeros(3), torch.zeros(4))] * 8", "samples consist of several tensors"),
+        ("Drawn()", "the data set returns different samples"),
     ],
 )
 def test_samples_that_can_not_be_kept_say_why(inputs: str, reason: str, tmp_path: Path) -> None:
@@ -340,7 +340,7 @@ def test_a_collate_fn_that_is_not_there_is_refused_before_the_run(tmp_path: Path
 
 def test_several_inputs_need_a_model_of_the_users(tmp_path: Path) -> None:
     config = config_of(tmp_path, "Data([(torch.zeros(3), torch.zeros(4))] * 8, [0, 1] * 4)")
-    with pytest.raises(ConfigError, match="takes one tensor, and the data's samples are several: 3, 4"):
+    with pytest.raises(ConfigError, match="takes one tensor, but the samples have several: 3, 4"):
         prepare(config, no_progress)
 
 

@@ -87,8 +87,8 @@ def test_weighted_epochs_go_on_anywhere(file: str, storage: str) -> None:
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        ("{file}:negative", "weights must be finite and not negative"),
-        ("{folder}/short.npy", r"gives weights of shape \[3\] for 1,438 training samples"),
+        ("{file}:negative", "weights must be finite and non-negative"),
+        ("{folder}/short.npy", r"has weights of shape \[3\] for 1,438 training samples"),
         ("{folder}/none.npy", "no such file"),
         ("{file}:rare_frist", "did you mean 'rare_first'"),
     ],
@@ -122,7 +122,7 @@ def test_a_subset_is_a_file_of_indices(tmp_path: Path) -> None:
 @pytest.mark.parametrize("subset", ["0", "-3", "1439", "2.5", "nothing.txt", "{folder}/beyond.txt"])
 def test_a_subset_that_there_is_not_is_refused(subset: str, tmp_path: Path) -> None:
     (tmp_path / "beyond.txt").write_text("3\n1797\n")
-    with pytest.raises(ConfigError, match=r"loader.subset = '.*: (must be a share|no such file|has index 1797)"):
+    with pytest.raises(ConfigError, match=r"loader.subset = '.*: (must be a fraction|no such file|has index 1797)"):
         open_usable(digits({"subset": subset.format(folder=tmp_path)}), no_progress)
 
 
@@ -142,20 +142,23 @@ def test_batches_that_can_not_be_are_named(file: str) -> None:
     loader = loader_of(digits({"batch_sampler": f"{file}:fewer"}))
     with pytest.raises(UserCodeError, match="returned 4 batches for epoch 1 and 5 for epoch 0"):
         list(loader.batches(1))
-    with pytest.raises(UserCodeError, match=r"batch 0 of epoch 0 has position 1438, and the split has 1,438 samples"):
+    with pytest.raises(UserCodeError, match=r"batch 0 of epoch 0 has position 1438, but the split has 1,438 samples"):
         loader_of(digits({"batch_sampler": f"{file}:beyond"}))
-    with pytest.raises(ConfigError, match=r'data.storage = "memory": loader.batch_sampler makes the batches'):
+    with pytest.raises(ConfigError, match=r'data.storage = "memory": loader.batch_sampler needs the DataLoader'):
         loader_of(digits({"batch_sampler": f"{file}:pairs"}, storage="memory"))
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampler": "weighted"}, "weights belong to sampler"),
-        ({"weights": "w.npy"}, "weights belong to sampler"),
-        ({"sampler": "weighted", "weights": "w.npy", "shuffle": False}, "shuffle = false forbids one"),
-        ({"batch_sampler": "m.py:f", "drop_last": True}, "drop_last has no say where batch_sampler makes the batches"),
-        ({"batch_sampler": "m.py:f", "sampler": "balanced"}, "sampler has no say"),
+        ({"sampler": "weighted"}, 'sampler = "weighted" needs weights'),
+        ({"weights": "w.npy"}, 'sampler = "weighted" needs weights'),
+        ({"sampler": "weighted", "weights": "w.npy", "shuffle": False}, "shuffle = false forbids"),
+        (
+            {"batch_sampler": "m.py:f", "drop_last": True},
+            "drop_last has no effect when batch_sampler makes the batches",
+        ),
+        ({"batch_sampler": "m.py:f", "sampler": "balanced"}, "sampler has no effect"),
     ],
 )
 def test_contradictions_are_explained(options: dict[str, Any], message: str) -> None:

@@ -22,10 +22,10 @@ def test_what_is_random_is_left_out_and_named() -> None:
     ]
     kept, words = for_evaluation(specs, None)
     assert kept == specs[2:]
-    assert words == "left out as random: RandomHorizontalFlip, ColorJitter"
+    assert words == "dropped (random): RandomHorizontalFlip, ColorJitter"
 
 
-def test_a_random_crop_becomes_the_crop_of_the_centre() -> None:
+def test_a_random_crop_becomes_the_crop_of_the_center() -> None:
     kept, words = for_evaluation([component("RandomResizedCrop", size=224), NORMALIZE], None)
     assert kept == [component("Resize", size=256), component("CenterCrop", size=224), NORMALIZE]
     assert words == "replaced: RandomResizedCrop by Resize and CenterCrop"
@@ -46,11 +46,11 @@ def test_containers_keep_what_is_not_random_and_mixes_are_left_out() -> None:
     now_and_then = component("RandomApply", transforms=[{"name": "Grayscale"}])
     kept, words = for_evaluation([compose, now_and_then, NORMALIZE, choice], None)
     assert kept == [component("Pad", padding=1), NORMALIZE]
-    assert words == "left out as random: RandomRotation, RandomApply, RandomChoice"
+    assert words == "dropped (random): RandomRotation, RandomApply, RandomChoice"
 
 
 def test_nothing_random_is_copied_as_it_is() -> None:
-    assert for_evaluation([NORMALIZE], None) == ([NORMALIZE], "nothing is random: copied as they are")
+    assert for_evaluation([NORMALIZE], None) == ([NORMALIZE], "copied unchanged: nothing is random")
 
 
 def test_a_wrong_pipeline_is_not_copied() -> None:

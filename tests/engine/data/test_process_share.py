@@ -145,6 +145,6 @@ def test_a_run_records_its_share(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     reader.poll()
     notes = [event["text"] for event in reader.events() if event["kind"] == "note"]
     assert any("(from RANK and WORLD_SIZE)" in note for note in notes)
-    # What is recorded holds wherever the run goes on.
+    # What is recorded applies wherever the run resumes.
     monkeypatch.setenv("RANK", "0")
     assert with_process_share(load_config(str(run.path / "run.toml"))).loader.rank == 3

@@ -20,7 +20,7 @@ def test_integers_are_uniform_for_every_slot() -> None:
         assert chi_square(np.bincount(drawn.numpy(), minlength=81)) < 4
 
 
-def test_every_bit_of_a_word_is_as_often_set_as_not_and_none_follows_from_its_neighbour() -> None:
+def test_every_bit_of_a_word_is_as_often_set_as_not_and_none_follows_from_its_neighbor() -> None:
     words = sample_keys(7, 3, SAMPLES[:4000]).words(1, 16)
     for other in (words.roll(1, 0), words.roll(1, 1), sample_keys(7, 3, SAMPLES[:4000]).words(2, 16)):
         same = torch.stack([((words ^ other) >> bit) & 1 for bit in range(32)]).double().mean((1, 2))
@@ -35,7 +35,7 @@ def test_two_slots_of_a_sample_are_independent() -> None:
     assert chi_square(np.bincount(pairs.numpy(), minlength=81)) < 4
 
 
-def test_seeds_epochs_and_neighbours_are_independent() -> None:
+def test_seeds_epochs_and_neighbors_are_independent() -> None:
     def drawn(seed: int, epoch: int, shift: int = 0) -> torch.Tensor:
         return sample_keys(seed, epoch, SAMPLES + shift).integers(0, 9)
 
@@ -60,7 +60,7 @@ def test_probabilities_are_met_and_exact_at_both_ends() -> None:
 
 
 def test_numbers_never_change_between_versions() -> None:
-    """A run goes on after an update of torchdeck only if its random numbers stay what they were."""
+    """A run resumes after an update of torchdeck only if its random numbers stay the same."""
     assert combine(42, 7) == 16071713289188541753
     assert sample_keys(42, 7, torch.arange(6)).integers(3, 1000).tolist() == [649, 199, 383, 764, 469, 12]
     words = [[2094477559, 1988589982, 860179140, -921019294]]

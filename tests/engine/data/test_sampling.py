@@ -1,4 +1,4 @@
-"""Which samples an epoch takes: each sampler's distribution, and that it is a function of seed and epoch."""
+"""Sampling of an epoch: each sampler's distribution, and that it is a function of seed and epoch."""
 
 from pathlib import Path
 from typing import Any
@@ -96,15 +96,15 @@ def test_the_sequential_sampler_wins_over_shuffle() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampler": "balanced", "shuffle": False}, "draws a random order, and shuffle = false forbids one"),
+        ({"sampler": "balanced", "shuffle": False}, "shuffles, which shuffle = false forbids"),
         ({"num_samples": 10}, "num_samples = 10 needs a sampler that draws with replacement"),
         ({"num_samples": 10, "sampler": "shuffled"}, "needs a sampler that draws with replacement"),
-        ({"timeout": 3.0}, "timeout is about worker processes, and num_workers = 0 has none"),
-        ({"worker_init": "mine.py:start"}, "worker_init is about worker processes"),
-        ({"rank": 1}, 'num_replicas and rank belong to sampler = "distributed"'),
+        ({"timeout": 3.0}, "timeout needs worker processes: set num_workers above 0"),
+        ({"worker_init": "mine.py:start"}, "worker_init needs worker processes"),
+        ({"rank": 1}, 'num_replicas and rank need sampler = "distributed"'),
         (
             {"sampler": "distributed", "num_replicas": 2, "rank": 2},
-            "rank = 2 and num_replicas = 2 contradict each other: ranks go from 0 to 1",
+            "rank = 2 is out of range for num_replicas = 2: ranks go from 0 to 1",
         ),
         ({"sampler": "distributed", "num_samples": 10}, "needs a sampler that draws with replacement"),
     ],
@@ -156,7 +156,7 @@ def test_a_worker_that_hangs_is_given_up_after_the_timeout(tmp_path: Path) -> No
         seed=0,
         options=config.loader,
     )
-    with pytest.raises(DataError, match=r"loader.timeout = 0.5: no batch came from the worker processes"):
+    with pytest.raises(DataError, match=r"loader.timeout = 0.5: no batch arrived from a worker process"):
         next(iter(loader.batches(0)))
 
 

@@ -94,16 +94,16 @@ def test_mnist_in_torchvisions_layout_plain_or_gzipped(tmp_path: Path, suffix: s
 def test_content_that_is_not_the_published_one_is_said(tmp_path: Path) -> None:
     write_mnist(tmp_path / "FashionMNIST" / "raw")
     notes = opened(dataset="FashionMNIST", root=str(tmp_path)).notes
-    assert any("train-images-idx3-ubyte: its content is not the published FashionMNIST" in note for note in notes)
+    assert any("train-images-idx3-ubyte: content differs from the published FashionMNIST" in note for note in notes)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"", "is not an IDX file"),
-        (b"<html>not found</html>", "is not an IDX file"),
-        (bytes([0, 0, 8, 3]) + bytes(11), "ends within its header"),
-        (bytes([0, 0, 8, 1, 0, 0, 0, 20]) + bytes(9), "holds 17 bytes where its header says 28; fetch it again"),
+        (b"", "not an IDX file"),
+        (b"<html>not found</html>", "not an IDX file"),
+        (bytes([0, 0, 8, 3]) + bytes(11), "truncated header"),
+        (bytes([0, 0, 8, 1, 0, 0, 0, 20]) + bytes(9), "has 17 bytes, but its header says 28; download it again"),
     ],
 )
 def test_a_damaged_file_is_named(tmp_path: Path, content: bytes, message: str) -> None:
@@ -125,7 +125,9 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
 def test_a_missing_data_set_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published, "_DEBIAN", {})
     for name in ("MNIST", "FashionMNIST"):
-        with pytest.raises(ConfigError, match=rf"{name} is not in .*data.download = true fetches it, or put .*ubyte"):
+        with pytest.raises(
+            ConfigError, match=rf"{name} is not in .*data.download = true downloads it, or put .*ubyte"
+        ):
             opened(dataset=name, root=str(tmp_path))
     with pytest.raises(ConfigError, match=r"CIFAR10 is not in .*cifar-10-python.tar.gz into .*cifar-10-batches-py"):
         opened(dataset="CIFAR10", root=str(tmp_path))
@@ -162,13 +164,13 @@ def test_cifar10_in_its_own_format(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_changed_cifar10_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_cifar10(tmp_path, monkeypatch)
     (tmp_path / "cifar-10-batches-py" / "data_batch_3").write_bytes(b"changed")
-    with pytest.raises(DataError, match="its MD5 differs"):
+    with pytest.raises(DataError, match="wrong MD5"):
         opened(dataset="CIFAR10", root=str(tmp_path))
 
 
 def test_a_failing_download_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.CIFAR10, "url", (tmp_path / "nothing.tar.gz").as_uri())
-    with pytest.raises(DataError, match="CIFAR10: can't be fetched into"):
+    with pytest.raises(DataError, match="CIFAR10: can't be downloaded to"):
         opened(dataset="CIFAR10", root=str(tmp_path), download=True)
 
 
@@ -201,7 +203,7 @@ def test_a_download_is_unpacked_and_opened(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_unknown_names_are_answered_with_the_nearest() -> None:
-    with pytest.raises(ConfigError, match=r"'FashonMNIST': no data set of this name.*did you mean 'FashionMNIST'"):
+    with pytest.raises(ConfigError, match=r"'FashonMNIST': unknown data set.*did you mean 'FashionMNIST'"):
         opened(dataset="FashonMNIST")
     with pytest.raises(ConfigError, match=r"data.arguments.train: digits takes no arguments"):
         opened(dataset="digits", arguments={"train": True})
@@ -240,7 +242,7 @@ def test_folders_give_the_same_samples_as_torchvision(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("modes", "expected"), [(("L", "1"), "L"), (("L", "RGB"), "RGB"), (("P", "RGBA"), "RGB")])
-def test_images_become_rgb_unless_all_are_grey(tmp_path: Path, modes: tuple[str, str], expected: str) -> None:
+def test_images_become_rgb_unless_all_are_gray(tmp_path: Path, modes: tuple[str, str], expected: str) -> None:
     for name, mode in zip(("a", "b"), modes, strict=True):
         write_images(tmp_path / name, 3, mode=mode)
     sources = opened(dataset=str(tmp_path), validation=0.4)
@@ -250,17 +252,17 @@ def test_images_become_rgb_unless_all_are_grey(tmp_path: Path, modes: tuple[str,
 def test_images_of_16_bits_are_refused_and_not_clipped(tmp_path: Path) -> None:
     write_images(tmp_path / "a", 2, mode="L")
     Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(tmp_path / "a" / "deep.png")
-    with pytest.raises(DataError, match=r"deep.png: has more than 8 bits a channel"):
+    with pytest.raises(DataError, match=r"deep.png: has more than 8 bits per channel"):
         opened(dataset=str(tmp_path), validation=0.4)
 
 
 def test_empty_folders_say_what_is_expected(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data.root = .*no such folder"):
         opened(dataset="ImageFolder", root=str(tmp_path / "nothing"))
-    with pytest.raises(DataError, match=r"it holds no folders; expected one folder of images a class"):
+    with pytest.raises(DataError, match=r"it contains no folders; expected one folder of images per class"):
         opened(dataset="ImageFolder", root=str(tmp_path))
     write_images(tmp_path, 3)
-    with pytest.raises(DataError, match="3 images lie directly in it"):
+    with pytest.raises(DataError, match="it contains 3 images directly"):
         opened(dataset="ImageFolder", root=str(tmp_path))
     (tmp_path / "cat").mkdir()
     with pytest.raises(DataError, match=r"cat: no images in it \(known file types: .jpg"):
@@ -360,7 +362,7 @@ def test_labels_are_read_where_no_list_of_them_exists(user_file: str) -> None:
         ("nothing", DataError, "expected a map-style data set"),
         ("wrong_name", DataError, 'one of them must be "train"|expected "train"'),
         ("broken", UserCodeError, "ZeroDivisionError: division by zero"),
-        ("out_of_range", DataError, r"sample 3 has class index 7, and there are 2 classes \(0 to 1\)"),
+        ("out_of_range", DataError, r"sample 3 has class index 7, but there are 2 classes \(0 to 1\)"),
         ("on", ConfigError, "did you mean 'one'"),
     ],
 )

@@ -21,8 +21,8 @@ def test_steps_with_a_batched_form_say_so() -> None:
 
 def test_one_step_without_takes_the_others_along() -> None:
     found = tiers(CROP, component("JPEG", quality=[50, 90]), component("RandomHorizontalFlip"))
-    assert found[1].startswith("sample by sample: JPEG has no batched form")
-    assert found[0] == found[2] == "sample by sample, with the others"
+    assert found[1].startswith("per sample: JPEG has no batched form")
+    assert found[0] == found[2] == "per sample, with the others"
 
 
 def test_every_wrong_step_has_its_own_error() -> None:

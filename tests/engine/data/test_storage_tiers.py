@@ -14,7 +14,7 @@ from torchdeck.engine.config import DataConfig, RunConfig
 from torchdeck.engine.data.batched.batch_plan import BatchPlan, plan_batches
 from torchdeck.engine.data.batched.boxes import crop_box, crop_boxes, crop_tries
 from torchdeck.engine.data.datasets.sources import open_sources
-from torchdeck.engine.data.datasets.splits import ArrayDataset, LabelledDataset, Split
+from torchdeck.engine.data.datasets.splits import ArrayDataset, LabeledDataset, Split
 from torchdeck.engine.data.exploration.preview import preview
 from torchdeck.engine.data.loading import storage
 from torchdeck.engine.data.loading.disk_cache import cache_file, mapped_split
@@ -146,10 +146,12 @@ def test_a_file_that_does_not_decode_is_named(photographs: Path, tmp_path: Path)
 def test_sizes_that_never_become_equal_are_explained(photographs: Path, tmp_path: Path) -> None:
     for transforms in ([], [component("RandomHorizontalFlip"), RESIZED_CROP[0]]):
         config = config_of(photographs, tmp_path, transforms, storage="encoded")
-        with pytest.raises(ConfigError, match=r'"encoded": images differ in size, and neither a Resize.*use "auto"'):
+        with pytest.raises(
+            ConfigError, match=r'"encoded": images differ in size, and the first transform is not a Resize.*use "auto"'
+        ):
             open_and_build(config)
     digits = run_config(dataset="digits", validation=0.2, storage="encoded")
-    with pytest.raises(ConfigError, match="no folder of image files"):
+    with pytest.raises(ConfigError, match="are not image files"):
         open_and_build(digits)
 
 
@@ -254,10 +256,10 @@ SIZE = IMAGES.nbytes
 @pytest.mark.parametrize(
     ("room", "tier", "words"),
     [
-        (Room(0, SIZE, 0), "memory", "100 × 3×10×10 bytes = 30 kB; 30 kB of memory may be taken (half of what"),
-        (Room(0, SIZE - 1, SIZE), "mmap", "30 kB may be taken of the disk of"),
-        (Room(0, SIZE - 1, SIZE - 1), "loader", "30 kB decoded, and 30 kB of memory may be taken"),
-        (Room(0, SIZE // 4, SIZE), "mmap", "8 kB of memory may be taken"),
+        (Room(0, SIZE, 0), "memory", "100 × 3×10×10 bytes = 30 kB; 30 kB of memory may be used (half of what"),
+        (Room(0, SIZE - 1, SIZE), "mmap", "30 kB of the disk of"),
+        (Room(0, SIZE - 1, SIZE - 1), "loader", "30 kB decoded, and 30 kB of memory may be used"),
+        (Room(0, SIZE // 4, SIZE), "mmap", "8 kB of memory may be used"),
     ],
 )
 def test_the_choice_and_its_arithmetic_for_an_array(room: Room, tier: str, words: str) -> None:
@@ -278,12 +280,12 @@ def test_files_that_memory_could_not_keep_stay_encoded(photographs: Path) -> Non
         chosen = choose_tier(split, config, train=True, device=CPU, room=room)
         assert chosen.name == tier, chosen.reason
     chosen = choose_tier(split, config, train=True, device=torch.device("cuda", 0), room=Room(size, size, size))
-    assert chosen.name == "device" and "of cuda:0 may be taken (40 % of what is free)" in chosen.reason
+    assert chosen.name == "device" and "of cuda:0 may be used (40 % of what is free)" in chosen.reason
 
 
 def test_mmap_can_be_asked_for_whatever_the_room(tmp_path: Path) -> None:
     config = DataConfig(storage="mmap", cache=str(tmp_path))
     chosen = choose_tier(ARRAY, config, train=True, device=CPU, room=Room(0, 10**9, 0))
     assert (chosen.name, chosen.words) == ("mmap", f"30 kB mapped from {tmp_path}")
-    labelled = split_of(LabelledDataset(ARRAY.dataset, np.zeros(100, dtype=np.int64)))
-    assert choose_tier(labelled, config, train=True, device=CPU, room=Room(0, 0)).name == "mmap"
+    labeled = split_of(LabeledDataset(ARRAY.dataset, np.zeros(100, dtype=np.int64)))
+    assert choose_tier(labeled, config, train=True, device=CPU, room=Room(0, 0)).name == "mmap"

@@ -29,7 +29,7 @@ def other(label):
     return 2 - label
 
 
-class Labelled(Dataset):
+class Labeled(Dataset):
     '''Sixty images whose samples say index % 3; `listed` is its attribute `targets`.'''
 
     def __init__(self, listed, of=lambda index: index % 3, count=60):
@@ -77,18 +77,18 @@ def make():
 # Each with what its sample number i says, as an expression.
 SETS = {
     "a target_transform": "ImageFolder(ROOT, target_transform=other)",
-    "a shuffled list": "Labelled(SHUFFLED)",
-    "a list of tensors": "Labelled(torch.tensor(SHUFFLED))",
-    "labels in a tensor": "Labelled(RIGHT, lambda index: torch.tensor(index % 3))",
-    "no list": "Labelled(None)",
-    "a list of another length": "Labelled(SHUFFLED[:9])",
+    "a shuffled list": "Labeled(SHUFFLED)",
+    "a list of tensors": "Labeled(torch.tensor(SHUFFLED))",
+    "labels in a tensor": "Labeled(RIGHT, lambda index: torch.tensor(index % 3))",
+    "no list": "Labeled(None)",
+    "a list of another length": "Labeled(SHUFFLED[:9])",
     "a subset": "Subset(ImageFolder(ROOT, target_transform=other), list(range(3, 27)))",
-    "a subset in another order": "Subset(Labelled(RIGHT), SHUFFLED + list(range(30))[::-1])",
-    "several": "ConcatDataset([Labelled(RIGHT), Labelled(SHUFFLED), Subset(Labelled(None), [4, 2, 0, 1])])",
+    "a subset in another order": "Subset(Labeled(RIGHT), SHUFFLED + list(range(30))[::-1])",
+    "several": "ConcatDataset([Labeled(RIGHT), Labeled(SHUFFLED), Subset(Labeled(None), [4, 2, 0, 1])])",
     "a wrapper that changes labels": "Wrapped(ImageFolder(ROOT))",
-    "a wrapper of a subset": "Wrapped(Subset(Labelled(RIGHT), list(range(50))))",
-    "values": "Labelled([float(label) for label in SHUFFLED], lambda index: index / 7)",
-    "several values": "Labelled(np.zeros((60, 2)), lambda index: [index / 7, 1.0])",
+    "a wrapper of a subset": "Wrapped(Subset(Labeled(RIGHT), list(range(50))))",
+    "values": "Labeled([float(label) for label in SHUFFLED], lambda index: index / 7)",
+    "several values": "Labeled(np.zeros((60, 2)), lambda index: [index / 7, 1.0])",
 }
 
 
@@ -141,9 +141,9 @@ def test_every_tier_trains_on_what_the_samples_say(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("a target_transform", "the attribute `targets` says 0 of sample 0, which has 2, so labels were read"),
-        ("a wrapper that changes labels", "so labels were read sample by sample: the samples' own are used"),
-        ("a list of another length", "the attribute `targets` has 9 entries, and there are 60 samples"),
+        ("a target_transform", "the attribute `targets` has 0 for sample 0, which has 2, so every sample was read"),
+        ("a wrapper that changes labels", "so every sample was read and its own label is used"),
+        ("a list of another length", "the attribute `targets` has 9 entries for 60 samples"),
         ("no list", "an attribute `targets` on the data set would make opening it instant"),
     ],
 )
@@ -155,9 +155,9 @@ def test_why_labels_were_read_is_said_in_the_run(name: str, words: str, tmp_path
 @pytest.mark.parametrize(
     "expression",
     [
-        "Labelled(RIGHT, count=60)",
-        "Subset(Labelled(RIGHT), list(range(50)))",
-        "ConcatDataset([Labelled(RIGHT, count=60)] * 3)",
+        "Labeled(RIGHT, count=60)",
+        "Subset(Labeled(RIGHT), list(range(50)))",
+        "ConcatDataset([Labeled(RIGHT, count=60)] * 3)",
     ],
 )
 def test_a_list_that_agrees_saves_the_reading(expression: str, tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_list_that_agrees_saves_the_reading(expression: str, tmp_path: Path) -
 @pytest.mark.parametrize("storage", ["memory", "mmap", "loader"])
 def test_a_wrong_entry_that_no_look_found_is_named_when_its_sample_is_read(storage: str, tmp_path: Path) -> None:
     listed = "[2 if index == 301 else index % 3 for index in range(3000)]"
-    config = config_of(tmp_path, f"Labelled({listed}, count=3000)", storage=storage)
+    config = config_of(tmp_path, f"Labeled({listed}, count=3000)", storage=storage)
     with pytest.raises(
         DataError, match=r"sample 301 of the \w+ data: its target is 1, and .*`targets` says 2"
     ) as caught:
@@ -183,7 +183,7 @@ def test_a_wrong_entry_that_no_look_found_is_named_when_its_sample_is_read(stora
 
 @pytest.mark.parametrize("inputs", ["images", "numbers"])
 def test_labels_that_are_drawn_anew_are_never_kept(inputs: str, tmp_path: Path) -> None:
-    config = config_of(tmp_path, "Labelled(RIGHT, lambda index: random.randrange(3))")
+    config = config_of(tmp_path, "Labeled(RIGHT, lambda index: random.randrange(3))")
     if inputs == "numbers":
         text = (tmp_path / "data.py").read_text()
         (tmp_path / "data.py").write_text(
@@ -198,7 +198,7 @@ def test_labels_that_are_drawn_anew_are_never_kept(inputs: str, tmp_path: Path) 
 def test_a_label_that_changes_after_the_look_is_named_with_the_tier_that_allows_it(
     storage: str, tmp_path: Path
 ) -> None:
-    expression = "Labelled(None, lambda index: (index if index != 41 else next(COUNTER)) % 3)"
+    expression = "Labeled(None, lambda index: (index if index != 41 else next(COUNTER)) % 3)"
     config = config_of(tmp_path, expression, storage=storage)
     text = (tmp_path / "data.py").read_text()
     (tmp_path / "data.py").write_text(

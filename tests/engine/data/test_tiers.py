@@ -46,7 +46,7 @@ def test_padded_and_mirrored_copies_are_counted() -> None:
 def test_too_little_room_is_said_in_numbers() -> None:
     chosen = choose_tier(SPLIT, DataConfig(), train=True, device=CPU, room=Room(0, 20_000))
     assert chosen.notes == [
-        "the train split needs 30 kB decoded, and 20 kB of memory may be taken: samples go through a DataLoader"
+        "the train split needs 30 kB decoded, and 20 kB of memory may be used: samples go through a DataLoader"
     ]
     with pytest.raises(ConfigError, match=r'"device": the train split needs 30 kB, and 1 kB of cuda:0'):
         choose_tier(SPLIT, DataConfig(storage="device"), train=True, device=GPU, room=Room(1000, SIZE))

@@ -42,7 +42,7 @@ def source_of(name: str) -> str:
     return "\n".join(inspect.getsource(cls) for cls in classes if cls.__module__.startswith("torchvision.datasets"))
 
 
-def test_every_classification_data_set_of_torchvision_is_in_the_catalogue() -> None:
+def test_every_classification_data_set_of_torchvision_is_in_the_catalog() -> None:
     known = {name for name in datasets.__all__ if inspect.isclass(getattr(datasets, name))}
     listed = {entry.name for entry in list_datasets() if entry.source in ("torchvision", "folder")}
     assert known - _OTHER_TASKS - {"LSUNClass"} == listed
@@ -190,7 +190,7 @@ def test_a_torchvision_that_lists_its_files_no_more_is_read_file_by_file(tmp_pat
     assert row is not None
     parts = open_torchvision(replace(row, images="_gone"), tmp_path, False, {})
     assert not isinstance(parts.train, FolderDataset) and len(parts.train) == 12
-    assert parts.notes[0].startswith("the installed torchvision keeps no list of Food101's image files")
+    assert parts.notes[0].startswith("the installed torchvision has no list of Food101's image files")
 
 
 def test_a_damaged_file_of_a_published_set_is_named_as_data(tmp_path: Path) -> None:
@@ -208,7 +208,7 @@ def test_a_set_without_a_test_split_takes_a_stratified_share(tmp_path: Path) -> 
     sources = open_sources(data, 0)
     assert (len(sources.train), len(sources.validation), sources.test) == (16, 4, None)
     assert sources.classes == ["Forest", "River"]
-    with pytest.raises(ConfigError, match="EuroSAT has no test split; hold out a share"):
+    with pytest.raises(ConfigError, match="EuroSAT has no test split; hold out a fraction"):
         open_sources(data.model_copy(update={"validation": "test"}), 0)
 
 
@@ -217,9 +217,9 @@ def test_arguments_of_the_constructor_are_taken_and_checked() -> None:
     sources = open_sources(run_config(dataset="FakeData", arguments=size).data, 0)
     assert len(sources.train) == 12
     assert np.asarray(sources.train.dataset[0][0]).shape == (8, 9, 3)
-    with pytest.raises(ConfigError, match=r"data.arguments.sise: FakeData doesn't take it; did you mean 'size'\?"):
+    with pytest.raises(ConfigError, match=r"data.arguments.sise: unknown argument of FakeData; did you mean 'size'\?"):
         open_sources(run_config(dataset="FakeData", arguments={"sise": 3}).data, 0)
-    with pytest.raises(ConfigError, match=r"data.arguments.split: it tells the parts of DTD apart"):
+    with pytest.raises(ConfigError, match=r"data.arguments.split: selects the split of DTD"):
         open_sources(run_config(dataset="DTD", arguments={"split": "test"}).data, 0)
     with pytest.raises(ConfigError, match=r"Imagenette: data.arguments: .*'100px'"):
         open_sources(run_config(dataset="Imagenette", arguments={"size": "100px"}).data, 0)
@@ -250,12 +250,12 @@ def test_a_failed_download_says_what_to_put_where(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("torchvision.datasets.eurosat.download_and_extract_archive", refused)
     config = run_config(dataset="EuroSAT", root=str(tmp_path / "new"), download=True)
     with pytest.raises(
-        DataError, match=r"EuroSAT: can't be fetched into .*no network; .*torchvision.datasets.EuroSAT"
+        DataError, match=r"EuroSAT: can't be downloaded to .*no network; .*torchvision.datasets.EuroSAT"
     ):
         open_sources(config.data, 0)
 
 
-def test_packages_and_notes_are_in_the_catalogue() -> None:
+def test_packages_and_notes_are_in_the_catalog() -> None:
     entry = find_dataset("PCAM")
     assert entry is not None
     assert entry.note == "needs the packages h5py, gdown"
@@ -271,10 +271,10 @@ def test_what_a_release_of_torchvision_changed_is_told_in_plain_words() -> None:
         replace(row, labels="marks", images="files", parts={"train": {"split": "training"}, "test": {"fold": 1}}),
     ]
     assert catalog_changes([*others, *changed]) == [
-        "SVHM is gone",
-        "SVHN has no split 'training' any more, its train part",
-        "SVHN takes no argument 'fold' any more, which told its test part",
-        "SVHN has no attribute 'marks' any more: its labels can't be read without images",
-        "SVHN has no attribute 'files' any more: its damaged files can't be looked for",
-        "DTD is new: it can be named as path/to/file.py:factory until the catalogue has it",
+        "SVHM was removed",
+        "SVHN no longer has split 'training', its train split",
+        "SVHN no longer accepts the argument 'fold', which selected its test split",
+        "SVHN no longer has the attribute 'marks': its labels can't be read alone",
+        "SVHN no longer has the attribute 'files': its files can't be checked",
+        "DTD is new: use it as path/to/file.py:factory until the catalog has it",
     ]

@@ -22,18 +22,18 @@ PHOTO = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 50, 3), d
         (component("RandomCropp", size=3), "no transform 'RandomCropp'; did you mean 'RandomCrop'?"),
         (component("RandomCrop", size=3, pading=1), "RandomCrop has no argument 'pading'; did you mean 'padding'?"),
         (component("RandomCrop"), "RandomCrop needs the argument 'size' (Union[int, Sequence[int]])"),
-        (component("ToTensor", size=3), "ToTensor has no argument 'size'; it takes none"),
+        (component("ToTensor", size=3), "ToTensor has no argument 'size'; it has none"),
         (component("RandomHorizontalFlip", p="often"), "p = 'often': must be a number"),
         (component("RandomHorizontalFlip", p=1.5), "value in the interval [0.0, 1.0]"),
         (component("RandomCrop", size="big"), "size = 'big': must be a whole number, or a list of them"),
         (component("RandomCrop", size=0), "size = 0: must be at least 1"),
         (component("RandomCrop", size=8, padding=1, padding_mode="mirror"), "mirror"),
-        (component("Normalize", mean=0.5, std=[0.5]), "mean = 0.5: must be a list of numbers, one a channel"),
+        (component("Normalize", mean=0.5, std=[0.5]), "mean = 0.5: must be a list of numbers, one per channel"),
         (component("Normalize", mean=[0.5], std=[0.0]), "every standard deviation must be above 0"),
         (component("Resize", size=8, interpolation="bilinar"), "did you mean 'bilinear'?"),
         (component("AutoAugment", policy="imagnet"), "did you mean 'imagenet'?"),
         (component("ToDtype", dtype="float23"), "did you mean 'float32'?"),
-        (component("FiveCrop", size=3), "it makes several images of one sample"),
+        (component("FiveCrop", size=3), "it makes several images from one sample"),
         (component("RandomApply", transforms=[]), "must be a list of transforms"),
         (component("RandomApply", transforms=[{"size": 3}]), "must be a table with a name"),
     ],
@@ -85,10 +85,10 @@ def test_every_form_of_image_becomes_a_float_tensor(image: Any, shape: tuple[int
     assert (pixels.dtype, tuple(pixels.shape)) == (torch.float32, shape)
 
 
-def test_three_means_are_refused_on_grey_images() -> None:
+def test_three_means_are_refused_on_gray_images() -> None:
     pipeline = SamplePipeline([component("Normalize", mean=[0.5] * 3, std=[0.5] * 3)], "data.eval_transforms")
     with pytest.raises(
-        ConfigError, match=r"data.eval_transforms\[0\].*mean has 3 values and the image has 1 channel$"
+        ConfigError, match=r"data.eval_transforms\[0\].*mean has 3 values, but the image has 1 channel$"
     ):
         pipeline(PHOTO.convert("L"))
 
@@ -140,7 +140,7 @@ def test_a_failing_transform_of_the_users_shows_the_users_line(tmp_path: Path) -
         SamplePipeline([component(f"{tmp_path}/mine.py:broken")])(PHOTO)
 
 
-def test_the_catalogue_lists_parameters_and_what_is_batched() -> None:
+def test_the_catalog_lists_parameters_and_what_is_batched() -> None:
     entries = {entry.name: entry for entry in list_transforms()}
     assert entries["RandomHorizontalFlip"].parameters == [("p", "0.5", "float")]
     assert entries["RandomCrop"].parameters[0] == ("size", "required", "Union[int, Sequence[int]]")

@@ -60,7 +60,7 @@ def test_what_changes_nothing_is_told_with_a_reason(
 
 def test_a_draft_is_looked_at_with_its_own_data(tmp_path: Path) -> None:
     kept = draft_without_effect(run_config(dataset="digits", validation=0.2))
-    assert kept["loader.num_workers"] == "samples are decoded once and kept: there are no workers"
+    assert kept["loader.num_workers"] == "samples are decoded once and kept, without workers"
     one_by_one = run_config(dataset="digits", validation=0.2, storage="loader")
     assert "loader.num_workers" not in draft_without_effect(one_by_one)
     assert "loader.num_workers" not in draft_without_effect(run_config(dataset=f"{tmp_path}/nothing"))

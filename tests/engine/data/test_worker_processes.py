@@ -86,7 +86,7 @@ class TestWorkerProcesses:
         os.kill(pids[1], signal.SIGKILL)
         thread.join()
         ((when, message),) = noticed
-        # Looked after four times a second; 5 seconds is what torch takes by itself.
+        # Looked after four times per second; 5 seconds is what torch takes by itself.
         assert when - killed < 4
         assert f"worker 1 (process {pids[1]}) was killed by SIGKILL" in message
 

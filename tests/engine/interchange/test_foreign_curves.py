@@ -32,9 +32,9 @@ def test_lightnings_table_gives_a_curve_for_every_column_with_only_the_points_th
     [
         ("a,b\n1,2\n", "has no column step, global_step, iteration, epoch; its columns are: a, b"),
         ("", "its columns are: none"),
-        ("step,loss\nx,y\n", "holds no curve"),
-        ("step\n1\n", "holds no curve"),
-        ('step,loss\n1,"', "holds no curve"),
+        ("step,loss\nx,y\n", "contains no curve"),
+        ("step\n1\n", "contains no curve"),
+        ('step,loss\n1,"', "contains no curve"),
     ],
 )
 def test_a_table_without_curves_is_refused_with_what_it_has(tmp_path: Path, content: str, message: str) -> None:
@@ -53,7 +53,7 @@ def test_binary_garbage_a_missing_file_and_an_empty_folder_are_refused(tmp_path:
         with pytest.raises(RunError, match=message):
             read_curves(path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="holds no curves; what can be read"):
+    with pytest.raises(RunError, match="contains no curves; supported are"):
         read_curves(tmp_path / "empty")
 
 

@@ -14,7 +14,7 @@ def written_run(root: Path) -> RunReader:
     run = RunWriter.create(root, RunConfig(name="table"), {})
     for epoch in (1, 2):
         last = epoch * 2
-        block = {"kind": "train", "epoch": epoch, "step": last, "t": 1.0, "seconds": 1.0, "images": 8, "lr": 0.1}
+        block = {"kind": "train", "epoch": epoch, "step": last, "t": 1.0, "seconds": 1.0, "samples": 8, "lr": 0.1}
         run.record({**block, "loss": [last - 1.0, float("nan")], "accuracy": [0.5, 0.25]})
         validation = {"loss": 1.5, "accuracy": epoch / 4, "macro_f1": 0.125, "something_new": 7.0 * epoch}
         evaluated = {"kind": "epoch", "epoch": epoch, "step": last, "t": 1.0, "seconds": 2.0, "lr": 0.1}

@@ -20,7 +20,7 @@ pytest.importorskip("tensorboard")
 
 
 def block(step: int) -> dict[str, object]:
-    common = {"kind": "train", "epoch": 1, "step": step, "t": step / 10, "seconds": 1.0, "images": 8, "lr": 0.5}
+    common = {"kind": "train", "epoch": 1, "step": step, "t": step / 10, "seconds": 1.0, "samples": 8, "lr": 0.5}
     return {**common, "loss": [1.0, 2.0], "accuracy": [0.25, 0.75]}
 
 

@@ -79,13 +79,13 @@ def config(name: str, **arguments: Any) -> ModelConfig:
         ({"name": "resnet_18"}, "did you mean 'resnet18'"),
         (
             {"name": "mlp", "hiden": [3]},
-            r"model mlp: unknown argument 'hiden'; did you mean 'hidden'\? it takes \(\*, hidden",
+            r"model mlp: unknown argument 'hiden'; did you mean 'hidden'\? it accepts \(\*, hidden",
         ),
         (
             {"name": "cnn", "num_classes": 3},
-            "model.num_classes: not taken for the built-in cnn: it follows from the data",
+            "model.num_classes: not allowed for the built-in cnn: it is set from the data",
         ),
-        ({"name": "resnet18", "num_classes": 3}, "model.num_classes: not taken for torchvision's resnet18"),
+        ({"name": "resnet18", "num_classes": 3}, "model.num_classes: not allowed for torchvision's resnet18"),
         (
             {"name": "resnet18", "grops": 3},
             "model.grops: torchvision's resnet18 has no such argument; did you mean 'groups'",
@@ -135,11 +135,11 @@ def test_a_torchvision_argument_arrives() -> None:
             (3, 64, 64),
             "torchvision can't build it with groups = 3: BasicBlock only",
         ),
-        ({"name": "resnet18"}, (4, 64, 64), "of 3 channels, or of 1; the data's have 4"),
+        ({"name": "resnet18"}, (4, 64, 64), "with 3 channels or 1; the data's have 4"),
         ({"name": "resnet18"}, (64,), "takes samples of channels × height × width; the data's are 64"),
         ({"name": "vit_b_16"}, (3, 32, 48), "takes square images; the data's are 32×48"),
         ({"name": "vit_b_16"}, (3, 40, 40), "indivisible by patch size"),
-        ({"name": "alexnet"}, (3, 16, 16), r"does not take samples of 3×16×16: .* features.5 \(MaxPool2d\)"),
+        ({"name": "alexnet"}, (3, 16, 16), r"can't process samples of 3×16×16: .* features.5 \(MaxPool2d\)"),
     ],
 )
 def test_data_that_a_model_can_not_take_are_refused(settings: dict[str, Any], shape: Any, message: str) -> None:
@@ -177,7 +177,7 @@ def test_a_users_class_that_branches_on_values_is_accepted(models: Path) -> None
     assert type(build_model(config(f"{models}:Branching"), 3, (1, 8, 8))).__name__ == "Branching"
 
 
-def test_lazy_modules_are_initialised_before_training(models: Path) -> None:
+def test_lazy_modules_are_initialized_before_training(models: Path) -> None:
     model = build_model(config(f"{models}:lazy"), 3, (1, 8, 8))
     assert [tuple(parameter.shape) for parameter in model.parameters()] == [(5, 64), (5,), (3, 5), (3,)]
     assert model.training
@@ -193,8 +193,8 @@ def test_a_compiled_model_is_unwrapped(models: Path) -> None:
     [
         ("number", UserCodeError, r"returned int; expected a torch.nn.Module"),
         ("failing", UserCodeError, r"(?s)ValueError: no such width.*models.py.*in failing"),
-        ("instance", ConfigError, "is a model that is already built"),
-        ("fixed", ConfigError, r"returns \[1, 10\] for one sample; training takes one tensor of \[1, 3\]"),
+        ("instance", ConfigError, "is an instance of a model"),
+        ("fixed", ConfigError, r"returns \[1, 10\] for one sample; training needs one tensor of \[1, 3\]"),
         ("Pair", ConfigError, r"returns \[1, 1, 8, 8\], \[1, 3\] for one sample"),
         (
             "Mismatched",
@@ -212,5 +212,5 @@ def test_a_users_model_that_does_not_fit_is_refused(
 
 
 def test_arguments_of_a_users_factory_are_checked(models: Path) -> None:
-    with pytest.raises(ConfigError, match=r"unknown argument 'widht'; did you mean 'width'\? it takes"):
+    with pytest.raises(ConfigError, match=r"unknown argument 'widht'; did you mean 'width'\? it accepts"):
         check_model(config(f"{models}:sized", widht=3))

@@ -83,11 +83,11 @@ def test_a_residual_block_starts_as_the_identity() -> None:
         (lambda: mlp(10, (4,), dropout=1.0), "model.dropout = 1.0: must be at least 0 and below 1"),
         (lambda: mlp(10, (4,), activation="rellu"), "did you mean 'relu'"),
         (lambda: cnn(10, (784,)), "takes samples of channels × height × width; the data's are 784"),
-        (lambda: cnn(10, (1, 8, 8), channels=[8] * 5), "5 stages halve a sample of 8×8 to nothing; at most 4"),
+        (lambda: cnn(10, (1, 8, 8), channels=[8] * 5), "5 halvings are too many for a sample of 8×8; at most 4"),
         (lambda: cnn(10, (1, 8, 8), channels=[]), "model.channels: must not be empty"),
         (lambda: cnn1d(10, (3, 32, 32)), "takes samples of channels × length; the data's are 3×32×32"),
         (lambda: cnn1d(10, (1, 64), kernel=4), "model.kernel = 4: must be odd"),
-        (lambda: cnn3d(10, (1, 2, 8, 8)), "3 stages halve a sample of 2×8×8 to nothing; at most 2"),
+        (lambda: cnn3d(10, (1, 2, 8, 8)), "3 halvings are too many for a sample of 2×8×8; at most 2"),
         (lambda: embedding_bag(10, (8,), vocabulary=0), "model.vocabulary = 0: must be an integer above 0"),
         (lambda: airbench(10, (1, 8, 8)), "at least 9 high and wide; the data.s are 1×8×8"),
         (lambda: airbench(10, (3, 32, 32), channels=[8]), "must be three widths"),
@@ -102,7 +102,7 @@ def test_an_argument_out_of_bounds_is_named(make: object, message: str) -> None:
 
 def test_airbenchs_first_layer_whitens_the_patches_that_it_was_begun_from() -> None:
     torch.manual_seed(0)
-    # Neighbouring pixels and channels that go together, as in photographs.
+    # Neighboring pixels and channels that go together, as in photographs.
     images = nn.functional.avg_pool2d(torch.randn(64, 3, 36, 36).cumsum(1), 5, stride=1)
     model = airbench(10, (3, 32, 32))
     model.init_from_data(images)

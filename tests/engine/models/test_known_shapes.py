@@ -72,7 +72,7 @@ def test_anything_else_is_left_to_torch(function: Any, arguments: tuple[Any, ...
     ("shape", "settings", "message"),
     [((5,), {}, "Fan in and fan out"), ((5, 5), {"mode": "fan"}, "Mode fan not supported")],
 )
-def test_an_initialisation_that_can_not_be_still_raises_where_there_is_nothing_to_fill(
+def test_an_initialization_that_can_not_be_still_raises_where_there_is_nothing_to_fill(
     shape: tuple[int, ...], settings: dict[str, Any], message: str
 ) -> None:
     class Model(nn.Module):

@@ -67,7 +67,7 @@ def test_the_optimizer_and_frozen_parts_show() -> None:
     assert averaged.peak == pytest.approx(adam.peak + averaged.averages, rel=0.001)
 
 
-def test_every_optimizer_of_the_catalogue_can_be_estimated() -> None:
+def test_every_optimizer_of_the_catalog_can_be_estimated() -> None:
     for name in ("ASGD", "Adafactor", "RAdam", "Rprop"):
         assert estimate(f"optimizer.name={name}", "loader.batch_size=2").peak > 0
 

@@ -1,4 +1,4 @@
-"""The catalogue of models."""
+"""The catalog of models."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def test_the_committed_table_is_that_of_the_installed_torchvision() -> None:
     assert Path(torchvision_table.__file__).read_text(encoding="utf-8") == table_source(published_models())
 
 
-def test_the_catalogue_lists_the_built_in_models_first() -> None:
+def test_the_catalog_lists_the_built_in_models_first() -> None:
     assert [entry.name for entry in list_models() if entry.source == "built-in"] == list(BUILTIN_MODELS)
     sources = [entry.source for entry in list_models()]
     assert sources == sorted(sources, key=["built-in", "torchvision", "timm"].index)

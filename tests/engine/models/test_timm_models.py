@@ -52,7 +52,7 @@ def test_without_data_the_input_is_that_of_the_published_weights() -> None:
         ({"name": "timm/resnet5"}, "did you mean 'resnet50'"),
         ({"name": "timm/resnet50.a1"}, "has no weights 'a1' for resnet50.*a1_in1k"),
         ({"name": "convnext_atto"}, "did you mean 'timm/convnext_atto'"),
-        ({"name": "timm/resnet18", "num_classes": 3}, "not taken for timm/resnet18: it follows from the data"),
+        ({"name": "timm/resnet18", "num_classes": 3}, "not allowed for timm/resnet18: it is set from the data"),
     ],
 )
 def test_a_wrong_setting_is_found_without_building(settings: dict[str, object], message: str) -> None:
@@ -81,7 +81,7 @@ def test_published_weights_are_read_from_a_file_put_into_the_cache(cache: Path) 
     different = {name for name in ours if not torch.equal(ours[name], theirs[name])}
     assert different == {"stem.0.weight", "head.fc.weight", "head.fc.bias"}
     assert torch.allclose(ours["stem.0.weight"], theirs["stem.0.weight"].sum(1, keepdim=True))
-    assert "weights from test_convnext.r160_in1k.pth, all but the head" in built.notes[0]
+    assert "weights from test_convnext.r160_in1k.pth, with a new head" in built.notes[0]
     assert "trained on 3×160×160, and the data's samples are 1×64×64" in built.notes[0]
 
 

@@ -58,12 +58,12 @@ def test_a_module_under_two_names_is_listed_as_an_alias() -> None:
     assert row(report, "a").flops == report.flops == 128
 
 
-def test_a_lazy_module_is_uninitialised_until_a_forward_reaches_it() -> None:
+def test_a_lazy_module_is_uninitialized_until_a_forward_reaches_it() -> None:
     def make() -> nn.Module:
         return nn.Sequential(Mismatched(), nn.LazyLinear(5))
 
     report = inspect_factory(make, lambda: (torch.zeros(2, 4),))
-    assert row(report, "1").uninitialised
+    assert row(report, "1").uninitialized
     assert row(report, "1").params == 0
 
 

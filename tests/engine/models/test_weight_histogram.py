@@ -40,5 +40,5 @@ def test_fresh_weights_are_those_that_a_run_begins_with() -> None:
 def test_what_would_have_to_be_fetched_or_is_too_large_is_not_built() -> None:
     with pytest.raises(ConfigError, match="when the run starts"):
         fresh_histograms(ModelConfig(name="resnet18", pretrained=True), 0, 10, (3, 32, 32), "fc", ["weight"], 8)
-    with pytest.raises(ConfigError, match="million parameters are not built"):
+    with pytest.raises(ConfigError, match="million parameters are too many"):
         fresh_histograms(ModelConfig(name="vgg11"), 0, 10, (3, 32, 32), "classifier.0", ["weight"], 8)

@@ -46,8 +46,8 @@ def test_what_does_not_match_is_told_apart() -> None:
     assert mapping.different == [ShapeDifference("fc.weight", (5, 8), (10, 8))]
     assert set(mapping.unexpected) == {"net.extra", "head.weight"}
     assert mapping.describe() == (
-        "missing in the file: fc.bias; of another shape: fc.weight (5×8 in the file, 10×8 here); "
-        "in the file only: net.extra, head.weight"
+        "missing in the file: fc.bias; different shape: fc.weight (5×8 in the file, 10×8 here); "
+        "only in the file: net.extra, head.weight"
     )
 
 

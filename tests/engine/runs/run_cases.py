@@ -23,7 +23,7 @@ def train_record(last_step: int, steps: int, epoch: int = 1, **fields: Any) -> d
         "step": last_step,
         "t": last_step / 100,
         "seconds": steps / 100,
-        "images": steps * 64,
+        "samples": steps * 64,
         "loss": [float(step) for step in range(first, last_step + 1)],
         "accuracy": [0.5] * steps,
         "lr": 0.1,

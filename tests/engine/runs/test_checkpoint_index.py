@@ -36,7 +36,7 @@ def test_the_list_names_damaged_files_and_passes_over_links_and_fifos(tmp_path: 
     (folder / "step-000000004.pt").symlink_to(folder / "step-000000001.pt")
     damaged, good = list_checkpoints(run.path)
     assert (damaged.step, good.step) == (2, 1)
-    assert "cut short" in damaged.problem
+    assert "truncated" in damaged.problem
     assert good.problem == ""
 
 

@@ -90,14 +90,14 @@ def test_no_command_is_lost_between_threads() -> None:
         ({"cmd": ["stop"]}, "is not a command"),
         ({"cmd": "stop", "after": "never"}, "must be one of step, epoch"),
         ({"cmd": "set", "key": "optimizer.lrr", "value": 1}, "did you mean 'optimizer.lr'"),
-        ({"cmd": "set", "key": "model.name", "value": 1}, "can't be set while a run goes on"),
+        ({"cmd": "set", "key": "model.name", "value": 1}, "can't be changed in a live run"),
         ({"cmd": "set", "key": "optimizer.lr", "value": 0}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr", "value": "0.1"}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr", "value": True}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr", "value": float("nan")}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr"}, "must be a number above 0"),
         ({"cmd": "set", "key": "optimizer.lr", "value": 10**400}, "must be a number above 0"),
-        ({"cmd": "set", "key": ["optimizer.lr"], "value": 1}, "can't be set while a run goes on"),
+        ({"cmd": "set", "key": ["optimizer.lr"], "value": 1}, "can't be changed in a live run"),
         ({"cmd": "set", "key": "training.clip_norm", "value": -1}, "must be a number of at least 0"),
     ],
 )
@@ -262,7 +262,7 @@ def test_a_run_without_any_socket_trains_and_gets_one_later(tmp_path: Path, monk
 
 
 def test_a_run_that_nobody_trains_takes_no_command(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="no process is training it"):
+    with pytest.raises(RunError, match="is not training"):
         send(tmp_path, {"cmd": "stop"})
 
 

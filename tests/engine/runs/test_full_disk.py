@@ -1,4 +1,4 @@
-"""A disk that is really full: training goes on, nothing is lost once there is room again."""
+"""A disk that is really full: training continues, nothing is lost once there is room again."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ def test_a_live_journal_outlasts_a_full_disk_and_says_so(
     wait_until(lambda: not journal.error)
     journal.close()
     assert [record["step"] for record in lines(tmp_path / "metrics.jsonl")] == [1, 2]
-    assert capfd.readouterr().err.count("can't be written, training goes on") == 1
+    assert capfd.readouterr().err.count("can't be written, training continues") == 1
 
 
 def test_memory_is_bounded_while_the_disk_stays_full(tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_the_owner_takes_the_lock_again_and_says_so_once(
         lose(run.path / LOCK_FILE)
         end = time.monotonic() + 30
         while lock_holder(run.path) is None:
-            assert time.monotonic() < end, "not taken again"
+            assert time.monotonic() < end, "not locked again"
             time.sleep(0.02)
     finally:
         watch.stop()

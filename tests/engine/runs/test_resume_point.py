@@ -1,4 +1,4 @@
-"""Going on with a run: its directory is taken back to the checkpoint, and nothing is lost."""
+"""Resuming a run: its directory is rewound to the checkpoint, and nothing is lost."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_block_that_reaches_over_the_checkpoint_is_cut(tmp_path: Path) -> None
     RunWriter.reopen(run.path, config_of(run.path), at_step=4).close("stopped")
     (record,) = (json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines())
     assert (record["step"], record["loss"], record["lr"]) == (4, [1.0, 2.0, 3.0, 4.0], [0.1] * 4)
-    assert (record["images"], record["seconds"]) == (256, pytest.approx(0.04))
+    assert (record["samples"], record["seconds"]) == (256, pytest.approx(0.04))
     reader = RunReader(run.path)
     reader.poll()
     assert reader.series("train/loss")[0].tolist() == [1.0, 2.0, 3.0, 4.0]
@@ -172,7 +172,7 @@ def test_a_reopen_that_fails_gives_the_run_up(tmp_path: Path) -> None:
     path = ended_run(tmp_path)
     (path / "metrics.jsonl").unlink()
     (path / "metrics.jsonl").mkdir()
-    with pytest.raises(RunError, match="can't be gone on with"):
+    with pytest.raises(RunError, match="can't be resumed"):
         RunWriter.reopen(path, config_of(path), at_step=20)
     assert RunReader(path).owner_pid() is None
     with pytest.raises(RunError, match="not the directory of a run"):

@@ -60,7 +60,7 @@ def test_a_new_run_is_owned_before_anybody_can_see_it(tmp_path: Path, monkeypatc
 
 def test_a_root_that_can_not_hold_runs_is_named_in_the_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="can't be made there: Not a directory"):
+    with pytest.raises(RunError, match="can't create a run directory there: Not a directory"):
         RunWriter.create(tmp_path / "file" / "runs", RunConfig(), {})
 
 

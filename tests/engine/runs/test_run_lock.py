@@ -67,7 +67,7 @@ def test_a_second_owner_is_refused_by_the_name_of_the_first(tmp_path: Path) -> N
 
 def test_the_same_process_is_refused_a_second_lock_and_keeps_the_first(tmp_path: Path) -> None:
     lock = acquire(tmp_path)
-    with pytest.raises(RunError, match="this very process"):
+    with pytest.raises(RunError, match="by this process"):
         acquire(tmp_path)
     assert owner_pid(tmp_path) == os.getpid()
     lock.release()

@@ -353,6 +353,16 @@ def test_progress_reckons_pace_and_time_left_with_evaluations(run: RunWriter) ->
     assert math.isnan(reader.progress().eta_seconds)
 
 
+def test_blocks_of_earlier_versions_call_their_samples_images(run: RunWriter) -> None:
+    block = train_record(10, 10)
+    block["images"] = block.pop("samples")
+    run.record(block)
+    run.flush()
+    reader = RunReader(run.path)
+    reader.poll()
+    assert reader.progress().samples_per_s == pytest.approx(6400)
+
+
 def test_progress_of_a_run_that_wrote_nothing_is_unknown(run: RunWriter) -> None:
     reader = RunReader(run.path)
     progress = reader.progress()

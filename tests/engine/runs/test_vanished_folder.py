@@ -1,4 +1,4 @@
-"""A folder that becomes read-only or vanishes under a live run: training goes on, and it is said."""
+"""A folder that becomes read-only or vanishes under a live run: training continues, with a message."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Kills training processes at random moments and resumes them; prints how they compare with an uninterrupted run.
 
-Run as a script: a process of its own, which imports torch once, has no threads, and forks one child a life of a run.
+Run as a script: a process of its own, which imports torch once, has no threads, and forks one child per life of a run.
 """
 
 import argparse
@@ -162,7 +162,7 @@ def run_trial(
         path = only_run(runs)
         has_checkpoint = path is not None and any((path / "checkpoints").glob("step-*.pt"))
         if path is not None and not has_checkpoint:
-            # Killed before its first save: there is nothing to go on from, a new run has to be started.
+            # Killed before its first save: there is nothing to resume from, a new run has to be started.
             path.rename(path.parent.parent / f"dead-{kills}-{path.name}")
             path = None
         overrides = [

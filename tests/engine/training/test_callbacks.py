@@ -124,7 +124,7 @@ def test_one_that_raises_is_reported_once_and_the_run_goes_on(file: Path, tmp_pa
     path = train(tmp_path / "runs", f"callbacks=['{file}:Breaks']")
     failures = [event["text"] for event in events_of(path, "callback_failed")]
     assert [text for text in failures if "on_step_end" in text] == [
-        f"{file}:Breaks: on_step_end raised ValueError: broken at step 1; it is not called again, training goes on"
+        f"{file}:Breaks: on_step_end raised ValueError: broken at step 1; it is not called again, training continues"
     ]
     assert any("state_dict raised CheckpointError" in text for text in failures)
     assert history_of(path) == history_of(train(tmp_path / "plain"))

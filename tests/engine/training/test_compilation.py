@@ -100,7 +100,7 @@ def test_a_compile_that_fails_after_a_first_step_on_a_smaller_batch_falls_back_t
 @pytest.mark.parametrize(
     ("eager", "compiled", "steps", "words"),
     [
-        (0.012, 0.008, 500, "forward and backward 12 → 8 ms: paid back after 500 steps"),
+        (0.012, 0.008, 500, "forward and backward 12 → 8 ms: pays off after 500 steps"),
         (0.012, 0.012, None, "forward and backward 12 → 12 ms: it does not pay"),
         (None, None, None, "0 graph breaks"),
     ],
@@ -114,8 +114,8 @@ def test_whether_compiling_pays_is_said(
 
 
 def test_a_model_of_which_no_graph_was_made_is_not_called_compiled() -> None:
-    assert "it runs as without" in CompileOutcome(True, 2.0, graph_breaks=1).sentence
-    assert CompileOutcome(True, 2.0).sentence == "compiles with the first whole batch"
+    assert "runs eager" in CompileOutcome(True, 2.0, graph_breaks=1).sentence
+    assert CompileOutcome(True, 2.0).sentence == "compiles with the first full batch"
 
 
 def test_graphs_for_any_batch_size_take_the_smaller_last_batch_too(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A loss that is no number: the module it began in is named, and the run stops or goes back."""
+"""A NaN or infinite loss: the module where it started is named, and the run stops or rolls back."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,7 @@ def test_the_module_that_the_nan_began_in_is_named(tmp_path: Path) -> None:
     assert run.path is not None
     error = reader_of(run.path).state()["error"]
     assert error.startswith("the loss is nan at step 8 of epoch 2")
-    assert "It began in the output of last (Tanh)." in error
+    assert "It started in the output of last (Tanh)." in error
     assert (run.path / "checkpoints" / "step-000000005.pt").exists()
 
 
@@ -60,18 +60,18 @@ def test_a_batch_that_holds_no_numbers_is_named(tmp_path: Path) -> None:
     )
     transforms = f"data.train_transforms=[{{name='ToTensor'}},{{name='{tmp_path}/spoil.py:Spoil'}}]"
     run = ended(launch(case(transforms, "loader.batch_size=270"), tmp_path / "runs"))
-    assert "The batch itself holds values that are not finite" in str(run.error)
+    assert "The batch itself has non-finite values" in str(run.error)
 
 
 def test_a_run_that_shall_goes_back_with_a_lower_rate_and_stops_after_so_many_times(tmp_path: Path) -> None:
     overrides = ["training.on_nonfinite=rollback", "training.max_rollbacks=2", breaking_model(tmp_path)]
     run = ended(launch(case(*overrides), tmp_path / "runs"))
     assert run.status == "failed"
-    assert "It went back 2 times in vain." in str(run.error)
+    assert "It rolled back 2 times without success." in str(run.error)
     assert run.path is not None
     events = events_of(run.path, "rolled_back")
     assert [(event["step"], event["learning_rate"]) for event in events] == [(5, 2.5e-3), (5, 1.25e-3)]
-    assert "It began in the output of last (Tanh). Back to step-000000005.pt" in events[0]["text"]
+    assert "It started in the output of last (Tanh). Back to step-000000005.pt" in events[0]["text"]
     # The steps that were put aside are in the curve once.
     steps = list(reader_of(run.path).series("train/loss")[0])
     assert steps == sorted(set(steps))

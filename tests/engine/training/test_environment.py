@@ -57,7 +57,7 @@ def test_other_software_and_hardware_is_named() -> None:
         f"torch: {torch.__version__} → 9.9",
         "device: cpu → cuda",
         "GPU:  → H100",
-        "training.deterministic is off: kernels of the GPU may add in another order",
+        "training.deterministic is off: GPU kernels may add in a different order",
     ]
 
 
@@ -65,7 +65,7 @@ def test_a_mode_that_times_kernels_is_never_exact() -> None:
     tuned = case("training.compile=true", "training.compile_mode=max-autotune")
     saved = describe_environment(tuned, placement())
     (reason,) = inexact_because(Conditions(tuned, saved, "data"), Conditions(tuned, saved, "data"))
-    assert "times kernels in every life" in reason
+    assert "times kernels whenever a run starts" in reason
 
 
 def test_other_data_are_named() -> None:

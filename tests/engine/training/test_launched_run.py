@@ -66,7 +66,7 @@ def test_a_mirror_that_can_not_be_started_is_told_and_the_run_goes_on(
     monkeypatch.setattr("torchdeck.engine.launching.launched_run.start_mirror", refuse)
     path = finished(launch(case("training.epochs=1", "mirror.tensorboard=true"), tmp_path))
     texts = [event["text"] for event in events_of(path, "note")]
-    assert any(text.startswith("the curves are not mirrored for TensorBoard, training goes on: ") for text in texts)
+    assert any(text.startswith("the curves are not mirrored to TensorBoard, training continues: ") for text in texts)
 
 
 @pytest.mark.parametrize("has_directory", [False, True])

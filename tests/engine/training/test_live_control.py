@@ -1,4 +1,4 @@
-"""Commands to a run that trains: obeyed between two steps, recorded, and part of what a resume goes on with."""
+"""Commands to a live run: applied between two steps, recorded, and kept by a resume."""
 
 import threading
 import time
@@ -259,7 +259,7 @@ def test_a_resume_goes_on_with_the_epochs_that_were_set(commanded: Commanded, tm
 def test_fewer_epochs_than_have_begun_are_refused_and_the_run_goes_on(commanded: Commanded, tmp_path: Path) -> None:
     commanded.before(7, cmd="set", key="training.epochs", value=1)
     path = finished(commanded.launch(tmp_path))
-    assert any("1 is less than epoch 2" in event["text"] for event in events_of(path, "note"))
+    assert any("1 is less than the current epoch 2" in event["text"] for event in events_of(path, "note"))
     assert len(reader_of(path).epoch_records()) == 2
 
 

@@ -1,4 +1,4 @@
-"""Running out of memory: the run goes on in smaller parts, with the step of the whole batch, and says so."""
+"""Running out of memory: the run continues in smaller parts, with the step of the whole batch, and reports it."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_a_batch_that_does_not_fit_is_trained_in_parts_with_the_same_step(tmp_pa
     first, second = events_of(split, "out_of_memory")[:2]
     assert (first["largest_part"], second["largest_part"], second["step"]) == (64, 32, 0)
     assert first["text"] == (
-        "out of memory: training goes on in parts of 64 samples (CUDA out of memory. Tried to allocate 128 GiB.)"
+        "out of memory: training continues in parts of 64 samples (CUDA out of memory. Tried to allocate 128 GiB.)"
     )
     for name, weight in weights_of(split).items():
         torch.testing.assert_close(weight, weights_of(whole)[name], rtol=1e-5, atol=1e-6)
@@ -84,7 +84,7 @@ def test_statistics_of_a_batch_that_ran_out_are_not_counted_twice(tmp_path: Path
         more="self.norm = nn.BatchNorm1d(64)",
     )
     path = finished(launch(case(f"model={{name='{spec}'}}", "loader.drop_last=true"), tmp_path / "runs"))
-    # 4 full batches an epoch, 2 epochs, 2 parts.
+    # 4 full batches per epoch, 2 epochs, 2 parts.
     assert int(weights_of(path)["norm.num_batches_tracked"]) == 16
 
 
@@ -121,7 +121,7 @@ def test_what_counts_as_out_of_memory(error: Exception, is_one: bool) -> None:
     assert is_out_of_memory(error) is is_one
 
 
-def test_a_real_allocation_that_fails_on_the_cpu_is_recognised() -> None:
+def test_a_real_allocation_that_fails_on_the_cpu_is_recognized() -> None:
     with pytest.raises(RuntimeError) as caught:
         nn.Linear(1 << 30, 1 << 30)
     assert is_out_of_memory(caught.value)

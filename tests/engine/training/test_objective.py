@@ -126,9 +126,9 @@ def test_accumulated_batches_are_the_mean_of_one_large_batch_also_with_class_wei
 @pytest.mark.parametrize(
     ("targets", "override", "message"),
     [
-        (INDICES, "loss.name=mse", r"takes numbers as float targets, and the data's targets are indices of 3 classes"),
+        (INDICES, "loss.name=mse", r"needs numbers as float targets, but the data's targets are indices of 3 classes"),
         (INDICES, "loss.name=bce", r"takes labels of 0 and 1 as float targets"),
-        (VALUES, "loss.label_smoothing=0.1", r'"cross_entropy": takes class indices, .* numbers \[N\]; choose "bce"'),
+        (VALUES, "loss.label_smoothing=0.1", r'"cross_entropy": needs class indices, .* numbers \[N\]; choose "bce"'),
         (VALUES, "loss.name=bce", "sample 1 has the target -1.0; bce needs between 0 and 1"),
         (
             np.array([1.0, np.nan], dtype=np.float32),

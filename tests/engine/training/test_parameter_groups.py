@@ -84,7 +84,7 @@ def test_the_group_at_the_full_rate_comes_first_as_its_rate_is_shown() -> None:
 def test_the_groups_are_listed_with_what_is_in_them() -> None:
     lines = group_lines(plan_groups(config(decay_1d=False, groups=[{"pattern": "head", "lr_factor": 10}]), Net()), 0.1)
     assert len(lines) == 4
-    assert "AdamW, lr 1: 1 tensors, 12 numbers (head.weight)" in lines
+    assert "AdamW, lr 1: 1 tensors, 12 parameters (head.weight)" in lines
     assert any("weight_decay 0: 4 tensors" in line for line in lines)
 
 
@@ -97,7 +97,7 @@ def test_a_rule_that_matches_nothing_is_noted() -> None:
     ("values", "message"),
     [
         ({"groups": [{"pattern": "head", "weight_deca": 0.0}]}, "group head: unknown argument 'weight_deca'"),
-        ({"groups": [{"pattern": "re:("}]}, "no regular expression"),
+        ({"groups": [{"pattern": "re:("}]}, "not a valid regular expression"),
         ({"name": "Rprop", "decay_1d": False}, "Rprop has no weight decay"),
         ({"name": "LBFGS"}, "re-evaluates the loss through a closure"),
     ],

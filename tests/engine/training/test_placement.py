@@ -104,5 +104,5 @@ def test_fp16_on_a_processor_that_torch_has_no_kernels_for_is_refused(monkeypatc
         raise RuntimeError("\"slow_conv2d_cpu\" not implemented for 'Half'")
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", missing)
-    with pytest.raises(ConfigError, match=r"'fp16': torch can't compute in it .*not implemented.* use fp32 or bf16"):
+    with pytest.raises(ConfigError, match=r"'fp16': torch does not support it .*not implemented.* use fp32 or bf16"):
         choose_precision("fp16", torch.device("cpu"))

@@ -54,7 +54,7 @@ def test_a_profile_that_cannot_be_written_is_said_and_the_run_goes_on(
     hook.actions[2] = ask_where_a_file_is_in_the_way
     path = finished(run)
     (note,) = [event["text"] for event in events_of(path, "note") if "profile" in event["text"]]
-    assert note.startswith("the profile could not be written, training goes on: ")
+    assert note.startswith("the profile could not be written, training continues: ")
     assert str(path / "profiles") in note
     assert events_of(path, "profiled") == []
 

@@ -1,4 +1,4 @@
-"""Going on from any checkpoint gives the very bits of the uninterrupted run, and these tests see it when not."""
+"""A resume from any checkpoint is bit-exact, and these tests fail if it is not."""
 
 import re
 from collections.abc import Callable
@@ -361,7 +361,7 @@ def test_a_users_file_that_was_edited_is_named(tmp_path: Path) -> None:
     ("override", "expected"),
     [
         ('model.freeze=["0", "1"]', "start a new run with model.weights"),
-        ("optimizer.amsgrad=true", "optimizer.amsgrad can't be changed while a run goes on"),
+        ("optimizer.amsgrad=true", "optimizer.amsgrad can't be changed in a resume"),
     ],
 )
 def test_a_setting_the_optimizers_state_has_no_room_for_is_refused_and_the_run_left_as_it_was(

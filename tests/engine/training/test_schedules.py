@@ -103,7 +103,7 @@ def test_scaling_changes_this_and_every_later_rate() -> None:
         ({"name": "StepLR"}, "the argument 'step_size' is missing"),
         ({"name": "StepLR", "step_size": 3, "gama": 0.1}, "did you mean 'gamma'"),
         ({"name": "LambdaLR"}, "takes a Python function"),
-        ({"name": "SequentialLR"}, "made of other schedules"),
+        ({"name": "SequentialLR"}, "combines other schedules"),
         ({"name": "constant", "gamma": 1.0}, "takes no arguments"),
     ],
 )

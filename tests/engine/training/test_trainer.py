@@ -252,7 +252,7 @@ BATCH_NORM = "self.norm = nn.BatchNorm1d(64)"
     ("size", "expected"),
     [
         (538, "the last batch of an epoch has one sample (539 samples in batches of 538)"),
-        (1, "loader.batch_size = 1: batch normalisation can't train on one sample"),
+        (1, "loader.batch_size = 1: batch normalization can't train on one sample"),
     ],
 )
 def test_a_batch_of_one_sample_that_batch_norm_refuses_is_said_before_anything_is_written(
@@ -298,7 +298,7 @@ def test_running_out_of_memory_with_single_samples_says_what_helps(tmp_path: Pat
     body = "if self.training: torch.empty(2**60)\nreturn self.fc(x.flatten(1))"
     error = run_fails(tmp_path, f"model={{name='{write_model(tmp_path, body)}'}}")
     assert error.startswith("out of memory: ")
-    assert "take a smaller model or smaller images" in error
+    assert "use a smaller model or smaller images" in error
 
 
 def test_an_exception_in_the_models_forward_names_the_users_line_and_keeps_its_traceback(
@@ -316,7 +316,7 @@ def test_an_exception_in_the_models_forward_names_the_users_line_and_keeps_its_t
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return {'scores': self.fc(x.flatten(1))}", "training takes one tensor of"),
+        ("return {'scores': self.fc(x.flatten(1))}", "training needs one tensor of"),
         ("return self.fc(x.flatten(1))[:, :7]", "the data's 10 classes"),
     ],
 )

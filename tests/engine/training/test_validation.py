@@ -90,7 +90,7 @@ def test_a_run_that_no_longer_improves_ends_saved_and_says_why(tmp_path: Path) -
     (event,) = events_of(path, "stopped_early")
     assert "for 2 evaluations the validation loss did not improve by more than 100" in event["text"]
     resumed = finished(launch_resumed(path))
-    assert step_of(resumed) == 15, "it is over when it is gone on with, too"
+    assert step_of(resumed) == 15, "it is over when it is resumed, too"
     assert step_of(resume_copy(path, tmp_path / "patient", overrides=["early_stopping.patience=0"])) == 45
 
 
@@ -114,7 +114,7 @@ def test_any_metric_decides_which_is_best(name: str, tmp_path: Path) -> None:
 def test_a_metric_that_is_not_measured_is_refused_before_anything_is_written(key: str, tmp_path: Path) -> None:
     run = ended(launch(case(f"{key}=r2"), tmp_path / "runs"))
     assert isinstance(run.error, ConfigError)
-    assert f"{key} = 'r2': is not measured for targets that are classes; measured are loss, accuracy" in str(run.error)
+    assert f"{key} = 'r2': not available for targets that are classes; available: loss, accuracy" in str(run.error)
     assert not (tmp_path / "runs").exists()
 
 

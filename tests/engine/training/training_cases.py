@@ -28,7 +28,7 @@ from torchdeck.engine.training.compute.objective import Objective, build_objecti
 from torchdeck.engine.training.compute.placement import Placement, choose_placement
 from torchdeck.engine.training.trainer import Trainer
 
-# 539 training samples: 5 steps an epoch, the last one of a batch that is not full.
+# 539 training samples: 5 steps per epoch, the last one of a batch that is not full.
 TOML = """
 name = "case"
 seed = 5
@@ -89,7 +89,7 @@ def copy_of(run: Path, root: Path) -> Path:
 
 
 def resume_copy(run: Path, root: Path, checkpoint: str | None = None, overrides: Sequence[str] = ()) -> Path:
-    """A copy of a run, gone on with from one of its checkpoints to its end."""
+    """A copy of a run, resumed from one of its checkpoints and trained to its end."""
     copy = copy_of(run, root)
     file = None if checkpoint is None else copy / "checkpoints" / checkpoint
     return finished(launch_resumed(copy, checkpoint=file, overrides=overrides))
@@ -126,7 +126,7 @@ def make_trainer(root: Path, *overrides: str, model: nn.Module | None = None) ->
 
 
 def objective(*overrides: str, num_classes: int = 10) -> Objective:
-    """What a case minimises and measures, for samples of classes that are equally many."""
+    """What a case minimizes and measures, for samples of classes that are equally many."""
     config, classes = case(*overrides), [str(label) for label in range(num_classes)]
     return build_objective(
         config.loss, config.evaluation, np.arange(num_classes), classes, choose_placement(config.training).device
@@ -160,7 +160,7 @@ class StepHook:
 
 
 def keep_every_save(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every save wait for the one before: they are otherwise reduced to the newest."""
+    """Make every save wait for the previous one: they are otherwise reduced to the newest."""
     save = RunWriter.save_checkpoint
 
     def save_and_wait(run: RunWriter, state: dict[str, Any], **fields: Any) -> None:

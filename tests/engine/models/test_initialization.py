@@ -77,7 +77,7 @@ def test_a_shared_parameter_is_filled_once() -> None:
         ({"name": "normal", "sd": 1}, "unknown argument 'sd'"),
         ({"name": "constant"}, "missing a required argument: 'val'"),
         ({"name": "kaiming_normal", "mode": "fan_ou"}, "fan_ou"),
-        ({"name": "zeros", "modules": "re:("}, "is no regular expression"),
+        ({"name": "zeros", "modules": "re:("}, "is not a valid regular expression"),
     ],
 )
 def test_a_wrong_rule_is_found_without_building(settings: dict[str, Any], message: str) -> None:
@@ -102,7 +102,7 @@ def test_trained_weights_are_filled_only_where_a_rule_names_their_modules(tmp_pa
     state = built.model.state_dict()
     assert not state["classifier.weight"].any()
     assert state["features.0.0.weight"].all()
-    assert "zeros fills 1: classifier.weight; 12 keep their trained values" in built.notes[1]
+    assert "zeros fills 1: classifier.weight; 12 keep their pretrained values" in built.notes[1]
     assert inspect_model(config, 5, (1, 8, 8)).note == built.notes[1]
     everything = config.model_copy(update={"init": [rule("zeros", modules="features")]})
     assert not build_with_notes(everything, 5, (1, 8, 8)).model.state_dict()["features.0.0.weight"].any()
