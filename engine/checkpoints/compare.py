@@ -38,11 +38,11 @@ class Comparison:
     """Two checkpoints side by side.
 
     Attributes:
-        settings: dotted keys whose values differ, with both; empty where one tells no config.
-        metrics: names of the metrics of either, with both values; None where one has it not.
+        settings: dotted keys whose values differ, with both values; empty if one has no config.
+        metrics: names of the metrics of either, with both values; None if one does not have it.
         modules: every module with weights of the same names and shapes, in the first one's order; none where torch
             can't be imported.
-        only_first: weights that the other has not, or in another shape.
+        only_first: weights that the other lacks or has in a different shape.
         only_second: likewise.
         note: why the settings are not compared; empty when they are.
         weights_note: why the weights are not compared; empty when they are.
