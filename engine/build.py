@@ -28,6 +28,7 @@ from .training.compute.placement import Placement, choose_placement, compile_not
 from .training.metrics.own_metrics import check_metrics
 from .training.optimization.optimizers import build_optimizer, check_optimizer
 from .training.optimization.parameter_groups import idle_rules
+from .training.optimization.schedule_lengths import length_note, warmup_note
 from .training.optimization.schedules import build_schedule, check_schedule, try_user_schedule
 from .training.optimization.user_optimizer import try_user_optimizer
 from .user_code import is_user_spec
@@ -128,7 +129,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
             "split: every step uses all of them"
         )
     refuse_single_sample(config, sources, built.model, example)
-    _check_optimization(config, built.model, sources, decisive)
+    notes += _check_optimization(config, built.model, sources, decisive)
     share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)
     if share is not None:
@@ -138,8 +139,13 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     )
 
 
-def _check_optimization(config: RunConfig, model: nn.Module, sources: DataSources, decisive: DecisiveMetrics) -> None:
+def _check_optimization(
+    config: RunConfig, model: nn.Module, sources: DataSources, decisive: DecisiveMetrics
+) -> list[str]:
     """Build optimizer and schedule, as training will where the model then lies, and try the user's own.
+
+    Returns:
+        What is to be said of the schedule's length.
 
     Raises:
         ConfigError, UserCodeError: what they refuse.
@@ -154,3 +160,8 @@ def _check_optimization(config: RunConfig, model: nn.Module, sources: DataSource
     )
     if is_user_spec(config.schedule.name):
         try_user_schedule(config.schedule, schedule, optimizer)
+    notes = (
+        warmup_note(config.schedule.warmup_epochs, epochs),
+        length_note(config.schedule, steps_per_epoch=steps_per_epoch, epochs=epochs),
+    )
+    return [note for note in notes if note]

@@ -50,15 +50,6 @@ class RunConfig(Section):
     mirror: MirrorConfig = Field(default_factory=MirrorConfig)
 
     @model_validator(mode="after")
-    def _sections_agree(self) -> RunConfig:
-        if self.schedule.warmup_epochs >= self.training.epochs and self.schedule.warmup_epochs > 0:
-            raise ValueError(
-                f"schedule.warmup_epochs = {self.schedule.warmup_epochs:g} must be below "
-                f"training.epochs = {self.training.epochs}"
-            )
-        return self
-
-    @model_validator(mode="after")
     def _metrics_are_measured(self) -> RunConfig:
         keys = self.evaluation.metric_keys
         for key, name in (

@@ -36,9 +36,9 @@ def restore_changed(
     """Take over a checkpoint's state as far as the settings that were changed since let it stand.
 
     Changed arguments of the optimizer hold from here on. Where the learning rates of the run are others, they are
-    those that a run with the new settings would have at this step; a factor that was set in the live run
-    stays, unless `optimizer.lr` itself was changed. Another optimizer, or the same with other groups, starts without
-    the old one's averages.
+    those that a run with the new settings has after as many epochs, however many steps these took; a factor that was
+    set while the run trained stays, unless `optimizer.lr` itself was changed. Another optimizer, or the same with
+    other groups, starts without the old one's averages.
 
     Args:
         state: freshly built from `config`.
@@ -52,8 +52,9 @@ def restore_changed(
     """
     moves = _moves_schedule(config, changed, state.schedule)
     position = Position(**checkpoint["position"])
+    _count_in_new_steps(position, saved, config, state.steps_per_epoch)
     if moves:
-        _replay(state.schedule, state.optimizer, position)
+        _replay(state.schedule, state.optimizer, position, state.steps_per_epoch)
     own_options = _options(state.optimizer)
     keeps_optimizer = not _REGROUPS.intersection(changed)
     state.restore(checkpoint, with_optimizer=keeps_optimizer, with_schedule=not moves)
@@ -67,7 +68,7 @@ def restore_changed(
         state.schedule.scale(live_factor)
     elif not moves and "optimizer.lr" in changed:
         state.schedule.scale(config.optimizer.lr / (saved.optimizer.lr * live_factor))
-    _count_in_new_steps(state.position, saved, config)
+    state.position.step_in_epoch = position.step_in_epoch
 
 
 def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Schedule) -> bool:
@@ -82,13 +83,13 @@ def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Sched
     return any(key in _MOVES_THE_SCHEDULE or key.startswith("data.") for key in changed)
 
 
-def _replay(schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position) -> None:
-    """Advance a fresh schedule to a position."""
+def _replay(
+    schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position, steps_per_epoch: int
+) -> None:
+    """Advance a fresh schedule to a position: epochs done, and steps of the running one."""
     count_as_stepped(optimizer)
-    whole_epochs = position.step - position.step_in_epoch
-    for epoch in range(position.epoch):
-        first, end = (whole_epochs * bound // position.epoch for bound in (epoch, epoch + 1))
-        for _ in range(end - first):
+    for _ in range(position.epoch):
+        for _ in range(steps_per_epoch):
             schedule.after_step()
         schedule.after_epoch()
     for _ in range(position.step_in_epoch):
@@ -99,9 +100,10 @@ def _options(optimizer: torch.optim.Optimizer) -> list[dict[str, Any]]:
     return [{name: value for name, value in group.items() if name != "params"} for group in optimizer.param_groups]
 
 
-def _count_in_new_steps(position: Position, saved: RunConfig, config: RunConfig) -> None:
-    """Continue after the samples already seen in this epoch if the step size differs."""
+def _count_in_new_steps(position: Position, saved: RunConfig, config: RunConfig, steps_per_epoch: int) -> None:
+    """Continue after the samples already seen in this epoch if the size of a step, or of the epoch, differs."""
     before = saved.loader.batch_size * saved.training.accumulate
     after = config.loader.batch_size * config.training.accumulate
     if before != after:
         position.step_in_epoch = -(-position.step_in_epoch * before // after)
+    position.step_in_epoch = min(position.step_in_epoch, steps_per_epoch)

@@ -28,7 +28,10 @@ class TrainingStatus:
             "epoch": min(position.epoch + 1, epochs),
             "epochs": epochs,
             "step": position.step,
-            "total_steps": self._state.steps_per_epoch * epochs,
+            # Epochs before a resume with other settings had other numbers of steps.
+            "total_steps": position.step
+            + (epochs - position.epoch) * self._state.steps_per_epoch
+            - position.step_in_epoch,
             "step_in_epoch": position.step_in_epoch,
             "steps_per_epoch": self._state.steps_per_epoch,
             "batch_size": config.loader.batch_size,

@@ -93,7 +93,6 @@ def test_a_misspelt_section_names_the_nearest() -> None:
         ("checkpoint.best_metric=acuracy", "did you mean 'accuracy'?"),
         ("name=a/b", "must be 1 to 80 letters"),
         ("data.train_transforms=Normalize", "must be a list"),
-        ("schedule.warmup_epochs=20", "must be below training.epochs"),
         ("training.device=gpu", "auto, cpu, cuda"),
     ],
 )

@@ -18,6 +18,7 @@ from ...metric_names import AUTO, Metric, metric
 from ...tensor_files.plain_content import check_plain
 from ...user_code import accepted_arguments, call_user_code, is_user_spec, load_object, raise_user_error
 from .library_arguments import check_keywords, first_parameter, with_tuples
+from .schedule_lengths import LENGTHS, advances, fitted_warmup, run_lengths
 
 CONSTANT = "constant"
 _LENGTHS = ("T_max", "total_steps", "epochs", "steps_per_epoch")
@@ -179,9 +180,9 @@ def build_schedule(
 ) -> Schedule:
     """The schedule over `epochs` of `steps_per_epoch` optimizer steps.
 
-    Lengths that a schedule needs and the config doesn't give (`T_max`, `total_steps`) are what is left of the run
-    after the warm-up; OneCycleLR's and CyclicLR's `max_lr` is the optimizer's learning rate. The user's own is given
-    these too where its signature names them, with `epochs`, `steps_per_epoch`, and the `mode` of `watched`.
+    Lengths that a schedule has and the config doesn't give (`T_max`, `total_steps`, `total_iters`, …) are what is left
+    of the run after the warm-up; OneCycleLR's and CyclicLR's `max_lr` is the optimizer's learning rate. The user's own
+    is given these too where its signature names them, with `epochs`, `steps_per_epoch`, and the `mode` of `watched`.
 
     Args:
         config: the section.
@@ -194,19 +195,15 @@ def build_schedule(
         ConfigError: unknown name or argument, a value that the schedule refuses, or one that takes a function.
         UserCodeError: the user's own raised, or returned no schedule.
     """
-    warmup_steps = round(config.warmup_epochs * steps_per_epoch)
+    warmup_steps = round(fitted_warmup(config.warmup_epochs, epochs) * steps_per_epoch)
     if config.name == CONSTANT:
         if config.arguments:
             raise ConfigError(f"schedule constant: takes no arguments, got '{next(iter(config.arguments))}'")
         return Schedule(optimizer, None, interval=config.interval, warmup_steps=warmup_steps)
     factory = _schedule_factory(config.name)
     watched = watched or metric("loss" if config.metric == AUTO else config.metric)
-    length = epochs - int(config.warmup_epochs)
-    if config.interval == "step":
-        length = epochs * steps_per_epoch - warmup_steps
     filled: dict[str, Any] = {
-        "T_max": max(1, length),
-        "total_steps": max(1, length),
+        **run_lengths(advances(config, steps_per_epoch=steps_per_epoch, epochs=epochs)),
         "max_lr": _rates_of(optimizer),
         "mode": "max" if watched.larger_is_better else "min",
     }
@@ -319,9 +316,9 @@ def depends_on_length(config: ScheduleConfig) -> bool:
         # Its signature tells, but not without running its file, and comparing checkpoints runs none.
         return True
     schedule_class = _schedule_classes().get(config.name)
-    if schedule_class is None or {"T_max", "total_steps", "epochs"} & config.arguments.keys():
+    if schedule_class is None or {LENGTHS.get(config.name, ""), "epochs"} & config.arguments.keys():
         return False
-    return bool({"T_max", "total_steps"} & inspect.signature(schedule_class).parameters.keys())
+    return config.name in LENGTHS
 
 
 def _as_torch_takes_it(name: str, value: Any) -> Any:
