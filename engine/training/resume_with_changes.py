@@ -83,9 +83,7 @@ def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Sched
     return any(key in _MOVES_THE_SCHEDULE or key.startswith("data.") for key in changed)
 
 
-def _replay(
-    schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position, steps_per_epoch: int
-) -> None:
+def _replay(schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position, steps_per_epoch: int) -> None:
     """Advance a fresh schedule to a position: epochs done, and steps of the running one."""
     count_as_stepped(optimizer)
     for _ in range(position.epoch):

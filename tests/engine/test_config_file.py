@@ -140,3 +140,9 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
     (tmp_path / "windows.toml").write_text('name = "from-windows"\n', encoding="utf-8-sig")
     assert load_config(str(tmp_path / "windows.toml")).name == "from-windows"
+
+
+@pytest.mark.parametrize("preset", [preset.name for preset in list_presets()])
+def test_every_preset_trains_with_one_epoch(preset: str) -> None:
+    """A newcomer's first command; warm-up and schedule shrink with it."""
+    assert load_config(preset, ["training.epochs=1"]).training.epochs == 1

@@ -53,7 +53,9 @@ def test_every_length_of_torchs_schedules_is_known() -> None:
     """A schedule that a later torch brings must not get a short default unseen."""
     for name in TORCH:
         parameters = inspect.signature(getattr(torch.optim.lr_scheduler, name)).parameters
-        lengths = {key for key in parameters if key.startswith(("total_", "T_max", "T_0", "step_size_up", "anneal_epochs"))}
+        lengths = {
+            key for key in parameters if key.startswith(("total_", "T_max", "T_0", "step_size_up", "anneal_epochs"))
+        }
         assert lengths <= {LENGTHS.get(name)}, name
 
 
