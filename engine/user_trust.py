@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from .config import RunConfig
 from .config.file import apply_override
 from .errors import ConfigError
+from .files.documents import read_json_object
 from .files.durable import atomic_write
 from .files.regular_file import open_regular_file
 from .files.state_folder import state_folder
@@ -32,6 +33,7 @@ _MAX_FILES = 5000
 # Of a longer file the imports are not looked for: every file beside it counts as one.
 _MAX_PARSED_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
+_MAX_STORE_BYTES = 16 << 20
 _COMMAND = "notify.command"
 
 
@@ -149,7 +151,7 @@ class TrustStore:
         try:
             if self._file.stat().st_uid != os.getuid():
                 return {}
-            entries = json.loads(self._file.read_bytes())["trusted"]
+            entries = read_json_object(self._file, _MAX_STORE_BYTES)["trusted"]
             return {path: digest for path, digest in entries.items() if isinstance(digest, str)}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..files.documents import DocumentError, parse_toml
 from ..launching.agreement import refuse_unknown
 from ..tensor_files.checkpoint_file import inspect_checkpoint
 from ..user_trust import CodeTrust, TrustStore
@@ -24,8 +24,8 @@ def configs_of_checkpoints(value: Any) -> list[dict[str, Any]]:
             found += configs_of_checkpoints(item)
         elif isinstance(item, Path) and item.is_file():
             try:
-                found.append(tomllib.loads(inspect_checkpoint(item).config))
-            except (CheckpointError, tomllib.TOMLDecodeError):
+                found.append(parse_toml(inspect_checkpoint(item).config))
+            except (CheckpointError, DocumentError):
                 # The code that opens it reports the problem.
                 continue
     return found

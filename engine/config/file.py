@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -12,10 +11,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import ConfigError, did_you_mean
+from ..files.documents import DocumentError, decoded, parse_toml
+from ..files.regular_file import read_regular_file
 from ..run_files import CONFIG_FILE
 from ..user_path import user_path
 from . import Component, RunConfig
 from .presets import list_presets
+
+MAX_CONFIG_BYTES = 1 << 20
+"""Of a config file; the largest that ships has 3 KB."""
+# Of a key and of a value in a message; how many problems one message names.
+_SHOWN = 200
+_MOST_PROBLEMS = 20
+_MAX_KEY_PARTS = 32
 
 
 def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
@@ -30,9 +38,10 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     """
     path = find_config(spec)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: can't be read: {error}") from error
+        text = decoded(read_regular_file(path, MAX_CONFIG_BYTES, follow_links=True)).removeprefix("\ufeff")
+    except (OSError, DocumentError) as error:
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: can't be read: {reason}") from error
     return parse_config(text, place=str(path), overrides=overrides)
 
 
@@ -56,9 +65,9 @@ def find_config(spec: str) -> Path:
 def parse_config(text: str, place: str, overrides: Sequence[str] = ()) -> RunConfig:
     """A RunConfig from TOML text. `place` is put before error messages. Raises ConfigError."""
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{place}: not valid TOML: {error}{_quoted_line(text, str(error))}") from error
+        values = parse_toml(text)
+    except DocumentError as error:
+        raise ConfigError(f"{place}: {error}{_quoted_line(text, str(error))}") from error
     overridden: set[str] = set()
     for override in overrides:
         overridden.add(apply_override(values, override))
@@ -74,6 +83,8 @@ def apply_override(values: dict[str, Any], override: str) -> str:
     key, equals, text = override.partition("=")
     key, text = key.strip(), text.strip()
     parts = key.split(".")
+    if len(parts) > _MAX_KEY_PARTS:
+        raise ConfigError(f"--set {key[:_SHOWN]}…: a key of {len(parts):,} parts; {_MAX_KEY_PARTS} are allowed")
     if not equals or not all(parts):
         raise ConfigError(f"--set {override}: must be KEY=VALUE, such as training.epochs=3")
     section = values
@@ -151,8 +162,8 @@ def _table(values: dict[str, Any]) -> Any:
 def _toml_value(text: str) -> Any:
     """The TOML value of `text`, or the text itself if it is not valid TOML."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except DocumentError:
         return text
 
 
@@ -173,12 +184,15 @@ def _validated(values: dict[str, Any], place: str, text: str, overridden: set[st
         return RunConfig.model_validate(values)
     except ValidationError as error:
         lines = []
-        for details in error.errors():
+        problems = error.errors(include_url=False)
+        for details in problems[:_MOST_PROBLEMS]:
             loc = details["loc"] or _keys_of(details)
             key = ".".join(str(part) for part in loc)
             is_overridden = any(key == each or key.startswith(f"{each}.") for each in overridden)
             where = "--set" if is_overridden else _place_of(place, text, loc)
             lines.append(f"{where}{': ' if where else ''}{_sentence(details, key)}")
+        if len(problems) > _MOST_PROBLEMS:
+            lines.append(f"and {len(problems) - _MOST_PROBLEMS:,} more")
         raise ConfigError("\n".join(lines)) from error
 
 
@@ -195,12 +209,12 @@ def _sentence(details: ErrorDetails, key: str) -> str:
         section, name = details["loc"][:-1], str(details["loc"][-1])
         known = _known_keys(section)
         where = f"[{'.'.join(map(str, section))}]" if section else "the file"
-        return f"unknown key '{name}' in {where}{did_you_mean(name, known)}"
+        return f"unknown key '{_shortened(name)}' in {where}{did_you_mean(name, known)}"
     if kind == "missing":
         return f"{key} is missing: {_description(details['loc'])}"
     if kind == "value_error":
         problem = str(context["error"])
-        return f"{key} = {value!r}: {problem}" if details["loc"] else problem
+        return f"{key} = {_shortened(repr(value))}: {problem}" if details["loc"] else problem
     rules = {
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
@@ -220,7 +234,11 @@ def _sentence(details: ErrorDetails, key: str) -> str:
     rule = rules.get(kind, "is not allowed")
     shown = value if isinstance(value, str | int | float | bool) else type(value).__name__
     description = _description(details["loc"])
-    return f"{key} = {shown!r}: {rule}{f' ({description})' if description else ''}"
+    return f"{key} = {_shortened(repr(shown))}: {rule}{f' ({description})' if description else ''}"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _nearest(context: dict[str, Any], value: Any) -> str:
@@ -272,4 +290,4 @@ def _quoted_line(text: str, message: str) -> str:
         return ""
     lines = text.splitlines()
     number = int(found.group(1))
-    return f"\n  {lines[number - 1].strip()}" if 0 < number <= len(lines) else ""
+    return f"\n  {_shortened(lines[number - 1].strip())}" if 0 < number <= len(lines) else ""

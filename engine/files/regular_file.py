@@ -29,9 +29,13 @@ def open_regular_file(path: Path, *, follow_links: bool = False) -> int:
     return descriptor
 
 
-def read_regular_file(path: Path, max_bytes: int) -> bytes:
-    """The content of a regular file, not a symbolic link. Raises OSError, also if it is larger than allowed."""
-    with os.fdopen(open_regular_file(path), "rb") as file:
+def read_regular_file(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
+    """The content of a regular file that is no symbolic link, unless links are followed.
+
+    Raises:
+        OSError: as `open_regular_file`, or the file is larger than allowed.
+    """
+    with os.fdopen(open_regular_file(path, follow_links=follow_links), "rb") as file:
         content = file.read(max_bytes + 1)
     if len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", str(path))

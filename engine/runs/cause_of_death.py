@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
@@ -13,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ..files.documents import DocumentError, parse_json
 from ..files.json_values import number, to_json
 from ..files.regular_file import open_regular_file
 from ..machine.process_identity import boot_id
@@ -159,8 +159,8 @@ def _records(path: Path) -> Iterator[dict[str, Any]]:
     """The records at the end of a file of JSON lines, the newest first; what is not a record is passed over."""
     for line in reversed(_tail(path).split(b"\n")):
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = parse_json(line)
+        except DocumentError:
             continue
         if isinstance(record, dict):
             yield record

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import RunError
+from ..files.documents import DocumentError, parse_json
 from ..files.state_folder import state_folder
 from .commands import Answer, Command, problem_with
 from .on_disk.directory import owner_pid
@@ -212,8 +213,8 @@ class ControlServer:
 
     def _reply_to(self, line: bytes) -> Answer:
         try:
-            command = json.loads(line)
-        except (ValueError, RecursionError):
+            command = parse_json(line)
+        except DocumentError:
             return {"ok": False, "error": "not a JSON object on one line"}
         if not isinstance(command, dict):
             return {"ok": False, "error": "not a JSON object on one line"}
@@ -284,7 +285,7 @@ def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
             if not data or len(answer) > _MAX_LINE_BYTES:
                 raise ConnectionError("the connection was closed")
             answer += data
-    reply = json.loads(answer)
+    reply = parse_json(answer)
     if not isinstance(reply, dict):
         raise ValueError("the answer is not a JSON object")
     return reply

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
-from ..errors import RunError
+from ..errors import ConfigError, RunError
 from ..files.json_values import number, numbers_restored, whole_number
 from ..run_files import (
     CHECKPOINTS,
@@ -26,6 +26,7 @@ from .on_disk.column_cache import WORTH_CACHING_BYTES, CachedCurves, load_curves
 from .on_disk.directory import (
     LIVE_STATUSES,
     MAX_EVALUATION_BYTES,
+    damage_of,
     is_run,
     owner_pid,
     read_info,
@@ -97,6 +98,7 @@ class RunReader:
         self._malformed = 0
         self._cached_bytes = 0
         self._state: StateFile = {}
+        self._is_damaged = False
         self._state_stamp: tuple[int, int] | None = None
         self._polled_state_stamp: tuple[int, int] | None = None
         self._status = ""
@@ -126,7 +128,7 @@ class RunReader:
         changed = changed or self._state_stamp != self._polled_state_stamp
         self._polled_state_stamp = self._state_stamp
         if changed or not self._status or self._status in LIVE_STATUSES:
-            status = status_of(self._state, is_alive=self.is_alive())
+            status = status_of(self._state, is_alive=self.is_alive(), is_damaged=self._is_damaged)
             has_ended = status != self._status and status not in LIVE_STATUSES
             changed = changed or status != self._status
             self._status = status
@@ -150,6 +152,10 @@ class RunReader:
         if self._config is None or self._config[0] != modified:
             self._config = (modified, load_config(str(path)))
         return self._config[1]
+
+    def damage(self) -> list[str]:
+        """What of its own files is there and can't be read, each with the reason; empty as it should be."""
+        return damage_of(self.path)
 
     def info(self) -> dict[str, Any]:
         """The content of `run.json`: id, argv, versions, host, classes, sizes."""
@@ -176,7 +182,7 @@ class RunReader:
     def status(self) -> str:
         """Status of the run: its own, or "died" if that is live and no process holds the lock."""
         self._poll_state()
-        return status_of(self._state, is_alive=self.is_alive())
+        return status_of(self._state, is_alive=self.is_alive(), is_damaged=self._is_damaged)
 
     def series(self, name: str) -> Points:
         """One curve as of the last poll.
@@ -244,7 +250,11 @@ class RunReader:
         records = [record for record in self._curves.evaluations if record.get("is_best")]
         if not records:
             return None
-        return best_of(records[-1], self.config().checkpoint.best_metric)
+        try:
+            metric = self.config().checkpoint.best_metric
+        except ConfigError:
+            metric = RunConfig().checkpoint.best_metric
+        return best_of(records[-1], metric)
 
     def progress(self) -> Progress:
         """How far the run is, as of the last poll."""
@@ -316,7 +326,7 @@ class RunReader:
             return False
         if self._event_lines.was_replaced:
             self._events = []
-        self._events += (numbers_restored(event) for event in self._event_lines.read() if "kind" in event)
+        self._events += (known for event in self._event_lines.read() if (known := _known_event(event)))
         return True
 
     def _poll_system(self) -> bool:
@@ -331,6 +341,15 @@ class RunReader:
         if stamp != self._state_stamp:
             self._state_stamp = stamp
             self._state = read_state(self.path)
+            self._is_damaged = bool(damage_of(self.path))
+
+
+def _known_event(record: dict[str, Any]) -> dict[str, Any]:
+    """An event as its readers may rely on it; empty for what is none."""
+    event: dict[str, Any] = numbers_restored(record)
+    if not isinstance(event.get("kind"), str):
+        return {}
+    return {**event, "time": number(event.get("time")) or 0.0}
 
 
 def _stamp(path: Path) -> tuple[int, int] | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..files.documents import DocumentError, parse_json
 from ..files.durable import (
     SYSTEM,
     FileOperations,
@@ -221,7 +221,7 @@ def _whole_lines(path: Path) -> list[bytes]:
 
 def _record(line: bytes) -> dict[str, Any] | None:
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
+        value = parse_json(line)
+    except DocumentError:
         return None
     return value if isinstance(value, dict) else None

@@ -148,12 +148,22 @@ def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
     raise ConfigError(f"{' '.join(words)}: unknown command; the commands are {known}")
 
 
+def _config_of(reader: RunReader) -> dict[str, Any]:
+    """The config of a run; empty where it is damaged."""
+    try:
+        return config_values(reader.config())
+    except ConfigError:
+        return {}
+
+
 def _document(reader: RunReader) -> dict[str, Any]:
+    damage = reader.damage()
     return {
         "run": reader.path.name,
         "path": str(reader.path),
         "status": reader.status(),
-        "config": config_values(reader.config()),
+        "damage": damage,
+        "config": _config_of(reader),
         "info": reader.info(),
         "state": reader.state(),
         "progress": asdict(reader.progress()),
@@ -173,12 +183,15 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         ("epoch", f"{progress.epoch}/{progress.epochs}"),
         ("step", f"{progress.step:,}/{progress.total_steps:,}"),
         ("directory", str(reader.path)),
-        ("data", f"{reader.config().data.dataset}, {state.get('storage', 'storage unknown')}"),
-        ("model", f"{reader.config().model.name}, {whole_number(reader.info().get('parameters')):,} parameters"),
     ]
+    if config := document["config"]:
+        parameters = whole_number(document["info"].get("parameters"))
+        rows.append(("data", f"{config['data']['dataset']}, {state.get('storage', 'storage unknown')}"))
+        rows.append(("model", f"{config['model']['name']}, {parameters:,} parameters"))
     if document["best"]:
         best = document["best"]
         rows.append(("best", best_words(best)))
+    rows += [("damaged", words.removeprefix("damaged: ")) for words in document["damage"]]
     if state.get("error"):
         rows.append(("error", str(state["error"])))
     for name, value in rows:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _STAYS_SECONDS = 20.0
 RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
 # A run with one of these statuses has a message that may need more than a line.
-ENDED_BADLY = ("failed", "died")
+ENDED_BADLY = ("failed", "died", "damaged")
 
 # Events whose text is shown as it is.
 TOLD_AS_WRITTEN = (
@@ -50,6 +50,7 @@ STATUS_STYLES = {
     "stopped": "yellow",
     "failed": "red",
     "died": "red",
+    "damaged": "red",
 }
 _REASONS = {
     "epoch": "at the end of the epoch",

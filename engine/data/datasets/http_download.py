@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ...files.documents import read_json_object
 from ...progress import Progress
 
 _PIECE = 1 << 16
@@ -19,6 +20,7 @@ _ATTEMPTS = 4
 _PAUSE_SECONDS = 0.5
 _TIMEOUT_SECONDS = 30.0
 _KILOBYTE = 1000
+_MAX_NOTE_BYTES = 64 << 10
 
 
 class TransferError(urllib.error.URLError):
@@ -143,7 +145,7 @@ def _note(part: Path, url: str, validator: str) -> None:
 
 def _validator(part: Path, url: str) -> str:
     try:
-        note = json.loads(_note_of(part).read_text(encoding="utf-8"))
+        note = read_json_object(_note_of(part), _MAX_NOTE_BYTES)
         return str(note["validator"]) if note["url"] == url else ""
     except (OSError, ValueError, KeyError, TypeError):
         return ""

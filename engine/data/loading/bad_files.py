@@ -16,6 +16,7 @@ import PIL
 
 from ...config import RunConfig
 from ...errors import DataError
+from ...files.documents import parse_json
 from ...files.regular_file import read_regular_file
 from ...machine.thread_map import map_in_threads
 from ...plurals import plural
@@ -203,8 +204,8 @@ def _state_of(dataset: FolderDataset) -> str:
 
 def _remembered(memory: Path) -> dict[str, str] | None:
     try:
-        known = json.loads(read_regular_file(memory, _MOST_BYTES))
-    except (OSError, ValueError, RecursionError):
+        known = parse_json(read_regular_file(memory, _MOST_BYTES))
+    except (OSError, ValueError):
         return None
     is_known = isinstance(known, dict) and all(isinstance(problem, str) for problem in known.values())
     return known if is_known else None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import os
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from ...files.documents import parse_json
 from ...files.json_values import numbers_restored
 from ...files.regular_file import open_regular_file
 from ...run_files import METRICS_FILE
@@ -63,10 +63,10 @@ def _losses(line: bytes) -> list[float]:
     if b'"train"' not in line[:200]:
         return []
     try:
-        record: Any = json.loads(line)
+        record: Any = parse_json(line)
         losses = numbers_restored(record["loss"])
         return [float(loss) for loss in losses] if record["kind"] == "train" else []
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError):
         return []
 
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...files.regular_file import read_regular_file
+from ...config.file import MAX_CONFIG_BYTES
+from ...files.documents import DocumentError, read_toml
 from ...run_files import CHECKPOINTS, CONFIG_FILE, METRICS_FILE, STATE_FILE
-from ..on_disk.directory import ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
+from ..on_disk.directory import DAMAGED, ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
 from ..saving.checkpoint_index import list_checkpoints
 from .loss_line import loss_line
-
-_MAX_CONFIG_BYTES = 1 << 20
 
 Stamp = tuple[int, int, int]
 
@@ -61,7 +59,7 @@ class RunCatalog:
         for folder in run_directories(self.root, is_known=known.__contains__):
             stamp = _stamp(folder / STATE_FILE)
             cached = known.get(folder.name)
-            if cached is None or cached[0] != stamp or cached[1].status not in ENDED_STATUSES:
+            if cached is None or cached[0] != stamp or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
                 summary = summarize_run(folder)
             else:
                 summary = cached[1]
@@ -110,8 +108,8 @@ class RunCatalog:
 def read_settings(path: Path) -> dict[str, Any]:
     """A config file as one flat dict by dotted key, unchecked; empty when it can't be read."""
     try:
-        values = tomllib.loads(read_regular_file(path, _MAX_CONFIG_BYTES).decode())
-    except (OSError, ValueError, RecursionError):
+        values = read_toml(path, MAX_CONFIG_BYTES)
+    except (OSError, DocumentError):
         return {}
     flat: dict[str, Any] = {}
     _flatten(values, "", flat)

@@ -6,7 +6,6 @@ begins with the bytes that it was made from. A file of numpy.savez: `header`, JS
 
 from __future__ import annotations
 
-import json
 import os
 import zipfile
 import zlib
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ...files.documents import parse_json
 from ...files.durable import FileContent, atomic_write
 from ...files.json_values import to_json
 from ...files.regular_file import open_regular_file
@@ -71,7 +71,7 @@ def load_curves(run: Path) -> CachedCurves | None:
             os.fdopen(open_regular_file(run / CACHE_FOLDER / CACHE_FILE), "rb") as file,
             zipfile.ZipFile(file) as members,
         ):
-            header = json.loads(_array(members, "header").item())
+            header = parse_json(_array(members, "header").item())
             if header["layout"] != _LAYOUT or header["probe"] != _probe(run / METRICS_FILE, header["offset"]):
                 return None
             columns = [_array(members, f"arr_{number}") for number in range(header["arrays"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import secrets
@@ -14,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...config.file import MAX_CONFIG_BYTES
 from ...errors import RunError, UnknownRunError, did_you_mean
+from ...files import documents
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
-from ...files.regular_file import read_regular_file
 from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
@@ -29,6 +29,8 @@ MAX_EVALUATION_BYTES = 64 << 20
 # What a run's state says while a process works on it; without one, it died.
 LIVE_STATUSES = ("preparing", "running", "paused")
 ENDED_STATUSES = ("finished", "stopped", "failed")
+# What is said of a run whose own word for it can't be read.
+DAMAGED = "damaged"
 
 _MAX_STATE_BYTES = 4 << 20
 # The names of all classes are in it.
@@ -42,7 +44,7 @@ class RunSummary:
     Attributes:
         name: name of the directory, which identifies the run.
         path: directory of the run.
-        status: preparing, running, paused, finished, stopped, failed or died.
+        status: preparing, running, paused, finished, stopped, failed, died or damaged.
         epoch: current or last epoch; 0 before the first.
         epochs: number of epochs to train; 0 if unknown.
         step: completed optimizer steps.
@@ -50,7 +52,7 @@ class RunSummary:
         best: the best epoch's `metric`, `value`, `epoch` and `step`; None before the first.
         started: time of creation, in seconds since 1970; 0 if unknown.
         modified: when it last wrote its state, in seconds since 1970.
-        error: why it failed, in one line or several; empty when it did not.
+        error: why it failed, or what is damaged of it, in one line or several; empty when it did not.
     """
 
     name: str
@@ -153,12 +155,15 @@ def newest_first(summaries: list[RunSummary]) -> list[RunSummary]:
 
 def summarize_run(run: Path) -> RunSummary:
     """One run, from the cache of its state and its lock."""
-    state = read_state(run)
-    started = _made(run)
+    found, state_damage = _read_object(run / STATE_FILE, _MAX_STATE_BYTES)
+    info, info_damage = _read_object(run / INFO_FILE, _MAX_INFO_BYTES)
+    state: StateFile = numbers_restored(found)
+    started = _seconds(info.get("created"))
+    damage = "\n".join(filter(None, (state_damage, info_damage)))
     return RunSummary(
         name=run.name,
         path=run,
-        status=status_of(state, is_alive=_owner(run, state) is not None),
+        status=status_of(state, is_alive=_owner(run, state) is not None, is_damaged=bool(damage)),
         epoch=whole_number(state.get("epoch")),
         epochs=whole_number(state.get("epochs")),
         step=whole_number(state.get("step")),
@@ -166,7 +171,7 @@ def summarize_run(run: Path) -> RunSummary:
         best=_best(state.get("best")),
         started=started,
         modified=_seconds(state.get("updated")) or started,
-        error=str(state.get("error") or ""),
+        error=damage or str(state.get("error") or ""),
     )
 
 
@@ -204,8 +209,16 @@ def _process_of(run: Path, state: StateFile) -> int | None:
     return pid if start_ticks(pid) == started else None
 
 
-def status_of(state: StateFile, *, is_alive: bool) -> str:
-    """Status of a run: from its state file, or "died" if that is live but no process holds the lock."""
+def status_of(state: StateFile, *, is_alive: bool, is_damaged: bool = False) -> str:
+    """Status of a run: from its state file, "died" if that is live but no process holds the lock, or "damaged".
+
+    Args:
+        state: the content of its state file.
+        is_alive: whether a process trains it.
+        is_damaged: whether its state or its information can't be read.
+    """
+    if is_damaged and not is_alive:
+        return DAMAGED
     status = state.get("status")
     if status in ENDED_STATUSES:
         return str(status)
@@ -227,11 +240,32 @@ def read_info(run: Path) -> dict[str, Any]:
 
 def read_json_object(path: Path, max_bytes: int = _MAX_STATE_BYTES) -> dict[str, Any]:
     """A JSON object from a file; empty when there is none that can be read."""
+    return _read_object(path, max_bytes)[0]
+
+
+def damage_of(run: Path) -> list[str]:
+    """What of a run's own files is there and can't be read, each with the reason; empty as it should be."""
+    found = [_read_object(run / STATE_FILE, _MAX_STATE_BYTES)[1], _read_object(run / INFO_FILE, _MAX_INFO_BYTES)[1]]
     try:
-        value = json.loads(read_regular_file(path, max_bytes))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
+        documents.read_toml(run / CONFIG_FILE, MAX_CONFIG_BYTES, follow_links=True)
+    except (OSError, documents.DocumentError) as error:
+        found.append(_said(CONFIG_FILE, error))
+    return [words for words in found if words]
+
+
+def _read_object(path: Path, max_bytes: int) -> tuple[dict[str, Any], str]:
+    """A JSON object from a file, empty when there is none that can be read, and why it can't where there is one."""
+    try:
+        return documents.read_json_object(path, max_bytes), ""
+    except FileNotFoundError:
+        return {}, ""
+    except (OSError, documents.DocumentError) as error:
+        return {}, _said(path.name, error)
+
+
+def _said(name: str, error: OSError | documents.DocumentError) -> str:
+    reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+    return f"damaged: {name}: {reason}"
 
 
 def is_run(path: Path) -> bool:

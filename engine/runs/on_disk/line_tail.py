@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ...files.documents import DocumentError, parse_json
 from ...files.regular_file import open_regular_file
 
 _PIECE_BYTES = 4 << 20
@@ -99,8 +99,8 @@ class LineTail:
 
     def _parsed(self, line: bytes) -> dict[str, Any] | None:
         try:
-            record = json.loads(line)
-        except (ValueError, RecursionError):
+            record = parse_json(line)
+        except DocumentError:
             record = None
         if not isinstance(record, dict):
             self.skipped += 1
