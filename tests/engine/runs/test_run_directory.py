@@ -95,7 +95,7 @@ def test_a_list_passes_over_what_is_no_run_and_survives_what_is_damaged(tmp_path
     os.mkfifo(tmp_path / "fifo")
     assert {summary.name: summary.status for summary in list_runs(tmp_path)} == {
         good.name: "finished",
-        damaged.name: "died",
+        damaged.name: "damaged",
     }
     assert list_runs(tmp_path / "nowhere") == []
 
@@ -144,6 +144,10 @@ def test_an_unknown_run_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
 
 
 def test_reading_and_writing_runs_needs_no_torch() -> None:
-    modules = "reader, writer, directory, control, checkpoint, checkpoint_file, checkpoint_saver, journal"
-    script = f"import sys; from torchdeck.engine.runs import {modules}; sys.exit('torch' in sys.modules)"
+    modules = (
+        "runs.reader, runs.writer, runs.control, runs.on_disk.directory, runs.on_disk.journal, runs.saving.checkpoint, "
+        "runs.saving.checkpoint_saver, tensor_files.checkpoint_file"
+    )
+    imports = ", ".join(f"torchdeck.engine.{module}" for module in modules.split(", "))
+    script = f"import sys, {imports}; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -279,7 +279,16 @@ def test_random_garbage_never_raises(run: RunWriter) -> None:
         reader.progress()
         reader.latest_metrics()
         reader.best()
-        assert reader.status() in ("finished", "stopped", "failed", "died", "preparing", "running", "paused")
+        assert reader.status() in (
+            "finished",
+            "stopped",
+            "failed",
+            "died",
+            "damaged",
+            "preparing",
+            "running",
+            "paused",
+        )
 
 
 def test_metrics_that_are_replaced_by_shorter_ones_are_read_anew(run: RunWriter) -> None:
