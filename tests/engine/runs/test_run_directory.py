@@ -145,8 +145,8 @@ def test_an_unknown_run_is_refused_with_the_nearest_one(tmp_path: Path) -> None:
 
 def test_reading_and_writing_runs_needs_no_torch() -> None:
     modules = (
-        "runs.reader, runs.writer, runs.control, runs.on_disk.directory, runs.on_disk.journal, runs.saving.checkpoint, "
-        "runs.saving.checkpoint_saver, tensor_files.checkpoint_file"
+        "runs.reader, runs.writer, runs.control, runs.on_disk.directory, runs.on_disk.journal, "
+        "runs.saving.checkpoint, runs.saving.checkpoint_saver, tensor_files.checkpoint_file"
     )
     imports = ", ".join(f"torchdeck.engine.{module}" for module in modules.split(", "))
     script = f"import sys, {imports}; sys.exit('torch' in sys.modules)"
