@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
@@ -14,9 +18,14 @@ from torch._dynamo.exc import TorchDynamoException
 from torch._dynamo.utils import counters
 
 from ...machine.python_process import libraries_start_python_safely
+from ...machine.signal_names import signal_name
 from ...plurals import plural
 
 Result = TypeVar("Result")
+
+_MEMORY_ADVICE = (
+    "Often the machine ran out of memory: the environment variable TORCHINDUCTOR_COMPILE_THREADS=1 takes less of it"
+)
 
 
 @dataclass(frozen=True)
@@ -108,7 +117,7 @@ def compile_with_first_step(
         with torch.no_grad():
             for buffer, before in buffers:
                 buffer.copy_(before)
-        return first_step(), CompileOutcome(False, time.perf_counter() - began, _reason(error))
+        return first_step(), CompileOutcome(False, time.perf_counter() - began, compilation_reason(error))
     first_step_is_done()
     made, broken = number_of_graphs() - graphs, _graph_breaks() - breaks
     return result, CompileOutcome(True, time.perf_counter() - began, graphs=made, graph_breaks=broken)
@@ -134,7 +143,7 @@ def _guard(
             if is_first_step:
                 raise
             model._compiled_call_impl = None
-            on_failure(_reason(error))
+            on_failure(compilation_reason(error))
             return model._call_impl(*arguments, **keywords)
 
     def first_step_is_done() -> None:
@@ -154,8 +163,54 @@ def _graph_breaks() -> int:
     return sum(counters["graph_break"].values())
 
 
-def _reason(error: Exception) -> str:
+def compilation_reason(error: Exception) -> str:
     """What went wrong, in one line: the compiler's own exception inside torch's wrapper around it."""
     cause = getattr(error, "inner_exception", None) or error
-    lines = [line.strip() for line in str(cause).splitlines() if line.strip()]
-    return f"{type(cause).__name__}: {lines[0] if lines else ''}"
+    chain = list(_chain(cause))
+    for link in chain:
+        if isinstance(link, subprocess.CalledProcessError):
+            return _compiler_words(link, cause)
+    if any(isinstance(link, BrokenProcessPool) for link in chain) or _is_compile_pool_dead():
+        return f"a process that compiles for torch died: {_first_line(cause)}. {_MEMORY_ADVICE}"
+    return _first_line(cause)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and those that it came from."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+
+
+def _compiler_words(ended: subprocess.CalledProcessError, cause: BaseException) -> str:
+    """How a compiler ended, with the last thing that it said."""
+    command = ended.cmd if isinstance(ended.cmd, str) else " ".join(map(str, ended.cmd))
+    program = Path(command.split(" ", 1)[0]).name
+    said = getattr(cause, "output", None) or ended.output or b""
+    text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    complaint = next((line for line in lines if "error" in line.lower()), lines[-1] if lines else "")
+    code = ended.returncode
+    how = f"was killed by {signal_name(-code)}" if code < 0 else f"ended with status {code}"
+    words = f"the compiler {program} {how}{f': {complaint}' if complaint else ''}"
+    # A compiler is a chain of programs; the first one reports the death of another.
+    return f"{words}. {_MEMORY_ADVICE}" if code < 0 or "signal" in complaint.lower() else words
+
+
+def _is_compile_pool_dead() -> bool:
+    """Whether the process that torch compiles in has ended."""
+    # Imported by torch when it compiles, and not before: it takes a while.
+    module = sys.modules.get("torch._inductor.async_compile")
+    pool: Any = module.AsyncCompile.process_pool if module is not None else None
+    if pool is None or not pool.cache_info().currsize:
+        return False
+    process = getattr(pool(), "process", None)
+    return process is not None and process.poll() is not None
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"

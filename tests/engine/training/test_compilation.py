@@ -1,9 +1,14 @@
+import signal
 from pathlib import Path
 
 import pytest
 import torch
 from kill_and_resume import differences, history_of, state_of
 from torch._inductor import compile_fx
+from torch._inductor import config as inductor_config
+from torch._inductor.async_compile import AsyncCompile
+from torch._inductor.compile_worker.subproc_pool import SubprocPool
+from torch._inductor.utils import fresh_cache
 from training_cases import (
     events_of,
     keep_every_save,
@@ -14,7 +19,11 @@ from training_cases import (
     weights_of,
 )
 
-from torchdeck.engine.training.compute.compilation import CompileOutcome
+from torchdeck.engine.training.compute.compilation import (
+    CompileOutcome,
+    compilation_reason,
+    compile_with_first_step,
+)
 from torchdeck.engine.training.compute.compiled_run import CompiledRun
 
 TINY = ["training.compile=true", "training.epochs=1", "model={name='mlp',hidden=[8]}", "loader.batch_size=256"]
@@ -63,6 +72,43 @@ def test_a_failing_compile_falls_back_to_eager_and_says_so(tmp_path: Path, monke
     assert reader_of(path).state()["compile"].startswith("compile failed, running eager: ")
     eager = weights_of(train(tmp_path / "eager", *TINY, "training.compile=false"))
     assert all(torch.equal(tensor, eager[name]) for name, tensor in weights_of(path).items())
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        ("kill -9 $$", "the compiler g++ was killed by SIGKILL. Often the machine ran out of memory: "),
+        (
+            "echo 'g++: fatal error: Killed signal terminated program cc1plus' >&2; exit 1",
+            "ended with status 1: g++: fatal error: Killed signal terminated program cc1plus. Often the machine ran",
+        ),
+        ("echo 'g++: error: no such option' >&2; exit 1", "the compiler g++ ended with status 1: g++: error: no such"),
+    ],
+)
+def test_a_compiler_that_dies_is_named(end: str, reason: str, tmp_path: Path) -> None:
+    compiler = tmp_path / "g++"
+    answers = 'case "$1" in --version|-dump*) exec g++ "$@";; esac'
+    compiler.write_text(f"#!/bin/sh\nPATH=/usr/bin:/usr/local/bin; {answers}\n{end}\n")
+    compiler.chmod(0o755)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.ReLU(), torch.nn.LayerNorm(4))
+    with fresh_cache(), inductor_config.patch({"cpp.cxx": (None, str(compiler))}):
+        outcome = compile_with_first_step(model, "default", lambda: model(torch.rand(3, 4)).sum().backward())[1]
+    assert not outcome.succeeded and reason in outcome.reason
+
+
+def test_a_process_that_compiles_for_torch_and_dies_is_named() -> None:
+    pool = AsyncCompile.process_pool()
+    assert isinstance(pool, SubprocPool)
+    try:
+        waiting = pool.submit(signal.pause)
+        pool.process.kill()
+        pool.process.wait()
+        with pytest.raises(Exception) as caught:
+            waiting.result()
+        assert "a process that compiles for torch died: " in compilation_reason(caught.value)
+    finally:
+        AsyncCompile.process_pool.cache_clear()
+    assert "died" not in compilation_reason(RuntimeError("anything else"))
 
 
 def test_an_epochs_smaller_last_batch_makes_no_graph_of_its_own(whole_run: Path) -> None:
