@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ from torchvision import datasets
 
 from ...errors import ConfigError, DataError, did_you_mean
 from ...machine.installation import install_command
+from ...plurals import plural
 from .folder import FolderDataset
+from .folder_listing import is_tool_folder
 from .splits import ArrayDataset, DatasetParts, LabeledDataset, SampleDataset
 from .torchvision_table import TorchvisionRow
 
@@ -51,9 +54,40 @@ def open_torchvision(row: TorchvisionRow, root: Path, download: bool, arguments:
             f"the installed torchvision has no list of {row.name}'s image files: they are not checked for damage, "
             "and Pillow decodes them one by one"
         )
-    return DatasetParts(
-        parts["train"], parts.get("validation"), parts.get("test"), _classes(row, made["train"], attribute), notes
-    )
+    classes = _classes(row, made["train"], attribute)
+    parts, classes = _without_tool_folders(parts, classes, notes)
+    return DatasetParts(parts["train"], parts.get("validation"), parts.get("test"), classes, notes)
+
+
+def _without_tool_folders(
+    parts: Mapping[str, SampleDataset], classes: list[str] | None, notes: list[str]
+) -> tuple[dict[str, SampleDataset], list[str] | None]:
+    """The parts without the files of hidden folders and of folders of tools, which torchvision walks into.
+
+    Args:
+        parts: by name.
+        classes: their names; those that are such folders themselves are left out, and the others counted anew.
+        notes: takes what was left out.
+    """
+    tools = {index for index, name in enumerate(classes or []) if is_tool_folder(name)}
+    counted = np.cumsum([index not in tools for index in range(len(classes or []))]) - 1
+    kept: dict[str, SampleDataset] = {}
+    for part, dataset in parts.items():
+        kept[part] = dataset
+        if not isinstance(dataset, FolderDataset):
+            continue
+        # Of a name that is not below the root, the folders say nothing: the root may lie in ~/.cache.
+        folders = [() if os.path.isabs(file) else Path(file).parts[:-1] for file in dataset.files]
+        in_tools = [any(map(is_tool_folder, each)) for each in folders]
+        if not any(in_tools):
+            continue
+        targets = dataset.targets[~np.array(in_tools)]
+        files = tuple(file for file, is_left_out in zip(dataset.files, in_tools, strict=True) if not is_left_out)
+        kept[part] = replace(dataset, files=files, targets=counted[targets] if tools else targets)
+        left_out = plural(sum(in_tools), "image")
+        notes.append(f"left out of {dataset.root}: {left_out} in hidden folders and folders of tools")
+    are_left = classes is not None and tools and all(isinstance(dataset, FolderDataset) for dataset in kept.values())
+    return kept, [name for name in classes or [] if not is_tool_folder(name)] if are_left else classes
 
 
 def accepted_arguments(constructor: type) -> set[str]:

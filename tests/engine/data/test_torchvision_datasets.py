@@ -212,6 +212,15 @@ def test_a_set_without_a_test_split_takes_a_stratified_share(tmp_path: Path) -> 
         open_sources(data.model_copy(update={"validation": "test"}), 0)
 
 
+def test_folders_of_tools_within_a_published_set_are_left_out(tmp_path: Path) -> None:
+    for folder in (".ipynb_checkpoints", "Forest", "Forest/@eaDir", "River"):
+        write_images(tmp_path / "eurosat/2750" / folder, 5)
+    sources = open_sources(run_config(dataset="EuroSAT", root=str(tmp_path), validation=0.2).data, 0)
+    assert sources.classes == ["Forest", "River"] and len(sources.train) + len(sources.validation) == 10
+    assert sources.train.targets is not None and sources.train.targets.tolist() == [0] * 4 + [1] * 4
+    assert sources.notes == [f"left out of {tmp_path}: 10 images in hidden folders and folders of tools"]
+
+
 def test_arguments_of_the_constructor_are_taken_and_checked() -> None:
     size = {"size": 12, "image_size": [3, 8, 9], "num_classes": 4}
     sources = open_sources(run_config(dataset="FakeData", arguments=size).data, 0)
