@@ -223,6 +223,7 @@ class RunWriter:
         metrics: dict[str, float],
         reason: str,
         is_best: bool = False,
+        is_last: bool = False,
         when_done: Callable[[], object] = lambda: None,
     ) -> None:
         """Save in the background. Its end is an event: `saved` once it would survive a power cut, or `save_failed`.
@@ -234,9 +235,12 @@ class RunWriter:
             metrics: validation metrics at this point; empty when it was not evaluated.
             reason: why it is saved.
             is_best: whether it is the best so far; `best.pt` will name it.
+            is_last: whether the run ends with it.
             when_done: called once, from any thread, when `state` is no longer read.
         """
-        self._saver.submit(SaveRequest(state, step, epoch, dict(metrics), reason, is_best, when_done=when_done))
+        self._saver.submit(
+            SaveRequest(state, step, epoch, dict(metrics), reason, is_best, is_last=is_last, when_done=when_done)
+        )
 
     def state(self) -> StateFile:
         """A copy of the state as it will be written."""

@@ -62,7 +62,7 @@ class Saving:
         minutes = self._state.config.checkpoint.every_minutes
         return bool(minutes) and time.monotonic() - self._last_save >= 60 * minutes
 
-    def save(self, reason: str, metrics: dict[str, float], is_best: bool) -> None:
+    def save(self, reason: str, metrics: dict[str, float], *, is_best: bool, is_last: bool) -> None:
         """Snapshot the state and hand it to the writer.
 
         Raises:
@@ -80,6 +80,7 @@ class Saving:
             metrics=metrics,
             reason=reason,
             is_best=is_best,
+            is_last=is_last,
             when_done=snapshot.release,
         )
         self._last_save = time.monotonic()

@@ -11,6 +11,7 @@ from ..runs.writer import RunWriter
 from .clock import TrainingClock
 from .compute.objective import Objective
 from .gradient_watch import GradientWatch
+from .loss_watch import LossWatch
 from .nonfinite import NonFiniteLossError, diverged
 from .state import RunState
 from .step_log import StepLog
@@ -54,6 +55,7 @@ class StepRecords:
         self._run = run
         self._report = report
         self._since = time.perf_counter()
+        self._losses: LossWatch | None = None
 
     def is_due(self) -> bool:
         """Whether the steps since the last drain have to be recorded now."""
@@ -66,6 +68,7 @@ class StepRecords:
     def discard(self) -> None:
         """Forget what isn't recorded yet."""
         self.log.clear()
+        self._losses = None
 
     def drain(self) -> None:
         """Read the steps since the last call back from the device and record them.
@@ -96,7 +99,15 @@ class StepRecords:
             self._report()
             self._watch.write(self._run)
             self._check_finite(block.loss)
+            self._watch_losses(block.loss)
         self._since = now
+
+    def _watch_losses(self, losses: Sequence[float]) -> None:
+        step = self._state.position.step
+        if self._losses is None:
+            self._losses = LossWatch(is_resumed=step > len(losses))
+        if text := self._losses.look(losses, step):
+            self._run.event("loss", step=step, text=text)
 
     def _check_finite(self, losses: Sequence[float]) -> None:
         for offset, loss in enumerate(losses):

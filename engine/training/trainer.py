@@ -118,7 +118,7 @@ class Trainer:
                 break
         finished = self._is_complete()
         if not finished or self.state.position.step_in_epoch:
-            self.save("early stop" if finished else "stop")
+            self.save("early stop" if finished else "stop", is_last=True)
         outcome: Outcome = "finished" if finished else "stopped"
         self._callbacks.call("on_run_end", outcome=outcome)
         return outcome
@@ -252,7 +252,7 @@ class Trainer:
         self.state.totals.begin_epoch(self._clock.seconds())
         every, last = self.config.checkpoint.every_epochs, self._is_complete()
         if last or (every and (is_best or self.state.position.epoch % every == 0)):
-            self.save("epoch", metrics=metrics, is_best=is_best)
+            self.save("epoch", metrics=metrics, is_best=is_best, is_last=last)
         self.executor.say_recompiled(self.state.position.step)
         self._report(phase="training")
         if self._control.pending:
@@ -354,11 +354,20 @@ class Trainer:
         if not self.times.is_at_boundary:
             self.times.is_given_up = False
             return False
-        self.save("stop")
+        self.save("stop", is_last=True)
         return True
 
-    def save(self, reason: str, metrics: dict[str, float] | None = None, is_best: bool = False) -> None:
-        """Snapshot the state at this step boundary and hand it to the writer."""
+    def save(
+        self, reason: str, metrics: dict[str, float] | None = None, *, is_best: bool = False, is_last: bool = False
+    ) -> None:
+        """Snapshot the state at this step boundary and hand it to the writer.
+
+        Args:
+            reason: what the save is recorded with.
+            metrics: validation metrics at this point.
+            is_best: whether they are the best so far.
+            is_last: whether the run ends with it, so that no later save makes up for one that fails.
+        """
         self._records.drain()
         with self.times.spent_on("saving"):
-            self.saving.save(reason, metrics or {}, is_best)
+            self.saving.save(reason, metrics or {}, is_best=is_best, is_last=is_last)

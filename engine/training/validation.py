@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..runs.on_disk.metrics_record import Measured
 from ..runs.writer import RunWriter
+from .advice import OscillationAdvice
 from .compute.evaluation import Evaluation
 from .state import RunState
 
@@ -37,6 +38,7 @@ class Validation:
     def __init__(self, state: RunState, run: RunWriter) -> None:
         self._state = state
         self._run = run
+        self._advice = OscillationAdvice(state.config.optimizer.name)
 
     def is_due_after_epoch(self) -> bool:
         """Whether the epoch under way is measured at its end; the last one always is."""
@@ -70,6 +72,8 @@ class Validation:
                 return None
         epoch, step = state.position.epoch + 1, state.position.step
         self._say_if_not_finite(raw, epoch)
+        if text := self._advice.look("validation accuracy", raw.metrics.get("accuracy", math.nan)):
+            self._run.event("advice", step=step, text=text)
         judged = raw.metrics
         if averaged is not None and self._state.config.ema.decides_best:
             judged = averaged.metrics

@@ -423,7 +423,7 @@ def test_a_run_killed_between_an_epochs_record_and_its_save_records_the_epoch_on
 
 
 def test_a_last_save_that_fails_is_no_success(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def no_space(self: DiskRoom, needed: int) -> None:
+    def no_space(self: DiskRoom, needed: int, *, is_last: bool) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(DiskRoom, "require", no_space)

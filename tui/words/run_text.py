@@ -40,6 +40,9 @@ TOLD_AS_WRITTEN = (
     "compiled",
     "recompiled",
     "gradients",
+    "loss",
+    "advice",
+    "lock_lost",
 )
 
 STATUS_STYLES = {

@@ -34,6 +34,7 @@ class SaveRequest:
         metrics: validation metrics at this point, if it was evaluated.
         reason: why it is saved.
         is_best: whether it is the best of the run so far.
+        is_last: whether the run ends with it.
         coalesced: earlier requests that this one stands for.
         when_done: called when the state is no longer read, saved or not.
     """
@@ -44,6 +45,7 @@ class SaveRequest:
     metrics: dict[str, float]
     reason: str
     is_best: bool
+    is_last: bool = False
     coalesced: int = 0
     when_done: Callable[[], object] = field(default=lambda: None, repr=False)
 
@@ -219,7 +221,7 @@ class CheckpointSaver:
         import torch
 
         check_plain(request.state)
-        self._room.require(content_bytes(request.state))
+        self._room.require(content_bytes(request.state), is_last=request.is_last)
         # A checkpoint is never ahead of the records: a resume from it must not leave a gap in the history.
         self._journal.flush()
         path = self._folder / step_file(request.step)

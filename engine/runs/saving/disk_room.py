@@ -18,14 +18,22 @@ class DiskRoom:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def require(self, needed: int) -> None:
-        """Raise OSError (ENOSPC) when a file of `needed` bytes would leave too little."""
-        free = self._free_bytes()
-        if free < needed + _SPARE_BYTES:
+    def require(self, needed: int, *, is_last: bool = False) -> None:
+        """Raise OSError (ENOSPC) when a file of `needed` bytes does not fit.
+
+        Args:
+            needed: bytes of the checkpoint.
+            is_last: whether no later save can make up for this one: then it may take the room that is kept free for
+                the records of the run, too.
+        """
+        free, spare = self._free_bytes(), 0 if is_last else _SPARE_BYTES
+        if free < needed + spare:
+            kept = f", and {spare / 1e6:,.0f} MB are kept free for the run's records" if spare > 0 else ""
+            remedy = "" if is_last else ": the next save tries again"
             raise OSError(
                 errno.ENOSPC,
-                f"the disk has {free / 1e6:,.0f} MB free, the checkpoint needs {needed / 1e6:,.0f} MB; "
-                "free some space, or lower checkpoint.keep_last: the next save tries again",
+                f"the disk has {free / 1e6:,.0f} MB free, the checkpoint needs {needed / 1e6:,.0f} MB{kept}; "
+                f"free some, or lower checkpoint.keep_last{remedy}",
             )
 
     def warning(self, checkpoint_bytes: int) -> str:

@@ -149,6 +149,16 @@ def test_a_pinned_checkpoint_is_kept_until_it_is_unpinned(tmp_path: Path) -> Non
     run.close("finished")
 
 
+def test_the_last_save_may_take_the_room_that_is_kept_free(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = disk_room.DiskRoom(tmp_path)
+    monkeypatch.setattr(room, "_free_bytes", lambda: 18_000_000)
+    with pytest.raises(OSError, match=r"18 MB free, the checkpoint needs 4 MB, and 17 MB are kept free for the run"):
+        room.require(4_000_000)
+    room.require(4_000_000, is_last=True)
+    with pytest.raises(OSError, match=r"18 MB free, the checkpoint needs 19 MB; free some"):
+        room.require(19_000_000, is_last=True)
+
+
 def test_a_disk_that_fills_up_is_announced_while_there_is_room_for_a_few_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

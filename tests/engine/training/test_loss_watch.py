@@ -1,9 +1,13 @@
 """A loss that explodes and a score that jumps are said, once, and noise is not."""
 
 import random
+from pathlib import Path
 
 import pytest
 
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.training.advice import OscillationAdvice
 from torchdeck.engine.training.loss_watch import LossWatch
 
@@ -66,3 +70,15 @@ def test_a_score_that_jumps_under_adam_brings_the_advice_once(optimizer: str) ->
 )
 def test_nothing_is_advised_otherwise(optimizer: str, scores: list[float]) -> None:
     assert advised(optimizer, scores) == []
+
+
+def test_a_run_that_explodes_says_so(tmp_path: Path) -> None:
+    settings = ["optimizer.name=SGD", "optimizer.lr=50", "training.epochs=2", "schedule.name=constant"]
+    config = load_config("digits", [*settings, "training.device=cpu", "training.num_threads=1"])
+    run = launch(config, tmp_path)
+    run.join(120)
+    assert run.path is not None, run.error
+    reader = RunReader(run.path)
+    reader.poll()
+    (event,) = [event for event in reader.events() if event["kind"] == "loss"]
+    assert "the loss explodes" in event["text"]
