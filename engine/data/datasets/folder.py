@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -103,7 +104,20 @@ def find_classes(folder: Path, left_out: LeftOut | None = None) -> list[str]:
             f"{folder}: {found}; expected one folder of images per class, {folder.name}/<class>/*.jpg "
             f"(or {folder.name}/train/<class>/*.jpg and {folder.name}/val/<class>/*.jpg)"
         )
+    _refuse_twins(folder, classes)
     return classes
+
+
+def _refuse_twins(folder: Path, classes: list[str]) -> None:
+    """Raise DataError for two folders whose names look the same: they would be two classes."""
+    seen: dict[str, str] = {}
+    for name in classes:
+        if (twin := seen.setdefault(unicodedata.normalize("NFC", name), name)) != name:
+            raise DataError(
+                f"{folder}: two class folders look the same, '{name}', and differ only in how Unicode spells it: "
+                f"{twin!a} and {name!a}; move the images of one into the other (file systems of macOS "
+                "decompose letters with accents)"
+            )
 
 
 def open_folder(
@@ -131,7 +145,10 @@ def open_folder(
     found = find_classes(folder, left_out)
     unknown = [name for name in found if name not in classes]
     if unknown:
-        raise DataError(f"{folder / unknown[0]}: the training split has no class '{unknown[0]}'")
+        same = {unicodedata.normalize("NFC", name): name for name in classes}
+        twin = same.get(unicodedata.normalize("NFC", unknown[0]))
+        hint = f"; its '{twin}' is spelled differently in Unicode: {twin!a}, not {unknown[0]!a}" if twin else ""
+        raise DataError(f"{folder / unknown[0]}: the training split has no class '{unknown[0]}'{hint}")
     files: list[str] = []
     targets: list[int] = []
 

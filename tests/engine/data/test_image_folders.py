@@ -7,6 +7,7 @@ import pytest
 from data_cases import CPU, component, open_and_build, run_config, same, write_images
 from PIL import Image
 
+from torchdeck.engine.data.datasets.folder import find_classes, open_folder
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import build_loaders, sample_shape
@@ -83,3 +84,16 @@ def test_decoding_reports_its_progress(tmp_path: Path) -> None:
         open_sources(config.data, 0), config, CPU, lambda message, done, total: seen.append((message, done, total))
     )
     assert ("decoding train", 6, 6) in seen and ("decoding validation", 2, 2) in seen
+
+
+def test_class_folders_that_look_the_same_are_named(tmp_path: Path) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    for name in (composed, decomposed):
+        (tmp_path / name).mkdir()
+        Image.new("L", (4, 4)).save(tmp_path / name / "1.png")
+    with pytest.raises(DataError, match=r"look the same.*'cafe\\u0301' and 'caf\\xe9'"):
+        find_classes(tmp_path)
+    (tmp_path / composed / "1.png").unlink()
+    (tmp_path / composed).rmdir()
+    with pytest.raises(DataError, match=r"no class.*spelled differently in Unicode: 'caf\\xe9', not 'cafe\\u0301'"):
+        open_folder(tmp_path, [composed])
