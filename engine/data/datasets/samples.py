@@ -48,8 +48,8 @@ def require_same_target(split: Split, position: int, target: Any) -> None:
     """Raise DataError where a sample has another target than before, so that its split can't be read once and kept."""
     if split.targets is not None and not is_own(split.dataset) and not is_same_target(target, split.targets[position]):
         raise DataError(
-            f"{sample_name(split, position)}: the data set gives another target when asked twice for the same sample, "
-            'so samples can\'t be read once and kept; set data.storage = "loader"'
+            f"{sample_name(split, position)}: the data set returns different targets for the same index, so samples "
+            'can\'t be read once and kept; set data.storage = "loader"'
         )
 
 

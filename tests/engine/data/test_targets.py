@@ -144,7 +144,7 @@ def test_every_tier_trains_on_what_the_samples_say(name: str, tmp_path: Path) ->
         ("a target_transform", "the attribute `targets` has 0 for sample 0, which has 2, so every sample was read"),
         ("a wrapper that changes labels", "so every sample was read and its own label is used"),
         ("a list of another length", "the attribute `targets` has 9 entries for 60 samples"),
-        ("no list", "an attribute `targets` on the data set would make opening it instant"),
+        ("no list", "an attribute `targets` on the data set would avoid that"),
     ],
 )
 def test_why_labels_were_read_is_said_in_the_run(name: str, words: str, tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_labels_that_are_drawn_anew_are_never_kept(inputs: str, tmp_path: Path) 
         )
     _, data = open_and_build(config)
     assert data.storage == "DataLoader"
-    assert any("another" in note and "when asked twice" in note for note in data.notes)
+    assert any("the data set returns different" in note for note in data.notes)
 
 
 @pytest.mark.parametrize("storage", ["memory", "mmap"])
@@ -204,5 +204,7 @@ def test_a_label_that_changes_after_the_look_is_named_with_the_tier_that_allows_
     (tmp_path / "data.py").write_text(
         text.replace("import random\n", "import itertools\nimport random\n\nCOUNTER = itertools.count()\n", 1)
     )
-    with pytest.raises(DataError, match=r'sample 41 .*gives another target when asked twice.*data.storage = "loader"'):
+    with pytest.raises(
+        DataError, match=r'sample 41 .*returns different targets for the same index.*data.storage = "loader"'
+    ):
         trained_on(config)
