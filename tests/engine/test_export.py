@@ -123,7 +123,7 @@ def test_what_can_not_be_exported_is_said_and_nothing_is_left(perceptron_checkpo
     (tmp_path / "there.pt").write_bytes(b"mine")
     before = sorted(path.name for path in tmp_path.iterdir())
     for arguments, error, words in (
-        ((perceptron_checkpoint, tmp_path / "out.h5"), ConfigError, "Known are .safetensors"),
+        ((perceptron_checkpoint, tmp_path / "out.h5"), ConfigError, "must end in .safetensors"),
         ((perceptron_checkpoint, tmp_path / "there.pt"), ConfigError, "already exists"),
         ((perceptron_checkpoint, tmp_path / "no" / "out.pt"), ConfigError, "can't be written"),
         ((tmp_path / "empty.pt", tmp_path / "out.pt"), CheckpointError, "contains no model tensors"),

@@ -51,4 +51,4 @@ async def test_a_name_that_nobody_knows_is_handed_on_and_explained(tmp_path: Pat
         await pilot.press("2", "f")
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
         await pilot.press(*"qqq", "enter")
-        await until(pilot, lambda: "no built-in model" in screen_text(app))
+        await until(pilot, lambda: "not a built-in model" in screen_text(app))

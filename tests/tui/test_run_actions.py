@@ -159,7 +159,7 @@ async def test_a_checkpoint_is_looked_into_measured_compared_and_exported(runs: 
         await until_shown(pilot, "Export the weights")
         app.screen.query_one(Input).value = str(tmp_path / "out.foo")
         await pilot.press("enter")
-        await until_shown(pilot, "Known are")
+        await until_shown(pilot, "must end in")
         app.screen.query_one(Input).value = str(tmp_path / "out.safetensors")
         await pilot.press("enter")
         await until(pilot, lambda: (tmp_path / "out.safetensors").exists())

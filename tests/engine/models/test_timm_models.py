@@ -82,7 +82,7 @@ def test_published_weights_are_read_from_a_file_put_into_the_cache(cache: Path) 
     assert different == {"stem.0.weight", "head.fc.weight", "head.fc.bias"}
     assert torch.allclose(ours["stem.0.weight"], theirs["stem.0.weight"].sum(1, keepdim=True))
     assert "weights from test_convnext.r160_in1k.pth, with a new head" in built.notes[0]
-    assert "trained on 3×160×160, and the data's samples are 1×64×64" in built.notes[0]
+    assert "trained on 3×160×160, but the data's samples are 1×64×64" in built.notes[0]
 
 
 def test_a_damaged_file_in_the_cache_is_named(cache: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_run_is_left_out_when_one_word_does_not_hold(text: str) -> None:
     ("text", "words"),
     [
         ("'open", "missing closing quote"),
-        ("lr>", "what is lr compared with"),
+        ("lr>", "missing value"),
         ("lr>fast", "fast is not a number"),
         ("age<2", "an age needs a unit"),
     ],

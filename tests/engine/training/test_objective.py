@@ -127,7 +127,7 @@ def test_accumulated_batches_are_the_mean_of_one_large_batch_also_with_class_wei
     ("targets", "override", "message"),
     [
         (INDICES, "loss.name=mse", r"needs numbers as float targets, but the data's targets are indices of 3 classes"),
-        (INDICES, "loss.name=bce", r"takes labels of 0 and 1 as float targets"),
+        (INDICES, "loss.name=bce", r"needs labels of 0 and 1 as float targets"),
         (VALUES, "loss.label_smoothing=0.1", r'"cross_entropy": needs class indices, .* numbers \[N\]; choose "bce"'),
         (VALUES, "loss.name=bce", "sample 1 has the target -1.0; bce needs between 0 and 1"),
         (
@@ -135,14 +135,14 @@ def test_accumulated_batches_are_the_mean_of_one_large_batch_also_with_class_wei
             "loss.name=mse",
             "sample 1 has the target nan; mse needs a finite",
         ),
-        (INDICES, "loss.class_weights=[1.0, 2.0]", "has 2 numbers, and the data have 3 classes"),
+        (INDICES, "loss.class_weights=[1.0, 2.0]", "has 2 numbers, but the data have 3 classes"),
         (VALUES, "loss={name='mse', label_smoothing=0.1}", "mse has no such option"),
         (VALUES, "loss={name='mse', class_weights='balanced'}", "mse has no such option"),
         (VALUES, "loss={name='smooth_l1', bta=0.1}", "unknown argument 'bta'; did you mean 'beta'"),
         (INDICES, "loss.label_smothing=0.1", "did you mean 'label_smoothing'"),
         (VALUES, "loss={name='huber', delta=-1}", "loss.delta = -1: must be a number above 0"),
         (INDICES, "loss.name=cross_entrpy", "did you mean 'cross_entropy'"),
-        (INDICES, "loss.class_weights=[1.0, -2.0]", "none of them negative"),
+        (INDICES, "loss.class_weights=[1.0, -2.0]", "one non-negative number per class"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_what_does(
@@ -190,7 +190,7 @@ def test_a_users_loss_is_measured_by_what_the_targets_are(tmp_path: Path) -> Non
         ("def loss(a, b): return a.mean().long()", "expected a floating-point number"),
         ("def loss(a, b): return a.maen()", r"(?s)has no attribute 'maen'.*mine.py.*line 3"),
         ("def loss(): return 7", "returned int; expected a loss"),
-        ("class loss(nn.Linear):\n    def __init__(self): super().__init__(1, 1)", "has weights of its own"),
+        ("class loss(nn.Linear):\n    def __init__(self): super().__init__(1, 1)", "has its own weights"),
         ("def lose(a, b): return a.mean()", "did you mean 'lose'"),
     ],
 )
