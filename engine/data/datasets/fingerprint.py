@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .folder import FolderDataset
-from .splits import ArrayDataset, SampleDataset, Split
+from .splits import ArrayDataset, LabeledDataset, SampleDataset, Split
+
+# Checkpoints hold the hash, so these stay as they are whatever the classes are called.
+_NAMES: dict[type, str] = {
+    ArrayDataset: "ArrayDataset",
+    FolderDataset: "FolderDataset",
+    LabeledDataset: "LabelledDataset",
+}
 
 
 def fingerprint_splits(splits: Sequence[Split], classes: Sequence[str]) -> str:
@@ -32,7 +39,7 @@ def fingerprint_splits(splits: Sequence[Split], classes: Sequence[str]) -> str:
 
 
 def _content(dataset: SampleDataset) -> bytes:
-    digest = hashlib.blake2b(f"{type(dataset).__qualname__} {len(dataset)}".encode())
+    digest = hashlib.blake2b(f"{_name(dataset)} {len(dataset)}".encode())
     if isinstance(dataset, ArrayDataset):
         digest.update(_memory(dataset.images))
         digest.update(_memory(dataset.targets))
@@ -43,6 +50,10 @@ def _content(dataset: SampleDataset) -> bytes:
             size = "" if state is None else state.st_size
             digest.update(f"{file}\0{size}\0".encode("utf-8", "surrogateescape"))
     return digest.digest()
+
+
+def _name(dataset: SampleDataset) -> str:
+    return _NAMES.get(type(dataset), type(dataset).__qualname__)
 
 
 def _memory(array: NDArray[Any]) -> memoryview:

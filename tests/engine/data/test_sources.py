@@ -18,8 +18,10 @@ from torchvision import datasets
 
 from torchdeck.engine.config import DataConfig
 from torchdeck.engine.data.datasets import published
+from torchdeck.engine.data.datasets.fingerprint import fingerprint_splits
+from torchdeck.engine.data.datasets.folder import FolderDataset
 from torchdeck.engine.data.datasets.sources import DataSources, open_sources
-from torchdeck.engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.data.datasets.splits import ArrayDataset, LabeledDataset, SampleDataset, Split
 from torchdeck.engine.errors import ConfigError, DataError, UserCodeError
 
 
@@ -371,6 +373,22 @@ def test_what_is_wrong_with_a_users_data_set_is_said(
 ) -> None:
     with pytest.raises(error, match=message):
         opened(dataset=f"{user_file}:{name}", validation=0.2)
+
+
+def test_a_fingerprint_is_that_of_earlier_releases(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a/0.png").write_bytes(b"12345")
+    targets = np.array([1, 0, 1])
+    array = ArrayDataset(np.arange(12, dtype=np.uint8).reshape(3, 2, 2), targets)
+    folder = FolderDataset(tmp_path, ("a/0.png",) * 3, targets, "RGB")
+    labeled = LabeledDataset([(None, 0)] * 3, targets)
+    known: dict[str, SampleDataset] = {
+        "3b6a4dac7507f60d9a374e22235cede8": array,
+        "eccc4fc380013fe6dfcb19902dcef9a4": folder,
+        "9a7dee679b0ec280c08f96d22cd73a8b": labeled,
+    }
+    for digest, dataset in known.items():
+        assert fingerprint_splits([Split(dataset, None, targets, "train")], ["x", "y"]) == digest
 
 
 def test_the_fingerprint_knows_pixels_labels_and_split(tmp_path: Path) -> None:
