@@ -124,10 +124,12 @@ def our_imports(path: Path) -> Iterator[tuple[str, int]]:
     """The modules of ours that a file imports, as the layers name them, and the line."""
     modules = our_modules()
     for full, line in imports_of(path):
-        name = full.removeprefix("torchdeck.")
-        target = name if name in modules else name.rpartition(".")[0]
-        if full.startswith("torchdeck.") and target in modules:
-            yield target, line
+        # The modules beside the links keep their whole name.
+        for name in (full.removeprefix("torchdeck."), full):
+            target = name if name in modules else name.rpartition(".")[0]
+            if full.startswith("torchdeck.") and target in modules:
+                yield target, line
+                break
 
 
 def imported_below(folder: str, *names: str) -> list[str]:

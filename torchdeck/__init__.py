@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from .engine.config import RunConfig
     from .engine.errors import TorchdeckError as Error
-    from .inspecting import build_loaders, evaluate, list_runs, load_model, module_tree, open_run
-    from .training import Result, fork, load_config, resume, train
+    from .inspecting import build_loaders, evaluate, list_runs, load_config, load_model, module_tree, open_run
+    from .training import Result, fork, resume, train
 
 __all__ = [
     "Error",
@@ -39,8 +39,11 @@ __all__ = [
 _HOMES = {
     "Error": "engine.errors",
     "RunConfig": "engine.config",
-    **dict.fromkeys(("build_loaders", "evaluate", "list_runs", "load_model", "module_tree", "open_run"), "inspecting"),
-    **dict.fromkeys(("Result", "fork", "load_config", "resume", "train"), "training"),
+    **dict.fromkeys(
+        ("build_loaders", "evaluate", "list_runs", "load_config", "load_model", "module_tree", "open_run"),
+        "inspecting",
+    ),
+    **dict.fromkeys(("Result", "fork", "resume", "train"), "training"),
 }
 
 

@@ -22,6 +22,16 @@ if TYPE_CHECKING:
 PathLike = str | Path
 
 
+def load_config(config: RunConfig | PathLike, **changes: Any) -> RunConfig:
+    """A preset by name, a TOML file by path, or a config, with changes applied and everything checked."""
+    from .engine.config.file import dump_config, load_config, parse_config
+    from .engine.config.overrides import as_overrides
+
+    if isinstance(config, str | Path):
+        return load_config(str(config), as_overrides(changes))
+    return parse_config(dump_config(config), place="", overrides=as_overrides(changes))
+
+
 def evaluate(
     run: PathLike,
     *,
@@ -106,7 +116,6 @@ def build_loaders(config: RunConfig | PathLike, *, device: str = "cpu", **change
     from .engine.data.loading.loaders import build_loaders
     from .engine.machine.device import choose_device
     from .engine.progress import unreported
-    from .training import load_config
 
     resolved = load_config(config, **changes)
     sources, _ = open_usable(resolved, unreported)

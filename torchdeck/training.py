@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .inspecting import PathLike, find_checkpoint, load_model, open_run, runs_root
+from .inspecting import PathLike, find_checkpoint, load_config, load_model, open_run, runs_root
 
 if TYPE_CHECKING:
     from torch import nn
@@ -63,16 +63,6 @@ class Result:
     def model(self, *, averaged: bool = False) -> nn.Module:
         """The trained model of the best checkpoint, else of the newest: on the CPU, in eval mode."""
         return load_model(self.path, averaged=averaged, trust_code=True)
-
-
-def load_config(config: RunConfig | PathLike, **changes: Any) -> RunConfig:
-    """A preset by name, a TOML file by path, or a config, with changes applied and everything checked."""
-    from .engine.config.file import dump_config, load_config, parse_config
-    from .engine.config.overrides import as_overrides
-
-    if isinstance(config, str | Path):
-        return load_config(str(config), as_overrides(changes))
-    return parse_config(dump_config(config), place="", overrides=as_overrides(changes))
 
 
 def train(
