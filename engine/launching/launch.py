@@ -10,6 +10,7 @@ from ..config import RunConfig
 from ..errors import RunError
 from ..machine.torch_import import require_torch
 from ..run_files import CONFIG_FILE
+from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
 from ..runs.saving.checkpoint_format import SavedPosition
@@ -160,6 +161,7 @@ def launch_resumed(
     reader = RunReader(path)
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    require_own_files(path)
     config = with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 
+from ..files.regular_file import open_for_appending
 from ..run_files import LOG_FILE
 from ..runs.on_disk.log_bound import bound_log
 from ..runs.process_end import out_of_memory_kills, signal_and_exit_status, wait_status
@@ -41,7 +42,7 @@ def watch(run: Path, pidfd: int, pid: int) -> None:
 def _speak_into(log: Path) -> None:
     """From here on the run's log has what this process prints: there its user looks."""
     with contextlib.suppress(OSError):
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+        descriptor = open_for_appending(log)
         os.dup2(descriptor, 2)
         os.close(descriptor)
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..files.documents import DocumentError, parse_json
 from ..files.json_values import number, to_json
-from ..files.regular_file import open_regular_file
+from ..files.regular_file import open_for_appending, open_regular_file
 from ..machine.process_identity import boot_id
 from ..machine.signal_names import signal_name
 from ..run_files import EVENTS_FILE, LOG_FILE, SYSTEM_FILE
@@ -63,7 +63,7 @@ def note_death(run: Path, death: Death) -> None:
     if not (_tail(run / EVENTS_FILE) or b"\n").endswith(b"\n"):
         # The process ended while it wrote a line.
         line = b"\n" + line
-    descriptor = os.open(run / EVENTS_FILE, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o644)
+    descriptor = open_for_appending(run / EVENTS_FILE)
     try:
         os.write(descriptor, line)
     finally:

@@ -20,6 +20,7 @@ from .on_disk.directory import create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
 from .on_disk.lock import LOCK_FILE, RunLock, acquire
 from .on_disk.metrics_record import MetricsRecord
+from .on_disk.own_files import require_own_files
 from .on_disk.state_file import StateFile
 from .provenance import describe_origin
 from .reader import RunReader
@@ -117,6 +118,7 @@ class RunWriter:
 
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
+        require_own_files(path)
         lock = own_run(path)
         try:
             earlier = read_state(path)

@@ -15,6 +15,9 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
+
+from torchdeck.engine.files.regular_file import open_for_appending
 
 _HANDLED = {signal.SIGCHLD, signal.SIGTERM}
 _LEFT_TO_CHILD = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
@@ -48,7 +51,7 @@ class Parent:
         if self.is_detached:
             return
         null = os.open(os.devnull, os.O_RDWR)
-        output = null if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        output = null if log is None else open_for_appending(Path(log))
         sys.stdout.flush()
         sys.stderr.flush()
         self.is_detached = True

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TextIO
 
+from torchdeck.engine.files.regular_file import open_for_appending
+
 from .utf8 import ENCODING, ERRORS
 
 
@@ -51,7 +53,7 @@ class PrivateOutput:
         """Move the log to `path`: append the output so far, and redirect descriptors 1 and 2 there."""
         sys.stdout.flush()
         sys.stderr.flush()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = open_for_appending(path)
         try:
             os.write(descriptor, self.logged())
             self._point_at(descriptor)
@@ -75,7 +77,7 @@ def carry_over(source: Path, start: int, target: Path) -> None:
     Raises:
         OSError: a file can't be opened, read or written.
     """
-    with source.open("rb") as before, target.open("ab", buffering=0) as log:
+    with source.open("rb") as before, os.fdopen(open_for_appending(target), "ab", buffering=0) as log:
         before.seek(start)
         while block := before.read(1 << 20):
             log.write(block)

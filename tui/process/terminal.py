@@ -37,6 +37,8 @@ from textual.geometry import Region
 from textual.screen import Screen
 from textual.signal import Signal
 
+from torchdeck.engine.files.regular_file import open_for_appending
+
 from ..graphics.answers import QUESTIONS, AnswerFilter, Answers
 from ..graphics.graphics import Graphics
 from ..graphics.support import Support, Wish, ask_tmux, find_support, may_be_asked
@@ -100,7 +102,7 @@ class Terminal:
         Raises:
             OSError: the file can't be opened; output goes where it went before.
         """
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        descriptor = open_for_appending(log)
         _flush_output()
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 from pathlib import Path
 
 from textual.app import ComposeResult
@@ -96,7 +98,7 @@ class LogView(Widget):
         if status.st_size == self._offset:
             return
         starts_inside = self._offset > 0 and not self.query_one(Log).line_count and not self._unfinished
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=_without_waiting) as file:
             file.seek(self._offset)
             data = file.read(_MOST_BYTES)
         self._offset += len(data)
@@ -133,3 +135,12 @@ def readable_line(line: bytes) -> str:
     text = next((part for part in reversed(text.split("\r")) if part), "")
     text = _CONTROL.sub("", text)
     return text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "…"
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file, and nothing that is not one: a FIFO is waited for, and a device may have no end."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ...errors import RunError
 from ...files.durable import fsync_directory, replace_with_link
+from ...files.regular_file import held_folder
 from ...run_files import BEST_FILE, CHECKPOINTS, CONFIG_FILE, LAST_FILE
 from ..on_disk.directory import is_run, own_run
 from ..saving.checkpoint_index import find_checkpoint_files, read_index, step_of, write_index
@@ -101,7 +102,8 @@ def delete_checkpoint(run: Path, name: str) -> int:
     try:
         lock = own_run(run)
         try:
-            return _delete_checkpoint(folder, name)
+            with held_folder(folder) as held:
+                return _delete_checkpoint(held, name)
         finally:
             lock.release()
     except OSError as error:
@@ -111,10 +113,10 @@ def delete_checkpoint(run: Path, name: str) -> int:
 def _delete_checkpoint(folder: Path, name: str) -> int:
     found = {file.path.name: file for file in find_checkpoint_files(folder)}
     if name not in found:
-        raise RunError(f"{folder / name}: no such checkpoint")
+        raise RunError(f"{name}: no such checkpoint")
     chosen = found.pop(name)
     if pin_name(name) in chosen.names or pinned_by(name) is not None:
-        raise RunError(f"{folder / name}: is pinned; unpin it first")
+        raise RunError(f"{name}: is pinned; unpin it first")
     steps = [file for file in found if step_of(file) is not None]
     if LAST_FILE in chosen.names and steps:
         replace_with_link(folder / max(steps, key=lambda file: step_of(file) or 0), folder / LAST_FILE)

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from ...files.documents import parse_json
 from ...files.durable import FileContent, atomic_write
 from ...files.json_values import to_json
-from ...files.regular_file import open_regular_file
+from ...files.regular_file import held_folder, open_regular_file
 from ...run_files import METRICS_FILE
 from .series import STEP_SERIES, Curves, Points
 
@@ -55,10 +55,10 @@ class CachedCurves:
 def store_curves(run: Path, cached: CachedCurves) -> bool:
     """Write the cache. Returns False if that is impossible: a run of another user, a full disk."""
     try:
-        folder = run / CACHE_FOLDER
-        folder.mkdir(exist_ok=True)
+        (run / CACHE_FOLDER).mkdir(mode=0o755, exist_ok=True)
         probe = _probe(run / METRICS_FILE, cached.offset)
-        atomic_write(folder / CACHE_FILE, _writer(cached, probe), durable=False)
+        with held_folder(run / CACHE_FOLDER) as folder:
+            atomic_write(folder / CACHE_FILE, _writer(cached, probe), durable=False)
     except (OSError, TypeError, ValueError):
         return False
     return True

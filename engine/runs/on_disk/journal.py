@@ -7,7 +7,6 @@ reaches the training: records wait in memory and are written once there is room.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import Any, Unpack, cast
 
 from ...files.durable import SYSTEM, FileOperations, atomic_write
 from ...files.json_values import to_json
+from ...files.regular_file import APPEND_FLAGS, require_regular
 from ...run_files import EVALUATION_FILE, EVENTS_FILE, METRICS_FILE, PROBES_FILE, STATE_FILE
 from .metrics_record import MetricsRecord
 from .state_file import StateFile
@@ -48,8 +48,8 @@ class LineFile:
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._unwritten = b""
         self._is_synced = True
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        self._descriptor = operations.open(path, flags, 0o644)
+        self._descriptor = operations.open(path, APPEND_FLAGS, 0o644)
+        require_regular(self._descriptor, path)
 
     def add(self, record: Mapping[str, Any]) -> None:
         """Queue a record, from any thread; it is encoded later and must not be changed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ...files.regular_file import open_regular_file
+from ...files.regular_file import open_for_appending, open_regular_file
 
 MAX_LOG_BYTES = 32 << 20
 _BLOCK_BYTES = 1 << 20
@@ -32,14 +32,19 @@ def bound_log(log: Path, max_bytes: int = MAX_LOG_BYTES) -> bool:
     kept = log.with_name(f"{log.name}.1")
     temporary = log.with_name(f".{kept.name}.tmp")
     try:
-        with temporary.open("wb") as copy:
+        temporary.unlink(missing_ok=True)
+        with temporary.open("xb") as copy:
             os.lseek(source, max(0, os.fstat(source).st_size - max_bytes), os.SEEK_SET)
             # It may grow while it is copied, faster than it is copied: there is a last block in any case.
             for _ in range(2 * max_bytes // _BLOCK_BYTES + 2):
                 if not (block := os.read(source, _BLOCK_BYTES)):
                     break
                 copy.write(block)
-        os.truncate(log, 0)
+        writing = open_for_appending(log)
+        try:
+            os.ftruncate(writing, 0)
+        finally:
+            os.close(writing)
         os.replace(temporary, kept)
     finally:
         os.close(source)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import CheckpointError
 from ...files.durable import SYSTEM, FileOperations, atomic_write, fsync_directory, replace_with_link
+from ...files.regular_file import held_folder
 from ...run_files import BEST_FILE, LAST_FILE
 from ...tensor_files.checkpoint_file import inspect_checkpoint
 from ...tensor_files.plain_content import check_plain, content_bytes
@@ -224,25 +225,26 @@ class CheckpointSaver:
         self._room.require(content_bytes(request.state), is_last=request.is_last)
         # A checkpoint is never ahead of the records: a resume from it must not leave a gap in the history.
         self._journal.flush()
-        path = self._folder / step_file(request.step)
-        written = atomic_write(
-            path, lambda file: torch.save(request.state, file), durable=True, operations=self._operations
-        )
-        status = os.stat(path, follow_symlinks=False)
-        self._index[path.name] = IndexEntry(
-            step=request.step,
-            epoch=request.epoch,
-            metrics=dict(request.metrics),
-            reason=request.reason,
-            was_best=request.is_best,
-            bytes=status.st_size,
-            modified_ns=status.st_mtime_ns,
-        )
-        replace_with_link(path, self._folder / LAST_FILE, self._operations)
-        if request.is_best:
-            replace_with_link(path, self._folder / BEST_FILE, self._operations)
-        write_index(self._folder, self._index, self._operations)
-        fsync_directory(self._folder, self._operations)
+        with held_folder(self._folder) as folder:
+            path = folder / step_file(request.step)
+            written = atomic_write(
+                path, lambda file: torch.save(request.state, file), durable=True, operations=self._operations
+            )
+            status = os.stat(path, follow_symlinks=False)
+            self._index[path.name] = IndexEntry(
+                step=request.step,
+                epoch=request.epoch,
+                metrics=dict(request.metrics),
+                reason=request.reason,
+                was_best=request.is_best,
+                bytes=status.st_size,
+                modified_ns=status.st_mtime_ns,
+            )
+            replace_with_link(path, folder / LAST_FILE, self._operations)
+            if request.is_best:
+                replace_with_link(path, folder / BEST_FILE, self._operations)
+            write_index(folder, self._index, self._operations)
+            fsync_directory(folder, self._operations)
         return written
 
     def _retain(self) -> None:
@@ -254,11 +256,12 @@ class CheckpointSaver:
             return
         try:
             inspect_checkpoint(self._folder / max(self._index, key=lambda name: self._index[name].step))
-            for name in surplus:
-                self._remove(self._folder / name)
-                self._index.pop(name)
-            write_index(self._folder, self._index, self._operations)
-            fsync_directory(self._folder, self._operations)
+            with held_folder(self._folder) as folder:
+                for name in surplus:
+                    self._remove(folder / name)
+                    self._index.pop(name)
+                write_index(folder, self._index, self._operations)
+                fsync_directory(folder, self._operations)
         except (OSError, CheckpointError) as error:
             self._journal.event("old_checkpoints_kept", error=str(error))
 

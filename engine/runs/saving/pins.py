@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ...errors import CheckpointError
 from ...files.durable import fsync_directory, replace_with_link
+from ...files.regular_file import held_folder
 
 _PREFIX = "pinned-"
 _PINNABLE = re.compile(r"step-\d{9,18}\.pt")
@@ -30,8 +31,9 @@ def pin(folder: Path, name: str) -> None:
     if not _PINNABLE.fullmatch(name):
         raise CheckpointError(f"{name}: can't be pinned; only files named like step-000000123.pt can")
     try:
-        replace_with_link(folder / name, folder / pin_name(name))
-        fsync_directory(folder)
+        with held_folder(folder) as held:
+            replace_with_link(held / name, held / pin_name(name))
+            fsync_directory(held)
     except OSError as error:
         raise CheckpointError(f"{folder / name}: can't be pinned: {error.strerror or error}") from error
 
@@ -44,15 +46,16 @@ def unpin(folder: Path, name: str) -> None:
     Raises:
         CheckpointError: the folder can't be written to.
     """
-    pinned, own = folder / pin_name(name), folder / name
     try:
-        if not os.path.lexists(own) and pinned.is_file():
-            os.rename(pinned, own)
-        else:
-            pinned.unlink(missing_ok=True)
-        fsync_directory(folder)
+        with held_folder(folder) as held:
+            pinned, own = held / pin_name(name), held / name
+            if not os.path.lexists(own) and pinned.is_file():
+                os.rename(pinned, own)
+            else:
+                pinned.unlink(missing_ok=True)
+            fsync_directory(held)
     except OSError as error:
-        raise CheckpointError(f"{pinned}: can't be removed: {error.strerror or error}") from error
+        raise CheckpointError(f"{folder / pin_name(name)}: can't be removed: {error.strerror or error}") from error
 
 
 def pinned_checkpoints(folder: Path) -> set[str]:
