@@ -15,9 +15,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-from torchdeck.engine.files.regular_file import open_for_appending
 
 _HANDLED = {signal.SIGCHLD, signal.SIGTERM}
 _LEFT_TO_CHILD = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
@@ -50,6 +47,11 @@ class Parent:
         """
         if self.is_detached:
             return
+        # Here and not above: the parent itself, which only waits, imports next to nothing.
+        from pathlib import Path
+
+        from torchdeck.engine.files.regular_file import open_for_appending
+
         null = os.open(os.devnull, os.O_RDWR)
         output = null if log is None else open_for_appending(Path(log))
         sys.stdout.flush()
