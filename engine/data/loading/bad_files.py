@@ -120,7 +120,8 @@ def without_bad_files(sources: DataSources, bad: list[BadFile]) -> DataSources:
         if split is not None and id(split) not in made:
             made[id(split)] = _without(split, paths)
     test = None if sources.test is None else made[id(sources.test)]
-    note = f"{plural(len(bad), 'image')} can't be decoded and are left out: {_some(bad)}"
+    left_out = plural(len(bad), "image can't be decoded and is", "images can't be decoded and are")
+    note = f"{left_out} left out: {_some(bad)}"
     return replace(
         sources,
         train=made[id(sources.train)],
