@@ -26,7 +26,15 @@ import sys
 from functools import cache
 
 _SOCKET = "socket"
-_FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+_FORWARDED = (
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGALRM,
+)
 # What every command that builds a model or trains imports.
 _MODULES = (
     "torchvision",

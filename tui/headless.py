@@ -81,6 +81,13 @@ class Display:
             self._console.file.write(notice_for(self._reader, run.status, os.environ))
             self._console.file.flush()
 
+    def end_bars(self) -> None:
+        """Print plain lines from now on: the terminal is gone."""
+        self.is_live = False
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = self._task = None
+
     def _prepare(self, message: str) -> None:
         if message == self._message:
             return

@@ -57,7 +57,7 @@ def open_studio(
         with Terminal(log) as terminal:
             app = Studio(config, runs_root, terminal, spec=spec, watch=watch, named=named, graphics=graphics)
             # Before the app's event loop starts, so that the handlers stay when it has ended.
-            signals = StopSignals(app.leave_soon)
+            signals = StopSignals(app.leave_soon, hang_up="is handled elsewhere")
             crashed = _show(app, terminal)
             return _after_the_screen(app, signals, terminal, parent, crashed=crashed)
     finally:

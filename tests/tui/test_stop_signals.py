@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from torchdeck.tui.process.stop_signals import STOP_SIGNALS
+
 # Handles signals, prints the results line by line, and continues until its input ends.
 PROGRAM = """
 import sys
@@ -36,7 +38,7 @@ def process() -> Any:
     program.communicate()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_the_first_signal_stops_the_run_once_and_is_the_exit_status(process: Any, number: signal.Signals) -> None:
     process.send_signal(number)
     assert process.stdout.readline() == "first\n"
@@ -51,3 +53,10 @@ def test_a_second_signal_ends_the_process_at_once(process: Any) -> None:
     process.send_signal(signal.SIGINT)
     assert process.wait() == 128 + signal.SIGINT
     assert process.stdout.read() == ""
+
+
+def test_a_hang_up_ends_what_is_not_a_run(process: Any) -> None:
+    process.send_signal(signal.SIGHUP)
+    assert process.stdout.readline() == "first\n"
+    process.communicate("\n")
+    assert process.returncode == 128 + signal.SIGHUP

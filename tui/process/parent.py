@@ -16,7 +16,11 @@ import signal
 import sys
 from collections.abc import Callable
 
-_HANDLED = {signal.SIGCHLD, signal.SIGTERM}
+# What asks a process to end and reaches only the one that it was sent to. Batch systems send SIGUSR1, SIGUSR2 or
+# SIGALRM before a job's time is over, the kernel sends SIGXCPU at a soft limit on processor time.
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU)
+
+_HANDLED = {signal.SIGCHLD, *PASSED_ON}
 _LEFT_TO_CHILD = {signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP}
 _MESSAGE_BYTES = 4000  # below PIPE_BUF: one write is one piece in the pipe
 
@@ -79,8 +83,8 @@ def run_behind_parent(main: Callable[[Parent], int]) -> int:
 
     Call it before any other import and before any thread. In the child the result is that of `main`. In the parent it
     is the child's exit status (128 + n if signal n killed it), or 0 after `Parent.detach`. Meanwhile the parent leaves
-    Ctrl+C and Ctrl+Z to the child, stops when the child stops (so that the shell's job control works), passes SIGTERM
-    on, and dies of SIGHUP, as the child outlives the terminal by itself.
+    Ctrl+C, Ctrl+\\ and Ctrl+Z to the child, stops when the child stops (so that the shell's job control works), passes
+    on SIGTERM and whatever else asks to end, and dies of SIGHUP, as the child outlives the terminal by itself.
     """
     read_end, write_end = os.pipe()
     os.set_blocking(write_end, False)
@@ -109,8 +113,9 @@ def _wait_for(child: int, read_end: int) -> int:
         if message:
             os.write(2, message[0] + b"\n")
             return 0
-        if signal.SIGTERM in signals:
-            os.kill(child, signal.SIGTERM)
+        for number in PASSED_ON:
+            if number in signals:
+                os.kill(child, number)
         exit_status = _look_at(child)
     return exit_status
 

@@ -1,4 +1,7 @@
-"""Signals that ask a process to end: the first is remembered and obeyed in turn, a second one ends it at once."""
+"""Signals that ask a process to end: the first is remembered and obeyed in turn, a second one ends it at once.
+
+A hang-up is another matter: a run outlives its terminal, and anything else ends with it.
+"""
 
 from __future__ import annotations
 
@@ -6,36 +9,47 @@ import os
 import signal
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from .parent import PASSED_ON
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launched_run import LaunchedRun
 
-# SIGUSR1 is what batch systems send before a job's time is over.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, *PASSED_ON)
 
 
 class StopSignals:
-    """Handles Ctrl-C, SIGTERM and SIGUSR1 from when it is made to the end of the process.
+    """Handles STOP_SIGNALS (Ctrl-C, Ctrl-\\, SIGTERM, SIGUSR1, …) from when it is made to the end of the process.
 
     Make it in the main thread, and before an event loop that would set handlers of its own.
 
     Attributes:
         received: number of the first signal that came; 0 while none did.
+        has_hung_up: whether a hang-up came that does not end the process.
     """
 
-    def __init__(self, on_first: Callable[[], object] = lambda: None) -> None:
+    def __init__(
+        self,
+        on_first: Callable[[], object] = lambda: None,
+        *,
+        hang_up: Literal["ends", "is outlived", "is handled elsewhere"] = "ends",
+    ) -> None:
         """Set the handlers.
 
         Args:
             on_first: called in the handler of the first signal, which may have interrupted the main thread anywhere:
                 it must take no lock that this thread may hold.
+            hang_up: what SIGHUP does. Under `nohup`, which ignores it, it does nothing in any case.
         """
         self.received = 0
+        self.has_hung_up = False
         self._on_first = on_first
         self._is_passed_on = False
         for number in STOP_SIGNALS:
             signal.signal(number, self._on_signal)
+        if hang_up != "is handled elsewhere" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, self._on_signal if hang_up == "ends" else self._on_outlived)
 
     @property
     def name(self) -> str:
@@ -58,3 +72,6 @@ class StopSignals:
             os._exit(128 + number)
         self.received = number
         self._on_first()
+
+    def _on_outlived(self, number: int, frame: FrameType | None) -> None:
+        self.has_hung_up = True

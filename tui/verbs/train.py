@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -76,8 +77,9 @@ def train(
 ) -> int:
     """Train a preset or a TOML file, without the studio.
 
-    Shows progress bars on a terminal and plain lines under nohup. Exit status: 0 done, 1 failed, 2 bad usage or bad
-    config; 130, 138 and 143: stopped by a signal after saving.
+    Shows progress bars on a terminal and plain lines under nohup. If the terminal is closed, the run trains on and its
+    output goes to its engine.log. Exit status: 0 done, 1 failed, 2 bad usage or bad config; 128 + n: stopped by signal
+    n (SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGXCPU) after saving.
     """
     config = load_config(spec, overrides)
     if name is not None:
@@ -171,14 +173,18 @@ def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path],
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:
     """Start a run, show it until it ends, and say how it ended."""
-    with PrivateOutput() as output:
-        signals = StopSignals()
+    with PrivateOutput(outlives_readers=True) as output:
+        signals = StopSignals(hang_up="is outlived")
         display = Display(output.stderr if as_json else output.stdout, quiet=as_json or announce >= 0)
         run = start(lambda path: output.move_log_to(path / LOG_FILE))
         is_announced = announce < 0
         while run.is_alive:
             run.join(0.25 if display.is_live else 0.5)
             signals.pass_on(run)
+            if signals.has_hung_up:
+                output.lose_terminal()
+            if output.is_lost:
+                display.end_bars()
             if not is_announced and run.path is not None:
                 _announce(announce, _beginning(run.path))
                 is_announced = True
@@ -274,5 +280,6 @@ def _beginning(path: Path) -> dict[str, Any]:
 
 
 def _announce(descriptor: int, answer: dict[str, Any]) -> None:
-    with os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
+    # The command that waits for the answer may have been ended meanwhile, which must not end the run.
+    with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
         pipe.write(json.dumps(answer) + "\n")

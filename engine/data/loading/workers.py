@@ -304,18 +304,32 @@ class _WorkerStart:
         return {"function": self.function, "outputs": handed, "safe_path": self.safe_path}
 
     def __call__(self, worker: int) -> None:
-        """Leave Ctrl-C and hang-ups to the engine, which saves and then ends its workers; call the user's function."""
+        """Leave what asks to end to the engine, which saves and then ends its workers; call the user's function."""
         restore_safe_path(self.safe_path)
         for descriptor, handed in enumerate(self.outputs, start=1):
             inherited = handed.detach()
             os.dup2(inherited, descriptor)
             os.close(inherited)
         report_lost_batches()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        if sys.platform != "win32":
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in _left_to_the_engine():
+            signal.signal(number, signal.SIG_IGN)
         if self.function:
             load_object(self.function, "a function of a worker's number")(worker)
+
+
+def _left_to_the_engine() -> set[signal.Signals]:
+    """Signals that terminals and batch systems send to a whole group of processes, save the one that ends workers."""
+    if sys.platform == "win32":
+        return {signal.SIGINT}
+    return {
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGHUP,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+        signal.SIGALRM,
+        signal.SIGXCPU,
+    }
 
 
 def _forkserver() -> BaseContext:
@@ -327,7 +341,7 @@ def _forkserver() -> BaseContext:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torchdeck.engine.data.loading.workers"])
     # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _left_to_the_engine())
     try:
         with libraries_start_python_safely():
             forkserver.ensure_running()

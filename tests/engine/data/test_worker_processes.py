@@ -47,10 +47,17 @@ class TestWorkerProcesses:
         list(with_two.batches(0))
         assert torch.equal(before, torch.get_rng_state())
 
-    def test_they_outlive_ctrl_c_and_a_hang_up(self, with_two: BatchLoader, without: BatchLoader) -> None:
+    def test_they_outlive_what_is_sent_to_the_whole_group(self, with_two: BatchLoader, without: BatchLoader) -> None:
         list(with_two.batches(0))
         for pid in worker_pids(with_two):
-            for number in (signal.SIGINT, signal.SIGHUP):
+            for number in (
+                signal.SIGINT,
+                signal.SIGQUIT,
+                signal.SIGHUP,
+                signal.SIGUSR1,
+                signal.SIGUSR2,
+                signal.SIGALRM,
+            ):
                 os.kill(pid, number)
         assert same(list(with_two.batches(1)), list(without.batches(1)))
 
