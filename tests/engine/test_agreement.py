@@ -122,5 +122,5 @@ def test_an_agreement_that_cannot_be_kept_is_said(
     (tmp_path / "state").write_text("a file where a folder should be")
     config = parse_config('[notify]\ncommand = "./tell.sh"', "case")
     agree_to_named(config)
-    assert "can't be kept" in capsys.readouterr().err
+    assert "can't be saved" in capsys.readouterr().err
     assert not TrustStore().knows(shell_commands(config)[0])

@@ -63,7 +63,7 @@ def test_resume_skips_hostile_checkpoints_with_a_reason_and_takes_the_next(run: 
     reasons = {item["file"]: item["reason"] for item in event["skipped"]}
     assert reasons.keys() == {path.name for path in hostile}
     assert "__metadata__" in reasons[hostile[0].name]
-    assert "not a checkpoint of torchdeck" in reasons[hostile[1].name]
+    assert "not a torchdeck checkpoint" in reasons[hostile[1].name]
     assert "its position is not what torchdeck saves" in reasons[hostile[2].name]
 
 
