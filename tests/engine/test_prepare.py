@@ -106,7 +106,7 @@ def test_a_model_that_begins_from_the_data_gets_training_samples_and_a_resumed_o
     run = prepare(own, lambda *_: None)
     samples = len(run.sources.train)
     assert set(run.model.bias.tolist()) == {float(samples)}
-    assert any(f"begins from {samples:,} training samples" in note for note in run.notes)
+    assert any(f"initialized from {samples:,} training samples" in note for note in run.notes)
     resumed = prepare(own, lambda *_: None, load_weights=False)
     assert max(resumed.model.bias.tolist()) < 1
 

@@ -10,6 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from torchdeck.engine.runs.on_disk.directory import default_runs_root
+from torchdeck.engine.user_path import user_path
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -114,8 +115,8 @@ def paths(incomplete: str, *suffixes: str) -> list[Item]:
     folder, _, beginning = incomplete.rpartition("/")
     prefix = incomplete[: len(incomplete) - len(beginning)]
     try:
-        entries = sorted(Path(f"{folder}/" if prefix else ".").expanduser().iterdir())
-    except (OSError, RuntimeError):
+        entries = sorted(user_path(f"{folder}/" if prefix else ".").iterdir())
+    except OSError:
         return []
     return [
         Item(f"{prefix}{entry.name}", is_path=True)
