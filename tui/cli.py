@@ -24,6 +24,8 @@ _OPTIONS_WITHOUT_SCREEN = {"--help", "-h", "--version"}
 
 def main() -> int:
     """Run the command. Returns the exit status."""
+    # Whatever the umask of the shell: what we, our libraries and our processes make, nobody else may write to.
+    os.umask(os.umask(0o022) | 0o022)
     arguments = sys.argv[1:]
     if opens_studio(arguments):
         from .process.parent import run_behind_parent

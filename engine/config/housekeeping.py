@@ -33,8 +33,11 @@ class CheckpointConfig(Section):
 
 
 def _webhook(url: str) -> str:
-    if url and not re.match(r"https?://[^\s/]+", url):
-        raise ValueError("must be the address of a web server, beginning with https:// or http://")
+    if url and not re.match(r"https?://[^\s/]+|\$[A-Za-z_][A-Za-z0-9_]*$", url):
+        raise ValueError(
+            "must be the address of a web server, beginning with https:// or http://, or name an environment variable "
+            "that holds it, such as $SLACK_WEBHOOK"
+        )
     return url
 
 
@@ -53,7 +56,9 @@ class NotifyConfig(Section):
         default="", description="shell command to run, with TORCHDECK_RUN, _PATH, _STATUS and _TEXT in its environment"
     )
     webhook: Annotated[str, AfterValidator(_webhook)] = Field(
-        default="", description="URL that receives the notification as JSON, in a form that Slack and Discord display"
+        default="",
+        description="URL that receives the notification as JSON, in a form that Slack and Discord display; "
+        "$NAME: the URL in that environment variable",
     )
     terminal: TerminalNotice = Field(
         default="auto",

@@ -100,6 +100,17 @@ class _WholeWriter(io.RawIOBase):
         return len(view)
 
 
+def make_folder(path: Path) -> None:
+    """Make a folder, with those around it, where it isn't there; nobody else may write to it, whatever the umask.
+
+    Raises OSError.
+    """
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(mode=0o755, exist_ok=True)
+
+
 def fsync_directory(path: Path, operations: FileOperations = SYSTEM) -> None:
     """Make renames, links and deletions in a folder survive a power cut. Raises OSError."""
     descriptor = operations.open(path, os.O_RDONLY | os.O_DIRECTORY)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
+from ..files.durable import make_folder
 from ..files.json_values import numbers_restored
 from ..machine.installation import install_command
 from ..machine.python_process import module_command
@@ -68,7 +69,7 @@ def mirror(run: Path, folder: Path, *, follow: bool) -> int:
     require_tensorboard()
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     tail, reader, created = LineTail(run / METRICS_FILE), RunReader(run), _created(run)
     count = 0
     while True:

@@ -137,14 +137,37 @@ def _notice(run: Path, state: StateFile, status: str, words: str) -> Notice:
 
 def send(config: NotifyConfig, notice: Notice) -> None:
     """Run the command and call the webhook, as far as they are set. Failures are printed, never raised."""
-    for way, target in ((_run_command, config.command), (_call_webhook, config.webhook)):
+    ways = (("notify.command", _run_command, config.command), ("notify.webhook", _call_webhook, config.webhook))
+    for setting, way, target in ways:
         if not target:
             continue
         try:
             way(target, notice)
         except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
-            reason = getattr(error, "reason", None) or error
-            print(f"torchdeck: no notification that {notice.run} {notice.status}: {target}: {reason}", file=sys.stderr)
+            reason = _without_secrets(error)
+            print(
+                f"torchdeck: no notification that {notice.run} {notice.status}: {setting}: {reason}", file=sys.stderr
+            )
+
+
+def _without_secrets(error: Exception) -> str:
+    """Why a notification was not sent. Commands and addresses hold tokens, and errors repeat them."""
+    if isinstance(error, subprocess.CalledProcessError):
+        return f"exit status {error.returncode}"
+    if isinstance(error, subprocess.TimeoutExpired):
+        return f"no end after {_TIMEOUT_SECONDS:g} seconds"
+    if isinstance(error, urllib.error.HTTPError):
+        return f"the server answered {error.code}"
+    if isinstance(error, _UnsetVariableError):
+        return str(error)
+    cause = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(cause, OSError):
+        return cause.strerror or type(cause).__name__
+    return type(cause).__name__
+
+
+class _UnsetVariableError(ValueError):
+    """The environment variable that a setting names isn't set."""
 
 
 def _run_command(command: str, notice: Notice) -> None:
@@ -166,11 +189,18 @@ def _run_command(command: str, notice: Notice) -> None:
 
 
 def _call_webhook(url: str, notice: Notice) -> None:
-    """POST the notice as JSON. `text` is what Slack and Mattermost show, `content` what Discord shows.
+    """POST the notice as JSON, to an address or the one in an environment variable, which `$NAME` names.
+
+    `text` is what Slack and Mattermost show, `content` what Discord shows.
 
     Raises:
-        OSError: no connection, or the server answered with an error.
+        OSError, ValueError: no connection, the server answered with an error, or the variable isn't set.
     """
+    if url.startswith("$"):
+        name = url.removeprefix("$")
+        url = os.environ.get(name, "")
+        if not url:
+            raise _UnsetVariableError(f"the environment variable {name} is not set")
     body = json.dumps({**asdict(notice), "content": notice.text}, allow_nan=False, default=str)
     request = urllib.request.Request(
         url, data=body.encode(), headers={"Content-Type": "application/json", "User-Agent": "torchdeck"}

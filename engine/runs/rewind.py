@@ -14,6 +14,7 @@ from ..files.durable import (
     FileOperations,
     atomic_write,
     fsync_directory,
+    make_folder,
     remove_temporary_files,
     replace_with_link,
 )
@@ -185,7 +186,7 @@ def _put_checkpoints_aside(run: Path, at_step: int, number: int, operations: Fil
             newest = max(candidates, key=lambda file: staying[file].step)
             replace_with_link(folder / newest, folder / name, operations)
     aside = folder / f"before-resume.{number}"
-    aside.mkdir()
+    make_folder(aside)
     moved = {checkpoint.file for checkpoint in later}
     moved |= {name for name in (LAST_FILE, BEST_FILE) if any(_is_same(folder, name, file) for file in moved)}
     moved |= {pin_name(file) for file in moved}

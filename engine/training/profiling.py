@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from ..files.durable import make_folder
 from ..runs.writer import RunWriter
 
 FOLDER = "profiles"
@@ -90,7 +91,7 @@ class StepProfile:
         """
         self._profiler.stop()
         folder = self._run / FOLDER
-        folder.mkdir(exist_ok=True)
+        make_folder(folder)
         trace, table = (folder / f"step-{step:09d}.{ending}" for ending in ("json", "txt"))
         self._profiler.export_chrome_trace(str(trace))
         if not trace.exists():

@@ -14,7 +14,7 @@ from torchdeck.engine.config import NotifyConfig, RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.launch import launch
-from torchdeck.engine.launching.notify import RunNotifier
+from torchdeck.engine.launching.notify import Notice, RunNotifier, send
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
 
@@ -113,8 +113,39 @@ def test_who_can_not_be_told_is_named_in_the_log_and_the_run_is_none_the_worse(
     assert RunReader(path).status() == "finished"
     printed = capfd.readouterr().err
     assert "no notification that" in printed
-    assert "exit 3" in printed
-    assert server.address in printed
+    assert "notify.command: exit status 3" in printed
+    assert "notify.webhook: the server answered 500" in printed
+
+
+def test_an_address_in_an_environment_variable_stands_in_no_file_of_the_run(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MY_HOOK", server.address)
+    path = run_to_its_end(tmp_path, "notify.webhook=$MY_HOOK")
+    assert [notice["status"] for notice in server.received] == ["finished"]
+    files = [file for file in path.rglob("*") if file.is_file()]
+    assert any(b"$MY_HOOK" in file.read_bytes() for file in files)
+    assert not any(server.address.encode() in file.read_bytes() for file in files)
+    monkeypatch.delenv("MY_HOOK")
+    run_to_its_end(tmp_path, "notify.webhook=$MY_HOOK")
+    assert "notify.webhook: the environment variable MY_HOOK is not set" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "webhook=http://127.0.0.1:1/TOKEN",
+        "webhook=http://[TOKEN",
+        "command=exit 3 # TOKEN",
+        "webhook=http://TOKEN.invalid/x",
+    ],
+)
+def test_what_can_not_be_sent_tells_no_token(tmp_path: Path, capfd: pytest.CaptureFixture[str], setting: str) -> None:
+    config = load_config("digits", [f"notify.{setting}"]).notify
+    send(config, Notice("run", str(tmp_path), "failed", "failed", "host", 0, 0))
+    said = capfd.readouterr().err
+    assert f"notify.{setting.partition('=')[0]}: " in said
+    assert "TOKEN" not in said
 
 
 def test_a_run_that_stands_still_is_told_once_until_it_moves_again(tmp_path: Path, server: Server) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from ...config.file import MAX_CONFIG_BYTES
 from ...errors import RunError, UnknownRunError, did_you_mean
 from ...files import documents
-from ...files.durable import atomic_write, fsync_directory
+from ...files.durable import atomic_write, fsync_directory, make_folder
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
 from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
@@ -90,9 +90,9 @@ def create_run_directory(
     """
     temporary: Path | None = None
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        make_folder(root)
         temporary = root / f".new-{os.getpid()}-{secrets.token_hex(4)}"
-        (temporary / CHECKPOINTS).mkdir(parents=True)
+        make_folder(temporary / CHECKPOINTS)
         created = time.time()
         run_id = f"{name}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}-{secrets.token_hex(2)}"
         atomic_write(temporary / CONFIG_FILE, config_toml.encode())
