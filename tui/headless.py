@@ -172,6 +172,9 @@ def _event_line(event: dict[str, Any]) -> str:
         )
         skipped = "".join(f"\nskipped {item['file']}: {item['reason']}" for item in event.get("skipped", []))
         return f"resumed from {event.get('checkpoint')} at step {event.get('step')}, {exact}{skipped}"
+    if kind == "forked_from" and not event.get("exact"):
+        reasons = "\n".join(f"  {reason}" for reason in event.get("not_exact_because", []))
+        return f"started from {event.get('checkpoint')} after epoch {event.get('epoch')}, not bit-exact:\n{reasons}"
     if kind == "compile_failed":
         return f"torch.compile failed, running eager: {event.get('reason')}"
     if kind == "save_failed":

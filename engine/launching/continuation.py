@@ -91,7 +91,8 @@ def load_state(path: Path) -> Checkpoint:
     state = load_checkpoint(path)
     if not is_own(state):
         raise CheckpointError(
-            f"{path}: not a torchdeck checkpoint, so there is no run to continue; take its weights with model.weights"
+            f"{path}: not a torchdeck checkpoint, so there is no run to continue; to start a run from "
+            f"its weights, optimizer state and epoch: torchdeck fork {path} --config PRESET|FILE.toml"
         )
     parts: Mapping[str, Any] = state
     missing = [name for name in _PARTS if name not in parts]

@@ -26,6 +26,7 @@ from .run_watch import RunWatch
 
 if TYPE_CHECKING:
     from ..build import Prepared
+    from ..training.foreign_state import ForeignState
     from ..training.trainer import Trainer
 
 # A run that was told to stop and does not is ended from outside after so long.
@@ -159,7 +160,7 @@ class LaunchedRun:
         raise NotImplementedError
 
     def _run_engine(
-        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | None, fields: StateFile
+        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | ForeignState | None, fields: StateFile
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
         self.path, self._run = run.path, run
@@ -188,7 +189,7 @@ class LaunchedRun:
             run.event("note", text=f"the curves are not mirrored to TensorBoard, training continues: {reason}")
 
     def _train_prepared(
-        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | None, fields: StateFile
+        self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | ForeignState | None, fields: StateFile
     ) -> Status:
         from ..data.loading.loaders import build_loaders
         from ..training.compute.placement import gpu_uuid_of, placed
@@ -222,9 +223,11 @@ class LaunchedRun:
                     run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
                     print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
                 trainer = assemble_trainer(prepared, data, run, self.control)
-                if checkpoint is not None:
+                if isinstance(checkpoint, dict):
                     trainer.restore(checkpoint)
                 else:
+                    if checkpoint is not None:
+                        checkpoint.restore_into(trainer.state)
                     trainer.saving.remember_start()
                 self.trainer = trainer
                 run.update_state(

@@ -9,7 +9,7 @@ import torch
 
 from ..config import RunConfig
 from ..runs.saving.checkpoint_format import Checkpoint
-from .optimization.schedules import Schedule, count_as_stepped, depends_on_length
+from .optimization.schedules import Schedule, advance, depends_on_length
 from .state import Position, RunState
 
 # A change of one of these moves the learning rates of the whole run, or the steps they are counted in.
@@ -85,11 +85,7 @@ def _moves_schedule(config: RunConfig, changed: Collection[str], schedule: Sched
 
 def _replay(schedule: Schedule, optimizer: torch.optim.Optimizer, position: Position, steps_per_epoch: int) -> None:
     """Advance a fresh schedule to a position: epochs done, and steps of the running one."""
-    count_as_stepped(optimizer)
-    for _ in range(position.epoch):
-        for _ in range(steps_per_epoch):
-            schedule.after_step()
-        schedule.after_epoch()
+    advance(schedule, optimizer, epochs=position.epoch, steps_per_epoch=steps_per_epoch)
     for _ in range(position.step_in_epoch):
         schedule.after_step()
 

@@ -135,7 +135,7 @@ def test_a_fork_that_was_stopped_goes_on_exactly_without_its_parent(parent: Path
 def test_what_can_not_be_forked_is_refused_before_anything_is_written(parent: Path, tmp_path: Path) -> None:
     bare = tmp_path / "bare.pt"
     torch.save({"w": torch.zeros(2)}, bare)
-    with pytest.raises(CheckpointError, match="there is no run to fork"):
+    with pytest.raises(CheckpointError, match="so it has no config; name one with --config"):
         fork_config(bare)
     with pytest.raises(ConfigError, match="epocs"):
         fork_config(parent / "checkpoints" / "last.pt", overrides=["training.epocs=3"])

@@ -138,6 +138,13 @@ def resume(
 @click.option(
     "--weights", "weights_only", is_flag=True, help="Take only the weights: start at epoch 1 with a new optimizer."
 )
+@click.option(
+    "--config",
+    "spec",
+    metavar="PRESET|FILE.toml",
+    help="Config of the new run in place of the checkpoint's; needed for a file that another program saved.",
+    shell_complete=configs,
+)
 @click.option("--ema", "averaged", is_flag=True, help="Take the averaged (EMA) weights; needs --weights.")
 @_follows_a_run
 @click.option("--name", help="Name of the new run; without it, the old name with -fork.")
@@ -145,6 +152,7 @@ def fork(
     run: str,
     checkpoint: str | None,
     weights_only: bool,
+    spec: str | None,
     averaged: bool,
     overrides: tuple[str, ...],
     runs_root: Path,
@@ -154,11 +162,16 @@ def fork(
     as_json: bool,
     announce: int,
 ) -> int:
-    """Start a new run from a checkpoint of another, with changed settings; the other run stays as it is."""
+    """Start a new run from a checkpoint of another, with changed settings; the other run stays as it is.
+
+    A file that another loop saved (model_state_dict, optimizer_state_dict, epoch) needs --config: its weights,
+    optimizer state and epoch are taken where they fit, and the run says what is not exact.
+    """
     if averaged and not weights_only:
         raise ConfigError("--ema: needs --weights, since only the weights have an average")
     found = find_checkpoint(runs_root, run, checkpoint)
-    config = fork_config(found.path, weights_only=weights_only, averaged=averaged, overrides=overrides)
+    base = load_config(spec, overrides) if spec is not None else None
+    config = fork_config(found.path, weights_only=weights_only, averaged=averaged, overrides=overrides, base=base)
     if name is not None:
         config = replace_value(config, "name", name)
     check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)

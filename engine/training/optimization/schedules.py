@@ -296,6 +296,15 @@ def count_as_stepped(optimizer: torch.optim.Optimizer) -> None:
     optimizer._opt_called = True  # type: ignore[attr-defined]
 
 
+def advance(schedule: Schedule, optimizer: torch.optim.Optimizer, *, epochs: int, steps_per_epoch: int) -> None:
+    """Bring a fresh schedule to the end of an epoch, without training."""
+    count_as_stepped(optimizer)
+    for _ in range(epochs):
+        for _ in range(steps_per_epoch):
+            schedule.after_step()
+        schedule.after_epoch()
+
+
 def _with_parts(schedule: lr_scheduler.LRScheduler | None) -> Iterator[lr_scheduler.LRScheduler]:
     """A schedule, and those that it is made of."""
     if schedule is not None:
