@@ -129,6 +129,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
             "split: every step uses all of them"
         )
     refuse_single_sample(config, sources, built.model, example)
+    notes += objective.notes
     notes += _check_optimization(config, built.model, sources, decisive)
     share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)

@@ -55,9 +55,10 @@ class Position:
 
 @dataclass
 class Totals:
-    """Sums of the current epoch so far, and the run's training time in seconds."""
+    """Sums of the current epoch so far, and the run's training time in seconds; see `SavedTotals`."""
 
     loss: float = 0.0
+    weight: float = 0
     score: float = 0
     samples: int = 0
     seconds: float = 0.0
@@ -65,21 +66,32 @@ class Totals:
 
     def add(self, block: StepBlock) -> None:
         """Add steps in order, so that the sum doesn't depend on how they were grouped."""
-        for loss, score, samples in zip(block.loss, block.scores, block.samples, strict=True):
-            self.loss += loss * samples
+        weights = block.samples if block.weights is None else block.weights
+        for loss, weight, score, samples in zip(block.loss, weights, block.scores, block.samples, strict=True):
+            self.loss += loss * weight
+            self.weight += weight
             self.score += score
             self.samples += samples
 
     def epoch_metrics(self, objective: Objective) -> dict[str, float]:
-        """Mean loss and score over the samples trained on in this epoch."""
+        """Mean loss, by the samples' weights, and mean score of the samples trained on in this epoch."""
         if not self.samples:
             return {"loss": math.nan, objective.score_name: math.nan}
         score = self.score / (self.samples * objective.scores_a_sample)
-        return {"loss": self.loss / self.samples, objective.score_name: score}
+        loss = self.loss / self.weight if self.weight else math.nan
+        return {"loss": loss, objective.score_name: score}
 
     def begin_epoch(self, seconds: float) -> None:
         """Start the next epoch's sums; `seconds` is the training time at which it begins."""
-        self.loss, self.score, self.samples, self.epoch_began = 0.0, 0, 0, seconds
+        self.loss, self.weight, self.score, self.samples, self.epoch_began = 0.0, 0, 0, 0, seconds
+
+    @classmethod
+    def of(cls, saved: SavedTotals) -> Totals:
+        """From a checkpoint; one that knows of no weights counted every sample alike."""
+        totals = cls(**saved)
+        if "weight" not in saved:
+            totals.weight = saved["samples"]
+        return totals
 
 
 @dataclass
@@ -215,7 +227,7 @@ class RunState:
             if self.scaler is not None and checkpoint["scaler_state_dict"]:
                 self.scaler.load_state_dict(checkpoint["scaler_state_dict"])
             self.position.update(**checkpoint["position"])
-            self.totals = Totals(**checkpoint["totals"])
+            self.totals = Totals.of(checkpoint["totals"])
             if checkpoint["best"]["metric"] == self.best.metric:
                 best: SavedBest = {**checkpoint["best"], "larger_is_better": self.best.larger_is_better}
                 self.best = Best(**best)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from .compute.loss_weights import on_host
 from .compute.objective import Objective
 from .metrics.output_buffer import HeldOutputs
 
@@ -20,12 +21,14 @@ class StepBlock:
         scores: right predictions of each step, or whatever else its objective's `scores` add up to.
         samples: samples of each step.
         learning_rate: the rate each step ran at.
+        weights: what each step counts in the mean loss of several; None where that is its samples.
     """
 
     loss: list[float]
     scores: list[float]
     samples: list[int]
     learning_rate: list[float]
+    weights: list[float] | None = None
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -40,6 +43,7 @@ class StepLog:
         self._samples: list[int] = []
         self._learning_rates: list[float] = []
         self._scores: list[Tensor] = []
+        self._weights: list[Tensor | float] = []
         self._held = HeldOutputs()
         self._unfolded_steps: list[int] = []
 
@@ -57,6 +61,8 @@ class StepLog:
         """
         self._losses.append(loss)
         self._learning_rates.append(learning_rate)
+        if self._objective.weights.of_batch is not None:
+            self._weights.append(sum(self._objective.weight(part) for part in targets))
         self._held.add(logits, targets)
         samples = sum(map(len, targets))
         self._samples.append(samples)
@@ -66,7 +72,7 @@ class StepLog:
 
     def clear(self) -> None:
         """Forget every step that was not read back."""
-        self._losses, self._scores, self._samples, self._learning_rates = [], [], [], []
+        self._losses, self._scores, self._samples, self._learning_rates, self._weights = [], [], [], [], []
         self._held.clear()
         self._unfolded_steps = []
 
@@ -78,8 +84,9 @@ class StepLog:
             scores=torch.cat(self._scores).tolist() if self._scores else [],
             samples=self._samples,
             learning_rate=self._learning_rates,
+            weights=on_host(self._weights) if self._weights else None,
         )
-        self._losses, self._scores, self._samples, self._learning_rates = [], [], [], []
+        self._losses, self._scores, self._samples, self._learning_rates, self._weights = [], [], [], [], []
         return block
 
     def _fold(self) -> None:

@@ -25,22 +25,27 @@ class SavedPosition(TypedDict):
     step: int
 
 
-class SavedTotals(TypedDict):
+class _Totals(TypedDict):
+    loss: float
+    score: float
+    samples: int
+    seconds: float
+    epoch_began: float
+
+
+class SavedTotals(_Totals, total=False):
     """What the epoch under way has added up to, and the clock.
 
     Attributes:
-        loss: sum over its samples.
+        loss: sum over its samples, by their weights.
+        weight: sum of these weights; missing where each is 1.
         score: sum over its samples of what is measured of a step beside its loss.
         samples: samples trained on in the epoch.
         seconds: training time of the run.
         epoch_began: training time at which the epoch began, in seconds.
     """
 
-    loss: float
-    score: float
-    samples: int
-    seconds: float
-    epoch_began: float
+    weight: float
 
 
 class _Best(TypedDict):

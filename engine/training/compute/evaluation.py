@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ...data.loading.batch_loader import BatchLoader
 from ...inputs import call_model, channels_last
@@ -55,6 +55,7 @@ def evaluate(
     meter, held = objective.new_meter(), HeldOutputs()
     total_loss = torch.zeros((), dtype=torch.float64, device=placement.device)
     samples = 0
+    total_weight: Tensor | int = 0
     # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
     with eval_mode(model), torch.no_grad():
         for inputs, targets in loader.batches(epoch=0):
@@ -68,7 +69,10 @@ def evaluate(
                 enabled=placement.autocast_dtype is not None,
             ):
                 outputs = prediction_of(call_model(model, inputs))
-            total_loss += objective.plain_loss(outputs.float(), targets) * len(targets)
+            loss, weight = objective.plain_loss(outputs.float(), targets), objective.plain_weight(targets)
+            # The mean over nothing is NaN, and counts nothing.
+            total_loss += torch.where(weight > 0, loss, 0) * weight if isinstance(weight, Tensor) else loss * weight
+            total_weight = total_weight + weight
             # A compiled model may write its next output where this one lies.
             held.add([outputs.clone()], [targets])
             if held.is_full:
@@ -76,8 +80,9 @@ def evaluate(
             samples += len(targets)
         if held:
             meter.update(*held.take())
-    loss = float(total_loss) / samples if samples else float("nan")
-    return Evaluation({"loss": loss, **meter.metrics()}, meter.tables(), samples)
+    weight_in_all = float(total_weight)
+    mean_loss = float(total_loss) / weight_in_all if weight_in_all else float("nan")
+    return Evaluation({"loss": mean_loss, **meter.metrics()}, meter.tables(), samples)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -91,11 +91,17 @@ def _check_no_options(config: LossConfig, loss: str, allowed: tuple[str, ...]) -
             raise ConfigError(f"loss.{name} = {getattr(config, name)!r}: {loss} has no such option; remove it")
 
 
-def cross_entropy(label_smoothing: float, weights: Tensor | None) -> LossFunction:
+def cross_entropy(
+    label_smoothing: float, weights: Tensor | None, reduction: Literal["mean", "sum"] = "mean"
+) -> LossFunction:
     """Cross-entropy in nats of class indices [B] or of class probabilities [B, C]."""
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return functional.cross_entropy(outputs, targets, weights, label_smoothing=label_smoothing)
+        # torch wants weights of the outputs' precision; autocast gives them it only from 32 bits down.
+        of_classes = weights.double() if weights is not None and outputs.dtype == torch.float64 else weights
+        return functional.cross_entropy(
+            outputs, targets, of_classes, reduction=reduction, label_smoothing=label_smoothing
+        )
 
     return loss
 
@@ -127,14 +133,47 @@ def in_columns(targets: Tensor) -> Tensor:
     return targets if targets.ndim > 1 else targets[:, None]
 
 
-def user_loss(config: LossConfig, device: torch.device, *, has_classes: bool) -> LossFunction:
+@dataclass(frozen=True)
+class UserLoss:
+    """A loss of the user's own.
+
+    Attributes:
+        made: takes outputs and targets.
+        arguments: further keyword arguments of it.
+        has_classes: whether it is given class indices as they are, rather than numbers in columns.
+    """
+
+    made: Any
+    arguments: dict[str, Any]
+    has_classes: bool
+
+    def __call__(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Whatever the loss returns: the mean loss of the batch, once `check_scalar` has seen it."""
+        loss: Tensor = self.made(outputs, self._given(targets), **self.arguments)
+        return loss
+
+    @property
+    def says_weight(self) -> bool:
+        """Whether it has a method `batch_weight`."""
+        return callable(getattr(self.made, "batch_weight", None))
+
+    def batch_weight(self, targets: Tensor) -> Any:
+        """What a batch counts beside others, as the loss says it."""
+        return self.made.batch_weight(self._given(targets))
+
+    def _given(self, targets: Tensor) -> Tensor:
+        return targets if self.has_classes else in_columns(targets)
+
+
+def user_loss(config: LossConfig, device: torch.device, *, has_classes: bool) -> UserLoss:
     """The user's own loss, on its device.
 
     `path/to/file.py:name` is the loss itself where it is a function of two positional arguments, outputs and targets;
     `[loss]`'s further keys are its keyword arguments. Otherwise it is a class or a function that is called with these
     keys and returns the loss: any callable, such as an nn.Module.
 
-    It is given outputs [B, K] and class indices [B], or float targets [B, K].
+    It is given outputs [B, K] and class indices [B], or float targets [B, K]. Where the loss of a batch is another
+    mean than that over its samples, a method `batch_weight(targets)` may return the sum of the weights.
 
     Raises:
         ConfigError: arguments that it doesn't take.
@@ -159,11 +198,7 @@ def user_loss(config: LossConfig, device: torch.device, *, has_classes: bool) ->
                 "make them buffers"
             )
         made = made.to(device)
-
-    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        return made(outputs, targets if has_classes else in_columns(targets), **arguments)
-
-    return loss
+    return UserLoss(made, arguments, has_classes)
 
 
 def check_scalar(loss: object, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ from torch import Tensor
 from ...config import EvaluationConfig, LossConfig, RunConfig
 from ...errors import ConfigError, DataError
 from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, TrainingScore, decisive_metric
-from ...user_code import is_user_spec, raise_user_error
+from ...user_code import raise_user_error
 from ..metrics.label_metrics import label_hits
 from ..metrics.meter import Meter, MeterWithOwn, MetricOptions, new_meter
 from ..metrics.own_metrics import MetricTask, OwnMetrics, make_metrics
+from .loss_weights import LossWeights, on_host, weights_of_user_loss
 from .losses import (
     LossFunction,
+    UserLoss,
     binary_cross_entropy,
     check_loss,
     check_scalar,
@@ -45,6 +47,10 @@ class Objective:
         plain_loss: mean loss of a batch in evaluation: without smoothing and weights, so that runs compare.
         class_weights: float32 [C] on the device, what a sample of each class counts in the mean; None when all count
             alike.
+        weights: what a batch counts in `loss`, beside others.
+        plain_weights: what it counts in `plain_loss`.
+        loss_sum: sum of the weighted losses of a batch, where one whose mean is NaN may add to it: label smoothing
+            spreads over classes that count. None where the mean says as much.
         options: options of the metrics.
         device: device of outputs and targets.
         own_metrics: what is measured beside torchdeck's metrics.
@@ -59,6 +65,9 @@ class Objective:
     options: MetricOptions
     device: torch.device
     own_metrics: OwnMetrics = field(default_factory=OwnMetrics)
+    weights: LossWeights = field(default_factory=LossWeights)
+    plain_weights: LossWeights = field(default_factory=LossWeights)
+    loss_sum: LossFunction | None = None
 
     @property
     def score_name(self) -> TrainingScore:
@@ -72,10 +81,33 @@ class Objective:
         return f"the data's {self.num_outputs} {of}"
 
     def weight(self, targets: Tensor) -> Tensor | int:
-        """What a batch counts in the mean over several, of which each is a mean itself."""
-        if self.class_weights is None or targets.is_floating_point():
-            return len(targets)
-        return self.class_weights[targets].sum()
+        """What a batch counts in the loss of several, of which each is a mean itself."""
+        return _batch_weight(self.weights, self.kind, targets)
+
+    def plain_weight(self, targets: Tensor) -> Tensor | int:
+        """What a batch counts in the `plain_loss` of several."""
+        return _batch_weight(self.plain_weights, self.kind, targets)
+
+    def window_weights(self, window: Sequence[Tensor]) -> Sequence[Tensor | float]:
+        """The weight of each batch of a window, by its targets: numbers where one may be 0.
+
+        These wait for the device. A batch that counts nothing has no mean loss: it must be left out, not multiplied
+        by 0.
+        """
+        weights = [self.weight(targets) for targets in window]
+        return on_host(weights) if self.weights.may_be_zero else weights
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said of the loss before it is trained with."""
+        if self.weights.are_known:
+            return []
+        return [
+            f"{self.name} is not a mean over samples, so the loss of several batches can't be computed from theirs: "
+            "losses of epochs and evaluations, and steps with training.accumulate or in smaller parts, average "
+            "batches by their number of samples; a method batch_weight(targets) that returns the sum of the weights "
+            "makes them exact"
+        ]
 
     def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Right classes or labels, or absolute error, of every sample [B]; the score of a step is their mean over
@@ -139,6 +171,13 @@ class DecisiveMetrics:
         )
 
 
+def _batch_weight(weights: LossWeights, kind: TargetKind, targets: Tensor) -> Tensor | int:
+    # A mean over soft targets is one over samples, whatever their classes weigh.
+    if weights.of_batch is None or (kind == "classes" and targets.is_floating_point()):
+        return len(targets)
+    return weights.of_batch(targets)
+
+
 def build_objective(
     loss: LossConfig,
     evaluation: EvaluationConfig,
@@ -171,6 +210,8 @@ def build_objective(
     num_outputs = len(classes) if kind == "classes" else (targets.shape[1] if targets.ndim == 2 else 1)
     weights = _weights(loss, kind, targets, num_outputs)
     on_device = None if weights is None else torch.tensor(weights, dtype=torch.float32, device=device)
+    function: LossFunction
+    plain: LossFunction
     if entry is None:
         function = plain = user_loss(loss, device, has_classes=kind == "classes")
     elif kind == "classes":
@@ -179,6 +220,7 @@ def build_objective(
         function, plain = binary_cross_entropy(on_device), binary_cross_entropy(None)
     else:
         function = plain = value_loss(loss)
+    counted = LossWeights() if on_device is None or kind != "classes" else LossWeights.of_classes(on_device)
     objective = Objective(
         name=loss.name,
         kind=kind,
@@ -188,10 +230,16 @@ def build_objective(
         class_weights=on_device if kind == "classes" else None,
         options=MetricOptions(evaluation.top_k, evaluation.calibration_bins, evaluation.threshold),
         device=device,
+        weights=counted,
+        loss_sum=cross_entropy(loss.label_smoothing, on_device, "sum") if counted.may_be_zero else None,
         own_metrics=_own_metrics(evaluation, MetricTask(kind, num_outputs, device, classes), targets),
     )
-    if is_user_spec(loss.name):
-        _try(objective, targets)
+    if isinstance(function, UserLoss):
+        few = torch.as_tensor(np.array(targets[:_TRIED_SAMPLES])).to(device)
+        few = few.float() if few.is_floating_point() else few
+        _try(objective, few[:2])
+        own = weights_of_user_loss(function, loss.name, few, num_outputs)
+        return replace(objective, weights=own, plain_weights=own)
     return objective
 
 
@@ -262,10 +310,8 @@ def _weights(loss: LossConfig, kind: TargetKind, targets: NDArray[Any], num_outp
     return (len(targets) / (num_outputs * np.maximum(counts, 1))).tolist()
 
 
-def _try(objective: Objective, targets: NDArray[Any]) -> None:
+def _try(objective: Objective, few: Tensor) -> None:
     """Call a user's loss once on outputs of zeros, before anything is written."""
-    few = torch.as_tensor(np.array(targets[:2])).to(objective.device)
-    few = few.float() if few.is_floating_point() else few
     outputs = torch.zeros(len(few), objective.num_outputs, device=objective.device, requires_grad=True)
     try:
         loss: object = objective.loss(outputs, few)

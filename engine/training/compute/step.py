@@ -13,12 +13,13 @@ from ...errors import ConfigError
 from ...inputs import Inputs, call_model, channels_last
 from ...models.tree.prediction import auxiliary_predictions, prediction_of
 from ..optimization.clipping import ClipMethod, clip_gradients
-from .losses import check_scalar
+from .losses import LossFunction, check_scalar
 from .objective import Objective
 from .placement import CUDA_GRAPH_MODES, Placement
 from .probes import GradientProbe
 
 Batch = tuple[Inputs, Tensor]
+Weight = Tensor | float
 
 
 class TrainStep:
@@ -59,6 +60,7 @@ class TrainStep:
         self._auxiliary_weight = auxiliary_weight
         self._copies_logits = copies_logits
         self._is_checked = False
+        self._counts = True
         self.after_forward: Callable[[Tensor, Tensor], None] | None = None
         self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -98,27 +100,45 @@ class TrainStep:
                 labels or numbers [B, K].
 
         Returns:
-            The mean loss over the window's samples, a scalar on the device, and the predictions of each batch.
-            Neither is synchronized with the host.
+            The mean loss over the window's samples, by their weights, a scalar on the device (0 where no sample of the
+            window counts), and the predictions of each batch. Neither is synchronized with the host.
         """
-        if len(window) == 1:
-            loss, logits = self._forward(*window[0])
+        weights = self.objective.window_weights([targets for _, targets in window])
+        weight_in_all = sum(weights)
+        self._counts = isinstance(weight_in_all, Tensor) or weight_in_all > 0
+        if len(window) == 1 and self._counts:
+            loss, logits = self._forward(*window[0], self.objective.loss)
             self._backward(loss)
             return loss.detach(), [self._kept(logits)]
-        weights = [self.objective.weight(targets) for _, targets in window]
-        weight_in_all = sum(weights)
         total = torch.zeros((), device=self.placement.device)
         all_logits = []
         for (inputs, targets), weight in zip(window, weights, strict=True):
-            loss, logits = self._forward(inputs, targets)
-            loss = loss * (weight / weight_in_all)
-            self._backward(loss)
-            total += loss.detach()
+            function, share = self._part(weight, weight_in_all)
+            loss, logits = self._forward(inputs, targets, function)
+            if function is not None:
+                loss = loss * (share.to(loss.dtype) if isinstance(share, Tensor) else share)
+                self._backward(loss)
+                total = total + loss.detach()
             all_logits.append(self._kept(logits))
         return total, all_logits
 
+    def _part(self, weight: Weight, weight_in_all: Weight) -> tuple[LossFunction | None, Weight]:
+        """The loss of one batch of a window, None where it counts nothing, and its factor in that of the window."""
+        if not self._counts:
+            return None, 0.0
+        if self.objective.loss_sum is not None:
+            return self.objective.loss_sum, 1 / weight_in_all
+        counts = isinstance(weight, Tensor) or weight > 0
+        return (self.objective.loss, weight / weight_in_all) if counts else (None, 0.0)
+
     def update(self) -> None:
-        """Change the weights by their gradients: unscaled, clipped, used and cleared."""
+        """Change the weights by their gradients: unscaled, clipped, used and cleared.
+
+        A window that counted nothing changes none: momentum or weight decay would, without a gradient, too.
+        """
+        if not self._counts:
+            self.optimizer.zero_grad(set_to_none=True)
+            return
         if self.after_backward is not None:
             self.after_backward()
         unscales = self.scaler is not None and self.clip_norm > 0
@@ -142,7 +162,7 @@ class TrainStep:
         with self.unwatched():
             try:
                 for inputs, targets in window:
-                    self._backward(self._forward(inputs, targets)[0])
+                    self._backward(self._forward(inputs, targets, self.objective.loss)[0])
             finally:
                 self.optimizer.zero_grad(set_to_none=True)
 
@@ -160,26 +180,31 @@ class TrainStep:
         """Logits that outlive the next step."""
         return logits.detach().clone() if self._copies_logits else logits.detach()
 
-    def _forward(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _forward(self, inputs: Inputs, targets: Tensor, loss: LossFunction | None) -> tuple[Tensor, Tensor]:
         if self.placement.channels_last:
             inputs = channels_last(inputs)
         if self.placement.autocast_dtype is None:
-            return self._loss_and_logits(inputs, targets)
+            return self._loss_and_logits(inputs, targets, loss)
         with torch.autocast(self.placement.device.type, dtype=self.placement.autocast_dtype):
-            return self._loss_and_logits(inputs, targets)
+            return self._loss_and_logits(inputs, targets, loss)
 
-    def _loss_and_logits(self, inputs: Inputs, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def _loss_and_logits(
+        self, inputs: Inputs, targets: Tensor, function: LossFunction | None
+    ) -> tuple[Tensor, Tensor]:
         output = call_model(self.model, inputs)
         logits = prediction_of(output)
         if not self._is_checked:
             check_prediction(logits, targets, self.objective)
-        loss = self.objective.loss(logits, targets)
-        if not isinstance(output, Tensor) and self._auxiliary_weight:
-            for auxiliary in auxiliary_predictions(output):
-                loss = loss + self._auxiliary_weight * self.objective.loss(auxiliary, targets)
-        if not self._is_checked:
-            check_scalar(loss, self.objective.name)
-            self._is_checked = True
+        if function is None:
+            loss = torch.zeros((), device=logits.device)
+        else:
+            loss = function(logits, targets)
+            if not isinstance(output, Tensor) and self._auxiliary_weight:
+                for auxiliary in auxiliary_predictions(output):
+                    loss = loss + self._auxiliary_weight * function(auxiliary, targets)
+            if not self._is_checked:
+                check_scalar(loss, self.objective.name)
+                self._is_checked = True
         if self.after_forward is not None:
             self.after_forward(logits, loss)
         return loss, logits
