@@ -70,6 +70,10 @@ class RunActions(Working, Widget):
         """React to a change on the disk."""
         raise NotImplementedError
 
+    def offers(self, action: str) -> bool:
+        """Offer actions on a run only while there is one."""
+        return self.chosen is not None or action in ("open_file", "filter")
+
     def action_resume(self) -> None:
         """Resume from the checkpoint under the cursor, or from the newest if the cursor is among the runs."""
         if (run := self.chosen) is not None:

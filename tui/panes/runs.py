@@ -210,6 +210,9 @@ class RunsPane(RunActions, can_focus=True):
 
     def _show_runs(self, runs: list[RunSummary]) -> None:
         chosen = self.chosen
+        if bool(runs) != bool(self._choice.runs):
+            # The offered keys depend on it.
+            self.refresh_bindings()
         self._choice.runs = runs
         table = self._run_table
         table.fill(self._run_rows())

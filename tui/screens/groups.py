@@ -9,7 +9,6 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
@@ -20,9 +19,10 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.groups_text import groups_text
 from ..working import Working
+from .overlay import OverScreen
 
 
-class GroupsScreen(Working, ModalScreen[None]):
+class GroupsScreen(Working, OverScreen[None]):
     """Groups the weights in the worker process and lists the groups."""
 
     DEFAULT_CSS = """

@@ -64,14 +64,14 @@ class HelpScreen(ModalScreen[None]):
         if isinstance(self._pane, Screen):
             # The studio's keys do nothing while a screen covers it.
             return [*_MOVING, ("? F1", "keys; F1 in a text field")]
-        return [_PANES, *_MOVING, *(pair for pair in _keys_of(type(self.app)) if not pair[0].isdigit())]
+        return [_PANES, *_MOVING, *(pair for pair in keys_of(type(self.app)) if not pair[0].isdigit())]
 
 
 def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
     """Collect the keys of a pane and of each kind of widget in it, by the widget's name in words."""
     groups: dict[str, Keys] = {}
     for node in pane.walk_children(with_self=True):
-        keys = _keys_of(type(node))
+        keys = keys_of(type(node))
         if keys:
             groups.setdefault(title if node is pane else in_words(type(node)), keys)
     return list(groups.items())
@@ -94,15 +94,25 @@ def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
     return text
 
 
-def _keys_of(kind: type[DOMNode]) -> Keys:
-    """List keys and descriptions of torchdeck's widgets; Textual's keys move as everywhere."""
+def keys_of(kind: type[DOMNode]) -> Keys:
+    """List the keys and descriptions of one of torchdeck's widgets or screens, inherited ones too.
+
+    Textual's own keys move as everywhere, and the key that lists the keys works everywhere.
+    """
     if not kind.__module__.startswith(_OURS):
         return []
     keys: Keys = []
-    for binding in kind.__dict__.get("BINDINGS", ()):
-        if isinstance(binding, Binding) and binding.description:
-            shown = " ".join(map(format_key, binding.key.split(",")))
-            keys.append((shown, _sentence(binding.description)))
+    hidden: set[str] = set()
+    for base in kind.__mro__:
+        if not base.__module__.startswith(_OURS):
+            continue
+        described = [each for each in base.__dict__.get("BINDINGS", ()) if isinstance(each, Binding)]
+        for binding in described:
+            # A subclass's key hides the same key of its bases, but a class may use one key twice: pause and resume.
+            names = [name for name in binding.key.split(",") if name not in hidden]
+            if names and binding.description and binding.action != "app.keys":
+                keys.append((" ".join(map(format_key, names)), _sentence(binding.description)))
+        hidden |= {name for binding in described for name in binding.key.split(",")}
     return keys
 
 

@@ -109,9 +109,15 @@ class _Choice(Widget, can_focus=True):
         position = self.choices.index(self.value) + step if self.value in self.choices else 0
         self._choose(self.choices[position % len(self.choices)])
 
+    def check_consume_key(self, key: str, character: str | None) -> bool:
+        """Whether the key selects a choice, so that it does nothing else and is not shown as if it did."""
+        if self.is_bool or not character or not character.isalnum():
+            return False
+        return any(choice.casefold().startswith(character.casefold()) for choice in self.choices)
+
     def on_key(self, event: events.Key) -> None:
         # A letter selects the next choice that starts with it.
-        if not event.character or not event.character.isalnum() or self.is_bool:
+        if not event.character or not self.check_consume_key(event.key, event.character):
             return
         start = self.choices.index(self.value) + 1 if self.value in self.choices else 0
         for choice in (*self.choices[start:], *self.choices[:start]):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len
@@ -126,7 +126,8 @@ class KeyLine(Widget):
             is_offered = not isinstance(node, Offers) or node.offers(binding.action)
             if binding.show and active.enabled and is_offered:
                 keys = fixed if binding.action in self._fixed else passing
-                shown = self.app.get_key_display(binding)
+                # Of several keys, a text field may leave only one: that one is shown.
+                shown = self.app.get_key_display(replace(binding, key_display=None))
                 keys.setdefault(binding.action, Key(binding.key, shown, binding.description))
         return list(passing.values()), list(fixed.values())
 
