@@ -17,20 +17,18 @@ from textual.reactive import reactive
 from textual.widgets import ContentSwitcher
 
 from torchdeck.engine.config import RunConfig
-from torchdeck.engine.config.file import load_config, remove_argument, replace_value
-from torchdeck.engine.errors import ConfigError, TorchdeckError
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.run_files import CONFIG_FILE, LOG_FILE
 from torchdeck.engine.runs.commands import Answer, Command
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 from torchdeck.engine.user_trust import code_files
 
 from .code_question import CodeQuestion
+from .draft_editing import DraftEditing
 from .graphics.support import Wish
 from .messages import (
-    ArgumentRemoved,
     CommandRequested,
-    DraftEdited,
-    DraftReplaced,
     ResumeRequested,
     RunNoticed,
     StartRequested,
@@ -45,9 +43,10 @@ from .panes.setup import SetupPane
 from .panes.train import TrainPane
 from .plain_text import printable
 from .polling import Poll
-from .process.terminal import Terminal, TerminalApp
+from .process.terminal import Terminal
 from .process.terminal_notice import notice_of
 from .process.worker_process import WorkerError, WorkerProcess
+from .screens.ask import start_question, stop_question
 from .screens.help import HelpScreen, in_words
 from .screens.leave import LeaveScreen
 from .screens.overlay import OverScreen
@@ -77,12 +76,10 @@ PANES = {
 }
 
 
-class Studio(TerminalApp[None]):
+class Studio(DraftEditing):
     """Holds the state that panes share, and acts on their messages.
 
     Attributes:
-        draft: the config of the next run.
-        draft_error: error of the last edit of the draft; empty if it was valid.
         watched: directory of the run in the train pane.
         leaving: what to do with a live run when the screen closes.
         worker: process that inspects models and previews data.
@@ -106,8 +103,6 @@ class Studio(TerminalApp[None]):
         Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
     ]
 
-    draft: reactive[RunConfig] = reactive(RunConfig, init=False)
-    draft_error: reactive[str] = reactive("")
     watched: reactive[Path | None] = reactive(None)
 
     def __init__(
@@ -132,10 +127,8 @@ class Studio(TerminalApp[None]):
             named: words of the command line; user code that they name may run without a question.
             graphics: how to show pictures.
         """
-        super().__init__(terminal, graphics=graphics)
-        self._spec = spec
+        super().__init__(config, spec, terminal, graphics=graphics)
         self._watch_first = watch
-        self.set_reactive(Studio.draft, config)
         self.runs_root = runs_root
         self._own = OwnRun(runs_root, terminal)
         self._is_start_offered = True
@@ -157,7 +150,7 @@ class Studio(TerminalApp[None]):
         with ContentSwitcher(initial="data"):
             yield DataPane(self.worker, id="data").data_bind(Studio.draft)
             yield ModelPane(self.worker, id="model").data_bind(Studio.draft, Studio.watched)
-            yield SetupPane(self.worker, self._spec, id="setup").data_bind(Studio.draft, Studio.draft_error)
+            yield SetupPane(self.worker, id="setup").data_bind(Studio.draft, Studio.draft_error, Studio.spec)
             yield TrainPane(self.worker, id="train").data_bind(Studio.draft, Studio.watched)
             yield RunsPane(self.worker, self.runs_root, id="runs").data_bind(Studio.draft)
             yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
@@ -169,6 +162,7 @@ class Studio(TerminalApp[None]):
             # A signal arrived before the event loop started.
             self.exit()
         self._ask_for(self.draft)
+        self.offer_kept_draft()
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
         self.watch(self.query_one(TrainPane), "one_line", self._show_line, init=False)
@@ -186,7 +180,8 @@ class Studio(TerminalApp[None]):
         threading.Thread(target=import_engine, name="import", daemon=True).start()
 
     async def on_unmount(self) -> None:
-        """End the worker process."""
+        """Keep the draft, and end the worker process."""
+        self.keep_draft()
         await self.worker.close()
 
     def leave_soon(self) -> None:
@@ -197,29 +192,12 @@ class Studio(TerminalApp[None]):
 
     # What panes ask for
 
-    @on(DraftEdited)
-    def _edit_draft(self, message: DraftEdited) -> None:
-        try:
-            self.draft = replace_value(self.draft, message.key, message.text)
-            self.draft_error = ""
-        except ConfigError as error:
-            self.draft_error = str(error)
-
-    @on(ArgumentRemoved)
-    def _remove_argument(self, message: ArgumentRemoved) -> None:
-        self.draft = remove_argument(self.draft, message.key)
-        self.draft_error = ""
-
-    @on(DraftReplaced)
-    def _replace_draft(self, message: DraftReplaced) -> None:
-        self.draft = message.config
-        self.draft_error = ""
-
     @on(StartRequested)
     @work(group="start")
     async def _start(self) -> None:
         if self._is_training() or not await self._code.may_train(self.draft) or self._is_training():
             return
+        self.draft_started(self.draft)
         self._follow(self._own.start(self.draft))
 
     @on(ResumeRequested)
@@ -326,12 +304,39 @@ class Studio(TerminalApp[None]):
             self.push_screen(HelpScreen(PANES[str(current.id)], current))
 
     def action_start(self) -> None:
-        """Start a run from the draft."""
-        self.post_message(StartRequested())
+        """Start a run from the draft, unless an edit of it is open. Where the draft is not shown, ask first."""
+        if not self._is_training() and self._are_edits_settled():
+            self._ask_to_start()
 
-    def action_command(self, name: Literal["pause", "resume", "save", "stop"]) -> None:
-        """Ask the watched run to pause, resume, save or stop at its next step."""
+    def _are_edits_settled(self) -> bool:
+        """Whether every form shows what the draft holds; if not, go to the field and say so."""
+        for pane in (self.query_one(SetupPane), self.query_one(DataPane)):
+            if reason := pane.unsettled():
+                self.action_show(str(pane.id))
+                pane.go_to_unsettled()
+                self._tell(f"not started: {reason}; Enter applies it, Esc cancels")
+                return False
+        return True
+
+    @work(exclusive=True, group="start question")
+    async def _ask_to_start(self) -> None:
+        pane = self.query_one(ContentSwitcher).current
+        is_draft_shown = pane == "setup" or (pane == "train" and self.watched is None)
+        if is_draft_shown or await self.push_screen_wait(start_question(self.draft)):
+            self.post_message(StartRequested())
+
+    @work(exclusive=True, group="stop question")
+    async def action_command(self, name: Literal["pause", "resume", "save", "stop"]) -> None:
+        """Ask the watched run to pause, resume, save or, after a question, stop at its next step."""
+        if name == "stop" and (run := self._run_to_command()) and not await self.push_screen_wait(stop_question(run)):
+            return
         self.post_message(CommandRequested({"cmd": "stop"} if name == "stop" else {"cmd": name}))
+
+    def _run_to_command(self) -> str:
+        """Name of the run that a command would reach; empty if there is none."""
+        if self.watched is not None:
+            return self.watched.name if self._is_watched_live() else ""
+        return self.draft.name if self._own.is_awaited else ""
 
     def action_leave(self) -> None:
         """Quit; if a run is live, ask first what to do with it. Ignored while that question is open."""

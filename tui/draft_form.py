@@ -170,16 +170,32 @@ def command_line(draft: RunConfig, loaded: RunConfig, spec: str) -> str:
     """
     import shlex
 
+    words = ["torchdeck", "train", spec]
+    for key, _, new in _changes(loaded, draft):
+        if new is not None:
+            words += ["--set", f"{key}={toml_text(new)}"]
+    return shlex.join(words)
+
+
+def change_lines(before: RunConfig, after: RunConfig) -> list[str]:
+    """One line for each setting that differs: `optimizer.lr: 0.01 → 0.001`."""
+    return [f"{key}: {_shown(old)} → {_shown(new)}" for key, old, new in _changes(before, after)]
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is None else toml_text(value) or '""'
+
+
+def _changes(before: RunConfig, after: RunConfig) -> list[tuple[str, Any, Any]]:
+    """Dotted key, old and new value of every setting that differs; None where one of them hasn't got it."""
     from torchdeck.engine.config.file import config_values
 
-    words = ["torchdeck", "train", spec]
-    before, after = config_values(loaded), config_values(draft)
-    for key, value in after.items():
-        old = before.get(key)
-        if isinstance(value, dict):
-            for name, item in value.items():
-                if not isinstance(old, dict) or old.get(name) != item:
-                    words += ["--set", f"{key}.{name}={toml_text(item)}"]
-        elif old != value:
-            words += ["--set", f"{key}={toml_text(value)}"]
-    return shlex.join(words)
+    old, new = _flat(config_values(before)), _flat(config_values(after))
+    return [(key, old.get(key), new.get(key)) for key in {**new, **old} if old.get(key) != new.get(key)]
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= {f"{key}.{name}": item for name, item in value.items()} if isinstance(value, dict) else {key: value}
+    return flat

@@ -37,9 +37,15 @@ class ArgumentRemoved(Message):
 
 @dataclass
 class DraftReplaced(Message):
-    """Replace the draft of the next run by a whole config."""
+    """Replace the draft of the next run by a whole config.
+
+    Args:
+        config: the new draft.
+        spec: preset or file that it came from; empty if it is a change of the draft.
+    """
 
     config: RunConfig
+    spec: str = ""
 
 
 class StartRequested(Message):

@@ -81,6 +81,8 @@ def _after_the_screen(
 ) -> int:
     """Return the shell's prompt if a run keeps training, and wait for its end."""
     run = app.launched
+    if app.parting_words:
+        _tell(terminal, app.parting_words)
     if run is not None and run.is_alive:
         if signals.received or app.leaving == "stop":
             run.stop(after="step", reason=signals.name or "the studio was closed")

@@ -45,12 +45,12 @@ async def test_a_config_that_names_code_runs_nothing_before_a_yes(tmp_path: Path
         assert str(own) in shown and "calls net" in shown and "from torch import nn" in shown
         await pilot.press("n", "2")
         await until_shown(pilot, "not run:")
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await asked(app, pilot)
         await pilot.press("escape")
         assert app.launched is None
         assert not (tmp_path / "ran").exists()
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await asked(app, pilot)
         await pilot.press("escape")
         assert not (tmp_path / "ran").exists()
@@ -109,14 +109,14 @@ async def test_a_command_of_a_config_runs_only_after_a_yes_that_showed_all_of_it
     async with studio(tmp_path, *settings, size=(160, 40)) as (app, pilot):
         await until_shown(pilot, "of every sample")
         assert not isinstance(app.screen, TrustScreen)
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await asked(app, pilot)
         shown = screen_text(app)
         assert "a shell command not run from here before" in shown and "notify.command" in shown
         assert shown.count("x") >= 150
         await pilot.press("n")
         assert app.launched is None
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await asked(app, pilot)
         await pilot.press("y")
         await until(pilot, trace.exists)

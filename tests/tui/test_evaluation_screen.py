@@ -14,7 +14,7 @@ async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Pa
     async with studio(tmp_path, *FAST, "ema.decay=0.5", size=(100, 60)) as (app, pilot):
         await pilot.press("4", "t")
         assert not isinstance(app.screen, EvaluationScreen), "there is no evaluation yet"
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.launched is not None and not app.launched.is_alive)
         await until_shown(pilot, "finished")
         await pilot.press("t")

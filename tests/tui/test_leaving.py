@@ -62,6 +62,7 @@ sys.exit(main())
 def started(studio: StudioTerminal, epoch: int = 2) -> RunReader:
     """Press s and wait until the run has trained for a while."""
     studio.until_shown("6 Log")
+    studio.press("4")
     studio.press("s")
     run = studio.run()
     studio.until_trained(run, epoch)
@@ -93,6 +94,7 @@ def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_outpu
 def test_a_terminal_that_closes_while_the_run_is_prepared_does_not_end_it(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, "digits", "--set", "training.epochs=3") as studio:
         studio.until_shown("6 Log")
+        studio.press("4")
         studio.press("s")
         studio.until_shown("preparing")
         studio.hang_up()
@@ -131,6 +133,8 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
             second.press("\r")
             second.until_shown("● running")
             second.press("x")
+            second.until_shown("Stop ")
+            second.press("y")
             second.until_shown("● stopped")
         assert run.status() == "stopped"
         assert run.checkpoints()
@@ -159,6 +163,7 @@ def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
         run = started(studio)
         studio.press("q")
         studio.until_shown("Detach: keep training")
+        studio.press("4")
         studio.press("s")
         assert studio.exit_status() == 0
         assert run.status() == "stopped"

@@ -120,17 +120,17 @@ async def test_pausing_saving_and_stopping_are_offered_only_while_a_run_lives(tm
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
         await pilot.pause(0.2)
         assert "Pause" not in screen_text(app)
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until_shown(pilot, "p Pause")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
-        await pilot.press("x")
+        await pilot.press("x", "y")
         await until_shown(pilot, "● stopped")
         await until(pilot, lambda: "Pause" not in screen_text(app))
 
 
 async def test_a_run_can_be_stopped_while_it_is_prepared(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
-        await pilot.press("s", "x")
+        await pilot.press("4", "s", "x", "x")
         assert app.launched is not None
         await until(pilot, lambda: not app.launched.is_alive)
         await until(pilot, lambda: app.query_one(TrainPane).run_status != "preparing")
@@ -138,7 +138,7 @@ async def test_a_run_can_be_stopped_while_it_is_prepared(tmp_path: Path) -> None
 
 async def test_the_live_run_is_shown_at_the_end_of_the_tabs_in_every_pane(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000", size=(80, 24)) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
         for key in "123456":
             await pilot.press(key)
@@ -177,7 +177,7 @@ async def test_the_cursor_stays_in_the_list_when_a_model_is_chosen(tmp_path: Pat
 
 async def test_enter_on_a_run_shows_it_and_r_on_a_checkpoint_goes_on_from_that_one(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=4") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
         run = app.watched
         app.watched = None
@@ -200,7 +200,7 @@ async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_cha
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
         await pilot.press("5")
         checkpoints = app.query_one("#checkpoints", DataTable)
@@ -226,7 +226,7 @@ async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_cha
 
 async def test_the_log_pane_switches_between_the_runs_log_and_the_studios(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
         await pilot.press("6")
         await until_shown(pilot, "engine.log")
@@ -239,7 +239,7 @@ async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_
     net.write_text("def make():\n    raise ValueError('\\n'.join(f'reason {n}' for n in range(1, 10)))\n")
     async with studio(tmp_path, f"model.name={net}:make") as (app, pilot):
         await until_shown(pilot, "Run this code?")
-        await pilot.press("y", "s")
+        await pilot.press("y", "4", "s")
         await until_shown(pilot, "● not started")
         await pilot.resize_terminal(90, 30)
         app.draft = app.draft.model_copy(update={"seed": 7})
@@ -252,7 +252,7 @@ async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_
 
 async def test_a_refused_resume_does_not_offer_the_key_that_starts_the_draft(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         pane = app.query_one(TrainPane)
         await until(pilot, lambda: pane.run_status == "finished" and not app.launched.is_alive)
         broken = app.watched / "checkpoints" / "broken.pt"
@@ -269,7 +269,7 @@ async def test_a_run_that_is_shown_again_takes_the_place_of_a_refusal(tmp_path: 
         await pilot.press("4")
         pane.refused("no such thing", "Press 3 to change the settings")
         await until_shown(pilot, "no such thing")
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: pane.run_status == "finished")
         await pilot.resize_terminal(90, 30)
         await until_shown(pilot, "● finished")

@@ -47,7 +47,7 @@ async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, mon
         pane = app.query_one(TrainPane)
         polls = [app._poll, pane._polling]
         await until(pilot, lambda: not any(poll.is_often for poll in polls))
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: all(poll.is_often for poll in polls))
         await until(pilot, lambda: pane.run_status == "finished")
         # A run that has ended shows its last data: the charts no longer wait.

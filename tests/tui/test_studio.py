@@ -92,7 +92,7 @@ async def test_a_value_that_is_not_allowed_is_said_and_not_taken(tmp_path: Path)
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])
 async def test_a_run_is_started_watched_and_finishes(tmp_path: Path, size: tuple[int, int]) -> None:
     async with studio(tmp_path, *FAST, size=size) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         assert app.query_one(ContentSwitcher).current == "train"
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
         text = screen_text(app)
@@ -105,7 +105,7 @@ async def test_a_run_is_started_watched_and_finishes(tmp_path: Path, size: tuple
 
 async def test_pause_resume_save_and_stop(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         pane = app.query_one(TrainPane)
         await until(pilot, lambda: pane.run_status == "running" and app.watched is not None)
         reader = RunReader(app.watched)
@@ -117,18 +117,18 @@ async def test_pause_resume_save_and_stop(tmp_path: Path) -> None:
         await until_shown(pilot, "● running")
         await pilot.press("c")
         await until(pilot, lambda: reader.poll() and any(e.get("reason") == "asked" for e in reader.events()))
-        await pilot.press("x")
+        await pilot.press("x", "y")
         await until_shown(pilot, "● stopped")
         assert reader.status() == "stopped"
 
 
 async def test_a_stopped_run_is_resumed_from_the_runs_pane_exactly(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=12") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.watched is not None)
         reader = RunReader(app.watched)
         await until(pilot, lambda: reader.poll() and reader.progress().epoch >= 2)
-        await pilot.press("x")
+        await pilot.press("x", "y")
         await until_shown(pilot, "● stopped")
         await pilot.press("5")
         await until_shown(pilot, "stopped")
@@ -141,7 +141,7 @@ async def test_a_stopped_run_is_resumed_from_the_runs_pane_exactly(tmp_path: Pat
 
 async def test_a_config_that_can_not_be_trained_is_said_and_nothing_is_written(tmp_path: Path) -> None:
     async with studio(tmp_path, "optimizer.momentun=0.9") as (_, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until_shown(pilot, "unknown argument 'momentun'")
         assert not (tmp_path / "runs").exists()
 
@@ -165,7 +165,7 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
         await until_shown(pilot, "Run this code?")
         await pilot.press("y")
         await until_shown(pilot, "1,438 training samples")
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "failed")
         await until_shown(pilot, "the filament broke")
         assert app.query_one(TrainPane).run_status == "failed"
@@ -175,7 +175,7 @@ async def test_an_exception_in_the_engine_shows_in_the_studio_and_does_not_end_i
 
 async def test_leaving_during_a_run_asks_and_staying_keeps_it(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, LeaveScreen))
@@ -187,7 +187,7 @@ async def test_leaving_during_a_run_asks_and_staying_keeps_it(tmp_path: Path) ->
 
 async def test_asking_to_leave_twice_asks_once_and_staying_keeps_the_run(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
         await pilot.press("ctrl+q", "ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, LeaveScreen))
@@ -201,7 +201,7 @@ async def test_asking_to_leave_twice_asks_once_and_staying_keeps_the_run(tmp_pat
 
 async def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         await until(pilot, lambda: app.query_one(TrainPane).run_status == "running")
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, LeaveScreen))
@@ -234,7 +234,7 @@ async def test_a_run_of_another_process_is_watched_and_controlled(tmp_path: Path
             await until_shown(pilot, "● running")
             await pilot.press("p")
             await until_shown(pilot, "● paused")
-            await pilot.press("x")
+            await pilot.press("x", "y")
             await until_shown(pilot, "● stopped")
         assert process.wait(timeout=60) == 0
     finally:

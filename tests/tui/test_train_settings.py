@@ -38,7 +38,7 @@ def test_epochs_are_whole_and_a_clip_norm_may_be_zero() -> None:
 
 async def test_keys_change_a_live_run_and_stop_it_after_its_epoch(tmp_path: Path) -> None:
     async with studio(tmp_path, *LONG, size=(80, 24)) as (app, pilot):
-        await pilot.press("s")
+        await pilot.press("4", "s")
         pane = app.query_one(TrainPane)
         await until(pilot, lambda: pane.run_status == "running" and pane.watched is not None)
         await until_shown(pilot, "e Change")

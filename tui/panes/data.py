@@ -137,13 +137,23 @@ class DataPane(Working, Widget, can_focus=True):
         self._show_view()
 
     def on_focus(self) -> None:
-        """Focus the catalog."""
-        self.query_one("#names").focus()
+        """Focus the catalog, unless the focus has moved into a view."""
+        if self.screen.focused is self:
+            self.query_one("#names").focus()
 
     def watch_draft(self) -> None:
         """Follow a change of data or transforms."""
         if self.is_mounted:
             self._show_draft()
+
+    def unsettled(self) -> str:
+        """Which transform is being edited and not applied; empty if none is."""
+        return self.query_one(TransformsView).unsettled()
+
+    def go_to_unsettled(self) -> None:
+        """Put the cursor on the transform that `unsettled` is about."""
+        self.action_view("transforms")
+        self.query_one(TransformsView).go_to_unsettled()
 
     # Keys
 

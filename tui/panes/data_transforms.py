@@ -86,6 +86,18 @@ class TransformsView(Working, Vertical):
         errors = {number: step.error for number, step in enumerate(tiers) if step.error}
         self.query_one(f"#{pipeline}", PipelineList).set_steps(steps, notes=notes, errors=errors)
 
+    def unsettled(self) -> str:
+        """Which transform is being edited and not applied; empty if none is."""
+        step = next((each.unsettled for each in self.query(PipelineList) if each.unsettled), "")
+        return f"the transform {step} is typed but not applied yet" if step else ""
+
+    def go_to_unsettled(self) -> None:
+        """Put the cursor on the transform that `unsettled` is about."""
+        for pipeline in self.query(PipelineList):
+            if pipeline.unsettled:
+                pipeline.go_to_editor()
+                return
+
     @work(exclusive=True, group="edit")
     async def normalize(self, data: DataConfig, pixels: PixelStatistics) -> None:
         """Set the Normalize of both pipelines to the measured channel statistics."""

@@ -39,7 +39,7 @@ class SetupPane(Working, Widget, can_focus=True):
     Attributes:
         draft: config that is shown.
         draft_error: error of the last edit; empty if it was valid.
-        spec: preset or file that the draft came from.
+        spec: preset or file that the draft was made from.
     """
 
     DEFAULT_CSS = """
@@ -56,14 +56,14 @@ class SetupPane(Working, Widget, can_focus=True):
 
     draft: reactive[RunConfig | None] = reactive(None)
     draft_error: reactive[str] = reactive("")
+    spec: reactive[str] = reactive("")
 
-    def __init__(self, worker: WorkerProcess, spec: str, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.spec = spec
-        self._loaded: RunConfig | None = None
+        self._loaded: tuple[str, RunConfig] | None = None
         self._worker = worker
         self._completions: dict[str, list[str]] = {}
-        self._shown: RunConfig | None = None
+        self._shown: tuple[RunConfig, str] | None = None
         self._checked: RunConfig | None = None
         self._off: dict[str, str] = {}
         self._faulty = ""
@@ -87,11 +87,12 @@ class SetupPane(Working, Widget, can_focus=True):
     async def on_focus(self) -> None:
         """Focus the form."""
         await self._show_draft()
-        self.query_one(ConfigForm).focus_field(_PRESET)
+        if self.screen.focused is self:
+            self.query_one(ConfigForm).focus_field(_PRESET)
 
     async def watch_draft(self) -> None:
-        """Show the new values."""
-        if self.is_mounted and self.is_on_screen:
+        """Show the new values; while the pane is hidden, only if a field still holds what led to them."""
+        if self.is_mounted and (self.is_on_screen or self.query_one(ConfigForm).unsettled is not None):
             await self._show_draft()
 
     async def watch_draft_error(self, error: str) -> None:
@@ -103,6 +104,21 @@ class SetupPane(Working, Widget, can_focus=True):
             # The rejected text may still be in its field, and the verdict is about the draft again.
             self._shown = self._checked = None
             await self._show_draft()
+
+    def unsettled(self) -> str:
+        """Why a field shows something else than what the draft holds, or what is wrong with it; empty if all agree."""
+        form = self.query_one(ConfigForm)
+        if (field := form.unsettled) is not None:
+            return f"{field.label} shows {form.text_of(field.key)!r}, which is {field.error or 'not applied yet'}"
+        if self._faulty and self._shown == (self.draft, self.spec):
+            return f"{self._faulty}: {form.error_of(self._faulty)}"
+        return ""
+
+    def go_to_unsettled(self) -> None:
+        """Put the cursor on the field that `unsettled` is about."""
+        form = self.query_one(ConfigForm)
+        field = form.unsettled
+        form.focus_field(field.key if field is not None else self._faulty)
 
     def action_plan(self) -> None:
         """Show the draft's plan: learning rate over the steps, and parameter groups."""
@@ -155,15 +171,14 @@ class SetupPane(Working, Widget, can_focus=True):
         except TorchdeckError as error:
             self._blame(str(error))
             return
-        self.spec, self._loaded = preset, config
-        self.post_message(DraftReplaced(config))
+        self.post_message(DraftReplaced(config, spec=preset))
 
     async def _show_draft(self) -> None:
         draft = self.draft
         if draft is None:
             return
-        if draft != self._shown:
-            self._shown = draft
+        if (draft, self.spec) != self._shown:
+            self._shown = draft, self.spec
             await self._fill_form(draft)
         if draft != self._checked:
             self._checked = draft
@@ -178,9 +193,9 @@ class SetupPane(Working, Widget, can_focus=True):
         fields = [replace(field, off=self._off.get(field.key, "")) for field in draft_fields(draft, self._completions)]
         await self.query_one(ConfigForm).set_fields([first, *fields])
         self._faulty = ""
-        if self._loaded is None:
-            self._loaded = self._config_of_spec() or draft
-        command = command_line(draft, self._loaded, self.spec)
+        if self._loaded is None or self._loaded[0] != self.spec:
+            self._loaded = self.spec, self._config_of_spec() or draft
+        command = command_line(draft, self._loaded[1], self.spec)
         # The pane may have been removed while the form was filled.
         for line in self.query("#command").results(Static):
             line.update(printable(f"$ {command}"))

@@ -11,6 +11,9 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.widgets import Input, Static
 
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.plurals import plural
+
 from ..plain_text import printable, printable_lines
 from .overlay import OverScreen
 
@@ -26,7 +29,7 @@ _BOX = """
 
 
 class ConfirmScreen(OverScreen[bool]):
-    """Asks for confirmation of something that can't be undone."""
+    """Asks for confirmation."""
 
     DEFAULT_CSS = _BOX.format(name="ConfirmScreen")
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -34,14 +37,18 @@ class ConfirmScreen(OverScreen[bool]):
         Binding("escape,n,q", "answer(False)", "No"),
     ]
 
-    def __init__(self, question: str, what_happens: str) -> None:
+    def __init__(self, question: str, what_happens: str, *, again: str = "") -> None:
         """Create the dialog.
 
         Args:
             question: one line.
             what_happens: consequences of yes, in lines.
+            again: key that brought up the question and, pressed again, means yes.
         """
         super().__init__()
+        self._again = again
+        if again:
+            self._bindings.bind(again, "answer(True)", "Yes", show=False)
         self._question = question
         self._what_happens = what_happens
 
@@ -50,11 +57,23 @@ class ConfirmScreen(OverScreen[bool]):
         with Vertical():
             yield Static(Text(f"{printable(self._question)}\n", style="bold"))
             yield Static(Text(f"{printable_lines(self._what_happens)}\n"))
-            yield Static(Text("y    yes\nEsc  no"))
+            yield Static(Text(f"y    yes{f' (or {self._again} again)' if self._again else ''}\nEsc  no"))
 
     def action_answer(self, answer: bool) -> None:
         """Close with an answer."""
         self.dismiss(answer)
+
+
+def start_question(draft: RunConfig) -> ConfirmScreen:
+    """Ask whether to start a run, where the draft is not on the screen."""
+    epochs = plural(draft.training.epochs, "epoch")
+    words = f"{draft.model.name} on {draft.data.dataset}, {epochs}. Setup (3) shows every setting."
+    return ConfirmScreen(f"Start the run {draft.name}?", words, again="s")
+
+
+def stop_question(run: str) -> ConfirmScreen:
+    """Ask whether to stop a run."""
+    return ConfirmScreen(f"Stop {run}?", "A checkpoint is saved at its next step; Runs (5) resumes it.", again="x")
 
 
 class PromptScreen(OverScreen[str | None]):

@@ -306,6 +306,20 @@ class ConfigForm(VerticalScroll, can_focus=False):
         return next((row.field for row in self.query(_Row) if row.has_focus_within), None)
 
     @property
+    def unsettled(self) -> FormField | None:
+        """The first field whose editor shows another text than its value: not applied yet, or rejected."""
+        rows = (row for row in self.query(_Row) if row.query(".editor"))
+        return next((row.field for row in rows if row.editor.value != row.field.value), None)
+
+    def text_of(self, key: str) -> str:
+        """The text in a field's editor. Raises KeyError if there is no such field."""
+        return self._row(key).editor.value
+
+    def error_of(self, key: str) -> str:
+        """The error shown below a field, or "". Raises KeyError if there is no such field."""
+        return self._row(key).field.error
+
+    @property
     def help_cells(self) -> int:
         """Width of the help behind an editor."""
         return next((row.query_one(".help").content_size.width for row in self.query(_Row)), 0)

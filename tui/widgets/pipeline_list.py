@@ -201,6 +201,19 @@ class PipelineList(Widget):
         """The current steps."""
         return list(self._steps)
 
+    @property
+    def unsettled(self) -> str:
+        """The text of a step that is being edited and not applied; empty if none is."""
+        editor = self.query_one(Input)
+        if not self.has_class("-editing"):
+            return ""
+        before = "" if self._is_new else str(self._steps[self._edited])
+        return editor.value if editor.value != before else ""
+
+    def go_to_editor(self) -> None:
+        """Put the cursor on the step that is being edited."""
+        self.query_one(Input).focus()
+
     def set_kinds(self, kinds: Sequence[StepKind]) -> None:
         """Set the kinds of steps, to complete their names and show their parameters while the user types."""
         self._kinds = {kind.name: kind for kind in kinds}

@@ -1,0 +1,145 @@
+"""The draft is started as the screen shows it, a change of it is undone, and it outlives the studio."""
+
+from pathlib import Path
+
+import pytest
+from studio_pilot import go_to_field, screen_text, studio, until, until_shown
+from textual.widgets import ContentSwitcher, Input
+
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.files.state_folder import state_folder
+from torchdeck.tui.app import Studio
+from torchdeck.tui.draft_form import change_lines
+from torchdeck.tui.kept_draft import DraftFile, KeptDraft
+from torchdeck.tui.screens.ask import ConfirmScreen
+from torchdeck.tui.screens.kept_draft import KeptDraftScreen
+from torchdeck.tui.widgets.config_form import ConfigForm
+from torchdeck.tui.widgets.pipeline_list import PipelineList
+
+
+def said(app: Studio) -> str:
+    return "\n".join(told.message for told in app._notifications)
+
+
+async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_hold(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(120, 40)) as (app, pilot):
+        await pilot.press("3")
+        await go_to_field(pilot, "training.epochs")
+        # Typed and not applied.
+        await pilot.press("end", "0", "f5")
+        await until(pilot, lambda: "not applied yet" in said(app))
+        form = app.query_one("SetupPane ConfigForm", ConfigForm)
+        assert app.launched is None and form.focused_key == "training.epochs"
+        # Applied and rejected, then started from another pane.
+        await pilot.press(*["backspace"] * 4, "0", "enter")
+        await until_shown(pilot, "must be at least 1")
+        await pilot.press("escape", "escape", "1", "s")
+        await until(pilot, lambda: "must be at least 1" in said(app))
+        assert app.launched is None
+        assert app.query_one(ContentSwitcher).current == "setup"
+        await until(pilot, lambda: form.focused_key == "training.epochs")
+        await pilot.press("end", *["backspace"] * 4, "7", "enter")
+        await until_shown(pilot, "✓ ready to start")
+        await pilot.press("f5")
+        await until(pilot, lambda: app.launched is not None)
+
+
+async def test_a_start_is_refused_while_a_transform_is_typed(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(120, 40)) as (app, pilot):
+        await pilot.press("t", "enter")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        await pilot.press("end", "x")
+        await pilot.press("f5")
+        await until(pilot, lambda: "is typed but not applied yet" in said(app))
+        assert app.launched is None and isinstance(app.focused.parent, PipelineList)
+        await pilot.press("escape", "s")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+
+
+async def test_a_start_where_the_draft_is_not_shown_and_a_stop_ask_first(tmp_path: Path) -> None:
+    async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
+        for pane in ("1", "2", "5", "6"):
+            await pilot.press(pane, "s")
+            await until_shown(pilot, "Start the run digits?")
+            await pilot.press("escape")
+            assert app.launched is None
+        await pilot.press("s", "s")
+        await until_shown(pilot, "● running")
+        for answer in ("n", "x"):
+            await pilot.press("x")
+            await until_shown(pilot, f"Stop {app.watched.name}?")
+            assert app.launched.is_alive
+            await pilot.press(answer)
+        await until_shown(pilot, "● stopped")
+
+
+async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(120, 40)) as (app, pilot):
+        drafts = [app.draft]
+        await pilot.press("t", "d")
+        await until(pilot, lambda: app.draft != drafts[-1])
+        drafts.append(app.draft)
+        await pilot.press("2")
+        await until_shown(pilot, "parameters")
+        await pilot.press("t", "z")
+        await until(pilot, lambda: bool(app.draft.model.freeze))
+        drafts.append(app.draft)
+        await pilot.press("3")
+        await go_to_field(pilot, "preset")
+        await pilot.press("right")
+        await until(pilot, lambda: app.draft != drafts[-1])
+        preset = app.spec
+        assert preset != "digits"
+        last = app.draft
+        for draft in reversed(drafts):
+            await pilot.press("ctrl+z")
+            await until(pilot, lambda: app.draft == draft)  # noqa: B023
+        assert app.spec == "digits"
+        await pilot.press("ctrl+z")
+        await until(pilot, lambda: "no change of the draft to be undone" in said(app))
+        await pilot.press(*["ctrl+y"] * 3)
+        await until(pilot, lambda: app.draft == last)
+        assert app.spec == preset
+
+
+async def test_q_keeps_the_draft_and_the_studio_offers_it_when_it_opens_again(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+        await pilot.press("t", "d")
+        await until(pilot, lambda: len(app.draft.data.train_transforms) == 1)
+        changed = app.draft
+        await pilot.press("q")
+        await until(pilot, lambda: not app.is_running)
+    assert "your draft is kept" in app.parting_words
+    file = DraftFile("digits").path
+    assert file.stat().st_mode & 0o777 == 0o600
+    for answer, stays in (("escape", True), ("y", True), ("n", False)):
+        async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+            await until(pilot, lambda: isinstance(app.screen, KeptDraftScreen))
+            await until_shown(pilot, "data.train_transforms:")
+            assert "decide later" in screen_text(app)
+            await pilot.press(answer)
+            await until(pilot, lambda: len(app.screen_stack) == 1)
+            assert (app.draft == changed) is (answer == "y")
+        assert file.exists() is stays
+
+
+def test_a_damaged_kept_draft_is_said_with_its_place(tmp_path: Path) -> None:
+    file = DraftFile("digits")
+    assert file.read() is None
+    config = load_config("digits", ["training.epochs=3"])
+    file.keep(KeptDraft(config, "digits"))
+    assert file.read() == KeptDraft(config, "digits")
+    assert file.path.is_relative_to(state_folder())
+    for damaged in ("{", "[]", '{"spec": "digits"}', '{"config": "[training]\\nepochs = 0", "spec": ""}'):
+        file.path.write_text(damaged)
+        with pytest.raises(ConfigError, match=str(file.path)):
+            file.read()
+    file.remove()
+    file.remove()
+
+
+def test_the_differences_of_drafts_are_one_line_each() -> None:
+    before = load_config("digits", ["optimizer.amsgrad=true"])
+    after = load_config("digits", ["training.epochs=3"])
+    assert change_lines(before, after) == ["training.epochs: 15 → 3", "optimizer.amsgrad: true → not set"]
