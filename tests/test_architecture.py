@@ -72,6 +72,8 @@ LAYERS = (
     "tui.own_run",
     "tui.screens",
     "tui.code_question",
+    "tui.kept_draft",
+    "tui.draft_editing",
     "tui.panes",
     "tui.app",
     "tui.studio",

@@ -18,8 +18,18 @@ from torchdeck.tui.widgets.config_form import ConfigForm
 from torchdeck.tui.widgets.pipeline_list import PipelineList
 
 
-def said(app: Studio) -> str:
-    return "\n".join(told.message for told in app._notifications)
+SAID: list[str] = []
+
+
+@pytest.fixture(autouse=True)
+def _notices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A notice leaves the screen after seconds, which may be over before a test looks."""
+    SAID.clear()
+    monkeypatch.setattr(Studio, "notify", lambda app, message, **options: SAID.append(message))
+
+
+def said() -> str:
+    return "\n".join(SAID)
 
 
 async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_hold(tmp_path: Path) -> None:
@@ -28,14 +38,14 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
         await go_to_field(pilot, "training.epochs")
         # Typed and not applied.
         await pilot.press("end", "0", "f5")
-        await until(pilot, lambda: "not applied yet" in said(app))
+        await until(pilot, lambda: "not applied yet" in said())
         form = app.query_one("SetupPane ConfigForm", ConfigForm)
         assert app.launched is None and form.focused_key == "training.epochs"
         # Applied and rejected, then started from another pane.
         await pilot.press(*["backspace"] * 4, "0", "enter")
         await until_shown(pilot, "must be at least 1")
         await pilot.press("escape", "escape", "1", "s")
-        await until(pilot, lambda: "must be at least 1" in said(app))
+        await until(pilot, lambda: "must be at least 1" in said())
         assert app.launched is None
         assert app.query_one(ContentSwitcher).current == "setup"
         await until(pilot, lambda: form.focused_key == "training.epochs")
@@ -51,7 +61,7 @@ async def test_a_start_is_refused_while_a_transform_is_typed(tmp_path: Path) -> 
         await until(pilot, lambda: isinstance(app.focused, Input))
         await pilot.press("end", "x")
         await pilot.press("f5")
-        await until(pilot, lambda: "is typed but not applied yet" in said(app))
+        await until(pilot, lambda: "is typed but not applied yet" in said())
         assert app.launched is None and isinstance(app.focused.parent, PipelineList)
         await pilot.press("escape", "s")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
@@ -97,7 +107,7 @@ async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path
             await until(pilot, lambda: app.draft == draft)  # noqa: B023
         assert app.spec == "digits"
         await pilot.press("ctrl+z")
-        await until(pilot, lambda: "no change of the draft to be undone" in said(app))
+        await until(pilot, lambda: "no change of the draft to be undone" in said())
         await pilot.press(*["ctrl+y"] * 3)
         await until(pilot, lambda: app.draft == last)
         assert app.spec == preset

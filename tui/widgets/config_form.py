@@ -204,11 +204,12 @@ class _Row(Widget):
     def tell(self, field: FormField) -> None:
         """Show a new help or error; the value and the typed text stay as they are."""
         self.field = field
-        if self.query(".editor"):
-            self.query_one(".help", Static).update(printable(field.off or field.help))
-            self.set_class(bool(field.off), "-off")
-            self.query_one(".error", Static).update(printable(field.error))
-            self.set_class(bool(field.error), "-error")
+        # While the row is composed or removed, some of its parts are not there.
+        for part, text in ((".help", field.off or field.help), (".error", field.error)):
+            for place in self.query(part).results(Static):
+                place.update(printable(text))
+        self.set_class(bool(field.off), "-off")
+        self.set_class(bool(field.error), "-error")
 
 
 class ConfigForm(VerticalScroll, can_focus=False):
