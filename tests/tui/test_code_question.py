@@ -7,6 +7,7 @@ import torch
 from studio_pilot import FAST, screen_text, studio, until, until_shown
 from textual.app import App
 from textual.pilot import Pilot
+from textual.widgets import Static
 
 from torchdeck.engine.config import NotifyConfig, RunConfig
 from torchdeck.engine.run_files import CONFIG_FILE
@@ -112,7 +113,7 @@ async def test_a_command_of_a_config_runs_only_after_a_yes_that_showed_all_of_it
         await pilot.press("4", "s")
         await asked(app, pilot)
         shown = screen_text(app)
-        assert "a shell command not run from here before" in shown and "notify.command" in shown
+        assert "a shell command that you have not approved yet" in shown and "notify.command" in shown
         assert shown.count("x") >= 150
         await pilot.press("n")
         assert app.launched is None
@@ -134,3 +135,27 @@ async def test_resuming_a_run_whose_directory_holds_a_command_asks(tmp_path: Pat
         await pilot.press("n")
         await pilot.pause()
         assert app.launched is None
+
+
+async def test_the_question_lists_every_file_and_keeps_its_answers_on_a_small_screen(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text("WIDTH = 3\n", encoding="utf-8")
+    for name in ("one", "two"):
+        body = "".join(f"line_{number} = {number}\n" for number in range(60))
+        (tmp_path / f"{name}.py").write_text(f"import parts\n{body}", encoding="utf-8")
+    store = CodeTrust(TrustStore())
+    files = store.unknown([f"{tmp_path}/one.py:net", f"{tmp_path}/two.py:loss"])
+    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+        screen = TrustScreen(files)
+        app.push_screen(screen)
+        await asked(app, pilot)
+        await until_shown(pilot, "y run all 3, and remember this content")
+        assert "n don't run" in screen_text(app)
+        words = "\n".join(str(line.render()) for line in screen.query(Static))
+        for name in ("one.py", "two.py", "parts.py"):
+            assert str(tmp_path / name) in words
+        assert "WIDTH = 3" in words and "imported by one.py" in words and words.count("line_59") == 2
+        before = screen_text(app)
+        await pilot.press("pagedown")
+        await until(pilot, lambda: screen_text(app) != before)
+        assert "y run all 3" in screen_text(app)
+        await pilot.press("n")

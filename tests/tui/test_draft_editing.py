@@ -17,7 +17,6 @@ from torchdeck.tui.screens.kept_draft import KeptDraftScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
 from torchdeck.tui.widgets.pipeline_list import PipelineList
 
-
 SAID: list[str] = []
 
 
