@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from torch import nn
 
@@ -15,12 +16,15 @@ from .data.loading.loaders import check_batches, check_loading, data_notes, exam
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
+from .errors import ConfigError
 from .inputs import sample_shape_of
 from .interchange.tensorboard_mirror import require_tensorboard
 from .models.build import build_with_notes, check_model
 from .models.data_init import init_from_data
+from .plurals import plural
 from .randomness import seed_everything
 from .shapes import Shape
+from .tensor_files.checkpoint_file import inspect_checkpoint
 from .training.callbacks import check_callbacks
 from .training.compute.losses import check_loss
 from .training.compute.objective import DecisiveMetrics, Objective, build_objective
@@ -81,6 +85,28 @@ def check(config: RunConfig) -> Placement:
     if config.mirror.tensorboard:
         require_tensorboard()
     return placement
+
+
+def check_start(config: RunConfig) -> Placement:
+    """Check whatever a start can be refused for without its data: the form, the dry run and the start share it.
+
+    Raises:
+        TorchdeckError: the first thing that is wrong, with what is allowed.
+    """
+    placement = check(config)
+    if config.start_from:
+        path = user_path(config.start_from)
+        refuse_used_up_epochs(path, inspect_checkpoint(path).epoch or 0, config.training.epochs)
+    return placement
+
+
+def refuse_used_up_epochs(checkpoint: Path, trained: int, epochs: int) -> None:
+    """Raise ConfigError if a run of `epochs` epochs would have nothing left to train after `checkpoint`."""
+    if trained >= epochs:
+        raise ConfigError(
+            f"training.epochs = {epochs}: {checkpoint} has trained {plural(trained, 'epoch')}, which leaves none; set "
+            f"more, such as {trained * 2}"
+        )
 
 
 def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True) -> Prepared:

@@ -211,7 +211,7 @@ class Studio(DraftEditing):
         if self._is_training() or not await self._code.may_train(config) or self._is_training():
             return
         try:
-            run = self._own.resume(message.run, message.checkpoint)
+            run = self._own.resume(message.run, message.checkpoint, message.epochs)
         except TorchdeckError as error:
             self._tell(str(error))
             return

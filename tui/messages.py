@@ -59,10 +59,12 @@ class ResumeRequested(Message):
     Args:
         run: directory of the run.
         checkpoint: file to resume from; None for the newest valid one.
+        epochs: number of epochs in all; 0 for as many as the run has.
     """
 
     run: Path
     checkpoint: Path | None = None
+    epochs: int = 0
 
 
 @dataclass

@@ -74,12 +74,13 @@ class OwnRun:
         run = launch(draft, self._runs_root, argv=["torchdeck"], on_directory=self._on_directory)
         return self._follow(run, _TRY_DRAFT)
 
-    def resume(self, directory: Path, checkpoint: Path | None) -> LaunchedRun:
-        """Resume a run. Raises TorchdeckError if it can't be resumed."""
+    def resume(self, directory: Path, checkpoint: Path | None, epochs: int = 0) -> LaunchedRun:
+        """Resume a run, up to `epochs` epochs in all if it is not 0. Raises TorchdeckError if it can't be resumed."""
         from torchdeck.engine.launching.launch import launch_resumed
 
         self._take_output_back()
-        run = launch_resumed(directory, checkpoint=checkpoint, on_directory=self._on_directory)
+        overrides = (f"training.epochs={epochs}",) if epochs else ()
+        run = launch_resumed(directory, checkpoint=checkpoint, overrides=overrides, on_directory=self._on_directory)
         return self._follow(run, _TRY_RUN)
 
     def look(self) -> Path | Refusal | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..config.file import config_from_values, config_values, dump_config, parse_config
-from ..errors import CheckpointError, RunError
+from ..errors import CheckpointError
 from ..runs.browsing.references import run_of, step_file_of
 from ..runs.on_disk.state_file import ForkOrigin, StateFile
 from ..runs.saving.checkpoint_format import Checkpoint
@@ -116,14 +116,16 @@ def begin_fork(prepared: Prepared) -> Fork:
 
     Raises:
         CheckpointError: it can't be read, lacks a part, or is of another model.
-        RunError: nothing is left to train.
+        ConfigError: nothing is left to train.
     """
+    from ..build import refuse_used_up_epochs
+
     config, path = prepared.config, Path(prepared.config.start_from)
     if _FORMAT_KEY not in inspect_checkpoint(path).keys:
         return _begin_from_another_loop(prepared, path)
     continuation = Continuation.of(prepared, path)
     position, state = continuation.position, continuation.state
-    _check_something_is_left(config, path, position["epoch"])
+    refuse_used_up_epochs(path, position["epoch"], config.training.epochs)
     run = run_of(path)
     origin: ForkOrigin = {"run": run.name if run is not None else "", "checkpoint": path.name}
     return Fork(
@@ -134,16 +136,9 @@ def begin_fork(prepared: Prepared) -> Fork:
     )
 
 
-def _check_something_is_left(config: RunConfig, path: Path, epoch: int) -> None:
-    if epoch >= config.training.epochs:
-        raise RunError(
-            f"{path}: has trained {epoch} epochs, and training.epochs = {config.training.epochs} leaves none; set "
-            f"more, such as training.epochs = {epoch * 2}"
-        )
-
-
 def _begin_from_another_loop(prepared: Prepared, path: Path) -> Fork:
     """The state that a loop of anybody's saved, as far as it fits."""
+    from ..build import refuse_used_up_epochs
     from ..runs.saving.checkpoint import load_checkpoint
     from ..training.foreign_state import NOT_EXACT, ForeignState, states_by_parameter
     from ..training.optimization.optimizers import build_optimizer
@@ -167,7 +162,7 @@ def _begin_from_another_loop(prepared: Prepared, path: Path) -> Fork:
     epoch = content.get("epoch", 0)
     if type(epoch) is not int or epoch < 0:
         raise CheckpointError(f"{path}: its epoch is {epoch!r}, and should be a number of epochs, 0 or more")
-    _check_something_is_left(prepared.config, path, epoch)
+    refuse_used_up_epochs(path, epoch, prepared.config.training.epochs)
     origin: ForkOrigin = {"run": "", "checkpoint": path.name}
     exactness: StateFile = {"exact": False, "not_exact_because": reasons}
     return Fork(

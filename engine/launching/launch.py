@@ -37,9 +37,10 @@ class _NewRun(LaunchedRun):
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
         require_torch("fork" if self._config.start_from else "train")
-        from ..build import prepare
+        from ..build import check_start, prepare
         from .fork import begin_fork, parent_of
 
+        check_start(self._config)
         prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
         fork = begin_fork(prepared) if self._config.start_from else None
         info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config)}

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..build import Prepared, Progress, prepare
+from ..build import Prepared, Progress, check_start, prepare
 from ..config import RunConfig
 from ..data.loading.loaders import check_loading, example_inputs
 from ..data.loading.storage import free_disk
@@ -69,7 +69,8 @@ def dry_run(config: RunConfig, runs_root: Path, progress: Progress) -> DryRun:
         TorchdeckError: whatever a start would be refused for.
     """
     _check_folder(runs_root)
-    prepared = prepare(config, progress)
+    check_start(config)
+    prepared = prepare(config, progress, load_weights=not config.start_from)
     tier, _ = check_loading(prepared.sources, config, prepared.placement.device)
     progress("estimating the memory of a step", 0, 0)
     memory, note = _memory(prepared)

@@ -11,13 +11,15 @@ from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input
 
-from torchdeck.engine.config.file import load_config
+from torchdeck.engine.build import check_start
+from torchdeck.engine.config.file import load_config, replace_value
+from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.saving.pins import pinned_checkpoints
 from torchdeck.tui.app import Studio
 from torchdeck.tui.panes.runs import RunsPane
-from torchdeck.tui.screens.ask import ConfirmScreen
+from torchdeck.tui.screens.ask import ConfirmScreen, PromptScreen
 from torchdeck.tui.screens.checkpoint import CheckpointScreen
 from torchdeck.tui.screens.compare import CompareScreen
 from torchdeck.tui.screens.scores import ScoresScreen
@@ -168,11 +170,34 @@ async def test_a_checkpoint_is_looked_into_measured_compared_and_exported(runs: 
 async def test_a_fork_becomes_the_draft(runs: Path, tmp_path: Path) -> None:
     async with studio(tmp_path, size=(80, 24)) as (app, pilot):
         await in_runs(app, pilot, "f")
+        # Its best checkpoint may be that of the first epoch.
+        await until(pilot, lambda: isinstance(app.screen, PromptScreen) or app.draft.name == "fast-fork")
+        if isinstance(app.screen, PromptScreen):
+            await until_shown(pilot, "has trained 2 epochs")
+            await pilot.press("enter")
         await until(pilot, lambda: app.draft.name == "fast-fork")
+        check_start(app.draft)
+        with pytest.raises(ConfigError, match=r"training.epochs = 1: .*leaves none; set more, such as"):
+            check_start(replace_value(app.draft, "training.epochs", "1"))
         assert Path(app.draft.start_from).parent == app.query_one(RunsPane).chosen.path / "checkpoints"
         await pilot.press("F")
         await until(pilot, lambda: app.draft.model.weights != "")
         assert app.draft.start_from == ""
+
+
+async def test_resuming_a_finished_run_asks_how_many_epochs_in_all(runs: Path, tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+        await in_runs(app, pilot, "r")
+        await until_shown(pilot, "How many epochs in all?")
+        assert app.screen.query_one(Input).value == "4"
+        app.screen.query_one(Input).value = "2"
+        await pilot.press("enter")
+        await until_shown(pilot, "must be a whole number above 2")
+        app.screen.query_one(Input).value = "3"
+        await pilot.press("enter")
+        await until(pilot, lambda: app.launched is not None and not app.launched.is_alive)
+        assert app.launched.status == "finished", app.launched.error
+        await until_shown(pilot, "epoch 3/3")
 
 
 HOSTILE = "\x1b[31m[@click=app.exit]x[/]\n\u202e"

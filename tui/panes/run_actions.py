@@ -12,7 +12,9 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import replace_value
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
@@ -74,10 +76,39 @@ class RunActions(Working, Widget):
         """Offer actions on a run only while there is one."""
         return self.chosen is not None or action in ("open_file", "filter")
 
-    def action_resume(self) -> None:
-        """Resume from the checkpoint under the cursor, or from the newest if the cursor is among the runs."""
-        if (run := self.chosen) is not None:
-            self.post_message(ResumeRequested(run.path, self._chosen_path()))
+    @work(group="action", exclusive=True)
+    async def action_resume(self) -> None:
+        """Resume from the checkpoint under the cursor, or from the newest if the cursor is among the runs.
+
+        If nothing is left to train, ask how many epochs to train in all.
+        """
+        run, checkpoint, path = self.chosen, self.chosen_checkpoint, self._chosen_path()
+        if run is None:
+            return
+        trained = checkpoint.epoch if checkpoint is not None else run.epoch
+        epochs = 0
+        if run.status in ("finished", "stopped") and trained >= run.epochs > 0:
+            chosen = await self._ask_epochs(
+                f"{run.name} has trained all of its {plural(run.epochs, 'epoch')}.", trained
+            )
+            if chosen is None:
+                return
+            epochs = chosen
+        self.post_message(ResumeRequested(run.path, path, epochs))
+
+    async def _ask_epochs(self, what: str, trained: int) -> int | None:
+        """Ask for a number of epochs above `trained`; None if the user cancels."""
+        text, error = str(2 * trained), ""
+        while True:
+            explanation = f"{what} More than {trained} continue it."
+            answer = await self.app.push_screen_wait(
+                PromptScreen("How many epochs in all?", explanation, text, error=error)
+            )
+            if answer is None:
+                return None
+            if answer.isdecimal() and int(answer) > trained:
+                return int(answer)
+            text, error = answer, f"{answer or 'nothing'}: must be a whole number above {trained}"
 
     def action_copy_path(self) -> None:
         """Copy the path of the run or checkpoint to the terminal's clipboard, and show it."""
@@ -220,6 +251,7 @@ class RunActions(Working, Widget):
 
     async def _fork(self, *, weights_only: bool) -> None:
         from torchdeck.engine.launching.fork import fork_config
+        from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 
         path = await self._checkpoint_to_use()
         if path is None:
@@ -229,6 +261,12 @@ class RunActions(Working, Widget):
         except TorchdeckError as error:
             self._tell(str(error))
             return
+        trained = 0 if weights_only else (await asyncio.to_thread(inspect_checkpoint, path)).epoch or 0
+        if trained >= config.training.epochs:
+            epochs = await self._ask_epochs(f"{path.name} has trained {plural(trained, 'epoch')}.", trained)
+            if epochs is None:
+                return
+            config = replace_value(config, "training.epochs", str(epochs))
         self.post_message(DraftReplaced(config))
         how = "starts from the weights" if weights_only else "continues from the state"
         words = f"the draft {how} in {path.name}: press 3 to change its settings, s to start it"

@@ -3,7 +3,7 @@
 A name is "module:function". Only the worker process imports it, so naming one here imports nothing.
 """
 
-CHECK_CONFIG = "torchdeck.engine.build:check"
+CHECK_CONFIG = "torchdeck.engine.build:check_start"
 COMPARE_CHECKPOINTS = "torchdeck.engine.checkpoints.compare:compare_checkpoints"
 COMPATIBILITY = "torchdeck.engine.checkpoints.compatibility:standing_of"
 EVALUATE_CHECKPOINT = "torchdeck.engine.checkpoints.evaluate:evaluate_checkpoint"
