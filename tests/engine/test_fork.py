@@ -8,7 +8,7 @@ import torch
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
-from torchdeck.engine.errors import CheckpointError, ConfigError, RunError
+from torchdeck.engine.errors import CheckpointError, ConfigError
 from torchdeck.engine.launching.fork import fork_config, parent_of
 from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
 from torchdeck.engine.runs.reader import RunReader
@@ -139,7 +139,7 @@ def test_what_can_not_be_forked_is_refused_before_anything_is_written(parent: Pa
         fork_config(bare)
     with pytest.raises(ConfigError, match="epocs"):
         fork_config(parent / "checkpoints" / "last.pt", overrides=["training.epocs=3"])
-    with pytest.raises(RunError, match="has trained 3 epochs"):
+    with pytest.raises(ConfigError, match="has trained 3 epochs"):
         fork(parent, tmp_path / "runs", "last.pt")
     with pytest.raises(CheckpointError, match="does not fit"):
         fork(parent, tmp_path / "runs", "step-000000007.pt", "model.hidden=[9]")
