@@ -47,6 +47,8 @@ def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp
         with studio_in_terminal(tmp_path, "attach") as studio:
             studio.until_shown("● running")
             studio.press("x")
+            studio.until_shown("Stop ")
+            studio.press("y")
             studio.until_shown("● stopped")
         assert terminal.exit_status() == 0
         assert run.status() == "stopped"
