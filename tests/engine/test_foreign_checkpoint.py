@@ -11,7 +11,7 @@ from torch import nn
 from torchdeck.engine.build import prepare
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
-from torchdeck.engine.errors import CheckpointError, RunError
+from torchdeck.engine.errors import CheckpointError, ConfigError
 from torchdeck.engine.launching.fork import fork_config
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.reader import RunReader
@@ -143,7 +143,7 @@ def test_parameters_of_another_number_are_counted(tmp_path: Path) -> None:
 
 
 def test_epochs_that_are_used_up_and_no_number_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match="has trained 4 epochs"):
+    with pytest.raises(ConfigError, match="has trained 4 epochs"):
         trained_from(saved(tmp_path, a_loop(epoch=4)), tmp_path)
     with pytest.raises(CheckpointError, match="its epoch is 'three'"):
         trained_from(saved(tmp_path, a_loop(epoch="three")), tmp_path)
