@@ -76,7 +76,7 @@ def test_the_verb_names_the_samples_and_saves_the_tensors(tmp_path: Path, capfd:
     said = capfd.readouterr().out.splitlines()
     assert said[0].startswith("step 30: epoch ") and said[0].endswith("20 samples")
     assert said[1].startswith("  inputs: 20×1×8×8 float32, ")
-    assert said[-1] == "  … 4 more: --all shows them"
+    assert said[-1] == "  … 4 more; --all prints them"
     assert run_command([*arguments, "--json"], None) == 0
     document = json.loads(capfd.readouterr().out)
     saved = torch.load(file, weights_only=True)

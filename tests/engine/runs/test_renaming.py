@@ -52,7 +52,7 @@ def test_a_name_that_a_run_can_not_have_is_refused(run: Path, name: str) -> None
 
 def test_neither_a_live_run_is_renamed_nor_another_one_replaced(run: Path) -> None:
     run.with_name(run.name.replace("first", "second")).mkdir()
-    with pytest.raises(RunError, match="there is such a run already"):
+    with pytest.raises(RunError, match="a run of that name already exists"):
         rename_run(run, "second")
     lock = acquire(run)
     with pytest.raises(RunError, match="is being trained"):

@@ -147,7 +147,7 @@ def test_a_compile_that_fails_after_a_first_step_on_a_smaller_batch_falls_back_t
     ("eager", "compiled", "steps", "words"),
     [
         (0.012, 0.008, 500, "forward and backward 12 → 8 ms: pays off after 500 steps"),
-        (0.012, 0.012, None, "forward and backward 12 → 12 ms: it does not pay"),
+        (0.012, 0.012, None, "forward and backward 12 → 12 ms: it does not pay off"),
         (None, None, None, "0 graph breaks"),
     ],
 )
