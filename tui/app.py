@@ -325,7 +325,7 @@ class Studio(DraftEditing):
         if is_draft_shown or await self.push_screen_wait(start_question(self.draft)):
             self.post_message(StartRequested())
 
-    @work(exclusive=True, group="stop question")
+    @work(group="stop question")
     async def action_command(self, name: Literal["pause", "resume", "save", "stop"]) -> None:
         """Ask the watched run to pause, resume, save or, after a question, stop at its next step."""
         if name == "stop" and (run := self._run_to_command()) and not await self.push_screen_wait(stop_question(run)):
