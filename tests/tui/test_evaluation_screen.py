@@ -47,7 +47,7 @@ async def test_f6_shows_the_plan_of_the_draft_from_within_the_form_and_after_it_
         await until_shown(pilot, "2 epochs of ")
         text = screen_text(app)
         assert "lr 0." in text
-        assert "numbers (" in text
+        assert " parameters (" in text
         await pilot.press("escape")
         assert not isinstance(app.screen, PlanScreen)
         await pilot.press("escape", "f6")

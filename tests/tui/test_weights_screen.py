@@ -10,7 +10,7 @@ from torchdeck.engine.models.build import build_model
 from torchdeck.tui.screens.weights import WeightsScreen
 
 
-async def test_a_file_is_looked_into_and_then_taken(tmp_path: Path) -> None:
+async def test_a_file_is_previewed_and_then_applied(tmp_path: Path) -> None:
     state = build_model(ModelConfig(name="cnn"), 4, (1, 8, 8)).state_dict()
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
@@ -25,7 +25,7 @@ async def test_a_file_is_looked_into_and_then_taken(tmp_path: Path) -> None:
         assert app.draft.model.weights == ""
         await pilot.press("ctrl+u", *str(tmp_path / "w.pt"), "enter")
         await until_shown(pilot, "can be loaded")
-        assert "below state_dict.module." in screen_text(app)
+        assert "under state_dict.module." in screen_text(app)
         assert "classifier.weight (4×128 in the file, 10×128 here)  (head: starts fresh)" in screen_text(app)
         await pilot.press("enter")
         await until(pilot, lambda: app.draft.model.weights == str(tmp_path / "w.pt"))
