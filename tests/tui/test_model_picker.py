@@ -39,7 +39,7 @@ async def test_a_users_file_lists_what_it_defines_without_running_it(tmp_path: P
         await pilot.press("2", "f")
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
         app.screen.query_one(Input).value = f"{file}:l"
-        await until(pilot, lambda: "2 of mine.py" in screen_text(app))
+        await until(pilot, lambda: "2 functions and classes in mine.py" in screen_text(app))
         await pilot.press("escape")
         await until(pilot, lambda: not isinstance(app.screen, ModelPicker))
         assert app.draft.model.name == "cnn"

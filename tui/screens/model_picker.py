@@ -170,7 +170,8 @@ def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
         for name in names
         if part.removeprefix(":").lower() in name.lower()
     ]
-    return found, f"{len(found)} functions and classes in {path.name}, listed without running the file"
+    what = "function or class" if len(found) == 1 else "functions and classes"
+    return found, f"{len(found)} {what} in {path.name}, listed without running the file"
 
 
 def _params(count: int | None) -> str:
