@@ -55,7 +55,8 @@ class Display:
         if run.path is None:
             self._prepare(run.message)
             return
-        if self._reader is None:
+        if self._reader is None or self._reader.path != run.path:
+            # The directory of a live run may be renamed. The records in it are those that were shown.
             self._reader = RunReader(run.path)
             self._say(f"run {run.path}")
         self._reader.poll()

@@ -58,6 +58,7 @@ class OwnRun:
         self._printed_before = 0
         self._advice = ""
         self._reader: RunReader | None = None
+        self._path: Path | None = None
         self.launched: LaunchedRun | None = None
         self.is_awaited = False
 
@@ -84,11 +85,19 @@ class OwnRun:
         return self._follow(run, _TRY_RUN)
 
     def look(self) -> Path | Refusal | None:
-        """The result of a launch, once: the run's directory, or why there is none; None if there is no news."""
+        """The result of a launch, once: the run's directory, or why there is none; None if there is no news.
+
+        The run's directory again where that was renamed, or replaced after a deletion.
+        """
         run = self.launched
+        if run is not None and run.path != self._path and self._path is not None and not self.is_awaited:
+            # Its directory was renamed while it trains.
+            self._path = run.path
+            return run.path
         if run is None or not self.is_awaited or (run.path is None and run.is_alive):
             return None
         self.is_awaited = False
+        self._path = run.path
         return run.path if run.path is not None else Refusal(_why_not_started(run), self._advice)
 
     def line(self, watched: Path | None) -> Text | None:
@@ -105,7 +114,7 @@ class OwnRun:
         return one_line(self._reader.status(), self._reader.progress())
 
     def _follow(self, run: LaunchedRun, advice: str) -> LaunchedRun:
-        self.launched, self.is_awaited, self._advice = run, True, advice
+        self.launched, self.is_awaited, self._advice, self._path = run, True, advice, None
         return run
 
     def _take_output_back(self) -> None:

@@ -62,6 +62,7 @@ class LaunchedRun:
         self.error: BaseException | None = None
         self.trainer: Trainer | None = None
         self._run: RunWriter | None = None
+        self._watch: RunWatch | None = None
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
         self._has_directory_or_ended = threading.Event()
@@ -166,7 +167,7 @@ class LaunchedRun:
         self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
             self._start_mirror(run)
-        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path):
+        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path) as self._watch:
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
                 run.close(outcome)
@@ -180,6 +181,18 @@ class LaunchedRun:
                 raise
             notifier.tell_end(outcome)
             return outcome
+
+    def _move_to(self, run: RunWriter, server: ControlServer) -> None:
+        """Follow the run's directory. Called in the thread that watches it."""
+        if run.path != self.path:
+            self.path = run.path
+            server.move(run.path)
+            if self._watch is not None:
+                self._watch.move(run.path)
+            if run.loss:
+                self._on_directory(run.path)
+        if run.loss:
+            self.stop(after="step", reason=run.loss)
 
     def _start_mirror(self, run: RunWriter) -> None:
         try:
@@ -201,6 +214,7 @@ class LaunchedRun:
         sampler = SystemSampler(run.path, gpu_uuid_of(prepared.placement.device))
         try:
             server = ControlServer(run.path, self.control)
+            run.on_moved = lambda: self._move_to(run, server)
             self._on_directory(run.path)
             self._has_directory_or_ended.set()
             if problem := server.start():
@@ -239,6 +253,8 @@ class LaunchedRun:
                 )
                 outcome: Status = fit_past_divergence(trainer, run)
             run.flush()
+            if run.loss:
+                raise RunError(run.loss)
             if run.save_error:
                 raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
             return outcome

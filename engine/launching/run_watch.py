@@ -27,6 +27,12 @@ class RunWatch:
             print(f"torchdeck: the cause can't be recorded if this run is killed: {error}", file=sys.stderr)
         return self
 
+    def move(self, run: Path) -> None:
+        """The run's directory is elsewhere now: have another process watch it there."""
+        self.__exit__(None, None, None)
+        self._run = run
+        self.__enter__()
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

@@ -115,6 +115,10 @@ class ControlServer:
         self._thread.start()
         return problem
 
+    def move(self, run: Path) -> None:
+        """The run's directory is elsewhere now: offer the socket there, within seconds."""
+        self._run = run
+
     def stop(self) -> None:
         """End the thread and remove the socket. A second call does nothing."""
         if not self._is_running:

@@ -1,4 +1,4 @@
-"""Sees every few seconds that a live run still holds its lock."""
+"""Sees every few seconds that a live run still has its directory and holds its lock."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ _EVERY_SECONDS = 2.0
 
 
 class OwnershipWatch:
-    """A thread that takes a run's lock again where a cleaner of the disk removed its file."""
+    """A thread that follows a run's directory when it is renamed, has a run write on elsewhere when it is deleted, and
+    takes the run's lock again where a cleaner of the disk removed its file.
+    """
 
     def __init__(self, run: RunWriter) -> None:
         self._run = run
@@ -29,4 +31,5 @@ class OwnershipWatch:
 
     def _watch(self) -> None:
         while not self._ended.wait(_EVERY_SECONDS):
+            self._run.follow_directory()
             self._run.keep_ownership()

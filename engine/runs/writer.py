@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,13 +16,14 @@ from ..config import RunConfig
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
 from ..machine.process_identity import boot_id, start_ticks
-from ..run_files import CHECKPOINTS
+from ..run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE
 from .best_result import best_of
 from .on_disk.directory import create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
 from .on_disk.lock import LOCK_FILE, RunLock, acquire
 from .on_disk.metrics_record import MetricsRecord
 from .on_disk.own_files import require_own_files
+from .on_disk.run_folder import Place, RunFolder, make_rescue_folder
 from .on_disk.state_file import StateFile
 from .provenance import describe_origin
 from .reader import RunReader
@@ -38,7 +41,9 @@ class RunWriter:
     called by one thread.
 
     Attributes:
-        path: the run's directory.
+        path: the run's directory. It changes when that is renamed, or deleted and replaced.
+        on_moved: called when `path` has changed, in the thread that noticed it.
+        loss: what became of the run's files when its directory was deleted; empty as long as it wasn't.
     """
 
     def __init__(
@@ -52,6 +57,12 @@ class RunWriter:
     ) -> None:
         """Use `create` or `reopen`."""
         self.path = path
+        self.on_moved: Callable[[], object] = lambda: None
+        self.loss = ""
+        self._folder = RunFolder(path)
+        # What makes a directory a run, for one that has to be made anew.
+        self._documents = _documents_of(path)
+        self._place_turn = threading.Lock()
         self._best_metric = config.checkpoint.best_metric
         self._lock = lock
         # It was taken under the temporary name of a new run.
@@ -158,6 +169,45 @@ class RunWriter:
                 self._is_disowned = True
                 self.event("lock_lost", text=f"the run's lock is lost and can't be taken again: {error}")
 
+    def follow_directory(self) -> None:
+        """See where the run's directory is: renamed, it is followed; deleted, everything is written on elsewhere."""
+        with self._place_turn:
+            if self.loss or not self._has_open_files or self._is_closed:
+                return
+            before, place = self.path, self._folder.look()
+            if place is Place.THERE:
+                return
+            if place is Place.RENAMED:
+                self._move(self._folder.path)
+                self.event(
+                    "directory_moved", text=f"{before} was renamed to {self.path}: the run is written there now"
+                )
+            else:
+                self._write_on_elsewhere(before)
+        self.on_moved()
+
+    def _move(self, path: Path) -> None:
+        self.path = path
+        self._lock.move(path)
+        self._journal.move(path)
+        self._saver.move(path / CHECKPOINTS)
+
+    def _write_on_elsewhere(self, deleted: Path) -> None:
+        self.loss = f"{deleted} was deleted while the run trains"
+        try:
+            path = make_rescue_folder(deleted, self._documents, CHECKPOINTS)
+            lock = acquire(path)
+            self._journal.write_on_at(path)
+        except (OSError, RunError) as error:
+            self.loss += f", and nothing can be saved elsewhere: {error}"
+            print(f"torchdeck: {self.loss}", file=sys.stderr)
+            return
+        self._lock.release()
+        self.path, self._lock = path, lock
+        self._saver.move(path / CHECKPOINTS)
+        self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
+        self.event("directory_deleted", text=self.loss)
+
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
 
@@ -166,10 +216,11 @@ class RunWriter:
         """
         from ..config.file import dump_config
 
-        self._saver.close()
-        state = self._journal.state()
-        self._journal.close()
-        self._has_open_files = False
+        with self._place_turn:
+            self._saver.close()
+            state = self._journal.state()
+            self._journal.close()
+            self._has_open_files = False
         try:
             take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
             metrics, best = newest_results(self.path)
@@ -213,6 +264,7 @@ class RunWriter:
 
         try:
             replace_config(self.path, dump_config(config))
+            self._documents[CONFIG_FILE] = dump_config(config).encode()
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -240,6 +292,8 @@ class RunWriter:
             is_last: whether the run ends with it.
             when_done: called once, from any thread, when `state` is no longer read.
         """
+        # Not into a directory that was renamed since the last look.
+        self.follow_directory()
         self._saver.submit(
             SaveRequest(state, step, epoch, dict(metrics), reason, is_best, is_last=is_last, when_done=when_done)
         )
@@ -265,9 +319,10 @@ class RunWriter:
             status: finished, stopped or failed.
             error: why it failed.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
+        with self._place_turn:
+            if self._is_closed:
+                return
+            self._is_closed = True
         try:
             if not self._has_open_files:
                 return
@@ -280,7 +335,17 @@ class RunWriter:
                 # A long run's curves are parsed once here rather than by the first who opens it.
                 RunReader(self.path).poll()
         finally:
+            self._folder.close()
             self._lock.release()
+
+
+def _documents_of(run: Path) -> dict[str, bytes]:
+    documents: dict[str, bytes] = {}
+    for name in (CONFIG_FILE, INFO_FILE):
+        # A run whose information was removed is a run all the same.
+        with contextlib.suppress(FileNotFoundError):
+            documents[name] = (run / name).read_bytes()
+    return documents
 
 
 def _retention(config: RunConfig, resumed_from: str) -> Retention:

@@ -30,6 +30,8 @@ ENDED_BADLY = ("failed", "died", "damaged")
 # Events whose text is shown as it is.
 TOLD_AS_WRITTEN = (
     "note",
+    "directory_moved",
+    "directory_deleted",
     "stopped_early",
     "disk_filling",
     "stalled",

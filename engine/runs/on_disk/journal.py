@@ -51,6 +51,26 @@ class LineFile:
         self._descriptor = operations.open(path, APPEND_FLAGS, 0o644)
         require_regular(self._descriptor, path)
 
+    def write_on_at(self, path: Path) -> None:
+        """Write on in another file, which begins with all that this one holds, deleted though it may be.
+
+        Raises:
+            OSError: the other can't be written; nothing has changed then.
+        """
+        descriptor = self._operations.open(path, APPEND_FLAGS, 0o644)
+        try:
+            # By way of the descriptor: a deleted file has no other name.
+            with open(f"/proc/self/fd/{self._descriptor}", "rb") as earlier:
+                while block := earlier.read(1 << 20):
+                    view = memoryview(block)
+                    while view:
+                        view = view[self._operations.write(descriptor, view) :]
+        except OSError:
+            self._operations.close(descriptor)
+            raise
+        self._operations.close(self._descriptor)
+        self._descriptor, self.path, self._is_synced = descriptor, path, False
+
     def add(self, record: Mapping[str, Any]) -> None:
         """Queue a record, from any thread; it is encoded later and must not be changed."""
         self._waiting.append(record)
@@ -188,6 +208,30 @@ class Journal:
         """Write and sync everything queued so far, in the calling thread. Errors stay where `error` shows them."""
         with self._turn:
             self._write(sync=True)
+
+    def move(self, run: Path) -> None:
+        """The run's directory was renamed: write on there. What is open stays so."""
+        with self._turn:
+            self._point_to(run)
+            for file in self._files:
+                file.path = run / file.path.name
+
+    def write_on_at(self, run: Path) -> None:
+        """The run's directory was deleted: write on in another, which gets the records so far too.
+
+        Raises:
+            OSError: its files can't be written.
+        """
+        with self._turn:
+            for file in self._files:
+                file.write_on_at(run / file.path.name)
+            self._point_to(run)
+
+    def _point_to(self, run: Path) -> None:
+        self._state_path, self._evaluation_path = run / STATE_FILE, run / EVALUATION_FILE
+        self._errors.clear()
+        self._state_changed = self._state_is_urgent = True
+        self._wake.set()
 
     @property
     def error(self) -> str:

@@ -57,6 +57,11 @@ class RunLock:
             _held[self._identity] = self
             return True
 
+    def move(self, run: Path) -> None:
+        """The run's directory was renamed: its lock's file is there now."""
+        with _mutex:
+            self.path = run / LOCK_FILE
+
     def release(self) -> None:
         """Give the run up. A second call does nothing."""
         with _mutex:

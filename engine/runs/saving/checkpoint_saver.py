@@ -113,6 +113,13 @@ class CheckpointSaver:
         for other in dropped:
             other.when_done()
 
+    def move(self, folder: Path) -> None:
+        """The folder is elsewhere now: save there. What it holds is looked at anew."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._is_saving)
+            self._folder, self._room = folder, DiskRoom(folder)
+            self._index = rebuilt_index(folder, read_index(folder))
+
     def flush(self) -> None:
         """Wait until everything asked for is saved, or failed."""
         with self._changed:

@@ -9,6 +9,8 @@ from typing import Any
 
 from run_cases import new_run, plain_state, train_record
 
+from torchdeck.engine.runs.reader import RunReader
+
 SCRIPT = """
 import json, subprocess, sys
 from pathlib import Path
@@ -57,14 +59,22 @@ def test_a_folder_that_turns_read_only_costs_the_saves_of_that_time_and_nothing_
     assert outcome["status"] == "finished"
 
 
-def test_a_run_whose_directory_is_removed_goes_on_to_its_end_and_says_that_nothing_was_saved(tmp_path: Path) -> None:
+def test_a_run_whose_directory_is_removed_is_saved_beside_it_with_its_records(tmp_path: Path) -> None:
     run = new_run(tmp_path)
+    deleted = run.path
     run.record(train_record(10, 10))
     run.flush()
-    shutil.rmtree(run.path)
+    shutil.rmtree(deleted)
     run.record(train_record(20, 10))
     run.save_checkpoint(plain_state(1), step=1, epoch=1, metrics={}, reason="t")
     run.flush()
-    assert "No such file or directory" in run.save_error
+    assert run.save_error == ""
+    assert run.path == deleted.with_name(f"{deleted.name}-rescued")
+    assert str(run.path) in run.loss
     run.close("finished")
-    assert not run.path.exists()
+    assert not deleted.exists()
+    reader = RunReader(run.path)
+    reader.poll()
+    assert len(reader.series("train/loss")[0]) == 20
+    assert [info.step for info in reader.checkpoints()] == [1]
+    assert reader.owner_pid() is None

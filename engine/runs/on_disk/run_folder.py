@@ -1,0 +1,90 @@
+"""Where the directory of a live run is: followed by its descriptor when it is renamed, and known to be deleted."""
+
+from __future__ import annotations
+
+import enum
+import os
+import shutil
+from pathlib import Path
+
+from ...files.state_folder import state_folder
+from .directory import is_run
+
+
+class Place(enum.Enum):
+    """What a look for a run's directory found."""
+
+    THERE = enum.auto()
+    RENAMED = enum.auto()
+    DELETED = enum.auto()
+
+
+class RunFolder:
+    """The directory of a live run.
+
+    Attributes:
+        path: where it was when it was last seen.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Hold the directory. Raises OSError."""
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def look(self) -> Place:
+        """See where it is now; `path` then says so. One that lacks its config or its checkpoints counts as deleted."""
+        if self._is_at(self.path):
+            return Place.THERE if is_run(self.path) else Place.DELETED
+        try:
+            found = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
+        except OSError:
+            return Place.DELETED
+        if not self._is_at(found) or not is_run(found):
+            return Place.DELETED
+        self.path = found
+        return Place.RENAMED
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+    def _is_at(self, path: Path) -> bool:
+        try:
+            return os.path.samestat(os.stat(path), os.fstat(self._descriptor))
+        except OSError:
+            return False
+
+
+def make_rescue_folder(deleted: Path, files: dict[str, bytes], checkpoints: str) -> Path:
+    """Make a run's directory in place of one that was deleted: beside it, else below the user's state folder.
+
+    Args:
+        deleted: where the deleted one was.
+        files: names and contents of the files that make it a run.
+        checkpoints: name of the folder of checkpoints.
+
+    Raises:
+        OSError: neither place takes it.
+    """
+    problem: OSError | None = None
+    for root in (deleted.parent, state_folder() / "rescued"):
+        for number in range(1, 1000):
+            folder = root / (f"{deleted.name}-rescued" + (f"-{number}" if number > 1 else ""))
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                problem = error
+                break
+            try:
+                (folder / checkpoints).mkdir()
+                for name, content in files.items():
+                    (folder / name).write_bytes(content)
+            except OSError as error:
+                # A full disk: what was begun is no run.
+                shutil.rmtree(folder, ignore_errors=True)
+                problem = error
+                break
+            return folder
+    raise problem or FileExistsError(f"{deleted.parent}: holds 999 rescued runs of this name")
