@@ -113,7 +113,7 @@ def test_leaving_and_keeping_the_run_gives_the_shell_back_and_says_how_to_come_b
         assert run.is_alive()
         text = studio.received.decode(errors="replace")
         assert f"{run.path.name} keeps training in process {run.owner_pid()}" in text
-        assert "To watch it:  torchdeck attach digits-" in text
+        assert "To watch it: torchdeck attach digits-" in text
         studio.until(lambda: run.status() not in ("preparing", "running"))
         assert run.status() == "finished"
 

@@ -19,8 +19,9 @@ import sys
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 from torchdeck.engine.errors import TorchdeckError, TorchUnavailableError
 from torchdeck.engine.machine.python_process import python_command
@@ -294,6 +295,8 @@ def main() -> None:
     os.dup2(2, 1)
     os.nice(5)
     print_utf8()
+    # Whoever closes the process kills it: what user code printed is in the log by then.
+    cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     # Every request needs these; import them while the user looks at the first screen.
     with no_garbage_sought():
         if failure := torch_failure():
