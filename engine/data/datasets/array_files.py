@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, DataError
+from .image_files import open_binary
 from .samples import is_channels_first
 from .splits import ArrayDataset, DatasetParts
 
@@ -53,8 +55,13 @@ def open_arrays(path: Path) -> DatasetParts:
             "and the labels as labels.npy"
         )
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _parts(path, dict.fromkeys(arrays.files), lambda name: arrays[name])
+        # Opened here: numpy leaves the file open where the archive is damaged.
+        with open_binary(path) as file:
+            arrays = np.load(file, allow_pickle=False)
+            if not isinstance(arrays, NpzFile):
+                raise ValueError("the file is a single array; expected an archive of arrays")
+            with arrays:
+                return _parts(path, dict.fromkeys(arrays.files), lambda name: arrays[name])
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{path}: can't be opened as .npz: {error}") from error
 

@@ -91,6 +91,7 @@ def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], message: str
         opened(tmp_path / "mine.npz")
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", images=IMAGES, labels=LABELS)
     whole = (tmp_path / "mine.npz").read_bytes()
@@ -98,6 +99,13 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         (tmp_path / "mine.npz").write_bytes(damaged)
         with pytest.raises(DataError, match=r"mine\.npz"):
             opened(tmp_path / "mine.npz")
+
+
+def test_a_single_array_under_the_name_of_an_archive_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "mine.npz").open("wb") as file:
+        np.save(file, IMAGES)
+    with pytest.raises(DataError, match=r"mine\.npz: can't be opened as \.npz: the file is a single array"):
+        opened(tmp_path / "mine.npz")
 
 
 def test_a_lone_array_says_where_labels_go(tmp_path: Path) -> None:
