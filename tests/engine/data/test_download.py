@@ -190,7 +190,7 @@ def test_a_data_set_is_fetched_unpacked_and_opened(kmnist: Server, tmp_path: Pat
     messages = []
     done = download("KMNIST", str(tmp_path), lambda message, *_: messages.append(message))
     assert (done.name, done.samples) == ("KMNIST", {"train": 10, "test": 10})
-    assert list(dict.fromkeys(messages)) == [f"fetching {name} (kB)" for name in kmnist.files]
+    assert list(dict.fromkeys(messages)) == [f"downloading {name} (kB)" for name in kmnist.files]
     asked = len(kmnist.requests)
     download("KMNIST", str(tmp_path), silent)
     assert len(kmnist.requests) == asked
