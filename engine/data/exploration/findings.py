@@ -309,7 +309,7 @@ def describe_duplicates(report: DuplicateReport) -> list[str]:
         repeat = plural(report.surplus, "training sample repeats", "training samples repeat")
         lines.append(f"{repeat} another training sample")
     if not report.groups:
-        lines.append(f"no {noun} occurs twice, and none is in two splits")
+        lines.append(f"no duplicate {noun}s, within or across splits")
     if report.unreadable:
         lines.append(f"{plural(report.unreadable, 'sample')} can't be read")
     splits = ", ".join(f"{count:,} {name}" for name, count in report.samples.items())
