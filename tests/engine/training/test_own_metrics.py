@@ -173,7 +173,7 @@ def test_a_decision_follows_what_is_measured(key: str) -> None:
     chosen = {"checkpoint.best_metric": decisive.best, "early_stopping.metric": decisive.early_stopping}
     assert chosen.get(key, decisive.schedule).name == "parts.wrong"
     assert not chosen.get(key, decisive.schedule).larger_is_better
-    with pytest.raises(ConfigError, match=f"{key} = 'parts.x': is not measured .* parts.wrong, parts.classes, errors"):
+    with pytest.raises(ConfigError, match=f"{key} = 'parts.x': not available .* parts.wrong, parts.classes, errors"):
         DecisiveMetrics.of(case(parts, f"{key}=parts.x"), made)
     with pytest.raises(ConfigError, match=f'{key} = \'errors\': .* set mode = "max" or mode = "min" beside met.py:E'):
         DecisiveMetrics.of(case(parts, f"{key}=errors"), made)
