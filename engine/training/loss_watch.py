@@ -38,7 +38,8 @@ class LossWatch:
         """
         found = ""
         for offset, loss in enumerate(losses, start=1 - len(losses)):
-            if self._first is None:
+            if not self._first:
+                # A step that counted nothing has a loss of 0, and is no reference.
                 self._first = abs(loss)
             self._newest.append(abs(loss))
             found = self._judge(step + offset) or found
@@ -52,7 +53,7 @@ class LossWatch:
         if self._is_exploding:
             self._is_exploding = usual > _RECOVERED * bound
             return ""
-        if usual <= bound or self._first == 0.0:
+        if usual <= bound or not self._first:
             return ""
         self._is_exploding = True
         return (

@@ -42,6 +42,10 @@ def test_a_resumed_run_may_lose_more_than_its_first_step() -> None:
     assert said([0.001, *[0.5] * 20], is_resumed=True) != []
 
 
+def test_a_first_step_that_counted_nothing_is_no_reference() -> None:
+    assert len(said([0.0, 2.3, *[900.0] * 10])) == 1
+
+
 def advised(optimizer: str, scores: list[float]) -> list[str]:
     advice = OscillationAdvice(optimizer)
     return [text for score in scores if (text := advice.look("validation accuracy", score))]
