@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from typing import Any
 
@@ -144,7 +145,7 @@ def _file(spec: str, where: str) -> NDArray[Any]:
         raise ConfigError(f"{where}: no such file: {path.absolute()}")
     try:
         return np.load(path, allow_pickle=False) if path.suffix == ".npy" else np.loadtxt(path, ndmin=1)
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ConfigError(f"{where}: can't be read: {error}") from error
 
 
