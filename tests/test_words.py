@@ -93,7 +93,7 @@ RETIRED = (
     Retired(r"\btowards\b", "towards zero", "toward"),
 )
 # Names that other programs or earlier runs have given.
-FIXED_NAMES = re.compile(r"[\"'`]utilisation[\"'`]")
+FIXED_NAMES = re.compile(r"[\"'`](utilisation|LabelledDataset)[\"'`]")
 
 
 def compiled(retired: Retired) -> re.Pattern[str]:

@@ -43,7 +43,7 @@ class RunWriter:
     Attributes:
         path: the run's directory. It changes when that is renamed, or deleted and replaced.
         on_moved: called when `path` has changed, in the thread that noticed it.
-        loss: what became of the run's files when its directory was deleted; empty as long as it wasn't.
+        loss: where the files were saved after the directory was deleted; empty while it exists.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class PrivateOutput:
 
         Args:
             outlives_readers: whether the verb's own output goes to the log, too, once its terminal is closed or nobody
-                reads its pipe. Without it, that is an OSError for whoever writes.
+                reads its pipe. Without it, writing then raises OSError.
         """
         self._outlives_readers = outlives_readers
         self._on_terminal: list[int] = []

@@ -295,7 +295,7 @@ def main() -> None:
     os.dup2(2, 1)
     os.nice(5)
     print_utf8()
-    # Whoever closes the process kills it: what user code printed is in the log by then.
+    # Closing the process kills it: what user code printed has to be in the log by then.
     cast(TextIOWrapper, sys.stdout).reconfigure(line_buffering=True)
     # Every request needs these; import them while the user looks at the first screen.
     with no_garbage_sought():
