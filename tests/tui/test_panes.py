@@ -41,7 +41,7 @@ class BrokenWorker(WorkerProcess):
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("1", "look broke"), ("2", "inspect_draft broke"), ("3", "check broke")],
+    [("1", "look broke"), ("2", "inspect_draft broke"), ("3", "check_start broke")],
 )
 async def test_an_unexpected_error_in_the_process_beside_is_said_in_the_pane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, words: str
@@ -153,7 +153,8 @@ async def test_a_file_of_ones_own_is_chosen_by_typing_and_its_errors_show_the_li
         "def make(num_classes):\n    return Sequential(Flatten(), Linear(64, num_classes))\n"
         "def broken():\n    return torch.nn.Lineer(1, 2)\n"
     )
-    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+    # Wide enough for the path of the file before the line's number.
+    async with studio(tmp_path, size=(160, 30)) as (app, pilot):
         await pilot.press("2", "f", *f"{net}:make", "enter")
         await until_shown(pilot, "Run this code?")
         await pilot.press("y")

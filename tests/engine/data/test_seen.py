@@ -56,7 +56,7 @@ def test_the_last_step_of_an_epoch_and_the_steps_there_are() -> None:
     assert len(batches_at(config, 23)[0].samples) == 1438 - 22 * 64
     assert batches_at(config, 46)[0].epoch == 2
     for step in (0, 47):
-        with pytest.raises(ConfigError, match=r"step \d+: the run has steps 1 to 46 \(23 an epoch\)"):
+        with pytest.raises(ConfigError, match=r"step \d+: the run has steps 1 to 46 \(23 per epoch\)"):
             batches_at(config, step)
 
 

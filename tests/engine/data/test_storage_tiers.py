@@ -151,7 +151,7 @@ def test_sizes_that_never_become_equal_are_explained(photographs: Path, tmp_path
         ):
             open_and_build(config)
     digits = run_config(dataset="digits", validation=0.2, storage="encoded")
-    with pytest.raises(ConfigError, match="are not image files"):
+    with pytest.raises(ConfigError, match="are not a folder of image files"):
         open_and_build(digits)
 
 
