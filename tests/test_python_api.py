@@ -126,7 +126,8 @@ def test_code_of_a_checkpoint_that_never_ran_here_is_refused_until_it_is_trusted
 
 def test_ctrl_c_saves_stops_and_is_reported(tmp_path: Path) -> None:
     code = (
-        "import sys, torchdeck\n"
+        "import signal, sys, torchdeck\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "result = torchdeck.train('digits', epochs=4000, warmup_epochs=0, runs=sys.argv[1])\n"
         "print(result.status, result.step > 0, result.checkpoint.exists())\n"
     )

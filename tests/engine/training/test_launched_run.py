@@ -46,12 +46,15 @@ def test_ctrl_c_while_a_run_is_waited_for_does_not_make_it_look_ended() -> None:
     run = Waiting(lambda path: None)
     assert not run.is_alive
     run._start()
+    # A job in the background of a shell ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):
             threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
             run.join(60)
         assert run.is_alive
     finally:
+        signal.signal(signal.SIGINT, before)
         may_end.set()
     run.join()
     assert not run.is_alive and run.status == "finished"
