@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -25,7 +25,9 @@ import torch
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.files.durable import atomic_write
 from torchdeck.engine.files.json_values import to_json
+from torchdeck.engine.runs.on_disk.metrics_record import TrainRecord
 from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.saving.checkpoint_format import Checkpoint
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.engine.training.snapshot import SnapshotBuffers
 from torchdeck.tui.widgets.charts.plot import Curve, draw, frame_for
@@ -76,7 +78,8 @@ def measure_saves(folder: Path, megabytes: int, saves: int) -> None:
     for number in range(saves + 1):
         began = time.perf_counter()
         snapshot = buffers.snapshot()
-        state = {"epoch": 1, "model_state_dict": snapshot.copied(weights), "position": {"step": number}}
+        content = {"epoch": 1, "model_state_dict": snapshot.copied(weights), "position": {"step": number}}
+        state = cast("Checkpoint", content)
         snapshot.wait()
         run.save_checkpoint(state, step=number, epoch=1, metrics={}, reason="t", when_done=snapshot.release)
         stalls.append(time.perf_counter() - began)
@@ -155,7 +158,7 @@ def draw_curve(x: Any, y: Any) -> None:
         draw(size, frame, curves, [], (120, 120, 120))
 
 
-def _record(last_step: int, steps: int) -> dict[str, Any]:
+def _record(last_step: int, steps: int) -> TrainRecord:
     rng = np.random.default_rng(last_step)
     return {
         "kind": "train",
