@@ -47,7 +47,7 @@ def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp
         with studio_in_terminal(tmp_path, "attach") as studio:
             studio.until_shown("● running")
             studio.press("x")
-            studio.until_shown("Stop ")
+            studio.until_shown("A checkpoint is saved")
             studio.press("y")
             studio.until_shown("● stopped")
         assert terminal.exit_status() == 0
