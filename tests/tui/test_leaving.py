@@ -133,7 +133,7 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
             second.press("\r")
             second.until_shown("● running")
             second.press("x")
-            second.until_shown("Stop ")
+            second.until_shown("A checkpoint is saved")
             second.press("y")
             second.until_shown("● stopped")
         assert run.status() == "stopped"
