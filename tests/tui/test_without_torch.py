@@ -238,6 +238,8 @@ def test_a_run_that_the_studio_cannot_train_is_refused_in_one_line(tmp_path: Pat
     with studio_in_terminal(tmp_path, "digits", program=("-c", program)) as studio:
         studio.until_shown("Data")
         studio.press("s")
+        studio.until_shown("Start the run")
+        studio.press("y")
         studio.until_shown("train needs torch, which can't be imported: OSError")
         studio.until_shown("Nothing was written")
         studio.press("q")

@@ -103,7 +103,7 @@ async def test_a_file_that_cannot_be_read_is_named(app_with, tmp_path: Path) -> 
     view = LogView()
     async with app_with(view).run_test():
         view.follow(tmp_path)
-        assert "Is a directory" in unfinished(view)
+        assert "not a regular file" in unfinished(view)
 
 
 async def test_another_file_starts_anew(app_with, tmp_path: Path) -> None:
