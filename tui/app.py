@@ -2,108 +2,51 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Any, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.reactive import reactive
+from textual.binding import BindingType
 from textual.widgets import ContentSwitcher
 
 from torchdeck.engine.config import RunConfig
-from torchdeck.engine.config.file import load_config
-from torchdeck.engine.errors import TorchdeckError
-from torchdeck.engine.run_files import CONFIG_FILE, LOG_FILE
-from torchdeck.engine.runs.commands import Answer, Command
-from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
-from torchdeck.engine.user_trust import code_files
 
 from .code_question import CodeQuestion
-from .draft_editing import DraftEditing
 from .graphics.support import Wish
-from .messages import (
-    CommandRequested,
-    ResumeRequested,
-    RunNoticed,
-    StartRequested,
-    WatchRequested,
-)
-from .own_run import OwnRun, Refusal, import_engine
-from .panes.data import DataPane
-from .panes.log import LogPane
-from .panes.model import ModelPane
-from .panes.runs import RunsPane
-from .panes.setup import SetupPane
-from .panes.train import TrainPane
-from .plain_text import printable
-from .polling import Poll
+from .keys.bindings import bindings
+from .keys.commands import PANES
+from .messages import StartRequested, WatchRequested
+from .own_run import import_engine
+from .panes.pane import Pane
 from .process.terminal import Terminal
-from .process.terminal_notice import notice_of
 from .process.worker_process import WorkerError, WorkerProcess
-from .screens.ask import start_question, stop_question
-from .screens.help import HelpScreen, in_words
-from .screens.leave import LeaveScreen
-from .screens.overlay import OverScreen
+from .run_control import RunControl
 from .widgets.key_line import KeyLine
 from .widgets.tab_line import TabLine
-from .words.run_text import nothing_live
 
-if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
-
-Leaving = Literal["", "keep", "stop"]
-
-_LOOK_EVERY = 0.5  # seconds, while a run is live or starting
-_LOOK_SELDOM = 2.0  # seconds
 _WARM_UP_AFTER = 0.25  # seconds
-
-# These keep their place in the key line.
-_ALWAYS_SHOWN = ("start", *(f"command('{name}')" for name in ("pause", "resume", "save", "stop")), "keys", "leave")
-
-PANES = {
-    "data": "Data",
-    "model": "Model",
-    "setup": "Setup",
-    "train": "Train",
-    "runs": "Runs",
-    "log": "Log",
-}
+# These keep their place in the last line.
+_ALWAYS_SHOWN = ("start", "command_palette", "keys")
 
 
-class Studio(DraftEditing):
-    """Holds the state that panes share, and acts on their messages.
+def _everything() -> Any:
+    from .palette.everything import Everything
+
+    return Everything
+
+
+class Studio(RunControl):
+    """Makes the panes at their first visit, gives them what they show, and acts on their messages.
 
     Attributes:
-        watched: directory of the run in the train pane.
-        leaving: what to do with a live run when the screen closes.
         worker: process that inspects models and previews data.
     """
 
-    TITLE = "torchdeck"
-    CSS_PATH = "studio.tcss"
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(str(number), f"show('{pane}')", title, show=False)
-            for number, (pane, title) in enumerate(PANES.items(), start=1)
-        ),
-        Binding("s,f5", "start", "Start", key_display="s"),
-        Binding("p", "command('pause')", "Pause"),
-        Binding("p", "command('resume')", "Resume"),
-        Binding("c", "command('save')", "Save now"),
-        Binding("x", "command('stop')", "Stop"),
-        Binding("question_mark,f1", "keys", "Keys", key_display="?"),
-        Binding("q", "leave", "Quit"),
-        Binding("ctrl+q", "leave", "Quit", show=False, priority=True),
-    ]
-
-    watched: reactive[Path | None] = reactive(None)
+    COMMANDS: ClassVar[set[Any]] = {_everything}
+    BINDINGS: ClassVar[list[BindingType]] = bindings("studio")
 
     def __init__(
         self,
@@ -127,46 +70,57 @@ class Studio(DraftEditing):
             named: words of the command line; user code that they name may run without a question.
             graphics: how to show pictures.
         """
-        super().__init__(config, spec, terminal, graphics=graphics)
+        super().__init__(config, spec, runs_root, terminal, graphics=graphics)
         self._watch_first = watch
-        self.runs_root = runs_root
-        self._own = OwnRun(runs_root, terminal)
-        self._is_start_offered = True
-        self._poll: Poll | None = None
-        self.leaving: Leaving = ""
         self._code = CodeQuestion(self, named)
         self.worker = WorkerProcess(
             terminal.log if terminal is not None else None, is_held=True, refuse=self._code.refusal
         )
 
-    @property
-    def launched(self) -> LaunchedRun | None:
-        """The run that this process is training, or trained last."""
-        return self._own.launched
-
     def compose(self) -> ComposeResult:
-        """Lay out the tabs, the panes and the key line."""
-        yield TabLine(PANES, active="data", id="tabs")
-        with ContentSwitcher(initial="data"):
-            yield DataPane(self.worker, id="data").data_bind(Studio.draft)
-            yield ModelPane(self.worker, id="model").data_bind(Studio.draft, Studio.watched)
-            yield SetupPane(self.worker, id="setup").data_bind(Studio.draft, Studio.draft_error, Studio.spec)
-            yield TrainPane(self.worker, id="train").data_bind(Studio.draft, Studio.watched)
-            yield RunsPane(self.worker, self.runs_root, id="runs").data_bind(Studio.draft)
-            yield LogPane(self.terminal.log if self.terminal is not None else None, id="log")
+        """Lay out the first line, the panes and the last line."""
+        first = "train" if self._watch_first is not None else "data"
+        yield TabLine(PANES, active=first, id="tabs")
+        with ContentSwitcher(initial=first):
+            yield self._made(first)
         yield KeyLine(_ALWAYS_SHOWN)
+
+    def _made(self, name: str) -> Pane:
+        """Make a pane. What is not looked at is not imported."""
+        if name == "data":
+            from .panes.data import DataPane
+
+            return DataPane(self.worker, id=name).data_bind(Studio.draft)
+        if name == "model":
+            from .panes.model import ModelPane
+
+            return ModelPane(self.worker, id=name).data_bind(Studio.draft, Studio.watched)
+        if name == "setup":
+            from .panes.setup import SetupPane
+
+            return SetupPane(self.worker, id=name).data_bind(Studio.draft, Studio.draft_error, Studio.spec)
+        if name == "train":
+            from .panes.train import TrainPane
+
+            return TrainPane(self.worker, self.watched_run, id=name).data_bind(Studio.draft)
+        if name == "runs":
+            from .panes.runs import RunsPane
+
+            return RunsPane(self.worker, self.runs_root, id=name).data_bind(Studio.draft)
+        from .panes.log import LogPane
+
+        return LogPane(self.terminal.log if self.terminal is not None else None, self.watched_run, id=name)
 
     def on_ready(self) -> None:
         """Start slow work, after the first paint."""
         if self.leaving:
             # A signal arrived before the event loop started.
             self.exit()
+        self.pane.focus_first()
         self._ask_for(self.draft)
         self.offer_kept_draft()
         if self._watch_first is not None:
             self.post_message(WatchRequested(self._watch_first))
-        self.watch(self.query_one(TrainPane), "one_line", self._show_line, init=False)
-        self._poll = Poll(self, self._look_after_run, self._is_any_run_alive, _LOOK_EVERY, _LOOK_SELDOM)
         # The worker's imports would take CPU time from the first paint.
         self.set_timer(_WARM_UP_AFTER, self._warm_up)
 
@@ -175,7 +129,7 @@ class Studio(DraftEditing):
         try:
             await self.worker.start()
         except WorkerError as error:
-            self._tell(str(error))
+            self.notify(str(error), severity="warning")
         # Runs train in this process, so it needs torch too. A thread keeps the screen responsive meanwhile.
         threading.Thread(target=import_engine, name="import", daemon=True).start()
 
@@ -184,40 +138,57 @@ class Studio(DraftEditing):
         self.keep_draft()
         await self.worker.close()
 
-    def leave_soon(self) -> None:
-        """End the screen and the run, from a signal handler."""
-        self.leaving = "stop"
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.exit)
+    # Panes
 
-    # What panes ask for
+    @property
+    def pane(self) -> Pane:
+        """The pane that is shown."""
+        switcher = self.screen_stack[0].query_one(ContentSwitcher)
+        return switcher.query_one(f"#{switcher.current}", Pane)
 
-    @on(StartRequested)
-    @work(group="start")
-    async def _start(self) -> None:
-        if self._is_training() or not await self._code.may_train(self.draft) or self._is_training():
-            return
-        self.draft_started(self.draft)
-        self._follow(self._own.start(self.draft))
+    async def action_show(self, name: str) -> None:
+        """Show a pane, made at its first visit, and focus it."""
+        screen = self.screen_stack[0]
+        screen.minimize()
+        switcher = screen.query_one(ContentSwitcher)
+        if not switcher.query(f"#{name}"):
+            await switcher.mount(self._made(name))
+        switcher.current = name
+        screen.query_one("#tabs", TabLine).active = name
+        pane = self.pane
+        pane.focus_first()
+        pane.run_changed()
 
-    @on(ResumeRequested)
-    @work(group="start")
-    async def _resume(self, message: ResumeRequested) -> None:
-        try:
-            config = load_config(str(message.run / CONFIG_FILE))
-        except TorchdeckError as error:
-            self._tell(str(error))
+    async def action_next_pane(self, by: int) -> None:
+        """Show the next or previous pane; behind the last comes the first."""
+        names = list(PANES)
+        await self.action_show(names[(names.index(str(self.pane.id)) + by) % len(names)])
+
+    @on(TabLine.Chosen, "#tabs")
+    async def _choose_tab(self, message: TabLine.Chosen) -> None:
+        await self.action_show(message.tab)
+
+    def action_view(self, by: int) -> None:
+        """Show the next or previous view of the pane."""
+        self.pane.next_view(by)
+
+    def run_is_shown(self) -> None:
+        """Show the watched run in the train pane."""
+        self.call_later(self.action_show, "train")
+
+    def run_changed(self) -> None:
+        """Update the first line and the pane."""
+        if not self.query("#tabs"):
+            # The screen is closing.
             return
-        if self._is_training() or not await self._code.may_train(config) or self._is_training():
-            return
-        try:
-            run = self._own.resume(message.run, message.checkpoint, message.epochs)
-        except TorchdeckError as error:
-            self._tell(str(error))
-            return
-        self._follow(run)
+        self.screen_stack[0].query_one("#tabs", TabLine).status = self.forms()
+        self.pane.run_changed()
 
     # The user's code
+
+    async def may_train(self, config: RunConfig) -> bool:
+        """Whether the code that a config names may run; asks the user if that is open."""
+        return await self._code.may_train(config)
 
     def watch_draft(self, draft: RunConfig) -> None:
         """Ask if the draft names code that the user has not approved."""
@@ -226,189 +197,33 @@ class Studio(DraftEditing):
     @work(exclusive=True, group="trust")
     async def _ask_for(self, draft: RunConfig) -> None:
         if await self._code.ask_about(draft):
-            # The draft is the same, but now its code may run.
-            if code_files((draft.data, draft.loader)):
-                self.query_one(DataPane).watch_draft()
-            self.query_one(ModelPane).watch_draft()
-            await self.query_one(SetupPane).watch_draft()
-
-    @on(CommandRequested)
-    def _command(self, message: CommandRequested) -> None:
-        if self.watched is None and self._own.is_awaited and self.launched is not None:
-            # It has no directory yet, hence no socket.
-            self.launched.control.submit(message.command)
-            return
-        if self.watched is None:
-            self._tell("no run to act on: press s to start one, or choose one in Runs")
-        elif not self._is_watched_live():
-            self._tell(nothing_live(self.query_one(TrainPane).run_status))
-        else:
-            self._send(self.watched, message.command)
-
-    @work(group="commands")
-    async def _send(self, run: Path, command: Command) -> None:
-        from torchdeck.engine.runs.control import send
-
-        try:
-            answer: Answer = await asyncio.to_thread(send, run, command)
-        except (TorchdeckError, OSError) as error:
-            answer = {"ok": False, "error": str(error)}
-        if not answer.get("ok"):
-            self._tell(str(answer.get("error")))
-
-    @on(WatchRequested)
-    def _watch(self, message: WatchRequested) -> None:
-        self.watched = message.run
-        self._hurry()
-        self.query_one(LogPane).follow_run(message.run / LOG_FILE)
-        self.action_show("train")
+            for pane in self.screen_stack[0].query(Pane):
+                pane.code_trusted()
 
     # Keys
 
-    def action_show(self, pane: str) -> None:
-        """Show a pane and focus it."""
-        self.query_one("#tabs", TabLine).active = pane
-        self.query_one(ContentSwitcher).current = pane
-        self.query_one(f"#{pane}").focus()
-
-    @on(TabLine.Chosen, "#tabs")
-    def _choose_tab(self, message: TabLine.Chosen) -> None:
-        self.action_show(message.tab)
-
-    def offers(self, action: str) -> bool:
-        """Offer commands only while a live run is shown, and a start only while no run trains here."""
-        if action.startswith("command("):
-            return self._is_watched_live()
-        if action == "start":
-            return not self._own.is_awaited and not self._own.is_alive
-        return True
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Let one key pause a running run and resume a paused one."""
-        if action == "command" and parameters[0] in ("pause", "resume"):
-            is_paused = any(pane.run_status == "paused" for pane in self.query(TrainPane))
-            return is_paused == (parameters[0] == "resume")
-        return super().check_action(action, parameters)
-
-    def _is_watched_live(self) -> bool:
-        # There is no pane while the app starts.
-        return any(pane.run_status in LIVE_STATUSES for pane in self.query(TrainPane))
-
     def action_keys(self) -> None:
-        """List every key of the current pane, or of the screen above it."""
-        if isinstance(self.screen, OverScreen):
-            self.push_screen(HelpScreen(in_words(type(self.screen)).removesuffix(" screen"), self.screen))
-            return
-        current = self.query_one(ContentSwitcher).visible_content
-        if current is not None and not isinstance(self.screen, HelpScreen):
-            self.push_screen(HelpScreen(PANES[str(current.id)], current))
+        """List every key of the focus and its parents, in the pane or in the screen above it."""
+        from .screens.help import HelpScreen
+
+        if not isinstance(self.screen, HelpScreen):
+            self.push_screen(HelpScreen(self.screen))
 
     def action_start(self) -> None:
         """Start a run from the draft, unless an edit of it is open. Where the draft is not shown, ask first."""
-        if not self._is_training() and self._are_edits_settled():
+        if not self._is_training():
             self._ask_to_start()
-
-    def _are_edits_settled(self) -> bool:
-        """Whether every form shows what the draft holds; if not, go to the field and say so."""
-        for pane in (self.query_one(SetupPane), self.query_one(DataPane)):
-            if reason := pane.unsettled():
-                self.action_show(str(pane.id))
-                pane.go_to_unsettled()
-                self._tell(f"not started: {reason}; Enter applies it, Esc cancels")
-                return False
-        return True
 
     @work(exclusive=True, group="start question")
     async def _ask_to_start(self) -> None:
-        pane = self.query_one(ContentSwitcher).current
-        is_draft_shown = pane == "setup" or (pane == "train" and self.watched is None)
+        for pane in self.screen_stack[0].query(Pane):
+            if reason := pane.unsettled():
+                await self.action_show(str(pane.id))
+                pane.go_to_unsettled()
+                self.notify(f"{reason}; Enter applies it, Esc cancels", title="Not started", severity="warning")
+                return
+        from .screens.ask import start_question
+
+        is_draft_shown = self.pane.id == "setup" or (self.pane.id == "train" and self.watched is None)
         if is_draft_shown or await self.push_screen_wait(start_question(self.draft)):
             self.post_message(StartRequested())
-
-    @work(group="stop question")
-    async def action_command(self, name: Literal["pause", "resume", "save", "stop"]) -> None:
-        """Ask the watched run to pause, resume, save or, after a question, stop at its next step."""
-        if name == "stop" and (run := self._run_to_command()) and not await self.push_screen_wait(stop_question(run)):
-            return
-        self.post_message(CommandRequested({"cmd": "stop"} if name == "stop" else {"cmd": name}))
-
-    def _run_to_command(self) -> str:
-        """Name of the run that a command would reach; empty if there is none."""
-        if self.watched is not None:
-            return self.watched.name if self._is_watched_live() else ""
-        return self.draft.name if self._own.is_awaited else ""
-
-    def action_leave(self) -> None:
-        """Quit; if a run is live, ask first what to do with it. Ignored while that question is open."""
-        if not any(isinstance(screen, LeaveScreen) for screen in self.screen_stack):
-            self._leave()
-
-    @work(exclusive=True, group="leave")
-    async def _leave(self) -> None:
-        if self.launched is not None and self._own.is_alive:
-            answer = await self.push_screen_wait(LeaveScreen(can_detach=self.terminal is not None))
-            if answer == "cancel":
-                return
-            self.leaving = answer
-            if answer == "stop":
-                self.launched.stop(reason="the studio was closed")
-        self.exit()
-
-    def _is_training(self) -> bool:
-        if self._own.is_alive:
-            self._tell("a run is already training here: stop it with x or let it finish first")
-            return True
-        return False
-
-    def _follow(self, run: LaunchedRun) -> None:
-        # A resumed run has the same directory as before.
-        self.watched = None
-        pane = self.query_one(TrainPane)
-        pane.prepare(run)
-        self.query_one(LogPane).follow_run(None)
-        self.action_show("train")
-        self._hurry()
-
-    def _hurry(self) -> None:
-        if self._poll is not None:
-            self._poll.hurry()
-
-    def _is_any_run_alive(self) -> bool:
-        """Whether a run that trains here, or the watched run, may change soon."""
-        return self._own.is_awaited or self._own.is_alive or self._is_watched_live()
-
-    def _look_after_run(self) -> None:
-        """Notice when a run's directory appears, and update the run's line beside the tabs."""
-        panes, tabs = self.query(TrainPane), self.query("#tabs")
-        if not panes or not tabs:
-            # The screen is closing.
-            return
-        pane = panes.first()
-        news = self._own.look()
-        if isinstance(news, Refusal):
-            pane.refused(news.reason, news.advice)
-        elif news is not None:
-            self.watched = news
-            self.query_one(LogPane).follow_run(news / LOG_FILE)
-        tabs.first(TabLine).status = self._one_line(pane)
-        if self.offers("start") != self._is_start_offered:
-            self._is_start_offered = not self._is_start_offered
-            self.refresh_bindings()
-
-    def _show_line(self) -> None:
-        """Update at once, so that the line agrees with the pane."""
-        self.query_one("#tabs", TabLine).status = self._one_line(self.query_one(TrainPane))
-
-    def _one_line(self, pane: TrainPane) -> Text:
-        """Show the live run's line even while another run is watched; otherwise the watched run's."""
-        return self._own.line(self.watched) or pane.one_line
-
-    @on(RunNoticed)
-    def _tell_terminal(self, message: RunNoticed) -> None:
-        """Notify the user in another window, as the run's config says."""
-        sequences = notice_of(message.path, message.status, os.environ)
-        if sequences and self._driver is not None:
-            self._driver.write(sequences)
-
-    def _tell(self, text: str) -> None:
-        self.notify(printable(text), severity="warning", timeout=8, markup=False)

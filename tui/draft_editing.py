@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from textual import on, work
-from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from torchdeck.engine.config import RunConfig
@@ -18,14 +16,15 @@ from .graphics.support import Wish
 from .kept_draft import DraftFile, KeptDraft
 from .messages import ArgumentRemoved, DraftEdited, DraftReplaced
 from .plain_text import printable
-from .process.terminal import Terminal, TerminalApp
+from .process.terminal import Terminal
 from .screens.kept_draft import KeptDraftScreen
+from .stage import Stage
 
 _MOST_UNDONE = 200
 _SAID_CHANGES = 3
 
 
-class DraftEditing(TerminalApp[None]):
+class DraftEditing(Stage):
     """An app with a draft. Every change goes through here, so that ctrl+z undoes it, whichever pane made it.
 
     Attributes:
@@ -34,11 +33,6 @@ class DraftEditing(TerminalApp[None]):
         spec: preset or file that the draft was made from.
         parting_words: what to say in the shell about the draft when the studio has ended.
     """
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+z", "undo", "Undo the last change of the draft", show=False),
-        Binding("ctrl+y", "redo", "Redo what was undone", show=False),
-    ]
 
     draft: reactive[RunConfig] = reactive(RunConfig, init=False)
     draft_error: reactive[str] = reactive("")
@@ -105,13 +99,13 @@ class DraftEditing(TerminalApp[None]):
 
     def _step_back(self, source: list[KeptDraft], target: list[KeptDraft], done: str) -> None:
         if not source:
-            self.notify(f"no change of the draft to be {done}", markup=False)
+            self.notify(f"no change of the draft to be {done}")
             return
         before = KeptDraft(self.draft, self.spec)
         target.append(before)
         self._show_draft(source.pop())
         words = _in_short(change_lines(before.config, self.draft))
-        self.notify(printable(f"{done}: {words}", 300), markup=False)
+        self.notify(printable(f"{done}: {words}", 300))
 
     # The draft of the last session
 
@@ -125,7 +119,7 @@ class DraftEditing(TerminalApp[None]):
         try:
             kept = self._draft_file.read()
         except ConfigError as error:
-            self.notify(printable(str(error), 300), severity="warning", markup=False)
+            self.notify(printable(str(error), 300), severity="warning")
             return
         if kept is None or kept.config == self.draft:
             return

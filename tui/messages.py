@@ -79,16 +79,3 @@ class WatchRequested(Message):
     """Show a run in the train pane."""
 
     run: Path
-
-
-@dataclass
-class RunNoticed(Message):
-    """Report that a watched run ended or stalled, to notify a user who looks elsewhere.
-
-    Args:
-        path: directory of the run.
-        status: finished, stopped, failed, died or stalled.
-    """
-
-    path: Path
-    status: str

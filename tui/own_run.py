@@ -6,21 +6,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import torch_failure
 from torchdeck.engine.run_files import LOG_FILE
 
 from .process.private_output import carry_over
 from .process.terminal import Terminal
-from .words.run_text import one_line
+from .words.run_text import status_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
     from torchdeck.engine.runs.reader import RunReader
 
-_TRY_DRAFT = "Press 3 to change the settings, s to try again"
+_TRY_DRAFT = "Press 3 to change the settings, S to try again"
 _TRY_RUN = "Press 5 then r to try again"
 
 
@@ -100,18 +98,19 @@ class OwnRun:
         self._path = run.path
         return run.path if run.path is not None else Refusal(_why_not_started(run), self._advice)
 
-    def line(self, watched: Path | None) -> Text | None:
-        """A short status of the live run while another run is watched; None otherwise."""
+    def forms(self, watched: Path | None) -> tuple[str, ...]:
+        """The live run in the first line while another run is watched, longest form first; empty otherwise."""
         run = self.launched
         if run is None or run.path is None or not run.is_alive or run.path == watched:
             self._reader = None
-            return None
+            return ()
         if self._reader is None or self._reader.path != run.path:
             from torchdeck.engine.runs.reader import RunReader
 
             self._reader = RunReader(run.path)
         self._reader.poll()
-        return one_line(self._reader.status(), self._reader.progress())
+        reader = self._reader
+        return status_forms(reader.path.name, reader.status(), reader.progress(), reader.latest_metrics())
 
     def _follow(self, run: LaunchedRun, advice: str) -> LaunchedRun:
         self.launched, self.is_awaited, self._advice, self._path = run, True, advice, None

@@ -11,12 +11,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.data.datasets.catalog import find_dataset
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.user_trust import code_files
 
 from ..messages import DraftReplaced
 from ..plain_text import printable, printable_lines
@@ -35,6 +35,7 @@ from .data_copies import CopiesView
 from .data_numbers import NumbersView
 from .data_samples import SamplesView
 from .data_transforms import TransformsView
+from .pane import Pane
 
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import DataLook, DuplicateReport, SampleLook, StepLook
@@ -63,7 +64,7 @@ _ALL_CLASSES = "all classes"
 _RETAINED = {"train_transforms", "eval_transforms", "storage"}
 
 
-class DataPane(Working, Widget, can_focus=True):
+class DataPane(Working, Pane):
     """The catalog on the left; the chosen data set's images, transforms, numbers and copies on the right.
 
     Attributes:
@@ -136,15 +137,15 @@ class DataPane(Working, Widget, can_focus=True):
         self.set_class(event.size.width >= _WIDE, "-wide")
         self._show_view()
 
-    def on_focus(self) -> None:
-        """Focus the catalog, unless the focus has moved into a view."""
-        if self.screen.focused is self:
-            self.query_one("#names").focus()
-
     def watch_draft(self) -> None:
         """Follow a change of data or transforms."""
         if self.is_mounted:
             self._show_draft()
+
+    def code_trusted(self) -> None:
+        """Open the data again, now that its code may run."""
+        if self.draft is not None and code_files((self.draft.data, self.draft.loader)):
+            self.watch_draft()
 
     def unsettled(self) -> str:
         """Which transform is being edited and not applied; empty if none is."""

@@ -7,14 +7,17 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widget import Widget
-from textual.widgets import Log, Static
+from textual.widgets import Static
+
+from torchdeck.engine.run_files import LOG_FILE
 
 from ..plain_text import printable
+from ..watched_run import WatchedRun
 from ..widgets.log_view import LogView
+from .pane import Pane
 
 
-class LogPane(Widget, can_focus=True):
+class LogPane(Pane):
     """Follows one file at a time: the studio's log, or the `engine.log` of the watched run.
 
     The studio's log also has the output of the worker process, which inspects models and opens data.
@@ -26,8 +29,9 @@ class LogPane(Widget, can_focus=True):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("o", "other", "Switch log")]
 
-    def __init__(self, file: Path | None, id: str | None = None) -> None:
+    def __init__(self, file: Path | None, run: WatchedRun, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._run = run
         self._own = file
         self._of_run: Path | None = None
         self._shows_own = True
@@ -38,17 +42,17 @@ class LogPane(Widget, can_focus=True):
         yield LogView()
 
     def on_mount(self) -> None:
-        """Show the studio's log."""
+        """Show the run's log, or the studio's own."""
         self._show()
+        self.run_changed()
 
-    def on_focus(self) -> None:
-        """Focus the lines."""
-        self.query_one(Log).focus()
-
-    def follow_run(self, file: Path | None) -> None:
-        """Show a run's log from now on; None goes back to the studio's log."""
-        self._of_run, self._shows_own = file, file is None
-        self._show()
+    def run_changed(self) -> None:
+        """Show the log of another run from now on; without a run, the studio's own."""
+        path = self._run.path
+        file = path / LOG_FILE if path is not None else None
+        if file != self._of_run:
+            self._of_run, self._shows_own = file, file is None
+            self._show()
 
     def action_other(self) -> None:
         """Switch between the studio's log and the run's."""

@@ -13,7 +13,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -35,6 +34,7 @@ from ..words.figures import flops_per_sample
 from ..words.module_text import tree_rows
 from ..working import Working
 from .module_detail import ModuleDetail
+from .pane import Pane
 from .step_cost import StepCost
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ _HINT = "f find a model · w weights · t tree · z freeze"
 _MARKS = "✓ trained  ◐ partly  · frozen · z freeze · g groups"
 
 
-class ModelPane(Working, Widget, can_focus=True):
+class ModelPane(Working, Pane):
     """The catalog on the left, the tree of the draft's model on the right.
 
     Attributes:
@@ -127,15 +127,15 @@ class ModelPane(Working, Widget, can_focus=True):
         """Show the detail beside the tree if there is room, otherwise in its place."""
         self.set_class(event.size.width >= _WIDE, "-wide")
 
-    def on_focus(self) -> None:
-        """Focus the catalog."""
-        self.query_one("#names").focus()
-
     def watch_watched(self) -> None:
         """Follow a change of the watched run."""
         self._is_reader_sought = True
         if self.is_mounted:
             self._look_at_run()
+
+    def code_trusted(self) -> None:
+        """Inspect the model again, now that its code may run."""
+        self.watch_draft()
 
     def watch_draft(self) -> None:
         """Follow a change of the model or of the data's shape."""

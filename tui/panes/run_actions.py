@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.widget import Widget
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import replace_value
@@ -25,13 +24,14 @@ from ..screens.ask import ConfirmScreen, PromptScreen
 from ..screens.exporting import ask_and_export
 from ..words.figures import byte_size
 from ..working import Working
+from .pane import Pane
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
     from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
 
-class RunActions(Working, Widget):
+class RunActions(Working, Pane):
     """A widget with a cursor on a run or on one of its checkpoints; its keys act on them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

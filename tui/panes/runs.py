@@ -37,7 +37,7 @@ _SEEN_AT_LEAST = 20
 _SETTINGS_WIDTH = 150
 
 
-class RunsPane(RunActions, can_focus=True):
+class RunsPane(RunActions):
     """Runs above, checkpoints of the chosen run below. Polls the folder while it is shown."""
 
     DEFAULT_CSS = """
@@ -87,10 +87,6 @@ class RunsPane(RunActions, can_focus=True):
         self._run_table.fit(event.size.width, self._run_rows)
         self._checkpoint_table.fit(event.size.width, self._checkpoint_rows)
 
-    def on_focus(self) -> None:
-        """Focus the runs."""
-        self._run_table.focus()
-
     @property
     def chosen(self) -> RunSummary | None:
         """The run under the cursor."""
@@ -111,6 +107,10 @@ class RunsPane(RunActions, can_focus=True):
     @property
     def _checkpoint_table(self) -> RowTable:
         return self.query_one("#checkpoints", RowTable)
+
+    def look_inside(self, path: Path) -> None:
+        """Show what is inside a checkpoint."""
+        self._open(path)
 
     # Keys and events
 

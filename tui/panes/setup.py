@@ -11,7 +11,6 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
@@ -26,12 +25,13 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.config_form import ConfigForm, FormField
 from ..working import Working
+from .pane import Pane
 
 _PRESET = "preset"
 _KEYS = "↑↓ move · ←→ choose · Enter applies · Esc cancels · F6 plan · F5 starts"
 
 
-class SetupPane(Working, Widget, can_focus=True):
+class SetupPane(Working, Pane):
     """A form of the draft; errors appear below their fields, before a run is started.
 
     The form is built when the pane is first shown.
@@ -119,6 +119,15 @@ class SetupPane(Working, Widget, can_focus=True):
         form = self.query_one(ConfigForm)
         field = form.unsettled
         form.focus_field(field.key if field is not None else self._faulty)
+
+    def go_to(self, key: str) -> None:
+        """Put the cursor on a field."""
+        self.query_one(ConfigForm).focus_field(key)
+
+    @work
+    async def code_trusted(self) -> None:
+        """Check the draft again, now that its code may run."""
+        await self.watch_draft()
 
     def action_plan(self) -> None:
         """Show the draft's plan: learning rate over the steps, and parameter groups."""

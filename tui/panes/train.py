@@ -10,15 +10,14 @@ from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.reactive import reactive
-from textual.widget import Widget
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
-from ..messages import CommandRequested, DraftEdited, RunNoticed
-from ..polling import Poll
+from ..messages import DraftEdited
 from ..process.worker_process import WorkerProcess
+from ..watched_run import WatchedRun
 from ..widgets.charts.chart import Chart
 from ..words.machine_text import machine_line
 from ..words.run_text import (
@@ -28,52 +27,38 @@ from ..words.run_text import (
     invitation,
     last_words,
     marks,
-    nothing_live,
-    one_line,
     preparing_lines,
     progress_line,
     refusal_lines,
 )
 from ..working import Working
+from .pane import Pane
 from .train_batch_find import BatchSearchScreen
 from .train_charts import RunCharts
 from .train_lr_find import LearningRateScreen
-from .train_settings import LiveSetting, LiveSettingsScreen, live_settings
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
     from torchdeck.engine.runs.reader import RunReader
 
-_POLL_SECONDS = 0.5  # seconds, while the run is live or being prepared
-_POLL_SELDOM = 2.0  # seconds: another process may resume it
-_PROFILED_STEPS = 20
 _LINES = ("headline", "progress", "words", "epochs", "machine")
-# The metrics of a very long run are read in chunks of about 0.1 s, so that keys stay responsive.
-_BYTES_A_LOOK = 4 << 20
 
 # Two charts are side by side, unless the width is small and the height is enough for both.
 _NARROW, _TALL = 100, 32
 
 
-class TrainPane(Working, Widget, can_focus=True):
+class TrainPane(Working, Pane):
     """Shows one run, live or not.
 
     Attributes:
         draft: config that `s` starts.
-        watched: directory of the run that is shown.
-        run_status: status of the run that is shown; empty if there is none.
-        one_line: short status of the run that is shown, for the tab line; empty if there is none.
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "change_settings", "Change"),
         Binding("f", "find_learning_rate", "Find lr"),
         Binding("b", "find_batch", "Find the largest batch", show=False),
-        Binding("P", "profile", "Profile 20 steps", show=False),
         Binding("t", "tables", "Classes"),
-        Binding("X", "stop_after_epoch", "Stop after the epoch", show=False),
         Binding("m", "charts('next_smoothing')", "Smooth"),
         Binding("k", "next_metric(1)", "Next metric"),
         Binding("K", "next_metric(-1)", "Previous metric", show=False),
@@ -90,26 +75,21 @@ class TrainPane(Working, Widget, can_focus=True):
     ]
 
     draft: reactive[RunConfig | None] = reactive(None)
-    watched: reactive[Path | None] = reactive(None)
-    one_line: reactive[Text] = reactive(Text, repaint=False)
 
-    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        """Create the pane without a run.
+    def __init__(self, worker: WorkerProcess, run: WatchedRun, id: str | None = None) -> None:
+        """Create the pane.
 
         Args:
             worker: process that tries learning rates; batch sizes are tried in a separate one.
+            run: the watched run.
             id: id of the widget.
         """
         super().__init__(id=id)
         self._worker = worker
-        self.run_status = ""
-        self._noticed_events = 0
-        self._reader: RunReader | None = None
-        self._launched: LaunchedRun | None = None
-        self._refusal: tuple[Text, ...] = ()
+        self._run = run
         self._shown: dict[str, Text] = {}
-        self._is_behind = False
-        self._polling: Poll | None = None
+        self._shown_changes = -1
+        self._shown_path: Path | None = None
 
     def compose(self) -> ComposeResult:
         """Lay out the status above, the curves in the middle, and the epochs below."""
@@ -121,13 +101,8 @@ class TrainPane(Working, Widget, can_focus=True):
         yield Static(id="epochs", markup=False)
 
     def on_mount(self) -> None:
-        """Start the one timer of the pane; it does nothing while nothing changes."""
-        self._say_what_is_not()
-        self._polling = Poll(self, self._poll, self._is_run_live, _POLL_SECONDS, _POLL_SELDOM)
-
-    def on_show(self, event: events.Show) -> None:
-        """Show at once what happened while the pane was hidden."""
-        self._poll()
+        """Show the run, or how to start one."""
+        self.run_changed()
 
     def on_resize(self, event: events.Resize) -> None:
         """Redraw the text, which fits one width only."""
@@ -135,51 +110,37 @@ class TrainPane(Working, Widget, can_focus=True):
         self._shown.clear()
         if self._reader is not None:
             self._show()
-        elif self._launched is None:
+        elif self._run.launched is None:
             self._say_what_is_not()
 
-    def prepare(self, run: LaunchedRun) -> None:
-        """Show a run that is being prepared and has no directory yet."""
-        self._launched, self._reader, self._refusal = run, None, ()
-        self._set_status("preparing")
-        self._forget()
-        self._poll()
+    @property
+    def _reader(self) -> RunReader | None:
+        return self._run.reader
 
-    def refused(self, reason: str, advice: str) -> None:
-        """Show why a run could not be started, until another one is. Nothing was written.
-
-        Args:
-            reason: why it could not be started.
-            advice: keys that change something and try again, as a sentence.
-        """
-        self._launched = None
-        self.one_line = Text()
-        self._set_status("")
-        self._refusal = refusal_lines(reason, advice)
-        self._say_what_is_not()
-
-    def watch_watched(self, path: Path | None) -> None:
-        """Show another run."""
-        if path is None:
-            self._reader = None
-        else:
-            from torchdeck.engine.runs.reader import RunReader
-
-            self._reader, self._launched, self._refusal = RunReader(path), None, ()
-            self._noticed_events = 0
-        if self.is_mounted:
+    def run_changed(self) -> None:
+        """Show what is new of the run."""
+        if not self.is_mounted or not self.query(RunCharts):
+            return
+        if self._run.path != self._shown_path or self._run.reader is None:
+            self._shown_path = self._run.path
             self._forget()
-            self._poll()
+        self.set_class(self._run.status in ENDED_BADLY, "-bad")
+        if self._run.reader is not None:
+            if self._shown_changes != self._run.changes:
+                self._shown_changes = self._run.changes
+                self._show()
+        elif self._run.launched is not None:
+            self._put_lines(*preparing_lines(self._run.launched.message))
+        else:
+            self._say_what_is_not()
 
     def watch_draft(self) -> None:
         """Update the invitation, which names the run that `s` starts."""
-        if self.is_mounted and self._reader is None and self._launched is None:
+        if self.is_mounted and self._reader is None and self._run.launched is None:
             self._say_what_is_not()
 
     def offers(self, action: str) -> bool:
         """Offer changes only while a live run is shown, and views of a run only while any run is shown."""
-        if action in ("change_settings", "stop_after_epoch", "profile"):
-            return self.run_status in LIVE_STATUSES
         return self._reader is not None or action in ("find_learning_rate", "find_batch")
 
     async def action_charts(self, action: str) -> None:
@@ -212,28 +173,6 @@ class TrainPane(Working, Widget, can_focus=True):
 
         self.app.push_screen(EvaluationScreen(evaluation, self._reader.classes()))
 
-    def action_stop_after_epoch(self) -> None:
-        """Stop the watched run after its current epoch is trained, evaluated and saved."""
-        self.post_message(CommandRequested({"cmd": "stop", "after": "epoch"}))
-
-    def action_profile(self) -> None:
-        """Profile some steps of the run with torch.profiler."""
-        self.post_message(CommandRequested({"cmd": "profile", "steps": _PROFILED_STEPS}))
-
-    def action_change_settings(self) -> None:
-        """Ask for new settings of the watched run."""
-        if self._reader is None:
-            self.notify("no run to change: press 3 for the settings of the next one", markup=False)
-        elif self.run_status not in LIVE_STATUSES:
-            self.notify(nothing_live(self.run_status), severity="warning", markup=False)
-        else:
-            self._change_settings(live_settings(self._reader.state(), self._reader.progress().epochs))
-
-    @work(exclusive=True, group="settings")
-    async def _change_settings(self, settings: list[LiveSetting]) -> None:
-        for command in await self.app.push_screen_wait(LiveSettingsScreen(settings)):
-            self.post_message(CommandRequested(command))
-
     @work(exclusive=True, group="learning rate")
     async def action_find_learning_rate(self) -> None:
         """Search for a learning rate, and put the accepted one into the draft."""
@@ -253,72 +192,30 @@ class TrainPane(Working, Widget, can_focus=True):
     def _say_what_is_not(self) -> None:
         """Without a run, show why the last one was refused, or how to start one."""
         self.add_class("-empty")
-        if self._refusal:
-            self._put_lines(*self._refusal)
+        if self._run.refusal is not None:
+            self._put_lines(*refusal_lines(self._run.refusal.reason, self._run.refusal.advice))
         elif self.draft is not None:
             self._put_lines(*invitation(self.draft))
 
-    def _is_run_live(self) -> bool:
-        is_reading = self._reader is not None and self._reader.has_more
-        return is_reading or self._launched is not None or self.run_status in LIVE_STATUSES
-
     def _forget(self) -> None:
-        if self._polling is not None:
-            self._polling.hurry()
         self._shown.clear()
+        self._shown_changes = -1
         for charts in self.query(RunCharts):
             charts.clear()
         self._put_lines()
-
-    def _poll(self) -> None:
-        """Read what is new. The short status for the tab line is updated even while the pane is hidden."""
-        if self._launched is not None and self._reader is None:
-            self.one_line = one_line("preparing", None)
-            if self.is_on_screen:
-                self._put_lines(*preparing_lines(self._launched.message))
-            return
-        reader = self._reader
-        if reader is None or len(self.query(Static)) < len(_LINES):
-            # There is no run, or the pane is closing.
-            return
-        if reader.poll(_BYTES_A_LOOK) or reader.status() != self.run_status:
-            was_live = self.run_status in LIVE_STATUSES
-            self._set_status(reader.status())
-            self._notice(reader, was_live)
-            self.one_line = one_line(self.run_status, reader.progress(), reader.latest_metrics())
-            self._is_behind = True
-        if self._is_behind and self.is_on_screen:
-            self._show()
-
-    def _notice(self, reader: RunReader, was_live: bool) -> None:
-        """Post a message if the watched run ended or stalled."""
-        new_events = reader.events()[self._noticed_events :]
-        self._noticed_events = len(reader.events())
-        if was_live and self.run_status not in LIVE_STATUSES:
-            self.post_message(RunNoticed(reader.path, self.run_status))
-        elif was_live and any(event["kind"] == "stalled" for event in new_events):
-            self.post_message(RunNoticed(reader.path, "stalled"))
-
-    def _set_status(self, status: str) -> None:
-        if status != self.run_status:
-            self.run_status = status
-            self.set_class(status in ENDED_BADLY, "-bad")
-            # The offered keys depend on it.
-            self.refresh_bindings()
 
     def _show(self, *, is_asked: bool = False) -> None:
         """Show the run; charts wait for their CPU budget, unless the user pressed a key."""
         reader = self._reader
         if reader is None or not self.is_mounted:
             return
-        self._is_behind = False
         self.remove_class("-empty")
         progress, state, events_so_far = reader.progress(), reader.state(), reader.events()
-        is_live = self.run_status in LIVE_STATUSES
+        is_live = self._run.status in LIVE_STATUSES
         self._put_lines(
-            headline(reader.path.name, self.run_status, progress, state),
+            headline(reader.path.name, self._run.status, progress, state),
             progress_line(progress, self.content_size.width, is_live=is_live),
-            last_words(self.run_status, state, events_so_far, *_why_died(self.run_status, reader.path)),
+            last_words(self._run.status, state, events_so_far, *_why_died(self._run.status, reader.path)),
             epoch_table(reader.epoch_records(), rows=max(3, self.size.height // 4 - 2)),
             machine_line(state, reader.system(), is_live=is_live, width=self.content_size.width),
         )

@@ -17,7 +17,7 @@ from torchdeck.engine.errors import TorchdeckError
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..screens.overlay import OverScreen
+from ..screens.dialog import OverScreen
 from ..words.batch_search_text import ended_words, result_text, tries_text
 from ..working import Working
 

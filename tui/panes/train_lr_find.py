@@ -17,7 +17,7 @@ from torchdeck.engine.errors import TorchdeckError
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..screens.overlay import OverScreen
+from ..screens.dialog import OverScreen
 from ..widgets.charts.chart import Chart
 from ..working import Working
 

@@ -2,85 +2,61 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.widgets import Input, Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.plurals import plural
 
-from ..plain_text import printable, printable_lines
-from .overlay import OverScreen
-
-_BOX = """
-    {name} {{ align: center middle; }}
-    {name} > Vertical {{
-        width: 72; max-width: 100%; height: auto; max-height: 100%; padding: 1 2;
-        border: round $primary; background: $surface;
-    }}
-    {name} Static {{ height: auto; }}
-    {name} .error {{ color: $text-error; }}
-"""
+from ..drawing import escape
+from ..plain_text import printable_lines
+from .dialog import Answer, Dialog, Tone
 
 
-class ConfirmScreen(OverScreen[bool]):
+class ConfirmScreen(Dialog[bool]):
     """Asks for confirmation."""
 
-    DEFAULT_CSS = _BOX.format(name="ConfirmScreen")
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Yes"),
-        Binding("escape,n,q", "answer(False)", "No"),
-    ]
-
-    def __init__(self, question: str, what_happens: str, *, again: str = "") -> None:
+    def __init__(
+        self,
+        question: str,
+        what_happens: str,
+        *,
+        yes: str = "Yes",
+        way_out: str = "cancels",
+        again: str = "",
+        tone: Tone = "primary",
+    ) -> None:
         """Create the dialog.
 
         Args:
             question: one line.
             what_happens: consequences of yes, in lines.
+            yes: label of the answer yes, a verb.
+            way_out: what Escape means.
             again: key that brought up the question and, pressed again, means yes.
+            tone: warning if yes ends or discards something, error if it can't be undone: then Escape has the focus.
         """
-        super().__init__()
-        self._again = again
-        if again:
-            self._bindings.bind(again, "answer(True)", "Yes", show=False)
-        self._question = question
+        answers = [Answer("y", yes, True, tone, also=again)]
+        first = -1 if tone == "error" else 0
+        super().__init__(question, answers, escape=False, way_out=way_out, tone=tone, first=first)
+        self._bindings.bind("n", "answer(-1)", way_out, show=False)
         self._what_happens = what_happens
 
-    def compose(self) -> ComposeResult:
-        """Lay out the question and its keys."""
-        with Vertical():
-            yield Static(Text(f"{printable(self._question)}\n", style="bold"))
-            yield Static(Text(f"{printable_lines(self._what_happens)}\n"))
-            yield Static(Text(f"y    yes{f' (or {self._again} again)' if self._again else ''}\nEsc  no"))
-
-    def action_answer(self, answer: bool) -> None:
-        """Close with an answer."""
-        self.dismiss(answer)
+    def body(self) -> ComposeResult:
+        """The consequences."""
+        yield Static(escape(printable_lines(self._what_happens)))
 
 
 def start_question(draft: RunConfig) -> ConfirmScreen:
     """Ask whether to start a run, where the draft is not on the screen."""
     epochs = plural(draft.training.epochs, "epoch")
-    words = f"{draft.model.name} on {draft.data.dataset}, {epochs}. Setup (3) shows every setting."
-    return ConfirmScreen(f"Start the run {draft.name}?", words, again="s")
+    words = f"{draft.model.name} on {draft.data.dataset}, {epochs}.\n3 Setup shows every setting."
+    return ConfirmScreen(f"Start the run {draft.name}?", words, yes="Start", way_out="not yet", again="S")
 
 
-def stop_question(run: str) -> ConfirmScreen:
-    """Ask whether to stop a run."""
-    return ConfirmScreen(f"Stop {run}?", "A checkpoint is saved at its next step; Runs (5) resumes it.", again="x")
-
-
-class PromptScreen(OverScreen[str | None]):
+class PromptScreen(Dialog[str | None]):
     """Asks for a line of text; returns None if the user cancels."""
-
-    DEFAULT_CSS = _BOX.format(name="PromptScreen")
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back")]
 
     def __init__(self, title: str, explanation: str, value: str = "", *, error: str = "") -> None:
         """Create the dialog.
@@ -91,27 +67,24 @@ class PromptScreen(OverScreen[str | None]):
             value: initial text of the field.
             error: why the last answer was rejected.
         """
-        super().__init__()
-        self._title = title
+        super().__init__(title, (), escape=None, way_out="cancels")
         self._explanation = explanation
         self._value = value
         self._error = error
 
-    def compose(self) -> ComposeResult:
-        """Lay out the field below its explanation."""
-        with Vertical():
-            yield Static(Text(f"{printable(self._title)}\n", style="bold"))
-            yield Static(Text(f"{printable_lines(self._explanation)}\n", style="dim"))
-            yield Input(self._value, select_on_focus=False)
-            if self._error:
-                yield Static(Text(printable_lines(self._error)), classes="error")
-            yield Static(Text("\nEnter continues · Esc cancels", style="dim"))
+    def body(self) -> ComposeResult:
+        """The field below its explanation."""
+        yield Static(f"[$text-muted]{escape(printable_lines(self._explanation))}[/]", classes="words")
+        yield Input(self._value, select_on_focus=False, compact=True)
+        if self._error:
+            yield Static(f"[$text-error]{escape(printable_lines(self._error))}[/]", classes="words")
+        yield Static("[$text-disabled]Enter applies[/]")
+
+    def on_mount(self) -> None:
+        """Focus the field."""
+        self.query_one(Input).focus()
 
     @on(Input.Submitted)
     def _answer(self, message: Input.Submitted) -> None:
         message.stop()
         self.dismiss(message.value.strip())
-
-    def action_cancel(self) -> None:
-        """Close without an answer."""
-        self.dismiss(None)

@@ -23,8 +23,8 @@ from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.key_line import KeyLine
 from ..words.checkpoint_text import report_text, standing_text, tensor_cells
 from ..working import Working
+from .dialog import OVER_KEYS, OverScreen
 from .exporting import ask_and_export
-from .overlay import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.tensor_files.checkpoint_file import CheckpointReport

@@ -25,7 +25,7 @@ from ..widgets.key_line import KeyLine
 from ..words.score_text import comparison_text, distance_text, settings_text
 from ..working import Working
 from .ask import PromptScreen
-from .overlay import OVER_KEYS, OverScreen
+from .dialog import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from ..words.figures import percent
 from ..words.metric_text import metric_text, metric_title
 from ..words.score_text import ClassTables, confusion_text, per_class_text
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 _BAR_CELLS = 30
 

@@ -19,7 +19,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.groups_text import groups_text
 from ..working import Working
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 
 class GroupsScreen(Working, OverScreen[None]):

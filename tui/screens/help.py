@@ -1,126 +1,155 @@
-"""Lists every key of a pane, read from its bindings so that the list is never out of date."""
+"""Lists every key of the focus and its parents, read from the bindings so that the list is never out of date."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import ClassVar
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.binding import ActiveBinding, Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import ModalScreen, Screen
-from textual.widget import Widget
-from textual.widgets import Static
+from textual.widgets import Input, Static
+
+from ..drawing import left, name
+from ..keys.commands import COMMANDS, PANES
 
 Keys = list[tuple[str, str]]
-_OURS = "torchdeck.tui."
-_KEY_CELLS = 14
-_PANES = ("1 … 6", "show a pane")
-_MOVING: Keys = [
-    ("Tab Shift+Tab", "next / previous part of the pane"),
-    ("↑ ↓ PgUp PgDn", "move in a list, a table, a tree or a form"),
-    ("Enter", "choose, open, edit, apply what you typed"),
-    ("Esc", "leave a text field"),
-]
+
+_KEY_CELLS = 9
+_TWO_COLUMNS_FROM = 110  # cells
+_TITLES = {
+    "studio": "Everywhere",
+    "rows": "Move",
+    "chart": "Charts",
+    "dialog": "Everywhere",
+    **PANES,
+}
+# Each of these writes the keys of several commands in one line.
+_PANE_COMMANDS = tuple(PANES)
 
 
 class HelpScreen(ModalScreen[None]):
     """A list of keys."""
 
-    DEFAULT_CSS = """
-    HelpScreen { align: center middle; }
-    HelpScreen > VerticalScroll {
-        width: 70; max-width: 100%; height: auto; max-height: 100%; padding: 0 2;
-        border: round $primary; background: $surface;
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,question_mark,f1,enter", "dismiss", "Close"),
     ]
 
-    def __init__(self, title: str, pane: Widget) -> None:
-        """Create the list for a pane, or for a screen over the studio.
+    def __init__(self, screen: Screen[Any]) -> None:
+        """Create the list.
 
         Args:
-            title: title of the pane.
-            pane: pane whose keys, and whose widgets' keys, are listed besides those that work everywhere.
+            screen: screen whose focus, and the widgets around it, offer the keys.
         """
         super().__init__()
-        self._title = title
-        self._pane = pane
+        self._groups = [*key_groups(screen), *other_groups(screen), *mark_groups(screen)]
+        self._is_typing = isinstance(screen.focused, Input)
 
     def compose(self) -> ComposeResult:
-        """Lay out a block per group of keys."""
-        with VerticalScroll() as box:
-            box.border_title = "Keys"
-            box.border_subtitle = "Esc closes"
-            groups = [*key_groups(self._title, self._pane), *mark_groups(self._pane)]
-            yield Static(help_text([*groups, ("Everywhere", self._everywhere())]))
-
-    def _everywhere(self) -> Keys:
-        if isinstance(self._pane, Screen):
-            # The studio's keys do nothing while a screen covers it.
-            return [*_MOVING, ("? F1", "keys; F1 in a text field")]
-        return [_PANES, *_MOVING, *(pair for pair in keys_of(type(self.app)) if not pair[0].isdigit())]
+        """Lay out a block per group of keys, in one column or two."""
+        is_wide = self.app.size.width >= _TWO_COLUMNS_FROM
+        with Vertical(classes="dialog keys") as box:
+            box.border_title = "Keys while you type" if self._is_typing else "Keys"
+            box.border_subtitle = "[b]Esc[/] closes"
+            with VerticalScroll(), Horizontal(classes="columns") if is_wide else Vertical(classes="columns"):
+                for groups in halves(self._groups) if is_wide else (self._groups,):
+                    yield Static(help_text(groups))
 
 
-def key_groups(title: str, pane: Widget) -> list[tuple[str, Keys]]:
-    """Collect the keys of a pane and of each kind of widget in it, by the widget's name in words."""
+def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
+    """The keys that work now, by the part of the screen that offers them, nearest to the focus first."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for key, active in screen.active_bindings.items():
+        if (said := _said(active)) is not None:
+            groups.setdefault(said[0], {}).setdefault(said[1], []).append(_shown(active.binding, key))
+    titles = sorted(groups, key=lambda title: title == _TITLES["studio"])
+    return [(title, [(" ".join(keys), does) for does, keys in _with_panes(groups[title])]) for title in titles]
+
+
+def _said(active: ActiveBinding) -> tuple[str, str] | None:
+    """Title of the group, and what the key does; None for keys that need no mention."""
+    binding = active.binding
+    does = binding.tooltip or binding.description
+    if not active.enabled or not does:
+        return None
+    part = (binding.id or "").partition(".")[0]
+    if part not in COMMANDS and not type(active.node).__module__.startswith("torchdeck."):
+        return None
+    return _TITLES.get(part) or (part.capitalize() if part in COMMANDS else in_words(type(active.node))), does
+
+
+def _shown(binding: Binding, key: str) -> str:
+    is_own = binding.key_display and " " not in binding.key_display and "," not in binding.key
+    return str(binding.key_display) if is_own else format_key(key)
+
+
+def _with_panes(keys: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
+    """One line for all panes, in place of one each."""
+    panes = {COMMANDS["studio"][pane].does for pane in _PANE_COMMANDS}
+    is_said = False
+    for does, shown in keys.items():
+        if does not in panes:
+            yield does, shown
+        elif not is_said:
+            is_said = True
+            yield "a pane", [f"1 … {len(_PANE_COMMANDS)}"]
+
+
+def other_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
+    """The keys of what lies beside the focus: they work after Tab."""
+    focused = set(screen.focused.ancestors_with_self) if screen.focused is not None else set()
     groups: dict[str, Keys] = {}
-    for node in pane.walk_children(with_self=True):
-        keys = keys_of(type(node))
-        if keys:
-            groups.setdefault(title if node is pane else in_words(type(node)), keys)
+    for widget in screen.focus_chain:
+        for node in widget.ancestors_with_self:
+            if node in focused or node is screen or isinstance(node, Screen):
+                break
+            part = _part_of(node)
+            if part and part not in ("rows", "chart"):
+                title = f"{_TITLES.get(part, part.capitalize())} (Tab)"
+                groups.setdefault(title, [(_shown(each, each.key.split(",")[0]), each.tooltip) for each in _own(node)])
     return list(groups.items())
 
 
-def mark_groups(pane: Widget) -> list[tuple[str, Keys]]:
-    """Collect the marks that widgets of a pane show and their meaning, by the widget's name in words."""
-    marked = {type(node): node.MARKS for node in pane.walk_children() if hasattr(node, "MARKS")}
+def _own(node: DOMNode) -> list[Binding]:
+    return [each for each in type(node).__dict__.get("BINDINGS", ()) if isinstance(each, Binding) and each.tooltip]
+
+
+def _part_of(node: DOMNode) -> str:
+    own = _own(node)
+    return (own[0].id or "").partition(".")[0] if own else ""
+
+
+def mark_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
+    """The marks that widgets on the screen show, and their meaning."""
+    marked = {
+        type(node): node.MARKS for node in screen.walk_children() if hasattr(node, "MARKS") and node.is_on_screen
+    }  # type: ignore[attr-defined]
     return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
 
 
-def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:
+def halves(groups: list[tuple[str, Keys]]) -> tuple[list[tuple[str, Keys]], list[tuple[str, Keys]]]:
+    """Two columns of about the same height."""
+    total = sum(len(keys) + 2 for _, keys in groups)
+    first: list[tuple[str, Keys]] = []
+    while groups and sum(len(keys) + 2 for _, keys in first) + len(groups[0][1]) / 2 < total / 2:
+        first.append(groups[0])
+        groups = groups[1:]
+    return first, groups
+
+
+def help_text(groups: Iterable[tuple[str, Keys]]) -> str:
     """Write the groups one below the other, with the keys in a column."""
-    text = Text()
+    lines: list[str] = []
     for title, keys in groups:
-        text.append(f"{title}\n", style="bold yellow")
-        for key, description in keys:
-            text.append(f"  {key:<{_KEY_CELLS}}", style="bold").append(f" {description}\n")
-    text.right_crop(1)
-    return text
-
-
-def keys_of(kind: type[DOMNode]) -> Keys:
-    """List the keys and descriptions of one of torchdeck's widgets or screens, inherited ones too.
-
-    Textual's own keys move as everywhere, and the key that lists the keys works everywhere.
-    """
-    if not kind.__module__.startswith(_OURS):
-        return []
-    keys: Keys = []
-    hidden: set[str] = set()
-    for base in kind.__mro__:
-        if not base.__module__.startswith(_OURS):
-            continue
-        described = [each for each in base.__dict__.get("BINDINGS", ()) if isinstance(each, Binding)]
-        for binding in described:
-            # A subclass's key hides the same key of its bases, but a class may use one key twice: pause and resume.
-            names = [name for name in binding.key.split(",") if name not in hidden]
-            if names and binding.description and binding.action != "app.keys":
-                keys.append((" ".join(map(format_key, names)), _sentence(binding.description)))
-        hidden |= {name for binding in described for name in binding.key.split(",")}
-    return keys
-
-
-def _sentence(description: str) -> str:
-    return description[:1].lower() + description[1:]
+        lines += ([""] if lines else []) + [f"[b]{name(title)}[/]"]
+        lines += [f"[b $key]{left(key, max(_KEY_CELLS, len(key)))}[/] {name(does)}" for key, does in keys]
+    return "\n".join(lines)
 
 
 def in_words(kind: type[DOMNode]) -> str:
     """Write a class name as words: ModuleTree becomes Module tree."""
-    name = kind.__name__.strip("_")
-    return "".join(f" {letter.lower()}" if letter.isupper() and index else letter for index, letter in enumerate(name))
+    title = kind.__name__.strip("_")
+    return "".join(f" {letter.lower()}" if letter.isupper() and at else letter for at, letter in enumerate(title))

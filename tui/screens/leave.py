@@ -2,48 +2,41 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.widgets import Static
 
-from .overlay import OverScreen
+from ..drawing import name
+from .dialog import Answer, Dialog
 
-Answer = Literal["keep", "stop", "cancel"]
+Leave = Literal["keep", "stop", "cancel"]
 
 
-class LeaveScreen(OverScreen[Answer]):
-    """Asks whether to keep training without the screen, to save and stop, or to cancel."""
+class LeaveScreen(Dialog[Leave]):
+    """Asks whether to keep training without the screen, to save and stop, or to stay."""
 
-    DEFAULT_CSS = """
-    LeaveScreen { align: center middle; }
-    LeaveScreen > Vertical {
-        width: 62; height: auto; padding: 1 2;
-        border: round $primary; background: $surface;
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "answer('keep')", "Detach"),
-        Binding("s", "answer('stop')", "Save and stop"),
-        Binding("escape,n", "answer('cancel')", "Cancel"),
-    ]
+    def __init__(self, run: str, time_left: str, *, can_detach: bool) -> None:
+        """Create the dialog.
 
-    def __init__(self, *, can_detach: bool) -> None:
-        super().__init__()
-        self._can_detach = can_detach
+        Args:
+            run: name of the live run.
+            time_left: how long it will train; empty if unknown.
+            can_detach: whether it can train without the screen.
+        """
+        keep: list[Answer[Leave]] = [Answer("k", "Keep training", "keep", "primary")] if can_detach else []
+        stop: Answer[Leave] = Answer("s", "Save and stop", "stop", "warning")
+        super().__init__("Leave the studio?", [*keep, stop], escape="cancel", way_out="stays", tone="warning")
+        self._run, self._time_left, self._can_detach = run, time_left, can_detach
 
-    def compose(self) -> ComposeResult:
-        """Lay out the question and its keys."""
-        with Vertical():
-            yield Static("A run is training.\n", markup=False)
-            if self._can_detach:
-                yield Static("k    Detach: keep training in the background", markup=False)
-            yield Static("s    Save a checkpoint and stop", markup=False)
-            yield Static("Esc  Cancel", markup=False)
-
-    def action_answer(self, answer: Answer) -> None:
-        """Close with an answer."""
-        if answer != "keep" or self._can_detach:
-            self.dismiss(answer)
+    def body(self) -> ComposeResult:
+        """What the run is doing, and how to come back to it."""
+        left = f" and has [b]{name(self._time_left)}[/] to go" if self._time_left else ""
+        lines = [f"[$success]●[/] [b]{name(self._run)}[/] is training{left}."]
+        if self._can_detach:
+            lines += [
+                "",
+                "[$text-muted]Kept, it trains on without this screen, and the shell is yours again;[/]",
+                f"[$text-muted]torchdeck attach {name(self._run)}  brings the screen back.[/]",
+            ]
+        yield Static("\n".join(lines))

@@ -20,7 +20,7 @@ from torchdeck.engine.user_path import user_path
 
 from ..plain_text import printable
 from ..widgets.line_list import LineList
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 _NAME_CELLS, _WIDEST_NAME, _FIGURE_CELLS = 34, 46, 8
 _UNKNOWN = "–"

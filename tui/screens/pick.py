@@ -16,7 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ..plain_text import printable, printable_lines
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
 from ..words.plan_text import plan_text
 from ..working import Working
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 
 class PlanScreen(Working, OverScreen[None]):

@@ -20,7 +20,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.image_grid import GridImage, ImageGrid
 from ..working import Working
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import SampleTrace, TraceStep

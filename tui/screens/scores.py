@@ -21,7 +21,7 @@ from ..widgets.image_grid import GridImage, ImageGrid
 from ..widgets.key_line import KeyLine
 from ..words.score_text import confusion_text, metrics_text, per_class_text
 from ..working import Working
-from .overlay import OVER_KEYS, OverScreen
+from .dialog import OVER_KEYS, OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.checkpoints.evaluate import CheckpointScores

@@ -16,7 +16,7 @@ from torchdeck.engine.plurals import plural
 from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand
 
 from ..plain_text import printable
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 _LINES = 400
 _SHOWN_IMPORTS = 40

@@ -19,7 +19,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.weights_text import mapping_text
 from ..working import Working
-from .overlay import OverScreen
+from .dialog import OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.models.weights import WeightsPreview

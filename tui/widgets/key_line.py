@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from rich.cells import cell_len
-from rich.text import Text
 from textual import events
 from textual.app import RenderResult
+from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
+from textual.widgets import Input
 
 _GAP = 2
 
@@ -51,12 +52,8 @@ class Key:
 class KeyLine(Widget):
     """Shows the keys of the focused widget; if not all of them fit, a "…" replaces the last ones."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"key-line--key"}
     DEFAULT_CSS = """
-    KeyLine {
-        dock: bottom; height: 1; background: $footer-background; color: $footer-foreground;
-        & > .key-line--key { color: $footer-key-foreground; text-style: bold; }
-    }
+    KeyLine { dock: bottom; height: 1; background: $surface; color: $text-muted; text-wrap: nowrap; }
     """
 
     def __init__(self, fixed: Collection[str], *, id: str | None = None) -> None:
@@ -86,15 +83,15 @@ class KeyLine(Widget):
         # A blank at each end, and at least one between the two parts.
         begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
         fitting = how_many_fit(passing, begin - 2)
-        line = Text(" ", no_wrap=True, overflow="crop", end="")
+        line = Content(" ")
         self._places = []
         for key in passing[:fitting]:
-            self._append(line, key)
+            line = self._with(line, key)
         if fitting < len(passing):
-            line.append("…")
-        line.append(" " * (begin - line.cell_len))
+            line += Content.styled("…", "$text-disabled")
+        line = line.pad_right(max(0, begin - line.cell_length))
         for key in fixed:
-            self._append(line, key)
+            line = self._with(line, key)
         return line
 
     def on_click(self, event: events.Click) -> None:
@@ -105,12 +102,11 @@ class KeyLine(Widget):
                 self.app.simulate_key(key)
                 return
 
-    def _append(self, line: Text, key: Key) -> None:
-        style = self.get_component_rich_style("key-line--key", partial=True)
-        begin = line.cell_len
-        line.append(key.shown, style=style).append(f" {key.description}")
-        self._places.append((begin, line.cell_len, key.key))
-        line.append(" " * _GAP)
+    def _with(self, line: Content, key: Key) -> Content:
+        begin = line.cell_length
+        line += Content.styled(key.shown, "b $key") + Content(f" {key.description}")
+        self._places.append((begin, line.cell_length, key.key))
+        return line.pad_right(_GAP)
 
     def _follow(self, screen: Screen[object]) -> None:
         keys = self._offered(screen)
@@ -127,7 +123,10 @@ class KeyLine(Widget):
             if binding.show and active.enabled and is_offered:
                 keys = fixed if binding.action in self._fixed else passing
                 # Of several keys, a text field may leave only one: that one is shown.
-                shown = self.app.get_key_display(replace(binding, key_display=None))
+                is_left = binding.key_display and not isinstance(screen.focused, Input)
+                shown = (
+                    binding.key_display if is_left else self.app.get_key_display(replace(binding, key_display=None))
+                )
                 keys.setdefault(binding.action, Key(binding.key, shown, binding.description))
         return list(passing.values()), list(fixed.values())
 

@@ -1,16 +1,19 @@
-"""One line of tabs, each with its key."""
+"""The first line: whose it is, where one is, and how the run does, which is seen in every pane."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from rich.text import Text
 from textual import events
 from textual.app import RenderResult
+from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
+
+_BRAND = " [b $primary]torch[/][b $text]deck[/]  "
+_BRAND_FROM = 100  # cells
 
 
 class TabLine(Widget):
@@ -18,15 +21,15 @@ class TabLine(Widget):
 
     Attributes:
         active: name of the active tab.
-        status: text at the right end of the line.
+        status: what stands at the right end, as markup: the longest of these that has room.
     """
 
     DEFAULT_CSS = """
-    TabLine { height: 1; dock: top; background: $panel; color: $text-muted; }
+    TabLine { height: 1; dock: top; background: $surface; color: $text-muted; text-wrap: nowrap; }
     """
 
     active: reactive[str] = reactive("")
-    status: reactive[Text] = reactive(Text)
+    status: reactive[tuple[str, ...]] = reactive(())
 
     @dataclass
     class Chosen(Message):
@@ -54,27 +57,31 @@ class TabLine(Widget):
         super().__init__(id=id)
         self._tabs = dict(tabs)
         self._keys = list(keys) or [str(number) for number in range(1, len(tabs) + 1)]
+        self._places: list[tuple[int, int, str]] = []
         self.set_reactive(TabLine.active, active)
 
     def render(self) -> RenderResult:
         """Draw the tabs from the left and the status at the right."""
-        line = Text(no_wrap=True, overflow="ellipsis", end="")
-        for key, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
-            style = "bold reverse" if tab == self.active else ""
-            line.append(f" {key} {title} ", style=style)
-        room = self.size.width - line.cell_len - self.status.cell_len - 1
-        if self.status.cell_len and room > 0:
-            line.append(" " * room)
-            line.append_text(self.status)
+        line = Content.from_markup(_BRAND if self.size.width >= _BRAND_FROM else "")
+        self._places = []
+        for number, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
+            begin = line.cell_length
+            if tab == self.active:
+                line += Content.from_markup(f"[b $background on $primary] {number} {title} [/]")
+            else:
+                line += Content.from_markup(f" [$key]{number}[/] {title} ")
+            self._places.append((begin, line.cell_length, tab))
+        for text in self.status:
+            status = Content.from_markup(text)
+            gap = self.size.width - line.cell_length - status.cell_length - 1
+            if gap >= 1:
+                return line.pad_right(gap) + status
         return line
 
     def on_click(self, event: events.Click) -> None:
         """Choose the tab under the mouse."""
-        start = 0
-        for key, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
-            end = start + len(f" {key} {title} ")
-            if start <= event.x < end:
+        for begin, end, tab in self._places:
+            if begin <= event.x < end:
                 event.stop()
                 self.post_message(self.Chosen(self, tab))
                 return
-            start = end

@@ -10,6 +10,7 @@ from rich.text import Text
 from torchdeck.engine.files.json_values import number
 from torchdeck.engine.plurals import plural
 
+from .. import drawing
 from ..plain_text import printable, printable_lines
 from .epoch_columns import epoch_columns
 from .figures import byte_size, duration, figure
@@ -57,6 +58,18 @@ STATUS_STYLES = {
     "died": "red",
     "damaged": "red",
 }
+STATUS_TONES = {
+    "preparing": ("$warning", "●"),
+    "running": ("$success", "●"),
+    "paused": ("$warning", "●"),
+    "finished": ("$success", "✓"),
+    "stopped": ("$warning", "■"),
+    "failed": ("$error", "✗"),
+    "died": ("$error", "✗"),
+    "damaged": ("$error", "✗"),
+}
+"""Theme variable and glyph of each status."""
+
 _REASONS = {
     "epoch": "at the end of the epoch",
     "interval": "on the step schedule",
@@ -114,25 +127,44 @@ def refusal_lines(reason: str, advice: str) -> tuple[Text, Text, Text]:
     return Text("● not started", style="red"), Text(), words
 
 
-def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float] | None = None) -> Text:
-    """Describe a run in at most 28 cells, for the end of the tab line.
+def status_forms(name: str, status: str, progress: Progress | None, metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """Describe a run for the end of the first line, as markup, from the longest form to the shortest.
 
     Args:
+        name: name of the run; empty if it has none yet.
         status: status from the reader.
         progress: progress of the run; None if unknown.
-        metrics: validation metrics of its newest epoch.
+        metrics: validation metrics of its newest evaluation.
     """
-    share = f" {progress.step / progress.total_steps:.0%}" if progress is not None and progress.total_steps else ""
-    line = Text(f"● {status}{share}", style=STATUS_STYLES.get(status, "default"))
-    if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
-        line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=STATUS_STYLES[status])
-    elif status == "finished":
-        score = "mae" if "mae" in (metrics or {}) else "accuracy"
-        words = metric_text(score, (metrics or {}).get(score))
-        line = Text(
-            f"● finished {metric_title(score) + ' ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status]
-        )
-    return line
+    tone, glyph = STATUS_TONES.get(status, ("$text", "●"))
+    dot = f"[{tone}]{glyph}[/]"
+    share = progress.step / progress.total_steps if progress is not None and progress.total_steps else None
+    percent = f" {share:.0%}" if share is not None else ""
+    score = _score_markup(metrics)
+    known = f" [b]{drawing.name(name)}[/]" if name else ""
+    if status != "running" or progress is None or share is None:
+        words = f"{dot} [{tone}]{status}[/]"
+        rest = f"{percent if status == 'paused' else ''}{f'  {score}' if score else ''}"
+        return f"{dot}{known}  [{tone}]{status}[/]{rest}", f"{words}{rest}", words, dot
+    left = f"  {duration(progress.eta_seconds)} left" if progress.eta_seconds == progress.eta_seconds else ""
+    epoch = f"epoch {progress.epoch}/{progress.epochs}"
+    shown = f"  {score}" if score else ""
+    return (
+        f"{dot}{known}  {epoch} {drawing.bar(share, 14)}{percent}{shown}{left}",
+        f"{dot} {epoch} {drawing.bar(share, 7)}{percent}{shown}{left}",
+        f"{dot}{percent}{shown}{left.removesuffix(' left')}",
+        f"{dot}{percent}{left.removesuffix(' left')}",
+        f"{dot}{percent}",
+    )
+
+
+def _score_markup(metrics: Mapping[str, float]) -> str:
+    """The result that a run is judged by: its accuracy, or else its mean absolute error."""
+    score = "mae" if "mae" in metrics else "accuracy"
+    if score not in metrics:
+        return ""
+    words = f"{metric_title(score)} " if score == "mae" else ""
+    return f"[$best]{words}{metric_text(score, metrics[score])}[/]"
 
 
 def headline(name: str, status: str, progress: Progress, state: StateFile) -> Text:

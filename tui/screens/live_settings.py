@@ -1,23 +1,22 @@
-"""Settings that can change while a run trains, as a small form over the train pane."""
+"""Settings that can change while a run trains, as a small form over the pane."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
-from textual.widgets import Input, Label, Static
+from textual.containers import Horizontal
+from textual.widgets import Input, Static
 
 from torchdeck.engine.files.json_values import number
 from torchdeck.engine.runs.commands import SetCommand
 from torchdeck.engine.runs.on_disk.state_file import StateFile
 
-from ..screens.overlay import OverScreen
+from ..drawing import name
 from ..words.figures import figure
+from .dialog import Dialog
 
 
 @dataclass(frozen=True)
@@ -78,62 +77,40 @@ def live_settings(state: StateFile, epochs: int) -> list[LiveSetting]:
     ]
 
 
-class LiveSettingsScreen(OverScreen[list[SetCommand]]):
+class LiveSettingsScreen(Dialog[list[SetCommand]]):
     """Asks for new values; returns the commands that set the changed ones."""
 
-    DEFAULT_CSS = """
-    LiveSettingsScreen { align: center middle; }
-    LiveSettingsScreen > Vertical {
-        width: 60; max-width: 100%; height: auto; padding: 0 2;
-        border: round $primary; background: $surface;
-    }
-    LiveSettingsScreen Horizontal { height: 1; }
-    LiveSettingsScreen Label { width: 20; }
-    LiveSettingsScreen Input { width: 1fr; }
-    LiveSettingsScreen #words { height: auto; color: $text-muted; margin: 1 0 0 0; }
-    LiveSettingsScreen #words.-bad { color: $error; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Cancel"),
-        Binding("down", "app.focus_next", "Next", show=False),
-        Binding("up", "app.focus_previous", "Previous", show=False),
-    ]
-
     def __init__(self, settings: list[LiveSetting]) -> None:
-        super().__init__()
+        super().__init__("Edit the live run", (), escape=[], way_out="changes nothing")
         self._settings = settings
 
-    def compose(self) -> ComposeResult:
-        """Lay out a line per setting."""
-        with Vertical() as box:
-            box.border_title = "Change the run"
-            box.border_subtitle = "Enter apply · Esc cancel"
-            for index, setting in enumerate(self._settings):
-                with Horizontal():
-                    yield Label(setting.label)
-                    yield Input(setting.text, id=f"setting-{index}", compact=True)
-            yield Static(
-                "Takes effect at the next step; a checkpoint is saved first. A new learning rate also scales the rest "
-                "of the schedule.",
-                id="words",
-                markup=False,
-            )
+    def body(self) -> ComposeResult:
+        """A line per setting, with its present value."""
+        for index, setting in enumerate(self._settings):
+            with Horizontal(classes="field"):
+                yield Static(setting.label, classes="label", markup=False)
+                yield Input(setting.text, id=f"setting-{index}", compact=True, select_on_focus=False)
+        yield Static("", id="words", classes="note")
+        yield Static(
+            "[$text-muted]Takes effect at the next step; a checkpoint is saved first.\n"
+            "A new learning rate also scales the rest of the schedule.[/]\n\n"
+            "[b $key]Enter[/] changes the run   [b $key]↑ ↓[/] next field"
+        )
+
+    def on_mount(self) -> None:
+        """Focus the first field."""
+        self.query(Input).first().focus()
 
     @on(Input.Submitted)
-    def _take_over(self) -> None:
+    def _apply(self) -> None:
         commands = []
         for index, setting in enumerate(self._settings):
-            command = setting.command(self.query_one(f"#setting-{index}", Input).value)
+            field = self.query_one(f"#setting-{index}", Input)
+            command = setting.command(field.value)
             if isinstance(command, str):
-                words = self.query_one("#words", Static)
-                words.update(command)
-                words.add_class("-bad")
-                self.query_one(f"#setting-{index}", Input).focus()
+                self.query_one("#words", Static).update(f"[$text-error]{name(command)}[/]")
+                field.focus()
                 return
             if command is not None:
                 commands.append(command)
         self.dismiss(commands)
-
-    def action_cancel(self) -> None:
-        """Change nothing."""
-        self.dismiss([])

@@ -1,0 +1,151 @@
+"""Every command of the studio with its keys, by the part of the screen that offers it.
+
+Small letters act on what is under the cursor, capitals drive the run from anywhere, and a letter means one idea in
+every pane: `MEANINGS` says which. A command without a key is in the command palette only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+MEANINGS: Mapping[str, str] = {
+    "j": "move down",
+    "k": "move up",
+    "g": "first",
+    "G": "last",
+    "n": "next match, draw or problem",
+    "N": "previous match, draw or problem",
+    "v": "next view of the pane",
+    "V": "previous view of the pane",
+    "z": "one panel on the whole screen",
+    "i": "inspect in full",
+    "e": "edit",
+    "a": "add",
+    "d": "delete, or back to the default",
+    "u": "undo",
+    "U": "redo",
+    "m": "measure",
+    "r": "resume, run",
+    "f": "fork into the draft",
+    "w": "write into the draft",
+    "W": "write into the draft, weights only",
+    "p": "pin",
+    "x": "export to a file",
+    "y": "copy",
+    "o": "open by path",
+    "s": "sort by this column; again: reversed",
+    "c": "compare what is marked",
+    "l": "logarithmic y axis",
+    "t": "x axis: step, epoch or time",
+    "S": "start the draft",
+    "P": "pause, or continue",
+    "C": "checkpoint now",
+    "E": "edit the live run",
+    "X": "stop the run",
+    "q": "leave",
+    "J": "move what is under the cursor down",
+    "K": "move what is under the cursor up",
+}
+"""What each letter means, wherever it means something."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command.
+
+    Attributes:
+        keys: Textual's names of its keys, separated by commas; empty if it is in the command palette only.
+        action: the action, in the namespace of the part that offers it.
+        does: what it does, as a sentence without a period: for the help and the command palette.
+        label: a word or two for the last line; empty to leave it out there.
+        shown: how the last line and the help write the keys; by default, as Textual does.
+        priority: whether it works while something is typed.
+    """
+
+    keys: str
+    action: str
+    does: str
+    label: str = ""
+    shown: str = ""
+    priority: bool = False
+
+
+PANES: Mapping[str, str] = {
+    "data": "Data",
+    "model": "Model",
+    "setup": "Setup",
+    "train": "Train",
+    "runs": "Runs",
+    "log": "Log",
+}
+"""Titles of the panes by name, in their order."""
+
+_PANES_DO = {
+    "data": "data sets, samples, transforms",
+    "model": "module tree, memory, gradients",
+    "setup": "every setting of the next run",
+    "train": "curves, progress, devices",
+    "runs": "all runs, curves, checkpoints, what differs",
+    "log": "what happened and what was printed",
+}
+
+COMMANDS: Mapping[str, Mapping[str, Command]] = {
+    "studio": {
+        **{
+            name: Command(str(number), f"show('{name}')", f"{title}: {_PANES_DO[name]}")
+            for number, (name, title) in enumerate(PANES.items(), start=1)
+        },
+        "next_pane": Command("f8,ctrl+pagedown", "next_pane(1)", "Next pane", priority=True),
+        "previous_pane": Command("f7,ctrl+pageup", "next_pane(-1)", "Previous pane", priority=True),
+        "next_panel": Command("tab", "app.focus_next", "Next panel"),
+        "previous_panel": Command("shift+tab", "app.focus_previous", "Previous panel"),
+        "view": Command("v", "view(1)", "Next view of the pane", "View"),
+        "previous_view": Command("V", "view(-1)", "Previous view of the pane"),
+        "zoom": Command("z", "zoom", "One panel on the whole screen, and back", "Zoom"),
+        "back": Command("escape", "back", "One step back: filter, zoom"),
+        "undo": Command("u,ctrl+z", "undo", "Undo the last change of the draft"),
+        "redo": Command("U,ctrl+y", "redo", "Redo what was undone"),
+        "pause": Command("P", "command('pause')", "Pause the run at its next step", "Pause"),
+        "resume": Command("P", "command('resume')", "Continue the paused run", "Continue"),
+        "save": Command("C", "command('save')", "Save a checkpoint at the next step", "Checkpoint"),
+        "live": Command("E", "edit_live", "Edit the live run: learning rate, epochs, clipping", "Edit live"),
+        "stop": Command("X", "stop", "Stop the run: asks when", "Stop"),
+        "profile": Command("", "command('profile')", "Profile 20 steps of the live run"),
+        "theme": Command("", "change_theme", "Choose the theme"),
+        "start": Command("S,f5", "start", "Start the draft", "Start", "S"),
+        "palette": Command("colon,ctrl+p", "command_palette", "Commands: everything by name", "Commands", ":"),
+        "keys": Command("question_mark,f1", "keys", "Keys: what works here", "Keys", "?"),
+        "leave": Command("q", "leave", "Leave; asks what becomes of a live run"),
+        "quit": Command("ctrl+q", "leave", "Leave, also while typing", priority=True),
+    },
+    "rows": {
+        "down": Command("down,j", "move(1)", "Next row"),
+        "up": Command("up,k", "move(-1)", "Previous row"),
+        "page_down": Command("pagedown", "page(1)", "Next page"),
+        "page_up": Command("pageup", "page(-1)", "Previous page"),
+        "first": Command("home,g", "go_to(0)", "First row"),
+        "last": Command("end,G", "go_to(-1)", "Last row"),
+    },
+    "dialog": {
+        "keys": Command("question_mark,f1", "app.keys", "Keys: what works here", "Keys", "?"),
+    },
+    "chart": {
+        "left": Command("left", "cursor(-1)", "Cursor: values at a step", "Cursor", "← →"),
+        "right": Command("right", "cursor(1)", "Cursor to the right"),
+        "far_left": Command("shift+left", "cursor(-10)", "Cursor ten columns to the left"),
+        "far_right": Command("shift+right", "cursor(10)", "Cursor ten columns to the right"),
+        "zoom_in": Command("plus,equals_sign", "zoom(True)", "Zoom in on the x axis", "Zoom in", "+"),
+        "zoom_out": Command("minus", "zoom(False)", "Zoom out", shown="-"),
+        "smoother": Command("full_stop", "smooth(1)", "Smooth more", "Smooth", ", ."),
+        "rougher": Command("comma", "smooth(-1)", "Smooth less", shown=","),
+        "log": Command("l", "toggle_log", "Logarithmic y axis", "Log y"),
+        "outliers": Command("0", "toggle_outliers", "Show outliers, or leave them out"),
+        "all": Command("escape", "show_all", "Clear the cursor, then the zoom"),
+    },
+}
+
+
+def command_id(part: str, name: str) -> str:
+    """The name by which a user remaps a command, such as "studio.start"."""
+    return f"{part}.{name}"

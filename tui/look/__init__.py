@@ -1,0 +1,1 @@
+"""How the studio looks: its themes, and what the user prefers."""
