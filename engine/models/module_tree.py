@@ -33,7 +33,15 @@ from .nets.builtin import example_shape
 from .tree.counts import ModuleCounts, count_modules
 from .tree.forward import ForwardTrace, trace_forward
 from .tree.meta_build import build_weightless
-from .tree.module_details import TensorRow, buffer_rows, common_dtype, documentation, parameter_rows
+from .tree.module_details import (
+    TensorRow,
+    attribute_rows,
+    buffer_rows,
+    common_dtype,
+    docstring,
+    documentation,
+    parameter_rows,
+)
 from .tree.walk import walk
 from .weights import head_names
 
@@ -71,6 +79,7 @@ class ModuleRow:
         training: whether it is in training mode when a run begins; a frozen normalization layer is not.
         parameters: its own parameters.
         own_buffers: its own buffers.
+        own_attributes: tensors that are plain attributes of it.
     """
 
     path: str
@@ -91,6 +100,7 @@ class ModuleRow:
     training: bool
     parameters: list[TensorRow]
     own_buffers: list[TensorRow]
+    own_attributes: list[TensorRow]
 
 
 @dataclass(frozen=True)
@@ -107,6 +117,7 @@ class ModelReport:
         modules: the tree, parents first.
         output_shapes: shapes of what the model returned, with a batch dimension of 1.
         docs: docstring summary of each module type, by type name.
+        docstrings: whole docstring of each module type, by type name.
         prediction_shape: shape of the one among them that is trained; None when there is none.
         note: remark for the user, such as an assumption.
         error: why the forward stopped, and in which module; None when it ran to its end.
@@ -120,6 +131,7 @@ class ModelReport:
     modules: list[ModuleRow]
     output_shapes: list[list[int]] = field(default_factory=list)
     docs: dict[str, str] = field(default_factory=dict)
+    docstrings: dict[str, str] = field(default_factory=dict)
     prediction_shape: list[int] | None = None
     note: str | None = None
     error: str | None = None
@@ -237,8 +249,10 @@ def _head_beside_trained(config: ModelConfig, num_classes: int | None, shape: Sh
 
 
 def report_json(report: ModelReport) -> dict[str, Any]:
-    """The report as a JSON document: params, trainable, buffers, flops, modules and the rest of its fields."""
-    return asdict(report)
+    """The report as a JSON document: params, trainable, buffers, flops, modules and the rest, but whole docstrings."""
+    document = asdict(report)
+    del document["docstrings"]
+    return document
 
 
 def _trace(model: nn.Module, inputs: Inputs) -> ForwardTrace:
@@ -271,6 +285,7 @@ def _report(model: nn.Module, trace: ForwardTrace, input_shape: Shape) -> ModelR
             for kind in dict.fromkeys(type(entry.visit.module) for entry in counts)
             if (text := documentation(kind))
         },
+        docstrings={type(entry.visit.module).__name__: docstring(type(entry.visit.module)) for entry in counts},
         prediction_shape=trace.prediction_shape,
         error=None if trace.error is None else _describe(model, trace, trace.error),
     )
@@ -317,6 +332,7 @@ def _row(entry: ModuleCounts, trace: ForwardTrace, flops: int) -> ModuleRow:
         training=visit.module.training,
         parameters=parameters,
         own_buffers=buffers,
+        own_attributes=attribute_rows(visit.module),
     )
 
 

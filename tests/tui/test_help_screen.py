@@ -11,11 +11,11 @@ from textual.keys import format_key
 from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Input, Static
+from torchdeck.tui.screens.overlay import OverScreen
 
 import torchdeck.tui
 from torchdeck.tui.app import PANES, Studio
 from torchdeck.tui.screens.help import HelpScreen, key_groups, keys_of
-from torchdeck.tui.screens.overlay import OverScreen
 from torchdeck.tui.screens.plan import PlanScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
 from torchdeck.tui.widgets.key_line import KeyLine

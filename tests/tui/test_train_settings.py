@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.panes.train import TrainPane
-from torchdeck.tui.panes.train_settings import LiveSetting, LiveSettingsScreen
+from torchdeck.tui.screens.live_settings import LiveSetting, LiveSettingsScreen
 
 LONG = ("training.epochs=5000", "loader.batch_size=128", "model.name=mlp")
 

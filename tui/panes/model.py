@@ -6,86 +6,57 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import set_cell_size
-from rich.text import Text
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
-from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from torchdeck.engine.config import ModelConfig, RunConfig
 from torchdeck.engine.errors import TorchdeckError
-from torchdeck.engine.models.catalog import ModelEntry, list_models
 from torchdeck.engine.shapes import shape_words
 
+from ..drawing import name, prose
+from ..keys.bindings import bindings
 from ..messages import DraftReplaced
-from ..plain_text import printable, printable_lines
 from ..polling import Poll
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
+from ..screens.ask import PromptScreen
 from ..screens.groups import GroupsScreen
 from ..screens.model_picker import ModelPicker
+from ..screens.module import ModuleScreen
 from ..screens.weights import WeightsScreen
 from ..widgets.modules.module_tree import ModuleHeat, ModuleTree
+from ..widgets.panel import Lines, nothing_here
 from ..words.figures import flops_per_sample
-from ..words.module_text import tree_rows
+from ..words.module_text import gradient_table, tree_rows
 from ..working import Working
-from .module_detail import ModuleDetail
+from .groups_panel import GroupsPanel
+from .memory_panel import MemoryPanel
+from .model_list import ModelList
+from .module_panel import ModulePanel
 from .pane import Pane
-from .step_cost import StepCost
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.inspection import Inspection
     from torchdeck.engine.runs.reader import RunReader
 
-
-_NAME_CELLS, _SIZE_CELLS = 18, 5
 _LOOK_EVERY, _LOOK_SELDOM = 1.0, 5.0  # seconds between two reads of the gradients: live run, ended run
-_WIDE = 150  # cells
-_HINT = "f find a model · w weights · t tree · z freeze"
-_MARKS = "✓ trained  ◐ partly  · frozen · z freeze · g groups"
+_MOST_IN_TABLE = 24
 
 
 class ModelPane(Working, Pane):
-    """The catalog on the left, the tree of the draft's model on the right.
+    """The models on the left, the tree of the draft's model, what a step takes, and the module under the cursor.
 
     Attributes:
         draft: config whose model is shown.
         watched: directory of the run whose gradients are shown, if it trains the same model.
     """
 
-    DEFAULT_CSS = """
-    ModelPane {
-        layout: vertical;
-        & #catalog { width: 26; height: 1fr; border-right: solid $panel-lighten-1; }
-        & #names { height: 1fr; border: none; padding: 0; scrollbar-size-vertical: 1; }
-        & #tree { width: 1fr; height: 1fr; padding: 0 1; }
-        & #said { height: auto; max-height: 50%; overflow-y: auto; }
-        & #hint { height: 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        & ModuleDetail { display: none; width: 1fr; border-left: solid $panel-lighten-1; }
-        &.-detail ModuleDetail { display: block; }
-        &.-detail #catalog, &.-detail #tree { display: none; }
-        &.-wide ModuleDetail { display: block; width: 60; }
-        &.-wide.-detail ModuleDetail { display: none; }
-        &.-wide #catalog, &.-wide #tree { display: block; }
-        &.-nothing ModuleTree, &.-nothing ModuleDetail { display: none; }
-        &.-nothing #said { max-height: 100%; height: 1fr; }
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("f", "find", "Find a model"),
-        Binding("w", "weights", "Load weights from a file", show=False),
-        Binding("t", "tree", "Tree"),
-        Binding("d", "detail", "Detail"),
-        Binding("z", "freeze", "Freeze / train", show=False),
-        Binding("g", "groups", "Parameter groups", show=False),
-        Binding("m", "memory", "Memory"),
-        Binding("M", "measure", "Measure a step", show=False),
-        Binding("escape", "list", "Back to the list", show=False),
-    ]
+    DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("model")
+    VIEWS = ("tree", "models", "module", "memory")
 
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
@@ -101,19 +72,21 @@ class ModelPane(Working, Pane):
         self._shown_name = ""
 
     def compose(self) -> ComposeResult:
-        """Lay out the catalog, the tree and the notes below it."""
-        with Horizontal():
-            with Vertical(id="catalog"):
-                yield OptionList(id="names")
-            with Vertical(id="tree"):
-                yield ModuleTree()
-                yield Static(id="said", markup=False)
-                yield StepCost(self._worker, id="step-cost")
-                yield Static(_HINT, id="hint", markup=False)
-            yield ModuleDetail(self._worker)
+        """Lay out the panels; the stylesheet says which of them a size shows."""
+        yield ModelList(id="models")
+        with Vertical(id="middle"):
+            yield ModuleTree(id="tree", classes="-lead")
+            yield Lines("Model", id="said")
+            with Horizontal(id="below"):
+                yield MemoryPanel(self._worker, id="memory")
+                yield ModulePanel(self._worker, id="module-below")
+        with Vertical(id="side"):
+            yield ModulePanel(self._worker, id="module")
+            yield Lines("Gradients", id="gradients")
+            yield GroupsPanel(self._worker, id="groups")
 
     def on_mount(self) -> None:
-        """Show the catalog, and the draft's model."""
+        """Show the draft's model."""
         self._list()
         self._inspect_when_seen()
         Poll(self, self._look_at_run, self._is_run_live, _LOOK_EVERY, _LOOK_SELDOM)
@@ -123,9 +96,19 @@ class ModelPane(Working, Pane):
         self._inspect_when_seen()
         self._look_at_run()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Show the detail beside the tree if there is room, otherwise in its place."""
-        self.set_class(event.size.width >= _WIDE, "-wide")
+    def focus_first(self) -> None:
+        """Begin in the tree; where there is none, in the list."""
+        tree = self.query_one(ModuleTree)
+        self.screen.set_focus(tree if tree.is_on_screen and tree.display else self.query_one(ModelList))
+
+    def next_view(self, by: int) -> None:
+        """Show the next columns of the tree; at 80 columns, then the other panels."""
+        is_narrow = self.screen.has_class("-w80")
+        if self.view == "tree" or not is_narrow:
+            went_round = self.query_one(ModuleTree).next_columns(by)
+            if not (went_round and is_narrow):
+                return
+        super().next_view(by)
 
     def watch_watched(self) -> None:
         """Follow a change of the watched run."""
@@ -140,11 +123,13 @@ class ModelPane(Working, Pane):
     def watch_draft(self) -> None:
         """Follow a change of the model or of the data's shape."""
         if self.is_mounted:
-            self._mark_current()
+            self._list()
             self._inspect_when_seen()
 
+    # Keys
+
     def action_find(self) -> None:
-        """Let the user choose among all models, with their sizes and published accuracy."""
+        """Choose among all models, with their sizes and published accuracy."""
         if self.draft is not None:
             self.app.push_screen(ModelPicker(self.draft.model.name), self._take)
 
@@ -152,10 +137,33 @@ class ModelPane(Working, Pane):
         if name is not None:
             self._choose(name)
 
+    @on(ModelList.FindAsked)
+    def _find(self) -> None:
+        self.action_find()
+
+    @on(ModelList.Chosen)
+    def _take_listed(self, message: ModelList.Chosen) -> None:
+        message.stop()
+        self._choose(message.name)
+
+    @work(exclusive=True, group="open")
+    async def action_open(self) -> None:
+        """Open a model in a Python file, or weights in a file, by path."""
+        typed = await self.app.push_screen_wait(
+            PromptScreen("Open a model or weights", "path/to/file.py:factory, or a file of weights: .pt, .safetensors")
+        )
+        if typed and ".py" in typed:
+            self._choose(typed)
+        elif typed is not None:
+            self._open_weights(typed)
+
     def action_weights(self) -> None:
         """Load weights from a file, after a preview."""
+        self._open_weights("")
+
+    def _open_weights(self, path: str) -> None:
         if self.draft is not None:
-            self.app.push_screen(WeightsScreen(self._worker, self.draft), self._take_weights)
+            self.app.push_screen(WeightsScreen(self._worker, self.draft, path), self._take_weights)
 
     def _take_weights(self, path: str | None) -> None:
         if path is not None and self.draft is not None:
@@ -165,53 +173,37 @@ class ModelPane(Working, Pane):
             model = model.model_copy(update={"weights": path, "pretrained": pretrained})
             self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
 
-    def action_tree(self) -> None:
-        """Focus the tree."""
-        self.query_one(ModuleTree).rows.focus()
-
     def action_groups(self) -> None:
-        """Show the parameter groups of the optimizer."""
+        """Show the parameter groups of the optimizer in full."""
         if self.draft is not None:
             self.app.push_screen(GroupsScreen(self.draft, self._worker))
 
-    def action_memory(self) -> None:
-        """Show or hide the memory estimate of a step."""
-        self.query_one(StepCost).toggle()
-
     def action_measure(self) -> None:
         """Measure a real step in a separate process."""
-        self.query_one(StepCost).measure()
+        self.query_one(MemoryPanel).measure()
 
     def action_freeze(self) -> None:
         """Append a rule that freezes the module under the cursor, or one that unfreezes it."""
         row = self.query_one(ModuleTree).current_row
         if row is None or self.draft is None or not row.params:
+            self.app.notify("the module under the cursor has no parameters", title="Nothing to freeze")
             return
         rules = with_rule(self.draft.model.freeze, row.path or "*", is_frozen=row.trainable > 0)
         model = self.draft.model.model_copy(update={"freeze": rules})
         self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
 
-    def action_detail(self) -> None:
-        """Show the details of the module under the cursor, or go back to the tree; on a wide screen, toggle them."""
-        self.toggle_class("-detail")
-        if self.has_class("-wide"):
-            return
-        if self.has_class("-detail"):
-            self.query_one(ModuleDetail).focus()
-        else:
-            self.query_one(ModuleTree).rows.focus()
+    def action_inspect(self) -> None:
+        """Show everything about the module under the cursor."""
+        row = self.query_one(ModuleTree).current_row
+        if row is not None and self._inspection is not None:
+            self.app.push_screen(ModuleScreen(row.path or self._shown_name, self._detail.in_full))
 
-    def action_list(self) -> None:
-        """Go back from the detail to the tree, or from the tree to the list."""
-        if self.has_class("-detail") and not self.has_class("-wide"):
-            self.action_detail()
-            return
-        self.query_one("#names").focus()
+    @property
+    def _detail(self) -> ModulePanel:
+        shown = [panel for panel in self.query(ModulePanel) if panel.is_on_screen]
+        return shown[0] if shown else self.query(ModulePanel).first()
 
-    @on(OptionList.OptionSelected, "#names")
-    def _take_listed(self, message: OptionList.OptionSelected) -> None:
-        message.stop()
-        self._choose(str(message.option.id))
+    # Inspecting
 
     def _choose(self, name: str) -> None:
         """Put a model into the draft, without the previous model's arguments; inspect it again if it is the same."""
@@ -224,17 +216,8 @@ class ModelPane(Working, Pane):
             self.post_message(DraftReplaced(self.draft.model_copy(update={"model": ModelConfig(name=name)})))
 
     def _list(self) -> None:
-        names = self.query_one("#names", OptionList)
-        names.add_options(Option(_line(entry), id=entry.name) for entry in list_models() if entry.source != "timm")
-        self._mark_current()
-
-    def _mark_current(self) -> None:
-        """Put the cursor of the list on the draft's model, if it is listed."""
-        names = self.query_one("#names", OptionList)
-        current = self.draft.model.name if self.draft is not None else ""
-        listed = [option.id for option in names.options]
-        if current in listed:
-            names.highlighted = listed.index(current)
+        if self.draft is not None:
+            self.query_one(ModelList).show(self.draft.model.name)
 
     def _inspect_when_seen(self) -> None:
         draft = self.draft
@@ -245,41 +228,70 @@ class ModelPane(Working, Pane):
             self._inspected = subject
             self._inspect(draft)
         elif self._inspection is not None:
-            self.query_one(StepCost).set_subject(draft, self._inspection)
+            self._set_subject(draft, self._inspection)
 
     @work(exclusive=True, group="inspect")
     async def _inspect(self, draft: RunConfig) -> None:
-        self._say(f"reading {draft.model.name} …", "dim")
+        tree = self.query_one(ModuleTree)
+        tree.entitle(f"{name(draft.model.name)}  [not b $text-muted]reading …[/]")
         try:
             inspection = await self._worker.call(worker_calls.INSPECT_MODEL, draft)
         except (TorchdeckError, WorkerError) as error:
             # The error may be fixed the next time the pane is shown.
             self._inspected = ()
             self._inspection = None
-            self.add_class("-nothing")
-            self.remove_class("-detail")
-            self.query_one(StepCost).set_subject(draft, None)
-            self._say(str(error), "red")
+            self._set_subject(draft, None)
+            self._show_failure(draft, str(error))
             return
         self.remove_class("-nothing")
         is_same = draft.model.name == self._shown_name
         self._inspection, self._shown_name = inspection, draft.model.name
-        tree = self.query_one(ModuleTree)
-        self.query_one(ModuleDetail).set_model(draft, inspection)
-        tree.set_rows(tree_rows(inspection.report), draft.model.name, keeps_place=is_same)
-        self._say(totals(inspection, draft.model.freeze))
-        self.query_one(StepCost).set_subject(draft, inspection)
+        for panel in self.query(ModulePanel):
+            panel.set_model(draft, inspection)
+        shape = shape_words(inspection.input_shape)
+        classes = f"{inspection.num_classes} classes" if inspection.num_classes else "no classes"
+        tree.entitle(f"{name(draft.model.name)}  [not b $text-muted]input {name(shape)} · {classes}[/]")
+        tree.entitle(subtitle=totals(inspection))
+        tree.show_modules(tree_rows(inspection.report), draft.model.name, keeps_place=is_same)
+        self._say_remarks(inspection, draft)
+        self._set_subject(draft, inspection)
         self._is_reader_sought = True
         self._look_at_run()
 
-    def on_descendant_focus(self) -> None:
-        """While the tree has the focus, explain its marks."""
-        self.query_one("#hint", Static).update(_MARKS if self.query_one(ModuleTree).has_focus_within else _HINT)
+    def _set_subject(self, draft: RunConfig, inspection: Inspection | None) -> None:
+        self.query_one(MemoryPanel).set_subject(draft, inspection)
+        self.query_one(GroupsPanel).set_subject(draft if inspection is not None else None)
+
+    def _say_remarks(self, inspection: Inspection, draft: RunConfig) -> None:
+        said = self.query_one("#said", Lines)
+        lines = remarks(inspection, draft.model.freeze, max(20, said.size.width or 60))
+        said.display = bool(lines)
+        said.styles.height = len(lines) + (1 if self.screen.has_class("-h24") else 2)
+        said.show(lambda width, height: remarks(inspection, draft.model.freeze, width))
+
+    def _show_failure(self, draft: RunConfig, error: str) -> None:
+        """In the tree's place: what is wrong, and the keys that help."""
+        self.add_class("-nothing")
+        self.query_one(ModuleTree).entitle(name(draft.model.name), "")
+        said = self.query_one("#said", Lines)
+        said.display = True
+        said.styles.height = "1fr"
+
+        def draw(width: int, height: int) -> list[str]:
+            words = [f"[$text-muted]{line}[/]" for line in prose(error, max(20, width - 6))]
+            ways = [("/", "find another model"), ("o", "open path/to/file.py:factory"), ("1", "look at the data")]
+            head = nothing_here("[$error]The model can't be built[/]", "", ways, glyph="[$error]✗[/]")(width, 0)
+            return [head[0], "", *(f"   {line}" for line in words), "", *head[2:]]
+
+        said.show(draw)
 
     @on(ModuleTree.Highlighted)
     def _show_detail(self, message: ModuleTree.Highlighted) -> None:
         message.stop()
-        self.query_one(ModuleDetail).show_module(message.row.path)
+        for panel in self.query(ModulePanel):
+            panel.show_module(message.row.path)
+
+    # The watched run
 
     def _is_run_live(self) -> bool:
         return self._reader is not None and self._reader.is_alive()
@@ -301,10 +313,27 @@ class ModelPane(Working, Pane):
         if newest is not None and newest.modules.keys() <= paths:
             heat = {path: ModuleHeat(norms.gradient, norms.update_ratio) for path, norms in newest.rolled_up().items()}
         self.query_one(ModuleTree).set_heat(heat)
-        self.query_one(ModuleDetail).set_run(self._reader)
+        for panel in self.query(ModulePanel):
+            panel.set_run(self._reader)
+        self._show_gradients(newest.step if newest is not None and heat else 0)
 
-    def _say(self, text: str, style: str = "") -> None:
-        self.query_one("#said", Static).update(Text(printable_lines(text), style=style))
+    def _show_gradients(self, step: int) -> None:
+        panel, inspection, reader = self.query_one("#gradients", Lines), self._inspection, self._reader
+        if inspection is None or reader is None or not step:
+            panel.entitle("Gradients")
+            panel.show(
+                nothing_here(
+                    "No gradients yet", "a run of this model records them", [("S", "start one"), ("5", "choose one")]
+                )
+            )
+            return
+        panel.entitle(f"Gradients  [not b $text-muted]{name(reader.path.name)}, step {step:,}[/]")
+        histories = []
+        for row in inspection.report.modules:
+            if row.own_params and len(histories) < _MOST_IN_TABLE:
+                _, norms, ratios = reader.gradients().history(row.path)
+                histories.append((row.path, norms, ratios, row.trainable > 0))
+        panel.show(lambda width, height: gradient_table(histories[: max(1, height - 1)], width))
 
 
 def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
@@ -340,25 +369,22 @@ def with_rule(rules: Sequence[str], path: str, *, is_frozen: bool) -> list[str]:
     return [*kept, f"!{path}"] if needs_rule else kept
 
 
-def totals(inspection: Inspection, freeze: Sequence[str] = ()) -> str:
-    """The text below the tree: counts, the input shape, and problems."""
+def totals(inspection: Inspection) -> str:
+    """The line at the tree's lower right: parameters, the frozen ones, and operations."""
     report = inspection.report
-    share = f", {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
-    flops = f", {flops_per_sample(report.flops)}" if report.flops else ""
-    shape = shape_words(inspection.input_shape)
-    lines = [f"{report.params:,} parameters{share}{flops}; input {shape}, {inspection.num_classes} classes"]
+    frozen = f" · {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
+    flops = f" · {flops_per_sample(report.flops)}" if report.flops else ""
+    return f"{report.params:,} parameters{frozen}{flops}"
+
+
+def remarks(inspection: Inspection, freeze: Sequence[str], width: int) -> list[str]:
+    """What has to be known of the inspection besides the tree, as lines of markup."""
+    lines = []
     if freeze:
-        lines.append(f"model.freeze = {list(freeze)}")
-    if report.error:
-        lines.append(report.error)
+        lines.append(f"[$series-1]❄[/] [$text-muted]model.freeze =[/] {name(str(list(freeze)), max(8, width - 17))}")
+    if inspection.report.error:
+        error = prose(inspection.report.error, max(8, width - 2))
+        lines += [f"[$error]{'✗' if at == 0 else ' '} {line}[/]" for at, line in enumerate(error[:4])]
     if inspection.assumption:
-        lines.append("input shape taken from the catalog because the data are missing: press 1 for details")
-    return "\n".join(lines)
-
-
-def _line(entry: ModelEntry) -> Text:
-    size = f"{entry.params / 1e6:.0f}M" if entry.params and entry.params >= 1e7 else ""
-    if entry.params and not size:
-        size = f"{entry.params / 1e6:.1f}M"
-    name = set_cell_size(printable(entry.name), _NAME_CELLS)
-    return Text(name, no_wrap=True, overflow="ellipsis").append(f"{size:>{_SIZE_CELLS}}", style="dim")
+        lines.append("[$warning]▲[/] input shape from the catalog, the data are missing: [b $key]1[/] shows why")
+    return lines

@@ -15,6 +15,8 @@ class Pane(Widget):
     says what that shows.
     """
 
+    # The classes of the screen's size are above the pane.
+    SCOPED_CSS: ClassVar[bool] = False
     VIEWS: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, id: str | None = None) -> None:

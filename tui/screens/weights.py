@@ -43,16 +43,18 @@ class WeightsScreen(Working, OverScreen[str | None]):
     """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
 
-    def __init__(self, worker: WorkerProcess, draft: RunConfig) -> None:
+    def __init__(self, worker: WorkerProcess, draft: RunConfig, path: str = "") -> None:
         """Create the dialog without showing it.
 
         Args:
             worker: process that reads the file.
             draft: config whose model would get the weights.
+            path: file to begin with; empty for the draft's own.
         """
         super().__init__()
         self._worker = worker
         self._draft = draft
+        self._path = path
         self._fitting = ""
 
     def compose(self) -> ComposeResult:
@@ -61,7 +63,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
             box.border_title = "Weights from a file"
             box.border_subtitle = "Esc cancels"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
-            field = Input(self._draft.model.weights, placeholder=place, compact=True)
+            field = Input(self._path or self._draft.model.weights, placeholder=place, compact=True)
             field.cursor_blink = False
             yield field
             with VerticalScroll():

@@ -12,14 +12,10 @@ if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
     from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 
-_PARTS = (
-    ("parameters", "bright_blue"),
-    ("buffers", "cyan"),
-    ("optimizer_state", "magenta"),
-    ("averages", "bright_magenta"),
-    ("gradients", "green"),
-    ("activations", "yellow"),
-)
+PARTS = ("parameters", "buffers", "optimizer_state", "averages", "gradients", "activations")
+"""Parts of an estimate, in the order of the bar."""
+
+_PARTS = tuple(zip(PARTS, ("bright_blue", "cyan", "magenta", "bright_magenta", "green", "yellow"), strict=True))
 _NAMES = {"optimizer_state": "optimizer"}
 
 

@@ -1,14 +1,15 @@
-"""A model's modules for the model pane: rows of the tree, and one module as text."""
+"""A model's modules for the model pane: rows of the tree, and one module in lines of markup."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.text import Text
-
-from ..plain_text import printable, printable_lines
-from ..widgets.charts.histogram import curve_line, histogram_lines
+from ..drawing import escape, left, name, pair, prose, right, rule, trace
+from ..plain_text import printable
+from ..widgets.charts.histogram import histogram_lines
+from ..widgets.modules.module_columns import kind_tone
 from ..widgets.modules.module_tree import ModuleTreeRow
 from .figures import byte_size, figure
 
@@ -48,90 +49,148 @@ def _note(row: ModuleRow) -> str:
     return ", ".join([*row.shared, row.extra]) if row.shared else row.extra
 
 
-def module_text(row: ModuleRow, report: ModelReport) -> Text:
-    """Describe one module: type, tensors, and computation.
+_LABEL = 10
+_TENSOR = 18
+_BLOCKS = 3  # lines of a distribution
+
+
+def module_lines(row: ModuleRow, report: ModelReport, width: int) -> list[str]:
+    """One module in short: where and what it is, its tensors, and what it computes.
 
     Args:
         row: row of the module.
         report: report of its model.
+        width: cells of a line.
     """
-    text = Text()
-    text.append(f"{printable(row.path) or 'the whole model'}\n", "bold")
-    text.append(f"{printable(row.type)}({printable(row.extra)})\n")
+    above, _, last = row.path.rpartition(".")
+    path = f"[$text-muted]{name(above)}.[/]" if above else ""
+    lines = [f"{path}[b]{name(last) or 'the whole model'}[/]  [{kind_tone(row.type)}]{name(row.type)}[/]"]
     if row.alias_of:
-        text.append(f"the same module as {printable(row.alias_of)}\n", "yellow")
-    if doc := report.docs.get(row.type):
-        text.append(f"{printable_lines(doc)}\n", "dim")
-    text.append(f'model.get_submodule("{printable(row.path)}")\n', "cyan")
-    for name, value in _facts(row, report):
-        text.append(f"\n{name:<11}", "dim").append(value)
-    for title, tensors in (("parameters", row.parameters), ("buffers", row.own_buffers)):
-        if tensors:
-            text.append(f"\n\n{title}", "bold")
-        for tensor in tensors:
-            text.append(f"\n  {printable(tensor.name):<18}", "").append(_tensor(tensor))
-    for shared in row.shared:
-        text.append(f"\n  {printable(shared)}", "yellow")
-    return text
+        lines.append(f"[$warning]⇄ the same module as {name(row.alias_of)}[/]")
+    if row.extra:
+        lines.append(pair("arguments", name(row.extra, max(8, width - _LABEL - 1)), _LABEL))
+    for label, value, note in _facts(row, report):
+        lines.append(pair(label, value, _LABEL, note=note, room=width))
+    for tensor in (*row.parameters, *row.own_buffers)[:4]:
+        shape, rest = _tensor(tensor)
+        lines.append(pair(tensor.name, f"[b]{shape}[/]", _LABEL, note=rest, room=width))
+    lines += [f"[$warning]⇄ {name(shared)}[/]" for shared in row.shared]
+    return lines
 
 
-def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str]]:
-    below = f", {row.own_params:,} of its own" if row.own_params != row.params else ""
-    share = f" ({row.params / report.params:.1%})" if report.params and row.params else ""
+def inspected_lines(row: ModuleRow, report: ModelReport, width: int) -> list[str]:
+    """One module in full: every tensor, plain tensor attributes too, how to get it, and its whole docstring."""
+    lines = module_lines(row, report, width)
+    lines += ["", f"[$text-muted]model.get_submodule[/]({name(repr(row.path))})"]
+    tensors = (
+        ("Parameters", row.parameters),
+        ("Buffers", row.own_buffers),
+        ("Plain tensor attributes: not moved with the model, in no checkpoint", row.own_attributes),
+    )
+    for title, entries in tensors:
+        if entries:
+            lines += ["", rule(title, width)]
+        for tensor in entries:
+            shape, rest = _tensor(tensor)
+            lines.append(f"{left(tensor.name, _TENSOR)} [b]{shape}[/]  [$text-muted]{name(rest)}[/]")
+    if text := report.docstrings.get(row.type):
+        lines += ["", rule(f"Docstring of {row.type}", width)]
+        for line in text.splitlines():
+            # What is indented or drawn keeps its lines.
+            lines += [escape(printable(line))] if line.startswith((" ", ">", ".")) else prose(line, width) or [""]
+    return lines
+
+
+def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str, str]]:
+    """Label, value and note of each fact."""
+    below = f"{row.own_params:,} of its own" if row.own_params != row.params else ""
+    share = f"{row.params / report.params:.1%}" if report.params and row.params else ""
     frozen = row.params - row.trainable
-    ran = f"{row.calls:,}" if row.calls else "not run" if report.error is None else "unknown"
-    facts = [
-        ("parameters", f"{row.params:,}{share}{below}"),
-        ("trained", f"{row.trainable:,}" + (f", {frozen:,} frozen" if frozen else "")),
-        ("mode", "train" if row.training else "eval"),
-        ("calls", ran),
-        ("output", "×".join(map(str, row.output_shape)) if row.output_shape else "unknown"),
-        ("FLOPs", f"{row.flops:,}" if row.flops is not None else "unknown"),
-    ]
-    if row.buffers:
-        facts.insert(2, ("buffers", f"{row.buffers:,} elements"))
+    facts = []
     if row.uninitialized:
-        facts.insert(0, ("", "uninitialized: shapes unknown until the first forward pass"))
+        facts.append(("", "[$warning]? shapes unknown until the first forward pass[/]", ""))
+    facts.append(("parameters", f"[b]{row.params:,}[/]", ", ".join(filter(None, (share, below)))))
+    if row.params:
+        trained = f"[b]{row.trainable:,}[/]" if row.trainable else "[$series-1]❄ frozen[/]"
+        facts.append(("trained", trained, f"{frozen:,} frozen" if frozen and row.trainable else ""))
+    if row.buffers:
+        facts.append(("buffers", f"{row.buffers:,}", "elements"))
+    ran = "" if row.calls == 1 else f"{row.calls:,} calls" if row.calls else "not run"
+    output = "×".join(map(str, row.output_shape)) if row.output_shape else "unknown"
+    facts.append(("output", f"[b]{output}[/]", ran if report.error is None or row.calls else "unknown calls"))
+    facts.append(("FLOPs", f"[b]{row.flops:,}[/]" if row.flops is not None else "unknown", "per sample"))
+    if not row.training:
+        facts.append(("mode", "[$warning]eval[/]", ""))
     return facts
 
 
-def _tensor(tensor: TensorRow) -> str:
+def _tensor(tensor: TensorRow) -> tuple[str, str]:
+    """Shape and the rest of a tensor."""
     shape = "×".join(map(str, tensor.shape)) or "scalar" if tensor.shape is not None else "shape unknown"
-    words = f"{shape} {tensor.dtype} {byte_size(tensor.bytes)}"
-    if not tensor.persistent:
-        words += ", not saved"
-    return words + (", trained" if tensor.trainable else "")
+    words = f"{tensor.dtype} · {byte_size(tensor.bytes)}"
+    words += "" if tensor.persistent else " · not saved"
+    return shape, words + (" · trained" if tensor.trainable else "")
 
 
-def histogram_text(histograms: Sequence[WeightHistogram], source: str, height: int = 4) -> Text:
-    """Draw the distribution of each tensor's values.
+def weight_lines(histograms: Sequence[WeightHistogram], source: str, width: int) -> list[str]:
+    """The distribution of each tensor's values.
 
     Args:
         histograms: one histogram per tensor.
         source: origin of the weights.
-        height: height of each plot in lines.
+        width: cells of a line.
     """
-    text = Text(f"weights {printable(source)}", style="bold")
+    lines = [f"[$text-muted]weights {name(source)}[/]"]
     for entry in histograms:
-        text.append(f"\n{printable(entry.name)}", "").append(
-            f"  mean {figure(entry.mean, 3)}  std {figure(entry.std, 3)}", "dim"
-        )
+        label = f"[b]{name(entry.name)}[/]  [$text-muted]mean[/] {figure(entry.mean, 3)}"
+        lines.append(f"{label}  [$text-muted]σ[/] [b]{figure(entry.std, 3)}[/]")
         if entry.not_finite:
-            text.append(f"  {entry.not_finite:,} of {entry.count:,} are NaN or infinite", "bold red")
-        for line in histogram_lines(entry.bins, height):
-            text.append(f"\n{line}", "bright_blue")
+            lines.append(f"[b $error]✗ {entry.not_finite:,} of {entry.count:,} are NaN or infinite[/]")
+        bins = _merged(entry.bins, width)
+        lines += [f"[$series-1]{line}[/]" for line in histogram_lines(bins, _BLOCKS)]
         low, high = figure(entry.smallest, 3), figure(entry.largest, 3)
-        text.append(f"\n{low}{high:>{max(1, len(entry.bins) - len(low))}}", "dim")
-    return text
+        lines.append(f"[$text-disabled]{low}{high:>{max(1, len(bins) - len(low))}}[/]")
+    return lines
 
 
-def gradient_text(steps: Sequence[int], gradients: Sequence[float], ratios: Sequence[float], width: int) -> Text:
-    """Describe a module's gradients in a run; empty if none were recorded."""
-    text = Text()
+def _merged(bins: Sequence[int], width: int) -> list[int]:
+    """Bins in at most so many cells: adjacent ones are added until they fit."""
+    each = -(-len(bins) // max(1, width))
+    return [sum(bins[at : at + each]) for at in range(0, len(bins), each)]
+
+
+def gradient_lines(steps: Sequence[int], gradients: Sequence[float], ratios: Sequence[float], width: int) -> list[str]:
+    """A module's gradients in a run; empty if none were recorded."""
     if not steps:
-        return text
-    text.append(f"gradients at step {steps[-1]:,}", "bold")
-    for name, values in (("norm", gradients), ("update / weights", ratios)):
-        text.append(f"\n{name:<17}", "dim").append(f"{figure(values[-1], 3):>9} ")
-        text.append(curve_line(values, max(10, width - 28)), "green")
-    return text
+        return []
+    lines = [f"[$text-muted]gradients at step[/] [b]{steps[-1]:,}[/]"]
+    for label, values in (("norm", gradients), ("update", ratios)):
+        drawn = trace(_logs(values), max(4, width - 22), 1, "$series-4")[0]
+        lines.append(f"[$text-muted]{left(label, _LABEL)}[/] [b]{right(figure(values[-1], 3), 9)}[/]  {drawn}")
+    return lines
+
+
+def gradient_table(histories: Sequence[tuple[str, Sequence[float], Sequence[float], bool]], width: int) -> list[str]:
+    """Gradients of several modules: norm, update in thousandths of the weights, and the trend.
+
+    Args:
+        histories: path, gradient norms, update ratios, and whether it is trained, of each module.
+        width: cells of a line.
+    """
+    longest = min(24, max((len(path) for path, *_ in histories), default=6))
+    lines = [f"[$text-disabled]{left('module', longest)} {right('norm', 8)} {right('update', 9)}  trend[/]"]
+    for path, norms, ratios, is_trained in histories:
+        if not is_trained:
+            lines.append(f"{left(path, longest)} [$series-1]{right('❄', 8)}[/]")
+        elif not norms:
+            lines.append(f"{left(path, longest)} [$text-disabled]{right('–', 8)}[/]")
+        else:
+            tone = "$warning" if ratios[-1] > 0.01 else "$text"
+            drawn = trace(_logs(norms), max(0, width - longest - 21), 1, "$series-4")[0]
+            update = right(f"{ratios[-1] * 1000:.2g} ‰", 9)
+            lines.append(f"{left(path, longest)} {right(figure(norms[-1], 3), 8)} [{tone}]{update}[/]  {drawn}")
+    return lines
+
+
+def _logs(values: Sequence[float]) -> list[float]:
+    return [math.log10(value) if value > 0 else math.nan for value in values]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 _LONGEST_DOC = 400
+_LONGEST_DOCSTRING = 20_000
 # Where the descriptions of arguments, formulas and shapes begin, in torch's docstrings and in most others.
 _DOC_ENDS = re.compile(
     r"^(Args?|Arguments|Parameters|Shape|Inputs?|Examples?|Attributes|Returns)\s*:|^\.\. |^\* |^>>>"
@@ -53,19 +54,28 @@ def buffer_rows(module: nn.Module) -> list[TensorRow]:
     ]
 
 
+def attribute_rows(module: nn.Module) -> list[TensorRow]:
+    """Tensors that are plain attributes of a module: not moved to the device with it, and in no checkpoint."""
+    plain = {name: value for name, value in vars(module).items() if isinstance(value, Tensor)}
+    return [_tensor_row(name, tensor, False) for name, tensor in plain.items()]
+
+
 def common_dtype(tensors: Iterable[TensorRow]) -> str:
     """The type of the tensors, "mixed" for several, empty for none."""
     found = {tensor.dtype for tensor in tensors}
     return "mixed" if len(found) > 1 else next(iter(found), "")
 
 
+def docstring(kind: type[nn.Module]) -> str:
+    """A module's own docstring as it is written, without its indentation; empty where it has none."""
+    written = kind.__dict__.get("__doc__")
+    return inspect.cleandoc(written)[:_LONGEST_DOCSTRING] if isinstance(written, str) else ""
+
+
 def documentation(kind: type[nn.Module]) -> str:
     """The first paragraphs of a module's own docstring, as plain text; empty where it has none."""
-    written = kind.__dict__.get("__doc__")
-    if not isinstance(written, str):
-        return ""
     lines: list[str] = []
-    for line in inspect.cleandoc(written).splitlines():
+    for line in docstring(kind).splitlines():
         if _DOC_ENDS.match(line):
             break
         lines.append(line)

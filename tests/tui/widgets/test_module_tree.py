@@ -9,40 +9,40 @@ import pytest
 from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
+from torchdeck.tui.look.themes import meanings_for
 from torchdeck.tui.widgets.modules.module_columns import short_number
 from torchdeck.tui.widgets.modules.module_outline import Outline
 from torchdeck.tui.widgets.modules.module_tree import ModuleHeat, ModuleTree, ModuleTreeRow
 
 ROWS = [
-    ModuleTreeRow("", "ResNet", 11_181_642, 5130, "[1, 10]"),
-    ModuleTreeRow("conv1", "Conv2d", 1728, 0, "[1, 64, 32, 32]", "3, 64, kernel_size=(3, 3)"),
-    ModuleTreeRow("relu", "ReLU", 0, 0, "[1, 64, 32, 32]"),
-    ModuleTreeRow("layer1", "Sequential", 11_174_784, 0, "[1, 512, 4, 4]"),
+    ModuleTreeRow("", "ResNet", 11_181_642, 5130, "1×10"),
+    ModuleTreeRow("conv1", "Conv2d", 1728, 0, "1×64×32×32", "3, 64, kernel_size=(3, 3)"),
+    ModuleTreeRow("relu", "ReLU", 0, 0, "1×64×32×32"),
+    ModuleTreeRow("layer1", "Sequential", 11_174_784, 0, "1×512×4×4"),
     ModuleTreeRow("layer1.0", "BasicBlock", 73_984, 0),
     ModuleTreeRow("layer1.0.conv1", "Conv2d", 36_864, 0),
     ModuleTreeRow("layer1.0.bn1", "BatchNorm2d", 128, 64),
     ModuleTreeRow("layer1.1", "BasicBlock", 73_984, 0),
-    ModuleTreeRow("fc", "Linear", 5130, 5130, "[1, 10]"),
+    ModuleTreeRow("fc", "Linear", 5130, 5130, "1×10"),
 ]
 
 
 class TreeApp(App[None]):
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return meanings_for(self.current_theme)
+
     def __init__(self) -> None:
         super().__init__()
         self.highlighted: list[str] = []
-        self.selected: list[str] = []
 
     def compose(self) -> ComposeResult:
         yield ModuleTree()
 
     def on_mount(self) -> None:
-        self.modules.set_rows(ROWS, "resnet18")
+        self.modules.show_modules(ROWS, "resnet18")
 
     def on_module_tree_highlighted(self, message: ModuleTree.Highlighted) -> None:
         self.highlighted.append(message.row.path)
-
-    def on_module_tree_selected(self, message: ModuleTree.Selected) -> None:
-        self.selected.append(message.row.path)
 
     @property
     def modules(self) -> ModuleTree:
@@ -64,25 +64,24 @@ async def test_columns_are_aligned_under_their_titles(lines_of, width: int) -> N
         kind, params = header.index("type"), header.index("params") + len("params")
         for line, row in zip(lines, [ROWS[0], *ROWS[1:]], strict=True):
             assert line[kind:].startswith(row.type[:10])
-            assert line[:params].endswith(f" {row.params:,}" if row.params else " -")
+            assert line[:params].endswith(f" {row.params:,}" if row.params else " –")
             assert cell_len(line) <= width
         if width >= 80:
             output = header.index("output")
-            assert lines[0][output:].startswith("[1, 10]")
-            assert lines[1][output:].startswith("[1, 64, 32, 32]")
+            assert lines[0][output:].startswith("10")
+            assert lines[1][output:].startswith("64×32×32")
 
 
-async def test_shares_and_trainable_marks(lines_of) -> None:
+async def test_shares_are_bars_and_marks_tell_what_is_trained(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(200, 24)) as pilot:
         await pilot.press("asterisk")
         await pilot.pause()
         lines = lines_of(app)
-        assert " ◐ 100.0% ██" in lines[1]
-        assert " ·  <0.1% ▏" in lines[2]
-        assert " ·  99.9% ██" in lines[4]
-        assert " ✓  <0.1%" in lines[9]
-        assert "%" not in lines[3]
+        assert "  ◐  ━━" in lines[1]
+        assert "  ❄  ━━" in lines[4]
+        assert "  ✓  ━━" in lines[9]
+        assert "━" not in lines[3]
         assert "3, 64, kernel_size" in lines[2]
 
 
@@ -94,8 +93,7 @@ async def test_children_are_seen_when_their_parent_is_opened(lines_of) -> None:
         await pilot.press("down", "down", "down", "enter")
         await pilot.pause()
         assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "0", "1", "fc"]
-        assert app.selected == ["layer1"]
-        await pilot.press("space")
+        await pilot.press("enter")
         await pilot.pause()
         assert names(lines_of(app)) == ["resnet18", "conv1", "relu", "layer1", "fc"]
 
@@ -109,20 +107,6 @@ async def test_levels_are_opened_and_closed_everywhere(lines_of) -> None:
             await pilot.pause()
             counts.append(len(names(lines_of(app))))
         assert counts == [7, 9, 9, 7, 5, 1, 1, 9]
-
-
-async def test_a_number_of_levels_is_opened_after_a_key_that_asks_for_it(lines_of) -> None:
-    app = TreeApp()
-    async with app.run_test(size=(80, 24)) as pilot:
-        counts = []
-        for keys in ("2", "l2", "l1", "l0", "l9", "l2", "lx1"):
-            await pilot.press(*keys)
-            await pilot.pause()
-            counts.append(len(names(lines_of(app))))
-        assert counts == [5, 7, 5, 1, 9, 7, 7]
-        await pilot.press("l")
-        await pilot.pause()
-        assert "depth? 0–9" in lines_of(app)[0]
 
 
 async def test_search_opens_what_is_above_and_goes_round(lines_of) -> None:
@@ -144,7 +128,7 @@ async def test_search_opens_what_is_above_and_goes_round(lines_of) -> None:
         await pilot.press("escape")
         await pilot.pause()
         assert "found" not in lines_of(app)[0]
-        assert app.focused is app.modules.rows
+        assert app.focused is app.modules
 
 
 async def test_what_is_not_there_is_not_revealed() -> None:
@@ -169,10 +153,10 @@ async def test_another_model_replaces_the_tree(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("asterisk")
-        app.modules.set_rows([ModuleTreeRow("", "MLP", 10, 10), ModuleTreeRow("0", "Linear", 10, 10)], "mlp")
+        app.modules.show_modules([ModuleTreeRow("", "MLP", 10, 10), ModuleTreeRow("0", "Linear", 10, 10)], "mlp")
         await pilot.pause()
         assert names(lines_of(app)) == ["mlp", "0"]
-        app.modules.set_rows([])
+        app.modules.show_modules([])
         await pilot.pause()
         assert app.modules.current_row is None
 
@@ -181,7 +165,7 @@ async def test_foreign_names_are_text(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
         rows = [ModuleTreeRow("", "[b]Evil\x1b", 1, 1, "\x07"), ModuleTreeRow("[red]a\x9b", "東京" * 30, 1, 1)]
-        app.modules.set_rows(rows, "[link=x]y\x1b")
+        app.modules.show_modules(rows, "[link=x]y\x1b")
         await pilot.pause()
         text = "\n".join(lines_of(app))
         assert r"[link=x]y\x1b" in text
@@ -199,7 +183,7 @@ async def test_a_deep_tree_of_thousands_of_modules(lines_of) -> None:
         rows += [ModuleTreeRow(f"{path}.leaf{index}", "Linear", 1, 1) for index in range(100)]
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.modules.set_rows(rows, "deep")
+        app.modules.show_modules(rows, "deep")
         await pilot.pause()
         await pilot.press("asterisk")
         await pilot.pause()
@@ -216,10 +200,12 @@ async def test_only_the_lines_that_are_seen_are_rendered(monkeypatch: pytest.Mon
     ]
     rendered: list[int] = []
     original = ModuleTree._line
-    monkeypatch.setattr(ModuleTree, "_line", lambda tree, number: (rendered.append(number), original(tree, number))[1])
+    monkeypatch.setattr(
+        ModuleTree, "_line", lambda tree, number, width: (rendered.append(number), original(tree, number, width))[1]
+    )
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.modules.set_rows(rows, "flat")
+        app.modules.show_modules(rows, "flat")
         await pilot.pause()
         rendered.clear()
         await pilot.press("pagedown")
@@ -252,15 +238,16 @@ REPEATED = [
 async def test_repeated_blocks_are_one_line_until_one_of_them_is_looked_for(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.modules.set_rows(REPEATED, "net", depth=2)
-        await pilot.press("r")
+        app.modules.show_modules(REPEATED, "net", depth=2)
+        app.modules.action_fold_repeats()
         await pilot.pause()
         assert names(lines_of(app)) == ["net", "blocks", "0…3", "wide", "fc", "head"]
         assert "×4" in lines_of(app)[3]
         assert app.modules.reveal("blocks.2.fc")
         await pilot.pause()
         assert names(lines_of(app)) == ["net", "blocks", "0", "1", "2", "fc", "3", "wide", "fc", "head"]
-        await pilot.press("r", "r")
+        app.modules.action_fold_repeats()
+        app.modules.action_fold_repeats()
         await pilot.pause()
         assert "×4" in lines_of(app)[3]
 
@@ -268,14 +255,14 @@ async def test_repeated_blocks_are_one_line_until_one_of_them_is_looked_for(line
 async def test_siblings_are_sorted_by_a_number(lines_of) -> None:
     app = TreeApp()
     async with app.run_test(size=(80, 24)) as pilot:
-        app.modules.set_rows([REPEATED[0], REPEATED[-1], *REPEATED[1:-1]], "net")
+        app.modules.show_modules([REPEATED[0], REPEATED[-1], *REPEATED[1:-1]], "net")
         await pilot.pause()
         assert names(lines_of(app)) == ["net", "head", "blocks", "wide"]
-        await pilot.press("o")
+        await pilot.press("s")
         await pilot.pause()
         assert names(lines_of(app)) == ["net", "blocks", "wide", "head"]
         assert "by parameters" in lines_of(app)[0]
-        await pilot.press("o")
+        await pilot.press("s")
         await pilot.pause()
         assert names(lines_of(app)) == ["net", "head", "blocks", "wide"]
 
@@ -283,8 +270,10 @@ async def test_siblings_are_sorted_by_a_number(lines_of) -> None:
 async def test_the_biggest_is_found_and_its_path_copied() -> None:
     app = TreeApp()
     async with app.run_test() as pilot:
-        app.modules.set_rows(REPEATED, "net")
-        await pilot.press("b", "b", "y")
+        app.modules.show_modules(REPEATED, "net")
+        app.modules.action_biggest()
+        app.modules.action_biggest()
+        await pilot.press("y")
         await pilot.pause()
         assert app.modules.current_row is not None
         assert app.modules.current_row.path == "blocks.1.fc"
@@ -325,25 +314,26 @@ async def test_every_view_has_its_columns_and_the_gradients_only_with_a_run(line
             ModuleTreeRow("", "Net", 9_999_999, 9, flops=4_000_000, calls=1, mode="train"),
             ModuleTreeRow("bn", "BatchNorm2d", 6, 0, own=6, dtype="float32", buffers=7, calls=0, mode="eval"),
         ]
-        app.modules.set_rows(rows, "net")
+        app.modules.show_modules(rows, "net")
         titles = []
         for _ in range(3):
             await pilot.pause()
             titles.append(lines_of(app)[0].split()[1:])
-            await pilot.press("v")
+            app.modules.next_columns(1)
         assert titles == [
-            ["type", "params", "t", "share", "output", "FLOPs"],
-            ["own", "total", "trained", "frozen", "share", "buffers", "dtype"],
-            ["calls", "FLOPs", "share", "mode", "output", "type"],
+            ["type", "params", "t", "of", "all", "output", "FLOPs", "arguments"],
+            ["own", "total", "trained", "frozen", "of", "all", "buffers", "dtype"],
+            ["calls", "FLOPs", "of", "all", "mode", "output", "type"],
         ]
         app.modules.set_heat({"": ModuleHeat(2.0, 1e-3), "bn": ModuleHeat(math.nan, 0.0)})
-        await pilot.press("v", "v", "v")
+        for _ in range(3):
+            app.modules.next_columns(1)
         await pilot.pause()
         header, net, bn = lines_of(app)[:3]
         assert header.split()[1:] == ["gradient", "heat", "update", "params", "type"]
         assert "2.0e+00" in net
         assert "1.0e-03" in net
-        assert " nan " in bn
+        assert "✗ nan" in bn
 
 
 async def test_the_same_model_keeps_its_place(lines_of) -> None:
@@ -351,7 +341,7 @@ async def test_the_same_model_keeps_its_place(lines_of) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.modules.reveal("layer1.0.bn1")
         frozen = [replace(row, trainable=0) for row in ROWS]
-        app.modules.set_rows(frozen, "resnet18", keeps_place=True)
+        app.modules.show_modules(frozen, "resnet18", keeps_place=True)
         await pilot.pause()
         assert app.modules.current_row == frozen[6]
         assert "bn1" in names(lines_of(app))
@@ -359,10 +349,10 @@ async def test_the_same_model_keeps_its_place(lines_of) -> None:
 
 def test_numbers_are_short() -> None:
     assert [short_number(count) for count in (0, 999, 5130, 11_181_642, 1_819_000_000, None)] == [
-        "-",
+        "–",
         "999",
         "5130",
         "11.2M",
         "1.82G",
-        "-",
+        "–",
     ]

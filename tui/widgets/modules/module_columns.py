@@ -1,4 +1,4 @@
-"""The columns beside the names of a module tree: choosing those that fit, and their cells."""
+"""The columns beside the names of a module tree: choosing those that fit, and their cells as markup."""
 
 from __future__ import annotations
 
@@ -8,22 +8,27 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from rich.style import Style
-from rich.text import Text
-
-from ...plain_text import printable
+from ...drawing import UNKNOWN, bar, left, name, right
 from .module_outline import ModuleTreeRow
 
 View = Literal["overview", "parameters", "compute", "gradients"]
 VIEWS: tuple[View, ...] = ("overview", "parameters", "compute", "gradients")
 
-_BAR = "▏▎▍▌▋▊▉█"
-_QUIET = Style(dim=True)
+GAP = 2
+"""Cells between two columns."""
+
 _NARROWEST_NAME = 20
 # Minimum width of the name before other columns grow.
 _WIDE_NAME = 32
 # From cold to hot.
-_HEAT = ("#3b4cc0", "#5f86e8", "#8db0fe", "#b8cff9", "#f2cbb7", "#f4987a", "#d65244", "#b40426")
+_HEAT = ("$series-1", "$series-7", "$text-muted", "$series-2", "$warning", "$error")
+# What kind of work a module does, by the beginning of its class's name.
+_KINDS = (
+    (("Conv", "LazyConv"), "$series-1"),
+    (("Linear", "LazyLinear", "Bilinear", "Embedding", "MultiheadAttention", "Transformer"), "$series-4"),
+    (("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm", "RMSNorm", "SyncBatchNorm"), "$series-5"),
+    (("LSTM", "GRU", "RNN"), "$series-3"),
+)
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Totals:
         return (math.log10(min(norms)), math.log10(max(norms))) if norms else (0.0, 0.0)
 
 
-Cell = Callable[[ModuleTreeRow, Totals, int], Text]
+Cell = Callable[[ModuleTreeRow, Totals, int], str]
 
 
 @dataclass(frozen=True)
@@ -70,7 +75,7 @@ class Column:
     Attributes:
         title: title in the header.
         width: minimum width in cells.
-        cell: function that makes a cell's text from a row, the totals and the width.
+        cell: function that makes a cell's markup, exactly as wide as the column, from a row, the totals and the width.
         keeps: priority; columns with lower values are dropped first if there is no room.
         most: maximum width in cells.
         is_right: whether the title is aligned right.
@@ -99,9 +104,9 @@ def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Colum
 
 
 def short_number(count: float | None) -> str:
-    """Write a count in at most 6 cells: 5130, 11.2M, 1.82G; "-" for none."""
+    """Write a count in at most 6 cells: 5130, 11.2M, 1.82G; "–" for none."""
     if not count:
-        return "-"
+        return "–"
     for unit in ("", "k", "M", "G", "T"):
         if count < (10_000 if not unit else 1000):
             return f"{count:.0f}" if not unit else f"{count:.3g}{unit}"
@@ -110,38 +115,46 @@ def short_number(count: float | None) -> str:
 
 
 def trainable_mark(row: ModuleTreeRow) -> str:
-    """✓ trained, ◐ partly, · frozen; ? not initialized; blank without parameters."""
+    """✓ trained, ◐ partly, ❄ frozen; ? not initialized; blank without parameters."""
     if row.is_uninitialized:
         return "?"
     if not row.params:
         return " "
-    return "✓" if row.trainable == row.params else "◐" if row.trainable else "·"
+    return "✓" if row.trainable == row.params else "◐" if row.trainable else "❄"
+
+
+_MARK_TONES = {"✓": "$success", "◐": "$warning", "❄": "$series-1", "?": "$warning", " ": "$text"}
+
+
+def kind_tone(kind: str) -> str:
+    """Theme variable of a type: convolution, linear, normalization and recurrent modules are told apart."""
+    return next((tone for names, tone in _KINDS if kind.startswith(names)), "$text-muted")
 
 
 def _taken(columns: list[Column]) -> int:
-    return sum(column.width + 1 for column in columns)
+    return sum(column.width + GAP for column in columns)
 
 
 def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
     number = max(len(f"{totals.params:,}"), len("params"))
     if view == "parameters":
-        counts = number if width >= 40 + 5 * (number + 1) else 6
+        counts = number if width >= 40 + 5 * (number + GAP) else 6
         return [
             Column("own", counts, _count(lambda row: row.own), 4, is_right=True),
             Column("total", counts, _count(lambda row: row.params), 9, is_right=True),
             Column("trained", max(counts, 7), _count(lambda row: row.trainable), 8, is_right=True),
             Column("frozen", counts, _count(lambda row: row.params - row.trainable), 7, is_right=True),
-            Column(" share", 6, _share, 2, 18),
+            Column("of all", 6, _share, 2, 18),
             Column("buffers", 7, _count(lambda row: row.buffers), 3, is_right=True),
-            Column("dtype", 8, lambda row, *_: Text(printable(row.dtype), _QUIET), 5),
+            Column("dtype", 8, lambda row, totals, cells: f"[$text-muted]{left(row.dtype, cells)}[/]", 5),
         ]
     if view == "compute":
         return [
             Column("calls", 7, _calls, 8, is_right=True),
             Column("FLOPs", 6, _count(lambda row: row.flops or 0), 9, is_right=True),
-            Column("share", 6, _share_of_flops, 6, 18),
-            Column("mode", 5, lambda row, *_: Text(row.mode, "yellow" if row.mode == "eval" else _QUIET), 5),
-            Column("output", 12, _output, 7, 26),
+            Column("of all", 6, _share_of_flops, 6, 18),
+            Column("mode", 5, _mode, 5),
+            Column("output", 11, _output, 7, 26),
             Column("type", 12, _kind, 1, 24),
         ]
     if view == "gradients":
@@ -153,12 +166,13 @@ def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
             Column("type", 12, _kind, 4, 24),
         ]
     columns = [
-        Column("type", 12, _kind, 8, 40),
+        Column("type", 12, _kind, 8, 20),
         Column("params", number, _count(lambda row: row.params), 10, is_right=True),
-        Column("t", 1, lambda row, *_: Text(trainable_mark(row)), 9),
-        Column(" share", 6, _share, 6, 22),
-        Column("output", 15, _output, 5, 26),
-        Column("FLOPs", 6, _count(lambda row: row.flops or 0), 3, is_right=True),
+        Column("t", 1, _trained, 9),
+        Column("of all", 8, _share, 6, 16),
+        Column("output", 11, _output, 5, 16),
+        Column("FLOPs", 6, _count(lambda row: row.flops or 0), 4, is_right=True),
+        Column("arguments", 12, _arguments, 1, 40),
     ]
     if totals.heat:
         columns.insert(3, Column("gradient", 8, _norm, 7, is_right=True))
@@ -166,80 +180,83 @@ def _wanted(view: View, width: int, totals: Totals) -> list[Column]:
 
 
 def _count(of: Callable[[ModuleTreeRow], int]) -> Cell:
-    def cell(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+    def cell(row: ModuleTreeRow, totals: Totals, width: int) -> str:
         count = of(row)
         full = f"{count:,}"
         text = full if count and len(full) <= width else short_number(count)
-        return Text(f"{text:>{width}}", "" if count else _QUIET)
+        return right(text, width) if count else f"[$text-disabled]{right('–', width)}[/]"
 
     return cell
 
 
-def _kind(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
-    kind = Text(printable(row.type))
-    if row.calls == 0:
-        kind.append(" not run", "yellow")
-    if row.is_uninitialized:
-        kind.append(" uninitialized", "yellow")
-    if row.note:
-        kind.append(f" {printable(row.note)}", _QUIET)
-    return kind
+def _trained(row: ModuleTreeRow, totals: Totals, width: int) -> str:
+    mark = trainable_mark(row)
+    return f"[{_MARK_TONES[mark]}]{mark}[/]"
 
 
-def _output(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
-    return Text(printable(row.output), _QUIET)
+def _kind(row: ModuleTreeRow, totals: Totals, width: int) -> str:
+    note = " not run" if row.calls == 0 else " uninitialized" if row.is_uninitialized else ""
+    # A note is shown whole or not at all.
+    if note and len(row.type) + len(note) <= width:
+        return f"[{kind_tone(row.type)}]{name(row.type)}[/][$warning]{left(note, width - len(name(row.type)))}[/]"
+    return f"[{kind_tone(row.type)}]{left(row.type, width)}[/]"
 
 
-def _calls(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _arguments(row: ModuleTreeRow, totals: Totals, width: int) -> str:
+    return f"[$text-muted]{left(row.note, width)}[/]"
+
+
+def _mode(row: ModuleTreeRow, totals: Totals, width: int) -> str:
+    return f"[{'$warning' if row.mode == 'eval' else '$text-muted'}]{left(row.mode, width)}[/]"
+
+
+def _output(row: ModuleTreeRow, totals: Totals, width: int) -> str:
+    # The batch dimension of the one sample that went through tells nothing.
+    return f"[$text-muted]{left(row.output.removeprefix('1×'), width)}[/]"
+
+
+def _calls(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     if row.calls is None:
-        return Text(" " * width)
-    return Text(f"{row.calls or 'not run':>{width}}", "" if row.calls else "yellow")
+        return " " * width
+    return right(f"{row.calls:,}", width) if row.calls else f"[$warning]{right('not run', width)}[/]"
 
 
-def _share(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _share(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     return _part(row.params, totals.params, width)
 
 
-def _share_of_flops(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _share_of_flops(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     return _part(row.flops or 0, totals.flops, width)
 
 
-def _part(count: int, whole: int, width: int) -> Text:
-    if not count or not whole:
-        return Text()
-    part = count / whole
-    text = Text(f"{100 * part:5.1f}%" if part >= 0.0005 else " <0.1%")
-    room = width - 7
-    if room > 0:
-        eighths = max(1, round(part * room * 8))
-        text.append(" " + "█" * (eighths // 8) + (_BAR[eighths % 8 - 1] if eighths % 8 else ""), "bright_blue")
-    return text
+def _part(count: int, whole: int, width: int) -> str:
+    return bar(count / whole, width, "$series-7") if count and whole else " " * width
 
 
-def _norm(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _norm(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     heat = totals.heat.get(row.path)
     if heat is None or heat.norm is None:
-        return Text(f"{'-':>{width}}", _QUIET)
+        return " " * (width - 1) + UNKNOWN
     if not math.isfinite(heat.norm):
-        return Text(f"{heat.norm:>{width}}", "bold white on red")
-    return Text(f"{heat.norm:>{width}.1e}", _color(heat.norm, totals))
+        return f"[b $error]{right(f'✗ {heat.norm}', width)}[/]"
+    return f"[{_tone(heat.norm, totals)}]{right(f'{heat.norm:.1e}', width)}[/]"
 
 
-def _heat_bar(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _heat_bar(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     heat = totals.heat.get(row.path)
     if heat is None or not heat.norm or not math.isfinite(heat.norm):
-        return Text()
-    return Text("█" * max(1, round(_position(heat.norm, totals) * width)), _color(heat.norm, totals))
+        return " " * width
+    return bar(max(0.5 / width, _position(heat.norm, totals)), width, _tone(heat.norm, totals))
 
 
-def _update(row: ModuleTreeRow, totals: Totals, width: int) -> Text:
+def _update(row: ModuleTreeRow, totals: Totals, width: int) -> str:
     """The update of a step relative to the weights: 1e-3 is usual, 1e-1 is large, 1e-6 is negligible."""
     heat = totals.heat.get(row.path)
     if heat is None or not math.isfinite(heat.update_ratio):
-        return Text(f"{'-':>{width}}", _QUIET)
+        return " " * (width - 1) + UNKNOWN
     ratio = heat.update_ratio
-    color = "red" if ratio > 0.1 else "yellow" if ratio > 0.01 else "green" if ratio > 1e-6 else "blue"
-    return Text(f"{ratio:>{width}.1e}", color)
+    tone = "$error" if ratio > 0.1 else "$warning" if ratio > 0.01 else "$success" if ratio > 1e-6 else "$series-1"
+    return f"[{tone}]{right(f'{ratio:.1e}', width)}[/]"
 
 
 def _position(norm: float, totals: Totals) -> float:
@@ -247,7 +264,7 @@ def _position(norm: float, totals: Totals) -> float:
     return 1.0 if high <= low else (math.log10(norm) - low) / (high - low)
 
 
-def _color(norm: float, totals: Totals) -> str:
+def _tone(norm: float, totals: Totals) -> str:
     if norm <= 0:
-        return "dim"
+        return "$text-disabled"
     return _HEAT[min(len(_HEAT) - 1, int(_position(norm, totals) * len(_HEAT)))]

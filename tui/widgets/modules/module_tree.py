@@ -3,83 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.style import Style
-from rich.text import Text
 from textual import events, on
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
-from textual.widget import Widget
-from textual.widgets import Input, Static
 
-from ...plain_text import printable
-from ..line_list import LineList
-from .module_columns import VIEWS, Column, ModuleHeat, Totals, View, columns_for
-from .module_lines import ModuleLines
+from ...drawing import cells, left, name, right
+from ...keys.bindings import bindings
+from ..filter_field import FilterField, ask_filter
+from ..rows import Rows
+from .module_columns import GAP, VIEWS, Column, ModuleHeat, Totals, View, columns_for
 from .module_outline import ORDERS, ModuleTreeRow, Outline, OutlineLine
 
 __all__ = ["ModuleHeat", "ModuleTree", "ModuleTreeRow"]
 
 _GUIDE = "│ "
-_QUIET = Style(dim=True)
 
 
-class ModuleTree(Widget):
+class ModuleTree(Rows):
     """Modules, counts and shapes of one model; only visible modules are rendered."""
 
-    DEFAULT_CSS = """
-    ModuleTree { height: 1fr; layout: vertical; }
-    ModuleTree > #header { height: 1; color: $text-muted; text-wrap: nowrap; }
-    ModuleTree > #search { display: none; height: 1; border: none; padding: 0; }
-    ModuleTree.-searching > #search { display: block; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("plus", "deeper", "expand a level", key_display="+", show=False, id="tree.deeper"),
-        Binding("minus", "shallower", "collapse a level", key_display="-", show=False, id="tree.shallower"),
-        Binding("asterisk", "expand_all", "expand all", key_display="*", show=False, id="tree.all"),
-        Binding("l", "ask_depth", "expand to depth 0–9", show=False, id="tree.depth"),
-        *(Binding(str(depth), f"open_levels({depth})", show=False) for depth in range(10)),
-        Binding("slash", "search", "search", key_display="/", id="tree.search"),
-        Binding("n", "next_match(1)", "next match", show=False, id="tree.next"),
-        Binding("N", "next_match(-1)", "previous match", show=False, id="tree.previous"),
-        Binding("v", "next_view", "columns", id="tree.view"),
-        Binding("o", "next_order", "sort: model order, parameters, FLOPs", show=False, id="tree.order"),
-        Binding("r", "fold_repeats", "fold repeated blocks", show=False, id="tree.repeats"),
-        Binding("b", "biggest", "next largest module", show=False, id="tree.biggest"),
-        Binding("y", "copy_path", "copy the path", show=False, id="tree.copy"),
-        Binding("escape", "end_search", "end search", show=False, id="tree.end_search"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("tree")
 
     MARKS: ClassVar[list[tuple[str, str]]] = [
-        ("✓ ◐ ·", "trained, partly, frozen"),
+        ("✓ ◐ ❄", "trained, partly, frozen"),
         ("?", "shapes unknown until the first forward pass"),
         ("⇄", "shared with another module"),
     ]
 
+    @dataclass
     class Highlighted(Message):
-        """The cursor moved to another module."""
+        """The cursor is on another module, or on the same one of another model."""
 
-        def __init__(self, module_tree: ModuleTree, row: ModuleTreeRow) -> None:
-            super().__init__()
-            self.module_tree = module_tree
-            self.row = row
+        module_tree: ModuleTree
+        row: ModuleTreeRow
 
         @property
         def control(self) -> ModuleTree:
             """The tree that sent it."""
             return self.module_tree
 
-    class Selected(Highlighted):
-        """Enter was pressed on a module, or it was clicked."""
-
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, *, id: str | None = None, classes: str = "") -> None:
+        super().__init__("", id=id, classes=classes)
         self._outline = Outline([])
         self._lines: list[OutlineLine] = []
-        self._title = ""
+        self._root_name = ""
         self._depth = 1
+        self._searched = ""
         self._matches: list[int] = []
         self._found: frozenset[int] = frozenset()
         self._last_told: ModuleTreeRow | None = None
@@ -87,20 +59,6 @@ class ModuleTree(Widget):
         self._totals = Totals()
         self._name_width = 20
         self._columns: list[Column] = []
-        self._asks_depth = False
-
-    def compose(self) -> ComposeResult:
-        """Lay out the column titles, the tree and the search field."""
-        yield Static(id="header", markup=False)
-        yield ModuleLines(id="rows")
-        search = Input(id="search", placeholder="part of a path or type, or a pattern such as *.fc?", compact=True)
-        search.cursor_blink = False
-        yield search
-
-    @property
-    def rows(self) -> ModuleLines:
-        """The widget with the lines, to move the cursor or the focus."""
-        return self.query_one(ModuleLines)
 
     @property
     def current_row(self) -> ModuleTreeRow | None:
@@ -110,10 +68,14 @@ class ModuleTree(Widget):
 
     @property
     def _current(self) -> int | None:
-        cursor = self.rows.cursor
-        return self._lines[cursor].index if 0 <= cursor < len(self._lines) else None
+        return self._lines[self.cursor].index if 0 <= self.cursor < len(self._lines) else None
 
-    def set_rows(
+    @property
+    def columns_view(self) -> View:
+        """Which columns are shown."""
+        return self._view
+
+    def show_modules(
         self, rows: Sequence[ModuleTreeRow], title: str = "model", depth: int = 1, *, keeps_place: bool = False
     ) -> None:
         """Show a model; parents come before their children, the first row is the whole model.
@@ -126,8 +88,9 @@ class ModuleTree(Widget):
         """
         before, current = self._outline, self.current_row
         self._outline = Outline(rows)
-        self._title = title
-        self._set_matches([])
+        self._root_name = title
+        self._searched = ""
+        self._matches, self._found = [], frozenset()
         if keeps_place and before.rows:
             self._outline.take_state(before)
         else:
@@ -161,6 +124,16 @@ class ModuleTree(Widget):
         self._show(index)
         return True
 
+    def next_columns(self, by: int) -> bool:
+        """Show the next or previous columns; gradients only if a run is watched. Returns whether it went round."""
+        views = [view for view in VIEWS if view != "gradients" or self._totals.heat]
+        at = views.index(self._view) + by if self._view in views else 0
+        self._view = views[at % len(views)]
+        self._fit()
+        return not 0 <= at < len(views)
+
+    # Keys
+
     def action_deeper(self) -> None:
         """Expand one more level everywhere."""
         self.open_to(self._depth + 1)
@@ -173,48 +146,50 @@ class ModuleTree(Widget):
         """Expand everything."""
         self.open_to(self._outline.deepest)
 
-    def action_ask_depth(self) -> None:
-        """Ask for a digit: the number of levels to expand."""
-        self._asks_depth = True
-        self._show_header()
+    def action_turn(self) -> None:
+        """Expand or collapse the module under the cursor."""
+        current = self._current
+        if current is not None:
+            self._outline.set_open(current, not self._outline.is_open(current))
+            self._show(current)
 
-    def action_open_levels(self, depth: int) -> None:
-        """Expand exactly this many levels."""
-        self._asks_depth = False
-        self.open_to(depth)
+    def action_unfold(self) -> None:
+        """Expand the module, or go to its first child."""
+        current = self._current
+        if current is None or not self._lines[self.cursor].has_children:
+            return
+        if self._outline.is_open(current):
+            self.cursor += 1
+        else:
+            self.action_turn()
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Accept a digit only after it was asked for; otherwise it may be a key of another widget."""
-        return self._asks_depth if action == "open_levels" else True
+    def action_fold(self) -> None:
+        """Collapse the module, or go to its parent."""
+        current = self._current
+        if current is None:
+            return
+        if self._outline.is_open(current):
+            self.action_turn()
+        elif (above := self._outline.parent(current)) is not None:
+            self._show(above)
 
-    def on_key(self, event: events.Key) -> None:
-        """Cancel the question for a digit when another key is pressed."""
-        if self._asks_depth and not event.key.isdigit() and event.key != "l":
-            self._asks_depth = False
-            self._show_header()
-
-    def action_search(self) -> None:
-        """Open the search field."""
-        self.add_class("-searching")
-        search = self.query_one("#search", Input)
-        search.value = ""
-        search.focus()
+    async def action_search(self) -> None:
+        """Let the user type part of a path or type."""
+        await ask_filter(self, self._searched, "part of a path or type, or a pattern such as *.fc?")
 
     def action_end_search(self) -> None:
-        """Close the search field and forget the matches."""
-        self.remove_class("-searching")
-        self._set_matches([])
-        self.rows.focus()
+        """Forget the matches."""
+        self._search("")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave Escape to others unless there are matches to forget."""
+        return bool(self._searched) if action == "end_search" else True
 
     def action_next_match(self, step: int) -> None:
         """Go to the next match, or with -1 to the previous one."""
+        if not self._matches:
+            self.app.notify("/ searches for a path or type")
         self._go_round(self._matches, step)
-
-    def action_next_view(self) -> None:
-        """Switch the columns: overview, parameters, compute, and gradients if a run is watched."""
-        views = [view for view in VIEWS if view != "gradients" or self._totals.heat]
-        self._view = views[(views.index(self._view) + 1) % len(views)] if self._view in views else views[0]
-        self._fit()
 
     def action_next_order(self) -> None:
         """Sort siblings by the next number, or in model order."""
@@ -229,7 +204,7 @@ class ModuleTree(Widget):
         self._show(self._nearest(current))
 
     def action_biggest(self) -> None:
-        """Go to the module with the most parameters of its own; pressed again, to the next largest."""
+        """Go to the module with the most parameters of its own; again, to the next largest."""
         self._go_round(self._outline.biggest(), 1)
 
     def action_copy_path(self) -> None:
@@ -237,61 +212,41 @@ class ModuleTree(Widget):
         row = self.current_row
         if row is not None:
             self.app.copy_to_clipboard(row.path)
-            self.notify(f"copied: {printable(row.path) or 'the empty path of the whole model'}", markup=False)
+            self.app.notify(row.path or "the empty path of the whole model", title="Copied")
 
     def on_resize(self, event: events.Resize) -> None:
         """Fit the columns to the width."""
-        self.call_after_refresh(self._fit)
+        self._fit()
 
-    @on(Input.Changed, "#search")
-    def _find(self, event: Input.Changed) -> None:
+    @on(FilterField.Typed)
+    def _find(self, event: FilterField.Typed) -> None:
         event.stop()
-        self._set_matches(self._outline.search(event.value))
-        if self._matches:
-            self._outline.reveal(self._matches[0])
-            self._show(self._matches[0])
+        self._search(event.text)
 
-    @on(Input.Submitted, "#search")
-    def _end_typing(self, event: Input.Submitted) -> None:
+    @on(Rows.Clicked)
+    def _turn_clicked(self, event: Rows.Clicked) -> None:
         event.stop()
-        self.remove_class("-searching")
-        self.rows.focus()
+        self.action_turn()
 
-    @on(ModuleLines.Turned)
-    def _turn(self, event: ModuleLines.Turned) -> None:
-        event.stop()
-        current = self._current
-        if current is None:
-            return
-        if event.is_open == self._outline.is_open(current) or (
-            event.is_open and not self._lines[self.rows.cursor].has_children
-        ):
-            below = self.rows.cursor + 1
-            if event.is_open and self._outline.is_open(current):
-                self.rows.cursor = below
-            elif not event.is_open and (above := self._outline.parent(current)) is not None:
-                self._show(above)
-            return
-        self._outline.set_open(current, event.is_open)
-        self._show(current)
-
-    @on(ModuleLines.Moved)
-    def _tell(self, event: ModuleLines.Moved) -> None:
-        event.stop()
+    @on(Rows.Moved)
+    def _tell(self) -> None:
         row = self.current_row
         if row is not None and row is not self._last_told:
             self._last_told = row
             self.post_message(self.Highlighted(self, row))
 
-    @on(LineList.Selected)
-    def _select(self, event: LineList.Selected) -> None:
-        event.stop()
-        current = self._current
-        if current is None:
-            return
-        self._outline.set_open(current, not self._outline.is_open(current))
-        self._show(current)
-        self.post_message(self.Selected(self, self._outline.rows[current]))
+    # Drawing
+
+    def _search(self, text: str) -> None:
+        self._searched = text
+        self._matches = self._outline.search(text)
+        self._found = frozenset(self._matches)
+        if self._matches:
+            self._outline.reveal(self._matches[0])
+            self._show(self._matches[0])
+        else:
+            self._show(self._current)
+        self.refresh_bindings()
 
     def _go_round(self, indices: list[int], step: int) -> None:
         """Move to the next or previous of these rows, or to the first."""
@@ -314,57 +269,44 @@ class ModuleTree(Widget):
         """Show the visible lines, with the cursor on a row."""
         self._lines = self._outline.lines()
         place = next((number for number, line in enumerate(self._lines) if line.index == index), 0)
-        self.rows.set_lines(len(self._lines), self._line, place)
-        self._fit()
+        self._lay_out()
+        self.set_rows(len(self._lines), self._line, head=self._header, cursor=place, position=self._written[1])
         # The cursor may have the same line number but another row.
-        self._tell(ModuleLines.Moved())
-
-    def _set_matches(self, matches: list[int]) -> None:
-        self._matches = matches
-        self._found = frozenset(matches)
-        self.rows.refresh()
-        self._show_header()
+        self._tell()
 
     def _fit(self) -> None:
-        width = self.rows.scrollable_content_region.width
-        self._name_width, self._columns = columns_for(self._view, width, self._totals)
-        self.rows.refresh()
-        self._show_header()
+        self._lay_out()
+        self.refresh()
 
-    def _show_header(self) -> None:
+    def _lay_out(self) -> None:
+        self._name_width, self._columns = columns_for(self._view, self.size.width, self._totals)
+
+    def _header(self, width: int) -> list[str]:
         words = "module"
-        if self._asks_depth:
-            words = "depth? 0–9"
-        elif self._matches:
+        if self._searched:
             words = f"module ({len(self._matches)} found)"
         elif self._outline.order != "model":
-            words = f"module, by {self._outline.order}"
-        cells = [
-            Text(f"{column.title:>{column.width}}" if column.is_right else column.title) for column in self._columns
+            words = f"module ↓ by {self._outline.order}"
+        titles = [
+            right(each.title, each.width) if each.is_right else left(each.title, each.width) for each in self._columns
         ]
-        self.query_one("#header", Static).update(self._assembled(Text("  " + words), cells))
+        return [f"[$text-disabled]{(' ' * GAP).join([left(words, self._name_width), *titles])}[/]"]
 
-    def _line(self, number: int) -> Text:
+    def _line(self, number: int, width: int) -> str:
         line = self._lines[number]
         row = self._outline.rows[line.index]
-        name = Text(_GUIDE * line.depth, _QUIET)
-        name.append(("▼ " if line.is_open else "▶ ") if line.has_children else "  ", "default")
-        title = printable(row.name) if line.depth else printable(self._title)
-        is_found = line.index in self._found
-        name.append(
-            title, Style(bold=True, dim=False, underline=is_found) if not line.depth or is_found else "default"
-        )
-        if line.repeats > 1:
-            name.append(f"…{printable(line.last)} ×{line.repeats}", "bright_blue")
-        if row.is_shared:
-            name.append(" ⇄", "yellow")
-        return self._assembled(name, [column.cell(row, self._totals, column.width) for column in self._columns])
+        values = [column.cell(row, self._totals, column.width) for column in self._columns]
+        return (" " * GAP).join([self._name_cell(line, row), *values])
 
-    def _assembled(self, name: Text, cells: list[Text]) -> Text:
-        """Join cells at the widths of their columns."""
-        name.truncate(self._name_width - 1, overflow="ellipsis", pad=True)
-        line = Text(no_wrap=True, end="").append_text(name)
-        for cell, column in zip(cells, self._columns, strict=True):
-            cell.truncate(column.width, overflow="ellipsis", pad=True)
-            line.append(" ").append_text(cell)
-        return line
+    def _name_cell(self, line: OutlineLine, row: ModuleTreeRow) -> str:
+        mark = ("▼" if line.is_open else "▶") if line.has_children else " "
+        title = row.name if line.depth else self._root_name
+        more = f"[$series-1]…{name(line.last)} ×{line.repeats}[/]" if line.repeats > 1 else ""
+        more += "[$warning] ⇄[/]" if row.is_shared else ""
+        tone = "$text-primary" if line.index in self._found else "$text" if row.params else "$text-disabled"
+        weight = "b" if line.has_children or line.index in self._found else "not b"
+        # Deep guides leave at least a few cells to the name.
+        guides = min(line.depth, max(0, (self._name_width - 12) // 2))
+        room = max(1, self._name_width - 2 * guides - 2 - cells(more))
+        drawn = f"[$frame]{_GUIDE * guides}[/][$text-muted]{mark}[/] [{weight} {tone}]{name(title, room)}[/]{more}"
+        return drawn + " " * max(0, self._name_width - cells(drawn))

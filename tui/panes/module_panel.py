@@ -1,4 +1,4 @@
-"""Details of one module of the draft's model: documentation, tensors, weights, and gradients in a run."""
+"""The module under the cursor: what it is, its weights' distribution, and its gradients in a run."""
 
 from __future__ import annotations
 
@@ -6,93 +6,96 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual import work
-from textual.app import ComposeResult
-from textual.containers import VerticalScroll
-from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.run_files import CHECKPOINTS
 
-from ..plain_text import printable_lines
+from ..drawing import prose
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.module_text import gradient_text, histogram_text, module_text
+from ..widgets.panel import FocusableLines
+from ..words.module_text import gradient_lines, inspected_lines, module_lines, weight_lines
 from ..working import Working
 
 if TYPE_CHECKING:
     from torchdeck.engine.models.module_tree import ModuleRow
     from torchdeck.engine.preflight.inspection import Inspection
+    from torchdeck.engine.preflight.weight_histogram import WeightHistogram
     from torchdeck.engine.runs.reader import RunReader
 
 _PAUSE = 0.25  # seconds that the cursor must rest on a module before its weights are read
 _BINS = 48
 
 
-class ModuleDetail(Working, VerticalScroll):
+class ModulePanel(Working, FocusableLines):
     """Shows one module; its weights are read once it has been shown for a moment."""
 
-    DEFAULT_CSS = """
-    ModuleDetail { padding: 0 1; }
-    ModuleDetail > Static { height: auto; margin-bottom: 1; }
-    """
-
     def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        super().__init__(id=id)
+        super().__init__("Module", id=id)
         self._worker = worker
         self._model: tuple[RunConfig, Inspection] | None = None
         self._row: ModuleRow | None = None
         self._reader: RunReader | None = None
         self._weights_of: tuple[object, ...] = ()
-
-    def compose(self) -> ComposeResult:
-        """Lay out the description, the gradients and the weights."""
-        yield Static(id="words", markup=False)
-        yield Static(id="gradients", markup=False)
-        yield Static(id="weights", markup=False)
+        self._weights: tuple[list[WeightHistogram], str] | str = ""
 
     def set_model(self, draft: RunConfig, inspection: Inspection) -> None:
         """Show another model, or the same one in another state."""
-        self._model, self._row, self._weights_of = (draft, inspection), None, ()
+        self._model, self._row, self._weights_of, self._weights = (draft, inspection), None, (), ""
 
     def set_run(self, reader: RunReader | None) -> None:
-        """Show the gradients and weights of a run of this model; None for no run.
-
-        Args:
-            reader: reader of the run.
-        """
+        """Show the gradients and weights of a run of this model; None for no run."""
         self._reader = reader
-        self._show_gradients()
+        self._show()
         self._read_weights_if_seen()
 
     def show_module(self, path: str) -> None:
         """Show another module of the model."""
         if self._model is None:
             return
-        report = self._model[1].report
-        row = next((row for row in report.modules if row.path == path), None)
+        row = next((row for row in self._model[1].report.modules if row.path == path), None)
         if row is None or row is self._row:
             return
-        self._row = row
-        self.query_one("#words", Static).update(module_text(row, report))
-        self.query_one("#weights", Static).update("")
-        self.scroll_home(animate=False)
-        self._show_gradients()
+        self._row, self._weights = row, ""
+        self._show()
         self._read_weights_if_seen()
 
     def on_show(self) -> None:
-        """Read the weights when the detail is shown."""
+        """Read the weights when the panel is shown."""
         self._read_weights_if_seen()
 
-    def _show_gradients(self) -> None:
-        text = Text()
-        if self._row is not None and self._reader is not None:
-            records = self._reader.gradients()
-            if self._row.trainable:
-                text = gradient_text(*records.history(self._row.path), width=max(40, self.size.width - 2))
-        self.query_one("#gradients", Static).update(text)
+    def in_full(self, width: int) -> list[str]:
+        """Everything that is known of the module, as lines of markup."""
+        if self._row is None or self._model is None:
+            return []
+        lines = inspected_lines(self._row, self._model[1].report, width)
+        return [*lines, "", *self._seen_in_a_run(width), *self._weight_lines(width)]
+
+    def _show(self) -> None:
+        self.show(self._lines_for)
+
+    def _lines_for(self, width: int, height: int) -> list[str]:
+        if self._row is None or self._model is None:
+            return ["[$text-muted]the module under the cursor of the tree[/]"]
+        lines = module_lines(self._row, self._model[1].report, width)
+        more = [*self._seen_in_a_run(width), *self._weight_lines(width)]
+        docs = self._model[1].report.docs.get(self._row.type, "")
+        words = ["", *(f"[$text-muted]{line}[/]" for line in prose(docs, width))] if docs else []
+        # The first sentence of the documentation, where there is room for all of the rest.
+        room = height - len(lines) - len(more) - 1
+        return [*lines, *(words if len(words) <= room else []), "", *more]
+
+    def _seen_in_a_run(self, width: int) -> list[str]:
+        if self._row is None or self._reader is None or not self._row.trainable:
+            return []
+        return gradient_lines(*self._reader.gradients().history(self._row.path), width=width)
+
+    def _weight_lines(self, width: int) -> list[str]:
+        if isinstance(self._weights, str):
+            return [f"[$text-muted]{line}[/]" for line in prose(self._weights, width)] if self._weights else []
+        return weight_lines(*self._weights, width=width)
 
     def _read_weights_if_seen(self) -> None:
         if self._row is None or self._model is None or not self.is_on_screen:
@@ -120,7 +123,7 @@ class ModuleDetail(Working, VerticalScroll):
                 source = f"in {checkpoint.name}"
                 histograms = await self._worker.call(worker_calls.SAVED_HISTOGRAMS, checkpoint, path, names, _BINS)
             else:
-                source = f"at the start of a run with seed {draft.seed}"
+                source = f"at the start, seed {draft.seed}"
                 histograms = await self._worker.call(
                     worker_calls.FRESH_HISTOGRAMS,
                     draft.model,
@@ -131,9 +134,9 @@ class ModuleDetail(Working, VerticalScroll):
                     names,
                     _BINS,
                 )
-            text = histogram_text(histograms, source)
+            self._weights = list(histograms), source
         except (TorchdeckError, WorkerError) as error:
             # Try again the next time it is shown.
             self._weights_of = ()
-            text = Text(printable_lines(f"weights not shown: {error}"), style="dim")
-        self.query_one("#weights", Static).update(text)
+            self._weights = f"weights not shown: {error}"
+        self._show()
