@@ -61,6 +61,7 @@ LAYERS = (
     "tui.look",
     "tui.keys",
     "tui.polling",
+    "tui.tailed_file",
     "tui.working",
     "tui.messages",
     "tui.graphics",

@@ -36,7 +36,7 @@ MEANINGS: Mapping[str, str] = {
     "o": "open by path",
     "s": "sort by this column; again: reversed",
     "c": "compare what is marked",
-    "l": "logarithmic y axis",
+    "l": "level: logarithmic y axis; in the log, how much is shown",
     "t": "x axis: step, epoch or time",
     "S": "start the draft",
     "P": "pause, or continue",
@@ -142,6 +142,17 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "models": {
         "choose": Command("enter", "choose", "Put the model into the draft", "Choose", "⏎"),
         "find": Command("slash", "find", "Find a model among all, with sizes and accuracy", "Find", "/"),
+    },
+    "log": {
+        "choose": Command("enter", "choose", "Show the source under the cursor", "Show", "⏎"),
+        "search": Command("slash", "search", "Show only lines with a text", "Search", "/"),
+        "level": Command("l", "next_level", "Everything; warnings and errors; errors only", "Level"),
+        "next": Command("n", "next_problem(1)", "Next problem", "Next problem"),
+        "previous": Command("N", "next_problem(-1)", "Previous problem"),
+        "inspect": Command("i", "inspect", "The line in full", "In full"),
+        "copy": Command("y", "copy", "Copy the line", "Copy"),
+        "open": Command("o", "open", "Follow another file", "Open"),
+        "end_search": Command("escape", "end_search", "Show all lines again"),
     },
     "tree": {
         "turn": Command("enter", "turn", "Expand or collapse the module", "Unfold", "⏎"),

@@ -24,8 +24,8 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..screens.ask import PromptScreen
 from ..screens.groups import GroupsScreen
+from ..screens.lines import LinesScreen
 from ..screens.model_picker import ModelPicker
-from ..screens.module import ModuleScreen
 from ..screens.weights import WeightsScreen
 from ..widgets.modules.module_tree import ModuleHeat, ModuleTree
 from ..widgets.panel import Lines, nothing_here
@@ -196,7 +196,7 @@ class ModelPane(Working, Pane):
         """Show everything about the module under the cursor."""
         row = self.query_one(ModuleTree).current_row
         if row is not None and self._inspection is not None:
-            self.app.push_screen(ModuleScreen(row.path or self._shown_name, self._detail.in_full))
+            self.app.push_screen(LinesScreen(row.path or self._shown_name, self._detail.in_full))
 
     @property
     def _detail(self) -> ModulePanel:

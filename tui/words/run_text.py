@@ -288,6 +288,17 @@ def _newest_text(events: Sequence[dict[str, Any]]) -> Text | None:
     return saved
 
 
+def event_line(event: dict[str, Any]) -> str:
+    """One line for an event of any kind, for the log."""
+    text = _event_text(event)
+    if text is not None:
+        return text.plain
+    # A kind without words of its own is shown by its fields.
+    known = {key: value for key, value in event.items() if key not in ("kind", "time")}
+    words = ", ".join(f"{key} {_shown(value)}" for key, value in known.items())
+    return printable(words or str(event.get("kind")).replace("_", " "))
+
+
 def _event_text(event: dict[str, Any]) -> Text | None:
     kind = event.get("kind")
     if kind == "saved":

@@ -1,4 +1,4 @@
-"""One module of a model in full, over the pane."""
+"""Lines in full, over the pane: a module of a model, an entry of the log."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .dialog import OverScreen
 _WIDTH = 96
 
 
-class ModuleScreen(OverScreen[None]):
-    """Scrolls through everything that is known of a module."""
+class LinesScreen(OverScreen[None]):
+    """Scrolls through lines that a panel has no room for."""
 
     DEFAULT_CSS = """
-    ModuleScreen VerticalScroll { width: 100; max-width: 100%; height: auto; max-height: 100%; }
-    ModuleScreen Static { width: 1fr; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
+    LinesScreen VerticalScroll { width: 100; max-width: 100%; height: auto; max-height: 100%; }
+    LinesScreen Static { width: 1fr; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back", tooltip="Back to the tree")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back", tooltip="Back")]
 
     def __init__(self, title: str, lines: Callable[[int], list[str]]) -> None:
         """Create the screen.
 
         Args:
-            title: path of the module.
+            title: what they are about.
             lines: makes the lines as markup, from the width in cells.
         """
         super().__init__()
