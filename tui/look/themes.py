@@ -24,7 +24,7 @@ _DARK = {
     "series-1": "#5AB1F5",  # training split
     "series-2": "#F2C45A",  # validation split
     "series-3": "#7FD88F",  # schedules
-    "series-4": "#C79BF2",  # memory, gradients
+    "series-4": "#DDB6FF",  # memory, gradients
     "series-5": "#4FD1C5",  # throughput
     "series-6": "#F58FA8",
     "series-7": "#A3AEF7",
@@ -39,11 +39,11 @@ _DARK = {
 }
 _LIGHT = {
     "key": "#B8430F",
-    "series-1": "#1D6FB8",
+    "series-1": "#1A63A8",
     "series-2": "#8F5600",
     "series-3": "#237A34",
-    "series-4": "#7B3FC4",
-    "series-5": "#0B7A75",
+    "series-4": "#6B35C8",
+    "series-5": "#0A726D",
     "series-6": "#C2255C",
     "series-7": "#4C51BF",
     "series-8": "#5F6B00",
@@ -152,7 +152,7 @@ LIGHT = _own_theme(
     {
         "primary": "#B8430F",
         "text-primary": "#B0400E",
-        "secondary": "#1D6FB8",
+        "secondary": "#1A63A8",
         "accent": "#8F5600",
         "success": "#1B6F34",
         "warning": "#855800",
@@ -200,7 +200,9 @@ def ansi_colors(variables: Mapping[str, str]) -> TerminalTheme:
 
 
 def _rgb(color: str, over: str = "") -> tuple[int, int, int]:
-    parsed = Color.parse(color)
-    if parsed.auto:
-        parsed = Color.parse(over).get_contrast_text(parsed.a)
-    return (Color.parse(over) + parsed).rgb if over else parsed.rgb
+    """A color as CSS writes it, such as "#FF8A4C 30%" or "auto 60%", over another one."""
+    kind, _, share = color.partition(" ")
+    alpha = float(share.rstrip("%")) / 100 if share else 1.0
+    ground = Color.parse(over or "#000000")
+    parsed = ground.get_contrast_text(alpha) if kind == "auto" else Color.parse(kind).multiply_alpha(alpha)
+    return (ground + parsed).rgb if over else parsed.rgb

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _NAME_CELLS, _WIDEST, _KEY_CELLS = 26, 72, 8
 _MOST_RUNS = 500
+# What a newcomer looks for.
+_FIRST = {COMMANDS["studio"][name].does for name in ("start", "pause", "resume", "save", "live", "stop", "theme")}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Everything(Provider):
 
     async def startup(self) -> None:
         """Collect what is named in the studio's own tables; runs are read meanwhile."""
-        self._commands = list(self._of_commands())
+        self._commands = sorted(self._of_commands(), key=lambda entry: entry.title not in _FIRST)
         self._entries = [*self._commands, *self._of_catalogs()]
         self._runs = asyncio.create_task(asyncio.to_thread(self._of_runs))
 
@@ -80,16 +82,18 @@ class Everything(Provider):
 
     def _line(self, title: Content, entry: Entry) -> Content:
         """Name, what it does, key: one line, so that many are seen."""
-        width = min(_WIDEST, self.app.size.width - 8)
-        name = title.truncate(_NAME_CELLS, ellipsis=True).pad_right(max(0, _NAME_CELLS - title.cell_length))
-        room = max(0, width - _NAME_CELLS - 1 - _KEY_CELLS)
-        does = Content.from_markup(f"[not bold $text-muted] {left(entry.does, room)}[/]")
-        return name + does + Content.from_markup(f"[b $key]{right(entry.key, _KEY_CELLS)}[/]")
+        width = min(_WIDEST, self.app.size.width - 8) - _KEY_CELLS
+        # A command's name is a sentence, and needs no more words.
+        room = max(_NAME_CELLS, width - len(entry.does) - 1)
+        named = title.truncate(room, ellipsis=True)
+        named = named.pad_right(max(0, room - named.cell_length))
+        does = Content.from_markup(f"[not bold $text-muted] {left(entry.does, max(0, width - room - 1))}[/]")
+        return named + does + Content.from_markup(f"[b $key]{right(entry.key, _KEY_CELLS)}[/]")
 
     def _of_commands(self) -> Iterator[Entry]:
         """Commands of the focus and its parents, and those without a key."""
         seen: set[str] = set()
-        for key, active in self.screen.active_bindings.items():
+        for key, active in list(self.screen.active_bindings.items()):
             binding, node = active.binding, active.node
             part, _, name = (binding.id or "").partition(".")
             command = COMMANDS.get(part, {}).get(name)
@@ -98,7 +102,9 @@ class Everything(Provider):
             seen.add(str(binding.id))
             shown = binding.key_display or format_key(key)
             yield Entry(command.does, part.capitalize(), self._runner(binding.action, node), shown, 1.2)
-        parts = {(each.binding.id or "").partition(".")[0]: each.node for each in self.screen.active_bindings.values()}
+        parts = {
+            (each.binding.id or "").partition(".")[0]: each.node for each in list(self.screen.active_bindings.values())
+        }
         for part, commands in COMMANDS.items():
             for command in commands.values():
                 if not command.keys and part in parts:

@@ -1,0 +1,100 @@
+"""One table of keys: a letter means one idea everywhere, and what is offered does something."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from studio_pilot import screen_text, studio, until
+from textual.binding import Binding
+from textual.widgets import Input
+
+from torchdeck.tui.keys.bindings import bindings
+from torchdeck.tui.keys.commands import COMMANDS, MEANINGS, PANES
+from torchdeck.tui.screens.help import HelpScreen
+from torchdeck.tui.widgets.key_line import KeyLine
+
+COMMANDS_WITH_KEYS = [
+    (part, name, command) for part, named in COMMANDS.items() for name, command in named.items() if command.keys
+]
+
+
+@pytest.mark.parametrize(("part", "name", "command"), COMMANDS_WITH_KEYS, ids=lambda each: str(each)[:40])
+def test_every_letter_has_a_meaning(part: str, name: str, command: object) -> None:
+    letters = [key for key in command.keys.split(",") if re.fullmatch("[A-Za-z]", key)]  # type: ignore[attr-defined]
+    assert [letter for letter in letters if letter not in MEANINGS] == []
+
+
+@pytest.mark.parametrize("part", COMMANDS)
+def test_a_key_means_one_thing_within_a_part(part: str) -> None:
+    keys = [key for name, command in COMMANDS[part].items() for key in command.keys.split(",") if key]
+    # One key pauses a run and continues it.
+    doubled = {key for key in keys if keys.count(key) > 1} - {"P"}
+    assert doubled == set()
+
+
+@pytest.mark.parametrize("part", COMMANDS)
+def test_bindings_are_made_from_the_table(part: str) -> None:
+    for binding in bindings(part):
+        assert isinstance(binding, Binding)
+        command = COMMANDS[part][str(binding.id).partition(".")[2]]
+        assert (binding.key, binding.action, binding.tooltip) == (command.keys, command.action, command.does)
+        assert binding.show == bool(command.label)
+
+
+async def test_every_pane_is_reached_by_its_digit_and_by_f7_and_f8(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        for number, name in enumerate(PANES, start=1):
+            await pilot.press(str(number))
+            await until(pilot, lambda name=name: str(app.pane.id) == name)
+        await pilot.press("f8")
+        await until(pilot, lambda: str(app.pane.id) == next(iter(PANES)))
+        await pilot.press("f7")
+        await until(pilot, lambda: str(app.pane.id) == list(PANES)[-1])
+
+
+async def test_the_help_lists_every_key_that_works_where_the_focus_is(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(120, 60)) as (app, pilot):
+        for digit in range(1, len(PANES) + 1):
+            await pilot.press(str(digit))
+            await pilot.pause()
+            wanted = {
+                active.binding.tooltip
+                for active in app.screen.active_bindings.values()
+                if active.enabled and active.binding.id and active.binding.tooltip
+            }
+            await pilot.press("f1")
+            await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+            shown = "\n".join(str(each.visual) for each in app.screen.query("Static"))
+            panes = {COMMANDS["studio"][name].does for name in PANES}
+            missing = [does for does in wanted - panes if does not in shown]
+            assert missing == [], digit
+            await pilot.press("escape")
+
+
+async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("6", "slash")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        offered = app.screen.active_bindings
+        assert [key for key in ("S", "q", "colon", "1", "n") if key in offered] == []
+        assert {"f5", "f1", "f8", "ctrl+p"} <= offered.keys()
+        await pilot.press("S", "1")
+        assert isinstance(app.focused, Input)
+        assert app.focused.value == "S1"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert app.query_one(KeyLine).display
+
+
+async def test_a_click_on_the_last_line_presses_the_key(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("6")
+        await pilot.pause()
+        line = screen_text(app).splitlines()[-1]
+        await pilot.click(KeyLine, offset=(line.index("? Keys"), 0))
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press("escape")
+        await pilot.click("#tabs", offset=(screen_text(app).splitlines()[0].index("2 Model") + 2, 0))
+        await until(pilot, lambda: str(app.pane.id) == "model")
