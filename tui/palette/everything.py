@@ -120,19 +120,17 @@ class Everything(Provider):
         studio = self._studio
         for field in draft_fields(studio.draft, {}):
             yield Entry(
-                field.key, field.help or "a setting", self._doing(by_name.go_to_setting, studio, field.key), weight=0.9
+                field.key, field.help or "a setting", self._doing(by_name.go_to_setting, field.key), weight=0.9
             )
         for dataset in list_datasets():
             yield Entry(
                 dataset.name,
                 "data set: into the draft",
-                self._doing(by_name.choose_data, studio, dataset.name),
+                self._doing(by_name.choose_data, dataset.name),
                 weight=0.8,
             )
         for model in list_models():
-            yield Entry(
-                model.name, "model: into the draft", self._doing(by_name.choose_model, studio, model.name), weight=0.7
-            )
+            yield Entry(model.name, "model: into the draft", self._doing(by_name.choose_model, model.name), weight=0.7)
         for preset in list_presets():
             load = self._doing(by_name.load_preset, preset.name)
             yield Entry(preset.name, f"preset: {preset.description}", load, weight=0.8)
@@ -149,9 +147,7 @@ class Everything(Provider):
         runs = sorted(RunCatalog(studio.runs_root).look(), key=lambda run: -run.modified)[:_MOST_RUNS]
         for run in runs:
             does = f"run, {run.status}: show its curves"
-            entries.append(
-                Entry(printable(run.name), does, self._doing(by_name.show_run, studio, run.path), weight=0.8)
-            )
+            entries.append(Entry(printable(run.name), does, self._doing(by_name.show_run, run.path), weight=0.8))
         for run in runs[:50]:
             for checkpoint in list_checkpoints(run.path):
                 title = f"{printable(run.name)}/{printable(checkpoint.file)}"
