@@ -15,7 +15,7 @@ _REASONS = {
         "optimizer.lr, a schedule that ends near 0, or averaged weights (ema.decay) calm the score too."
     ),
     "loss": (
-        "Each step overshoots the minimum by more than the one before, so the loss grows with every step until it is "
+        "Each step overshoots the minimum by more than the previous one, so the loss grows with every step until it is "
         "infinite. Most often optimizer.lr is too high; warm-up (schedule.warmup_epochs), training.clip_norm and "
         "normalized inputs allow higher rates. Weights from after this point are not worth keeping: resume from a "
         "checkpoint before it."
