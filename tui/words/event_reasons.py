@@ -15,8 +15,8 @@ _REASONS = {
         "optimizer.lr, a schedule that ends near 0, or averaged weights (ema.decay) calm the score too."
     ),
     "loss": (
-        "Each step overshoots the minimum by more than the previous one, so the loss grows with every step until it is "
-        "infinite. Most often optimizer.lr is too high; warm-up (schedule.warmup_epochs), training.clip_norm and "
+        "Each step overshoots the minimum by more than the previous one, so the loss grows with every step until it "
+        "is infinite. Most often optimizer.lr is too high; warm-up (schedule.warmup_epochs), training.clip_norm and "
         "normalized inputs allow higher rates. Weights from after this point are not worth keeping: resume from a "
         "checkpoint before it."
     ),
@@ -43,7 +43,7 @@ _REASONS = {
     "out_of_memory": (
         "The batch with its activations did not fit. It is trained in parts whose gradients add up to those of the "
         "whole batch, so the result stays that of loader.batch_size; batch normalization alone sees smaller parts. A "
-        "smaller batch with training.accumulate, or training.precision = \"bf16\", avoids the attempts."
+        'smaller batch with training.accumulate, or training.precision = "bf16", avoids the attempts.'
     ),
     "stalled": (
         "No step and no evaluation was finished for several times as long as usual. Usual causes: data on a network "
@@ -57,7 +57,7 @@ _REASONS = {
         "run.lock is how other processes see that this run is being trained. Without it a second process could "
         "resume beside this one; programs that purge scratch folders remove such files."
     ),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
