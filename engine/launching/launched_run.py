@@ -167,7 +167,10 @@ class LaunchedRun:
         self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
             self._start_mirror(run)
-        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path) as self._watch:
+        with (
+            RunNotifier(prepared.config.notify, run) as notifier,
+            RunWatch(run.path, prepared.config.notify) as self._watch,
+        ):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
                 run.close(outcome)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torchdeck.engine.config.file import config_values
+from torchdeck.engine.config.secret_settings import redacted_values
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.files.json_values import whole_number
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
@@ -26,7 +26,6 @@ from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
-from ..words.event_reasons import Explained, explained
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, metric_text, metric_title, score_name
 from . import completing
@@ -152,7 +151,7 @@ def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
 def _config_of(reader: RunReader) -> dict[str, Any]:
     """The config of a run; empty where it is damaged."""
     try:
-        return config_values(reader.config())
+        return redacted_values(reader.config())
     except ConfigError:
         return {}
 
@@ -172,7 +171,6 @@ def _document(reader: RunReader) -> dict[str, Any]:
         "best": reader.best(),
         "epochs": reader.epoch_records(),
         "checkpoints": [asdict(checkpoint) for checkpoint in reader.checkpoints()],
-        "alerts": [asdict(alert) for alert in explained(reader.events())],
     }
 
 
@@ -200,7 +198,6 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         console.print(Text(f"{name:<10} {printable(value)}"))
     _print_epochs(console, document["epochs"])
     _print_checkpoints(console, reader)
-    _print_alerts(console, explained(reader.events()))
 
 
 def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
@@ -215,13 +212,6 @@ def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
         table.add_row(str(record["epoch"]), *figures, figure(record["lr"]))
     console.print()
     console.print(table)
-
-
-def _print_alerts(console: Console, alerts: list[Explained]) -> None:
-    for alert in alerts:
-        console.print()
-        console.print(Text(printable_lines(alert.text), style="bold"))
-        console.print(Text(f"why: {alert.why}"))
 
 
 def _print_checkpoints(console: Console, reader: RunReader) -> None:

@@ -17,6 +17,7 @@ import click
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config, replace_value
+from torchdeck.engine.config.secret_settings import words_with_secrets_kept
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
 from torchdeck.engine.launching.failure_words import describe_failure
@@ -256,6 +257,8 @@ def _detached(as_json: bool) -> int:
     """Run this command line in a new session; return once its run exists or was refused."""
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
+    # Everybody on the machine can read the words of a process that trains for days.
+    arguments = words_with_secrets_kept(arguments)
     command = module_command("torchdeck", *arguments, "--announce", str(write_end))
     with tempfile.TemporaryFile() as last_words:
         process = subprocess.Popen(
