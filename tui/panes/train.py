@@ -20,6 +20,7 @@ from ..messages import CommandRequested, DraftEdited, RunNoticed
 from ..polling import Poll
 from ..process.worker_process import WorkerProcess
 from ..widgets.charts.chart import Chart
+from ..words.event_reasons import Explained, explained
 from ..words.machine_text import machine_line
 from ..words.run_text import (
     ENDED_BADLY,
@@ -144,6 +145,10 @@ class TrainPane(Working, Widget, can_focus=True):
         self._set_status("preparing")
         self._forget()
         self._poll()
+
+    def explained(self) -> list[Explained]:
+        """Alerts and advice of the run, each with its reason, for the help."""
+        return explained(self._reader.events()) if self._reader is not None else []
 
     def refused(self, reason: str, advice: str) -> None:
         """Show why a run could not be started, until another one is. Nothing was written.

@@ -15,6 +15,9 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
+from ..plain_text import printable_lines
+from ..words.event_reasons import Explained
+
 Keys = list[tuple[str, str]]
 _OURS = "torchdeck.tui."
 _KEY_CELLS = 14
@@ -57,8 +60,10 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "Keys"
             box.border_subtitle = "Esc closes"
+            if alerts := explained_on(self._pane):
+                yield Static(alerts_text(alerts))
             groups = [*key_groups(self._title, self._pane), *mark_groups(self._pane)]
-            yield Static(help_text([*groups, ("Everywhere", self._everywhere())]))
+            yield Static(help_text([*groups, ("Everywhere", self._everywhere())]), id="keys")
 
     def _everywhere(self) -> Keys:
         if isinstance(self._pane, Screen):
@@ -81,6 +86,21 @@ def mark_groups(pane: Widget) -> list[tuple[str, Keys]]:
     """Collect the marks that widgets of a pane show and their meaning, by the widget's name in words."""
     marked = {type(node): node.MARKS for node in pane.walk_children() if hasattr(node, "MARKS")}
     return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
+
+
+def explained_on(pane: Widget) -> list[Explained]:
+    """Collect the alerts and advice that a pane, or a widget in it, shows, each with its reason."""
+    nodes = [node for node in pane.walk_children(with_self=True) if hasattr(node, "explained")]
+    return [alert for node in nodes for alert in node.explained()]
+
+
+def alerts_text(alerts: Iterable[Explained]) -> Text:
+    """Write what a run said and why, with an empty line behind each."""
+    text = Text()
+    for alert in alerts:
+        text.append(f"{printable_lines(alert.text)}\n", style="bold yellow").append(f"{alert.why}\n\n")
+    text.right_crop(1)
+    return text
 
 
 def help_text(groups: Iterable[tuple[str, Keys]]) -> Text:

@@ -26,6 +26,7 @@ from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
+from ..words.event_reasons import Explained, explained
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, metric_text, metric_title, score_name
 from . import completing
@@ -171,6 +172,7 @@ def _document(reader: RunReader) -> dict[str, Any]:
         "best": reader.best(),
         "epochs": reader.epoch_records(),
         "checkpoints": [asdict(checkpoint) for checkpoint in reader.checkpoints()],
+        "alerts": [asdict(alert) for alert in explained(reader.events())],
     }
 
 
@@ -198,6 +200,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         console.print(Text(f"{name:<10} {printable(value)}"))
     _print_epochs(console, document["epochs"])
     _print_checkpoints(console, reader)
+    _print_alerts(console, explained(reader.events()))
 
 
 def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
@@ -212,6 +215,13 @@ def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
         table.add_row(str(record["epoch"]), *figures, figure(record["lr"]))
     console.print()
     console.print(table)
+
+
+def _print_alerts(console: Console, alerts: list[Explained]) -> None:
+    for alert in alerts:
+        console.print()
+        console.print(Text(printable_lines(alert.text), style="bold"))
+        console.print(Text(f"why: {alert.why}"))
 
 
 def _print_checkpoints(console: Console, reader: RunReader) -> None:
