@@ -28,7 +28,7 @@ from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
 from ..words.event_reasons import Explained, explained
 from ..words.figures import byte_size, duration, figure
-from ..words.metric_text import best_words, metric_text, metric_title, score_name
+from ..words.metric_text import best_words, measured_scores, metric_text, metric_title, score_name
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
@@ -66,8 +66,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     for heading in ("run", "status"):
         table.add_column(heading, no_wrap=True)
     scores = [score_name(summary.metrics, summary.best) for summary in summaries]
-    shared = {name for name, summary in zip(scores, summaries, strict=True) if summary.metrics}
-    heading = metric_title(next(iter(shared), "accuracy")) if len(shared) < 2 else "score"
+    shared = measured_scores(summaries)
+    heading = metric_title(*shared) if len(shared) == 1 else "score"
     for column in ("epoch", heading, "loss", "age"):
         table.add_column(column, justify="right", no_wrap=True)
     for summary, name in zip(summaries, scores, strict=True):
@@ -231,7 +231,8 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("checkpoint", no_wrap=True)
     best = reader.best()
-    name = score_name(next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {}), best)
+    measured = next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {reader.score: 0.0})
+    name = score_name(measured, best)
     for heading in ("epoch", "step", "size", metric_title(name)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -13,7 +13,7 @@ from torchdeck.engine.plurals import plural
 from ..plain_text import printable, printable_lines
 from .epoch_columns import epoch_columns
 from .figures import byte_size, duration, figure
-from .metric_text import metric_text, metric_title
+from .metric_text import metric_text, metric_title, score_name
 
 if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
@@ -127,11 +127,10 @@ def one_line(status: str, progress: Progress | None, metrics: Mapping[str, float
     if status == "running" and progress is not None and progress.eta_seconds == progress.eta_seconds:
         line = Text(f"●{share} {duration(progress.eta_seconds)} left", style=STATUS_STYLES[status])
     elif status == "finished":
-        score = "mae" if "mae" in (metrics or {}) else "accuracy"
+        score = score_name(metrics or {}, None)
         words = metric_text(score, (metrics or {}).get(score))
-        line = Text(
-            f"● finished {metric_title(score) + ' ' if score == 'mae' else ''}{words}", style=STATUS_STYLES[status]
-        )
+        named = "" if score == "accuracy" else f"{metric_title(score)} "
+        line = Text(f"● finished {named}{words}", style=STATUS_STYLES[status])
     return line
 
 
