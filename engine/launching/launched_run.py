@@ -256,10 +256,11 @@ class LaunchedRun:
                 )
                 outcome: Status = fit_past_divergence(trainer, run)
             run.flush()
+            run.rescue()
+            if run.loss and run.save_error:
+                raise RunError(f"{run.loss}; the last checkpoint could not be saved: {run.save_error}")
             if run.loss:
                 raise RunError(run.loss)
-            if run.save_error:
-                raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
             return outcome
         finally:
             if self.trainer is not None:
