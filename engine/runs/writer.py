@@ -186,7 +186,7 @@ class RunWriter:
                 )
             else:
                 self.loss = f"{before} was deleted while the run trains"
-                self._write_on_elsewhere([before.parent, rescue_root()])
+                self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
         self.on_moved()
 
     def rescue(self) -> None:
@@ -195,7 +195,7 @@ class RunWriter:
             if self.loss or not self.save_error or not self._has_open_files or self._is_closed:
                 return
             self.loss = f"{self.path} can't be written at the end of the run ({self.save_error})"
-            self._write_on_elsewhere([rescue_root()])
+            self._write_on_elsewhere("rescued", [rescue_root()])
         self.on_moved()
         self._saver.retry_last()
 
@@ -218,7 +218,7 @@ class RunWriter:
         self._journal.move(path)
         self._saver.move(path / CHECKPOINTS)
 
-    def _write_on_elsewhere(self, roots: Sequence[Path]) -> None:
+    def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> None:
         try:
             path = make_rescue_folder(self.path, self._documents, CHECKPOINTS, roots)
             lock = acquire(path)
@@ -231,7 +231,7 @@ class RunWriter:
         self.path, self._lock = path, lock
         self._saver.move(path / CHECKPOINTS)
         self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
-        self.event("directory_deleted", text=self.loss)
+        self.event(kind, text=self.loss)
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.

@@ -32,6 +32,7 @@ TOLD_AS_WRITTEN = (
     "note",
     "directory_moved",
     "directory_deleted",
+    "rescued",
     "stopped_early",
     "disk_filling",
     "stalled",

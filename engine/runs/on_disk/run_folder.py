@@ -38,8 +38,11 @@ class RunFolder:
 
         One that exists though no path leads to it is out of reach: its disk was unmounted, or a network is down.
         """
+        if self._is_at(self.path) and is_run(self.path):
+            return Place.THERE
         if self._is_at(self.path):
-            return Place.THERE if is_run(self.path) else Place.DELETED
+            # Looked at once more: it may have been renamed or unmounted in between.
+            return Place.DELETED
         try:
             found = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
         except OSError:
