@@ -21,7 +21,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.run_files import CONFIG_FILE, LOG_FILE
 from torchdeck.engine.runs.commands import Answer, Command
-from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, require_sound_config
 from torchdeck.engine.user_trust import code_files
 
 from .code_question import CodeQuestion
@@ -204,6 +204,7 @@ class Studio(DraftEditing):
     @work(group="start")
     async def _resume(self, message: ResumeRequested) -> None:
         try:
+            require_sound_config(message.run)
             config = load_config(str(message.run / CONFIG_FILE))
         except TorchdeckError as error:
             self._tell(str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from ..config import RunConfig
 from ..config.file import config_from_values, config_values, dump_config, parse_config
 from ..errors import CheckpointError
 from ..runs.browsing.references import run_of, step_file_of
+from ..runs.on_disk.directory import config_damage
 from ..runs.on_disk.state_file import ForkOrigin, StateFile
 from ..runs.saving.checkpoint_format import Checkpoint
 from ..tensor_files.checkpoint_file import inspect_checkpoint
@@ -64,12 +66,15 @@ def fork_config(
         ConfigError: a change that is not allowed.
     """
     report = inspect_checkpoint(path)
+    run = run_of(path)
+    if run is not None and (damage := config_damage(run)):
+        print(f"torchdeck: {run.name}: {damage}; the fork has the config in {path.name}", file=sys.stderr)
     if not report.config and base is None:
         raise CheckpointError(
             f"{path}: not a torchdeck checkpoint, so it has no config; name one with --config PRESET|FILE.toml to "
             "take its weights, optimizer state and epoch, and add --weights to take only its weights"
         )
-    if run_of(path) is not None:
+    if run is not None:
         # `last.pt` and `best.pt` name other files as soon as the parent trains on.
         path = path.with_name(step_file_of(path))
     values = config_values(base if base is not None else parse_config(report.config, str(path)))

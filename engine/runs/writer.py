@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack
@@ -251,6 +252,7 @@ class RunWriter:
             metrics, best = newest_results(self.path)
             state |= {
                 "step": at_step,
+                "config_crc": _crc(config),
                 "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
@@ -290,6 +292,7 @@ class RunWriter:
         try:
             replace_config(self.path, dump_config(config))
             self._documents[CONFIG_FILE] = dump_config(config).encode()
+            self.update_state(config_crc=_crc(config))
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -378,6 +381,12 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
+def _crc(config: RunConfig) -> int:
+    from ..config.file import dump_config
+
+    return zlib.crc32(dump_config(config).encode())
+
+
 def _first_state(config: RunConfig) -> StateFile:
     return {
         "status": "preparing",
@@ -390,6 +399,7 @@ def _first_state(config: RunConfig) -> StateFile:
         "step_in_epoch": 0,
         "steps_per_epoch": 0,
         "batch_size": config.loader.batch_size,
+        "config_crc": _crc(config),
         "pid": os.getpid(),
         "pid_started": start_ticks(os.getpid()),
         "host": socket.gethostname(),

@@ -343,6 +343,10 @@ class TrainPane(Working, Widget, can_focus=True):
 
 
 def _why_died(status: str, run: Path) -> tuple[str, ...]:
+    if status == "damaged":
+        from torchdeck.engine.runs.on_disk.directory import damage_of
+
+        return ("\n".join(damage_of(run)),)
     if status != "died":
         return ()
     from torchdeck.engine.runs.cause_of_death import why_died

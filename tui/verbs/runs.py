@@ -21,7 +21,7 @@ from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
-from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.directory import DAMAGED, find_run
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
@@ -32,6 +32,8 @@ from ..words.metric_text import best_words, measured_scores, metric_text, metric
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
+
+_LONGEST = 400  # characters of why a run is damaged
 
 
 @click.command()
@@ -81,6 +83,9 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
             duration(max(0.0, time.time() - summary.modified)),
         )
     Console(soft_wrap=True).print(table)
+    for summary in summaries:
+        if summary.status == DAMAGED:
+            click.echo(f"{printable(summary.name)}: {printable('; '.join(summary.error.splitlines()), _LONGEST)}")
 
 
 @click.command()

@@ -26,7 +26,7 @@ from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resume
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
-from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.directory import find_run, require_sound_config
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
 
@@ -122,6 +122,7 @@ def resume(
     """Resume a run where it was saved, bit for bit; says what is no longer exact if settings changed."""
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
+    require_sound_config(path)
     config = load_config(str(path), overrides)
     check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:

@@ -228,11 +228,13 @@ def last_words(
         status: status from the reader.
         state: state of the run.
         events: events of the run, oldest first.
-        why_died: the likeliest reason, if the status is "died".
+        why_died: the likeliest reason, if the status is "died"; what can't be read, if it is "damaged".
     """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
         return words.append(f"\npress 6 for its output; {RESUME_ADVICE}", style="dim")
+    if status == "damaged":
+        return Text(printable_lines(why_died), style="red")
     if status == "died":
         words = Text(printable(why_died), style="red")
         return words.append(f"\n{RESUME_ADVICE}", style="dim")
