@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from .config import RunConfig
+from .config.secret_settings import missing_secrets
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
 from .data.loading.batching import optimizer_steps
@@ -16,15 +17,16 @@ from .data.loading.loaders import check_batches, check_loading, data_notes, exam
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
-from .errors import ConfigError
+from .errors import CheckpointError, ConfigError
 from .inputs import sample_shape_of
 from .interchange.tensorboard_mirror import require_tensorboard
 from .models.build import build_with_notes, check_model
 from .models.data_init import init_from_data
+from .models.weights import weights_of_file
 from .plurals import plural
 from .randomness import seed_everything
 from .shapes import Shape
-from .tensor_files.checkpoint_file import inspect_checkpoint
+from .tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from .training.callbacks import check_callbacks
 from .training.compute.losses import check_loss
 from .training.compute.objective import DecisiveMetrics, Objective, build_objective
@@ -96,8 +98,22 @@ def check_start(config: RunConfig) -> Placement:
     placement = check(config)
     if config.start_from:
         path = user_path(config.start_from)
-        refuse_used_up_epochs(path, inspect_checkpoint(path).epoch or 0, config.training.epochs)
+        report = inspect_checkpoint(path)
+        _refuse_objects(report)
+        refuse_used_up_epochs(path, report.epoch or 0, config.training.epochs)
+    elif config.model.weights:
+        weights_of_file(config.model.weights)
     return placement
+
+
+def _refuse_objects(report: CheckpointReport) -> None:
+    """Raise CheckpointError if only the file's code could rebuild the state in it."""
+    if report.foreign:
+        raise CheckpointError(
+            f"start_from: {report.path} holds objects of {', '.join(report.foreign[:3])}, which only code that the "
+            "file names could rebuild; torchdeck runs none of it. Its weights can be taken without: set model.weights "
+            "to this file in place of start_from, as torchdeck fork --weights does"
+        )
 
 
 def refuse_used_up_epochs(checkpoint: Path, trained: int, epochs: int) -> None:
@@ -159,6 +175,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
     notes += _check_optimization(config, built.model, sources, decisive)
     share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)
+    notes += missing_secrets(config)
     if share is not None:
         notes.insert(0, share_words(share, len(sources.train)))
     return Prepared(

@@ -1,4 +1,4 @@
-"""Trust in the user's Python files and commands: which ones a config would run, and which were approved.
+"""Trust in the user's Python files, commands and web addresses: what a config would use, and what was approved.
 
 Imports no torch, and runs and imports nothing of the files: they are read as text.
 """
@@ -18,8 +18,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from .config import RunConfig
-from .config.file import apply_override
-from .errors import ConfigError
+from .config.secret_keys import is_literal
+from .config.secret_settings import MissingSecretError, secret_value, secrets_in_word
 from .files.documents import read_json_object
 from .files.durable import atomic_write
 from .files.regular_file import open_regular_file
@@ -35,6 +35,7 @@ _MAX_PARSED_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
 _MAX_STORE_BYTES = 16 << 20
 _COMMAND = "notify.command"
+_WEBHOOK = "notify.webhook"
 
 
 @dataclass(frozen=True)
@@ -66,10 +67,12 @@ class ShellCommand:
     Attributes:
         text: the command.
         setting: the setting that holds it.
+        written: what the config says, which is a reference where the command is kept as a secret.
     """
 
     text: str
     setting: str
+    written: str = ""
 
     @property
     def digest(self) -> str:
@@ -82,7 +85,36 @@ class ShellCommand:
         return f"command:{self.digest}"
 
 
-Runnable = CodeFile | ShellCommand
+@dataclass(frozen=True)
+class WebAddress:
+    """An address that a run sends to.
+
+    Attributes:
+        text: the address.
+        setting: the setting that holds it.
+    """
+
+    text: str
+    setting: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+    @property
+    def key(self) -> str:
+        """Key under which it is remembered: neither that of a file nor that of a command."""
+        return f"address:{self.digest}"
+
+    @property
+    def server(self) -> str:
+        """The part that says who is sent to; the rest is often a password."""
+        scheme, _, rest = self.text.partition("://")
+        return f"{scheme}://{re.split('[/?#]', rest)[0].rpartition('@')[2]}/…"
+
+
+Runnable = CodeFile | ShellCommand | WebAddress
 
 
 def code_files(value: Any) -> list[CodeFile]:
@@ -106,26 +138,29 @@ def files_in_words(words: Iterable[str]) -> list[CodeFile]:
     return code_files([spec for word in words for spec in _SPEC.findall(word)])
 
 
-def shell_commands(config: RunConfig) -> list[ShellCommand]:
-    """The commands that a run of this config gives to the shell; looking at a config gives it none."""
-    text = config.notify.command
-    return [ShellCommand(text, _COMMAND)] if text.strip() else []
+def notifications(config: RunConfig) -> list[ShellCommand | WebAddress]:
+    """The commands that a run of this config gives to the shell and the addresses that it calls.
+
+    Looking at a config does neither. An address that only the user's environment has is the user's own.
+    """
+    return [*_notification(_COMMAND, config.notify.command), *_notification(_WEBHOOK, config.notify.webhook)]
 
 
-def commands_in_words(words: Iterable[str]) -> list[ShellCommand]:
-    """The commands that words of a command line set, such as `notify.command=./tell.sh`."""
-    found: list[ShellCommand] = []
-    for word in words:
-        values: dict[str, Any] = {}
-        try:
-            apply_override(values, word)
-        except ConfigError:
-            # Another word of the line, such as a file.
-            continue
-        notify = values.get("notify")
-        text = notify.get("command") if isinstance(notify, dict) else None
-        found += [ShellCommand(text, _COMMAND)] if isinstance(text, str) else []
-    return found
+def notifications_in_words(words: Iterable[str]) -> list[ShellCommand | WebAddress]:
+    """The commands and addresses that words of a command line set, such as `notify.command=./tell.sh`."""
+    settings = (setting for word in words for setting in secrets_in_word(word).items())
+    return [found for key, text in settings for found in _notification(key, text)]
+
+
+def _notification(key: str, text: str) -> list[ShellCommand | WebAddress]:
+    try:
+        value = secret_value(key, text)
+    except MissingSecretError:
+        # There is nothing to run; the run says so.
+        return []
+    if key == _COMMAND:
+        return [ShellCommand(value, key, text)] if value.strip() else []
+    return [WebAddress(value, key)] if key == _WEBHOOK and is_literal(value) else []
 
 
 class TrustStore:
@@ -170,8 +205,8 @@ class CodeTrust:
         return [file for file in code_files(value) if self._is_unknown(file)]
 
     def unknown_to_train(self, config: RunConfig) -> list[Runnable]:
-        """Files and commands that a run of the config would run and that are not approved."""
-        return [*self.unknown(config), *filter(self._is_unknown, shell_commands(config))]
+        """Files and commands that a run of the config would run, and addresses it would call, without approval."""
+        return [*self.unknown(config), *filter(self._is_unknown, notifications(config))]
 
     def agree(self, files: Iterable[Runnable]) -> None:
         """These may run, in this session and with this content in later ones.

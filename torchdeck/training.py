@@ -114,8 +114,10 @@ def resume(
     from .engine.launching.launch import launch_resumed
     from .engine.run_files import CONFIG_FILE
     from .engine.runs.browsing.references import checkpoint_of
+    from .engine.runs.on_disk.directory import require_sound_config
 
     path = open_run(run, runs=runs).path
+    require_sound_config(path)
     file = checkpoint_of(path, checkpoint) if checkpoint is not None else None
     overrides = as_overrides(changes)
     config = load_config(path / CONFIG_FILE, **changes)

@@ -10,7 +10,7 @@ from textual.app import App
 
 from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, configs_of_checkpoints
 from torchdeck.engine.config import RunConfig
-from torchdeck.engine.user_trust import CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
+from torchdeck.engine.user_trust import CodeTrust, Runnable, TrustStore, files_in_words, notifications_in_words
 
 from .plain_text import printable
 from .process import worker_calls
@@ -28,7 +28,7 @@ class CodeQuestion:
             named: words of the command line; code and commands that they name may run without a question.
         """
         self._app = app
-        self._trust = CodeTrust(TrustStore(), [*files_in_words(named), *commands_in_words(named)])
+        self._trust = CodeTrust(TrustStore(), [*files_in_words(named), *notifications_in_words(named)])
         self._declined: set[str] = set()
 
     async def refusal(self, function: str, arguments: Any) -> str:
@@ -58,7 +58,7 @@ class CodeQuestion:
         return not {file.digest for file in files} <= self._declined and await self._ask(files)
 
     async def may_train(self, config: RunConfig) -> bool:
-        """Whether the code and the commands that a config names may run; asks if they are not approved.
+        """Whether the code, commands and addresses that a config names may be used; asks if they are not approved.
 
         Call it in a worker.
         """

@@ -9,6 +9,7 @@ from textual.reactive import reactive
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import remove_argument, replace_value
+from torchdeck.engine.config.secret_settings import with_secrets_kept
 from torchdeck.engine.errors import ConfigError
 
 from .draft_form import change_lines
@@ -48,6 +49,8 @@ class DraftEditing(Stage):
             graphics: how to show pictures.
         """
         super().__init__(terminal, graphics=graphics)
+        # No field shows a secret, and no kept draft holds one.
+        config = with_secrets_kept(config)
         self.set_reactive(DraftEditing.draft, config)
         self.set_reactive(DraftEditing.spec, spec)
         self.parting_words = ""
@@ -75,10 +78,11 @@ class DraftEditing(Stage):
     def _replace_draft(self, message: DraftReplaced) -> None:
         if message.spec:
             # The preset or file alone is no work of the user's.
-            self._settled.append(message.config)
+            self._settled.append(with_secrets_kept(message.config))
         self._change_draft(message.config, message.spec or self.spec)
 
     def _change_draft(self, config: RunConfig, spec: str) -> None:
+        config = with_secrets_kept(config)
         if config != self.draft:
             self._past = [*self._past, KeptDraft(self.draft, self.spec)][-_MOST_UNDONE:]
             self._future = []

@@ -187,10 +187,14 @@ def _shown(value: Any) -> str:
 
 
 def _changes(before: RunConfig, after: RunConfig) -> list[tuple[str, Any, Any]]:
-    """Dotted key, old and new value of every setting that differs; None where one of them hasn't got it."""
-    from torchdeck.engine.config.file import config_values
+    """Dotted key, old and new value of every setting that differs; None where one of them hasn't got it.
 
-    old, new = _flat(config_values(before)), _flat(config_values(after))
+    Of a secret it is the reference, which works on a command line and says nothing on a screen.
+    """
+    from torchdeck.engine.config.file import config_values
+    from torchdeck.engine.config.secret_settings import with_secrets_kept
+
+    old, new = _flat(config_values(with_secrets_kept(before))), _flat(config_values(with_secrets_kept(after)))
     return [(key, old.get(key), new.get(key)) for key in {**new, **old} if old.get(key) != new.get(key)]
 
 

@@ -57,7 +57,9 @@ class RunChoice:
         """Sort by the next order."""
         from torchdeck.engine.runs.browsing.run_order import ORDERS
 
-        self.sort_by(ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)])
+        # A metric, whose heading was chosen, is none of them.
+        at = ORDERS.index(self._order) if self._order in ORDERS else -1
+        self.sort_by(ORDERS[(at + 1) % len(ORDERS)])
 
     def reverse(self) -> None:
         """Reverse the sort."""
@@ -70,7 +72,7 @@ class RunChoice:
             OSError: the folder can't be read.
         """
         from torchdeck.engine.runs.browsing.run_filter import parse_filter
-        from torchdeck.engine.runs.browsing.run_order import in_order
+        from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 
         found = self.catalog.look()
         self.count = len(found)
@@ -89,7 +91,9 @@ class RunChoice:
             runs = [run for run in found if run.name in names]
         else:
             runs = [run for run, own in zip(found, settings, strict=True) if chosen.matches(run, own)]
-        return in_order(runs, self._order, is_reversed=self._is_reversed)
+        is_known = self._order in ORDERS or any(self._order in run.metrics for run in runs)
+        # A metric that no run has any more sorts nothing.
+        return in_order(runs, self._order if is_known else ORDERS[0], is_reversed=self._is_reversed)
 
     def look_closer(self, runs: Sequence[RunSummary], *, with_settings: bool) -> bool:
         """Read details of these runs into the catalog; call it in a thread. Returns whether anything is new."""

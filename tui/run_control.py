@@ -16,6 +16,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.commands import Answer, Command
+from torchdeck.engine.runs.on_disk.directory import require_sound_config
 
 from .draft_editing import DraftEditing
 from .graphics.support import Wish
@@ -99,6 +100,7 @@ class RunControl(DraftEditing):
     @work(group="start")
     async def _resume(self, message: ResumeRequested) -> None:
         try:
+            require_sound_config(message.run)
             config = load_config(str(message.run / CONFIG_FILE))
             if self._is_training() or not await self.may_train(config) or self._is_training():
                 return

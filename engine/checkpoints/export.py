@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from ..errors import CheckpointError, ConfigError
 from ..files.durable import atomic_write, fsync_directory, temporary_path
 from ..machine.installation import install_command
-from ..models.weights_mapping import entries_of
+from ..models.weights_mapping import entries_of, state_dict_name
 from ..runs.saving.checkpoint import load_tensors
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..tensor_files.safetensors_file import safetensors_content
@@ -35,8 +35,6 @@ _NOT_WEIGHTS = re.compile(
     r"(optimizers?|optimizer_states?|optimizer_state_dict|optim|lr_schedulers?|scheduler_state_dict|rng|"
     r"scaler_state_dict|loops|callbacks)\."
 )
-# How a pickled torch.nn.Module keeps its parts; in a state_dict's names these don't occur.
-_MODULE_PARTS = {"_modules", "_parameters", "_buffers"}
 # Relative to the largest output: what other kernels and another order of additions may differ by in float32.
 _TOLERANCE = 1e-3
 _BATCH = 2
@@ -120,14 +118,10 @@ def weight_names(report: CheckpointReport, *, averaged: bool = False) -> dict[st
     if averaged and not wanted:
         raise CheckpointError(f"{report.path}: has no averaged (EMA) weights")
     prefix = f"{wanted[0]}." if wanted else ""
-    found = {_plain_name(name.removeprefix(prefix)): name for name in names if name.startswith(prefix)}
+    found = {state_dict_name(name.removeprefix(prefix)): name for name in names if name.startswith(prefix)}
     if not found:
         raise CheckpointError(f"{report.path}: contains no model tensors")
     return found
-
-
-def _plain_name(name: str) -> str:
-    return ".".join(part for part in name.split(".") if part not in _MODULE_PARTS)
 
 
 def _export_weights(path: Path, out: Path, averaged: bool, progress: Progress) -> tuple[int, str]:

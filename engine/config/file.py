@@ -17,6 +17,7 @@ from ..run_files import CONFIG_FILE
 from ..user_path import user_path
 from . import Component, RunConfig
 from .presets import list_presets
+from .secret_keys import REDACTED, hidden_in_line, hides_section, is_secret_place
 
 MAX_CONFIG_BYTES = 1 << 20
 """Of a config file; the largest that ships has 3 KB."""
@@ -86,12 +87,12 @@ def apply_override(values: dict[str, Any], override: str) -> str:
     if len(parts) > _MAX_KEY_PARTS:
         raise ConfigError(f"--set {key[:_SHOWN]}…: a key of {len(parts):,} parts; {_MAX_KEY_PARTS} are allowed")
     if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: must be KEY=VALUE, such as training.epochs=3")
+        raise ConfigError(f"--set {hidden_in_line(override)}: must be KEY=VALUE, such as training.epochs=3")
     section = values
     for depth, part in enumerate(parts[:-1], start=1):
         section = section.setdefault(part, {})
         if not isinstance(section, dict):
-            raise ConfigError(f"--set {override}: {'.'.join(parts[:depth])} is not a section")
+            raise ConfigError(f"--set {hidden_in_line(override)}: {'.'.join(parts[:depth])} is not a section")
     section[parts[-1]] = text if is_text_field(parts) else _toml_value(text)
     return key
 
@@ -214,7 +215,8 @@ def _sentence(details: ErrorDetails, key: str) -> str:
         return f"{key} is missing: {_description(details['loc'])}"
     if kind == "value_error":
         problem = str(context["error"])
-        return f"{key} = {_shortened(repr(value))}: {problem}" if details["loc"] else problem
+        shown = REDACTED if is_secret_place(details["loc"]) else _shortened(repr(value))
+        return f"{key} = {shown}: {problem}" if details["loc"] else problem
     rules = {
         "int_type": "must be a whole number",
         "int_from_float": "must be a whole number",
@@ -232,9 +234,10 @@ def _sentence(details: ErrorDetails, key: str) -> str:
         "literal_error": f"must be one of {context.get('expected')}{_nearest(context, value)}",
     }
     rule = rules.get(kind, "is not allowed")
-    shown = value if isinstance(value, str | int | float | bool) else type(value).__name__
+    shown = repr(value if isinstance(value, str | int | float | bool) else type(value).__name__)
+    shown = REDACTED if is_secret_place(details["loc"]) else _shortened(shown)
     description = _description(details["loc"])
-    return f"{key} = {_shortened(repr(shown))}: {rule}{f' ({description})' if description else ''}"
+    return f"{key} = {shown}: {rule}{f' ({description})' if description else ''}"
 
 
 def _shortened(text: str) -> str:
@@ -290,4 +293,17 @@ def _quoted_line(text: str, message: str) -> str:
         return ""
     lines = text.splitlines()
     number = int(found.group(1))
-    return f"\n  {_shortened(lines[number - 1].strip())}" if 0 < number <= len(lines) else ""
+    if not 0 < number <= len(lines):
+        return ""
+    line = lines[number - 1].strip()
+    shown = hidden_in_line(line)
+    if shown == line and hides_section(_section_at(lines, number)) and not re.match(r"[\w.-]+\s*=|\[", line):
+        # It may continue a text of several lines.
+        return ""
+    return f"\n  {_shortened(shown)}"
+
+
+def _section_at(lines: Sequence[str], number: int) -> str:
+    """The section of a TOML file that a line, counted from 1, lies in; empty above the first."""
+    headers = (re.match(r"\s*\[([^\[\]]+)\]", line) for line in reversed(lines[:number]))
+    return next((header[1].strip() for header in headers if header), "")

@@ -7,7 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from .section import MetricName, Section
+from .secret_store import is_reference
+from .section import HoldsSecret, MetricName, Section
 
 Notable = Literal["finished", "stopped", "failed", "stalled"]
 TerminalNotice = Literal["auto", "bell", "osc9", "osc777", "off"]
@@ -33,7 +34,7 @@ class CheckpointConfig(Section):
 
 
 def _webhook(url: str) -> str:
-    if url and not re.match(r"https?://[^\s/]+|\$[A-Za-z_][A-Za-z0-9_]*$", url):
+    if url and not is_reference(url) and not re.match(r"https?://[^\s/]+|\$[A-Za-z_][A-Za-z0-9_]*$", url):
         raise ValueError(
             "must be the address of a web server, beginning with https:// or http://, or name an environment variable "
             "that holds it, such as $SLACK_WEBHOOK"
@@ -52,13 +53,15 @@ class NotifyConfig(Section):
     stalled_minutes: float = Field(
         default=15.0, ge=0, description="a run without a step for N minutes has stalled; 0: no check"
     )
-    command: str = Field(
-        default="", description="shell command to run, with TORCHDECK_RUN, _PATH, _STATUS and _TEXT in its environment"
+    command: Annotated[str, HoldsSecret()] = Field(
+        default="",
+        description="shell command to run, with TORCHDECK_RUN, _PATH, _STATUS and _TEXT in its environment; kept out "
+        "of runs and checkpoints, which refer to it",
     )
-    webhook: Annotated[str, AfterValidator(_webhook)] = Field(
+    webhook: Annotated[str, HoldsSecret(), AfterValidator(_webhook)] = Field(
         default="",
         description="URL that receives the notification as JSON, in a form that Slack and Discord display; "
-        "$NAME: the URL in that environment variable",
+        "$NAME: the URL in that environment variable; a URL is kept out of runs and checkpoints, which refer to it",
     )
     terminal: TerminalNotice = Field(
         default="auto",

@@ -26,16 +26,21 @@ CodeName = Annotated[str, NamesCode()]
 """A name in a catalog, or path/to/file.py:name."""
 
 
+@dataclass(frozen=True)
+class HoldsSecret:
+    """Marks a setting whose value is nobody else's business: see `torchdeck.engine.config.secret_keys`."""
+
+
 class Section(BaseModel):
     """A group of settings. Immutable; an unknown key is an error."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
 
 
 class Component(Section):
     """A component chosen from a library by name, with that library's own arguments."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True)
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, hide_input_in_errors=True)
 
     name: CodeName = Field(min_length=1, description="name in the catalog, or path/to/file.py:factory")
 

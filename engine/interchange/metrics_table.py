@@ -20,7 +20,8 @@ def step_rows(reader: RunReader) -> Iterator[Row]:
     Args:
         reader: a run that was polled.
     """
-    series = {name: reader.series(name) for name in SERIES}
+    per_epoch = [name for name in reader.series_names if name.startswith("train/")]
+    series = {name: reader.series(name) for name in dict.fromkeys((*SERIES, *per_epoch))}
     series |= evaluation_series(reader.evaluation_records())
     series = {name: points for name, points in series.items() if len(points[0])}
     if not series:

@@ -102,8 +102,10 @@ def scalars(record: dict[str, Any]) -> Iterator[tuple[int, Scalars]]:
         elif record["kind"] in ("epoch", "evaluation"):
             figures = {
                 f"{part}/{name}": float(value)
-                for part in ("validation", "ema")
+                for part in ("train", "validation", "ema")
                 for name, value in record.get(part, {}).items()
+                # Of these there is a curve over steps.
+                if part != "train" or name not in ("loss", *TRAINING_SCORE.values())
             }
             yield int(record["step"]), {**figures, "epoch": float(record["epoch"])}
     except (KeyError, TypeError, ValueError, AttributeError):

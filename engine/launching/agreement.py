@@ -1,8 +1,8 @@
-"""Whether the code and the commands of a config may run: one rule for every way to start a run. Imports no torch.
+"""Whether the code, commands and web addresses of a config may be used: one rule for every way to start a run.
 
 What the user names may run: the file of a config, words of the command line, an object in a script. A config that came
 with a checkpoint or in a run's folder is not the user's, regardless of its author: the code it names must have been
-approved before, with the same content.
+approved before, with the same content. Imports no torch.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from ..config import RunConfig
 from ..config.file import find_config
+from ..config.secret_store import SecretStore, is_reference
 from ..errors import ConfigError
 from ..runs.on_disk.directory import is_run
-from ..user_trust import CodeFile, CodeTrust, Runnable, TrustStore, commands_in_words, files_in_words
+from ..user_trust import CodeFile, CodeTrust, Runnable, TrustStore, WebAddress, files_in_words, notifications_in_words
 
 
 def agree_to_named(config: RunConfig) -> None:
@@ -33,9 +34,9 @@ def check_agreed(config: RunConfig, option: str, *, is_agreed: bool, overrides: 
         overrides: the user's own ``KEY=VALUE`` changes; what they name may run.
 
     Raises:
-        ConfigError: it names code or a command that was not agreed to.
+        ConfigError: it names code, a command or an address that was not agreed to.
     """
-    own: list[Runnable] = [*files_in_words(overrides), *commands_in_words(overrides)]
+    own: list[Runnable] = [*files_in_words(overrides), *notifications_in_words(overrides)]
     trust = CodeTrust(TrustStore(), own)
     unknown = trust.unknown_to_train(config)
     refuse_unknown(unknown, option, is_agreed=is_agreed)
@@ -51,13 +52,23 @@ def refuse_unknown(unknown: Sequence[Runnable], option: str, *, is_agreed: bool)
     """Raise ConfigError that names what would run and the option that agrees to it."""
     if not unknown or is_agreed:
         return
-    words = ", ".join(
-        str(each.path) if isinstance(each, CodeFile) else f"{each.setting} = {each.text!r}" for each in unknown
-    )
+    words = ", ".join(map(_shown, unknown))
+    are_all_sent_to = all(isinstance(each, WebAddress) for each in unknown)
+    what = "an address that has not been sent to" if are_all_sent_to else "code that has not been run"
     raise ConfigError(
-        f"not run: the config of the run or checkpoint names code that has not been run from here before: {words}; "
-        f"read it, then pass {option} to run it and remember its content"
+        f"not run: the config of the run or checkpoint names {what} from here before: {words}; "
+        f"read it, then pass {option} to {'send to' if are_all_sent_to else 'run'} it and remember its content"
     )
+
+
+def _shown(each: Runnable) -> str:
+    if isinstance(each, CodeFile):
+        return str(each.path)
+    if isinstance(each, WebAddress):
+        return f"{each.setting} = {each.server}"
+    # What is kept as a secret is not for a log: the user's own file has it.
+    kept = f" (in {SecretStore().file})" if is_reference(each.written) else ""
+    return f"{each.setting} = {each.written!r}{kept}"
 
 
 def _remember(trust: CodeTrust, runnables: Sequence[Runnable]) -> None:

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
+from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..errors import RunError
 from ..machine.torch_import import require_torch
 from ..run_files import CONFIG_FILE
+from ..runs.on_disk.directory import require_sound_config
 from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
 from ..runs.saving.checkpoint_format import SavedPosition
 from ..runs.writer import RunWriter
+from ..tensor_files.checkpoint_file import inspect_checkpoint
 from .absolute_paths import with_absolute_paths
 from .continuation import Continuation, load_state, newest_state
 from .launched_run import LaunchedRun, Status
@@ -30,9 +33,10 @@ class _NewRun(LaunchedRun):
         self, config: RunConfig, runs_root: Path, argv: Sequence[str], on_directory: Callable[[Path], None]
     ) -> None:
         super().__init__(on_directory)
-        self._config = with_absolute_paths(config)
+        # From here on the config holds no secret: whatever is written, logged or saved of it has none either.
+        self._config = with_secrets_kept(with_absolute_paths(config))
         self._runs_root = runs_root
-        self._argv = list(argv)
+        self._argv = words_with_secrets_kept(argv)
 
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
@@ -74,6 +78,8 @@ class _ResumedRun(LaunchedRun):
         if checkpoint_path is None:
             self._progress("finding the newest valid checkpoint", 0, 0)
             checkpoint_path, state, skipped = newest_state(self._path)
+        elif not inspect_checkpoint(checkpoint_path).is_own:
+            return self._train_from_another_loop(checkpoint_path)
         else:
             state = load_state(checkpoint_path)
         if state["position"]["epoch"] >= self._config.training.epochs:
@@ -107,6 +113,23 @@ class _ResumedRun(LaunchedRun):
         )
         fields: StateFile = {"resumed_from": checkpoint_path.name, **continuation.exactness}
         return self._run_engine(prepared, run, state, fields)
+
+    def _train_from_another_loop(self, path: Path) -> Status:
+        """Continue the run from what another loop saved; what the run has of later epochs is put aside."""
+        from ..build import prepare
+        from ..data.loading.batching import optimizer_steps
+        from ..data.loading.loaders import num_train_batches
+        from .another_loop import state_of_another_loop
+
+        prepared = prepare(self._config, self._progress, load_weights=False)
+        self._config = prepared.config
+        taken = state_of_another_loop(prepared, path)
+        epoch = taken.state.epoch
+        step = epoch * optimizer_steps(num_train_batches(prepared.sources, self._config), self._config)
+        run = RunWriter.reopen(self._path, self._config, at_step=step, at_epoch=epoch)
+        run.event("resumed_from", checkpoint=str(path), step=step, epoch=epoch, **taken.exactness, skipped=[])
+        fields: StateFile = {"resumed_from": path.name, **taken.exactness}
+        return self._run_engine(prepared, run, taken.state, fields)
 
     def _close_complete(self, position: SavedPosition) -> None:
         epochs, step = self._config.training.epochs, position["step"]
@@ -149,12 +172,12 @@ def launch_resumed(
 
     Args:
         path: the run's directory.
-        checkpoint: file to resume from; None for the newest valid one.
+        checkpoint: file to resume from, one that another loop saved too; None for the newest valid one.
         overrides: `KEY=VALUE` changes to the run's config.
         on_directory: called in the engine's thread once the directory is owned.
 
     Raises:
-        ConfigError: an override that is not allowed.
+        ConfigError: its config is damaged, or an override is not allowed.
         RunError: the run is being trained by a live process.
     """
     from ..config.file import load_config
@@ -163,7 +186,8 @@ def launch_resumed(
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
     require_own_files(path)
-    config = with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides))
+    require_sound_config(path)
+    config = with_secrets_kept(with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides)))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()
     return run

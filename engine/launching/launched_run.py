@@ -167,7 +167,10 @@ class LaunchedRun:
         self.path, self._run = run.path, run
         if prepared.config.mirror.tensorboard:
             self._start_mirror(run)
-        with RunNotifier(prepared.config.notify, run) as notifier, RunWatch(run.path) as self._watch:
+        with (
+            RunNotifier(prepared.config.notify, run) as notifier,
+            RunWatch(run.path, prepared.config.notify) as self._watch,
+        ):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
                 run.close(outcome)
@@ -253,10 +256,11 @@ class LaunchedRun:
                 )
                 outcome: Status = fit_past_divergence(trainer, run)
             run.flush()
+            run.rescue()
+            if run.loss and run.save_error:
+                raise RunError(f"{run.loss}; the last checkpoint could not be saved: {run.save_error}")
             if run.loss:
                 raise RunError(run.loss)
-            if run.save_error:
-                raise RunError(f"{outcome}, but the last checkpoint could not be saved: {run.save_error}")
             return outcome
         finally:
             if self.trainer is not None:

@@ -7,14 +7,18 @@ run's log.
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,12 +26,19 @@ from types import TracebackType
 from typing import Any, Self
 
 from ..config import NotifyConfig
+from ..config.secret_keys import REDACTED
+from ..config.secret_settings import MissingSecretError, secret_value
+from ..errors import TorchdeckError
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
 from ..runs.writer import RunWriter
 
 # A command or a server that takes longer is given up.
 _TIMEOUT_SECONDS = 20.0
+# Of what a command prints, so much is printed.
+_MOST_OUTPUT = 64 << 10
+# A shorter word of a command is no token.
+_LONG_WORD = 6
 # How often the watch looks whether a run still moves, at most.
 _LOOK_SECONDS = 5.0
 
@@ -114,14 +125,12 @@ class RunNotifier:
         threading.Thread(target=send, args=(self._config, notice), name="notify").start()
 
 
-def tell_death(run: Path, why: str) -> None:
+def tell_death(run: Path, why: str, config: NotifyConfig) -> None:
     """Notify that a run's process has died, if failures are notified. For another process than that; waits.
 
-    Raises:
-        TorchdeckError: it is not the directory of a run, or its config is damaged.
+    Raises RunError when it is not the directory of a run.
     """
-    reader = RunReader(run)
-    config, state = reader.config().notify, reader.state()
+    state = RunReader(run).state()
     minutes = (time.time() - float(state.get("started") or 0)) / 60
     if "failed" in config.on and minutes >= config.after_minutes:
         send(config, _notice(run, state, "died", f"died: {why}"))
@@ -139,11 +148,11 @@ def send(config: NotifyConfig, notice: Notice) -> None:
     """Run the command and call the webhook, as far as they are set. Failures are printed, never raised."""
     ways = (("notify.command", _run_command, config.command), ("notify.webhook", _call_webhook, config.webhook))
     for setting, way, target in ways:
-        if not target:
+        if not target.strip():
             continue
         try:
-            way(target, notice)
-        except (OSError, ValueError, subprocess.SubprocessError, urllib.error.URLError) as error:
+            way(secret_value(setting, target), notice)
+        except (OSError, ValueError, subprocess.SubprocessError, TorchdeckError) as error:
             reason = _without_secrets(error)
             print(
                 f"torchdeck: no notification that {notice.run} {notice.status}: {setting}: {reason}", file=sys.stderr
@@ -157,8 +166,8 @@ def _without_secrets(error: Exception) -> str:
     if isinstance(error, subprocess.TimeoutExpired):
         return f"no end after {_TIMEOUT_SECONDS:g} seconds"
     if isinstance(error, urllib.error.HTTPError):
-        return f"the server answered {error.code}"
-    if isinstance(error, _UnsetVariableError):
+        return f"the server answered {error.code}{_redirection(error)}"
+    if isinstance(error, _UnsetVariableError | MissingSecretError):
         return str(error)
     cause = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(cause, OSError):
@@ -166,26 +175,70 @@ def _without_secrets(error: Exception) -> str:
     return type(cause).__name__
 
 
+def _redirection(error: urllib.error.HTTPError) -> str:
+    """Where an answer sends the notification to, without what may be a token in that address."""
+    target = urllib.parse.urlsplit(urllib.parse.urljoin(error.url, error.headers.get("Location", "")))
+    if not 300 <= error.code < 400 or not target.hostname:
+        return ""
+    local = "the local address " if _is_local(target.hostname) else ""
+    return f" and redirects to {local}{target.hostname}, which is not followed: set the address that is to be notified"
+
+
+def _is_local(host: str) -> bool:
+    """Whether a host is, by its name, this machine or one of its own network."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
+
+
+class _NotRedirected(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: the user chose the server, and a POST that is redirected arrives without its content."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        """Leave the answer to be an error."""
+
+
 class _UnsetVariableError(ValueError):
     """The environment variable that a setting names isn't set."""
 
 
 def _run_command(command: str, notice: Notice) -> None:
-    """Run a shell command with the notice in its environment.
+    """Run a shell command with the notice in its environment. What it prints is printed, without what it holds.
 
     Raises:
         OSError, SubprocessError: it can't be started, fails, or takes too long.
     """
     names = {"run": notice.run, "path": notice.path, "status": notice.status, "text": notice.text}
     variables = {f"TORCHDECK_{name.upper()}": value.replace("\0", "") for name, value in names.items()}
-    subprocess.run(
-        command,
-        shell=True,
-        check=True,
-        timeout=_TIMEOUT_SECONDS,
-        stdin=subprocess.DEVNULL,
-        env={**os.environ, **variables},
-    )
+    # A file rather than a pipe, whose end would not come before that of a program left in the background.
+    with tempfile.TemporaryFile() as output:
+        try:
+            subprocess.run(
+                command,
+                shell=True,
+                check=True,
+                timeout=_TIMEOUT_SECONDS,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, **variables},
+            )
+        finally:
+            output.seek(0)
+            printed = output.read(_MOST_OUTPUT).decode(errors="replace")
+            sys.stderr.write(_without_parts_of(command, printed))
+
+
+def _without_parts_of(command: str, printed: str) -> str:
+    """What a command printed, without words of the command itself: shells and programs repeat them, tokens too."""
+    program, _, _ = command.strip().partition(" ")
+    whole = {command, os.path.expandvars(command)}
+    words = {word for text in whole for word in re.split(r"[^\w.-]+", text.strip().removeprefix(program))}
+    for word in sorted((whole | words) - {program}, key=len, reverse=True):
+        if len(word) >= _LONG_WORD:
+            printed = printed.replace(word, REDACTED)
+    return printed
 
 
 def _call_webhook(url: str, notice: Notice) -> None:
@@ -205,5 +258,5 @@ def _call_webhook(url: str, notice: Notice) -> None:
     request = urllib.request.Request(
         url, data=body.encode(), headers={"Content-Type": "application/json", "User-Agent": "torchdeck"}
     )
-    with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:
+    with urllib.request.build_opener(_NotRedirected).open(request, timeout=_TIMEOUT_SECONDS) as answer:
         answer.read(1024)

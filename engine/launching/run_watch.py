@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -9,20 +10,29 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from ..config import NotifyConfig
+from ..config.secret_settings import MissingSecretError, secret_value
 from ..machine.python_process import module_command
 
 
 class RunWatch:
     """A context manager around the training of a run, up to and including its end being written."""
 
-    def __init__(self, run: Path) -> None:
-        """Watch the process that we are, which trains the run in directory `run`."""
+    def __init__(self, run: Path, notify: NotifyConfig) -> None:
+        """Watch the process that we are.
+
+        Args:
+            run: the directory of the run that it trains.
+            notify: whom to notify if it dies. The watcher is told, rather than to read `run.toml`: others may write
+                into the directory, and this was agreed to.
+        """
         self._run = run
+        self._notify = notify
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         try:
-            self._watcher = _started(self._run)
+            self._watcher = _started(self._run, _with_values(self._notify))
         except OSError as error:
             print(f"torchdeck: the cause can't be recorded if this run is killed: {error}", file=sys.stderr)
         return self
@@ -41,19 +51,35 @@ class RunWatch:
             self._watcher.wait()
 
 
-def _started(run: Path) -> subprocess.Popen[bytes]:
-    """The watcher of this process. Raises OSError."""
+def _with_values(notify: NotifyConfig) -> NotifyConfig:
+    """The settings with the secrets themselves, without those that this machine does not have."""
+    values = {}
+    for name in ("command", "webhook"):
+        values[name] = ""
+        # The run's notes say so.
+        with contextlib.suppress(MissingSecretError):
+            values[name] = secret_value(f"notify.{name}", getattr(notify, name))
+    return notify.model_copy(update=values)
+
+
+def _started(run: Path, notify: NotifyConfig) -> subprocess.Popen[bytes]:
+    """The watcher of this process, which is told by a pipe what no list of processes shows. Raises OSError."""
     # A descriptor of this process rather than its number, which may be another's by the time it is looked up.
     process = os.pidfd_open(os.getpid())
     try:
-        return subprocess.Popen(
+        watcher = subprocess.Popen(
             module_command("torchdeck.engine.launching.run_watcher", str(run), str(process), str(os.getpid())),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(process,),
             # Signals that end a terminal's processes or a shell's job must not end the watcher.
             start_new_session=True,
         )
+        assert watcher.stdin is not None
+        # A watcher that ended at once is missed at the end, not here.
+        with contextlib.suppress(BrokenPipeError), watcher.stdin as pipe:
+            pipe.write(notify.model_dump_json().encode())
+        return watcher
     finally:
         os.close(process)

@@ -1,6 +1,6 @@
 """The process beside a run: it records how the run's process ended, notifies, and bounds the run's log.
 
-    python -m torchdeck.engine.launching.run_watcher RUN PIDFD PID
+    python -m torchdeck.engine.launching.run_watcher RUN PIDFD PID <NOTIFY.json
 
 A process that is killed can say nothing itself. This one takes next to nothing while it waits, so whatever is needed
 only at the end is imported only then. It ends with the run, and by itself once the run's process has.
@@ -23,8 +23,8 @@ from ..runs.process_end import out_of_memory_kills, signal_and_exit_status, wait
 _LOOK_MILLISECONDS = 2_000
 
 
-def watch(run: Path, pidfd: int, pid: int) -> None:
-    """Wait for the end of the process `pid`, record how it ended, and notify if the run's config says so."""
+def watch(run: Path, pidfd: int, pid: int, notify: str) -> None:
+    """Wait for the end of the process `pid`, record how it ended, and notify as `notify` says: a NotifyConfig."""
     end = select.poll()
     end.register(pidfd, select.POLLIN)
     # Of two looks, as the kernel may take a while from choosing a process to its end.
@@ -36,7 +36,8 @@ def watch(run: Path, pidfd: int, pid: int) -> None:
         kills_before, kills = kills, out_of_memory_kills()
     _speak_into(run / LOG_FILE)
     signal, exit_status = signal_and_exit_status(wait_status(pidfd, pid))
-    _note_death(run, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before)
+    if _note_death(run, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before):
+        _notify(run, notify)
 
 
 def _speak_into(log: Path) -> None:
@@ -47,18 +48,26 @@ def _speak_into(log: Path) -> None:
         os.close(descriptor)
 
 
-def _note_death(run: Path, pid: int, signal: int | None, exit_status: int | None, *, is_memory_short: bool) -> None:
-    from ..runs.cause_of_death import Death, note_death, why_died
+def _note_death(run: Path, pid: int, signal: int | None, exit_status: int | None, *, is_memory_short: bool) -> bool:
+    """Record how the run's process ended, if it could not do so itself. Whether it was recorded."""
+    from ..runs.cause_of_death import Death, note_death
     from ..runs.on_disk.directory import ENDED_STATUSES, read_state
-    from .notify import tell_death
 
     state = read_state(run)
     if state.get("status") in ENDED_STATUSES or state.get("pid") != pid:
         # It recorded how the run ended, or the run is gone, or another process has already resumed it.
-        return
+        return False
     note_death(run, Death(pid, time.time(), signal, exit_status, is_memory_short))
-    tell_death(run, why_died(run))
+    return True
+
+
+def _notify(run: Path, notify: str) -> None:
+    from ..config import NotifyConfig
+    from ..runs.cause_of_death import why_died
+    from .notify import tell_death
+
+    tell_death(run, why_died(run), NotifyConfig.model_validate_json(notify))
 
 
 if __name__ == "__main__":
-    watch(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    watch(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.stdin.read())

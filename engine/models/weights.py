@@ -53,17 +53,12 @@ def weights_of_file(path: str) -> tuple[CheckpointReport, Shapes]:
     """A file's report and the shapes of its tensors by name, read from its tables without torch.
 
     Raises:
-        CheckpointError: no such file, it can't be read safely, or it is a pickled model.
+        CheckpointError: no such file, or it can't be read safely.
     """
     file = user_path(path)
     if not file.exists():
         raise CheckpointError(f"model.weights: no such file: {file.absolute()}")
     report = inspect_checkpoint(file)
-    if isinstance(report.values.get("(the whole file)"), str):
-        raise CheckpointError(
-            f"model.weights: {report.path} is a pickled model, which can't be rebuilt without running its code; "
-            f"export its tensors first: torchdeck export {file.name} {file.stem}.safetensors"
-        )
     return report, {tensor.name: tensor.shape for tensor in report.tensors}
 
 
@@ -94,8 +89,9 @@ class LoadedWeights:
 def load_weights_file(model: nn.Module, path: str, entry: str, head: Collection[str]) -> LoadedWeights:
     """Load the weights of a local file into a model, in place. No code from the file runs.
 
-    Takes a state_dict, or a checkpoint that holds one, as torch or safetensors save it; what programs and wrappers
-    put before names is stripped. The head may differ: it then keeps its fresh weights.
+    Takes a state_dict, or a checkpoint that holds one, as torch or safetensors save it, or a pickled model, of which
+    only the tensors are read; what programs and wrappers put before names is stripped. The head may differ: it then
+    keeps its fresh weights.
 
     Args:
         model: built, on the CPU.

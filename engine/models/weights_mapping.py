@@ -33,6 +33,8 @@ _AVERAGED = re.compile(r"(^|[._])(ema|swa|averaged?)([._]|$)")
 _COMPILED = re.compile(r"(^|\.)_orig_mod\.")
 # Weights that torchvision published for DenseNet have names from when those could hold a dot: `norm.1` for `norm1`.
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|relu|conv))\.([12]\.)")
+# How a pickled torch.nn.Module keeps its parts; in a state_dict's names these don't occur.
+_MODULE_PARTS = {"_modules", "_parameters", "_buffers"}
 _SHOWN = 5
 
 
@@ -94,6 +96,7 @@ def map_weights(file: Shapes, model: Shapes, entry: str = "") -> WeightsMapping:
 
     The prefix is the one below which the most tensors fit: a checkpoint's entry (`model_state_dict`, `state_dict`,
     …), a wrapper's (`module.`, `_orig_mod.`, `model.`) or the place of the network in a larger one (`backbone.`).
+    The tensors of a pickled model have the names that they would have in its state_dict.
     Where several fit alike, the first of them that is not of averaged weights counts.
 
     Args:
@@ -130,6 +133,11 @@ def entries_of(file: Shapes) -> list[str]:
     return [entry for entry in _ENTRIES if entry in found]
 
 
+def state_dict_name(name: str) -> str:
+    """The name in a state_dict of a tensor that a pickled model keeps below `_modules`, `_parameters`, `_buffers`."""
+    return ".".join(part for part in name.split(".") if part not in _MODULE_PARTS)
+
+
 def shape_text(sizes: Sequence[int]) -> str:
     """Sizes as 64×3×7×7."""
     return "×".join(map(str, sizes)) or "scalar"
@@ -138,7 +146,7 @@ def shape_text(sizes: Sequence[int]) -> str:
 def _modern(name: str) -> str:
     while (shorter := _COMPILED.sub(r"\1", name)) != name:
         name = shorter
-    return _OLD_DENSENET.sub(r"\1\2", name)
+    return _OLD_DENSENET.sub(r"\1\2", state_dict_name(name))
 
 
 def _votes(names: Mapping[str, str], file: Shapes, model: Shapes) -> dict[str, tuple[int, int]]:

@@ -6,6 +6,7 @@ of a run is read from its directory.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -158,7 +159,9 @@ class ControlServer:
             self._listener.close()
             self._listener = None
         if self._is_offered():
-            os.unlink(self._path)
+            # On a disk that became read-only it stays, and nobody listens there.
+            with contextlib.suppress(OSError):
+                os.unlink(self._path)
 
     def _is_offered(self) -> bool:
         try:

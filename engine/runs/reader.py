@@ -32,6 +32,7 @@ from .on_disk.directory import (
     read_info,
     read_json_object,
     read_state,
+    require_sound_config,
     status_of,
 )
 from .on_disk.evaluation_record import known_evaluation
@@ -99,8 +100,9 @@ class RunReader:
         self._cached_bytes = 0
         self._state: StateFile = {}
         self._is_damaged = False
-        self._state_stamp: tuple[int, int] | None = None
-        self._polled_state_stamp: tuple[int, int] | None = None
+        # Of the state and of the config, which may be damaged without the state being written.
+        self._state_stamp: tuple[tuple[int, int] | None, ...] = ()
+        self._polled_state_stamp: tuple[tuple[int, int] | None, ...] = ()
         self._status = ""
         self._config: tuple[int, RunConfig] | None = None
         self._checkpoints: tuple[tuple[int, int], list[CheckpointInfo]] | None = None
@@ -118,7 +120,7 @@ class RunReader:
     def poll(self, max_bytes: int | None = None) -> bool:
         """Read what is new. True when anything changed since the last call.
 
-        On an unchanged run it costs four `stat` calls, and while the run claims to be alive a look at its lock.
+        On an unchanged run it costs five `stat` calls, and while the run claims to be alive a look at its lock.
 
         Args:
             max_bytes: read about so much of the metrics at most, the rest with the next calls; None for all.
@@ -150,6 +152,7 @@ class RunReader:
         stamp = _stamp(path)
         modified = stamp[0] if stamp is not None else 0
         if self._config is None or self._config[0] != modified:
+            require_sound_config(self.path)
             self._config = (modified, load_config(str(path)))
         return self._config[1]
 
@@ -337,7 +340,7 @@ class RunReader:
         return True
 
     def _poll_state(self) -> None:
-        stamp = _stamp(self.path / STATE_FILE)
+        stamp = _stamp(self.path / STATE_FILE), _stamp(self.path / CONFIG_FILE)
         if stamp != self._state_stamp:
             self._state_stamp = stamp
             self._state = read_state(self.path)

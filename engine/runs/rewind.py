@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..config.file import dump_config, parse_config
+from ..config.secret_settings import with_secrets_kept
+from ..errors import ConfigError
 from ..files.documents import DocumentError, parse_json
 from ..files.durable import (
     SYSTEM,
@@ -79,10 +82,26 @@ def replace_config(run: Path, config_toml: str, operations: FileOperations = SYS
 
 
 def _replace_config(run: Path, config_toml: str, number: int, operations: FileOperations) -> None:
-    config = run / CONFIG_FILE
-    if config.read_text(encoding="utf-8") != config_toml:
-        operations.link(config, run / f"run.{number}.toml")
-        atomic_write(config, config_toml.encode(), operations=operations)
+    config, aside = run / CONFIG_FILE, run / f"run.{number}.toml"
+    before = config.read_text(encoding="utf-8")
+    if before == config_toml:
+        return
+    if before == (without := _without_secrets(before, str(config))):
+        operations.link(config, aside)
+    else:
+        atomic_write(aside, without.encode(), operations=operations)
+    atomic_write(config, config_toml.encode(), operations=operations)
+
+
+def _without_secrets(config_toml: str, place: str) -> str:
+    """A config's text with references in place of the secrets that an editor or an older version left in it."""
+    try:
+        before = parse_config(config_toml, place)
+    except ConfigError:
+        # Of a version with other settings: it stays as it is.
+        return config_toml
+    after = with_secrets_kept(before)
+    return config_toml if after is before else dump_config(after)
 
 
 def newest_results(run: Path) -> tuple[dict[str, float], ResultRecord | None]:

@@ -8,7 +8,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self, Unpack
 
@@ -23,7 +24,7 @@ from .on_disk.journal import Journal
 from .on_disk.lock import LOCK_FILE, RunLock, acquire
 from .on_disk.metrics_record import MetricsRecord
 from .on_disk.own_files import require_own_files
-from .on_disk.run_folder import Place, RunFolder, make_rescue_folder
+from .on_disk.run_folder import Place, RunFolder, make_rescue_folder, rescue_root
 from .on_disk.state_file import StateFile
 from .provenance import describe_origin
 from .reader import RunReader
@@ -69,6 +70,7 @@ class RunWriter:
         lock.path = path / LOCK_FILE
         self._is_closed = False
         self._is_disowned = False
+        self._is_out_of_reach = False
         self._operations = operations
         self._open_files(config, state, resumed_from)
 
@@ -175,7 +177,8 @@ class RunWriter:
             if self.loss or not self._has_open_files or self._is_closed:
                 return
             before, place = self.path, self._folder.look()
-            if place is Place.THERE:
+            self._say_reach(is_out=place is Place.OUT_OF_REACH)
+            if place in (Place.THERE, Place.OUT_OF_REACH):
                 return
             if place is Place.RENAMED:
                 self._move(self._folder.path)
@@ -183,8 +186,32 @@ class RunWriter:
                     "directory_moved", text=f"{before} was renamed to {self.path}: the run is written there now"
                 )
             else:
-                self._write_on_elsewhere(before)
+                self.loss = f"{before} was deleted while the run trains"
+                self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
         self.on_moved()
+
+    def rescue(self) -> None:
+        """Where the last save failed: write the run on below the user's state folder, and save it there. Waits."""
+        with self._place_turn:
+            if self.loss or not self.save_error or not self._has_open_files or self._is_closed:
+                return
+            self.loss = f"{self.path} can't be written at the end of the run ({self.save_error})"
+            self._write_on_elsewhere("rescued", [rescue_root()])
+        self.on_moved()
+        self._saver.retry_last()
+
+    def _say_reach(self, *, is_out: bool) -> None:
+        if is_out == self._is_out_of_reach:
+            return
+        self._is_out_of_reach = is_out
+        text = (
+            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves are tried again"
+            if is_out
+            else f"{self.path} can be reached again"
+        )
+        # A reader can't see the event before the directory is back.
+        print(f"torchdeck: {text}", file=sys.stderr)
+        self.event("note", text=text)
 
     def _move(self, path: Path) -> None:
         self.path = path
@@ -192,10 +219,9 @@ class RunWriter:
         self._journal.move(path)
         self._saver.move(path / CHECKPOINTS)
 
-    def _write_on_elsewhere(self, deleted: Path) -> None:
-        self.loss = f"{deleted} was deleted while the run trains"
+    def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> None:
         try:
-            path = make_rescue_folder(deleted, self._documents, CHECKPOINTS)
+            path = make_rescue_folder(self.path, self._documents, CHECKPOINTS, roots)
             lock = acquire(path)
             self._journal.write_on_at(path)
         except (OSError, RunError) as error:
@@ -206,7 +232,7 @@ class RunWriter:
         self.path, self._lock = path, lock
         self._saver.move(path / CHECKPOINTS)
         self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
-        self.event("directory_deleted", text=self.loss)
+        self.event(kind, text=self.loss)
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
@@ -226,6 +252,7 @@ class RunWriter:
             metrics, best = newest_results(self.path)
             state |= {
                 "step": at_step,
+                "config_crc": _crc(config),
                 "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
@@ -265,6 +292,7 @@ class RunWriter:
         try:
             replace_config(self.path, dump_config(config))
             self._documents[CONFIG_FILE] = dump_config(config).encode()
+            self.update_state(config_crc=_crc(config))
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -353,6 +381,12 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
+def _crc(config: RunConfig) -> int:
+    from ..config.file import dump_config
+
+    return zlib.crc32(dump_config(config).encode())
+
+
 def _first_state(config: RunConfig) -> StateFile:
     return {
         "status": "preparing",
@@ -365,6 +399,7 @@ def _first_state(config: RunConfig) -> StateFile:
         "step_in_epoch": 0,
         "steps_per_epoch": 0,
         "batch_size": config.loader.batch_size,
+        "config_crc": _crc(config),
         "pid": os.getpid(),
         "pid_started": start_ticks(os.getpid()),
         "host": socket.gethostname(),

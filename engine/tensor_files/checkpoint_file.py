@@ -70,6 +70,11 @@ class CheckpointReport:
     oversized: str = ""
     checksums: list[Span] = field(default_factory=list)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether a run of torchdeck saved it, in whatever version."""
+        return "torchdeck_format" in self.keys
+
 
 def inspect_checkpoint(path: Path) -> CheckpointReport:
     """What a file holds.

@@ -219,6 +219,12 @@ class PickleReader:
 
     def _storage(self) -> None:
         reference = self._stack.pop()
+        if type(reference) is tuple and reference[:1] == ("module",) and len(reference) == 4:
+            # Before torch 1.6, a pickled model's class went with its source file and code.
+            if type(reference[1]) is not Name:
+                raise TypeError
+            self._stack.append(reference[1])
+            return
         if type(reference) is not tuple or len(reference) < 5 or reference[0] != "storage":
             raise TypeError
         _, cls, key, _, count = reference[:5]

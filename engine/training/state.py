@@ -18,6 +18,7 @@ from ..runs.saving.checkpoint_format import FORMAT, Checkpoint, SavedBest, Saved
 from .compute.objective import DecisiveMetrics, Objective
 from .compute.step import TrainStep
 from .early_stopping import EarlyStopping
+from .metrics.prediction_counts import counted_metrics
 from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
 from .snapshot import Snapshot
@@ -63,6 +64,8 @@ class Totals:
     samples: int = 0
     seconds: float = 0.0
     epoch_began: float = 0.0
+    counts: Tensor | None = field(default=None, compare=False)
+    counted: int = 0
 
     def add(self, block: StepBlock) -> None:
         """Add steps in order, so that the sum doesn't depend on how they were grouped."""
@@ -72,18 +75,35 @@ class Totals:
             self.weight += weight
             self.score += score
             self.samples += samples
+        if block.counts is not None:
+            self._count(block.counts, sum(block.samples))
+
+    def _count(self, counts: Tensor, samples: int) -> None:
+        if self.counts is None or self.counts.shape != counts.shape:
+            # None yet, or those of a checkpoint whose classes were others.
+            self.counts, self.counted = torch.zeros_like(counts), 0
+        self.counts += counts
+        self.counted += samples
 
     def epoch_metrics(self, objective: Objective) -> dict[str, float]:
-        """Mean loss, by the samples' weights, and mean score of the samples trained on in this epoch."""
+        """Mean loss, by the samples' weights, mean score, and what follows from the predictions' counts, of the
+        samples trained on in this epoch.
+
+        An epoch that began where nothing was counted, in an earlier version, has no counts of all its samples.
+        """
         if not self.samples:
             return {"loss": math.nan, objective.score_name: math.nan}
         score = self.score / (self.samples * objective.scores_a_sample)
         loss = self.loss / self.weight if self.weight else math.nan
-        return {"loss": loss, objective.score_name: score}
+        metrics = {"loss": loss, objective.score_name: score}
+        if self.counts is None or self.counted != self.samples:
+            return metrics
+        return {**metrics, **counted_metrics(objective.kind, self.counts, self.samples)}
 
     def begin_epoch(self, seconds: float) -> None:
         """Start the next epoch's sums; `seconds` is the training time at which it begins."""
         self.loss, self.weight, self.score, self.samples, self.epoch_began = 0.0, 0, 0, 0, seconds
+        self.counts, self.counted = None, 0
 
     @classmethod
     def of(cls, saved: SavedTotals) -> Totals:

@@ -10,6 +10,7 @@ from torch import Tensor
 from .compute.loss_weights import on_host
 from .compute.objective import Objective
 from .metrics.output_buffer import HeldOutputs
+from .metrics.prediction_counts import PredictionCounts
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class StepBlock:
         samples: samples of each step.
         learning_rate: the rate each step ran at.
         weights: what each step counts in the mean loss of several; None where that is its samples.
+        counts: what all of them predicted, as `PredictionCounts.take` gives it.
     """
 
     loss: list[float]
@@ -29,6 +31,7 @@ class StepBlock:
     samples: list[int]
     learning_rate: list[float]
     weights: list[float] | None = None
+    counts: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.loss)
@@ -45,6 +48,7 @@ class StepLog:
         self._scores: list[Tensor] = []
         self._weights: list[Tensor | float] = []
         self._held = HeldOutputs()
+        self._counts = PredictionCounts(objective.kind, objective.num_outputs, objective.device)
         self._unfolded_steps: list[int] = []
 
     def __len__(self) -> int:
@@ -74,6 +78,7 @@ class StepLog:
         """Forget every step that was not read back."""
         self._losses, self._scores, self._samples, self._learning_rates, self._weights = [], [], [], [], []
         self._held.clear()
+        self._counts.clear()
         self._unfolded_steps = []
 
     def drain(self) -> StepBlock:
@@ -85,15 +90,18 @@ class StepLog:
             samples=self._samples,
             learning_rate=self._learning_rates,
             weights=on_host(self._weights) if self._weights else None,
+            counts=self._counts.take(),
         )
         self._losses, self._scores, self._samples, self._learning_rates, self._weights = [], [], [], [], []
         return block
 
     def _fold(self) -> None:
-        """Reduce the logits held back to one score a step."""
+        """Reduce the logits held back to one score per step, and count them."""
         if not self._unfolded_steps:
             return
-        scores = self._objective.scores(*self._held.take())
+        predicted, wanted = self._objective.compared(*self._held.take())
+        self._counts.update(predicted, wanted)
+        scores = self._objective.scores(predicted, wanted)
         steps, self._unfolded_steps = self._unfolded_steps, []
         # Counts add up alike in any order; a sum of floats is the same bits only over the same slice.
         if not scores.is_floating_point() and all(samples == steps[0] for samples in steps):

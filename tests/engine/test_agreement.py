@@ -12,11 +12,13 @@ from trained import PERCEPTRON
 
 import torchdeck
 from torchdeck.engine.config.file import parse_config
+from torchdeck.engine.config.secret_settings import with_secrets_kept
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
-from torchdeck.engine.user_trust import TrustStore, shell_commands
+from torchdeck.engine.user_trust import TrustStore, notifications
 from torchdeck.tui.cli import run_command
 
+WEBHOOK = "https://evil.example.org/collect"
 NET = """
 import pathlib
 from torch import nn
@@ -42,6 +44,48 @@ def downloaded(perceptron_checkpoint: Path, tmp_path: Path) -> tuple[Path, Path]
         file.unlink()
     torch.save({**content, "config": config}, run / "checkpoints" / "step-000000003.pt")
     return run, marker
+
+
+@pytest.fixture
+def downloaded_with_address(perceptron_checkpoint: Path, tmp_path: Path) -> Path:
+    """A run's folder from elsewhere that notifies somebody else."""
+    run = tmp_path / "runs" / "case-20260101-000000-abcd"
+    shutil.copytree(perceptron_checkpoint.parents[1], run)
+    config = f'{PERCEPTRON}[notify]\nwebhook = "{WEBHOOK}"\n'
+    (run / "run.toml").write_text(config)
+    content: dict[str, Any] = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
+    for file in (run / "checkpoints").glob("*.pt"):
+        file.unlink()
+    torch.save({**content, "config": config}, run / "checkpoints" / "step-000000003.pt")
+    return run
+
+
+@pytest.mark.parametrize("verb", ["fork", "resume", "train"])
+def test_no_verb_calls_an_address_that_came_with_a_run_without_being_told_to(
+    downloaded_with_address: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    run = downloaded_with_address
+    checkpoint = run / "checkpoints" / "step-000000003.pt"
+    words = {
+        "fork": [str(checkpoint), "--weights"],
+        "resume": [str(run), "--from", checkpoint.name, "--set", "training.epochs=2"],
+        "train": [str(run / "run.toml")],
+    }[verb]
+    assert run_command([verb, *words], None) == 2
+    said = capsys.readouterr().err
+    assert "names an address that has not been sent to from here before" in said and "--trust-code" in said
+    assert "notify.webhook = https://evil.example.org/…" in said
+
+
+def test_no_function_of_the_library_calls_it_either(downloaded_with_address: Path) -> None:
+    run = downloaded_with_address
+    for call in (
+        lambda: torchdeck.resume(run, show=False, epochs=2),
+        lambda: torchdeck.fork(run / "checkpoints" / "step-000000003.pt", weights_only=True, show=False),
+        lambda: torchdeck.train(run, show=False),
+    ):
+        with pytest.raises(ConfigError, match=r"evil\.example\.org.*trust_code=True"):
+            call()
 
 
 @pytest.mark.parametrize("verb", ["fork", "resume", "train", "evaluate", "export"])
@@ -86,8 +130,35 @@ def test_a_command_alone_is_refused_by_its_text_and_remembered_once_it_was_agree
     check_agreed(config, "--trust-code", is_agreed=False)
 
 
+def test_an_address_from_elsewhere_is_refused_by_its_server_alone_and_remembered_once_it_was_agreed_to() -> None:
+    config = parse_config('[notify]\nwebhook = "https://name:TOKEN@evil.example.org:8443/TOKEN?TOKEN"', "case")
+    with pytest.raises(
+        ConfigError, match=r"notify\.webhook = https://evil\.example\.org:8443/….*--trust-code"
+    ) as refused:
+        check_agreed(config, "--trust-code", is_agreed=False)
+    assert "TOKEN" not in str(refused.value)
+    check_agreed(config, "--trust-code", is_agreed=True)
+    check_agreed(config, "--trust-code", is_agreed=False)
+    with pytest.raises(ConfigError, match=r"evil\.example\.com"):
+        check_agreed(parse_config('[notify]\nwebhook = "https://evil.example.com"', "case"), "x", is_agreed=False)
+
+
+def test_an_address_in_the_users_environment_is_the_users_own() -> None:
+    check_agreed(parse_config('[notify]\nwebhook = "$MY_HOOK"', "case"), "--trust-code", is_agreed=False)
+
+
+def test_a_reference_to_a_secret_is_trusted_as_its_value_is_and_no_message_repeats_that() -> None:
+    literal = parse_config("[notify]\ncommand = 'curl TOKEN'\nwebhook = 'https://example.org/TOKEN'", "case")
+    kept = with_secrets_kept(literal)
+    with pytest.raises(ConfigError, match=r"notify\.command = 'secret:\w{12}' \(in .*secrets\.json\)") as refused:
+        check_agreed(kept, "--trust-code", is_agreed=False)
+    assert "TOKEN" not in str(refused.value)
+    agree_to_named(literal)
+    check_agreed(kept, "--trust-code", is_agreed=False)
+
+
 def test_what_the_user_changes_is_the_users_own() -> None:
-    overrides = ["notify.command=./tell.sh"]
+    overrides = ["notify.command=./tell.sh", "notify.webhook=https://example.org"]
     check_agreed(parse_config("", "case", overrides), "--trust-code", is_agreed=False, overrides=overrides)
 
 
@@ -123,4 +194,4 @@ def test_an_agreement_that_cannot_be_kept_is_said(
     config = parse_config('[notify]\ncommand = "./tell.sh"', "case")
     agree_to_named(config)
     assert "can't be saved" in capsys.readouterr().err
-    assert not TrustStore().knows(shell_commands(config)[0])
+    assert not TrustStore().knows(notifications(config)[0])

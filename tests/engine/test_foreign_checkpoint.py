@@ -1,5 +1,6 @@
 """A run starts from what another loop saved: weights, optimizer state and epoch, where they fit."""
 
+import argparse
 import math
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from torchdeck.engine.build import prepare
+from torchdeck.engine.build import check_start, prepare
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import CheckpointError, ConfigError
 from torchdeck.engine.launching.fork import fork_config
-from torchdeck.engine.launching.launch import launch
+from torchdeck.engine.launching.launch import launch, launch_resumed
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.training.foreign_state import _restore_optimizer, states_by_parameter
 from torchdeck.engine.training.optimization.optimizers import build_optimizer
@@ -147,6 +148,48 @@ def test_epochs_that_are_used_up_and_no_number_are_refused(tmp_path: Path) -> No
         trained_from(saved(tmp_path, a_loop(epoch=4)), tmp_path)
     with pytest.raises(CheckpointError, match="its epoch is 'three'"):
         trained_from(saved(tmp_path, a_loop(epoch="three")), tmp_path)
+
+
+def test_a_resume_takes_them_into_a_run_and_puts_its_later_epochs_aside(tmp_path: Path) -> None:
+    first = launch(config(), tmp_path / "runs")
+    first.join(120)
+    assert first.error is None and first.path is not None
+    path = saved(tmp_path, a_loop(epoch=2))
+    resumed = launch_resumed(first.path, checkpoint=path, overrides=["training.epochs=3", "optimizer.lr=1e-30"])
+    resumed.join(120)
+    assert resumed.error is None
+    reader = RunReader(first.path)
+    reader.poll()
+    assert [record["epoch"] for record in reader.epoch_records()] == [1, 2, 3]
+    per_epoch = reader.state()["steps_per_epoch"]
+    event = [event for event in reader.events() if event["kind"] == "resumed_from"][-1]
+    assert (event["checkpoint"], event["epoch"], event["step"]) == (str(path), 2, 2 * per_epoch)
+    assert any("schedule" in reason for reason in event["not_exact_because"])
+    end = torch.load(first.path / "checkpoints" / "last.pt", weights_only=True)
+    weights = torch.load(path, weights_only=True)["model_state_dict"]
+    assert all(torch.equal(end["model_state_dict"][name], value) for name, value in weights.items())
+    assert len((first.path / "metrics.1.jsonl").read_text().splitlines()) > 0
+
+
+def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    first = launch(config(), tmp_path / "runs")
+    first.join(120)
+    assert first.path is not None
+    before = {file: file.read_bytes() for file in first.path.rglob("*") if file.is_file()}
+    path = saved(tmp_path, a_loop(epoch=2, optimizer=torch.optim.SGD))
+    resumed = launch_resumed(first.path, checkpoint=path)
+    resumed.join(120)
+    assert isinstance(resumed.error, CheckpointError) and "another optimizer" in str(resumed.error)
+    assert {file: file.read_bytes() for file in first.path.rglob("*") if file.is_file()} == before
+
+
+def test_a_state_beside_objects_is_refused_before_the_start_with_the_way_to_its_weights(tmp_path: Path) -> None:
+    path = saved(tmp_path, a_loop(args=argparse.Namespace(lr=0.1)))
+    with pytest.raises(CheckpointError, match=r"objects of argparse\.Namespace.*model\.weights.*fork --weights"):
+        check_start(fork_config(path, base=config()))
+    run = launch(fork_config(path, base=config(), weights_only=True), tmp_path / "runs")
+    run.join(120)
+    assert run.error is None and run.status == "finished"
 
 
 def test_a_file_of_weights_alone_is_pointed_to_model_weights(tmp_path: Path) -> None:

@@ -1,14 +1,15 @@
 """Telling how a run ended, from the process that trains it."""
 
-import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from notice_server import Server
 
 from torchdeck.engine.config import NotifyConfig, RunConfig
 from torchdeck.engine.config.file import load_config
@@ -21,39 +22,10 @@ from torchdeck.engine.runs.writer import RunWriter
 AT_ONCE = ["notify.after_minutes=0", "training.epochs=1", "schedule.warmup_epochs=0", "training.device=cpu"]
 
 
-class Server(HTTPServer):
-    answer = 200
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Receiver)
-        self.received: list[dict[str, Any]] = []
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook"
-
-
-class Receiver(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.received.append(json.loads(body))
-        self.send_response(self.server.answer)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
+    with Server.running() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def wait_for_notices() -> None:
@@ -146,6 +118,52 @@ def test_what_can_not_be_sent_tells_no_token(tmp_path: Path, capfd: pytest.Captu
     said = capfd.readouterr().err
     assert f"notify.{setting.partition('=')[0]}: " in said
     assert "TOKEN" not in said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "169.254.169.254", "10.0.0.7", "[::1]"])
+def test_a_redirect_to_a_local_address_is_not_followed_and_is_said(
+    server: Server, capfd: pytest.CaptureFixture[str], host: str
+) -> None:
+    with Server.running() as target:
+        server.answer, server.headers = 302, {"Location": f"http://{host}:{target.server_port}/admin?token=TOKEN"}
+        send(NotifyConfig(webhook=server.address), Notice("run", "/runs/run", "failed", "failed", "host", 0, 0))
+        assert target.requests == []
+    assert server.requests == ["POST /hook"]
+    said = capfd.readouterr().err
+    assert f"notify.webhook: the server answered 302 and redirects to the local address {host.strip('[]')}" in said
+    assert "TOKEN" not in said
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_no_redirect_is_followed_as_it_would_lose_the_notice(
+    server: Server, capfd: pytest.CaptureFixture[str], status: int
+) -> None:
+    server.answer, server.headers = status, {"Location": "http://hooks.example.org/TOKEN"}
+    send(NotifyConfig(webhook=server.address), Notice("run", "/runs/run", "failed", "failed", "host", 0, 0))
+    said = capfd.readouterr().err
+    assert f"answered {status} and redirects to hooks.example.org, which is not followed" in said
+    assert "TOKEN" not in said
+
+
+def test_what_a_command_prints_is_in_the_log_without_the_words_of_the_command(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_HOOK", "https://example.org/OTHER-SECRET")
+    command = "ls /nowhere/SECRET-1; echo told; echo $MY_HOOK; echo 'SECRET-2"
+    send(NotifyConfig(command=command), Notice("run", str(tmp_path), "failed", "failed", "host", 0, 0))
+    send(NotifyConfig(command=command + "'"), Notice("run", str(tmp_path), "failed", "failed", "host", 0, 0))
+    said = capfd.readouterr().err
+    assert "exit status 2" in said and "told\n" in said and "[redacted]" in said
+    assert "SECRET" not in said
+
+
+def test_a_command_that_leaves_a_program_in_the_background_is_not_waited_for(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    command = f"sleep 60 & echo $! >{tmp_path / 'pid'}"
+    send(NotifyConfig(command=command), Notice("run", str(tmp_path), "failed", "failed", "host", 0, 0))
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+    assert capfd.readouterr().err == ""
 
 
 def test_a_run_that_stands_still_is_told_once_until_it_moves_again(tmp_path: Path, server: Server) -> None:

@@ -23,14 +23,15 @@ from torchdeck.engine.config import NotifyConfig, RunConfig
 from torchdeck.engine.launching.run_watch import RunWatch
 from torchdeck.engine.runs.writer import RunWriter
 root, command, body = sys.argv[1:]
-run = RunWriter.create(Path(root), RunConfig(notify=NotifyConfig(after_minutes=0, command=command)), {})
+notify = NotifyConfig(after_minutes=0, command=command)
+run = RunWriter.create(Path(root), RunConfig(notify=notify), {})
 run.update_state(status="running", step=7)
 run.flush()
 log = os.open(run.path / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 print(run.path, flush=True)
 os.dup2(log, 1), os.dup2(log, 2)
 faulthandler.enable(2)
-with RunWatch(run.path) as watch:
+with RunWatch(run.path, notify) as watch:
     exec(body)
     run.close("finished")
 """

@@ -11,10 +11,10 @@ from torchdeck.engine.user_trust import (
     CodeTrust,
     TrustStore,
     code_files,
-    commands_in_words,
     default_store,
     files_in_words,
-    shell_commands,
+    notifications,
+    notifications_in_words,
 )
 
 
@@ -107,17 +107,17 @@ def test_a_command_is_asked_about_before_training_and_not_before_a_look_at_the_c
 
 
 def test_a_command_is_known_by_its_text_in_later_sessions_and_another_one_is_not() -> None:
-    CodeTrust(TrustStore()).agree(shell_commands(telling("./tell.sh")))
+    CodeTrust(TrustStore()).agree(notifications(telling("./tell.sh")))
     assert not CodeTrust(TrustStore()).unknown_to_train(telling("./tell.sh"))
     assert CodeTrust(TrustStore()).unknown_to_train(telling("./tell.sh; rm -r x"))
 
 
 @pytest.mark.parametrize("word", ["notify.command=./tell.sh", "notify={command='./tell.sh'}"])
 def test_a_command_that_the_command_line_sets_needs_no_question(word: str) -> None:
-    named = commands_in_words(["my_run.toml", "./tell.sh", word])
+    named = notifications_in_words(["my_run.toml", "./tell.sh", word])
     assert not CodeTrust(TrustStore(), named).unknown_to_train(telling("./tell.sh"))
     assert CodeTrust(TrustStore(), named).unknown_to_train(telling("my_run.toml"))
-    assert CodeTrust(TrustStore(), commands_in_words(["./tell.sh"])).unknown_to_train(telling("./tell.sh"))
+    assert CodeTrust(TrustStore(), notifications_in_words(["./tell.sh"])).unknown_to_train(telling("./tell.sh"))
 
 
 def test_a_change_behind_the_fourth_megabyte_is_asked_about_again(project: Path) -> None:

@@ -137,6 +137,18 @@ async def test_resuming_a_run_whose_directory_holds_a_command_asks(tmp_path: Pat
         assert app.launched is None
 
 
+async def test_a_web_address_of_a_config_is_asked_about_and_shown_before_a_run_starts(tmp_path: Path) -> None:
+    async with studio(tmp_path, *FAST, "notify.webhook=https://example.org/hook", size=(160, 40)) as (app, pilot):
+        await until_shown(pilot, "of every sample")
+        await pilot.press("4", "s")
+        await asked(app, pilot)
+        shown = screen_text(app)
+        assert "sends notifications to a web address that you have not approved yet" in shown
+        assert "notify.webhook" in shown and "https://example.org/hook" in shown
+        await pilot.press("n")
+        assert app.launched is None
+
+
 async def test_the_question_lists_every_file_and_keeps_its_answers_on_a_small_screen(tmp_path: Path) -> None:
     (tmp_path / "parts.py").write_text("WIDTH = 3\n", encoding="utf-8")
     for name in ("one", "two"):

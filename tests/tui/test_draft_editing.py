@@ -6,7 +6,8 @@ import pytest
 from studio_pilot import go_to_field, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 
-from torchdeck.engine.config.file import load_config
+from torchdeck.engine.config.file import find_config, load_config
+from torchdeck.engine.config.secret_settings import secret_value
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.files.state_folder import state_folder
 from torchdeck.tui.app import Studio
@@ -152,3 +153,40 @@ def test_the_differences_of_drafts_are_one_line_each() -> None:
     before = load_config("digits", ["optimizer.amsgrad=true"])
     after = load_config("digits", ["training.epochs=3"])
     assert change_lines(before, after) == ["training.epochs: 15 → 3", "optimizer.amsgrad: true → not set"]
+
+
+async def test_a_secret_is_typed_once_and_then_neither_shown_nor_in_the_kept_draft(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(160, 50)) as (app, pilot):
+        await pilot.press("3")
+        await go_to_field(pilot, "notify.webhook")
+        await pilot.press(*"https://example.org/TOKEN", "enter")
+        await until_shown(pilot, "--set notify.webhook=secret:")
+        await until(pilot, lambda: app.draft.notify.webhook.startswith("secret:"))
+        assert "TOKEN" not in screen_text(app)
+        reference = app.draft.notify.webhook
+        await pilot.press("escape", "ctrl+z")
+        await until(pilot, lambda: app.draft.notify.webhook == "")
+        await pilot.press("ctrl+y")
+        await until(pilot, lambda: app.draft.notify.webhook == reference)
+        assert "undone: notify.webhook" in said() and "TOKEN" not in said()
+    kept = app._draft_file.path.read_text()
+    assert reference in kept and "TOKEN" not in kept
+    assert secret_value("notify.webhook", reference) == "https://example.org/TOKEN"
+
+
+async def test_a_rejected_secret_is_not_repeated_in_the_message(tmp_path: Path) -> None:
+    async with studio(tmp_path, size=(160, 50)) as (app, pilot):
+        await pilot.press("3")
+        await go_to_field(pilot, "notify.webhook")
+        await pilot.press(*"ftp://TOKEN", "enter")
+        await until_shown(pilot, "must be the address of a web server")
+        assert "TOKEN" not in app.draft_error
+
+
+async def test_a_file_with_a_secret_is_opened_without_showing_it_and_without_a_change(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(find_config("digits").read_text() + '\n[notify]\nwebhook = "https://example.org/TOKEN"\n')
+    app = Studio(load_config(str(own)), tmp_path / "runs", spec=str(own))
+    assert "TOKEN" not in str(app.draft) and change_lines(load_config(str(own)), app.draft) == []
+    app.keep_draft()
+    assert app.parting_words == ""

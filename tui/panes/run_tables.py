@@ -33,6 +33,11 @@ class RowTable(DataTable[Text]):
         self.shown_columns: list[Column[Any]] = []
         self._shown: list[Row] = []
 
+    def offer(self, columns: Sequence[Column[Any]]) -> bool:
+        """Choose among these columns from the next `fit` on. Whether they have other headings than those before."""
+        before, self._all_columns = self._all_columns, columns
+        return [column.title for column in before] != [column.title for column in columns]
+
     def fit(self, width: int, rows: Callable[[], list[Row]]) -> None:
         """Show the columns that fit into `width` cells, with rows made for them."""
         self.shown_columns = columns_for(self._all_columns, width)

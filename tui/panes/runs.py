@@ -21,7 +21,8 @@ from ..plain_text import printable
 from ..process.worker_process import WorkerProcess
 from ..run_choice import RunChoice
 from ..words.figures import rough_duration
-from ..words.run_lists import CHECKPOINT_COLUMNS, RUN_COLUMNS, CheckpointRow, RunRow, cells_of
+from ..words.metric_text import measured_scores, score_name
+from ..words.run_lists import CheckpointRow, RunRow, cells_of, checkpoint_columns, run_columns
 from ..words.run_text import ENDED_BADLY
 from .run_actions import RunActions
 from .run_tables import Row, RowTable
@@ -68,9 +69,9 @@ class RunsPane(RunActions):
         """Lay out two tables with a heading each, and a line for errors."""
         yield Static(id="where", classes="heading", markup=False)
         yield Input(placeholder=_FILTER_EXAMPLES, compact=True, id="run_filter")
-        yield RowTable(RUN_COLUMNS, id="all_runs")
+        yield RowTable(run_columns(()), id="all_runs")
         yield Static("checkpoints", id="whose", classes="heading", markup=False)
-        yield RowTable(CHECKPOINT_COLUMNS, id="checkpoints")
+        yield RowTable(checkpoint_columns("accuracy"), id="checkpoints")
         yield Static(id="run_hint", markup=False)
 
     def on_mount(self) -> None:
@@ -215,6 +216,9 @@ class RunsPane(RunActions):
             self.refresh_bindings()
         self._choice.runs = runs
         table = self._run_table
+        if table.offer(run_columns(measured_scores(runs))):
+            self._cells.clear()
+            table.fit(self.size.width, self._run_rows)
         table.fill(self._run_rows())
         paths = [run.path for run in runs]
         if chosen is not None and chosen.path in paths and table.cursor_row != paths.index(chosen.path):
@@ -242,6 +246,8 @@ class RunsPane(RunActions):
 
     def _show_checkpoints(self, run: RunSummary | None, checkpoints: list[CheckpointInfo], reason: str) -> None:
         self._checkpoints = checkpoints
+        if run is not None and self._checkpoint_table.offer(checkpoint_columns(score_name(run.metrics, run.best))):
+            self._checkpoint_table.fit(self.size.width, self._checkpoint_rows)
         self._checkpoint_table.fill(self._checkpoint_rows())
         path = run.path if run is not None else None
         if path != self._shown_run:

@@ -19,6 +19,7 @@ from ..messages import DraftEdited
 from ..process.worker_process import WorkerProcess
 from ..watched_run import WatchedRun
 from ..widgets.charts.chart import Chart
+from ..words.event_reasons import Explained, explained
 from ..words.machine_text import machine_line
 from ..words.run_text import (
     ENDED_BADLY,
@@ -116,6 +117,10 @@ class TrainPane(Working, Pane):
     @property
     def _reader(self) -> RunReader | None:
         return self._run.reader
+
+    def explained(self) -> list[Explained]:
+        """Alerts and advice of the run, each with its reason, for the help."""
+        return explained(self._reader.events()) if self._reader is not None else []
 
     def run_changed(self) -> None:
         """Show what is new of the run."""
@@ -235,6 +240,10 @@ class TrainPane(Working, Pane):
 
 
 def _why_died(status: str, run: Path) -> tuple[str, ...]:
+    if status == "damaged":
+        from torchdeck.engine.runs.on_disk.directory import damage_of
+
+        return ("\n".join(damage_of(run)),)
     if status != "died":
         return ()
     from torchdeck.engine.runs.cause_of_death import why_died

@@ -97,9 +97,10 @@ class RunCharts(Container):
                 continue
             x, y = reader.series(series)
             chart.title, y = charted(name, y)
+            is_of_steps = split == "train" and name in ("loss", reader.score)
             if len(x):
                 legends.append(legend)
-                chart.set_series(legend, x / scale, y, color, is_smoothed=split == "train" and name != _RATE)
+                chart.set_series(legend, x / scale, y, color, is_smoothed=is_of_steps)
         chart.keep_series(legends)
         chart.set_marks([(step / scale, letter) for step, letter in marks])
 

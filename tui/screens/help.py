@@ -11,10 +11,12 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.dom import DOMNode
 from textual.keys import format_key
 from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ..drawing import left, name
+from ..drawing import left, name, prose
 from ..keys.commands import COMMANDS, PANES
+from ..words.event_reasons import Explained
 
 Keys = list[tuple[str, str]]
 
@@ -46,6 +48,7 @@ class HelpScreen(ModalScreen[None]):
         """
         super().__init__()
         self._groups = [*key_groups(screen), *other_groups(screen), *mark_groups(screen)]
+        self._alerts = explained_on(screen)
         self._is_typing = isinstance(screen.focused, Input)
 
     def compose(self) -> ComposeResult:
@@ -54,9 +57,12 @@ class HelpScreen(ModalScreen[None]):
         with Vertical(classes="dialog keys") as box:
             box.border_title = "Keys while you type" if self._is_typing else "Keys"
             box.border_subtitle = "[b]Esc[/] closes"
-            with VerticalScroll(), Horizontal(classes="columns") if is_wide else Vertical(classes="columns"):
-                for groups in halves(self._groups) if is_wide else (self._groups,):
-                    yield Static(help_text(groups))
+            with VerticalScroll():
+                if self._alerts:
+                    yield Static(alerts_text(self._alerts, 110 if is_wide else 66), classes="alerts")
+                with Horizontal(classes="columns") if is_wide else Vertical(classes="columns"):
+                    for groups in halves(self._groups) if is_wide else (self._groups,):
+                        yield Static(help_text(groups))
 
 
 def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
@@ -125,9 +131,24 @@ def _part_of(node: DOMNode) -> str:
 def mark_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
     """The marks that widgets on the screen show, and their meaning."""
     marked = {
-        type(node): node.MARKS for node in screen.walk_children() if hasattr(node, "MARKS") and node.is_on_screen
+        type(node): node.MARKS for node in screen.walk_children(Widget) if hasattr(node, "MARKS") and node.is_on_screen
     }  # type: ignore[attr-defined]
     return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
+
+
+def explained_on(screen: Screen[Any]) -> list[Explained]:
+    """The alerts and advice that what is on the screen shows, each with its reason."""
+    nodes = [node for node in screen.walk_children(Widget) if node.is_on_screen and hasattr(node, "explained")]
+    return [alert for node in nodes for alert in node.explained()]
+
+
+def alerts_text(alerts: Iterable[Explained], width: int) -> str:
+    """What a run said and why, as markup, with an empty line behind each."""
+    lines = []
+    for alert in alerts:
+        lines += [f"[$warning]{'▲' if at == 0 else ' '} {line}[/]" for at, line in enumerate(prose(alert.text, width))]
+        lines += [*(f"  [$text-muted]{line}[/]" for line in prose(alert.why, width)), ""]
+    return "\n".join(lines)
 
 
 def halves(groups: list[tuple[str, Keys]]) -> tuple[list[tuple[str, Keys]], list[tuple[str, Keys]]]:

@@ -1,4 +1,4 @@
-"""Asks before a Python file of the user, or a command in a config, runs for the first time."""
+"""Asks before a Python file, a command or a web address in a config is used for the first time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.plurals import plural
-from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand
+from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand, WebAddress
 
 from ..plain_text import printable
 from .dialog import OverScreen
@@ -23,7 +23,11 @@ _SHOWN_IMPORTS = 40
 _WIDEST = 200
 
 
-_KINDS: dict[type[Runnable], str] = {CodeFile: "Python code", ShellCommand: "a shell command"}
+_KINDS: dict[type[Runnable], str] = {
+    CodeFile: "runs Python code",
+    ShellCommand: "runs a shell command",
+    WebAddress: "sends notifications to a web address",
+}
 
 
 class TrustScreen(OverScreen[bool]):
@@ -58,11 +62,11 @@ class TrustScreen(OverScreen[bool]):
         )
         parts.reverse()
         paths = {path for each in self._files if isinstance(each, CodeFile) for path in (each.path, *each.imports)}
-        count = len(paths) + sum(isinstance(each, ShellCommand) for each in self._files)
+        count = len(paths) + sum(not isinstance(each, CodeFile) for each in self._files)
         with Vertical() as box:
             box.border_title = "Run this code?"
             what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
-            yield Static(f"This config runs {what} that you have not approved yet, with your permissions:")
+            yield Static(f"This config {what} that you have not approved yet, with your permissions:")
             with VerticalScroll():
                 if count > 1:
                     yield Static(Text(f"All {count}:\n") + Text("\n").join(title for title, _, _ in parts))
@@ -94,10 +98,13 @@ _Part = tuple[Text, str, Text]
 
 
 def _parts_of(each: Runnable) -> list[_Part]:
-    """Title, notes and content of a command, or of a file and of each file that it imports from its folder."""
+    """Title, notes and content: of a command, an address, or a file and each one that it imports from its folder."""
     if isinstance(each, ShellCommand):
-        # A command is shown in full, so that no part of it is hidden.
+        # Shown in full, so that no part of it is hidden.
         note = "\n  runs in the shell when the run sends a notification"
+        return [(Text(each.setting, style="bold"), note, _lines_of(each.text))]
+    if isinstance(each, WebAddress):
+        note = "\n  receives the run's name, directory, host and metrics"
         return [(Text(each.setting, style="bold"), note, _lines_of(each.text))]
     called = ", ".join(filter(None, each.names))
     parts = [(_title(each.path), f"\n  calls {printable(called)}" if called else "", _first_lines(each.path))]

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from torchdeck.engine.config.file import config_values
+from torchdeck.engine.config.secret_settings import redacted_values
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.files.json_values import whole_number
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
@@ -21,16 +21,19 @@ from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
-from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.directory import DAMAGED, find_run
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
+from ..words.event_reasons import Explained, explained
 from ..words.figures import byte_size, duration, figure
-from ..words.metric_text import best_words, metric_text, metric_title, score_name
+from ..words.metric_text import best_words, measured_scores, metric_text, metric_title, score_name
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
+
+_LONGEST = 400  # characters of why a run is damaged
 
 
 @click.command()
@@ -65,8 +68,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     for heading in ("run", "status"):
         table.add_column(heading, no_wrap=True)
     scores = [score_name(summary.metrics, summary.best) for summary in summaries]
-    shared = {name for name, summary in zip(scores, summaries, strict=True) if summary.metrics}
-    heading = metric_title(next(iter(shared), "accuracy")) if len(shared) < 2 else "score"
+    shared = measured_scores(summaries)
+    heading = metric_title(*shared) if len(shared) == 1 else "score"
     for column in ("epoch", heading, "loss", "age"):
         table.add_column(column, justify="right", no_wrap=True)
     for summary, name in zip(summaries, scores, strict=True):
@@ -80,6 +83,9 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
             duration(max(0.0, time.time() - summary.modified)),
         )
     Console(soft_wrap=True).print(table)
+    for summary in summaries:
+        if summary.status == DAMAGED:
+            click.echo(f"{printable(summary.name)}: {printable('; '.join(summary.error.splitlines()), _LONGEST)}")
 
 
 @click.command()
@@ -151,7 +157,7 @@ def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
 def _config_of(reader: RunReader) -> dict[str, Any]:
     """The config of a run; empty where it is damaged."""
     try:
-        return config_values(reader.config())
+        return redacted_values(reader.config())
     except ConfigError:
         return {}
 
@@ -171,6 +177,7 @@ def _document(reader: RunReader) -> dict[str, Any]:
         "best": reader.best(),
         "epochs": reader.epoch_records(),
         "checkpoints": [asdict(checkpoint) for checkpoint in reader.checkpoints()],
+        "alerts": [asdict(alert) for alert in explained(reader.events())],
     }
 
 
@@ -198,6 +205,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         console.print(Text(f"{name:<10} {printable(value)}"))
     _print_epochs(console, document["epochs"])
     _print_checkpoints(console, reader)
+    _print_alerts(console, explained(reader.events()))
 
 
 def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
@@ -214,6 +222,13 @@ def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def _print_alerts(console: Console, alerts: list[Explained]) -> None:
+    for alert in alerts:
+        console.print()
+        console.print(Text(printable_lines(alert.text), style="bold"))
+        console.print(Text(f"why: {alert.why}"))
+
+
 def _print_checkpoints(console: Console, reader: RunReader) -> None:
     checkpoints = reader.checkpoints()
     if not checkpoints:
@@ -221,7 +236,8 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("checkpoint", no_wrap=True)
     best = reader.best()
-    name = score_name(next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {}), best)
+    measured = next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {reader.score: 0.0})
+    name = score_name(measured, best)
     for heading in ("epoch", "step", "size", metric_title(name)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -17,6 +17,7 @@ import click
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config, replace_value
+from torchdeck.engine.config.secret_settings import words_with_secrets_kept
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
 from torchdeck.engine.launching.failure_words import describe_failure
@@ -25,7 +26,7 @@ from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resume
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
-from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.directory import find_run, require_sound_config
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
 
@@ -121,6 +122,7 @@ def resume(
     """Resume a run where it was saved, bit for bit; says what is no longer exact if settings changed."""
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
+    require_sound_config(path)
     config = load_config(str(path), overrides)
     check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:
@@ -256,6 +258,8 @@ def _detached(as_json: bool) -> int:
     """Run this command line in a new session; return once its run exists or was refused."""
     read_end, write_end = os.pipe()
     arguments = [argument for argument in sys.argv[1:] if argument not in ("--detach", "--json")]
+    # Everybody on the machine can read the words of a process that trains for days.
+    arguments = words_with_secrets_kept(arguments)
     command = module_command("torchdeck", *arguments, "--announce", str(write_end))
     with tempfile.TemporaryFile() as last_words:
         process = subprocess.Popen(

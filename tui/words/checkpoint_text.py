@@ -55,8 +55,8 @@ def foreign_words(report: CheckpointReport) -> str:
     if isinstance(root, str):
         kind = printable(root.strip("<>"), 80)
         return (
-            f"a pickled model, {kind}: loading it would run code that the file names, so torchdeck does not load it. "
-            f"Its {len(report.tensors):,} tensors can be exported"
+            f"a pickled model, {kind}: rebuilding it would run code that the file names, so torchdeck does not do it. "
+            f"Its {plural(len(report.tensors), 'tensor')} can be loaded into a model or exported"
         )
     return f"holds objects of {names}{more}: these are not loaded, the tensors can be"
 

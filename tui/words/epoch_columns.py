@@ -35,12 +35,15 @@ class Column:
 
 def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
     """Choose the columns for a run's epoch records."""
-    measured: Mapping[str, float] = next((record["validation"] for record in records if record.get("validation")), {})
+    parts = [record[part] for part in ("validation", "train") for record in records if record.get(part)]
+    measured: Mapping[str, float] = parts[0] if parts else {}
     score = score_name(measured, None)
     second = "r2" if score == "mae" else "macro_f1"
+    is_counted = any(second in record["train"] for record in records)
     columns = [
         Column("train", "loss", "train loss"),
         Column("train", score, metric_title(score)),
+        *([Column("train", second, metric_title(second))] if is_counted else []),
         Column("validation", "loss", "val. loss"),
         Column("validation", score, metric_title(score)),
         Column("validation", second, metric_title(second)),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..drawing import left, name, prose
+from .event_reasons import why
 from .run_text import event_line
 
 Level = Literal["info", "warning", "error"]
@@ -40,6 +41,7 @@ class LogLine:
         kind: who says it: the kind of an event, or empty.
         text: what it says, as plain text.
         more: what else is known of it, such as the step.
+        why: the reason of an alert or advice, and what helps; empty for the others.
     """
 
     at: float | None
@@ -47,6 +49,7 @@ class LogLine:
     kind: str
     text: str
     more: str = ""
+    why: str = ""
 
     @property
     def is_problem(self) -> bool:
@@ -63,7 +66,7 @@ def event_lines(events: Sequence[dict[str, Any]]) -> list[LogLine]:
         at = event.get("time")
         step = f"step {event['step']:,}" if isinstance(event.get("step"), int) else ""
         moment = float(at) if isinstance(at, int | float) else None
-        lines.append(LogLine(moment, level, kind.replace("_", " "), event_line(event), step))
+        lines.append(LogLine(moment, level, kind.replace("_", " "), event_line(event), step, why(event)))
     return lines
 
 
@@ -106,7 +109,8 @@ def full_lines(line: LogLine, width: int) -> list[str]:
     facts += [f"[$text-muted]{name(line.more)}[/]"] if line.more else []
     glyph = f"[{TONES[line.level]}]{GLYPHS[line.level]}[/] " if line.is_problem else ""
     head = [glyph + "  ".join(facts), ""] if facts or glyph else []
-    return [*head, *prose(line.text, width)]
+    reason = ["", "[b]Why, and what helps[/]", *(f"[$text-muted]{each}[/]" for each in prose(line.why, width))]
+    return [*head, *prose(line.text, width), *(reason if line.why else [])]
 
 
 def clock(at: float | None, *, milliseconds: bool = False) -> str:

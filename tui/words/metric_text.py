@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.metric_names import metric
@@ -13,6 +13,8 @@ from .figures import percent
 if TYPE_CHECKING:
     import numpy as np
 
+    from torchdeck.engine.runs.on_disk.directory import RunSummary
+
 
 _TITLE_CELLS = 11
 
@@ -21,6 +23,12 @@ def metric_title(name: str) -> str:
     """The metric's name as a heading of at most 11 characters."""
     title = metric(name).title
     return title if len(title) <= _TITLE_CELLS else f"{title[: _TITLE_CELLS - 1]}…"
+
+
+def short_title(name: str, cells: int = 8) -> str:
+    """The metric's name as the heading of a narrow column."""
+    title = "acc." if name == "accuracy" else metric_title(name)
+    return title if len(title) <= cells else f"{title[: cells - 1]}…"
 
 
 def metric_text(name: str, value: float | None, digits: int = 4) -> str:
@@ -46,6 +54,11 @@ def score_name(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> 
     if deciding and deciding != "loss":
         return deciding
     return "mae" if "mae" in metrics else "accuracy"
+
+
+def measured_scores(runs: Iterable[RunSummary]) -> frozenset[str]:
+    """The metrics that say most of these runs; of those that were measured."""
+    return frozenset(score_name(run.metrics, run.best) for run in runs if run.metrics)
 
 
 def best_words(best: Mapping[str, Any]) -> str:

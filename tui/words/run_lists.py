@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ..plain_text import printable
 from .figures import byte_size, figure, rough_duration
-from .metric_text import metric_text
+from .metric_text import metric_text, metric_title, score_name, short_title
 from .run_text import STATUS_STYLES
 
 if TYPE_CHECKING:
@@ -149,36 +149,70 @@ def _setting(key: str) -> Callable[[RunRow], Text]:
     return cell
 
 
-RUN_COLUMNS: tuple[Column[RunRow], ...] = (
-    Column("run", 18, lambda row: _short_name(row.run.name), below_width=_DATED_WIDTH, is_wide=True, order="run"),
-    Column("run", 18, lambda row: _name(row.run.name), from_width=_DATED_WIDTH, is_wide=True, order="run"),
-    Column("status", 9, lambda row: Text(row.run.status, style=STATUS_STYLES.get(row.run.status, "")), order="status"),
-    Column(
-        "epoch", 7, lambda row: _name(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"), order="epoch"
+def _run_score(row: RunRow) -> Text:
+    name = score_name(row.run.metrics, row.run.best)
+    return Text(metric_text(name, row.run.metrics.get(name)))
+
+
+def _named_run_score(row: RunRow) -> Text:
+    name = score_name(row.run.metrics, row.run.best)
+    return _name(f"{short_title(name)} {_run_score(row)}" if row.run.metrics else _UNKNOWN)
+
+
+def _score_column(scores: Collection[str]) -> Column[RunRow]:
+    """The column of the metric that says most of a run: where they are several, each cell names its own."""
+    if len(scores) > 1:
+        return Column("score", 14, _named_run_score)
+    name = next(iter(scores), "")
+    title = metric_title(name) if name else "score"
+    return Column(title, max(8, len(title)), _run_score, order=name)
+
+
+def run_columns(scores: Collection[str]) -> tuple[Column[RunRow], ...]:
+    """The columns of a list of runs. `scores`: the metrics that say most of them; see `measured_scores`."""
+    before, after = _RUN_COLUMNS
+    return (*before, _score_column(scores), *after)
+
+
+_RUN_COLUMNS: tuple[tuple[Column[RunRow], ...], tuple[Column[RunRow], ...]] = (
+    (
+        Column("run", 18, lambda row: _short_name(row.run.name), below_width=_DATED_WIDTH, is_wide=True, order="run"),
+        Column("run", 18, lambda row: _name(row.run.name), from_width=_DATED_WIDTH, is_wide=True, order="run"),
+        Column(
+            "status", 9, lambda row: Text(row.run.status, style=STATUS_STYLES.get(row.run.status, "")), order="status"
+        ),
+        Column(
+            "epoch",
+            7,
+            lambda row: _name(f"{row.run.epoch}/{row.run.epochs}" if row.run.epochs else "–"),
+            order="epoch",
+        ),
+        Column("step", 9, lambda row: Text(f"{row.run.step:,}"), from_width=120, order="step"),
     ),
-    Column("step", 9, lambda row: Text(f"{row.run.step:,}"), from_width=120, order="step"),
-    Column(
-        "accuracy", 8, lambda row: Text(metric_text("accuracy", row.run.metrics.get("accuracy"))), order="accuracy"
+    (
+        Column("best", 7, lambda row: Text(best_value(row.run)), from_width=100, order="best"),
+        Column("loss", 7, lambda row: Text(metric_text("loss", row.run.metrics.get("loss"))), order="loss"),
+        Column("", 6, lambda row: _loss(row, 6), below_width=_DATED_WIDTH),
+        Column("", 10, lambda row: _loss(row, 10), from_width=_DATED_WIDTH),
+        Column("model", 12, _setting("model.name"), from_width=150),
+        Column("data", 12, _setting("data.dataset"), from_width=150),
+        Column("lr", 7, _setting("optimizer.lr"), from_width=150),
+        Column("size", 7, lambda row: Text(byte_size(row.extent.bytes) if row.extent else ""), from_width=120),
+        Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.run.modified))), order="age"),
     ),
-    Column("best", 7, lambda row: Text(best_value(row.run)), from_width=100, order="best"),
-    Column("loss", 7, lambda row: Text(metric_text("loss", row.run.metrics.get("loss"))), order="loss"),
-    Column("", 6, lambda row: _loss(row, 6), below_width=_DATED_WIDTH),
-    Column("", 10, lambda row: _loss(row, 10), from_width=_DATED_WIDTH),
-    Column("model", 14, _setting("model.name"), from_width=150),
-    Column("data", 14, _setting("data.dataset"), from_width=150),
-    Column("lr", 7, _setting("optimizer.lr"), from_width=150),
-    Column("size", 7, lambda row: Text(byte_size(row.extent.bytes) if row.extent else ""), from_width=120),
-    Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.run.modified))), order="age"),
 )
 
-CHECKPOINT_COLUMNS: tuple[Column[CheckpointRow], ...] = (
-    Column("checkpoint", 17, lambda row: _name(row.checkpoint.file), is_wide=True),
-    Column("epoch", 5, lambda row: Text(str(row.checkpoint.epoch))),
-    Column("step", 7, lambda row: Text(f"{row.checkpoint.step:,}")),
-    Column("acc.", 7, lambda row: Text(metric_text("accuracy", row.checkpoint.metrics.get("accuracy")))),
-    Column("loss", 6, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss"), digits=3))),
-    Column("size", 7, lambda row: Text(byte_size(row.checkpoint.bytes))),
-    Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.checkpoint.modified)))),
-    Column("saved", 12, lambda row: _name(row.checkpoint.reason or row.checkpoint.problem), from_width=120),
-    Column("", 10, lambda row: checkpoint_marks(row.checkpoint)),
-)
+
+def checkpoint_columns(score: str) -> tuple[Column[CheckpointRow], ...]:
+    """The columns of a list of a run's checkpoints. `score`: the metric that says most of it."""
+    return (
+        Column("checkpoint", 17, lambda row: _name(row.checkpoint.file), is_wide=True),
+        Column("epoch", 5, lambda row: Text(str(row.checkpoint.epoch))),
+        Column("step", 7, lambda row: Text(f"{row.checkpoint.step:,}")),
+        Column(short_title(score, 7), 7, lambda row: Text(metric_text(score, row.checkpoint.metrics.get(score)))),
+        Column("loss", 6, lambda row: Text(metric_text("loss", row.checkpoint.metrics.get("loss"), digits=3))),
+        Column("size", 7, lambda row: Text(byte_size(row.checkpoint.bytes))),
+        Column("age", 4, lambda row: Text(rough_duration(max(0.0, row.now - row.checkpoint.modified)))),
+        Column("saved", 12, lambda row: _name(row.checkpoint.reason or row.checkpoint.problem), from_width=120),
+        Column("", 10, lambda row: checkpoint_marks(row.checkpoint)),
+    )

@@ -14,7 +14,7 @@ from .. import drawing
 from ..plain_text import printable, printable_lines
 from .epoch_columns import epoch_columns
 from .figures import byte_size, duration, figure
-from .metric_text import metric_text, metric_title
+from .metric_text import metric_text, metric_title, score_name
 
 if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
@@ -33,6 +33,7 @@ TOLD_AS_WRITTEN = (
     "note",
     "directory_moved",
     "directory_deleted",
+    "rescued",
     "stopped_early",
     "disk_filling",
     "stalled",
@@ -159,12 +160,12 @@ def status_forms(name: str, status: str, progress: Progress | None, metrics: Map
 
 
 def _score_markup(metrics: Mapping[str, float]) -> str:
-    """The result that a run is judged by: its accuracy, or else its mean absolute error."""
-    score = "mae" if "mae" in metrics else "accuracy"
-    if score not in metrics:
+    """The result that a run is judged by, named where it is not the accuracy."""
+    if not metrics:
         return ""
-    words = f"{metric_title(score)} " if score == "mae" else ""
-    return f"[$best]{words}{metric_text(score, metrics[score])}[/]"
+    score = score_name(metrics, None)
+    named = "" if score == "accuracy" else f"{metric_title(score)} "
+    return f"[$best]{drawing.escape(named)}{drawing.escape(metric_text(score, metrics.get(score)))}[/]"
 
 
 def headline(name: str, status: str, progress: Progress, state: StateFile) -> Text:
@@ -260,11 +261,13 @@ def last_words(
         status: status from the reader.
         state: state of the run.
         events: events of the run, oldest first.
-        why_died: the likeliest reason, if the status is "died".
+        why_died: the likeliest reason, if the status is "died"; what can't be read, if it is "damaged".
     """
     if status == "failed" and state.get("error"):
         words = Text(printable_lines(str(state["error"])), style="red")
         return words.append(f"\npress 6 for its output; {RESUME_ADVICE}", style="dim")
+    if status == "damaged":
+        return Text(printable_lines(why_died), style="red")
     if status == "died":
         words = Text(printable(why_died), style="red")
         return words.append(f"\n{RESUME_ADVICE}", style="dim")

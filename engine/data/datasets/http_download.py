@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -81,8 +82,9 @@ def _fetch_rest(url: str, path: Path, part: Path, progress: Progress, agent: str
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     request = urllib.request.Request(url, headers=headers)
+    opener = urllib.request.build_opener(_Encrypted, urllib.request.HTTPSHandler(context=_exact_ends()))
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS)
+        response = opener.open(request, timeout=_TIMEOUT_SECONDS)
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
@@ -104,6 +106,31 @@ def _fetch_rest(url: str, path: Path, part: Path, progress: Progress, agent: str
         raise ConnectionError(f"the connection ended after {done:,} of {total:,} bytes")
     part.replace(path)
     _note_of(part).unlink(missing_ok=True)
+
+
+class _Encrypted(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but not from an encrypted address to one that is not."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request to follow with. Raises HTTPError."""
+        if req.full_url.startswith("https:") and not newurl.startswith("https:"):
+            reason = f"a redirect to {newurl}, which is not encrypted and not followed"
+            raise urllib.error.HTTPError(req.full_url, code, reason, headers, fp)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class _ExactEnds(ssl.SSLContext):
+    """Tells a connection that was cut from one that its server ended, which matters where no length was sent."""
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """As the base class does."""
+        return super().wrap_socket(*args, **{**kwargs, "suppress_ragged_eofs": False})
+
+
+def _exact_ends() -> ssl.SSLContext:
+    context = _ExactEnds(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    return context
 
 
 def _copy(response: Any, file: BinaryIO, done: int, total: int, message: str, progress: Progress) -> int:

@@ -129,6 +129,8 @@ def _make(row: TorchvisionRow, root: Path, download: bool, arguments: dict[str, 
         return constructor(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{row.name}: data.arguments: {error}") from error
+    except DataError:
+        raise
     # torchvision raises RuntimeError where it looks, OSError where it doesn't, URLError and others when it fetches.
     except Exception as error:
         if download:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...progress import Progress
 from .http_download import TransferError, fetch_file
+from .unpacking import replace_torchvision_unpacking
 
 
 @contextlib.contextmanager
@@ -25,6 +26,7 @@ def transfers(progress: Progress) -> Iterator[None]:
     """
     from torchvision.datasets import utils
 
+    replace_torchvision_unpacking()
     replaced: Any = utils
     before = replaced._urlretrieve, replaced.check_integrity
     fetcher = _Fetcher(progress, replaced.check_integrity)

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 from ...config.file import dump_config, load_config, replace_value
+from ...config.secret_settings import with_secrets_kept
 from ...errors import RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
@@ -32,7 +33,7 @@ def rename_run(run: Path, name: str) -> Path:
     """
     if not is_run(run):
         raise RunError(f"{run}: is not the directory of a run")
-    config = replace_value(load_config(str(run / CONFIG_FILE)), "name", name)
+    config = with_secrets_kept(replace_value(load_config(str(run / CONFIG_FILE)), "name", name))
     made = _MADE.fullmatch(run.name)
     target = run.with_name(f"{config.name}{made[1] if made else ''}")
     if target == run:

@@ -44,26 +44,26 @@ class RunCatalog:
             root: the folder that holds the runs.
         """
         self.root = root
-        self._summaries: dict[str, tuple[Stamp, RunSummary]] = {}
+        self._summaries: dict[str, tuple[tuple[Stamp | None, ...], RunSummary]] = {}
         self._settings: dict[str, tuple[Stamp | None, dict[str, Any]]] = {}
         self._extents: dict[str, tuple[tuple[Stamp | None, ...], RunExtent]] = {}
 
     def look(self) -> list[RunSummary]:
         """All runs, the newest first.
 
-        A run that has ended and was not written to costs one `stat`; one whose state is live is checked again, with
+        A run that has ended and was not written to costs two `stat`; one whose state is live is checked again, with
         its lock.
         """
         known, self._summaries = self._summaries, {}
         summaries = []
         for folder in run_directories(self.root, is_known=known.__contains__):
-            stamp = _stamp(folder / STATE_FILE)
+            stamp = _stamp(folder / STATE_FILE), _stamp(folder / CONFIG_FILE)
             cached = known.get(folder.name)
             if cached is None or cached[0] != stamp or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
                 summary = summarize_run(folder)
             else:
                 summary = cached[1]
-            if stamp is not None:
+            if stamp[0] is not None:
                 self._summaries[folder.name] = (stamp, summary)
             summaries.append(summary)
         return newest_first(summaries)

@@ -8,16 +8,18 @@ import secrets
 import shutil
 import socket
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...config.file import MAX_CONFIG_BYTES
-from ...errors import RunError, UnknownRunError, did_you_mean
+from ...errors import ConfigError, RunError, UnknownRunError, did_you_mean
 from ...files import documents
 from ...files.durable import atomic_write, fsync_directory, make_folder
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
+from ...files.regular_file import read_regular_file
 from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
@@ -144,7 +146,7 @@ def find_run(root: Path, reference: str) -> Path:
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """All runs in `root`, the newest first. Reads two small files and asks for one lock a run; never raises."""
+    """All runs in `root`, the newest first. Reads three small files and asks for one lock a run; never raises."""
     return newest_first([summarize_run(run) for run in run_directories(root)])
 
 
@@ -154,12 +156,12 @@ def newest_first(summaries: list[RunSummary]) -> list[RunSummary]:
 
 
 def summarize_run(run: Path) -> RunSummary:
-    """One run, from the cache of its state and its lock."""
+    """One run, from the cache of its state, its config's soundness and its lock."""
     found, state_damage = _read_object(run / STATE_FILE, _MAX_STATE_BYTES)
     info, info_damage = _read_object(run / INFO_FILE, _MAX_INFO_BYTES)
     state: StateFile = numbers_restored(found)
     started = _seconds(info.get("created"))
-    damage = "\n".join(filter(None, (state_damage, info_damage)))
+    damage = "\n".join(filter(None, (state_damage, info_damage, config_damage(run, state.get("config_crc")))))
     return RunSummary(
         name=run.name,
         path=run,
@@ -245,12 +247,36 @@ def read_json_object(path: Path, max_bytes: int = _MAX_STATE_BYTES) -> dict[str,
 
 def damage_of(run: Path) -> list[str]:
     """What of a run's own files is there and can't be read, each with the reason; empty as it should be."""
-    found = [_read_object(run / STATE_FILE, _MAX_STATE_BYTES)[1], _read_object(run / INFO_FILE, _MAX_INFO_BYTES)[1]]
-    try:
-        documents.read_toml(run / CONFIG_FILE, MAX_CONFIG_BYTES, follow_links=True)
-    except (OSError, documents.DocumentError) as error:
-        found.append(_said(CONFIG_FILE, error))
+    state, state_damage = _read_object(run / STATE_FILE, _MAX_STATE_BYTES)
+    info_damage = _read_object(run / INFO_FILE, _MAX_INFO_BYTES)[1]
+    found = (state_damage, info_damage, config_damage(run, numbers_restored(state).get("config_crc")))
     return [words for words in found if words]
+
+
+def config_damage(run: Path, known_crc: int | None = None) -> str:
+    """Why a run's config can't be read, as a sentence; empty as it should be.
+
+    Args:
+        run: its directory.
+        known_crc: the CRC-32 of a config that is sound, as its writer noted it.
+    """
+    try:
+        content = read_regular_file(run / CONFIG_FILE, MAX_CONFIG_BYTES, follow_links=True)
+        if known_crc is not None and zlib.crc32(content) == known_crc:
+            return ""
+        # Torn off at its beginning, it is a valid file of defaults, which no run ever had.
+        return "" if documents.parse_toml(documents.decoded(content)) else f"damaged: {CONFIG_FILE}: is empty"
+    except (OSError, documents.DocumentError) as error:
+        return _said(CONFIG_FILE, error)
+
+
+def require_sound_config(run: Path) -> None:
+    """Raise ConfigError when a run's config can't be read, with what to do about it."""
+    if damage := config_damage(run):
+        raise ConfigError(
+            f"{run.name}: {damage}; put an earlier one (run.N.toml) in its place, or start a new run from the last "
+            f"checkpoint, which holds the config too: torchdeck fork {run.name}"
+        )
 
 
 def _read_object(path: Path, max_bytes: int) -> tuple[dict[str, Any], str]:

@@ -91,7 +91,8 @@ class EpochRecord(Measured):
         t: training time of the run, in seconds.
         seconds: what the epoch took.
         lr: learning rate of the next step.
-        train: means over the epoch's samples: "loss" and the score of its steps.
+        train: means over the epoch's samples: "loss" and the score of its steps; and what follows from the classes or
+            labels that its steps predicted, of the metrics of an evaluation. Runs of earlier versions lack those.
     """
 
     kind: Literal["epoch"]

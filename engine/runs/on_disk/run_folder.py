@@ -1,10 +1,11 @@
-"""Where the directory of a live run is: followed by its descriptor when it is renamed, and known to be deleted."""
+"""Where the directory of a live run is: followed by its descriptor when it is renamed, deleted, or out of reach."""
 
 from __future__ import annotations
 
 import enum
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from ...files.state_folder import state_folder
@@ -17,6 +18,7 @@ class Place(enum.Enum):
     THERE = enum.auto()
     RENAMED = enum.auto()
     DELETED = enum.auto()
+    OUT_OF_REACH = enum.auto()
 
 
 class RunFolder:
@@ -32,14 +34,23 @@ class RunFolder:
         self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def look(self) -> Place:
-        """See where it is now; `path` then says so. One that lacks its config or its checkpoints counts as deleted."""
+        """See where it is now; `path` then says so. One that lacks its config or its checkpoints counts as deleted.
+
+        One that exists though no path leads to it is out of reach: its disk was unmounted, or a network is down.
+        """
+        if self._is_at(self.path) and is_run(self.path):
+            return Place.THERE
         if self._is_at(self.path):
-            return Place.THERE if is_run(self.path) else Place.DELETED
+            # Looked at once more: it may have been renamed or unmounted in between.
+            return Place.DELETED
         try:
             found = Path(os.readlink(f"/proc/self/fd/{self._descriptor}"))
         except OSError:
             return Place.DELETED
-        if not self._is_at(found) or not is_run(found):
+        if not self._is_at(found):
+            # Linux says so of what is deleted, and of nothing else.
+            return Place.DELETED if found.name.endswith(" (deleted)") else Place.OUT_OF_REACH
+        if not is_run(found):
             return Place.DELETED
         self.path = found
         return Place.RENAMED
@@ -55,21 +66,27 @@ class RunFolder:
             return False
 
 
-def make_rescue_folder(deleted: Path, files: dict[str, bytes], checkpoints: str) -> Path:
-    """Make a run's directory in place of one that was deleted: beside it, else below the user's state folder.
+def rescue_root() -> Path:
+    """Where runs go on whose own place takes nothing: below the user's state folder."""
+    return state_folder() / "rescued"
+
+
+def make_rescue_folder(lost: Path, files: dict[str, bytes], checkpoints: str, roots: Sequence[Path]) -> Path:
+    """Make a run's directory in place of one that was deleted or can't be written.
 
     Args:
-        deleted: where the deleted one was.
+        lost: where that one was.
         files: names and contents of the files that make it a run.
         checkpoints: name of the folder of checkpoints.
+        roots: folders to try, in this order.
 
     Raises:
-        OSError: neither place takes it.
+        OSError: none of them takes it.
     """
     problem: OSError | None = None
-    for root in (deleted.parent, state_folder() / "rescued"):
+    for root in roots:
         for number in range(1, 1000):
-            folder = root / (f"{deleted.name}-rescued" + (f"-{number}" if number > 1 else ""))
+            folder = root / (f"{lost.name}-rescued" + (f"-{number}" if number > 1 else ""))
             try:
                 folder.mkdir(parents=True)
             except FileExistsError:
@@ -87,4 +104,4 @@ def make_rescue_folder(deleted: Path, files: dict[str, bytes], checkpoints: str)
                 problem = error
                 break
             return folder
-    raise problem or FileExistsError(f"{deleted.parent}: holds 999 rescued runs of this name")
+    raise problem or FileExistsError(f"{roots[-1]}: holds 999 rescued runs of this name")

@@ -131,11 +131,11 @@ class Curves:
         count, step = len(loss), _whole(record["step"])
         name = next(name for name in _SCORES if name in record)
         score = _vector(record[name])
-        rate = np.broadcast_to(np.asarray(record["lr"], dtype=np.float64), (count,))
+        rate = _vector(record["lr"]) if isinstance(record["lr"], list) else np.full(count, float(record["lr"]))
         # Runs of earlier versions call the number of samples "images".
         samples = float(record["samples"] if "samples" in record else record["images"])
         seconds = float(record["seconds"])
-        if count == 0 or len(score) != count or step < count:
+        if count == 0 or not count == len(score) == len(rate) or step < count:
             raise ValueError("the block's lists don't match its step")
         steps = np.arange(step - count + 1, step + 1, dtype=np.float64)
         self._series["train/loss"].extend(steps, loss)
@@ -148,6 +148,8 @@ class Curves:
     def _add_epoch(self, record: dict[str, Any]) -> None:
         train = {str(name): float(value) for name, value in record["train"].items()}
         train["loss"] = float(record["train"]["loss"])
+        for name in train.keys() - {"loss", *_SCORES}:
+            self._curve(f"train/{name}").extend(np.array([float(_whole(record["step"]))]), np.array([train[name]]))
         clean = {"train": train, "lr": float(record["lr"]), "seconds": float(record["seconds"])}
         self.epochs.append(cast("EpochRecord", self._add_evaluation({**record, **clean})))
 

@@ -55,6 +55,7 @@ class StateFile(TypedDict, total=False):
         step_in_epoch: optimizer steps done in this epoch.
         steps_per_epoch: optimizer steps of an epoch; 0 while not known.
         batch_size: samples per batch.
+        config_crc: CRC-32 of `run.toml`: with it, a list of runs need not parse the file to know that it is sound.
         learning_rate: rate of the next step.
         clip_norm: largest norm of the gradients; 0 for no clipping.
         largest_part: most samples that go through the model at once; 0 for whole batches.
@@ -92,6 +93,7 @@ class StateFile(TypedDict, total=False):
     step_in_epoch: int
     steps_per_epoch: int
     batch_size: int
+    config_crc: int
     learning_rate: float
     clip_norm: float
     largest_part: int

@@ -43,9 +43,13 @@ class SavedTotals(_Totals, total=False):
         samples: samples trained on in the epoch.
         seconds: training time of the run.
         epoch_began: training time at which the epoch began, in seconds.
+        counts: what was predicted in it, int64 on the CPU, as `PredictionCounts` counts; None before its first step.
+        counted: samples that these counts are of; missing, as they are, in checkpoints of earlier versions.
     """
 
     weight: float
+    counts: Tensor | None
+    counted: int
 
 
 class _Best(TypedDict):

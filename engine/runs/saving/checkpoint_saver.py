@@ -90,6 +90,7 @@ class CheckpointSaver:
         self._index = rebuilt_index(folder, read_index(folder))
         self._waiting: list[SaveRequest] = []
         self._failed_best: SaveRequest | None = None
+        self._failed_last: SaveRequest | None = None
         self._evaluated: _Evaluated | None = None
         self._warning = ""
         self._is_saving = False
@@ -119,6 +120,14 @@ class CheckpointSaver:
             self._changed.wait_for(lambda: not self._is_saving)
             self._folder, self._room = folder, DiskRoom(folder)
             self._index = rebuilt_index(folder, read_index(folder))
+
+    def retry_last(self) -> None:
+        """Save the run's end once more where that failed, in what is the folder now. Waits."""
+        with self._changed:
+            request, self._failed_last = self._failed_last, None
+        if request is not None:
+            self.submit(request)
+        self.flush()
 
     def flush(self) -> None:
         """Wait until everything asked for is saved, or failed."""
@@ -166,7 +175,10 @@ class CheckpointSaver:
                 )
                 if is_tried_again:
                     self._failed_best = request
-            if not is_tried_again:
+                is_kept = not succeeded and request.is_last
+                if is_kept:
+                    self._failed_last = request
+            if not (is_tried_again or is_kept):
                 request.when_done()
             with self._changed:
                 self._is_saving = False

@@ -15,7 +15,7 @@ from ...config import EvaluationConfig, LossConfig, RunConfig
 from ...errors import ConfigError, DataError
 from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, TrainingScore, decisive_metric
 from ...user_code import raise_user_error
-from ..metrics.label_metrics import label_hits
+from ..metrics.label_metrics import compared_labels
 from ..metrics.meter import Meter, MeterWithOwn, MetricOptions, new_meter
 from ..metrics.own_metrics import MetricTask, OwnMetrics, make_metrics
 from .loss_weights import LossWeights, on_host, weights_of_user_loss
@@ -109,18 +109,25 @@ class Objective:
             "makes them exact"
         ]
 
-    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Right classes or labels, or absolute error, of every sample [B]; the score of a step is their mean over
-        samples and outputs.
+    def compared(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What was predicted and what should have been: class indices [B], labels as bool [B, K], or numbers [B, K].
 
         Where targets are shares of the classes, the class with the largest is right, the first of equals.
         """
         if self.kind == "classes":
-            predicted = outputs.argmax(dim=1)
-            return predicted == (targets.argmax(dim=1) if targets.is_floating_point() else targets)
+            return outputs.argmax(dim=1), targets.argmax(dim=1) if targets.is_floating_point() else targets
         if self.kind == "labels":
-            return label_hits(outputs, in_columns(targets), self.options.threshold)
-        return (outputs.float() - in_columns(targets)).abs().sum(dim=1)
+            return compared_labels(outputs, in_columns(targets), self.options.threshold)
+        return outputs.float(), in_columns(targets)
+
+    def scores(self, predicted: Tensor, wanted: Tensor) -> Tensor:
+        """Right classes or labels, or absolute error, of every sample [B]; the score of a step is their mean over
+        samples and outputs. Of what `compared` gives."""
+        if self.kind == "classes":
+            return predicted == wanted
+        if self.kind == "labels":
+            return (predicted == wanted).sum(dim=1)
+        return (predicted - wanted).abs().sum(dim=1)
 
     @property
     def scores_a_sample(self) -> int:

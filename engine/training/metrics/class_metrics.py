@@ -118,6 +118,17 @@ def weighted_average(values: list[float], counts: ClassCounts) -> float:
     )
 
 
+def class_averages(counts: ClassCounts) -> dict[str, float]:
+    """The averages over classes by their names as metrics; NaN when there is no sample."""
+    scores = class_scores(counts)
+    return {
+        "macro_f1": macro_average(scores.f1, counts),
+        "weighted_f1": weighted_average(scores.f1, counts),
+        "macro_precision": macro_average(scores.precision, counts),
+        "macro_recall": macro_average(scores.recall, counts),
+    }
+
+
 class ClassMeter:
     """Everything that is measured of a classifier. See `Meter`.
 
@@ -154,16 +165,12 @@ class ClassMeter:
     def metrics(self) -> dict[str, float]:
         """See `Meter.metrics`."""
         counts = self._matrix.class_counts()
-        scores = class_scores(counts)
         total = int(counts.support.sum())
         likelihood, found = self._sums.tolist()
         return {
             "accuracy": accuracy(counts),
             "top_k": found / total if total else float("nan"),
-            "macro_f1": macro_average(scores.f1, counts),
-            "weighted_f1": weighted_average(scores.f1, counts),
-            "macro_precision": macro_average(scores.precision, counts),
-            "macro_recall": macro_average(scores.recall, counts),
+            **class_averages(counts),
             "calibration_error": self._calibration_error(),
             "likelihood": likelihood / total if total else float("nan"),
         }

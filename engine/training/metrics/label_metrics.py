@@ -11,15 +11,31 @@ from torch import Tensor
 from .class_metrics import ClassCounts, class_scores, macro_average
 
 
-def label_hits(outputs: Tensor, targets: Tensor, threshold: float = 0.5) -> Tensor:
-    """How many labels of each sample are right, int64 [B].
+def compared_labels(outputs: Tensor, targets: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
+    """Which labels are predicted to be there, and which are, bool [B, K] each.
 
     Args:
         outputs: [B, K] logits.
         targets: [B, K] probabilities of the labels; one of at least 0.5 is there.
         threshold: probability from which a label counts as predicted.
     """
-    return ((outputs >= _logit(threshold)) == (targets >= 0.5)).sum(dim=1)
+    return outputs >= _logit(threshold), targets >= 0.5
+
+
+def label_averages(counts: ClassCounts, all_right: int, samples: int) -> dict[str, float]:
+    """The figures that follow from counts of each label, by their names as metrics.
+
+    Args:
+        counts: samples of each label.
+        all_right: samples with every label right.
+        samples: samples in all, at least 1.
+    """
+    hits, positives = int(counts.hits.sum()), int(counts.support.sum() + counts.predicted.sum())
+    return {
+        "exact_match": all_right / samples,
+        "micro_f1": 2 * hits / max(positives, 1),
+        "macro_f1": macro_average(class_scores(counts).f1, counts),
+    }
 
 
 class LabelMeter:
@@ -36,8 +52,7 @@ class LabelMeter:
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Count logits [B, K] and labels [B, K]."""
-        predicted = outputs >= _logit(self._threshold)
-        there = targets.reshape(predicted.shape) >= 0.5
+        predicted, there = compared_labels(outputs, targets.reshape(outputs.shape), self._threshold)
         self._counts += torch.stack([predicted & there, there, predicted]).sum(dim=1)
         right = (predicted == there).sum(dim=1)
         self._right += torch.stack([right.sum(), (right == self._num_labels).sum()])
@@ -47,14 +62,10 @@ class LabelMeter:
         """See `Meter.metrics`."""
         if not self._samples:
             return dict.fromkeys(("accuracy", "exact_match", "micro_f1", "macro_f1"), math.nan)
-        counts = self._class_counts()
         right, all_right = self._right.tolist()
-        hits, positives = int(counts.hits.sum()), int(counts.support.sum() + counts.predicted.sum())
         return {
             "accuracy": right / (self._samples * self._num_labels),
-            "exact_match": all_right / self._samples,
-            "micro_f1": 2 * hits / max(positives, 1),
-            "macro_f1": macro_average(class_scores(counts).f1, counts),
+            **label_averages(self._class_counts(), all_right, self._samples),
         }
 
     def tables(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from torchdeck.engine.config import ModelConfig
+from torchdeck.engine.build import check_start
+from torchdeck.engine.config import ModelConfig, RunConfig
 from torchdeck.engine.errors import CheckpointError
 from torchdeck.engine.models.build import build_with_notes
 from torchdeck.engine.models.weights_mapping import ShapeDifference, map_weights, same_names
@@ -166,8 +167,21 @@ def test_a_preview_says_what_of_the_head_stays_fresh(tmp_path: Path) -> None:
     assert not preview.problem
 
 
-def test_of_a_pickled_model_it_is_said_how_its_weights_are_had(tmp_path: Path) -> None:
-    torch.save(network(), tmp_path / "whole.pt")
+@pytest.mark.parametrize("is_zip", [True, False], ids=["zip", "before torch 1.6"])
+@pytest.mark.parametrize("content", [lambda net: net, lambda net: {"model": net, "epoch": 3}], ids=["whole", "entry"])
+def test_of_a_pickled_model_the_tensors_are_loaded(
+    tmp_path: Path, content: Callable[[nn.Module], object], is_zip: bool
+) -> None:
+    torch.manual_seed(1)
+    saved = network()
+    torch.save(content(saved), tmp_path / "whole.pt", _use_new_zipfile_serialization=is_zip)
     config = ModelConfig(name="cnn", weights=str(tmp_path / "whole.pt"), channels=[4, 8])  # type: ignore[call-arg]
-    with pytest.raises(CheckpointError, match=r"is a pickled model, .* torchdeck export whole\.pt whole\.safetensors"):
-        build_with_notes(config, 10, (1, 8, 8))
+    loaded = build_with_notes(config, 10, (1, 8, 8)).model.state_dict()
+    assert loaded.keys() == saved.state_dict().keys()
+    assert all(torch.equal(loaded[name], value) for name, value in saved.state_dict().items())
+
+
+def test_a_start_without_its_file_of_weights_is_refused_before_the_data_are_opened(tmp_path: Path) -> None:
+    config = RunConfig(model=ModelConfig(name="cnn", weights=str(tmp_path / "gone.pt")))
+    with pytest.raises(CheckpointError, match=r"model\.weights: no such file: .*gone\.pt"):
+        check_start(config)

@@ -68,6 +68,7 @@ def save(run: RunWriter, step: int, epoch: int = 1, is_best: bool = False, **fie
     """Ask for a save, and wait for its end."""
     metrics = fields.pop("metrics", {})
     reason = fields.pop("reason", "epoch")
+    is_last = fields.pop("is_last", False)
     run.save_checkpoint(
         plain_state(step, epoch, metrics=metrics, **fields),
         step=step,
@@ -75,5 +76,6 @@ def save(run: RunWriter, step: int, epoch: int = 1, is_best: bool = False, **fie
         metrics=metrics,
         reason=reason,
         is_best=is_best,
+        is_last=is_last,
     )
     run.flush()

@@ -9,12 +9,16 @@ from pathlib import Path
 
 import pytest
 
+import torchdeck
 from torchdeck.engine.config.file import load_config, parse_config
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.launching.fork import fork_config
+from torchdeck.engine.launching.launch import launch_resumed
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.cli import run_command
+from torchdeck.tui.words.run_text import last_words
 
 DEEP = '{"a":' * 600 + "1" + "}" * 600
 CONFIGS = {
@@ -120,3 +124,64 @@ def test_a_fifo_in_the_place_of_a_file_is_not_waited_for(
         assert "b" in names
         assert run_command(["show", run.name, "--json", "--runs", str(runs)], None) == 0
         assert json.loads(capsys.readouterr().out)["run"] == run.name
+
+
+TORN = {"half a line": 'name = "case"\n[data]\ndataset = "dig', "empty": "", "bytes": "\x00" * 900, "text": "{}"}
+
+
+@pytest.mark.parametrize("kind", TORN)
+def test_every_verb_says_in_one_sentence_that_a_config_is_damaged(
+    runs: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    run = damaged(runs)
+    (run / "run.toml").write_text(TORN[kind])
+    sentence = f"{run.name}: damaged: run.toml: "
+    for words in (["runs"], ["show", run.name], ["runs", "--json"], ["show", run.name, "--json"]):
+        assert run_command([*words, "--runs", str(runs)], None) == 0
+        said = capsys.readouterr().out
+        assert "run.toml: " in said and "damaged" in said
+        if words == ["runs"]:
+            assert said.count("damaged") == 2 and said.count("finished") == 2
+            assert said.splitlines()[-1].startswith(sentence)
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    assert run_command(["resume", run.name, "--runs", str(runs), "--set", "training.epochs=2"], None) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"torchdeck: {sentence}") and said.count("\n") == 1
+    assert f"torchdeck fork {run.name}" in said
+    with pytest.raises(ConfigError, match=r"damaged: run\.toml"):
+        launch_resumed(run)
+    with pytest.raises(ConfigError, match=r"damaged: run\.toml"):
+        torchdeck.resume(run, epochs=2)
+    assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_a_fork_of_a_run_with_a_damaged_config_says_so_and_takes_the_checkpoints(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = damaged(runs)
+    (run / "run.toml").write_text("[data")
+    config = fork_config(run / "checkpoints" / "last.pt")
+    said = capsys.readouterr().err
+    assert said.startswith(f"torchdeck: {run.name}: damaged: run.toml: ") and said.count("\n") == 1
+    assert "the fork has the config in last.pt" in said and config.model.name == "mlp"
+
+
+def test_readers_and_lists_that_are_open_notice_the_damage(runs: Path) -> None:
+    run, catalog = damaged(runs), RunCatalog(runs)
+    reader = RunReader(run)
+    reader.poll()
+    assert reader.status() == "finished" and {each.status for each in catalog.look()} == {"finished"}
+    (run / "run.toml").write_text("[data")
+    assert reader.poll() and reader.status() == "damaged"
+    (bad,) = [each for each in catalog.look() if each.status == "damaged"]
+    assert bad.path == run and bad.error.startswith("damaged: run.toml: not valid TOML")
+    words = last_words(reader.status(), reader.state(), [], "\n".join(reader.damage())).plain
+    assert words.startswith("damaged: run.toml: not valid TOML")
+
+
+def test_a_sound_config_is_not_parsed_for_a_list(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(text: str) -> dict[str, object]:
+        raise AssertionError("a config was parsed")
+
+    monkeypatch.setattr("torchdeck.engine.files.documents.parse_toml", refuse)
+    assert {each.status for each in list_runs(runs)} == {"finished"}

@@ -119,7 +119,7 @@ def test_nothing_changed_is_told_apart_and_costs_a_few_stats(run: RunWriter, mon
         original = getattr(os, name)
         monkeypatch.setattr(os, name, lambda *a, _n=name, _o=original, **k: (calls.append(_n), _o(*a, **k))[1])
     assert not reader.poll()
-    assert calls == ["stat"] * 4
+    assert calls == ["stat"] * 5
 
 
 def test_status_follows_the_run_to_its_end(run: RunWriter) -> None:

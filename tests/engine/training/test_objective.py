@@ -62,7 +62,7 @@ def test_one_number_a_sample_is_compared_with_the_one_output_of_its_sample() -> 
     outputs, wanted = OUTPUTS[:, :1], torch.from_numpy(VALUES)
     assert objective.num_outputs == 1
     assert torch.equal(objective.loss(outputs, wanted), functional.mse_loss(outputs[:, 0], wanted))
-    assert torch.equal(objective.scores(outputs, wanted), (outputs[:, 0] - wanted).abs())
+    assert torch.equal(objective.scores(*objective.compared(outputs, wanted)), (outputs[:, 0] - wanted).abs())
 
 
 def test_balanced_weights_make_every_class_count_the_same() -> None:
@@ -100,7 +100,7 @@ def test_shares_of_the_classes_are_targets_too() -> None:
     assert torch.equal(
         objective.loss(logits, torch.from_numpy(shares)), functional.cross_entropy(logits, torch.from_numpy(shares))
     )
-    assert objective.scores(logits, torch.from_numpy(shares)).tolist() == [True, False]
+    assert objective.scores(*objective.compared(logits, torch.from_numpy(shares))).tolist() == [True, False]
 
 
 @pytest.mark.parametrize("weights", ["none", "[0.5, 1.0, 4.0]"])
