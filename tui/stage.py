@@ -170,6 +170,10 @@ class Stage(TerminalApp[None]):
         elif self.screen.maximized is not None:
             self.screen.minimize()
 
+    def action_redraw(self) -> None:
+        """Paint everything anew."""
+        self.redraw()
+
     def action_change_theme(self) -> None:
         """Choose the theme from a list."""
         self.search_themes()

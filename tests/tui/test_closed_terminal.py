@@ -45,11 +45,11 @@ def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp
         terminal.until_trained(run, 1)
         terminal.hang_up()
         with studio_in_terminal(tmp_path, "attach") as studio:
-            studio.until_shown("● running")
-            studio.press("x")
-            studio.until_shown("A checkpoint is saved")
-            studio.press("y")
-            studio.until_shown("● stopped")
+            studio.until_shown("epoch ")
+            studio.press("X")
+            studio.until_shown("Stopping saves")
+            studio.press("s")
+            studio.until(lambda: run.status() == "stopped")
         assert terminal.exit_status() == 0
         assert run.status() == "stopped"
         assert run.checkpoints()

@@ -60,10 +60,10 @@ sys.exit(main())
 
 
 def started(studio: StudioTerminal, epoch: int = 2) -> RunReader:
-    """Press s and wait until the run has trained for a while."""
+    """Press S and wait until the run has trained for a while."""
     studio.until_shown("6 Log")
     studio.press("4")
-    studio.press("s")
+    studio.press("S")
     run = studio.run()
     studio.until_trained(run, epoch)
     return run
@@ -95,7 +95,7 @@ def test_a_terminal_that_closes_while_the_run_is_prepared_does_not_end_it(tmp_pa
     with studio_in_terminal(tmp_path, "digits", "--set", "training.epochs=3") as studio:
         studio.until_shown("6 Log")
         studio.press("4")
-        studio.press("s")
+        studio.press("S")
         studio.until_shown("preparing")
         studio.hang_up()
         run = studio.run()
@@ -107,7 +107,7 @@ def test_leaving_and_keeping_the_run_gives_the_shell_back_and_says_how_to_come_b
     with studio_in_terminal(tmp_path, "digits", *MIDDLE) as studio:
         run = started(studio)
         studio.press("q")
-        studio.until_shown("Detach: keep training")
+        studio.until_shown("Keep training")
         studio.press("k")
         assert studio.exit_status() == 0
         assert run.is_alive()
@@ -122,7 +122,7 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
     with studio_in_terminal(tmp_path, "digits", *LONG) as first:
         run = started(first)
         first.press("q")
-        first.until_shown("Detach: keep training")
+        first.until_shown("Keep training")
         first.press("k")
         assert first.exit_status() == 0
         with studio_in_terminal(tmp_path) as second:
@@ -131,11 +131,12 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
             second.until_shown(run.path.name[:20])
             second.until_shown("running")
             second.press("\r")
-            second.until_shown("● running")
-            second.press("x")
-            second.until_shown("A checkpoint is saved")
-            second.press("y")
-            second.until_shown("● stopped")
+            second.until_shown("epoch ")
+            second.press("X")
+            second.until_shown("Stopping saves")
+            second.press("s")
+            second.until_shown("■")
+            second.until(lambda: run.status() == "stopped")
         assert run.status() == "stopped"
         assert run.checkpoints()
 
@@ -144,14 +145,14 @@ def test_two_panels_show_one_run_and_each_shows_what_the_other_does(tmp_path: Pa
     with studio_in_terminal(tmp_path, "digits", *LONG) as first:
         run = started(first)
         with studio_in_terminal(tmp_path, "attach", run.path.name) as second:
-            second.until_shown("● running")
-            first.until_shown("● running")
-            second.press("p")
-            second.until_shown("● paused")
-            first.until_shown("● paused")
-            first.press("p")
-            first.until_shown("● running")
-            second.until_shown("● running")
+            for panel in (first, second):
+                panel.until_shown(" left")
+            second.press("P")
+            for panel in (first, second):
+                panel.until_shown("paused")
+            first.press("P")
+            for panel in (first, second):
+                panel.until_shown(" left")
             # Quitting one studio affects neither the run nor the other studio.
             second.press("q")
             assert second.exit_status() == 0
@@ -162,7 +163,7 @@ def test_leaving_with_save_and_stop_ends_the_run_saved(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, "digits", *LONG, program=("-m", "torchdeck")) as studio:
         run = started(studio)
         studio.press("q")
-        studio.until_shown("Detach: keep training")
+        studio.until_shown("Keep training")
         studio.press("4")
         studio.press("s")
         assert studio.exit_status() == 0

@@ -209,13 +209,15 @@ def test_the_studio_watches_a_live_run_and_browses(live: RunReader, blocked: Pat
     with studio_in_terminal(live.path.parent.parent, "attach", program=("-c", program)) as studio:
         _watch(studio, live)
         studio.press("5")
-        studio.until_shown("checkpoints of afar")
+        studio.until_shown("Checkpoints")
         studio.press("6")
         studio.until_shown("Log")
         studio.press("2")
         studio.until_shown("this needs torch, which can't be imported")
         studio.press("6")
-        studio.press("o")
+        studio.press("v")
+        studio.press("v")
+        studio.press("v")
         studio.until_shown(f"torch can't be imported: OSError: {CAUSE}")
         assert "Traceback" not in studio.screen()
         studio.press("q")
@@ -226,10 +228,10 @@ def _watch(studio: StudioTerminal, live: RunReader) -> None:
     """The Train pane shows the run of another process, and its keys reach it."""
     studio.until_shown("afar")
     studio.until_shown("accuracy")
-    studio.press("p")
+    studio.press("P")
     studio.until(lambda: live.status() == "paused")
-    studio.until_shown("● paused")
-    studio.press("p")
+    studio.until_shown("paused")
+    studio.press("P")
     studio.until(lambda: live.status() == "running")
 
 
@@ -237,7 +239,7 @@ def test_a_run_that_the_studio_cannot_train_is_refused_in_one_line(tmp_path: Pat
     program = STUDIO.format(path=f"{blocked}{os.pathsep}{ROOT}", blocked=str(blocked))
     with studio_in_terminal(tmp_path, "digits", program=("-c", program)) as studio:
         studio.until_shown("Data")
-        studio.press("s")
+        studio.press("S")
         studio.until_shown("Start the run")
         studio.press("y")
         studio.until_shown("train needs torch, which can't be imported: OSError")

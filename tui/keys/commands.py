@@ -112,6 +112,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "live": Command("E", "edit_live", "Edit the live run: learning rate, epochs, clipping", "Edit live"),
         "stop": Command("X", "stop", "Stop the run: asks when", "Stop"),
         "profile": Command("", "command('profile')", "Profile 20 steps of the live run"),
+        "redraw": Command("ctrl+l", "redraw", "Paint the screen anew", priority=True),
         "theme": Command("", "change_theme", "Choose the theme"),
         "start": Command("S,f5", "start", "Start the draft", "Start", "S"),
         "palette": Command("colon,ctrl+p", "command_palette", "Commands: everything by name", "Commands", ":"),

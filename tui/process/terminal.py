@@ -16,6 +16,7 @@ import asyncio
 import codecs
 import fcntl
 import os
+import re
 import select
 import signal
 import struct
@@ -42,7 +43,9 @@ from torchdeck.engine.files.regular_file import open_for_appending
 from ..graphics.answers import QUESTIONS, AnswerFilter, Answers
 from ..graphics.graphics import Graphics
 from ..graphics.support import Support, Wish, ask_tmux, find_support, may_be_asked
+from .screen_diff import ScreenDiff
 
+_MODES = re.compile(r"(?:\x1b\[\?[\d;]*[hl])+")
 _BUFFER_BYTES = 64 * 1024
 _INPUT_BYTES = 4096
 _INPUT_TICK = 0.1  # seconds after which a lone Escape is a key
@@ -226,6 +229,12 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         self.graphics = graphics
         self.graphics_changed.publish(graphics)
 
+    def redraw(self) -> None:
+        """Paint everything anew, for a terminal that another program has written to."""
+        if self._driver is not None and hasattr(self._driver, "redraw"):
+            self._driver.redraw()
+        self.screen.refresh(layout=True)
+
     async def _look_around(self) -> None:
         tmux = await asyncio.to_thread(ask_tmux) if os.environ.get("TMUX") and self._wish == "auto" else ""
         self._use(find_support(self._wish, os.environ, Answers(), tmux))
@@ -259,8 +268,19 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
             super().__init__(app, **options)
             self._file = cast(Any, terminal)
             self._answers = AnswerFilter(lambda answers: terminal.on_answers(answers))
+            self._diff = ScreenDiff()
+            self._known_size = (0, 0)
+
+        def write(self, data: str) -> None:
+            # A mode of the terminal draws nothing.
+            super().write(data if _MODES.fullmatch(data) else self._diff.reduce(data))
+
+        def redraw(self) -> None:
+            """Take nothing on the screen for known."""
+            self._diff.forget()
 
         def start_application_mode(self) -> None:
+            self._diff.forget()
             super().start_application_mode()
             if terminal.is_asked:
                 self._answers.expect()
@@ -276,7 +296,11 @@ def _driver_for(terminal: Terminal) -> type[Driver]:
                 super()._sigcont_application()
 
         def _get_terminal_size(self) -> tuple[int, int]:
-            return terminal.size() or super()._get_terminal_size()
+            size = terminal.size() or super()._get_terminal_size()
+            if size != self._known_size:
+                self._known_size = size
+                self._diff.forget()
+            return size
 
         def run_input_thread(self) -> None:
             try:
