@@ -12,6 +12,7 @@ import pickle
 import signal
 import sys
 import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -235,7 +236,10 @@ class WorkerLoader:
                 generator=torch.Generator(),
             )
         try:
-            batches = iter(self._loader)
+            with warnings.catch_warnings():
+                # Said below, with what to do.
+                warnings.filterwarnings("ignore", "Got pickle error", UserWarning)
+                batches = iter(self._loader)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
                 f"loader.num_workers = {self._num_workers}: the data set or a transform can't be sent to worker "
