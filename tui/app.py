@@ -388,7 +388,7 @@ class Studio(DraftEditing):
         news = self._own.look()
         if isinstance(news, Refusal):
             pane.refused(news.reason, news.advice)
-        elif news is not None:
+        elif (news := news or pane.renamed) is not None:
             self.watched = news
             self.query_one(LogPane).follow_run(news / LOG_FILE)
         tabs.first(TabLine).status = self._one_line(pane)

@@ -79,6 +79,10 @@ def mirror(run: Path, folder: Path, *, follow: bool) -> int:
             while True:
                 # Asked before reading, so that the last records of a run that ends meanwhile are read.
                 has_ended = reader.status() in (*ENDED_STATUSES, "died")
+                if reader.path != run:
+                    # Renamed. The event file is open and moved along; a next one lies beside it.
+                    folder = reader.path / folder.relative_to(run) if folder.is_relative_to(run) else folder
+                    run, tail.path = reader.path, reader.path / METRICS_FILE
                 if tail.look():
                     if tail.was_replaced:
                         break

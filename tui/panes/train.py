@@ -176,6 +176,12 @@ class TrainPane(Working, Widget, can_focus=True):
             self._forget()
             self._poll()
 
+    @property
+    def renamed(self) -> Path | None:
+        """Where the directory of the shown run is since it was renamed; None where it is still where it was."""
+        is_elsewhere = self._reader is not None and self.watched is not None and self._reader.path != self.watched
+        return self._reader.path if is_elsewhere and self._reader is not None else None
+
     def watch_draft(self) -> None:
         """Update the invitation, which names the run that `s` starts."""
         if self.is_mounted and self._reader is None and self._launched is None:
