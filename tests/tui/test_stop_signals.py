@@ -47,6 +47,15 @@ def test_the_first_signal_stops_the_run_once_and_is_the_exit_status(process: Any
     assert process.returncode == 128 + number
 
 
+def test_a_signal_that_comes_twice_at_once_as_one_to_a_group_does_is_one_request(process: Any) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "first\n"
+    process.send_signal(signal.SIGTERM)
+    process.stdin.write("\n")
+    assert process.communicate()[0] == "stop step SIGTERM\n"
+    assert process.returncode == 128 + signal.SIGTERM
+
+
 def test_a_second_signal_ends_the_process_at_once(process: Any) -> None:
     process.send_signal(signal.SIGTERM)
     assert process.stdout.readline() == "first\n"
