@@ -346,10 +346,14 @@ class RunReader:
             self._system = sample
         return True
 
+    def _state_stamps(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        return _stamp(self.path / STATE_FILE), _stamp(self.path / CONFIG_FILE)
+
     def _poll_state(self) -> None:
-        if not self.path.is_dir() and (moved := self._moved()):
+        stamp = self._state_stamps()
+        if stamp == (None, None) and (moved := self._moved()):
             self._point_to(moved)
-        stamp = _stamp(self.path / STATE_FILE), _stamp(self.path / CONFIG_FILE)
+            stamp = self._state_stamps()
         if stamp != self._state_stamp:
             self._state_stamp = stamp
             self._state = read_state(self.path)
