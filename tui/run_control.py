@@ -251,6 +251,9 @@ class RunControl(DraftEditing):
                 self.watched = news
         changes, status = self.watched_run.changes, self.watched_run.status
         ended = self.watched_run.poll()
+        if self.watched is not None and self.watched_run.path is not None:
+            # The reader follows a directory that was renamed.
+            self.watched = self.watched_run.path
         if ended and self.watched_run.path is not None:
             self._tell_terminal(self.watched_run.path, ended)
         if self.watched_run.changes != changes or news is not None:

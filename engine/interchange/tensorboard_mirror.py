@@ -20,6 +20,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..files.durable import make_folder
 from ..files.json_values import numbers_restored
+from ..files.regular_file import held_folder
 from ..machine.installation import install_command
 from ..machine.python_process import module_command
 from ..metric_names import TRAINING_SCORE
@@ -67,9 +68,15 @@ def mirror(run: Path, folder: Path, *, follow: bool) -> int:
         OSError: the folder can't be written to.
     """
     require_tensorboard()
+    make_folder(folder)
+    # The writer opens its file by name for every write; the folder moves when the run's directory is renamed.
+    with held_folder(folder.resolve()) as held:
+        return _mirror_into(held, run, follow=follow)
+
+
+def _mirror_into(folder: Path, run: Path, *, follow: bool) -> int:
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
-    make_folder(folder)
     tail, reader, created = LineTail(run / METRICS_FILE), RunReader(run), _created(run)
     count = 0
     while True:
@@ -79,6 +86,8 @@ def mirror(run: Path, folder: Path, *, follow: bool) -> int:
             while True:
                 # Asked before reading, so that the last records of a run that ends meanwhile are read.
                 has_ended = reader.status() in (*ENDED_STATUSES, "died")
+                # It may have been renamed.
+                tail.path = reader.path / METRICS_FILE
                 if tail.look():
                     if tail.was_replaced:
                         break

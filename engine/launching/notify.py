@@ -154,6 +154,9 @@ def send(config: NotifyConfig, notice: Notice) -> None:
             way(secret_value(setting, target), notice)
         except (OSError, ValueError, subprocess.SubprocessError, TorchdeckError) as error:
             reason = _without_secrets(error)
+            if isinstance(error, urllib.error.HTTPError):
+                # It holds the connection.
+                error.close()
             print(
                 f"torchdeck: no notification that {notice.run} {notice.status}: {setting}: {reason}", file=sys.stderr
             )

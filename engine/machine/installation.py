@@ -123,8 +123,6 @@ def install_command(*packages: str, extra: str = "") -> str:
 
 def this_installation() -> Installation:
     """The installation that this process runs from."""
-    from importlib.util import find_spec
-
     try:
         direct_url = json.loads(distribution(NAME).read_text("direct_url.json") or "{}")
     except (PackageNotFoundError, ValueError):
@@ -134,9 +132,22 @@ def this_installation() -> Installation:
         executable=sys.executable,
         direct_url=direct_url,
         working_directory=Path(os.getcwd()),
-        has_pip=find_spec("pip") is not None,
+        has_pip=_is_installed("pip"),
         requirements=_requirements(),
     )
+
+
+def _is_installed(package: str) -> bool:
+    """Whether a package has metadata here.
+
+    Not by looking for its module: setuptools takes a look for `pip` as a sign that pip runs, and can't be imported in
+    this process afterwards, which torch.compile does.
+    """
+    try:
+        distribution(package)
+    except PackageNotFoundError:
+        return False
+    return True
 
 
 def _requirements() -> dict[str, list[str]]:

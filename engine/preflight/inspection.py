@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from ..config import RunConfig
 from ..data.datasets.catalog import find_dataset
-from ..data.datasets.sources import open_sources
 from ..data.loading.bad_files import open_usable
 from ..data.loading.loaders import example_inputs
 from ..errors import ConfigError, DataError
@@ -92,7 +91,7 @@ def draft_groups(config: RunConfig) -> WeightGroups:
 def _data_example(config: RunConfig) -> tuple[Inputs | None, Shape, int, str]:
     """A sample where the data are there, its shape, number of classes, and what was assumed where they are not."""
     try:
-        sources = open_sources(config.data, config.seed)
+        sources, _ = open_usable(config, unreported)
         example = example_inputs(sources, config)
         return example, sample_shape_of(example), len(sources.classes), ""
     except (ConfigError, DataError) as error:

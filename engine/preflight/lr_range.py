@@ -25,6 +25,8 @@ LOWEST, HIGHEST, STEPS = 1e-7, 10.0, 100
 _SMOOTHING = 0.95
 _DIVERGED = 4.0
 _FEWEST_STEPS = 10
+# Where classes count nothing, the test ends after so many windows for each of its steps.
+_WINDOWS_PER_STEP = 20
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,18 @@ def _test(config: RunConfig, progress: Progress, lowest: float, highest: float, 
         rates: list[float] = []
         losses: list[float] = []
         average, best = 0.0, math.inf
-        for number, window in zip(range(steps), _windows(data.train, config.training.accumulate), strict=False):
+        for window_number, window in enumerate(_windows(data.train, config.training.accumulate)):
+            number = len(rates)
+            if number == steps or window_number == steps * _WINDOWS_PER_STEP:
+                break
             rate = lowest * (highest / lowest) ** (number / (steps - 1))
             for group, share in zip(optimizer.param_groups, shares, strict=True):
                 group["lr"] = rate * share
-            randomness.seed_step(number)
+            randomness.seed_step(window_number)
             loss = float(step(window)[0])
+            if not step.has_counted:
+                # It has no loss, and changed no weight: the rate is tried with the next window.
+                continue
             average = _SMOOTHING * average + (1 - _SMOOTHING) * loss
             smooth = average / (1 - _SMOOTHING ** (number + 1))
             if not math.isfinite(smooth) or (number >= _FEWEST_STEPS and smooth > _DIVERGED * best):

@@ -85,7 +85,8 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
 
-    A compiled model keeps less for the backward pass than is estimated here.
+    A compiled model keeps less for the backward pass than is estimated here. Convolutions in bf16 on a CPU without
+    instructions for it take more.
 
     Args:
         config: the run.

@@ -280,8 +280,8 @@ def send(run: Path, command: Command, timeout: float = _ANSWER_SECONDS) -> Answe
 def _exchange(path: Path, line: bytes, timeout: float) -> dict[str, Any]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC) as connection:
         connection.settimeout(timeout)
-        if len(os.fsencode(path)) > _MAX_PATH_BYTES:
-            raise FileNotFoundError(f"{path}: too long for a socket's path")
+        if not _has_room_for_socket(path):
+            raise FileNotFoundError(_too_long(path))
         _connect(connection, path, timeout)
         if not _is_same_user(connection):
             raise PermissionError(f"{path} belongs to another user")
@@ -315,6 +315,9 @@ def _listening_socket(run: Path) -> tuple[socket.socket, Path]:
     """A listening socket in the run's directory, or where that is impossible in a private folder. Raises OSError."""
     problems = []
     for path in _socket_paths(run):
+        if not _has_room_for_socket(path):
+            problems.append(_too_long(path))
+            continue
         try:
             if path.parent != run:
                 _make_private_folder(path.parent)
@@ -347,8 +350,15 @@ def _socket_paths(run: Path) -> list[Path]:
     Not below XDG_RUNTIME_DIR: logind removes that at the last logout, which is when the run must stay reachable.
     """
     digest = hashlib.sha256(os.fsencode(run.resolve())).hexdigest()[:16]
-    paths = [run / SOCKET_FILE, *(folder / f"{digest}.sock" for folder in _private_folders())]
-    return [path for path in paths if len(os.fsencode(path)) <= _MAX_PATH_BYTES]
+    return [run / SOCKET_FILE, *(folder / f"{digest}.sock" for folder in _private_folders())]
+
+
+def _has_room_for_socket(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _MAX_PATH_BYTES
+
+
+def _too_long(path: Path) -> str:
+    return f"{path.parent}: a socket's path has at most {_MAX_PATH_BYTES} bytes"
 
 
 def _private_folders() -> list[Path]:

@@ -39,6 +39,7 @@ from .on_disk.evaluation_record import known_evaluation
 from .on_disk.gradient_records import GradientRecords
 from .on_disk.line_tail import LineTail
 from .on_disk.metrics_record import EpochRecord, ResultRecord
+from .on_disk.run_folder import folder_identity, renamed_to
 from .on_disk.series import Curves, Points
 from .on_disk.state_file import BestResult, StateFile
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
@@ -76,11 +77,11 @@ class Progress:
 class RunReader:
     """Reader of a run's directory, live or not; each poll reads only what is new.
 
-    Damaged or missing files never raise: what can't be read is unknown. Used by one thread.
+    Damaged or missing files never raise: what can't be read is unknown. A directory that is renamed within its folder
+    is followed. Used by one thread.
 
     Attributes:
-        path: the run's directory.
-        log_path: output of the engine and of the user's code.
+        path: the run's directory, where it was at the last look.
     """
 
     def __init__(self, path: Path) -> None:
@@ -88,7 +89,7 @@ class RunReader:
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
         self.path = path
-        self.log_path = path / LOG_FILE
+        self._identity = folder_identity(path)
         self._metrics = LineTail(path / METRICS_FILE)
         self._event_lines = LineTail(path / EVENTS_FILE)
         self._gradients = GradientRecords(path)
@@ -108,6 +109,11 @@ class RunReader:
         self._checkpoints: tuple[tuple[int, int], list[CheckpointInfo]] | None = None
 
     @property
+    def log_path(self) -> Path:
+        """Output of the engine and of the user's code."""
+        return self.path / LOG_FILE
+
+    @property
     def skipped_lines(self) -> int:
         """Lines of the metrics and events that could not be understood."""
         return self._metrics.skipped + self._event_lines.skipped + self._malformed
@@ -125,8 +131,9 @@ class RunReader:
         Args:
             max_bytes: read about so much of the metrics at most, the rest with the next calls; None for all.
         """
-        changed = self._poll_lines(max_bytes)
+        # First: it follows a directory that was renamed.
         self._poll_state()
+        changed = self._poll_lines(max_bytes)
         changed = changed or self._state_stamp != self._polled_state_stamp
         self._polled_state_stamp = self._state_stamp
         if changed or not self._status or self._status in LIVE_STATUSES:
@@ -135,7 +142,7 @@ class RunReader:
             changed = changed or status != self._status
             self._status = status
             if has_ended:
-                # Its last records came before the state that says so, and maybe after the look at them above.
+                # A process that just died may have written its last records after the look at them above.
                 self._poll_lines(max_bytes)
         return changed
 
@@ -339,12 +346,29 @@ class RunReader:
             self._system = sample
         return True
 
+    def _state_stamps(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        return _stamp(self.path / STATE_FILE), _stamp(self.path / CONFIG_FILE)
+
     def _poll_state(self) -> None:
-        stamp = _stamp(self.path / STATE_FILE), _stamp(self.path / CONFIG_FILE)
+        stamp = self._state_stamps()
+        if stamp == (None, None) and (moved := self._moved()):
+            self._point_to(moved)
+            stamp = self._state_stamps()
         if stamp != self._state_stamp:
             self._state_stamp = stamp
             self._state = read_state(self.path)
             self._is_damaged = bool(damage_of(self.path))
+
+    def _moved(self) -> Path | None:
+        if self._identity is None or self._identity == folder_identity(self.path):
+            return None
+        return renamed_to(self.path, self._identity)
+
+    def _point_to(self, path: Path) -> None:
+        self.path = path
+        for tail in (self._metrics, self._event_lines, self._system_lines):
+            tail.path = path / tail.path.name
+        self._gradients.point_to(path)
 
 
 def _known_event(record: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,3 +110,13 @@ def test_where_it_runs_is_found_out() -> None:
     assert here.requirements["timm"][0].startswith("timm")
     assert json.dumps(here.direct_url)
     assert "timm" in install_command(extra="timm")
+
+
+def test_finding_out_leaves_torch_able_to_compile() -> None:
+    """Torch's compiler imports setuptools, which can't be imported once something has looked for the module `pip`."""
+    code = (
+        "from torchdeck.engine.machine.installation import this_installation; this_installation()\n"
+        "import torch.utils.cpp_extension"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -2,12 +2,14 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -16,7 +18,7 @@ from torchdeck.engine.runs.reader import RunReader
 ROOT = Path(__file__).parents[2]
 
 
-def started(runs: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+def started(runs: Path, *arguments: str, is_own_group: bool = False, **environment: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "torchdeck", "train", *arguments, "--runs", str(runs)]
     return subprocess.Popen(
         command,
@@ -24,6 +26,7 @@ def started(runs: Path, *arguments: str, **environment: str) -> subprocess.Popen
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
+        start_new_session=is_own_group,
         env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
     )
 
@@ -126,3 +129,34 @@ def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tm
     state = torch.load(run / "checkpoints" / "last.pt", weights_only=True)
     raw, average = state["model_state_dict"], state["ema_state_dict"]
     assert not any(torch.equal(value, average[name]) for name, value in raw.items())
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGXCPU])
+def test_a_signal_to_the_whole_group_saves_before_any_worker_ends(tmp_path: Path, number: signal.Signals) -> None:
+    settings = ("data.storage='loader'", "loader.num_workers=2", "training.epochs=100000", "checkpoint.every_epochs=0")
+    arguments = ["digits", *(word for setting in settings for word in ("--set", setting))]
+    process = started(tmp_path / "runs", *arguments, is_own_group=True)
+    read_until(process, "epoch")
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + number, errors
+    (run,) = (RunReader(path) for path in (tmp_path / "runs").glob("[!.]*"))
+    run.poll()
+    assert run.status() == "stopped"
+    assert run.checkpoints()[0].step == run.progress().step > 0
+    assert "worker process" not in errors
+
+
+def test_the_kernels_limit_on_processor_time_saves_first(tmp_path: Path) -> None:
+    process = started(tmp_path / "runs", "digits", "--set", "training.epochs=100000")
+    read_until(process, "epoch")
+    used = sum(psutil.Process(process.pid).cpu_times()[:2])
+    _, hard = resource.prlimit(process.pid, resource.RLIMIT_CPU)
+    # The kernel looks at whole seconds, and repeats its signal every second beyond the limit.
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (int(used) + 1, hard))
+    process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGXCPU
+    (run,) = (RunReader(path) for path in (tmp_path / "runs").glob("[!.]*"))
+    run.poll()
+    assert run.status() == "stopped"
+    assert run.checkpoints()[0].step == run.progress().step > 0

@@ -33,9 +33,17 @@ def process() -> Any:
         [sys.executable, "-c", PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     assert program.stdout is not None and program.stdout.readline() == "ready 0 '' 0\n"
-    yield program
-    program.kill()
-    program.communicate()
+    with program:
+        yield program
+        program.kill()
+
+
+def rest_of(process: Any) -> str:
+    """What it still prints once its input has ended; `communicate` would lose what was read together with a line."""
+    process.stdin.close()
+    printed: str = process.stdout.read()
+    process.wait()
+    return printed
 
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
@@ -43,8 +51,17 @@ def test_the_first_signal_stops_the_run_once_and_is_the_exit_status(process: Any
     process.send_signal(number)
     assert process.stdout.readline() == "first\n"
     process.stdin.write("\n\n")
-    assert process.communicate()[0] == f"stop step {number.name}\n"
+    assert rest_of(process) == f"stop step {number.name}\n"
     assert process.returncode == 128 + number
+
+
+def test_a_signal_that_comes_twice_at_once_as_one_to_a_group_does_is_one_request(process: Any) -> None:
+    process.send_signal(signal.SIGTERM)
+    assert process.stdout.readline() == "first\n"
+    process.send_signal(signal.SIGTERM)
+    process.stdin.write("\n")
+    assert rest_of(process) == "stop step SIGTERM\n"
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_a_second_signal_ends_the_process_at_once(process: Any) -> None:

@@ -139,6 +139,7 @@ class TrainPane(Working, Pane):
         else:
             self._say_what_is_not()
 
+    @property
     def watch_draft(self) -> None:
         """Update the invitation, which names the run that `s` starts."""
         if self.is_mounted and self._reader is None and self._run.launched is None:

@@ -1,5 +1,8 @@
 """Signals that ask a process to end: the first is remembered and obeyed in turn, a second one ends it at once.
 
+A signal to a whole group of processes reaches one behind its parent twice: directly, and passed on by that. The second
+of these is the same request.
+
 A hang-up is another matter: a run outlives its terminal, and anything else ends with it.
 """
 
@@ -7,6 +10,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, Literal
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from torchdeck.engine.launching.launched_run import LaunchedRun
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, *PASSED_ON)
+_SAME_REQUEST_SECONDS = 1.0
 
 
 class StopSignals:
@@ -43,6 +48,7 @@ class StopSignals:
             hang_up: what SIGHUP does. Under `nohup`, which ignores it, it does nothing in any case.
         """
         self.received = 0
+        self._received_at = 0.0
         self.has_hung_up = False
         self._on_first = on_first
         self._is_passed_on = False
@@ -68,9 +74,15 @@ class StopSignals:
             run.stop(after="step", reason=self.name)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.received == number and number in PASSED_ON and now - self._received_at < _SAME_REQUEST_SECONDS:
+            return
+        if number == signal.SIGXCPU:
+            # The kernel repeats it with every second of processor time beyond the limit, also while Python ends.
+            signal.signal(number, signal.SIG_IGN)
         if self.received:
             os._exit(128 + number)
-        self.received = number
+        self.received, self._received_at = number, now
         self._on_first()
 
     def _on_outlived(self, number: int, frame: FrameType | None) -> None:

@@ -59,6 +59,8 @@ def fetch_file(url: str, path: Path, progress: Progress, *, agent: str = "torchd
             _fetch_rest(url, path, part, progress, agent)
             return
         except urllib.error.HTTPError as error:
+            # It holds the connection.
+            error.close()
             problem = error
             if error.code < 500:
                 break
@@ -88,6 +90,7 @@ def _fetch_rest(url: str, path: Path, part: Path, progress: Progress, agent: str
     except urllib.error.HTTPError as error:
         if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise
+        error.close()
         # Nothing is left to ask for, or the file is another one: begin again.
         _forget(part)
         raise ConnectionError("the file on the server has changed since the download began") from error

@@ -11,12 +11,15 @@ import os
 import pickle
 import signal
 import sys
+import threading
 import time
+import warnings
 import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing import connection, reduction
 from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -235,7 +238,10 @@ class WorkerLoader:
                 generator=torch.Generator(),
             )
         try:
-            batches = iter(self._loader)
+            with warnings.catch_warnings():
+                # Said below, with what to do.
+                warnings.filterwarnings("ignore", "Got pickle error", UserWarning)
+                batches = iter(self._loader)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ConfigError(
                 f"loader.num_workers = {self._num_workers}: the data set or a transform can't be sent to worker "
@@ -313,8 +319,25 @@ class _WorkerStart:
         report_lost_batches()
         for number in _left_to_the_engine():
             signal.signal(number, signal.SIG_IGN)
+        _end_only_for(multiprocessing.parent_process())
         if self.function:
             load_object(self.function, "a function of a worker's number")(worker)
+
+
+def _end_only_for(engine: BaseProcess | None) -> None:
+    """Let SIGTERM end this worker if the engine sends it, and ignore one to the whole group of processes: the engine
+    gets that too, and needs its workers until it has saved."""
+    if engine is None or not hasattr(signal, "sigwaitinfo"):
+        return
+
+    def wait() -> None:
+        # Blocked in every thread, as the server blocked it, it is taken here with what sent it.
+        while signal.sigwaitinfo({signal.SIGTERM}).si_pid != engine.pid:
+            pass
+        os._exit(128 + signal.SIGTERM)
+
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=wait, name="end of the worker", daemon=True).start()
 
 
 def _left_to_the_engine() -> set[signal.Signals]:
@@ -336,12 +359,15 @@ def _forkserver() -> BaseContext:
     """A start method that copies neither threads nor CUDA state nor the terminal's handlers into the workers."""
     if sys.platform == "win32":
         return multiprocessing.get_context("spawn")
-    from multiprocessing import forkserver
+    from multiprocessing import forkserver, resource_tracker
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torchdeck.engine.data.loading.workers"])
+    # Starting the tracker, which the server needs, unblocks SIGTERM again.
+    resource_tracker.ensure_running()
     # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _left_to_the_engine())
+    blocked = _left_to_the_engine() | ({signal.SIGTERM} if hasattr(signal, "sigwaitinfo") else set())
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
     try:
         with libraries_start_python_safely():
             forkserver.ensure_running()

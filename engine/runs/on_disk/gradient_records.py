@@ -78,6 +78,10 @@ class GradientRecords:
         self._tail = LineTail(run / PROBES_FILE)
         self._paths: list[str] = []
 
+    def point_to(self, run: Path) -> None:
+        """The run's directory was renamed: read on there."""
+        self._tail.path = run / PROBES_FILE
+
     def poll(self) -> bool:
         """Read what is new; one `stat` when nothing is. Lines that can't be understood are left out."""
         if not self._tail.look():

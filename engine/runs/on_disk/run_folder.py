@@ -66,6 +66,31 @@ class RunFolder:
             return False
 
 
+def renamed_to(path: Path, identity: tuple[int, int]) -> Path | None:
+    """Where a run's directory is that was renamed within its folder; None when it isn't there.
+
+    Args:
+        path: where it was.
+        identity: its device and inode.
+    """
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in entries if entry.inode() == identity[1]]
+    except OSError:
+        return None
+    found = [path.with_name(name) for name in names]
+    return next((folder for folder in found if folder_identity(folder) == identity and is_run(folder)), None)
+
+
+def folder_identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of what lies at a path; None when nothing does."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def rescue_root() -> Path:
     """Where runs go on whose own place takes nothing: below the user's state folder."""
     return state_folder() / "rescued"

@@ -33,6 +33,7 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        has_counted: whether a sample of the newest window counted in the loss; else no weight was changed.
         after_forward: called with predictions and loss of each batch before its backward pass; may be None.
         after_backward: called when the gradients are there, before they are unscaled, clipped and used.
     """
@@ -60,7 +61,7 @@ class TrainStep:
         self._auxiliary_weight = auxiliary_weight
         self._copies_logits = copies_logits
         self._is_checked = False
-        self._counts = True
+        self.has_counted = True
         self.after_forward: Callable[[Tensor, Tensor], None] | None = None
         self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
@@ -105,8 +106,8 @@ class TrainStep:
         """
         weights = self.objective.window_weights([targets for _, targets in window])
         weight_in_all = sum(weights)
-        self._counts = isinstance(weight_in_all, Tensor) or weight_in_all > 0
-        if len(window) == 1 and self._counts:
+        self.has_counted = isinstance(weight_in_all, Tensor) or weight_in_all > 0
+        if len(window) == 1 and self.has_counted:
             loss, logits = self._forward(*window[0], self.objective.loss)
             self._backward(loss)
             return loss.detach(), [self._kept(logits)]
@@ -124,7 +125,7 @@ class TrainStep:
 
     def _part(self, weight: Weight, weight_in_all: Weight) -> tuple[LossFunction | None, Weight]:
         """The loss of one batch of a window, None where it counts nothing, and its factor in that of the window."""
-        if not self._counts:
+        if not self.has_counted:
             return None, 0.0
         if self.objective.loss_sum is not None:
             return self.objective.loss_sum, 1 / weight_in_all
@@ -136,7 +137,7 @@ class TrainStep:
 
         A window that counted nothing changes none: momentum or weight decay would, without a gradient, too.
         """
-        if not self._counts:
+        if not self.has_counted:
             self.optimizer.zero_grad(set_to_none=True)
             return
         if self.after_backward is not None:

@@ -41,8 +41,8 @@ def open_and_build(config: RunConfig) -> tuple[DataSources, TrainingData]:
     return sources, build_loaders(sources, config, CPU, no_progress)
 
 
-def digits(seed: int = 0, loader: dict[str, Any] | None = None, **data: Any) -> BatchLoader:
-    config = run_config(seed=seed, loader=loader, dataset="digits", validation=0.2, **data)
+def digits(seed: int = 0, loader: dict[str, Any] | None = None, validation: float = 0.2, **data: Any) -> BatchLoader:
+    config = run_config(seed=seed, loader=loader, dataset="digits", validation=validation, **data)
     return open_and_build(config)[1].train
 
 

@@ -25,6 +25,7 @@ from torchdeck.engine.data.loading.loaders import build_loaders
 from torchdeck.engine.errors import ConfigError, DataError, TorchdeckError, UserCodeError
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.preflight.dry_run import dry_run
+from torchdeck.engine.preflight.inspection import inspect_draft
 from torchdeck.engine.runs.reader import RunReader
 
 IN_ORDER = {"shuffle": False}
@@ -313,3 +314,12 @@ def test_a_transform_that_returns_another_shape_is_refused(returned: str, tmp_pa
 def test_a_folder_that_is_not_there_is_not_taken_for_a_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="unknown data set, and no such folder"):
         open_sources(run_config(dataset=f"{tmp_path}/nothing").data, 0)
+
+
+def test_a_draft_is_inspected_without_the_files_that_its_run_leaves_out(tmp_path: Path) -> None:
+    config = damaged_config(tmp_path, bad_files="skip")
+    for image in sorted(tmp_path.rglob("*.png"))[:3]:
+        image.write_bytes(b"no image")
+    inspection = inspect_draft(config)
+    assert inspection.num_classes == 2
+    assert not inspection.assumption

@@ -22,6 +22,7 @@ from data_cases import (
 from torch import Tensor
 
 from torchdeck.engine.data.datasets.splits import ArrayDataset
+from torchdeck.engine.data.loading.batch_loader import BatchLoader
 from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import evaluation_loader, sample_shape
 from torchdeck.engine.data.loading.workers import WorkerLoader
@@ -65,31 +66,39 @@ def test_a_batch_is_what_the_protocol_says(transforms: list[Any], tier: type) ->
         assert inputs.is_contiguous()
 
 
+def of_tier(tier: type, transforms: list[Any], **loader: Any) -> BatchLoader:
+    """23 batches of the digits; of fewer and smaller ones where each sample is made by itself, which takes a while."""
+    if tier is WorkerLoader:
+        return digits(train_transforms=transforms, validation=0.9, loader={"batch_size": 8, **loader})
+    return digits(train_transforms=transforms, loader=loader)
+
+
 @pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
 def test_starting_anywhere_gives_the_same_batches_as_running_through(transforms: list[Any], tier: type) -> None:
-    loader = digits(train_transforms=transforms)
+    loader = of_tier(tier, transforms)
+    assert isinstance(loader, tier) and loader.num_batches == 23
     through = list(loader.batches(3))
     for start in (0, 1, 7, 22, 23):
         assert same(list(loader.batches(3, start)), through[start:])
-    assert same(list(digits(train_transforms=transforms).batches(3, 5)), through[5:])
+    assert same(list(of_tier(tier, transforms).batches(3, 5)), through[5:])
 
 
 @pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
 def test_batch_size_changes_no_bit_of_a_sample(transforms: list[Any], tier: type) -> None:
-    expected = stacked(list(digits(train_transforms=transforms).batches(1)))
+    expected = stacked(list(of_tier(tier, transforms).batches(1)))
     for batch_size in (1, 33, 500, 5000):
-        loader = digits(train_transforms=transforms, loader={"batch_size": batch_size})
+        loader = of_tier(tier, transforms, batch_size=batch_size)
         inputs, targets = stacked(list(loader.batches(1)))
         assert torch.equal(inputs, expected[0]) and torch.equal(targets, expected[1])
 
 
 @pytest.mark.parametrize(("transforms", "tier"), PIPELINES)
 def test_epochs_and_seeds_differ(transforms: list[Any], tier: type) -> None:
-    first = stacked(list(digits(train_transforms=transforms).batches(0)))
-    next_epoch = stacked(list(digits(train_transforms=transforms).batches(1)))
+    first = stacked(list(of_tier(tier, transforms).batches(0)))
+    next_epoch = stacked(list(of_tier(tier, transforms).batches(1)))
     assert not torch.equal(first[1], next_epoch[1])
     assert torch.equal(first[1].sort().values, next_epoch[1].sort().values)
-    other_seed = stacked(list(digits(train_transforms=transforms, loader={"shuffle": False}).batches(1)))
+    other_seed = stacked(list(of_tier(tier, transforms, shuffle=False).batches(1)))
     assert not torch.equal(other_seed[0], next_epoch[0])
 
 

@@ -31,6 +31,10 @@ def without() -> BatchLoader:
     return digits(train_transforms=JITTERED, loader={"num_workers": 0, "batch_size": 300})
 
 
+def without_workers(batch_size: int) -> BatchLoader:
+    return digits(train_transforms=JITTERED, loader={"num_workers": 0, "batch_size": batch_size})
+
+
 class TestWorkerProcesses:
     def test_they_change_no_bit(self, with_two: BatchLoader, without: BatchLoader) -> None:
         assert same(list(with_two.batches(2)), list(without.batches(2)))
@@ -60,6 +64,19 @@ class TestWorkerProcesses:
             ):
                 os.kill(pid, number)
         assert same(list(with_two.batches(1)), list(without.batches(1)))
+
+    def test_sigterm_ends_them_only_if_the_engine_sends_it(self) -> None:
+        options = {"num_workers": 2, "batch_size": 64}
+        loader, alone = digits(train_transforms=JITTERED, loader=options), without_workers(64)
+        list(loader.batches(0))
+        workers = [psutil.Process(pid) for pid in worker_pids(loader)]
+        server = workers[0].ppid()
+        subprocess.run(["kill", "-TERM", *(str(worker.pid) for worker in workers), str(server)], check=True)
+        assert same(list(loader.batches(1)), list(alone.batches(1)))
+        assert [worker.pid for worker in workers] == worker_pids(loader)
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGTERM)
+        assert psutil.wait_procs(workers, timeout=20)[1] == []
 
     def test_a_killed_one_is_noticed_with_advice(self) -> None:
         loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 16})

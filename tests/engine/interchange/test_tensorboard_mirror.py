@@ -45,7 +45,9 @@ def test_what_tensorboard_reads_is_what_was_recorded(tmp_path: Path) -> None:
     assert set(curves) >= {"lr", "epoch", "train/accuracy", "validation/accuracy", "validation/loss"}
 
 
-def test_a_live_run_is_mirrored_as_it_grows_by_a_process_that_ends_with_it(tmp_path: Path) -> None:
+def test_a_live_run_is_mirrored_as_it_grows_also_when_it_was_renamed_by_a_process_that_ends_with_it(
+    tmp_path: Path,
+) -> None:
     run = RunWriter.create(tmp_path, RunConfig(), {})
     run.update_state(status="running")
     run.record(block(2))
@@ -62,8 +64,11 @@ def test_a_live_run_is_mirrored_as_it_grows_by_a_process_that_ends_with_it(tmp_p
     while seen() != [2.0]:
         assert time.monotonic() < deadline
         time.sleep(0.2)
+    run.path.rename(tmp_path / "renamed")
+    run.follow_directory()
     run.record(block(4))
     run.close("finished")
+    assert run.path == tmp_path / "renamed"
     assert process.wait(60) == 0
     assert seen() == [2.0, 4.0]
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 import torch
 from campaign import is_full_campaign
 from failing_operations import KILLED, FailingOperations
+from forked import status_of_fork
 from run_cases import new_run, plain_state, save
 from warm_python import warm_python
 
@@ -346,22 +348,23 @@ def map_events(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
 
 
+def save_two_and_die(folder: Path, at: int) -> None:
+    """Save twice, and die at operation number `at` of the second, if it has that many."""
+    operations = FailingOperations(0, None)
+    saver = CheckpointSaver(folder, Retention(1), Journal(folder.parent, {}), operations)
+    for step in (1, 2):
+        if step == 2:
+            operations.at = operations.calls + at
+        saver.submit(SaveRequest(plain_state(step), step, 1, {}, "t", is_best=True))
+        saver.flush()
+
+
 def test_killed_at_every_operation_of_a_save_a_valid_checkpoint_is_there(tmp_path: Path) -> None:
     for at in range(1, 500):
         folder = tmp_path / str(at) / "checkpoints"
         folder.mkdir(parents=True)
-        child = os.fork()
-        if child == 0:
-            journal = Journal(folder.parent, {})
-            operations = FailingOperations(0, None)
-            saver = CheckpointSaver(folder, Retention(1), journal, operations)
-            for step in (1, 2):
-                if step == 2:
-                    operations.at = operations.calls + at
-                saver.submit(SaveRequest(plain_state(step), step, 1, {}, "t", is_best=True))
-                saver.flush()
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = status_of_fork(partial(save_two_and_die, folder, at))
+        assert status in (0, KILLED)
         newest, skipped = newest_valid_checkpoint(folder.parent)
         assert skipped == []
         assert load_checkpoint(newest)["position"]["step"] in (1, 2)

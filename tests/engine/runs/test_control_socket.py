@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forked import status_of_fork
 
 from torchdeck.engine.errors import RunError
 from torchdeck.engine.runs import control as control_module
 from torchdeck.engine.runs.control import SOCKET_FILE, Control, ControlServer, send
 from torchdeck.engine.runs.on_disk.lock import acquire
+
+OUTCOMES = ("answered", "refused", "unanswered")
 
 
 @contextmanager
@@ -33,6 +36,13 @@ def served(run: Path) -> Iterator[Control]:
     finally:
         server.stop()
         lock.release()
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder in which a socket's path is short enough, wherever pytest's own folders are."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        yield Path(folder)
 
 
 def exchange(run: Path, *lines: bytes) -> list[dict[str, Any]]:
@@ -140,13 +150,13 @@ def test_another_user_is_kept_out_by_the_files_mode_and_else_by_the_server(mode:
         os.chmod(folder, 0o755)
         with served(Path(folder)) as control:
             os.chmod(Path(folder) / SOCKET_FILE, mode)
-            child = os.fork()
-            if child == 0:
-                os.setuid(65534)
-                os._exit(["answered", "refused", "unanswered"].index(outcome_of_stop(Path(folder))))
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            assert ["answered", "refused", "unanswered"][status] == outcome
+            assert OUTCOMES[status_of_fork(lambda: stop_as_another_user(Path(folder)))] == outcome
             assert not control.pending
+
+
+def stop_as_another_user(run: Path) -> int:
+    os.setuid(65534)
+    return OUTCOMES.index(outcome_of_stop(run))
 
 
 def outcome_of_stop(run: Path) -> str:
@@ -223,13 +233,14 @@ def test_a_path_too_long_for_a_socket_is_no_hindrance(tmp_path: Path) -> None:
         assert control.take() == [{"cmd": "pause"}]
 
 
-def test_a_shared_folder_of_somebody_else_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shared_folder_of_somebody_else_is_no_hindrance(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / ("long" * 30)
     run.mkdir()
-    foreign = tmp_path / "foreign"
+    foreign, private = short_path / "foreign", short_path / "private"
     foreign.mkdir(mode=0o777)
     foreign.chmod(0o777)
-    private = tmp_path / "p"
     monkeypatch.setattr(control_module, "_private_folders", lambda: [foreign, private])
     with served(run) as control:
         assert list(foreign.iterdir()) == []
@@ -237,10 +248,22 @@ def test_a_shared_folder_of_somebody_else_is_no_hindrance(tmp_path: Path, monkey
         assert control.take() == [{"cmd": "pause"}]
 
 
-def test_a_run_without_any_socket_trains_and_gets_one_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_that_every_path_is_too_long_for_a_socket_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, private = tmp_path / ("long" * 30), tmp_path / ("deep" * 30)
+    run.mkdir()
+    monkeypatch.setattr(control_module, "_private_folders", lambda: [private])
+    server = ControlServer(run, Control())
+    limit = "a socket's path has at most 100 bytes"
+    assert server.start() == f"{run}: {limit}; {private}: {limit}"
+    server.stop()
+
+
+def test_a_run_without_any_socket_trains_and_gets_one_later(
+    tmp_path: Path, short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = tmp_path / ("long" * 30)
     run.mkdir()
-    foreign = tmp_path / "foreign"
+    foreign = short_path / "foreign"
     foreign.mkdir()
     foreign.chmod(0o777)
     monkeypatch.setattr(control_module, "_LOOK_SECONDS", 0.05)
@@ -248,7 +271,9 @@ def test_a_run_without_any_socket_trains_and_gets_one_later(tmp_path: Path, monk
     control = Control()
     server = ControlServer(run, control)
     lock = acquire(run)
-    assert server.start() == f"{foreign}: not a private folder of yours"
+    problem = server.start()
+    assert problem.endswith(f"; {foreign}: not a private folder of yours")
+    assert problem.startswith(f"{run}: a socket's path has at most ")
     with pytest.raises(RunError, match="did not answer"):
         send(run, {"cmd": "pause"})
     foreign.chmod(0o700)

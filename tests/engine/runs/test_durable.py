@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 from failing_operations import KILLED, FailingOperations
+from forked import status_of_fork
 
 from torchdeck.engine.files.durable import FileOperations, atomic_write, remove_temporary_files, replace_with_link
 
@@ -85,13 +87,9 @@ def test_killed_at_every_operation_the_file_is_the_old_or_the_new_one(tmp_path: 
     seen = set()
     for at in MANY:
         path.write_bytes(b"old content")
-        child = os.fork()
-        if child == 0:
-            try:
-                atomic_write(path, write_in_three_pieces, operations=FailingOperations(at, None))
-            finally:
-                os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        operations = FailingOperations(at, None)
+        status = status_of_fork(partial(atomic_write, path, write_in_three_pieces, operations=operations))
+        assert status in (len(b"new content in pieces"), KILLED)
         seen.add(path.read_bytes())
         remove_temporary_files(tmp_path)
         assert names(tmp_path) == ["file"]

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from torchdeck.engine.config import RunConfig
 from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 
 ROOT = Path(__file__).parents[3]
 
@@ -68,3 +70,48 @@ def test_a_deleted_directory_ends_the_run_with_everything_saved_beside_it(proces
     assert reader.status() == "failed" and "was deleted" in str(reader.state()["error"])
     assert reader.checkpoints()[0].step == reader.progress().step > 0
     assert reader.epoch_records()[0]["epoch"] == 1
+
+
+def test_a_reader_follows_a_directory_that_was_renamed_and_keeps_what_it_read(tmp_path: Path) -> None:
+    run = RunWriter.create(tmp_path, RunConfig(name="first"), {})
+    record_steps(run, 1)
+    reader = RunReader(run.path)
+    reader.poll()
+    new = run.path.with_name("renamed")
+    run.path.rename(new)
+    record_steps(run, 2)
+    run.follow_directory()
+    run.close("finished")
+    reader.poll()
+    assert reader.path == new
+    assert list(reader.series("train/loss")[0]) == [1.0, 2.0]
+    assert reader.status() == "finished"
+    assert reader.log_path.parent == new
+    assert "directory_moved" in [event["kind"] for event in reader.events()]
+
+
+def test_a_reader_takes_no_other_run_for_the_one_that_was_deleted(tmp_path: Path) -> None:
+    first, other = (RunWriter.create(tmp_path, RunConfig(name=name), {}) for name in ("first", "other"))
+    first.close("finished")
+    other.close("finished")
+    reader = RunReader(first.path)
+    shutil.rmtree(first.path)
+    reader.poll()
+    assert reader.path == first.path
+
+
+def record_steps(run: RunWriter, step: int) -> None:
+    run.record(
+        {
+            "kind": "train",
+            "epoch": 1,
+            "step": step,
+            "t": float(step),
+            "seconds": 0.1,
+            "samples": 8,
+            "loss": [1.0],
+            "accuracy": [0.5],
+            "lr": 0.1,
+        }
+    )
+    run.flush()

@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from failing_operations import KILLED, FailingOperations
+from forked import status_of_fork
 from run_cases import epoch_record, new_run, save, train_record
 
 from torchdeck.engine.config import RunConfig
@@ -197,11 +199,8 @@ def test_killed_at_every_operation_of_taking_back_it_can_be_done_again(tmp_path:
     for at in range(1, 100):
         path = ended_run(tmp_path / str(at))
         toml = dump_config(config_of(path).model_copy(update={"seed": 5}))
-        child = os.fork()
-        if child == 0:
-            take_back(path, 10, toml, FailingOperations(at, None))
-            os._exit(0)
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        status = status_of_fork(partial(take_back, path, 10, toml, FailingOperations(at, None)))
+        assert status in (0, KILLED)
         take_back(path, 10, toml)
         assert contents(path) == {
             "steps": [10, 10],

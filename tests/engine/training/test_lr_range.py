@@ -64,3 +64,13 @@ def test_the_suggestion_lies_where_the_loss_falls_fastest_before_its_lowest() ->
     assert math.isnan(suggest(rates, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]))
     assert math.isnan(suggest(rates, [5, 5, 5, 4.99, 5, 5, 5, 5, 9, 10]))
     assert math.isnan(suggest([], []))
+
+
+def test_windows_that_count_nothing_are_left_out_of_the_curve() -> None:
+    weights = ", ".join(["1.0", *["0.0"] * 9])
+    config = case(f"loss.class_weights=[{weights}]", "loader.batch_size=2", "model.dropout=0.0")
+    found = find_learning_rate(config, progress=lambda *_: None, lowest=1e-7, highest=1e-5, steps=12)
+    assert len(found.losses) == 12
+    # Nothing is learnt at such rates: each loss is about that of a fresh model, and an empty window's 0 would show.
+    assert min(found.losses) > 1.5
+    assert found.learning_rates[-1] == pytest.approx(1e-5)
