@@ -98,7 +98,9 @@ class Studio(RunControl):
         if name == "setup":
             from .panes.setup import SetupPane
 
-            return SetupPane(self.worker, id=name).data_bind(Studio.draft, Studio.draft_error, Studio.spec)
+            return SetupPane(self.worker, self.runs_root, id=name).data_bind(
+                Studio.draft, Studio.draft_error, Studio.spec
+            )
         if name == "train":
             from .panes.train import TrainPane
 

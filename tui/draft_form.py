@@ -6,82 +6,174 @@ import re
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic.fields import FieldInfo
 
 from torchdeck.engine.config import Component, RunConfig, Section
+from torchdeck.engine.config.idle_settings import idle_settings
 from torchdeck.engine.config.section import NamesMetric
 from torchdeck.engine.metric_names import BUILT_IN
 
-from .widgets.config_form import FieldKind, FormField
+from .widgets.form_field import FieldKind, FormField
+
+if TYPE_CHECKING:
+    from torchdeck.engine.training.optimization.optimizers import OptimizerEntry
+    from torchdeck.engine.training.optimization.schedules import ScheduleEntry
 
 # They have panes of their own.
 _ELSEWHERE = ("data", "model")
-ADD = "add"
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
+# How torch computes an update; it is the same update.
+_IMPLEMENTATION = ("foreach", "fused", "capturable", "differentiable", "last_epoch")
 
 
-def draft_fields(draft: RunConfig, completions: Mapping[str, Sequence[str]]) -> list[FormField]:
+@dataclass(frozen=True)
+class Libraries:
+    """What the installed libraries offer.
+
+    Attributes:
+        names: valid texts by key, such as the optimizers of the installed torch.
+        arguments: by section and name, the arguments of a component with their defaults as text; None where there is
+            no default or it is not known.
+    """
+
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    arguments: Mapping[tuple[str, str], Mapping[str, str | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What fields are made from besides the draft."""
+
+    origin: RunConfig
+    libraries: Libraries
+    off: Mapping[str, str]
+    metrics: tuple[str, ...]
+
+
+def library_arguments(defaults: Mapping[str, Any], *settings: str) -> dict[str, str | None]:
+    """Arguments that a form offers, as text, without those that are settings of their own.
+
+    Args:
+        defaults: defaults by name; None where there is none.
+        settings: names of settings.
+    """
+    offered = {name: value for name, value in defaults.items() if name not in (*_IMPLEMENTATION, *settings)}
+    return {name: None if _is_unknown(value) else toml_text(value) for name, value in offered.items()}
+
+
+def _is_unknown(value: Any) -> bool:
+    return value is None or (isinstance(value, tuple) and None in value)
+
+
+def libraries_of(optimizers: Sequence[OptimizerEntry], schedules: Sequence[ScheduleEntry]) -> Libraries:
+    """What the installed torch offers."""
+    arguments = {("optimizer", entry.name): library_arguments(entry.defaults, "lr") for entry in optimizers}
+    for schedule in schedules:
+        arguments["schedule", schedule.name] = library_arguments(dict.fromkeys(schedule.parameters))
+    names = {
+        "optimizer.name": [entry.name for entry in optimizers],
+        "schedule.name": [entry.name for entry in schedules],
+    }
+    return Libraries(names, arguments)
+
+
+def draft_fields(
+    draft: RunConfig,
+    libraries: Libraries | None = None,
+    *,
+    origin: RunConfig | None = None,
+    off: Mapping[str, str] | None = None,
+) -> list[FormField]:
     """Make a field for every setting, except those of data and model, which have their own panes.
 
     Args:
         draft: config to show.
-        completions: valid texts by key, such as the optimizers of the installed torch.
+        libraries: what the installed libraries offer; None if not known yet.
+        origin: config that the draft was made from; None for the draft itself.
+        off: by key, why a setting has no effect, besides what the draft alone says.
     """
-    metrics = (*BUILT_IN, *draft.evaluation.metric_keys)
+    source = _Source(
+        origin if origin is not None else draft,
+        libraries or Libraries(),
+        {**idle_settings(draft), **(off or {})},
+        (*BUILT_IN, *draft.evaluation.metric_keys),
+    )
     sections = {name: getattr(draft, name) for name in RunConfig.model_fields if name not in _ELSEWHERE}
-    fields = [
-        _field(draft, name, "run", RunConfig.model_fields[name], completions.get(name, ()), metrics)
-        for name, value in sections.items()
-        if not isinstance(value, Section)
-    ]
+    fields = [_field(draft, name, "run", source) for name, value in sections.items() if not isinstance(value, Section)]
     for name, section in sections.items():
         if not isinstance(section, Section):
             continue
-        for key, info in type(section).model_fields.items():
-            full = f"{name}.{key}"
-            fields.append(_field(section, full, name, info, completions.get(full, ()), metrics))
+        fields += [_field(section, f"{name}.{key}", name, source) for key in type(section).model_fields]
         if isinstance(section, Component):
-            fields += _argument_fields(section, name)
+            fields += _argument_fields(section, name, source)
     return fields
 
 
-def _argument_fields(section: Component, name: str) -> list[FormField]:
-    """Make a field for each library argument of a component, and one that adds an argument."""
-    fields = [
+def _argument_fields(section: Component, name: str, source: _Source) -> list[FormField]:
+    """Make a field for each library argument of a component: those that are set, then the others it takes."""
+    known = source.libraries.arguments.get((name, section.name), {})
+    origin_arguments = getattr(source.origin, name).arguments
+    names = [*section.arguments, *(each for each in known if each not in section.arguments)]
+    return [
         FormField(
-            f"{name}.{key}",
-            key,
-            "text",
-            toml_text(value),
-            help=f"argument of {section.name}; empty to remove",
+            f"{name}.{each}",
+            each,
+            _kind_of_argument(section.arguments.get(each), known.get(each)),
+            toml_text(section.arguments[each]) if each in section.arguments else known[each] or "",
+            help=f"argument of {section.name}",
             section=name,
+            off=source.off.get(f"{name}.{each}", ""),
+            origin=toml_text(origin_arguments[each]) if each in origin_arguments else None,
+            default=known.get(each),
+            is_set=each in section.arguments,
         )
-        for key, value in section.arguments.items()
+        for each in names
     ]
-    help_text = f"an argument of {section.name}, as name=value"
-    return [*fields, FormField(f"{name}.{ADD}", "add", "text", "", help=help_text, section=name)]
 
 
-def _field(
-    section: Section, key: str, title: str, info: FieldInfo, completions: Sequence[str], metrics: Sequence[str]
-) -> FormField:
+def _kind_of_argument(value: Any, default: str | None) -> FieldKind:
+    if isinstance(value, bool) or (value is None and default in ("true", "false")):
+        return "bool"
+    return "list" if isinstance(value, list | dict) else "text"
+
+
+def _field(section: Section, key: str, title: str, source: _Source) -> FormField:
     label = key.rpartition(".")[2]
+    info = type(section).model_fields[label]
     kind, choices = _kind(info.annotation)
     if any(isinstance(mark, NamesMetric) for mark in info.metadata):
         # One that measures several figures is typed: KEY.FIGURE.
-        kind, choices = ("choice" if tuple(metrics) == BUILT_IN else "text"), tuple(metrics)
-    value = getattr(section, label)
+        kind, choices = ("choice" if source.metrics == BUILT_IN else "text"), source.metrics
+    began_with = source.origin if title == "run" else getattr(source.origin, title)
     return FormField(
         key,
         label,
         kind,
-        toml_text(_without_defaults(value)) if not isinstance(value, str) else value,
-        choices=choices or tuple(completions),
+        _text(getattr(section, label)),
+        choices=choices or tuple(source.libraries.names.get(key, ())),
         help=info.description or "",
         section=title,
+        off=source.off.get(key, ""),
+        origin=_text(getattr(began_with, label)),
+        default=_text(info.get_default(call_default_factory=True)),
+        allowed=_allowed(info),
     )
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else toml_text(_without_defaults(value))
+
+
+def _allowed(info: FieldInfo) -> str:
+    """The bounds of a number in words; choices are listed elsewhere."""
+    words = {"ge": "at least {}", "gt": "above {}", "le": "at most {}", "lt": "below {}"}
+    rules = [
+        (text, getattr(rule, bound)) for rule in info.metadata for bound, text in words.items() if hasattr(rule, bound)
+    ]
+    return ", ".join(text.format(f"{value:,}" if isinstance(value, int) else value) for text, value in rules)
 
 
 def _without_defaults(value: Any) -> Any:
@@ -96,6 +188,8 @@ def _kind(annotation: Any) -> tuple[FieldKind, tuple[str, ...]]:
     origin = typing.get_origin(annotation)
     if origin is Literal:
         return "choice", tuple(map(str, typing.get_args(annotation)))
+    if origin in (list, dict):
+        return "list", ()
     if origin in (typing.Union, types.UnionType):
         return "text", ()
     kinds: dict[Any, FieldKind] = {bool: "bool", int: "int", float: "float"}

@@ -11,6 +11,7 @@ from ..build import Prepared, prepare
 from ..config import RunConfig
 from ..data.loading.batching import optimizer_steps
 from ..data.loading.loaders import num_train_batches
+from ..metric_names import Metric
 from ..training.compute.objective import DecisiveMetrics
 from ..training.optimization.optimizers import build_optimizer, implementation
 from ..training.optimization.parameter_groups import group_lines, plan_groups
@@ -65,8 +66,9 @@ def plan_prepared(prepared: Prepared) -> RunPlan:
     steps_per_epoch = optimizer_steps(num_train_batches(prepared.sources, config), config)
     groups = plan_groups(config.optimizer, prepared.model)
     optimizer = build_optimizer(config.optimizer, prepared.model)
-    rates, lowest, note = _rates(prepared, optimizer, steps_per_epoch)
     objective = prepared.objective
+    watched = DecisiveMetrics.of(config, objective).schedule
+    rates, lowest, note = rates_of_steps(config, optimizer, steps_per_epoch, watched)
     return RunPlan(
         epochs=config.training.epochs,
         steps_per_epoch=steps_per_epoch,
@@ -80,15 +82,24 @@ def plan_prepared(prepared: Prepared) -> RunPlan:
     )
 
 
-def _rates(
-    prepared: Prepared, optimizer: torch.optim.Optimizer, steps_per_epoch: int
+def rates_of_steps(
+    config: RunConfig, optimizer: torch.optim.Optimizer, steps_per_epoch: int, watched: Metric
 ) -> tuple[list[float], list[float], str]:
-    """The rates that the schedule sets on the run's own optimizer, which does no step."""
-    config = prepared.config
+    """The rates that the schedule sets on an optimizer, which does no step.
+
+    Args:
+        config: the run.
+        optimizer: optimizer whose rates are set.
+        steps_per_epoch: optimizer steps of an epoch.
+        watched: metric that ReduceLROnPlateau would watch.
+
+    Returns:
+        For each step the rate of the first group and the lowest of any group, both empty if there are too many steps;
+        and a remark about them.
+    """
     total = steps_per_epoch * config.training.epochs
     if total > _MOST_STEPS:
         return [], [], f"{total:,} steps are too many to simulate"
-    watched = DecisiveMetrics.of(config, prepared.objective).schedule
     schedule = build_schedule(
         config.schedule,
         optimizer,

@@ -1,9 +1,11 @@
 import math
+from pathlib import Path
 
 import pytest
 
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.preflight.outline import outline_run
 from torchdeck.engine.preflight.plan import RunPlan, plan_run
 
 
@@ -35,3 +37,26 @@ def test_what_a_plateau_does_is_said_to_be_unknown() -> None:
 def test_a_run_that_could_not_start_has_no_plan() -> None:
     with pytest.raises(TorchdeckError, match="did you mean 'momentum'"):
         plan("optimizer.momentun=0.9")
+
+
+def test_an_outline_has_the_steps_and_rates_of_the_plan_without_a_model() -> None:
+    sections = (
+        "[data]\nvalidation = 0.2",
+        '[model]\nname = "no_such_model"',
+        "[training]\nepochs = 60",
+        '[optimizer]\nname = "AdamW"\nlayer_decay = 0.5',
+        '[schedule]\nname = "OneCycleLR"',
+    )
+    text = "\n".join(sections)
+    found = outline_run(parse_config(text, "test", ["optimizer.lr=0.1"]))
+    assert (found.epochs, found.steps_per_epoch) == (60, 23)
+    assert len(found.rates) == len(found.at_epochs) == 512
+    assert (found.at_epochs[0], found.at_epochs[-1]) == (0.0, pytest.approx(60 - 1 / 23))
+    assert found.peak == pytest.approx(0.1)
+
+
+def test_an_outline_fetches_nothing(tmp_path: Path) -> None:
+    text = f'[data]\ndataset = "KMNIST"\nroot = "{tmp_path}"\ndownload = true\n'
+    with pytest.raises(TorchdeckError, match="KMNIST is incomplete in"):
+        outline_run(parse_config(text, "test"))
+    assert list(tmp_path.iterdir()) == []

@@ -51,9 +51,15 @@ async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> N
 
 
 async def go_to_field(pilot: Pilot[None], key: str) -> None:
-    """Move the cursor to a field of the setup pane, whose form is filled when it is first shown."""
+    """Move the cursor to a field of the setup pane. Enter types into it then."""
+    await until(pilot, lambda: bool(pilot.app.query("SetupPane ConfigForm")))
     form = pilot.app.query_one("SetupPane ConfigForm", ConfigForm)
-    # The pane puts the cursor on the first field once the form is filled.
-    await until(pilot, lambda: form.has_focus_within)
-    assert form.focus_field(key)
-    await until(pilot, lambda: form.focused_key == key)
+    await until(pilot, lambda: form.has_focus)
+    assert form.go_to(key)
+    await pilot.pause()
+
+
+async def set_field(pilot: Pilot[None], key: str, text: str) -> None:
+    """Move the cursor to a typed field of the setup pane, and replace its text with the keys a user presses."""
+    await go_to_field(pilot, key)
+    await pilot.press("enter", *text, "enter")

@@ -37,19 +37,20 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
         await pilot.press("3")
         await go_to_field(pilot, "training.epochs")
         # Typed and not applied.
-        await pilot.press("end", "0", "f5")
+        await pilot.press("enter", "0", "f5")
         await until(pilot, lambda: "not applied yet" in said())
         form = app.query_one("SetupPane ConfigForm", ConfigForm)
-        assert app.launched is None and form.focused_key == "training.epochs"
+        assert app.launched is None and app.focused is form.editor
         # Applied and rejected, then started from another pane.
-        await pilot.press(*["backspace"] * 4, "0", "enter")
-        await until_shown(pilot, "must be at least 1")
-        await pilot.press("escape", "escape", "1", "s")
+        await pilot.press("enter")
+        await until_shown(pilot, "▲ training.epochs = 0: must be at least")
+        await pilot.press("1", "S")
         await until(pilot, lambda: "must be at least 1" in said())
         assert app.launched is None
         assert app.query_one(ContentSwitcher).current == "setup"
-        await until(pilot, lambda: form.focused_key == "training.epochs")
-        await pilot.press("end", *["backspace"] * 4, "7", "enter")
+        await until(pilot, lambda: app.focused is form)
+        assert form.field is not None and form.field.key == "training.epochs"
+        await pilot.press("enter", "7", "enter")
         await until_shown(pilot, "✓ ready to start")
         await pilot.press("f5")
         await until(pilot, lambda: app.launched is not None)

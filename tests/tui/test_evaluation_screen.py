@@ -7,7 +7,6 @@ from pathlib import Path
 from studio_pilot import FAST, screen_text, studio, until, until_shown
 
 from torchdeck.tui.screens.evaluation import EvaluationScreen, evaluation_text
-from torchdeck.tui.screens.plan import PlanScreen
 
 
 async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Path) -> None:
@@ -36,19 +35,3 @@ def test_an_evaluation_without_classes_shows_its_outputs() -> None:
     assert "0.6" in text
     assert "confusion" not in text
     assert "calibration" not in text
-
-
-async def test_f6_shows_the_plan_of_the_draft_from_within_the_form_and_after_it_was_left(tmp_path: Path) -> None:
-    async with studio(tmp_path, *FAST, "optimizer.layer_decay=0.5", size=(100, 40)) as (app, pilot):
-        await pilot.press("3")
-        await until_shown(pilot, "batch_size")
-        await pilot.press("f6")
-        await until(pilot, lambda: isinstance(app.screen, PlanScreen))
-        await until_shown(pilot, "2 epochs of ")
-        text = screen_text(app)
-        assert "lr 0." in text
-        assert " parameters (" in text
-        await pilot.press("escape")
-        assert not isinstance(app.screen, PlanScreen)
-        await pilot.press("escape", "f6")
-        await until(pilot, lambda: isinstance(app.screen, PlanScreen))

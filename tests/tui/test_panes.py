@@ -77,14 +77,12 @@ async def test_letters_typed_into_a_field_are_letters(tmp_path: Path) -> None:
         assert app.query_one(ContentSwitcher).current == "data"
 
 
-async def test_escape_leaves_the_form_so_that_keys_are_keys_again(tmp_path: Path) -> None:
+async def test_escape_leaves_a_field_so_that_keys_are_keys_again(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
         await pilot.press("3")
         await go_to_field(pilot, "name")
-        await pilot.press("end", "x")
+        await pilot.press("enter", "x")
         assert isinstance(app.focused, Input)
-        await pilot.press("escape")
-        assert app.focused.value == "digits"
         await pilot.press("escape", "6")
         assert app.query_one(ContentSwitcher).current == "log"
 

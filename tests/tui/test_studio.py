@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_shown
+from studio_pilot import FAST, screen_text, set_field, studio, until, until_shown
 from textual.widgets import ContentSwitcher
 from warm_python import warm_python
 
@@ -74,8 +74,7 @@ async def test_another_model_is_found_by_typing(tmp_path: Path) -> None:
 async def test_a_setting_is_changed_in_the_form_and_stands_in_the_command(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(140, 60)) as (app, pilot):
         await pilot.press("3")
-        await go_to_field(pilot, "training.epochs")
-        await pilot.press("end", *["backspace"] * 4, "7", "enter")
+        await set_field(pilot, "training.epochs", "7")
         await until_shown(pilot, "--set training.epochs=7")
         assert app.draft.training.epochs == 7
 
@@ -83,9 +82,8 @@ async def test_a_setting_is_changed_in_the_form_and_stands_in_the_command(tmp_pa
 async def test_a_value_that_is_not_allowed_is_said_and_not_taken(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(140, 60)) as (app, pilot):
         await pilot.press("3")
-        await go_to_field(pilot, "training.epochs")
-        await pilot.press("end", *["backspace"] * 4, "0", "enter")
-        await until_shown(pilot, "must be at least 1")
+        await set_field(pilot, "training.epochs", "0")
+        await until_shown(pilot, "▲ training.epochs = 0: must be at least")
         assert app.draft.training.epochs == 15
 
 

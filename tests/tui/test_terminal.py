@@ -433,7 +433,8 @@ def test_a_screen_full_of_widgets_sends_nothing_while_nothing_happens(start: Cal
 from textual.containers import VerticalScroll
 from torchdeck.tui.widgets.charts.bars import Bar, Bars
 from torchdeck.tui.widgets.charts.chart import Chart
-from torchdeck.tui.widgets.config_form import ConfigForm, FormField
+from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
+from torchdeck.tui.widgets.form_field import FormField
 from torchdeck.tui.widgets.log_view import LogView
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
@@ -442,7 +443,7 @@ from torchdeck.tui.widgets.progress_line import ProgressLine
 class Screen(Screen):
     def compose(self) -> ComposeResult:
         yield Static("x")
-        yield ConfigForm([FormField("lr", "lr", "float", "0.1")])
+        yield ConfigForm([FormSection("Optimizer", "", (FormField("lr", "lr", "float", "0.1"),))])
         yield Chart("loss")
         yield ModuleTree()
         yield LogView()

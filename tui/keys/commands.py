@@ -128,6 +128,34 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "first": Command("home,g", "go_to(0)", "First row"),
         "last": Command("end,G", "go_to(-1)", "Last row"),
     },
+    "form": {
+        "edit": Command("enter", "edit", "Type a value, switch it, or list its choices", "Edit", "⏎"),
+        "next_choice": Command("right", "change(1)", "Next choice of the field", "Change", "← →"),
+        "previous_choice": Command("left", "change(-1)", "Previous choice of the field"),
+    },
+    "typing": {
+        "apply": Command("enter", "finish(0)", "Apply what you typed", "Apply", "⏎"),
+        "restore": Command("escape", "restore", "Cancel: the value stays as it was", "Cancel", "Esc"),
+        "next": Command("tab", "finish(1)", "Apply, and go to the next field", "Apply, next"),
+        "previous": Command("shift+tab", "finish(-1)", "Apply, and go to the previous field"),
+        "down": Command("down", "finish(1)", "Apply, and go to the next field"),
+        "up": Command("up", "finish(-1)", "Apply, and go to the previous field"),
+    },
+    "sections": {
+        "enter": Command("enter", "enter", "The fields of the section", "Fields", "⏎"),
+    },
+    "setup": {
+        "find": Command("slash", "find", "Find a setting by part of its name or help", "Find", "/"),
+        "reset": Command("d", "reset", "Back to the preset's value; again: to the default", "Default"),
+        "copy": Command("y", "copy", "Copy as --set KEY=VALUE; from the plan, the whole command", "Copy"),
+        "measure": Command(
+            "m", "measure", "Dry run with a real step; on lr and batch_size, find the value", "Measure"
+        ),
+        "take": Command("w", "take", "Write the suggested value into the draft", "Take"),
+        "add": Command("a", "add", "Add an argument of the loss, optimizer or schedule", "Add argument"),
+        "inspect": Command("i", "inspect", "The plan in full: learning rates, parameter groups", "Plan"),
+        "back": Command("escape", "back", "Clear the rejected value, then the filter"),
+    },
     "dialog": {
         "keys": Command("question_mark,f1", "app.keys", "Keys: what works here", "Keys", "?"),
     },

@@ -118,7 +118,7 @@ class Everything(Provider):
 
     def _of_catalogs(self) -> Iterator[Entry]:
         studio = self._studio
-        for field in draft_fields(studio.draft, {}):
+        for field in draft_fields(studio.draft):
             yield Entry(
                 field.key, field.help or "a setting", self._doing(by_name.go_to_setting, field.key), weight=0.9
             )

@@ -1,275 +1,298 @@
-"""The setup pane: settings of the next run other than data and model, and the command that starts it."""
+"""The setup pane: every setting of the next run other than data and model, what it means, and what the run will be."""
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.cells import cell_len
-from rich.text import Text
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.reactive import reactive
-from textual.widgets import Static
+from textual.binding import BindingType
+from textual.containers import Vertical
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.config.presets import list_presets
 from torchdeck.engine.errors import TorchdeckError
 
-from ..draft_form import ADD, command_line, draft_fields, faulty_field, without_origin
-from ..messages import ArgumentRemoved, DraftEdited, DraftReplaced
-from ..plain_text import printable, printable_lines
+from ..draft_form import command_line, draft_fields, faulty_field, libraries_of, without_origin
+from ..draft_sections import PRESET, form_sections, section_counts
+from ..drawing import left, name
+from ..keys.bindings import bindings
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..widgets.config_form import ConfigForm, FormField
-from ..working import Working
-from .pane import Pane
+from ..widgets.config_form import ConfigForm
+from ..widgets.form_field import FormField
+from ..widgets.panel import Lines
+from ..widgets.rows import Rows
+from ..words.draft_plan import schedule_lines, schedule_title
+from ..words.setting_text import Suggestion, best_used, difference_lines, field_lines
+from .setup_keys import SetupKeys
+from .setup_plan import PlanPanel
 
-_PRESET = "preset"
-_KEYS = "↑↓ move · ←→ choose · Enter applies · Esc cancels · F6 plan · F5 starts"
+if TYPE_CHECKING:
+    from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+    from torchdeck.engine.runs.browsing.used_values import PastRun, UsedValue
+
+_COUNTED_FROM = 24  # cells
+_READ_AFTER = 0.5  # seconds: the first picture comes first
 
 
-class SetupPane(Working, Pane):
-    """A form of the draft; errors appear below their fields, before a run is started.
+class SectionList(Rows):
+    """The sections of the form, with counts of what differs and what is wrong."""
 
-    The form is built when the pane is first shown.
+    BINDINGS: ClassVar[list[BindingType]] = bindings("sections")
 
-    Attributes:
-        draft: config that is shown.
-        draft_error: error of the last edit; empty if it was valid.
-        spec: preset or file that the draft was made from.
-    """
+    def action_enter(self) -> None:
+        """Go to the fields of the section."""
+        self.post_message(self.Clicked(self))
 
-    DEFAULT_CSS = """
-    SetupPane { layout: vertical; padding: 0 1; }
-    SetupPane > Static { height: auto; color: $text-muted; }
-    SetupPane > #verdict { max-height: 5; }
-    SetupPane > #command { max-height: 3; }
-    SetupPane > #hint { height: auto; max-height: 3; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave_form", "Leave the form", show=False),
-        Binding("f6", "plan", "Plan"),
-    ]
 
-    draft: reactive[RunConfig | None] = reactive(None)
-    draft_error: reactive[str] = reactive("")
-    spec: reactive[str] = reactive("")
+class SetupPane(SetupKeys):
+    """A form of the draft, between its sections and what the field under the cursor means; the plan stays in view."""
 
-    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        super().__init__(id=id)
-        self._loaded: tuple[str, RunConfig] | None = None
-        self._worker = worker
-        self._completions: dict[str, list[str]] = {}
-        self._shown: tuple[RunConfig, str] | None = None
-        self._checked: RunConfig | None = None
-        self._off: dict[str, str] = {}
-        self._faulty = ""
+    DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
+    # The classes that say how large the screen is are on the screen.
+    SCOPED_CSS = False
+
+    def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
+        super().__init__(worker, runs_root, id=id)
+        self._fields: list[FormField] = []
+        self._origin: tuple[str, RunConfig] | None = None
+        self._past: list[PastRun] = []
+        self._catalog: RunCatalog | None = None
 
     def compose(self) -> ComposeResult:
-        """Lay out the form, the verdict, the command and the keys."""
-        yield ConfigForm()
-        yield Static(id="verdict", markup=False)
-        yield Static(id="command", markup=False)
-        # It takes the focus when the user leaves the form, so that the keys of the pane work.
-        hint = Static(_KEYS, id="hint", markup=False)
-        hint.can_focus = True
-        yield hint
+        """Lay out sections, fields, and at the right what they mean and lead to."""
+        yield SectionList("Setup", id="sections")
+        with Vertical(id="middle"):
+            yield ConfigForm(id="form", classes="-lead")
+            yield Lines("Field", id="hint")
+        with Vertical(id="side"):
+            yield Lines("Field", id="field")
+            schedule = Lines("Schedule", id="schedule")
+            schedule.entitle(subtitle="epoch")
+            yield schedule
+            yield PlanPanel(self.worker, self.runs_root, id="plan")
+            yield Lines("Differs from the preset", id="differs")
 
-    async def on_show(self, event: events.Show) -> None:
-        """Show and check changes made while the pane was hidden; the first time, ask for completions."""
-        if not self._completions:
+    def on_mount(self) -> None:
+        """Fill the form; the rest follows when it is seen."""
+        self.show_draft()
+
+    def on_show(self, event: events.Show) -> None:
+        """Plan the draft as it is now, and read what earlier runs used."""
+        if self.draft is not None:
+            self.plan_panel.make(self.draft, is_again=True)
+        if not self.libraries.names:
             self._ask_torch()
-        await self._show_draft()
+        self._read_runs()
 
-    async def on_focus(self) -> None:
-        """Focus the form."""
-        await self._show_draft()
-        if self.screen.focused is self:
-            self.query_one(ConfigForm).focus_field(_PRESET)
+    def focus_first(self) -> None:
+        """Focus the fields, or what is being typed; the plan where it alone is shown."""
+        is_form_shown = self.query_one("#middle").display
+        self.screen.set_focus((self.form.editor or self.form) if is_form_shown else self.plan_panel)
 
-    async def watch_draft(self) -> None:
-        """Show the new values; while the pane is hidden, only if a field still holds what led to them."""
-        if self.is_mounted and (self.is_on_screen or self.query_one(ConfigForm).unsettled is not None):
-            await self._show_draft()
+    def watch_draft(self, before: RunConfig | None) -> None:
+        """Show the new values."""
+        if self.is_mounted and self.draft is not None:
+            self.last_edit = None
+            self.show_draft()
+            if self.is_on_screen:
+                self.plan_panel.make(self.draft)
 
-    async def watch_draft_error(self, error: str) -> None:
-        """Show the error of the last edit, below its field if the error names one."""
-        if not self.is_mounted:
-            return
-        self._blame(error, is_ignored=True)
-        if not error and self.is_on_screen:
-            # The rejected text may still be in its field, and the verdict is about the draft again.
-            self._shown = self._checked = None
-            await self._show_draft()
+    def watch_draft_error(self) -> None:
+        """Show the error of the last edit, at its field if the error names one."""
+        if self.is_mounted:
+            self.show_draft()
+
+    def watch_spec(self) -> None:
+        """Count differences from another preset."""
+        if self.is_mounted:
+            self.show_draft()
+
+    def code_trusted(self) -> None:
+        """Check the draft again, now that its code may run."""
+        if self.draft is not None and self.is_on_screen:
+            self.plan_panel.make(self.draft, is_again=True)
+
+    # What is wrong
 
     def unsettled(self) -> str:
         """Why a field shows something else than what the draft holds, or what is wrong with it; empty if all agree."""
-        form = self.query_one(ConfigForm)
-        if (field := form.unsettled) is not None:
-            return f"{field.label} shows {form.text_of(field.key)!r}, which is {field.error or 'not applied yet'}"
-        if self._faulty and self._shown == (self.draft, self.spec):
-            return f"{self._faulty}: {form.error_of(self._faulty)}"
-        return ""
+        if (typed := self.form.unapplied) is not None:
+            return f"{typed[0].label} shows {typed[1]!r}, which is not applied yet"
+        key, text = self._problem(self._fields)
+        return text if key else ""
 
     def go_to_unsettled(self) -> None:
         """Put the cursor on the field that `unsettled` is about."""
-        form = self.query_one(ConfigForm)
-        field = form.unsettled
-        form.focus_field(field.key if field is not None else self._faulty)
+        if self.form.unapplied is None:
+            self.go_to(self._problem(self._fields)[0])
 
     def go_to(self, key: str) -> None:
-        """Put the cursor on a field."""
-        self.query_one(ConfigForm).focus_field(key)
+        """Put the cursor on a field, whatever the filter leaves out."""
+        self.show_view("fields")
+        if not self.form.go_to(key) and self.wanted:
+            self.wanted = ""
+            self.show_draft()
+            self.form.go_to(key)
+        self.screen.set_focus(self.form)
 
-    @work
-    async def code_trusted(self) -> None:
-        """Check the draft again, now that its code may run."""
-        await self.watch_draft()
+    def _problem(self, fields: list[FormField]) -> tuple[str, str]:
+        """Key of the field that is wrong, if it is one, and what is wrong; both empty if nothing is."""
+        plan = self.plan_panel.plan
+        if self.draft_error:
+            text = without_origin(self.draft_error)
+            key = faulty_field(text, fields) or (self.last_edit.key if self.last_edit is not None else "")
+            kept = next((field.value for field in fields if field.key == key), "")
+            return key, f"{text}; ignored{f'; still {kept}' if kept else ''}"
+        if plan is not None and plan.draft == self.draft and plan.error:
+            return faulty_field(plan.error, fields), plan.error
+        return "", ""
 
-    def action_plan(self) -> None:
-        """Show the draft's plan: learning rate over the steps, and parameter groups."""
-        if self.draft is not None:
-            from ..screens.plan import PlanScreen
+    # What is shown
 
-            self.app.push_screen(PlanScreen(self.draft, self._worker))
-
-    def action_leave_form(self) -> None:
-        """Leave the form, so that letters and digits are keys again."""
-        self.query_one("#hint").focus()
-
-    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Show a field's full help below the form, if it does not fit behind the field."""
-        form = self.query_one(ConfigForm)
-        field = form.focused_field
-        help_text = (field.off or field.help) if field is not None else ""
-        words = f"{field.label}: {help_text}" if field is not None and cell_len(help_text) > form.help_cells else _KEYS
-        self.query_one("#hint", Static).update(printable(words))
-
-    @on(ConfigForm.Changed)
-    def _edit(self, message: ConfigForm.Changed) -> None:
-        message.stop()
-        key, text = message.key, message.value.strip()
-        if key == _PRESET:
-            self._load(text)
-        elif key.endswith(f".{ADD}"):
-            self._add(key, text)
-        elif not text and self.draft is not None and key.rpartition(".")[2] in self._arguments(key):
-            self.post_message(ArgumentRemoved(key))
-        else:
-            self.post_message(DraftEdited(key, text))
-
-    def _add(self, key: str, text: str) -> None:
-        name, equals, value = text.partition("=")
-        if equals and name.strip() and value.strip():
-            self.post_message(DraftEdited(f"{key.removesuffix(ADD)}{name.strip()}", value.strip()))
-        else:
-            self._show_fault(key, f"{text}: write name=value, such as momentum=0.9" if text else "")
-
-    def _arguments(self, key: str) -> dict[str, object]:
-        section = getattr(self.draft, key.partition(".")[0], None)
-        return getattr(section, "arguments", {})
-
-    def _load(self, preset: str) -> None:
-        if preset == self.spec:
-            return
-        try:
-            config = load_config(preset)
-        except TorchdeckError as error:
-            self._blame(str(error))
-            return
-        self.post_message(DraftReplaced(config, spec=preset))
-
-    async def _show_draft(self) -> None:
+    def show_draft(self) -> None:
+        """Show the draft in every panel."""
         draft = self.draft
         if draft is None:
             return
-        if (draft, self.spec) != self._shown:
-            self._shown = draft, self.spec
-            await self._fill_form(draft)
-        if draft != self._checked:
-            self._checked = draft
-            self._check(draft)
+        origin = self._config_of_spec(draft)
+        plan = self.plan_panel.plan
+        fields = [
+            self._preset_field(),
+            *draft_fields(draft, self.libraries, origin=origin, off=plan.off if plan is not None else {}),
+        ]
+        key, problem = self._problem(fields)
+        self._fields = [self._with_problem(field, key, problem) for field in fields]
+        sections = form_sections(self._fields, self.wanted)
+        self.form.set_sections(sections, position="[$primary]●[/] differs · [$error]▲[/] wrong")
+        spec = f"[not bold $text-muted]from {'preset ' if '/' not in self.spec else ''}{name(self.spec, 40)}[/]"
+        found = f"  [not bold]/ {name(self.wanted, 30)}[/]" if self.wanted else ""
+        self.form.entitle(f"{name(draft.name, 40)}  {spec}{found}")
+        self._show_sections()
+        self._show_field()
+        idle = [(field.key, field.off) for field in self._fields if field.off and field.is_changed]
+        self.plan_panel.tell(problem, idle, command_line(draft, origin, self.spec))
+        self.query_one("#differs", Lines).show(lambda width, height: difference_lines(self._fields, width)[:height])
 
-    async def _fill_form(self, draft: RunConfig) -> None:
+    def _with_problem(self, field: FormField, key: str, problem: str) -> FormField:
+        if field.key != key:
+            return field
+        edit = self.last_edit if self.draft_error else None
+        return replace(field, error=problem, typed=edit.text if edit is not None and edit.key == key else None)
+
+    def _preset_field(self) -> FormField:
         presets = tuple(preset.name for preset in list_presets())
         choices = presets if self.spec in presets else (self.spec, *presets)
-        first = FormField(
-            _PRESET, _PRESET, "choice", self.spec, choices, "the preset or file to start from", section="run"
-        )
-        fields = [replace(field, off=self._off.get(field.key, "")) for field in draft_fields(draft, self._completions)]
-        await self.query_one(ConfigForm).set_fields([first, *fields])
-        self._faulty = ""
-        if self._loaded is None or self._loaded[0] != self.spec:
-            self._loaded = self.spec, self._config_of_spec() or draft
-        command = command_line(draft, self._loaded[1], self.spec)
-        # The pane may have been removed while the form was filled.
-        for line in self.query("#command").results(Static):
-            line.update(printable(f"$ {command}"))
+        words = "preset or file to start from; another one replaces the whole draft (u undoes that)"
+        return FormField(PRESET, PRESET, "choice", self.spec, choices, words, section="run", origin=self.spec)
 
-    def _config_of_spec(self) -> RunConfig | None:
-        """The config in the preset or file; None if it can no longer be read."""
-        try:
-            return load_config(self.spec)
-        except TorchdeckError:
-            return None
+    def _config_of_spec(self, draft: RunConfig) -> RunConfig:
+        """The config in the preset or file; if it can no longer be read, the draft as it was then."""
+        if self._origin is None or self._origin[0] != self.spec:
+            try:
+                self._origin = self.spec, load_config(self.spec)
+            except TorchdeckError:
+                self._origin = self.spec, draft
+        return self._origin[1]
 
-    @work(exclusive=True, group="completions")
+    def _show_sections(self) -> None:
+        counts = section_counts(form_sections(self._fields, self.wanted))
+        at = next((at for at, count in enumerate(counts) if count.title == self.form.section), 0)
+
+        def row(index: int, width: int) -> str:
+            count = counts[index]
+            wrong = f"[$error]▲{count.wrong:<2}[/]" if count.wrong else "   "
+            changed = f"[$primary]●{count.changed:<2}[/]" if count.changed else "   "
+            total = f"[$text-disabled]{count.fields:>3}[/]" if width >= _COUNTED_FROM else ""
+            return f"{left(count.title, width - (9 if total else 6))}{wrong}{changed}{total}"
+
+        differ = sum(field.is_changed for field in self._fields)
+        position = f"{differ} of {len(self._fields)} differ"
+        self.query_one("#sections", Rows).set_rows(len(counts), row, cursor=at, position=position)
+
+    def _show_field(self) -> None:
+        field = self.form.field
+        if field is None:
+            words = f"No setting has {name(self.wanted)!r} in its name or help."
+            draw = lambda width, height: [words, "[b $key]Esc[/] shows all"]  # noqa: E731
+        else:
+            used = self._used(field)
+            suggestion = self.suggestion_for(field)
+            draw = lambda width, height: field_lines(field, used, suggestion, width, height)  # noqa: E731
+        for panel in ("#field", "#hint"):
+            self.query_one(panel, Lines).show(draw)
+
+    def _used(self, field: FormField) -> list[UsedValue]:
+        from torchdeck.engine.runs.browsing.used_values import used_values
+
+        if not self._past or self.draft is None or field.key in (PRESET, "name"):
+            return []
+        return used_values(self._past, field.key, self.draft.data.dataset)
+
+    def suggestion_for(self, field: FormField) -> Suggestion | None:
+        """What a search found, or else the value with the best result of earlier runs."""
+        found = self.suggestions.get(field.key)
+        if found is not None and found.text != field.value:
+            return found
+        return best_used(field, self._used(field))
+
+    @on(Rows.Moved, "#form")
+    def _follow_field(self) -> None:
+        self._show_field()
+        self._show_sections()
+        self.refresh_bindings()
+
+    @on(Rows.Moved, "#sections")
+    def _follow_section(self, message: Rows.Moved) -> None:
+        counts = section_counts(form_sections(self._fields, self.wanted))
+        if message.rows.has_focus and message.rows.cursor < len(counts):
+            self.form.go_to_section(counts[message.rows.cursor].title)
+
+    @on(Rows.Clicked, "#sections")
+    def _enter_section(self) -> None:
+        self.screen.set_focus(self.form)
+
+    @on(PlanPanel.Changed)
+    def _follow_plan(self, message: PlanPanel.Changed) -> None:
+        message.stop()
+        self.show_draft()
+        outline, why = message.plan.outline, message.plan.outline_error
+        schedule = self.query_one("#schedule", Lines)
+        schedule.entitle(schedule_title(outline))
+        schedule.show(lambda width, height: schedule_lines(outline, why, width, height))
+
+    # What has to be read first
+
+    @work(exclusive=True, group="libraries")
     async def _ask_torch(self) -> None:
         try:
-            optimizers = await self._worker.call(worker_calls.LIST_OPTIMIZERS)
-            schedules = await self._worker.call(worker_calls.LIST_SCHEDULES)
+            optimizers = await self.worker.call(worker_calls.LIST_OPTIMIZERS)
+            schedules = await self.worker.call(worker_calls.LIST_SCHEDULES)
         except (TorchdeckError, WorkerError) as error:
-            words = f"no completion of optimizer names: {printable(str(error))}"
-            self.notify(words, severity="warning", markup=False)
+            self.notify(f"no names of optimizers and schedules: {error}", severity="warning")
             return
-        self._completions = {
-            "optimizer.name": [entry.name for entry in optimizers],
-            "schedule.name": [entry.name for entry in schedules],
-        }
-        if self.draft is not None and self.is_on_screen:
-            await self._fill_form(self.draft)
+        self.libraries = libraries_of(optimizers, schedules)
+        self.show_draft()
 
-    @work(exclusive=True, group="check")
-    async def _check(self, draft: RunConfig) -> None:
-        self._say("checking …")
-        try:
-            await self._worker.call(worker_calls.CHECK_CONFIG, draft)
-            self._off = await self._worker.call(worker_calls.WITHOUT_EFFECT, draft)
-            self.query_one(ConfigForm).set_off(self._off)
-        except (TorchdeckError, WorkerError) as error:
-            # An error outside the draft may be fixed the next time the pane is shown.
-            self._checked = None
-            self._blame(str(error))
-        else:
-            self._blame(self.draft_error, is_ignored=True)
-            if not self.draft_error:
-                self._say("✓ ready to start", "green")
+    @work(exclusive=True, group="past runs")
+    async def _read_runs(self) -> None:
+        await asyncio.sleep(_READ_AFTER)
+        past = await asyncio.to_thread(self._read_past)
+        if past != self._past:
+            self._past = past
+            self._show_field()
+            self.refresh_bindings()
 
-    def _blame(self, error: str, *, is_ignored: bool = False) -> None:
-        """Show an error below its field, or below the form if it names none; "" clears it.
+    def _read_past(self) -> list[PastRun]:
+        """Called in a thread, one at a time."""
+        from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+        from torchdeck.engine.runs.browsing.used_values import past_runs
 
-        Args:
-            error: what is wrong.
-            is_ignored: whether it is about an edit that was ignored, so that the old value still applies.
-        """
-        self._show_fault(self._faulty, "")
-        text = without_origin(error)
-        fields = self.query_one(ConfigForm).fields
-        values = {field.key: field.value for field in fields}
-        key = faulty_field(text, fields)
-        if text and is_ignored:
-            text = f"{text}; ignored{f'; still {values[key]}' if values.get(key) else ''}"
-        if key and text:
-            self._show_fault(key, text)
-        self._say(text, "red")
-
-    def _show_fault(self, key: str, text: str) -> None:
-        if key:
-            self._faulty = key if text else ""
-            self.query_one(ConfigForm).set_error(key, text)
-
-    def _say(self, text: str, style: str = "") -> None:
-        self.query_one("#verdict", Static).update(Text(printable_lines(text), style=style))
+        if self._catalog is None:
+            self._catalog = RunCatalog(self.runs_root)
+        return past_runs(self._catalog)

@@ -93,10 +93,15 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         self.query_one("#words", Static).update(text)
         self.query_one("#tries", Static).update(tries_text(found))
 
+    @property
+    def suggested(self) -> int | None:
+        """The largest batch that fits; None if there is none yet, or at all."""
+        return self._found.largest or None if self._found is not None else None
+
     def action_take(self) -> None:
         """Close with the batch size that was found."""
-        if self._found is not None and self._found.largest:
-            self.dismiss(self._found.largest)
+        if self.suggested is not None:
+            self.dismiss(self.suggested)
 
     def action_cancel(self) -> None:
         """Close without a result; a running search ends with its process."""

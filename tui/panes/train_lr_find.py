@@ -94,10 +94,17 @@ class LearningRateScreen(Working, OverScreen[float | None]):
             "Enter applies it to the draft"
         )
 
+    @property
+    def suggested(self) -> float | None:
+        """The suggested rate; None if there is none yet, or at all."""
+        if self._found is None or math.isnan(self._found.suggested):
+            return None
+        return float(f"{self._found.suggested:.1e}")
+
     def action_take(self) -> None:
         """Close with the suggested rate."""
-        if self._found is not None and not math.isnan(self._found.suggested):
-            self.dismiss(float(f"{self._found.suggested:.1e}"))
+        if self.suggested is not None:
+            self.dismiss(self.suggested)
 
     def action_cancel(self) -> None:
         """Close without a result; a running test ends."""

@@ -36,7 +36,7 @@ class PlanScreen(Working, OverScreen[None]):
     PlanScreen VerticalScroll { height: auto; max-height: 50%; }
     PlanScreen Static { height: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,f6", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back")]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create the screen; the plan is made when it is shown.
@@ -53,7 +53,7 @@ class PlanScreen(Working, OverScreen[None]):
         """Lay out the curve above the text."""
         with Vertical() as box:
             box.border_title = f"Plan of {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Esc closes"
+            box.border_subtitle = "[b]Esc[/] closes"
             yield Chart("learning rate", x_label="step", empty="planning …")
             with VerticalScroll():
                 yield Static("planning …", id="words", markup=False)

@@ -1,385 +1,292 @@
-"""A form of one-line fields: label, editor, help."""
+"""A form of one-line fields in sections. A field is selected by moving, and typed into only after Enter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
-from rich.cells import cell_len
-from rich.text import Text
 from textual import events, on
-from textual.actions import SkipAction
-from textual.app import ComposeResult, RenderResult
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.binding import BindingType
 from textual.message import Message
-from textual.reactive import reactive
 from textual.suggester import SuggestFromList
-from textual.widget import Widget
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
-from ..plain_text import printable
+from ..drawing import name, rule
+from ..keys.bindings import bindings
+from .form_field import FormField, field_line, value_place
+from .rows import Rows
 
-FieldKind = Literal["text", "int", "float", "bool", "choice"]
-_LONGEST_LABEL = 24
 _BOOL = ("false", "true")
 
 
 @dataclass(frozen=True)
-class FormField:
-    """One field.
+class FormSection:
+    """A group of fields.
 
     Attributes:
-        key: name in messages, such as `optimizer.lr`.
-        label: text before the editor.
-        kind: "bool" and "choice" are cycled with keys, the others are typed.
-        value: value as text; a bool is "true" or "false".
-        choices: values of a "choice"; for typed kinds, completions.
-        help: one line behind the editor.
-        error: error in the value, shown below the field.
-        off: why the value has no effect at present, shown instead of the help; the field is dimmed.
-        section: title of the field's group; the fields of a section are adjacent.
+        title: heading.
+        note: text at the end of the heading's line; left out where it has no room.
+        fields: its fields.
     """
 
-    key: str
-    label: str
-    kind: FieldKind
-    value: str
-    choices: tuple[str, ...] = ()
-    help: str = ""
-    error: str = ""
-    section: str = ""
-    off: str = ""
+    title: str
+    note: str
+    fields: tuple[FormField, ...]
 
 
-class _Typed(Input):
-    """The editor of a typed value; Enter or leaving it applies the value, Escape restores the old one."""
+class FieldEditor(Input):
+    """Takes the place of a value while it is typed. Enter applies it, Escape restores the value, Tab goes on."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "restore", show=False)]
+    DEFAULT_CSS = "FieldEditor { position: absolute; }"
+    BINDINGS: ClassVar[list[BindingType]] = bindings("typing")
 
     def __init__(self, field: FormField) -> None:
-        super().__init__(value=field.value, compact=True, suggester=_completer(field.choices), select_on_focus=False)
+        completer = SuggestFromList(field.choices, case_sensitive=False) if field.choices else None
+        super().__init__(field.shown, compact=True, suggester=completer)
         self.cursor_blink = False
-        self.taken = field.value
-
-    def action_restore(self) -> None:
-        if self.value == self.taken:
-            # Nothing to restore: the form's container handles the key.
-            raise SkipAction
-        self.value = self.taken
-
-
-def _completer(choices: tuple[str, ...]) -> SuggestFromList | None:
-    return SuggestFromList(choices, case_sensitive=False) if choices else None
-
-
-class _Choice(Widget, can_focus=True):
-    """The editor of a value with a few choices."""
-
-    DEFAULT_CSS = """
-    _Choice { height: 1; &:focus { background: $block-cursor-background; color: $block-cursor-foreground; } }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("right,space,enter", "step(1)", "next", show=False),
-        Binding("left", "step(-1)", "previous", show=False),
-    ]
-
-    class Changed(Message):
-        """Another value was chosen."""
-
-        def __init__(self, editor: _Choice) -> None:
-            super().__init__()
-            self.editor = editor
-
-    value: reactive[str] = reactive("")
-
-    def __init__(self, field: FormField) -> None:
-        super().__init__()
-        self.is_bool = field.kind == "bool"
-        self.choices = _BOOL if self.is_bool else field.choices
-        self.set_reactive(_Choice.value, field.value)
-
-    def render(self) -> RenderResult:
-        if self.is_bool:
-            return Text("[x] on" if self.value == "true" else "[ ] off")
-        return Text(f"‹ {printable(self.value)} ›", no_wrap=True, overflow="ellipsis")
-
-    def action_step(self, step: int) -> None:
-        position = self.choices.index(self.value) + step if self.value in self.choices else 0
-        self._choose(self.choices[position % len(self.choices)])
-
-    def check_consume_key(self, key: str, character: str | None) -> bool:
-        """Whether the key selects a choice, so that it does nothing else and is not shown as if it did."""
-        if self.is_bool or not character or not character.isalnum():
-            return False
-        return any(choice.casefold().startswith(character.casefold()) for choice in self.choices)
-
-    def on_key(self, event: events.Key) -> None:
-        # A letter selects the next choice that starts with it.
-        if not event.character or not self.check_consume_key(event.key, event.character):
-            return
-        start = self.choices.index(self.value) + 1 if self.value in self.choices else 0
-        for choice in (*self.choices[start:], *self.choices[:start]):
-            if choice.casefold().startswith(event.character.casefold()):
-                event.stop()
-                self._choose(choice)
-                return
-
-    def on_click(self) -> None:
-        self.action_step(1)
-
-    def _choose(self, value: str) -> None:
-        if value != self.value:
-            self.value = value
-            self.post_message(self.Changed(self))
-
-
-class _Row(Widget):
-    """Label, editor and help of a field, with its error below."""
-
-    DEFAULT_CSS = """
-    _Row { height: auto; layout: vertical; }
-    _Row > Horizontal { height: 1; }
-    _Row .label { width: 18; padding-right: 1; text-wrap: nowrap; text-overflow: ellipsis; }
-    _Row .editor { width: 30%; min-width: 16; max-width: 60; }
-    _Row .help { width: 1fr; padding-left: 2; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-    _Row .error { display: none; height: auto; color: $text-error; padding-left: 2; }
-    _Row.-error .error { display: block; }
-    _Row.-off .label, _Row.-off .editor { color: $text-disabled; }
-    _Row.-error .label { color: $text-error; }
-    _Row:focus-within .label { text-style: bold; }
-    _Row:focus-within .help { color: $foreground; }
-    """
-
-    def __init__(self, field: FormField) -> None:
-        super().__init__()
         self.field = field
-
-    def compose(self) -> ComposeResult:
-        field = self.field
-        with Horizontal():
-            yield Static(printable(field.label), classes="label", markup=False)
-            editor = _Choice(field) if field.kind in ("bool", "choice") else _Typed(field)
-            yield editor.add_class("editor")
-            yield Static(printable(field.off or field.help), classes="help", markup=False)
-        yield Static(printable(field.error), classes="error", markup=False)
-
-    def on_mount(self) -> None:
-        self.set_class(bool(self.field.error), "-error")
-        self.set_class(bool(self.field.off), "-off")
+        self.is_done = False
 
     @property
-    def editor(self) -> _Typed | _Choice:
-        editor = self.query_one(".editor")
-        assert isinstance(editor, _Typed | _Choice)
-        return editor
+    def form(self) -> ConfigForm:
+        """The form that it lies in."""
+        assert isinstance(self.parent, ConfigForm)
+        return self.parent
 
-    def show(self, field: FormField) -> None:
-        """Show a new value, help, error or choices of the same field.
+    def action_finish(self, by: int) -> None:
+        """Apply the text, and move to another field."""
+        self.form.finish(self)
+        if by:
+            self.form.action_move(by)
 
-        Text that is being typed stays. A rejected text also stays, until its error is cleared or the value changes.
-        """
-        old = self.field
-        is_wrong = bool(old.error) and field.value == old.value
-        self.field = field = replace(field, error=old.error) if is_wrong else field
-        if not self.query(".editor"):
-            # Not composed yet: it will be composed with the new field.
-            return
-        editor = self.editor
-        if isinstance(editor, _Typed):
-            if not is_wrong:
-                if editor.value == editor.taken:
-                    editor.value = field.value
-                editor.taken = field.value
-            if field.choices != old.choices:
-                editor.suggester = _completer(field.choices)
-        else:
-            if not editor.is_bool:
-                editor.choices = field.choices
-            editor.value = field.value
-        if (field.help, field.off, field.error) != (old.help, old.off, old.error):
-            self.tell(field)
+    def action_restore(self) -> None:
+        """Leave the value as it was."""
+        self.form.finish(self, is_applied=False)
 
-    def tell(self, field: FormField) -> None:
-        """Show a new help or error; the value and the typed text stay as they are."""
-        self.field = field
-        # While the row is composed or removed, some of its parts are not there.
-        for part, text in ((".help", field.off or field.help), (".error", field.error)):
-            for place in self.query(part).results(Static):
-                place.update(printable(text))
-        self.set_class(bool(field.off), "-off")
-        self.set_class(bool(field.error), "-error")
+    def on_blur(self) -> None:
+        """Apply the text, unless the user only looks at another window."""
+        if self.app.app_focus:
+            self.form.finish(self)
 
 
-class ConfigForm(VerticalScroll, can_focus=False):
-    """Fields in sections. Up, Down and Tab move between them; Enter, or leaving a field, applies and posts a change.
+class ConfigForm(Rows):
+    """Fields as rows, with a heading above each section.
 
-    The form does not check values: the receiver of `Changed` answers with `set_error` or with new fields.
+    The form does not check values: the receiver of `Changed` answers with other fields.
     """
 
-    DEFAULT_CSS = """
-    ConfigForm { height: 1fr; }
-    ConfigForm > .section { height: 1; margin-top: 1; text-style: bold; color: $text-accent; }
-    ConfigForm > .section.-first { margin-top: 0; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("down", "move(1)", "next field", show=False, id="form.down"),
-        Binding("up", "move(-1)", "previous field", show=False, id="form.up"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("form")
 
+    @dataclass
     class Changed(Message):
-        """The user set a field to another value."""
+        """The user set a field to another text."""
 
-        def __init__(self, form: ConfigForm, key: str, value: str) -> None:
-            super().__init__()
-            self.form = form
-            self.key = key
-            self.value = value
+        form: ConfigForm
+        key: str
+        value: str
 
         @property
         def control(self) -> ConfigForm:
             """The form that sent it."""
             return self.form
 
-    def __init__(self, fields: Iterable[FormField] = (), *, id: str | None = None, classes: str | None = None) -> None:
+    @dataclass
+    class ChoiceWanted(Message):
+        """The user wants to see the choices of a field in a list."""
+
+        form: ConfigForm
+        field: FormField
+
+        @property
+        def control(self) -> ConfigForm:
+            """The form that sent it."""
+            return self.form
+
+    def __init__(self, sections: Sequence[FormSection] = (), *, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=classes)
-        self._fields = list(fields)
+        self._sections: tuple[FormSection, ...] = ()
+        # A heading or a field in each line.
+        self._lines: list[FormSection | FormField] = []
+        self._editor: FieldEditor | None = None
+        self.set_sections(sections)
 
-    def compose(self) -> ComposeResult:
-        """Section titles and rows."""
-        section = ""
-        for index, field in enumerate(self._fields):
-            if field.section != section:
-                section = field.section
-                yield Static(printable(section), markup=False, classes="section" + " -first" * (index == 0))
-            yield _Row(field)
+    # What is shown
 
-    def on_mount(self) -> None:
-        """Make all labels as wide as the longest."""
-        self._align_labels()
+    def set_sections(self, sections: Sequence[FormSection], *, position: str = "") -> None:
+        """Show these fields; the cursor stays on its field if that is still there.
+
+        Args:
+            sections: fields in their order.
+            position: markup for the frame's lower right.
+        """
+        here = self._place_of(self.cursor)
+        self._sections = tuple(sections)
+        self._lines = [line for section in sections for line in (section, *section.fields)]
+        headings = {at for at, line in enumerate(self._lines) if isinstance(line, FormSection)}
+        cursor = self._line_of(*here) if here is not None else None
+        self.set_rows(len(self._lines), self._drawn, headings=headings, cursor=cursor, position=position)
+        self._lay_editor()
 
     @property
     def fields(self) -> list[FormField]:
-        """The fields that are shown."""
-        return list(self._fields)
+        """Every field that is shown, without repetition."""
+        return list({field.key: field for field in reversed(self._all())}.values())[::-1]
 
     @property
-    def focused_key(self) -> str | None:
-        """Key of the field with the cursor; None if the cursor is elsewhere."""
-        return next((row.field.key for row in self.query(_Row) if row.has_focus_within), None)
-
-    async def set_fields(self, fields: Sequence[FormField]) -> None:
-        """Show these fields; if they have the same keys as before, update them in place so that the cursor stays."""
-        rows = {row.field.key: row for row in self.query(_Row)}
-        is_same = [_shape(field) for field in self._fields] == [_shape(field) for field in fields]
-        self._fields = list(fields)
-        if is_same and len(rows) == len(fields):
-            for field in fields:
-                rows[field.key].show(field)
-            return
-        focused = self.focused_key
-        await self.recompose()
-        self._align_labels()
-        if focused is not None:
-            self.focus_field(focused)
-
-    def set_error(self, key: str, error: str) -> None:
-        """Show the error of a field; "" clears it.
-
-        Raises:
-            KeyError: there is no such field.
-        """
-        row = self._row(key)
-        row.tell(replace(row.field, error=error))
-
-    def set_off(self, reasons: Mapping[str, str]) -> None:
-        """Dim the fields with these keys and show why each has no effect; undim all others."""
-        rows = {row.field.key: row for row in self.query(_Row)}
-        self._fields = [replace(field, off=reasons.get(field.key, "")) for field in self._fields]
-        for field in self._fields:
-            if field.key in rows:
-                rows[field.key].tell(replace(rows[field.key].field, off=field.off))
+    def field(self) -> FormField | None:
+        """The field under the cursor."""
+        place = self._place_of(self.cursor)
+        return place[1] if place is not None else None
 
     @property
-    def focused_field(self) -> FormField | None:
-        """The field that has the cursor."""
-        return next((row.field for row in self.query(_Row) if row.has_focus_within), None)
+    def section(self) -> str:
+        """Title of the section that the cursor is in; empty without fields."""
+        place = self._place_of(self.cursor)
+        return place[0] if place is not None else ""
 
-    @property
-    def unsettled(self) -> FormField | None:
-        """The first field whose editor shows another text than its value: not applied yet, or rejected."""
-        rows = (row for row in self.query(_Row) if row.query(".editor"))
-        return next((row.field for row in rows if row.editor.value != row.field.value), None)
+    def field_of(self, key: str) -> FormField:
+        """The field with a key. Raises KeyError if there is none."""
+        for field in self._all():
+            if field.key == key:
+                return field
+        raise KeyError(key)
 
-    def text_of(self, key: str) -> str:
-        """The text in a field's editor. Raises KeyError if there is no such field."""
-        return self._row(key).editor.value
-
-    def error_of(self, key: str) -> str:
-        """The error shown below a field, or "". Raises KeyError if there is no such field."""
-        return self._row(key).field.error
-
-    @property
-    def help_cells(self) -> int:
-        """Width of the help behind an editor."""
-        return next((row.query_one(".help").content_size.width for row in self.query(_Row)), 0)
-
-    def focus_field(self, key: str) -> bool:
+    def go_to(self, key: str) -> bool:
         """Move the cursor to a field; False if no field has this key."""
-        for row in self.query(_Row):
-            if row.field.key == key:
-                row.editor.focus()
+        for at, line in enumerate(self._lines):
+            if isinstance(line, FormField) and line.key == key:
+                self.cursor = at
                 return True
         return False
 
-    def action_move(self, step: int) -> None:
-        """Move to the next or the previous field."""
-        rows = list(self.query(_Row))
-        position = next((index for index, row in enumerate(rows) if row.has_focus_within), -1)
-        if rows and 0 <= position + step < len(rows):
-            rows[position + step].editor.focus()
+    def go_to_section(self, title: str) -> None:
+        """Move the cursor to the first field of a section, unless it is in that section."""
+        if self.section == title:
+            return
+        for at, line in enumerate(self._lines):
+            if isinstance(line, FormSection) and line.title == title and line.fields:
+                self.cursor = at + 1
+                return
 
-    @on(Input.Submitted)
-    def _submit(self, event: Input.Submitted) -> None:
-        event.stop()
-        self._take(event.input)
-        self.action_move(1)
+    def _all(self) -> list[FormField]:
+        return [line for line in self._lines if isinstance(line, FormField)]
 
-    @on(Input.Blurred)
-    def _leave(self, event: Input.Blurred) -> None:
-        event.stop()
-        self._take(event.input)
+    def _drawn(self, index: int, width: int) -> str:
+        line = self._lines[index]
+        if isinstance(line, FormField):
+            return field_line(line, width, is_here=index == self.cursor and self.has_focus)
+        note = f" {line.note}" if line.note and len(line.title) + len(line.note) + 6 < width else ""
+        heading = rule(line.title, width - len(note)).replace("$text-disabled", "b $text", 1)
+        return f"{heading}[$text-disabled]{name(note, len(note))}[/]"
+
+    def _place_of(self, index: int) -> tuple[str, FormField] | None:
+        """Title of its section, and the field in a line; None for a heading."""
+        if not 0 <= index < len(self._lines):
+            return None
+        line = self._lines[index]
+        titles = [each.title for each in self._lines[:index] if isinstance(each, FormSection)]
+        return (titles[-1], line) if isinstance(line, FormField) else None
+
+    def _line_of(self, title: str, field: FormField) -> int | None:
+        """Where a field is now: in the same section, or else anywhere."""
+        section, anywhere = "", None
+        for at, line in enumerate(self._lines):
+            if isinstance(line, FormSection):
+                section = line.title
+            elif line.key == field.key:
+                if section == title:
+                    return at
+                anywhere = at if anywhere is None else anywhere
+        return anywhere
+
+    # Changing a value
+
+    @property
+    def editor(self) -> FieldEditor | None:
+        """What is typed into; None while nothing is."""
+        return self._editor
+
+    @property
+    def unapplied(self) -> tuple[FormField, str] | None:
+        """The field that is typed into and its text, if that differs from the value; else None."""
+        editor = self._editor
+        if editor is None or editor.value == editor.field.shown:
+            return None
+        return editor.field, editor.value
+
+    async def action_edit(self) -> None:
+        """Type into the field; switch it if it is on or off; list its choices."""
+        field = self.field
+        if field is None:
+            return
+        if field.kind == "bool":
+            self.action_change(1)
+        elif field.kind == "choice":
+            self.post_message(self.ChoiceWanted(self, field))
+        else:
+            await self._open(field)
+
+    def action_change(self, by: int) -> None:
+        """Take the next or previous choice."""
+        field = self.field
+        choices = (_BOOL if field.kind == "bool" else field.choices) if field is not None else ()
+        if field is None or not choices:
+            self.app.notify("Enter types a value", title=field.label if field else "No field here")
+            return
+        at = choices.index(field.shown) + by if field.shown in choices else 0
+        self._say(field, choices[at % len(choices)])
+
+    def offers(self, action: str) -> bool:
+        """Offer other choices only where there are some."""
+        if action.startswith("change"):
+            return self.field is not None and bool(self.field.choices or self.field.kind == "bool")
+        return self.field is not None
+
+    async def _open(self, field: FormField) -> None:
+        if self._editor is not None:
+            self._editor.focus()
+            return
+        self._editor = FieldEditor(field)
+        self._lay_editor()
+        await self.mount(self._editor)
+        self._editor.focus()
+
+    def _lay_editor(self) -> None:
+        if self._editor is None:
+            return
+        begin, _ = value_place(self.size.width)
+        self._editor.styles.offset = (begin, self.cursor - self.first_shown)
+        self._editor.styles.width = max(8, self.size.width - begin)
+
+    def finish(self, editor: FieldEditor, *, is_applied: bool = True) -> None:
+        """Close the editor, with its text or without."""
+        if editor.is_done:
+            return
+        editor.is_done = True
+        self._editor = None
+        had_focus = editor.has_focus
+        text = editor.value.strip()
+        editor.remove()
+        if had_focus:
+            self.screen.set_focus(self)
+        if is_applied and text != editor.field.shown:
+            self._say(editor.field, text)
+
+    def _say(self, field: FormField, text: str) -> None:
+        self.post_message(self.Changed(self, field.key, text))
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Keep what is typed over its value."""
+        self.call_after_refresh(self._lay_editor)
+
+    @on(Rows.Clicked)
+    async def _click(self, message: Rows.Clicked) -> None:
+        message.stop()
+        await self.action_edit()
 
     @on(Input.Changed)
-    def _keep_to_itself(self, event: Input.Changed) -> None:
+    @on(Input.Submitted)
+    @on(Input.Blurred)
+    def _keep_to_itself(self, event: Message) -> None:
         event.stop()
-
-    @on(_Choice.Changed)
-    def _cycle(self, event: _Choice.Changed) -> None:
-        event.stop()
-        row = next(row for row in self.query(_Row) if row.editor is event.editor)
-        self.post_message(self.Changed(self, row.field.key, event.editor.value))
-
-    def _take(self, editor: Input) -> None:
-        row = next((row for row in self.query(_Row) if row.editor is editor), None)
-        if row is None or not isinstance(editor, _Typed) or editor.value == editor.taken:
-            return
-        editor.taken = editor.value
-        self.post_message(self.Changed(self, row.field.key, editor.value))
-
-    def _row(self, key: str) -> _Row:
-        for row in self.query(_Row):
-            if row.field.key == key:
-                return row
-        raise KeyError(key)
-
-    def _align_labels(self) -> None:
-        longest = max((cell_len(printable(field.label)) for field in self._fields), default=0)
-        for label in self.query(".label"):
-            label.styles.width = min(longest, _LONGEST_LABEL) + 1
-
-
-def _shape(field: FormField) -> tuple[object, ...]:
-    """The properties of a field that need a new row when they change."""
-    return field.key, field.label, field.kind, field.section

@@ -15,6 +15,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 _GAP = 2
+# Textual does not know that this key types a character.
+_TYPED = "slash"
 
 
 @runtime_checkable
@@ -120,7 +122,8 @@ class KeyLine(Widget):
         for active in screen.active_bindings.values():
             binding, node = active.binding, active.node
             is_offered = not isinstance(node, Offers) or node.offers(binding.action)
-            if binding.show and active.enabled and is_offered:
+            is_typed = binding.key == _TYPED and isinstance(screen.focused, Input)
+            if binding.show and active.enabled and is_offered and not is_typed:
                 keys = fixed if binding.action in self._fixed else passing
                 # Of several keys, a text field may leave only one: that one is shown.
                 is_left = binding.key_display and not isinstance(screen.focused, Input)

@@ -1,4 +1,4 @@
-"""The plan of a run as text, for the screen and the verb."""
+"""The plan of a run as text: for the verb and the screen of the plan."""
 
 from __future__ import annotations
 

@@ -8,7 +8,8 @@ from textual.app import App, ComposeResult
 
 from torchdeck.tui.widgets.charts.bars import Bar, Bars
 from torchdeck.tui.widgets.charts.chart import Chart
-from torchdeck.tui.widgets.config_form import ConfigForm, FormField
+from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
+from torchdeck.tui.widgets.form_field import FormField
 from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
@@ -53,15 +54,16 @@ class TreeApp(App[None]):
 
 class FormApp(App[None]):
     def compose(self) -> ComposeResult:
-        yield ConfigForm(
-            [
-                FormField("data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", section="data"),
-                FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", section="data"),
-                FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam"), section="optimizer"),
-                FormField("optimizer.lr", "lr", "float", "-1", (), "learning rate", "must be above 0", "optimizer"),
-                FormField("training.compile", "compile", "bool", "true", help="torch.compile", section="training"),
-            ]
+        data = (
+            FormField("data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", origin="MNIST"),
+            FormField("loader.batch_size", "batch_size", "int", "128", help="images in a step", origin="128"),
         )
+        optimizer = (
+            FormField("optimizer.name", "name", "choice", "SGD", ("SGD", "Adam"), origin="SGD"),
+            FormField("optimizer.lr", "lr", "float", "-1", (), "learning rate", "must be above 0", origin="0.1"),
+            FormField("training.compile", "compile", "bool", "true", help="torch.compile", origin="true"),
+        )
+        yield ConfigForm([FormSection("Data", "what is read", data), FormSection("Optimizer", "", optimizer)])
         pipeline = PipelineList()
         pipeline.styles.margin = (1, 0)
         yield pipeline
