@@ -14,3 +14,5 @@ os.environ["MKL_NUM_THREADS"] = "1"
 def _away_from_the_users_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCHDECK_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TORCHDECK_THEME", raising=False)

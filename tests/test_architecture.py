@@ -70,6 +70,7 @@ LAYERS = (
     "tui.widgets",
     "tui.widgets.modules",
     "tui.draft_form",
+    "tui.draft_sections",
     "tui.words",
     "tui.run_choice",
     "tui.headless",

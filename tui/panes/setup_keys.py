@@ -273,8 +273,12 @@ class SetupKeys(Working, Pane):
 
     async def action_find(self) -> None:
         """Let the user type part of a setting's name."""
-        self.show_view("fields")
-        await ask_filter(self.form, self.wanted, _EXAMPLES)
+        if self.view == "fields":
+            await ask_filter(self.form, self.wanted, _EXAMPLES)
+        else:
+            # The view takes the focus when it is laid out.
+            self.show_view("fields")
+            self.call_after_refresh(ask_filter, self.form, self.wanted, _EXAMPLES)
 
     @on(FilterField.Typed)
     def _filter(self, message: FilterField.Typed) -> None:

@@ -80,7 +80,7 @@ class PromptScreen(Dialog[str | None]):
             yield Static(f"[$text-error]{escape(printable_lines(self._error))}[/]", classes="words")
         yield Static("[$text-disabled]Enter applies[/]")
 
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         """Focus the field."""
         self.query_one(Input).focus()
 

@@ -11,7 +11,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widget import Widget
 from textual.widgets import Button
 
 from ..drawing import name
@@ -113,10 +112,13 @@ class Dialog(OverScreen[ResultT]):
                 yield Button(f"[b]Esc[/]  {name(self._way_out.capitalize())}", id="answer-escape")
 
     def on_mount(self) -> None:
-        """Focus the gentlest answer that does what was asked."""
+        """Focus where one begins."""
+        self.focus_first()
+
+    def focus_first(self) -> None:
+        """Focus the gentlest answer that does what was asked; a dialog with a field, that field."""
         buttons = list(self.query(Button))
-        focus: Widget = buttons[self._first]
-        focus.focus()
+        buttons[self._first].focus()
 
     @on(Button.Pressed)
     def _press(self, event: Button.Pressed) -> None:

@@ -97,7 +97,7 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
             "[b $key]Enter[/] changes the run   [b $key]↑ ↓[/] next field"
         )
 
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         """Focus the first field."""
         self.query(Input).first().focus()
 
