@@ -56,7 +56,7 @@ class SetupKeys(Working, Pane):
         libraries: what the installed libraries offer, once that is known.
         last_edit: the last edit made here; its text stays in the field while it is rejected.
         wanted: filter of the fields.
-        suggestions: by key, a value that was found and not taken.
+        suggestions: by key, a value that was found, for the user to apply.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("setup")

@@ -64,7 +64,7 @@ class FormField:
 
 
 def value_place(width: int) -> tuple[int, int]:
-    """Where the well lies in a line of so many cells: its first cell, and its width."""
+    """Where the well lies in a line of `width` cells: its first cell, and its width."""
     begin = _MARK_CELLS + NAME_CELLS
     note = width - begin - _VALUE_CELLS - 2
     # Half a note says nothing: the help of the field says all of it.
