@@ -152,10 +152,10 @@ def measure_opening(folder: Path, steps: int) -> None:
 
 def draw_curve(x: Any, y: Any) -> None:
     """One chart of 100x20 cells, as a pane draws it."""
-    size, curves = (100, 20), [Curve(x, y, (200, 200, 200))]
+    size, curves = (100, 20), [Curve(x, y)]
     frame = frame_for(curves, size, is_log=False)
     if frame is not None:
-        draw(size, frame, curves, [], (120, 120, 120))
+        draw(size, frame, curves, [])
 
 
 def _record(last_step: int, steps: int) -> TrainRecord:

@@ -18,9 +18,9 @@ from torchdeck.engine.runs.reader import RunReader
 from .plain_text import printable
 from .process.terminal_notice import notice_for
 from .words.epoch_columns import epoch_columns
+from .words.event_text import TOLD_AS_WRITTEN
 from .words.figures import duration, figure
 from .words.metric_text import best_words, metric_title
-from .words.run_text import TOLD_AS_WRITTEN
 from .words.shell_text import shell_command
 
 # Without a terminal, print a line at least this often, so that a log shows that the run is alive.

@@ -214,7 +214,8 @@ class LaunchedRun:
 
         server: ControlServer | None = None
         ownership = OwnershipWatch(run)
-        sampler = SystemSampler(run.path, gpu_uuid_of(prepared.placement.device))
+        uuid = gpu_uuid_of(prepared.placement.device)
+        sampler = SystemSampler(run.path, uuid, step=lambda: run.state().get("step", 0))
         try:
             server = ControlServer(run.path, self.control)
             run.on_moved = lambda: self._move_to(run, server)

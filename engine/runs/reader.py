@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,8 @@ from .on_disk.run_folder import folder_identity, renamed_to
 from .on_disk.series import Curves, Points
 from .on_disk.state_file import BestResult, StateFile
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
+
+_MOST_SAMPLES = 17_280  # of the machine: a day of them
 
 
 @dataclass(frozen=True)
@@ -93,8 +97,9 @@ class RunReader:
         self._metrics = LineTail(path / METRICS_FILE)
         self._event_lines = LineTail(path / EVENTS_FILE)
         self._gradients = GradientRecords(path)
+        self._are_gradients_polled = False
         self._system_lines = LineTail(path / SYSTEM_FILE)
-        self._system: dict[str, Any] = {}
+        self._system: deque[dict[str, Any]] = deque(maxlen=_MOST_SAMPLES)
         self._curves = Curves()
         self._events: list[dict[str, Any]] = []
         self._malformed = 0
@@ -120,8 +125,8 @@ class RunReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether the last `poll` left metrics for the next one."""
-        return self._metrics.has_more
+        """Whether the last `poll` left records for the next one."""
+        return self._metrics.has_more or (self._are_gradients_polled and self._gradients.has_more)
 
     def poll(self, max_bytes: int | None = None) -> bool:
         """Read what is new. True when anything changed since the last call.
@@ -149,6 +154,8 @@ class RunReader:
     def _poll_lines(self, max_bytes: int | None) -> bool:
         changed = self._poll_metrics(max_bytes)
         changed = self._poll_events() or changed
+        if self._are_gradients_polled:
+            changed = self._gradients.poll(max_bytes) or changed
         return self._poll_system() or changed
 
     def config(self) -> RunConfig:
@@ -198,7 +205,8 @@ class RunReader:
         """One curve as of the last poll.
 
         Args:
-            name: one of `SERIES`, or "train/" or "validation/" before the name of another metric of the run.
+            name: one of `SERIES` or `BLOCK_SERIES`, or "train/", "validation/" or "ema/" before the name of another
+                metric of the run.
 
         Returns:
             x (optimizer steps) and y, float64 [N] each, not writable.
@@ -220,6 +228,11 @@ class RunReader:
         self._gradients.poll()
         return self._gradients
 
+    def gradients_so_far(self) -> GradientRecords:
+        """Like `gradients`, but from now on `poll` reads them, at most `max_bytes` at a time."""
+        self._are_gradients_polled = True
+        return self._gradients
+
     @property
     def score(self) -> str:
         """What is measured of every training step beside its loss: "accuracy" or "mae"."""
@@ -231,6 +244,10 @@ class RunReader:
 
     def system(self) -> dict[str, Any]:
         """The newest sample of what the run takes of its machine, as of the last poll; empty before the first."""
+        return self._system[-1] if self._system else {}
+
+    def system_samples(self) -> Sequence[dict[str, Any]]:
+        """The newest samples of the machine, oldest first, as of the last poll: those of the last day at most."""
         return self._system
 
     def epoch_records(self) -> list[EpochRecord]:
@@ -342,8 +359,9 @@ class RunReader:
     def _poll_system(self) -> bool:
         if not self._system_lines.look():
             return False
-        for sample in self._system_lines.read():
-            self._system = sample
+        if self._system_lines.was_replaced:
+            self._system.clear()
+        self._system.extend(self._system_lines.read())
         return True
 
     def _state_stamps(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +20,24 @@ SAMPLE_SECONDS = 5.0
 class SystemSampler:
     """Appends a line to `system.jsonl` every few seconds, in a thread of its own that never touches torch."""
 
-    def __init__(self, run: Path, gpu_uuid: str = "", every: float = SAMPLE_SECONDS) -> None:
+    def __init__(
+        self,
+        run: Path,
+        gpu_uuid: str = "",
+        every: float = SAMPLE_SECONDS,
+        step: Callable[[], int] = lambda: 0,
+    ) -> None:
         """Sample this process.
 
         Args:
             run: the run's directory.
             gpu_uuid: which GPU the run uses, as NVML names it; empty for none.
             every: seconds between two samples.
+            step: optimizer steps done so far; called in the sampler's thread.
         """
         self._path = run / SYSTEM_FILE
         self._every = every
+        self._step = step
         self._process = psutil.Process()
         self._known_workers: dict[psutil.Process, psutil.Process] = {}
         self._gpu = Gpu(gpu_uuid) if gpu_uuid else None
@@ -62,8 +71,8 @@ class SystemSampler:
     def sample(self) -> dict[str, Any]:
         """One record.
 
-        `cpu` is the share of one core that the process and its workers take, `memory` their resident bytes,
-        `memory_free` the machine's available bytes; `gpu` is None where it is not known.
+        `step` is the optimizer steps done, `cpu` the share of one core that the process and its workers take, `memory`
+        their resident bytes, `memory_free` the machine's available bytes; `gpu` is None where it is not known.
         """
         workers = self._workers()
         cpu, memory = self._process.cpu_percent() / 100, self._process.memory_info().rss
@@ -76,6 +85,7 @@ class SystemSampler:
         return {
             "kind": "system",
             "time": time.time(),
+            "step": self._step(),
             "cpu": round(cpu, 3),
             "memory": memory,
             "memory_free": psutil.virtual_memory().available,

@@ -31,7 +31,7 @@ class EvaluationScreen(OverScreen[None]):
     EvaluationScreen Static { height: auto; width: auto; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,t", "dismiss", "Back"),
+        Binding("escape,q,i", "dismiss", "Back"),
         Binding("m", "averaged", "EMA weights"),
     ]
 

@@ -9,6 +9,7 @@ from textual.app import RenderResult
 from textual.containers import Vertical
 from textual.content import Content
 from textual.events import Resize
+from textual.geometry import Region
 from textual.widget import Widget
 
 Draw = Callable[[int, int], Iterable[str]]
@@ -27,13 +28,20 @@ class Panel(Widget):
         self.entitle(title)
 
     def entitle(self, title: str | None = None, subtitle: str | None = None) -> None:
-        """Set the title, the subtitle or both, as markup. Nothing is painted if they are as they were."""
+        """Set the title, the subtitle or both, as markup. Only lines of the frame whose text changed are painted."""
         before = self._written
         self._written = (before[0] if title is None else title, before[1] if subtitle is None else subtitle)
+        # Setting `border_title` or `border_subtitle` paints the whole panel.
         if self._written[0] != before[0]:
-            self.border_title = self._written[0] or None
+            self._border_title = self.render_str(self._written[0]) if self._written[0] else None
+            self._paint_frame(-self.gutter.top)
         if self._written[1] != before[1]:
-            self.border_subtitle = self._written[1] or None
+            self._border_subtitle = self.render_str(self._written[1]) if self._written[1] else None
+            self._paint_frame(self.size.height)
+
+    def _paint_frame(self, y: int) -> None:
+        if self.is_mounted:
+            self.refresh(Region(-self.gutter.left, y, self.outer_size.width, 1))
 
 
 class Lines(Panel):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from ..drawing import left, name, prose
 from .event_reasons import why
-from .run_text import event_line
+from .event_text import event_line
 
 Level = Literal["info", "warning", "error"]
 LEVELS: tuple[Level, ...] = ("info", "warning", "error")

@@ -159,7 +159,8 @@ def per_class_text(scores: Tabled) -> Text:
     for number, (name, *values) in enumerate(rows):
         line = f"{name[: _NAME_CELLS - 1]:<{_NAME_CELLS}}" + "".join(f"{value:>10}" for value in values)
         text.append(f"{line}\n", style="bold" if number == 0 else "not bold")
-    text.right_crop(1)
+    if rows:
+        text.right_crop(1)
     return text
 
 

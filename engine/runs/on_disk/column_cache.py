@@ -21,7 +21,7 @@ from ...files.durable import FileContent, atomic_write
 from ...files.json_values import to_json
 from ...files.regular_file import held_folder, open_regular_file
 from ...run_files import METRICS_FILE
-from .series import STEP_SERIES, Curves, Points
+from .series import BLOCK_SERIES, STEP_SERIES, Curves, Points
 
 CACHE_FOLDER = "cache"
 CACHE_FILE = "metrics.columns"
@@ -30,7 +30,8 @@ CACHE_FILE = "metrics.columns"
 WORTH_CACHING_BYTES = 4 << 20
 
 # Another one is not read: its number, and the curves that are kept.
-_LAYOUT = [2, *STEP_SERIES]
+_SERIES = (*STEP_SERIES, *BLOCK_SERIES)
+_LAYOUT = [3, *_SERIES]
 # Bytes at the beginning and before the end of what was read that must be the same for a cache to count.
 _PROBE_BYTES = 64 << 10
 
@@ -96,7 +97,7 @@ def _writer(cached: CachedCurves, probe: int) -> FileContent:
         columns.append(column)
         return len(columns) - 1
 
-    points: dict[str, Points] = {name: cached.curves.points(name) for name in STEP_SERIES}
+    points: dict[str, Points] = {name: cached.curves.points(name) for name in _SERIES}
     places = {name: (number(x), number(y)) for name, (x, y) in points.items()}
     header = to_json(
         {

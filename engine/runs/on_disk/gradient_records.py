@@ -77,18 +77,29 @@ class GradientRecords:
         self.looks: deque[GradientLook] = deque(maxlen=_MOST_LOOKS)
         self._tail = LineTail(run / PROBES_FILE)
         self._paths: list[str] = []
+        self._whole: deque[tuple[int, GradientNorms]] = deque(maxlen=_MOST_LOOKS)
 
     def point_to(self, run: Path) -> None:
         """The run's directory was renamed: read on there."""
         self._tail.path = run / PROBES_FILE
 
-    def poll(self) -> bool:
-        """Read what is new; one `stat` when nothing is. Lines that can't be understood are left out."""
+    @property
+    def has_more(self) -> bool:
+        """Whether the last `poll` left records for the next one."""
+        return self._tail.has_more
+
+    def poll(self, max_bytes: int | None = None) -> bool:
+        """Read what is new; one `stat` when nothing is. Lines that can't be understood are left out.
+
+        Args:
+            max_bytes: read about so much at most, the rest with the next calls; None for all.
+        """
         if not self._tail.look():
             return False
         if self._tail.was_replaced:
             self.looks.clear()
-        for record in self._tail.read():
+            self._whole.clear()
+        for record in self._tail.read(max_bytes):
             self._add(record)
         return True
 
@@ -96,6 +107,11 @@ class GradientRecords:
     def newest(self) -> GradientLook | None:
         """The newest look; None before the first."""
         return self.looks[-1] if self.looks else None
+
+    @property
+    def whole_model(self) -> Sequence[tuple[int, GradientNorms]]:
+        """Steps of the looks with the norms of all modules together, oldest first."""
+        return self._whole
 
     def history(self, path: str) -> tuple[list[int], list[float], list[float]]:
         """Steps, gradient norms and update ratios at and below a module; NaN where there was no gradient."""
@@ -123,6 +139,7 @@ class GradientRecords:
                     for of_gradient, of_weight, of_update in zip(gradient, weight, update, strict=True)
                 ]
                 self.looks.append(GradientLook(step, dict(zip(self._paths, norms, strict=True))))
+                self._whole.append((step, together(norms)))
 
 
 def _numbers(values: Any) -> list[float | None]:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from ...files.json_values import numbers_restored
+from ...files.json_values import number, numbers_restored
 from ...metric_names import TRAINING_SCORE
 from .metrics_record import EpochRecord, ResultRecord
 
@@ -22,6 +22,9 @@ SERIES = (
     "validation/macro_f1",
 )
 """Series that every run has, empty if it does not record them. Other metrics are added as they appear."""
+
+# One point per block of training records: samples per second, and training time of the run in seconds.
+BLOCK_SERIES = ("throughput", "time")
 
 # What a training block measures beside its loss: one of these.
 _SCORES = tuple(dict.fromkeys(TRAINING_SCORE.values()))
@@ -77,7 +80,7 @@ class Curves:
         self.last_step = 0
         self.last_rate = float("nan")
         self.score = _SCORES[0]
-        self._series = {name: GrowingSeries() for name in SERIES}
+        self._series = {name: GrowingSeries() for name in (*SERIES, *BLOCK_SERIES)}
 
     def points(self, name: str) -> Points:
         """One series. Raises KeyError."""
@@ -102,9 +105,15 @@ class Curves:
     def restore(
         self, step_series: dict[str, Points], newest_blocks: list[list[float]], other_records: list[dict[str, Any]]
     ) -> bool:
-        """Restore saved curves into this empty one. Returns False if they don't have the right form."""
+        """Restore saved curves into this empty one. Returns False if they don't have the right form.
+
+        Args:
+            step_series: points of `STEP_SERIES` and `BLOCK_SERIES` by name.
+            newest_blocks: samples, seconds and steps of the newest training blocks.
+            other_records: every record but the training blocks.
+        """
         try:
-            for name in STEP_SERIES:
+            for name in (*STEP_SERIES, *BLOCK_SERIES):
                 x, y = step_series[name]
                 self._series[name].extend(x, y)
             self.newest_blocks = [
@@ -142,8 +151,16 @@ class Curves:
         self.score = name
         self._curve(f"train/{name}").extend(steps, score)
         self._series["lr"].extend(steps, rate)
+        self._add_pace(step, samples, seconds, number(record.get("t")))
         self.newest_blocks = [*self.newest_blocks[-19:], (samples, seconds, count)]
         self.last_step, self.last_rate = step, float(rate[-1])
+
+    def _add_pace(self, step: int, samples: float, seconds: float, at: float | None) -> None:
+        place = np.array([float(step)])
+        if seconds > 0:
+            self._series["throughput"].extend(place, np.array([samples / seconds]))
+        if at is not None:
+            self._series["time"].extend(place, np.array([at]))
 
     def _add_epoch(self, record: dict[str, Any]) -> None:
         train = {str(name): float(value) for name, value in record["train"].items()}

@@ -10,7 +10,7 @@ from run_cases import epoch_record, new_run, train_record
 from torchdeck.engine.runs import reader
 from torchdeck.engine.runs.on_disk import column_cache
 from torchdeck.engine.runs.on_disk.column_cache import CachedCurves, load_curves
-from torchdeck.engine.runs.on_disk.series import SERIES
+from torchdeck.engine.runs.on_disk.series import BLOCK_SERIES, SERIES
 from torchdeck.engine.runs.reader import RunReader
 
 
@@ -34,7 +34,7 @@ def cache_of(run: Path) -> Path:
 
 
 def contents(cached: CachedCurves) -> str:
-    curves = {name: [column.tolist() for column in cached.curves.points(name)] for name in SERIES}
+    curves = {name: [column.tolist() for column in cached.curves.points(name)] for name in (*SERIES, *BLOCK_SERIES)}
     others = (cached.curves.newest_blocks, cached.curves.other_records)
     return repr((cached.offset, cached.skipped, cached.malformed, curves, others))
 
@@ -46,7 +46,7 @@ def opened(run: Path) -> RunReader:
 
 
 def everything(reader: RunReader) -> str:
-    curves = {name: [column.tolist() for column in reader.series(name)] for name in SERIES}
+    curves = {name: [column.tolist() for column in reader.series(name)] for name in (*SERIES, *BLOCK_SERIES)}
     return repr((curves, reader.epoch_records(), reader.best(), reader.progress(), reader.skipped_lines))
 
 
@@ -71,8 +71,8 @@ def test_steps_that_curves_share_are_stored_once(tmp_path: Path) -> None:
     with np.load(cache_of(run)) as arrays:
         lengths = [len(array) for name, array in arrays.items() if name != "header"]
     # The loss of these records is the step's number, so that it is the same column as the steps. A curve that the run
-    # doesn't have takes no room.
-    assert sorted(lengths) == [0, 90, 90, 90]
+    # doesn't have takes no room; pace and time have a value per block.
+    assert sorted(lengths) == [0, 9, 9, 9, 90, 90, 90]
 
 
 def test_what_came_after_the_cache_is_read_behind_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,10 @@ def test_curves_grow_as_the_run_writes(run: RunWriter) -> None:
     run.flush()
     assert reader.poll()
     assert reader.series("lr")[1][-51:].tolist() == [0.1, *[0.05] * 50]
+    steps, rates = reader.series("throughput")
+    assert steps[-2:].tolist() == [3000, 3050]
+    assert all(rates > 0)
+    assert len(reader.series("time")[0]) == 31
     for name in ("loss", "accuracy", "macro_f1"):
         x, y = reader.series(f"validation/{name}")
         assert (x.tolist(), y.tolist()) == ([3050.0], [1.25 if name == "loss" else 0.75])

@@ -14,7 +14,7 @@ from torchdeck.engine.runs.system_sampler import Gpu, SystemSampler
 
 
 def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
-    sampler = SystemSampler(tmp_path, every=0.01)
+    sampler = SystemSampler(tmp_path, every=0.01, step=lambda: 40)
     sampler.start()
     tail = LineTail(tmp_path / "system.jsonl")
     deadline = time.monotonic() + 30
@@ -26,6 +26,7 @@ def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
     assert samples[0]["memory"] > 1 << 20
     assert samples[0]["cpu"] >= 0
     assert samples[0]["gpu"] is None
+    assert samples[0]["step"] == 40
     assert samples[0]["time"] == pytest.approx(time.time(), abs=60)
 
 

@@ -10,12 +10,42 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
 from textual.widgets import ContentSwitcher, Static
 
 from torchdeck.tui.widgets.charts import chart as chart_module
 from torchdeck.tui.widgets.charts.chart import SHORTEST_WAIT, Chart
 from torchdeck.tui.widgets.charts.chart_view import View
+
+
+class FramedApp(App[None]):
+    """A chart in the frame that its title and settings are part of."""
+
+    CSS = ".panel { border: round $foreground; }"
+
+    def __init__(self, chart: Chart) -> None:
+        super().__init__()
+        self.chart = chart
+
+    def compose(self) -> ComposeResult:
+        yield self.chart
+
+
+@pytest.fixture
+def app_with() -> Callable[[Chart], FramedApp]:
+    return FramedApp
+
+
+@pytest.fixture
+def lines_of() -> Callable[[App[None]], list[str]]:
+    """The lines on the screen: the title, the plot and the settings without the frame at their sides."""
+
+    def read(app: App[None]) -> list[str]:
+        lines = [strip.text.rstrip() for strip in app.screen._compositor.render_strips(app.size)]
+        return [line[1:-1].removeprefix("─ ").rstrip() for line in lines]
+
+    return read
 
 
 def is_braille(character: str) -> bool:
@@ -45,25 +75,29 @@ async def test_says_that_there_is_nothing(app_with, lines_of) -> None:
     async with app.run_test(size=(80, 24)):
         assert any("the first step has not ended" in line for line in lines_of(app))
         chart.set_series("train", [], [])
-        assert chart.render_line(0).text.strip() == "loss"
+        assert lines_of(app)[0].strip("─ ") == "loss"
 
 
-async def test_what_the_x_axis_counts_stands_at_an_end_where_no_tick_does(app_with, lines_of) -> None:
+async def test_what_the_x_axis_counts_stands_in_the_frame(app_with, lines_of) -> None:
     chart = Chart("loss", x_label="step")
     app = app_with(chart)
     async with app.run_test(size=(80, 24)) as pilot:
         chart.set_series("train", [1, 100], [2, 1])
         chart._redraw()
         await pilot.pause()
-        assert lines_of(app)[-1].split() == ["step", "20", "40", "60", "80", "100"]
-        chart.set_series("train", [0, 110], [2, 1])
+        assert lines_of(app)[-2].split() == ["20", "40", "60", "80", "100"]
+        assert lines_of(app)[-1].endswith("─ step ─")
+
+
+async def test_without_a_lower_frame_the_line_of_ticks_says_what_the_x_axis_counts(app_with, lines_of) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 24)) as pilot:
+        chart.styles.border_bottom = ("none", "white")
+        chart.set_series("train", [1, 100], [2, 1])
         chart._redraw()
         await pilot.pause()
-        assert lines_of(app)[-1].split() == ["0", "50", "100", "step"]
-        chart.set_series("train", [0, 100], [2, 1])
-        chart._redraw()
-        await pilot.pause()
-        assert "step" not in lines_of(app)[-1]
+        assert chart.render_line(chart.size.height - 1).text.split() == ["step", "20", "40", "60", "80", "100"]
 
 
 async def test_a_single_point_can_be_seen(app_with, lines_of) -> None:
@@ -108,7 +142,7 @@ async def test_infinite_values_do_not_spoil_the_axis(app_with, lines_of) -> None
         chart.set_series("train", range(4), [1.0, math.inf, 2.0, -math.inf])
         chart._redraw()
         await pilot.pause()
-        assert any(line.strip().startswith("2.0┤") for line in lines_of(app))
+        assert any(line.strip().startswith("2.0│") for line in lines_of(app))
 
 
 async def test_only_nan_is_said(app_with, lines_of) -> None:
@@ -128,9 +162,9 @@ async def test_log_y_has_powers_of_ten_and_leaves_out_what_is_not_positive(app_w
         chart.set_series("train", range(5), [100.0, 1.0, 0.0, 0.01, -1.0])
         await pilot.press("l")
         await pilot.pause()
-        labels = [line.partition("┤")[0].strip() for line in lines_of(app) if "┤" in line]
+        labels = [line.partition("│")[0].strip() for line in lines_of(app) if "┈" in line]
         assert labels == ["100", "10", "1", "0.1", "0.01"]
-        assert "log y" in lines_of(app)[0]
+        assert "─ log ─" in lines_of(app)[-1]
         chart.set_series("train", range(2), [0.0, -1.0])
         chart._redraw()
         await pilot.pause()
@@ -151,11 +185,15 @@ async def test_smoothing_is_drawn_over_the_faint_raw_line(app_with, lines_of) ->
         chart._redraw()
         await pilot.pause()
         assert colors() == {(255, 0, 0), (0, 255, 0)}
-        for weight in (0.6, 0.9, 0.98, 0.0):
-            await pilot.press("m")
+        more, less = (
+            [("full_stop", weight) for weight in (0.6, 0.9, 0.98)],
+            [("comma", weight) for weight in (0.9, 0.6, 0)],
+        )
+        for key, weight in [*more, *less]:
+            await pilot.press(key)
             assert chart.smoothing == weight
             assert len(colors()) == (3 if weight else 2)
-            assert ("smooth" in lines_of(app)[0]) == bool(weight)
+            assert (f"smooth {weight:g}" in lines_of(app)[-1]) == bool(weight)
             assert "validation 0.7" in lines_of(app)[0]
 
 
@@ -223,7 +261,7 @@ async def test_clear_forgets_everything(app_with, lines_of) -> None:
         chart.clear()
         await pilot.pause()
         assert dots(lines_of(app)) == 0
-        assert lines_of(app)[0] == "loss"
+        assert lines_of(app)[0].strip("─ ") == "loss"
 
 
 class Clock:
@@ -257,13 +295,13 @@ async def test_the_next_drawing_waits_for_the_budget(
         await pilot.pause()
         timers: list[float] = []
         monkeypatch.setattr(chart, "set_timer", lambda seconds, _: timers.append(seconds) or object())
-        lines = chart._plot_lines
+        lines = chart._drawn
 
         def lines_that_cost(width: int, height: int) -> object:
             clock.used += cost
             return lines(width, height)
 
-        monkeypatch.setattr(chart, "_plot_lines", lines_that_cost)
+        monkeypatch.setattr(chart, "_drawn", lines_that_cost)
         clock.now += 100
         chart._timer = None
         chart.set_series("train", [1, 2, 3], [1, 2, 3])
@@ -293,7 +331,7 @@ async def test_the_last_change_is_drawn_at_once_and_only_once(app_with, lines_of
         chart.draw_last()
         chart.draw_last()
         assert (chart.drawings, chart._timer) == (drawn + 1, None)
-        assert "300" in lines_of(app)[-1]
+        assert "300" in lines_of(app)[-2]
 
 
 async def test_a_waiting_change_is_drawn_by_itself(app_with, clock: Clock) -> None:
@@ -406,11 +444,11 @@ async def test_any_numbers_can_be_drawn(app_with, seed: int, capfd: pytest.Captu
         chart.smoothing = 0.6 * (seed % 2)
         chart.log_y = seed % 3 == 0
         chart._redraw()
-        assert all(chart.render_line(y).cell_length == 80 for y in range(24))
+        assert all(chart.render_line(y).cell_length == 78 for y in range(22))
     assert capfd.readouterr().out == ""
 
 
-def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the_engine() -> None:
+def test_importing_the_widgets_loads_neither_torch_nor_numpy_nor_the_engine() -> None:
     program = (
         "import importlib, pkgutil, sys, torchdeck.tui.widgets\n"
         "for module in pkgutil.iter_modules(torchdeck.tui.widgets.__path__, 'torchdeck.tui.widgets.'):\n"
@@ -418,7 +456,7 @@ def test_importing_the_widgets_loads_neither_torch_nor_plotext_nor_numpy_nor_the
         "print(*sys.modules)"
     )
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    assert not {"torch", "plotext", "numpy", "engine"} & set(output.split())
+    assert not {"torch", "numpy", "engine"} & set(output.split())
 
 
 @pytest.mark.parametrize("last", [28, 298, 345, 920, 12_000, 93_800])
@@ -429,9 +467,8 @@ async def test_a_narrow_chart_has_several_ticks_and_says_what_they_count(app_wit
         chart.set_series("train", [1, last], [2, 1])
         chart._redraw()
         await pilot.pause()
-        label, *ticks = lines_of(app)[-1].split()
-        assert label == "step"
-        assert 2 <= len(ticks) <= 6
+        assert "─ step ─" in lines_of(app)[-1]
+        assert 2 <= len(lines_of(app)[-2].split()) <= 6
 
 
 async def test_the_cursor_reads_the_values_at_a_step(app_with, lines_of) -> None:
@@ -442,12 +479,14 @@ async def test_the_cursor_reads_the_values_at_a_step(app_with, lines_of) -> None
         chart.set_series("train", range(1, 1201), [1200 - step for step in range(1, 1201)])
         chart.set_series("val.", [1000], [7])
         await pilot.press("left")
-        assert lines_of(app)[0].split() == ["loss", "at", "step", "1,200", "━", "train", "0", "━", "val.", "7"]
+        title = lines_of(app)[0].rstrip("─ ")
+        assert title.split() == ["loss", "at", "step", "1,200", "━", "train", "0", "━", "val.", "7"]
         assert "▼" in lines_of(app)[1]
         await pilot.press(*["shift+left"] * 2)
         step = int(lines_of(app)[0].split()[3].replace(",", ""))
         assert 800 < step < 1000
-        assert lines_of(app)[0].split()[4:] == ["━", "train", str(1200 - step), "━", "val.", "nan"]
+        title = lines_of(app)[0].rstrip("─ ")
+        assert title.split()[4:] == ["━", "train", str(1200 - step), "━", "val.", "nan"]
         await pilot.press("escape")
         assert "at step" not in lines_of(app)[0]
 
@@ -459,15 +498,108 @@ async def test_zooming_draws_a_part_of_the_axis_with_its_own_height(app_with, li
         chart.focus()
         chart.set_series("train", range(1001), [1000.0, *[1.0] * 500, *np.linspace(1, 0.5, 500)])
         await pilot.press("plus")
-        assert "zoomed" in lines_of(app)[0]
+        assert "zoomed" in lines_of(app)[-1]
         assert "1000" not in "".join(lines_of(app)[1:-2])
-        assert int(lines_of(app)[-1].split()[0]) >= 500
+        assert int(lines_of(app)[-2].split()[0]) >= 500
         await pilot.press("minus")
-        assert "zoomed" not in lines_of(app)[0]
+        assert "zoomed" not in lines_of(app)[-1]
         await pilot.press("plus", "plus", "escape")
-        assert "zoomed" not in lines_of(app)[0]
+        assert "zoomed" not in lines_of(app)[-1]
         chart.keep_series(())
         chart.set_series("val.", [0, 1000], [1, 2])
         chart.view = View(window=(200, 300))
         await pilot.pause()
         assert any("no data in this range" in line for line in lines_of(app))
+
+
+async def test_a_few_values_far_out_do_not_flatten_the_others_until_they_are_asked_for(app_with, lines_of) -> None:
+    chart = Chart("loss")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart.focus()
+        values = np.linspace(1.0, 0.5, 1000)
+        values[500] = 1000.0
+        chart.set_series("train", range(1000), values)
+        chart._redraw()
+        await pilot.pause()
+        flat = sum(is_braille(character) for character in lines_of(app)[1])
+        assert "outliers left out" in lines_of(app)[-1]
+        assert any(line.startswith("0.8│") for line in lines_of(app))
+        await pilot.press("0")
+        assert "outliers" not in lines_of(app)[-1]
+        assert any(line.startswith("1000│") for line in lines_of(app))
+        assert sum(is_braille(character) for character in lines_of(app)[1]) < flat
+
+
+async def test_a_schedule_has_no_outliers(app_with, lines_of) -> None:
+    chart = Chart("lr")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart.set_series("lr", range(1000), np.concatenate([np.linspace(0, 1, 100), np.linspace(1, 0, 900)]))
+        chart._redraw()
+        await pilot.pause()
+        assert "outliers" not in lines_of(app)[-1]
+
+
+async def test_dragging_shows_that_range_and_a_click_puts_the_cursor_there(app_with, lines_of) -> None:
+    chart = Chart("loss", x_label="step")
+    app = app_with(chart)
+    async with app.run_test(size=(80, 20)) as pilot:
+        chart.set_series("train", range(1001), np.linspace(2, 1, 1001))
+        chart._redraw()
+        await pilot.pause()
+        await pilot.mouse_down(chart, offset=(30, 5))
+        await pilot.hover(chart, offset=(50, 5))
+        await pilot.mouse_up(chart, offset=(50, 5))
+        low, high = chart.view.window
+        assert 300 < low < 400
+        assert 600 < high < 680
+        assert "zoomed" in lines_of(app)[-1]
+        await pilot.click(chart, offset=(40, 5))
+        assert low < chart.view.cursor < high
+        assert chart.view.window == (low, high)
+
+
+async def test_the_wheel_zooms_around_the_pointer(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test(size=(80, 20)) as pilot:
+        chart.set_series("train", range(1001), np.linspace(2, 1, 1001))
+        chart._redraw()
+        await pilot.pause()
+        at = chart._position(20)
+        wheel = {"widget": chart, "x": 21, "y": 5, "delta_x": 0, "delta_y": 0, "button": 0}
+        wheel |= {"shift": False, "meta": False, "ctrl": False, "screen_x": 21, "screen_y": 5}
+        chart.post_message(events.MouseScrollUp(**wheel))
+        await pilot.pause()
+        assert chart.view.window is not None
+        assert chart.view.window[1] - chart.view.window[0] == pytest.approx(500)
+        assert chart._position(20) == pytest.approx(at, abs=5)
+
+
+async def test_only_cells_that_changed_are_painted(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test(size=(80, 20)) as pilot:
+        chart.set_series("train", range(100), np.linspace(2, 1, 100))
+        chart._redraw()
+        await pilot.pause()
+        painted: list[object] = []
+        chart.refresh = lambda *regions, **options: painted.extend(regions)
+        chart.set_series("val.", [50], [1.75])
+        chart._redraw()
+        title, point = painted
+        assert (title.y, title.height) == (-1, 1)
+        assert (point.width, point.height) == (1, 1)
+
+
+async def test_data_are_fetched_when_they_are_drawn(app_with) -> None:
+    chart = Chart("loss")
+    async with app_with(chart).run_test(size=(80, 20)) as pilot:
+        await pilot.pause()
+        chart._next_drawing = math.inf
+        fetched: list[int] = []
+        for number in range(3):
+            chart.refill(lambda number=number: fetched.append(number))
+            chart.request_redraw()
+        assert fetched == []
+        chart.draw_last()
+        assert fetched == [2]

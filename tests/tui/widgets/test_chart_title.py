@@ -1,8 +1,9 @@
-"""The line above a chart shows what fits."""
+"""The frame of a chart says what fits."""
 
 import pytest
+from textual.content import Content
 
-from torchdeck.tui.widgets.charts.chart_title import Heading
+from torchdeck.tui.widgets.charts.chart_title import Heading, corner
 
 LEGEND = [("train", 0.052214, "red"), ("val.", 0.15129, "blue")]
 
@@ -10,16 +11,28 @@ LEGEND = [("train", 0.052214, "red"), ("val.", 0.15129, "blue")]
 @pytest.mark.parametrize(
     ("width", "line"),
     [
-        (80, "loss at step 1,550  ━ train 0.05221  ━ val. 0.1513  zoomed · smooth 0.6"),
-        (60, "loss @1,550 ━ train 0.05221 ━ val. 0.1513 zoom ~0.6"),
-        (38, "loss @1,550 ━ train 0.0522 ━ val. 0.151 zoom ~0.6"),
+        (80, "loss  at step 1,550  ━ train 0.05221  ━ val. 0.1513"),
+        (40, "loss @1,550 ━ 0.05221 ━ 0.1513"),
+        (28, "loss @1,550 ━ 0.0522 ━ 0.151"),
     ],
 )
-def test_it_is_shortened_until_it_fits(width: int, line: str) -> None:
-    heading = Heading("loss", "step", 1550, LEGEND, [("zoomed", "zoom"), ("smooth 0.6", "~0.6")])
-    assert "".join(part.text for part in heading.parts(width)) == line
+def test_names_of_lines_go_first_then_digits(width: int, line: str) -> None:
+    heading = Heading("loss", "step", 1550, LEGEND)
+    assert Content.from_markup(heading.markup(width)).plain == line
 
 
 def test_without_a_title_or_a_cursor_only_the_lines_are_named() -> None:
-    heading = Heading("", "step", None, LEGEND[:1], [])
-    assert "".join(part.text for part in heading.parts(80)) == "━ train 0.05221"
+    heading = Heading("", "step", None, LEGEND[:1])
+    assert Content.from_markup(heading.markup(80)).plain == "━ train 0.05221"
+
+
+def test_names_are_text_and_not_markup() -> None:
+    heading = Heading("[red]loss", "step", None, [("[bold]a", 1.0, "red")])
+    assert Content.from_markup(heading.markup(80)).plain == "[red]loss  ━ [bold]a 1"
+
+
+def test_settings_make_room_for_a_note_which_is_shown_whole_or_not_at_all() -> None:
+    assert corner(["zoomed", "", "step"], "[b]L[/] learning rate", 40) == "[b]L[/] learning rate   zoomed · step"
+    assert corner(["zoomed", "step"], "[b]L[/] learning rate", 24) == "[b]L[/] learning rate   step"
+    assert corner(["zoomed", "step"], "[b]L[/] learning rate", 20) == "zoomed · step"
+    assert corner(["zoomed", "step"], "", 8) == "step"

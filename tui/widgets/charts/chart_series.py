@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .plot import Curve
 from .series import exponential_average
 
 if TYPE_CHECKING:
@@ -76,3 +77,29 @@ def series_of(
     with np.errstate(invalid="ignore", over="ignore"):
         total = repr(np.nansum(y_values))
     return ChartSeries(x_values, y_values, color, is_smoothed, (len(x_values), *ends, total, color, is_smoothed))
+
+
+def drawn_curves(
+    lines: Iterable[ChartSeries], smoothing: float, window: tuple[float, float] | None, *, log_y: bool
+) -> list[tuple[Curve, str]]:
+    """What is drawn of the lines, each curve with its color: the faint raw values of smoothed lines below all others.
+
+    Args:
+        lines: lines in their order.
+        smoothing: weight of the exponential average; 0 for raw values only.
+        window: visible range; None for everything.
+        log_y: whether the curves are exponents of ten.
+    """
+    import numpy as np
+
+    curves: list[tuple[Curve, str]] = []
+    for line in lines:
+        shown = line.within(window)
+        if smoothing and line.is_smoothed:
+            curves.append((Curve(line.x[shown], line.y[shown], is_faint=True), line.color))
+        curves.append((Curve(line.x[shown], line.smoothed(smoothing)[shown]), line.color))
+    for curve, _ in curves:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = np.log10(curve.y) if log_y else curve.y
+        curve.y = np.where(np.isfinite(y), y, np.nan)
+    return sorted(curves, key=lambda pair: not pair[0].is_faint)

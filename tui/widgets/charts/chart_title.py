@@ -1,70 +1,60 @@
-"""The line above a chart: title, cursor position, last value of every line, and settings."""
+"""The frame of a chart: its title with the last value of every line, and what is set, in the corner below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-from rich.cells import cell_len
-
-from ...plain_text import printable
+from ...drawing import cells, name
 from .series import short_number
-
-Role = Literal["title", "settings", "line", "name", "value"]
-
-
-@dataclass(frozen=True)
-class Part:
-    """A piece of the title line.
-
-    Attributes:
-        text: text to show.
-        role: kind of the piece.
-        color: color of the curve that it belongs to.
-    """
-
-    text: str
-    role: Role
-    color: str = ""
 
 
 @dataclass(frozen=True)
 class Heading:
-    """The content of the title line.
+    """The content of the title.
 
     Attributes:
         title: name of the chart.
         x_label: unit of the x axis.
         cursor: position of the values in the legend; None for the last values.
         legend: name, value and color of every curve.
-        settings: settings in use, in long and in short form.
     """
 
     title: str
     x_label: str
     cursor: float | None
     legend: Sequence[tuple[str, float, str]]
-    settings: Sequence[tuple[str, str]]
 
-    def parts(self, width: int) -> list[Part]:
-        """Write the line for a chart of this width: shortened step by step until it fits, then cut off."""
-        forms = [self._parts(is_long=True, digits=4), self._parts(is_long=False, digits=4)]
-        shortest = self._parts(is_long=False, digits=3)
-        return next((parts for parts in forms if sum(cell_len(part.text) for part in parts) <= width), shortest)
+    def markup(self, width: int) -> str:
+        """Write the title: where it is too long, the names of the lines go first, then digits."""
+        forms = [self._form(are_named=named, digits=digits) for named, digits in ((True, 4), (False, 4), (False, 3))]
+        return next((form for form in forms if cells(form) <= width), forms[-1])
 
-    def _parts(self, *, is_long: bool, digits: int) -> list[Part]:
-        gap = "  " if is_long else " "
-        parts = [Part(printable(self.title), "title")]
+    def _form(self, *, are_named: bool, digits: int) -> str:
+        parts = [name(self.title)] if self.title else []
         if self.cursor is not None:
             at = f"{self.cursor:,.6g}" if abs(self.cursor) < 1e6 else f"{self.cursor:,.0f}"
-            words = " ".join(filter(None, ["at", printable(self.x_label), at])) if is_long else f"@{at}"
-            parts.append(Part(f" {words}", "settings"))
-        for name, value, color in self.legend:
-            parts.append(Part(f"{gap if len(parts) > 1 or self.title else ''}━ ", "line", color))
-            parts.append(Part(f"{printable(name)} ", "name"))
-            parts.append(Part(short_number(value, digits), "value"))
-        settings = " · ".join(long for long, _ in self.settings) if is_long else " ".join(s for _, s in self.settings)
-        if settings:
-            parts.append(Part(f"{gap}{settings}", "settings"))
-        return parts
+            words = f"at {name(self.x_label)} {at}" if are_named and self.x_label else f"@{at}"
+            parts.append(f"[not bold $text-muted]{words}[/]")
+        for line, value, color in self.legend:
+            label = f"━ {name(line)}" if are_named and line else "━"
+            parts.append(f"[not bold {color}]{label}[/] [$text]{short_number(value, digits)}[/]")
+        return ("  " if are_named else " ").join(parts)
+
+
+def corner(settings: Sequence[str], note: str, width: int) -> str:
+    """What is set, with a note before it, as markup; settings that do not fit are left out from the left.
+
+    Args:
+        settings: the unit of the x axis last.
+        note: markup; left out if it does not fit beside the last setting.
+        width: room in cells.
+    """
+    shown = [name(setting) for setting in settings if setting]
+    for head in (f"{note}   ", "") if note else ("",):
+        kept = [*shown]
+        while len(kept) > 1 and cells(head + " · ".join(kept)) > width:
+            del kept[0]
+        if cells(text := head + " · ".join(kept)) <= width:
+            return text
+    return ""

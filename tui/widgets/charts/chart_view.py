@@ -37,8 +37,8 @@ class View:
         return (everything[1] - (high - low), everything[1]) if self.follows else self.window
 
 
-def zoomed(view: View, everything: Limits, *, is_in: bool) -> View:
-    """Halve or double the range, around the cursor or, without one, around the newest visible point."""
+def zoomed(view: View, everything: Limits, *, is_in: bool, at: float | None = None) -> View:
+    """Halve or double the range around a position: by default the cursor, or else the newest visible point."""
     low, high = view.limits(everything)
     span = everything[1] - everything[0]
     width = (high - low) / _ZOOM if is_in else (high - low) * _ZOOM
@@ -46,8 +46,16 @@ def zoomed(view: View, everything: Limits, *, is_in: bool) -> View:
         return replace(view, window=None, follows=False)
     width = max(width, span * _NEAREST)
     around = high if view.cursor is None else view.cursor
+    around = around if at is None else at
     share = (around - low) / (high - low)
     return _placed(view, around - share * width, width, everything)
+
+
+def zoomed_to(view: View, everything: Limits, ends: Limits) -> View:
+    """Show the range between two positions, in any order; a range of no width changes nothing."""
+    low, high = max(min(ends), everything[0]), min(max(ends), everything[1])
+    width = max(high - low, (everything[1] - everything[0]) * _NEAREST)
+    return view if width <= 0 else _placed(view, low, width, everything)
 
 
 def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarray, columns: int, by: int) -> View:
@@ -58,7 +66,8 @@ def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarra
         everything: positions of the first and the last point.
         positions: positions of the points, ascending, at least one.
         columns: width of the plot.
-        by: columns to the right; negative to the left. The cursor moves at least one point.
+        by: columns to the right; negative to the left. The cursor moves at least one point, unless it is 0: then it
+            moves to the nearest point.
     """
     import numpy as np
 
@@ -69,7 +78,7 @@ def moved(view: View, everything: Limits, positions: Sequence[float] | np.ndarra
     before = max(0, int(np.searchsorted(points, wanted, side="right")) - 1)
     after = min(before + 1, len(points) - 1)
     nearest = before if wanted - points[before] <= points[after] - wanted else after
-    if view.cursor is not None and points[nearest] == view.cursor:
+    if by and view.cursor is not None and points[nearest] == view.cursor:
         nearest = min(max(nearest + (1 if by > 0 else -1), 0), len(points) - 1)
     cursor = float(points[nearest])
     at = replace(view, cursor=cursor)

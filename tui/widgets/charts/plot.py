@@ -1,48 +1,59 @@
-"""A line plot in characters: its limits and ticks, its drawing by plotext, and the drawing as segments."""
+"""A line plot in characters: its limits and ticks, and its drawing on a canvas."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from rich.segment import Segment
-from rich.style import Style
-from rich.text import Text
 
 from ...plain_text import printable
-from .series import decimate, finite_range, linear_ticks, log_ticks, tick_label
+from .canvas import DOTS_WIDE, Canvas
+from .series import decimate, finite_range, linear_ticks, log_ticks, range_without_outliers, tick_label
 
 if TYPE_CHECKING:
     import numpy as np
+
+BLANK, AXIS, GRID, MARK, FIRST_CURVE = range(5)
+"""Inks of a plot: empty cells, axes with their labels, grid lines, marks, and from `FIRST_CURVE` the curves."""
 
 # Limits further out overflow when subtracted; limits closer together have a difference of zero.
 _LARGEST, _SMALLEST_SPAN = 1e300, 1e-290
 _Y_LABEL_CELLS = 6  # approximate width of the labels of the y axis
 _CELLS_A_TICK, _BETWEEN_LABELS = 14, 2  # cells
 _FEWEST_TICKS = 3
+_MARGIN = 0.04  # share of the height that stays free above and below the curves
+_AXIS_ROWS = 2  # the x axis and its labels
 
 
 @dataclass
 class Curve:
-    """A series to draw: positions, values on the axis (possibly logarithms), color."""
+    """A series to draw: positions, and values on the axis (possibly logarithms)."""
 
     x: np.ndarray
     y: np.ndarray
-    color: tuple[int, int, int]
     is_faint: bool = False
 
 
 @dataclass
 class Frame:
-    """Limits and ticks of a plot."""
+    """Limits and ticks of a plot.
+
+    Attributes:
+        has_outliers: whether values are outside the y limits.
+    """
 
     x_limits: tuple[float, float]
     y_limits: tuple[float, float]
     x_ticks: list[tuple[float, str]] = field(default_factory=list)
     y_ticks: list[tuple[float, str]] = field(default_factory=list)
+    has_outliers: bool = False
+
+    @property
+    def left(self) -> int:
+        """Column at which the curves begin, behind the y axis."""
+        return max((cell_len(label) for _, label in self.y_ticks), default=0) + 1
 
 
 def frame_for(
@@ -51,23 +62,30 @@ def frame_for(
     *,
     is_log: bool,
     x_window: tuple[float, float] | None = None,
+    with_outliers: bool = True,
 ) -> Frame | None:
-    """Choose limits and ticks that show all curves; None if there is no finite value.
+    """Choose limits and ticks; None if there is no finite value.
 
     Args:
         curves: curves to show.
         size: columns and rows of the plot.
         is_log: whether values are exponents of ten.
         x_window: left and right edge; by default, where the curves start and end.
+        with_outliers: whether the y axis reaches to every value, or leaves out a few that would flatten the rest.
     """
     import numpy as np
 
     width, height = size
     x_limits = finite_range(np.concatenate([curve.x for curve in curves])) if curves else None
-    y_limits = finite_range(np.concatenate([curve.y for curve in curves])) if curves else None
-    if x_limits is None or y_limits is None:
+    everything = finite_range(np.concatenate([curve.y for curve in curves])) if curves else None
+    if x_limits is None or everything is None:
         return None
-    frame = Frame(_widened(x_window or x_limits), _widened(y_limits))
+    y_limits = everything
+    if not with_outliers and not is_log:
+        ranges = [found for curve in curves if (found := range_without_outliers(curve.y)) is not None]
+        y_limits = min(low for low, _ in ranges), max(high for _, high in ranges)
+    frame = Frame(_widened(x_window or x_limits), _with_margin(_widened(y_limits), is_log=is_log))
+    frame.has_outliers = y_limits != everything
     frame.x_ticks = _x_ticks(frame.x_limits, width - _Y_LABEL_CELLS)
     count = max(2, height // 3)
     if is_log:
@@ -105,99 +123,101 @@ def _widened(limits: tuple[float, float]) -> tuple[float, float]:
     return low - half, high + half
 
 
+def _with_margin(limits: tuple[float, float], *, is_log: bool) -> tuple[float, float]:
+    """Limits with some room; an axis of values that are not negative does not go below zero."""
+    low, high = limits
+    margin = (high - low) * _MARGIN
+    below = margin if is_log or low < 0 else min(margin, low)
+    return low - below, high + margin
+
+
 def draw(
     size: tuple[int, int],
     frame: Frame,
     curves: Sequence[Curve],
     marks: Sequence[tuple[float, str]],
-    axis_color: tuple[int, int, int],
-) -> str:
-    """Draw the plot as lines of text with ANSI colors."""
-    import numpy as np
-    import plotext
+    unit: str = "",
+) -> Canvas:
+    """Draw the plot.
 
-    # plotext's public `figure` is shared by the whole process; an independent one is made from its class.
-    plotext.terminal.limit(False, False)
-    figure = type(plotext.figure)(plotext.terminal)
-    figure.theme("simple")
-    figure.canvas("default")
-    figure.plot_size(*size)
-    axis_pixel = plotext.pixel(foreground=axis_color, background="default")
-    figure.axes(False, axis=[0, 1], side=[1])
-    figure.axes(True, pixel=axis_pixel, axis=[0, 1], side=[0])
-    figure.legend(False)
-    # plotext's kernel ends the process if a point is too far out, so it gets only numbers from 0 to 1.
-    for axis, limits, ticks in (("x", frame.x_limits, frame.x_ticks), ("y", frame.y_limits, frame.y_ticks)):
-        positions = _scaled(np.array([position for position, _ in ticks]), limits)
-        ruler = figure.ruler(axis)
-        ruler.lim(0, 1)
-        ruler.ticks(positions.tolist(), [label for _, label in ticks])
-        ruler.pixel(axis_pixel)
-    places = _scaled(np.array([position for position, _ in marks]), frame.x_limits).tolist()
-    for place in places:
-        figure.line(place, "v", True, pixel=axis_pixel)
-    for curve in curves:
-        x, y = decimate(curve.x, curve.y, frame.x_limits, size[0])
-        x, y = _scaled(x, frame.x_limits), _scaled(y, frame.y_limits)
-        for begin, end in _runs(np.isfinite(x) & np.isfinite(y)):
-            # A single braille dot is easy to miss.
-            symbol = "braille" if end - begin > 1 else "•"
-            marker = plotext.marker(symbol, plotext.pixel(foreground=curve.color, background="default"))
-            signal = figure.signal(x[begin:end].tolist(), y[begin:end].tolist(), marker=marker)
-            figure.draw(signal.lines(True))
-    for place, (_, letter) in zip(places, marks, strict=True):
-        figure.draw(figure.text(place, 1, plotext.colorize(printable(letter)[:1], axis_pixel)))
-    return str(figure.build().string())
+    Args:
+        size: columns and rows, with the axes.
+        frame: limits and ticks.
+        curves: curves, the lowest layer first; their inks are `FIRST_CURVE` and the following.
+        marks: positions of vertical lines, each with a letter.
+        unit: what the x axis counts, for the line of ticks if there is room; empty to leave it out.
+    """
+    width, height = size
+    canvas = Canvas(width, height)
+    left = frame.left
+    area = (left, 0, max(1, width - left), max(1, height - _AXIS_ROWS))
+    _draw_axes(canvas, area, frame)
+    _draw_marks(canvas, area, frame, marks)
+    for ink, curve in enumerate(curves, start=FIRST_CURVE):
+        x, y = decimate(curve.x, curve.y, frame.x_limits, area[2] * DOTS_WIDE)
+        canvas.draw_line(area, _scaled(x, frame.x_limits), _scaled(y, frame.y_limits), ink)
+    for column, letter in _places(area, frame, marks):
+        canvas.put(printable(letter)[:1], column, 0, MARK)
+    if unit:
+        _say_unit(canvas, printable(unit))
+    return canvas
+
+
+def _draw_axes(canvas: Canvas, area: tuple[int, int, int, int], frame: Frame) -> None:
+    left, _, columns, rows = area
+    for value, label in frame.y_ticks:
+        row = rows - 1 - round(_share(value, frame.y_limits) * (rows * 4 - 1)) // 4
+        canvas.fill("┈", slice(left, left + columns), slice(row, row + 1), GRID)
+        canvas.put(label, left - 1 - cell_len(label), row, AXIS)
+    canvas.fill("│", slice(left - 1, left), slice(0, rows), AXIS)
+    canvas.put("└" + "─" * columns, left - 1, rows, AXIS)
+    end = 0
+    for value, label in frame.x_ticks:
+        at = left + round(_share(value, frame.x_limits) * (columns - 1))
+        canvas.put("┬", at, rows, AXIS)
+        begin = min(max(at - cell_len(label) // 2, end), left + columns - cell_len(label))
+        if begin >= end:
+            canvas.put(label, begin, rows + 1, AXIS)
+            end = begin + cell_len(label) + 1
+
+
+def _draw_marks(
+    canvas: Canvas, area: tuple[int, int, int, int], frame: Frame, marks: Sequence[tuple[float, str]]
+) -> None:
+    for column, _ in _places(area, frame, marks):
+        canvas.fill("│", slice(column, column + 1), slice(0, area[3]), MARK)
+
+
+def _places(
+    area: tuple[int, int, int, int], frame: Frame, marks: Sequence[tuple[float, str]]
+) -> list[tuple[int, str]]:
+    """Columns and letters of the marks within the limits."""
+    left, _, columns, _ = area
+    low, high = frame.x_limits
+    return [
+        (left + round(_share(position, frame.x_limits) * (columns - 1)), letter)
+        for position, letter in marks
+        if low <= position <= high
+    ]
+
+
+def _say_unit(canvas: Canvas, unit: str) -> None:
+    """Write what the x axis counts in the line of ticks: at its left end, else at its right, else not at all."""
+    row = len(canvas.codes) - 1
+    line = canvas.codes[row].tobytes().decode("utf-32-le")
+    if not line[: len(unit) + 1].strip():
+        canvas.put(unit, 0, row, AXIS)
+    elif not line[len(line) - len(unit) - 1 :].strip():
+        canvas.put(unit, len(line) - len(unit), row, AXIS)
+
+
+def _share(value: float, limits: tuple[float, float]) -> float:
+    low, high = limits
+    return (value - low) / (high - low)
 
 
 def _scaled(values: np.ndarray, limits: tuple[float, float]) -> np.ndarray:
-    """Scale the limits to 0 and 1 and clip values outside; NaN stays."""
+    """Scale the limits to 0 and 1; NaN stays, and values far outside stay finite."""
     low, high = limits
-    return (values.clip(low, high) - low) / (high - low)
-
-
-def _runs(mask: np.ndarray) -> list[tuple[int, int]]:
-    """Return start and end of each run of true values."""
-    import numpy as np
-
-    changes = np.flatnonzero(np.diff(np.concatenate(([False], mask, [False])).astype(np.int8)))
-    return list(zip(changes[0::2].tolist(), changes[1::2].tolist(), strict=True))
-
-
-@lru_cache(maxsize=1024)
-def _style_of(codes: str) -> Style:
-    span: Any = Text.from_ansi(f"\x1b[{codes}mX").spans
-    return Style.combine([item.style for item in span]) if span else Style.null()
-
-
-def segments_of(line: str, base: Style) -> list[Segment]:
-    """Convert a line of ANSI text to segments over a base style."""
-    segments: list[Segment] = []
-    style = base
-    for part in line.split("\x1b["):
-        codes, found, text = part.partition("m")
-        if not found:
-            text, codes = part, ""
-        if codes == "0":
-            style = base
-        # plotext always gives axes the background of its theme; the plot needs the background of the widget.
-        elif codes and not codes.startswith("48;"):
-            style = style + _style_of(codes)
-        if text:
-            segments.append(Segment(text, style))
-    return segments
-
-
-def labeled(line: list[Segment], label: str, width: int, style: Style) -> list[Segment]:
-    """Add the axis label to the line of ticks: at its left end, else at its right, else not at all."""
-    written = "".join(segment.text for segment in line)
-    cells = cell_len(label)
-    if label and not written[: cells + 1].strip():
-        return [Segment(label, style), *_from_cell(line, cells)]
-    if label and cell_len(written.rstrip()) < width - cells:
-        return [*Segment.adjust_line_length(line, width - cells), Segment(label, style)]
-    return line
-
-
-def _from_cell(line: list[Segment], cells: int) -> list[Segment]:
-    return list(Segment.divide(line, [cells, Segment.get_line_length(line)]))[1]
+    span = high - low
+    return (values.clip(low - 8 * span, high + 8 * span) - low) / span

@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 _BLOCK = 128
+_OUTLIERS = 0.03  # share of the values at an end of the y axis that may be left out
+_SAMPLED = 10_000  # values that this is judged by
+_WORTH_LEAVING_OUT = 0.25  # share of the axis that they take otherwise
 
 
 def finite_range(values: np.ndarray) -> tuple[float, float] | None:
@@ -17,6 +20,29 @@ def finite_range(values: np.ndarray) -> tuple[float, float] | None:
 
     finite = values[np.isfinite(values)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def range_without_outliers(values: np.ndarray) -> tuple[float, float] | None:
+    """Return the range of the finite values without those few at an end that would take a large part of an axis.
+
+    At most 3 % of the values are left out at each end, and only where they would take more than a quarter of it.
+    """
+    import numpy as np
+
+    everything = finite_range(values)
+    if everything is None:
+        return None
+    finite = values[np.isfinite(values)]
+    finite = finite[:: max(1, len(finite) // _SAMPLED)]
+    few = int(len(finite) * _OUTLIERS)
+    if not few:
+        return everything
+    low, high = (float(value) for value in np.partition(finite, (few, len(finite) - 1 - few))[[few, -1 - few]])
+    room = (everything[1] - everything[0]) * _WORTH_LEAVING_OUT
+    return (
+        low if low - everything[0] > room else everything[0],
+        high if everything[1] - high > room else everything[1],
+    )
 
 
 def decimate(x: np.ndarray, y: np.ndarray, limits: tuple[float, float], columns: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,43 @@
+"""Colors of a chart's lines as styles, from the theme."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rich.color import Color as RichColor
+from rich.style import Style
+from textual.color import Color, ColorParseError
+
+_FAINT = 0.66  # share of the background in a faint line
+_ANSI_FAINT = "bright_black"
+_UNKNOWN = "#808080"
+
+
+def line_style(color: str, variables: Mapping[str, str], background: Color, *, is_faint: bool) -> Style:
+    """The style of a line.
+
+    Args:
+        color: CSS color, or a theme variable such as `$series-1`.
+        variables: theme variables by name.
+        background: color of what it is drawn on.
+        is_faint: whether the line is to be seen below others.
+    """
+    parsed = _parsed(color, variables, background)
+    if parsed.ansi is not None:
+        return Style(color=RichColor.parse(_ANSI_FAINT) if is_faint else parsed.rich_color)
+    solid = background + parsed
+    return Style(color=(solid.blend(background, _FAINT) if is_faint else solid).rich_color)
+
+
+def _parsed(color: str, variables: Mapping[str, str], background: Color) -> Color:
+    value = variables.get(color[1:], _UNKNOWN) if color.startswith("$") else color
+    # A variable may have a strength behind its color.
+    word, _, strength = value.partition(" ")
+    share = float(strength.rstrip("%")) / 100 if strength.endswith("%") else 1.0
+    if word == "auto":
+        return background.get_contrast_text(share)
+    try:
+        parsed = Color.parse(word)
+    except ColorParseError:
+        return Color.parse(_UNKNOWN)
+    return parsed if parsed.ansi is not None or share == 1.0 else parsed.with_alpha(parsed.a * share)
