@@ -112,7 +112,7 @@ async def test_v_shows_epochs_devices_and_events_in_the_place_of_the_curves(tmp_
         await until(pilot, lambda: app.focused is app.query_one("#epochs"))
         await pilot.press("v")
         await until(pilot, lambda: "of 8.0 GB" not in screen_text(app))
-        await until(pilot, lambda: isinstance(app.focused, Chart))
+        await until_shown(pilot, "Loss  ━ train 0.01117")
 
 
 async def test_the_best_epoch_has_a_star_and_i_shows_its_evaluation(tmp_path: Path) -> None:

@@ -98,9 +98,10 @@ _OTHERS = {
 def _of_splits(reader: RunReader, name: str) -> ChartedMetric:
     import numpy as np
 
-    title = charted(name, np.empty(0))[0]
+    title, per_step = charted(name, np.empty(0))[0], ("loss", reader.score)
     lines = tuple(
-        ChartedLine(legend, color, split == "train" and name in ("loss", reader.score), _series(f"{split}/{name}", name))
+        # Training has a value for every step only of these; others are of epochs.
+        ChartedLine(legend, color, split == "train" and name in per_step, _series(f"{split}/{name}", name))
         for split, legend, color in _SPLITS
         if f"{split}/{name}" in reader.series_names
         if split == "train" or len(reader.series(f"{split}/{name}")[0])
@@ -130,12 +131,12 @@ def _of_machine(reader: RunReader) -> list[ChartedMetric]:
     newest = reader.system()
     if number(newest.get("step")) is None:
         return []
-    found = [_other("memory", "run", "$series-4", _samples("memory", 1 / _GIGABYTE), is_smoothed=False)]
+    found = [_other("memory", "run", "$series-4", _samples(("memory",), 1 / _GIGABYTE), is_smoothed=False)]
     if isinstance(newest.get("gpu"), dict):
-        of_gpu = _samples("gpu.memory_used", 1 / _GIGABYTE)
+        of_gpu = _samples(("gpu", "memory_used"), 1 / _GIGABYTE)
         found.append(_other("gpu_memory", "GPU", "$series-4", of_gpu, is_smoothed=False))
-        found.append(_other("gpu", "GPU", "$series-5", _samples("gpu.utilisation", 100)))
-    return [*found, _other("cpu", "run", "$series-1", _samples("cpu", 100))]
+        found.append(_other("gpu", "GPU", "$series-5", _samples(("gpu", "utilisation"), 100)))
+    return [*found, _other("cpu", "run", "$series-1", _samples(("cpu",), 100))]
 
 
 def _other(
@@ -182,13 +183,13 @@ def _gap(reader: RunReader) -> Points:
     return x, charted(score, y)[1]
 
 
-def _samples(path: str, scale: float) -> Callable[[RunReader], Points]:
-    """Points of a value of the machine's samples: `gpu.power` is that of the GPU."""
-    part, _, inner = path.partition(".")
+def _samples(path: tuple[str, ...], scale: float) -> Callable[[RunReader], Points]:
+    """Points of a value of the machine's samples."""
 
-    def value(sample: dict[str, Any]) -> float | None:
-        found = sample.get(part)
-        return number(found.get(inner) if inner and isinstance(found, dict) else found)
+    def value(sample: Any) -> float | None:
+        for part in path:
+            sample = sample.get(part) if isinstance(sample, dict) else None
+        return number(sample)
 
     def points(reader: RunReader) -> Points:
         import numpy as np

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 
 import torchdeck
 from torchdeck.engine.config.file import load_config, parse_config
@@ -18,7 +19,7 @@ from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.cli import run_command
-from torchdeck.tui.words.run_text import last_words
+from torchdeck.tui.words.run_text import notices
 
 DEEP = '{"a":' * 600 + "1" + "}" * 600
 CONFIGS = {
@@ -175,8 +176,8 @@ def test_readers_and_lists_that_are_open_notice_the_damage(runs: Path) -> None:
     assert reader.poll() and reader.status() == "damaged"
     (bad,) = [each for each in catalog.look() if each.status == "damaged"]
     assert bad.path == run and bad.error.startswith("damaged: run.toml: not valid TOML")
-    words = last_words(reader.status(), reader.state(), [], "\n".join(reader.damage())).plain
-    assert words.startswith("damaged: run.toml: not valid TOML")
+    first = notices(reader.status(), reader.state(), "\n".join(reader.damage()), 200)[0]
+    assert Content.from_markup(first).plain.startswith("damaged: run.toml: not valid TOML")
 
 
 def test_a_sound_config_is_not_parsed_for_a_list(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
