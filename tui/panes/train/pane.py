@@ -76,7 +76,7 @@ class TrainPane(Working, Pane):
         self._worker = worker
         self._run = run
         self._shown_changes = -1
-        self._shown_path: Path | None = None
+        self._shown_reader: RunReader | None = None
         self._what = ""
         self._next_update = 0.0
         self._timer: Timer | None = None
@@ -118,8 +118,8 @@ class TrainPane(Working, Pane):
         """Show what is new of the run."""
         if not self.is_mounted or not self.query(RunCharts):
             return
-        if self._run.path != self._shown_path or self._run.reader is None:
-            self._shown_path = self._run.path
+        if self._run.reader is not self._shown_reader or self._run.reader is None:
+            self._shown_reader = self._run.reader
             self._shown_changes, self._next_update, self._what = -1, 0.0, ""
             self.query_one(RunCharts).clear()
         if self._run.reader is None:
