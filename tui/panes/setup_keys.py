@@ -225,7 +225,7 @@ class SetupKeys(Working, Pane):
 
     @work(exclusive=True, group="search")
     async def _find_rate(self) -> None:
-        from .train_lr_find import LearningRateScreen
+        from ..screens.lr_find import LearningRateScreen
 
         if self.draft is None:
             return
@@ -238,7 +238,7 @@ class SetupKeys(Working, Pane):
 
     @work(exclusive=True, group="search")
     async def _find_batch(self) -> None:
-        from .train_batch_find import BatchSearchScreen
+        from ..screens.batch_find import BatchSearchScreen
 
         if self.draft is None:
             return

@@ -22,6 +22,8 @@ from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 from ...keys.bindings import bindings
 from ...messages import DraftEdited
 from ...process.worker_process import WorkerProcess
+from ...screens.batch_find import BatchSearchScreen
+from ...screens.lr_find import LearningRateScreen
 from ...stage import Stage
 from ...watched_run import WatchedRun
 from ...widgets.panel import FocusableLines, Lines
@@ -37,9 +39,7 @@ from ...words.run_text import head_title, notices, progress_line, what_trains
 from ...words.tile_text import TILES, tile_figures
 from ...working import Working
 from ..pane import Pane
-from .batch_find import BatchSearchScreen
 from .charts import MOST_CHARTS, X_AXES, Choice, RunCharts
-from .lr_find import LearningRateScreen
 from .tiles import Tile
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from textual.widgets import Static
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ...plain_text import printable, printable_lines
-from ...process import worker_calls
-from ...process.worker_process import WorkerError, WorkerProcess
-from ...screens.dialog import OverScreen
-from ...words.batch_search_text import ended_words, result_text, tries_text
-from ...working import Working
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..working import Working
+from .dialog import OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch

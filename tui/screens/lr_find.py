@@ -14,12 +14,12 @@ from textual.widgets import Static
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ...plain_text import printable, printable_lines
-from ...process import worker_calls
-from ...process.worker_process import WorkerError, WorkerProcess
-from ...screens.dialog import OverScreen
-from ...widgets.charts.chart import Chart
-from ...working import Working
+from ..plain_text import printable, printable_lines
+from ..process import worker_calls
+from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.charts.chart import Chart
+from ..working import Working
+from .dialog import OverScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.lr_range import RangeTest
