@@ -89,7 +89,7 @@ class Stage(TerminalApp[None]):
                 self._wrong_preferences = f"no theme {wanted!r}: the command palette (:) lists all themes"
         return DARK_NAME if self.terminal is None or self.console.color_system != "standard" else "ansi-dark"
 
-    def suit_background(self, *, is_light: bool) -> None:
+    def suit_background(self, is_light: bool) -> None:
         """Take the theme that suits the terminal's background, unless the user has chosen one."""
         is_chosen = self.preferences.theme or os.environ.get("TORCHDECK_THEME")
         suited = {DARK_NAME: LIGHT_NAME, "ansi-dark": "ansi-light"} if is_light else {}

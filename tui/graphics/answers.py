@@ -11,20 +11,23 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-# Kitty's "can you show this pixel?", the terminal's name (XTVERSION), the size of a cell in pixels, and its abilities
-# (DA1), of which 4 is sixel graphics.
-QUESTIONS = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + "\x1b[>0q" + "\x1b[16t" + "\x1b[c"
+# Kitty's "can you show this pixel?", the terminal's name (XTVERSION), its background (OSC 11), the size of a cell in
+# pixels, and its abilities (DA1), of which 4 is sixel graphics.
+QUESTIONS = "\x1b_Gi=31,s=1,v=1,a=q,t=d,f=24;AAAA\x1b\\" + "\x1b[>0q" + "\x1b]11;?\x1b\\" + "\x1b[16t" + "\x1b[c"
 
 _ANSWER = re.compile(
     r"\x1b_G(?P<kitty>[^\x1b]*)\x1b\\"
     r"|\x1bP>\|(?P<name>[^\x1b\x07]*)\x1b\\"
+    r"|\x1b\]11;rgb:(?P<background>[0-9a-fA-F]{1,4}/[0-9a-fA-F]{1,4}/[0-9a-fA-F]{1,4})(?:\x07|\x1b\\)"
     r"|\x1b\[6;(?P<height>\d+);(?P<width>\d+)t"
     r"|\x1b\[\?(?P<abilities>[\d;]*)c"
 )
 # Prefixes of an answer. A prefix that only a terminal sends is held longer than one that may also be the Escape key,
 # or Alt with another key.
-_BEGUN = re.compile(r"\x1b(?:_G[^\x1b]*\x1b?|P>(?:\|[^\x1b\x07]*\x1b?)?|\[\?[\d;]*|\[6;[\d;]*)\Z")
-_PERHAPS_BEGUN = re.compile(r"\x1b(?:[_P]|\[6?)?\Z")
+_BEGUN = re.compile(
+    r"\x1b(?:_G[^\x1b]*\x1b?|\]11;[^\x1b\x07]*\x1b?|P>(?:\|[^\x1b\x07]*\x1b?)?|\[\?[\d;]*|\[6;[\d;]*)\Z"
+)
+_PERHAPS_BEGUN = re.compile(r"\x1b(?:[_P]|\](?:1(?:1)?)?|\[6?)?\Z")
 _EXPECTED_FOR = 10.0  # seconds
 _REST_EXPECTED_FOR = 1.0  # seconds
 _LONGEST = 1024
@@ -39,6 +42,7 @@ class Answers:
         name: name and version that it reports; empty if none.
         cell: width and height of a character cell in pixels; None if it does not report them.
         sixel: whether it supports sixel graphics.
+        is_light: whether its background is light; None if it does not say.
         is_complete: whether it has answered the last question.
     """
 
@@ -46,6 +50,7 @@ class Answers:
     name: str = ""
     cell: tuple[int, int] | None = None
     sixel: bool = False
+    is_light: bool | None = None
     is_complete: bool = False
 
 
@@ -99,6 +104,8 @@ class AnswerFilter:
             answers = replace(answers, kitty=answers.kitty or match["kitty"].endswith(";OK"))
         elif match["name"] is not None:
             answers = replace(answers, name=match["name"])
+        elif match["background"] is not None:
+            answers = replace(answers, is_light=_is_light(match["background"]))
         elif match["height"] is not None:
             answers = replace(answers, cell=(int(match["width"]), int(match["height"])))
         else:
@@ -108,3 +115,9 @@ class AnswerFilter:
             self._expected_until = 0.0
             self._on_complete(answers)
         return ""
+
+
+def _is_light(color: str) -> bool:
+    """Whether a color of X11, such as "ffff/ffff/ffff", has more than half of the luma of white (ITU-R BT.601)."""
+    red, green, blue = (int(part, 16) / (16 ** len(part) - 1) for part in color.split("/"))
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 0.5

@@ -109,7 +109,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "pause": Command("P", "command('pause')", "Pause the run at its next step", "Pause"),
         "resume": Command("P", "command('resume')", "Continue the paused run", "Continue"),
         "save": Command("C", "command('save')", "Save a checkpoint at the next step", "Checkpoint"),
-        "live": Command("E", "edit_live", "Edit the live run: learning rate, epochs, clipping", "Edit live"),
+        "live": Command("E", "edit_live", "Edit the live run: rate, epochs, clipping", "Edit live"),
         "stop": Command("X", "stop", "Stop the run: asks when", "Stop"),
         "profile": Command("", "command('profile')", "Profile 20 steps of the live run"),
         "redraw": Command("ctrl+l", "redraw", "Paint the screen anew", priority=True),

@@ -36,6 +36,7 @@ class MemoryPanel(Working, FocusableLines):
         self._estimate_made: MemoryEstimate | None = None
         self._words: list[str] = []
         self._overflows_memory = False
+        self._is_impossible = False
 
     def on_show(self) -> None:
         """Estimate once the panel is shown."""
@@ -49,7 +50,8 @@ class MemoryPanel(Working, FocusableLines):
             inspection: inspected model, which holds the shape of the data; None if it can't be built.
         """
         subject = (draft, inspection) if inspection is not None else None
-        if subject == self._subject:
+        self._is_impossible = subject is None
+        if subject is not None and subject == self._subject:
             return
         self._subject = subject
         self.workers.cancel_node(self)
@@ -66,7 +68,8 @@ class MemoryPanel(Working, FocusableLines):
         if not self.is_on_screen:
             return
         if self._subject is None:
-            self._say(None, "[$text-muted]no estimate: the model can't be built[/]")
+            words = "no estimate: the model can't be built" if self._is_impossible else "reading the model …"
+            self._say(None, f"[$text-muted]{words}[/]")
         elif self._subject != self._estimated:
             self._estimate(*self._subject)
 

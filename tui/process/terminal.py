@@ -224,6 +224,9 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         elif renderable is not None:
             self.written.publish([self.size.region])
 
+    def suit_background(self, is_light: bool) -> None:
+        """Take colors for a light or a dark background, which the terminal has told."""
+
     def use_graphics(self, graphics: Graphics) -> None:
         """Switch to other graphics."""
         self.graphics = graphics
@@ -243,6 +246,8 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
         if self.terminal is not None and self._loop is not None and not self._loop.is_closed():
             answers = replace(answers, cell=answers.cell or self.terminal.cell_size())
             self._loop.call_soon_threadsafe(self._use, find_support(self._wish, os.environ, answers))
+            if answers.is_light is not None:
+                self._loop.call_soon_threadsafe(self.suit_background, answers.is_light)
 
     def _use(self, support: Support) -> None:
         if self.terminal is None or self._driver is None or not self.is_running:

@@ -70,7 +70,7 @@ def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
     groups: dict[str, dict[str, list[str]]] = {}
     for key, active in screen.active_bindings.items():
         if (said := _said(active)) is not None:
-            groups.setdefault(said[0], {}).setdefault(said[1], []).append(_shown(active.binding, key))
+            groups.setdefault(said[0], {}).setdefault(said[1], []).append(_shown(key))
     titles = sorted(groups, key=lambda title: title == _TITLES["studio"])
     return [(title, [(" ".join(keys), does) for does, keys in _with_panes(groups[title])]) for title in titles]
 
@@ -87,9 +87,8 @@ def _said(active: ActiveBinding) -> tuple[str, str] | None:
     return _TITLES.get(part) or (part.capitalize() if part in COMMANDS else in_words(type(active.node))), does
 
 
-def _shown(binding: Binding, key: str) -> str:
-    is_own = binding.key_display and " " not in binding.key_display and "," not in binding.key
-    return str(binding.key_display) if is_own else format_key(key)
+def _shown(key: str) -> str:
+    return "⏎" if key == "enter" else format_key(key)
 
 
 def _with_panes(keys: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
@@ -115,7 +114,7 @@ def other_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
             part = _part_of(node)
             if part and part not in ("rows", "chart"):
                 title = f"{_TITLES.get(part, part.capitalize())} (Tab)"
-                groups.setdefault(title, [(_shown(each, each.key.split(",")[0]), each.tooltip) for each in _own(node)])
+                groups.setdefault(title, [(_shown(each.key.split(",")[0]), each.tooltip) for each in _own(node)])
     return list(groups.items())
 
 

@@ -27,6 +27,23 @@ def test_answers_are_understood() -> None:
     assert told == [Answers(name="XTerm(379)", cell=(6, 13), sixel=True, is_complete=True)]
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_light"),
+    [
+        ("\x1b]11;rgb:ffff/ffff/ffff\x1b\\", True),
+        ("\x1b]11;rgb:fafa/f7f7/f2f2\x07", True),
+        ("\x1b]11;rgb:00/2b/36\x1b\\", False),
+        ("", None),
+    ],
+)
+def test_a_light_background_is_told_from_a_dark_one(answer: str, is_light: bool | None) -> None:
+    told: list[Answers] = []
+    answers = AnswerFilter(told.append)
+    answers.expect()
+    assert answers.feed(f"a{answer}b\x1b[?1c") == "ab"
+    assert told[0].is_light is is_light
+
+
 def test_an_error_is_no_support() -> None:
     each, told = asked()
     each.feed("\x1b_Gi=31;ENOTSUPPORTED:no\x1b\\\x1b[?1;2c")
