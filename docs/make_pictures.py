@@ -1,0 +1,143 @@
+"""The pictures of README and docs: the real studio on real runs.
+
+    uv run python docs/make_pictures.py [NAME …]
+
+Trains a few short runs of the digits preset in a temporary folder, opens the studio on them, presses keys, and writes
+`docs/images/NAME.svg`. The recording in the README is `tour.svg`: its frames are such pictures, shown in turn by CSS.
+`tests/test_pictures.py` says which pictures no longer show the panels and keys that the studio has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.launching.launch import launch
+from torchdeck.tui.app import Studio
+from torchdeck.tui.messages import WatchRequested
+
+IMAGES = Path(__file__).parent / "images"
+_SECONDS_A_FRAME = 2.6
+_RUNS = (
+    ("digits-cnn", ("optimizer.lr=0.05", "training.probe_every=4")),
+    ("digits-slow", ("optimizer.lr=0.004",)),
+    ("digits-mlp", ("model.name=mlp", "optimizer.lr=0.02")),
+    ("digits-smooth", ("loss.label_smoothing=0.1",)),
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture.
+
+    Attributes:
+        keys: keys that lead to it, from the first pane on.
+        size: columns and lines.
+        theme: theme of the studio.
+        watches: whether a run is watched before the keys are pressed.
+        waits: seconds for what is read in the background.
+    """
+
+    keys: tuple[str, ...]
+    size: tuple[int, int] = (120, 40)
+    theme: str = "torchdeck"
+    watches: bool = True
+    waits: float = 4.0
+
+
+PICTURES = {
+    "studio": Picture(("4",), (160, 48)),
+    "data": Picture(("1",)),
+    "model": Picture(("2", "down", "right", "down", "right", "down")),
+    "setup": Picture(("3",)),
+    "train": Picture(("4",)),
+    "runs": Picture(("5", "space", "space", "space", "space"), (160, 48)),
+    "log": Picture(("6",)),
+    "palette": Picture(("4", "colon"), waits=2.0),
+    "light": Picture(("4",), theme="torchdeck-light"),
+}
+TOUR = ("data", "model", "setup", "train", "runs")
+"""Pictures of the recording, in their order, all of one size."""
+
+
+def train_runs(folder: Path) -> list[Path]:
+    """Train the runs that the pictures show."""
+    paths = []
+    for name, overrides in _RUNS:
+        run = launch(load_config("digits", [f"name={name}", "training.epochs=12", *overrides]), folder)
+        run.join()
+        assert run.path is not None, run.error
+        paths.append(run.path)
+    return paths
+
+
+async def take(picture: Picture, runs: Path, watched: Path) -> str:
+    """Open the studio, press the keys, and return what it shows as SVG."""
+    app = Studio(load_config("digits", []), runs, spec="digits")
+    async with app.run_test(size=picture.size) as pilot:
+        app.theme = picture.theme
+        if picture.watches:
+            app.post_message(WatchRequested(watched))
+        await settle(pilot, 4.0)
+        for key in picture.keys:
+            await pilot.press(key)
+            await settle(pilot, 0.4)
+        await settle(pilot, picture.waits)
+        app.clear_notifications()
+        await pilot.pause()
+        return app.export_screenshot(title="torchdeck")
+
+
+async def settle(pilot: Pilot[None], seconds: float) -> None:
+    """Wait until the panes have read what they show."""
+    for _ in range(int(seconds / 0.2)):
+        await pilot.pause(0.2)
+
+
+def recording(frames: list[str]) -> str:
+    """Show pictures in turn: one SVG whose groups are visible one after the other."""
+    head = re.match(r"<svg[^>]*>", frames[0])
+    assert head is not None
+    count, share = len(frames), 100 / len(frames)
+    style = (
+        f".frame {{ opacity: 0; animation: frame {count * _SECONDS_A_FRAME:.1f}s step-end infinite; }}\n"
+        f"@keyframes frame {{ 0% {{ opacity: 1; }} {share:.3f}% {{ opacity: 0; }} }}"
+    )
+    groups = []
+    for number, frame in enumerate(frames):
+        inside = frame[frame.index(">") + 1 : frame.rindex("</svg>")]
+        # Every frame has its own names for styles and clips.
+        inside = re.sub(r"terminal-\d+", f"terminal-{number}", inside)
+        groups.append(f'<g class="frame" style="animation-delay: {number * _SECONDS_A_FRAME:.1f}s">{inside}</g>')
+    return f"{head[0]}<style>{style}</style>{''.join(groups)}</svg>"
+
+
+async def main(names: list[str]) -> None:
+    """Make the named pictures, or all of them and the recording."""
+    with tempfile.TemporaryDirectory() as folder:
+        runs = Path(folder) / "runs"
+        paths = await asyncio.to_thread(train_runs, runs)
+        for name in names or PICTURES:
+            svg = await take(PICTURES[name], runs, paths[0])
+            (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
+            print(f"{name}.svg")
+        if not names:
+            frames = [await take(_of_one_size(name), runs, paths[0]) for name in TOUR]
+            (IMAGES / "tour.svg").write_text(recording(frames), encoding="utf-8")
+            print("tour.svg")
+
+
+def _of_one_size(name: str) -> Picture:
+    picture = PICTURES[name]
+    return Picture(picture.keys, (120, 40), picture.theme, picture.watches, picture.waits)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1:]))

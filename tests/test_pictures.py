@@ -1,0 +1,56 @@
+"""The pictures in README and docs show the panels and keys that the studio has now."""
+
+from __future__ import annotations
+
+import html
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+from textual.containers import Container
+from textual.content import Content
+
+from torchdeck.engine.config.file import load_config
+from torchdeck.tui.app import Studio
+from torchdeck.tui.keys.commands import PANES
+
+ROOT = Path(__file__).parents[1]
+IMAGES = ROOT / "docs" / "images"
+AGAIN = "run: uv run python docs/make_pictures.py"
+
+
+def words_of(picture: Path) -> str:
+    """The text of a picture, with single blanks."""
+    spans = re.findall(r"<text[^>]*>(.*?)</text>", picture.read_text(encoding="utf-8"))
+    return " ".join(html.unescape(" ".join(spans)).replace("\xa0", " ").split())
+
+
+def test_every_picture_that_is_shown_is_made_by_the_script_and_every_one_that_is_made_is_shown() -> None:
+    pages = "\n".join(page.read_text(encoding="utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    shown = set(re.findall(r"images/([\w-]+\.\w+)", pages))
+    spec = importlib.util.spec_from_file_location("make_pictures", ROOT / "docs" / "make_pictures.py")
+    assert spec is not None and spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    made = {f"{name}.svg" for name in (*script.PICTURES, "tour")}
+    assert shown == made
+    assert {path.name for path in IMAGES.iterdir()} == made
+
+
+@pytest.mark.parametrize("pane", PANES)
+async def test_a_panes_picture_has_its_panels_and_its_keys(tmp_path: Path, pane: str) -> None:
+    picture = words_of(IMAGES / f"{pane}.svg")
+    app = Studio(load_config("digits", []), tmp_path / "runs", spec="digits")
+    async with app.run_test(size=(160, 48) if pane == "runs" else (120, 40)) as pilot:
+        await pilot.press(str(list(PANES).index(pane) + 1))
+        await pilot.pause(0.5)
+        tabs = [title for title in PANES.values() if title not in picture]
+        titles = [
+            Content.from_markup(str(panel.border_title)).plain.split("  ")[0]
+            for panel in app.pane.query(".panel")
+            if panel.is_on_screen and panel.region.area and panel.border_title and not isinstance(panel, Container)
+        ]
+        missing = [title for title in titles if title and title.split()[0] not in picture]
+    assert tabs == [], AGAIN
+    assert missing == [], AGAIN
