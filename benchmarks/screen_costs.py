@@ -30,7 +30,7 @@ import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 PANES = ("Data", "Model", "Setup", "Train", "Runs", "Log")
-DRAWN = b"6 Log"
+DRAWN = b" Log"
 
 
 class Screen:
@@ -148,7 +148,7 @@ def measure_idle(runs: Path, seconds: float) -> None:
             screen.press("\x1b")
             screen.read(3)
         idle(screen, pane, seconds)
-    screen.press("s")
+    screen.press("S")
     screen.read(60, until=b" finished")
     screen.read(8)
     for number, pane in enumerate(PANES, start=1):
