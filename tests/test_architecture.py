@@ -191,7 +191,7 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
 
 
 def test_the_engine_knows_nothing_of_the_screen() -> None:
-    assert imported_below("engine", "torchdeck.tui", "textual") == []
+    assert imported_below("engine", "torchdeck.tui", "textual", "plotext") == []
 
 
 def test_a_widget_knows_nothing_of_runs() -> None:

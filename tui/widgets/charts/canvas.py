@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
-BRAILLE = 0x2800
-DOTS_WIDE, DOTS_HIGH = 2, 4
-"""Braille dots of a cell."""
-
-# Bits over U+2800 of a cell's dots, from its upper to its lower row.
-_BITS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-_ALONE = ord("•")  # a single braille dot is easy to miss
+DOTS_WIDE = 2
+"""Braille dots of a cell, side by side."""
 
 
 class Canvas:
@@ -44,36 +41,22 @@ class Canvas:
         """Fill an area with a character."""
         self.codes[rows, columns], self.inks[rows, columns] = ord(character), ink
 
-    def draw_line(self, area: tuple[int, int, int, int], x: np.ndarray, y: np.ndarray, ink: int) -> None:
-        """Draw a line through points. A cell that it crosses shows this line only.
+    def draw_lines(self, area: tuple[int, int, int, int], lines: Sequence[tuple[np.ndarray, np.ndarray, int]]) -> None:
+        """Draw lines through points with plotext. They lie on what is there: a cell that they cross shows them only.
 
         Args:
             area: left column, top row, columns and rows.
-            x: positions from 0 at the left edge to 1 at the right edge, ascending, float [N].
-            y: heights from 0 at the bottom to 1 at the top, float [N]; NaN for a gap. What lies outside is not drawn.
-            ink: index of the ink.
+            lines: for each, positions from 0 at the left edge to 1 at the right edge, ascending, float [N]; heights
+                from 0 at the bottom to 1 at the top, float [N], NaN for a gap, cut off at the edges; and its ink.
         """
-        import numpy as np
-
         left, top, columns, rows = area
-        across, up = x * (columns * DOTS_WIDE - 1), y * (rows * DOTS_HIGH - 1)
-        # A line to a point far outside only has to leave the area at about the right place.
-        tall = rows * DOTS_HIGH
-        up = np.clip(up, -4 * tall, 5 * tall)
-        column, height = _dots_between(across, up)
-        inside = (column >= 0) & (column < columns * DOTS_WIDE) & (height >= 0) & (height < tall)
-        dots = np.zeros((tall, columns * DOTS_WIDE), dtype=bool)
-        dots[tall - 1 - height[inside], column[inside]] = True
-        cells = dots.reshape(rows, DOTS_HIGH, columns, DOTS_WIDE)
-        codes = (cells * np.array(_BITS, dtype=np.uint32)[None, :, None, :]).sum(axis=(1, 3), dtype=np.uint32)
-        window = (slice(top, top + rows), slice(left, left + columns))
-        is_drawn = codes > 0
-        self.codes[window][is_drawn] = BRAILLE + codes[is_drawn]
-        self.inks[window][is_drawn] = ink
-        for place in _alone(up):
-            at, high = round(float(across[place])) // DOTS_WIDE, round(float(up[place])) // DOTS_HIGH
-            if 0 <= at < columns and 0 <= high < rows:
-                self.put(chr(_ALONE), left + at, top + rows - 1 - high, ink)
+        for row, pieces in enumerate(_plotted(columns, rows, lines), start=top):
+            column = left
+            for text, ink in pieces:
+                for at, character in enumerate(text, start=column):
+                    if ink and character != " " and at < left + columns:
+                        self.codes[row, at], self.inks[row, at] = ord(character), ink
+                column += len(text)
 
     def runs(self, row: int) -> list[tuple[str, int]]:
         """A row as pieces of text of one ink each."""
@@ -94,27 +77,103 @@ class Canvas:
         return [(int(row), int(differs[row].argmax()), columns - int(differs[row][::-1].argmax())) for row in rows]
 
 
-def _dots_between(across: np.ndarray, up: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The dots on the lines between neighboring points, without gaps, as columns and heights."""
-    import numpy as np
+def _plotted(
+    columns: int, rows: int, lines: Sequence[tuple[np.ndarray, np.ndarray, int]]
+) -> Iterator[list[tuple[str, int]]]:
+    """The lines as plotext draws them: the pieces of each row from the top, with their inks."""
+    import plotext
 
-    begins = np.flatnonzero(np.isfinite(up[:-1]) & np.isfinite(up[1:]))
-    if not len(begins):
-        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-    wide, high = across[begins + 1] - across[begins], up[begins + 1] - up[begins]
-    steps = np.ceil(np.maximum(np.abs(wide), np.abs(high))).astype(np.int64) + 1
-    line = np.repeat(np.arange(len(begins)), steps)
-    first = np.repeat(np.cumsum(steps) - steps, steps)
-    share = (np.arange(len(line)) - first) / np.maximum(steps[line] - 1, 1)
-    column = across[begins][line] + share * wide[line]
-    height = up[begins][line] + share * high[line]
-    return np.rint(column).astype(np.int64), np.rint(height).astype(np.int64)
+    # plotext's public `figure` is shared by the whole process; an independent one is made from its class.
+    plotext.terminal.limit(False, False)
+    figure = type(plotext.figure)(plotext.terminal)
+    figure.theme("simple")
+    figure.canvas("default")
+    figure.plot_size(columns, rows)
+    figure.axes(False, axis=[0, 1], side=[0, 1])
+    figure.legend(False)
+    for axis in ("x", "y"):
+        ruler = figure.ruler(axis)
+        ruler.lim(0, 1)
+        ruler.ticks([], [])
+    for x, y, ink in lines:
+        for across, up in _pieces_inside(x, y):
+            # A single braille dot is easy to miss.
+            symbol = "braille" if len(across) > 1 else "•"
+            marker = plotext.marker(symbol, plotext.pixel(foreground=(0, 0, ink), background="default"))
+            figure.draw(figure.signal(across, up, marker=marker).lines(True))
+    drawn = str(figure.build().string()).split("\n")[:rows]
+    return (_pieces_of(line) for line in drawn)
 
 
-def _alone(up: np.ndarray) -> list[int]:
-    """Points without a neighbor to draw a line to."""
-    import numpy as np
+def _pieces_of(line: str) -> list[tuple[str, int]]:
+    """A row of plotext's output as pieces of text of one ink each; the ink is the blue of its color."""
+    pieces: list[tuple[str, int]] = []
+    ink = 0
+    for part in line.split("\x1b["):
+        codes, found, text = part.partition("m")
+        if not found:
+            text, codes = part, ""
+        if codes.startswith("38;2;"):
+            ink = int(codes.split(";")[4])
+        elif codes == "0":
+            ink = 0
+        pieces.append((text, ink))
+    return pieces
 
-    known = np.concatenate(([False], np.isfinite(up), [False]))
-    places: list[int] = np.flatnonzero(known[1:-1] & ~known[:-2] & ~known[2:]).tolist()
-    return places
+
+def _pieces_inside(x: np.ndarray, y: np.ndarray) -> list[tuple[list[float], list[float]]]:
+    """The parts of a line inside the unit square: gaps split it, and it ends where it crosses an edge.
+
+    plotext's kernel ends the process if a point is too far out, so it gets only numbers from 0 to 1.
+    """
+    pieces: list[tuple[list[float], list[float]]] = []
+    across: list[float] = []
+    up: list[float] = []
+    before: tuple[float, float] | None = None
+    for place, height in zip(x.tolist(), y.tolist(), strict=True):
+        point = (place, height) if isfinite(height) and isfinite(place) else None
+        ends = _inside(before, point) if before is not None and point is not None else None
+        if before is None or point is None or ends is None or (across and (across[-1], up[-1]) != ends[0]):
+            if across:
+                pieces.append((across, up))
+            across, up = [], []
+            if point is not None and before is None and _is_inside(point):
+                across, up = [point[0]], [point[1]]
+        if ends is not None:
+            if not across:
+                across, up = [ends[0][0]], [ends[0][1]]
+            across.append(ends[1][0])
+            up.append(ends[1][1])
+        before = point
+    if across:
+        pieces.append((across, up))
+    return pieces
+
+
+_Point = tuple[float, float]
+
+
+def _is_inside(point: _Point) -> bool:
+    return 0 <= point[0] <= 1 and 0 <= point[1] <= 1
+
+
+def _inside(one: _Point, other: _Point) -> tuple[_Point, _Point] | None:
+    """The part of a segment inside the unit square, by Liang and Barsky's clipping; None if there is none."""
+    low, high = 0.0, 1.0
+    for start, end in zip(one, other, strict=True):
+        step = end - start
+        if step == 0:
+            if not 0 <= start <= 1:
+                return None
+            continue
+        first, last = sorted((-start / step, (1 - start) / step))
+        low, high = max(low, first), min(high, last)
+    if low > high:
+        return None
+    begin = one if low == 0 else _between(one, other, low)
+    return begin, other if high == 1 else _between(one, other, high)
+
+
+def _between(one: _Point, other: _Point, share: float) -> _Point:
+    place, height = (start + share * (end - start) for start, end in zip(one, other, strict=True))
+    return min(max(place, 0.0), 1.0), min(max(height, 0.0), 1.0)

@@ -153,14 +153,22 @@ def draw(
     area = (left, 0, max(1, width - left), max(1, height - _AXIS_ROWS))
     _draw_axes(canvas, area, frame)
     _draw_marks(canvas, area, frame, marks)
-    for ink, curve in enumerate(curves, start=FIRST_CURVE):
-        x, y = decimate(curve.x, curve.y, frame.x_limits, area[2] * DOTS_WIDE)
-        canvas.draw_line(area, _scaled(x, frame.x_limits), _scaled(y, frame.y_limits), ink)
+    for is_faint in (True, False):
+        # Faint lines are a plot of their own below the others: a cell has one color, and dots of both in one cell
+        # would make the bright line look thick.
+        layer = [(ink, curve) for ink, curve in enumerate(curves, start=FIRST_CURVE) if curve.is_faint == is_faint]
+        if layer:
+            canvas.draw_lines(area, [_line(curve, frame, area[2] * DOTS_WIDE, ink) for ink, curve in layer])
     for column, letter in _places(area, frame, marks):
         canvas.put(printable(letter)[:1], column, 0, MARK)
     if unit:
         _say_unit(canvas, printable(unit))
     return canvas
+
+
+def _line(curve: Curve, frame: Frame, dots: int, ink: int) -> tuple[np.ndarray, np.ndarray, int]:
+    x, y = decimate(curve.x, curve.y, frame.x_limits, dots)
+    return _scaled(x, frame.x_limits), _scaled(y, frame.y_limits), ink
 
 
 def _draw_axes(canvas: Canvas, area: tuple[int, int, int, int], frame: Frame) -> None:
