@@ -154,7 +154,10 @@ class Studio(RunControl):
         screen.minimize()
         switcher = screen.query_one(ContentSwitcher)
         if not switcher.query(f"#{name}"):
-            await switcher.mount(self._made(name))
+            made = self._made(name)
+            # Not beside the pane that is still shown.
+            made.display = False
+            await switcher.mount(made)
         switcher.current = name
         screen.query_one("#tabs", TabLine).active = name
         pane = self.pane
