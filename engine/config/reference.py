@@ -31,6 +31,8 @@ function that `name` selects, checked against its signature. Examples are `momen
 
 ## In the studio
 
+![The setup pane](images/setup.svg)
+
 **3 Setup** shows every setting below except those of `[data]` and `[model]`, which have their own panes. The list at
 the left counts what differs from the preset (`●`) and what is wrong (`▲`) in each section.
 
