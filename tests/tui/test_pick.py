@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from textual.app import App
 from textual.widgets import OptionList
 
+from torchdeck.tui import stage
 from torchdeck.tui.screens.pick import PickEntry, PickScreen, found
+from torchdeck.tui.stage import Stage
 
 ENTRIES = [
     PickEntry("RandomCrop", "batched", "cuts out a part"),
@@ -15,7 +18,9 @@ ENTRIES = [
 ]
 
 
-class PickApp(App[None]):
+class PickApp(Stage):
+    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
+
     def __init__(self) -> None:
         super().__init__()
         self.answers: list[str | None] = []
@@ -40,6 +45,7 @@ def test_letters_scattered_over_a_name_find_it(part: str, names: list[str]) -> N
 async def test_typing_narrows_the_list_and_enter_takes_the_name_under_the_cursor() -> None:
     app = PickApp()
     async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
         await pilot.press(*"crop", "down")
         second = app.screen.query_one(OptionList).highlighted
         assert second == 1
@@ -50,6 +56,7 @@ async def test_typing_narrows_the_list_and_enter_takes_the_name_under_the_cursor
 async def test_escape_chooses_nothing_and_a_name_of_nothing_can_not_be_taken() -> None:
     app = PickApp()
     async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
         await pilot.press(*"zzz", "enter")
         assert app.answers == []
         await pilot.press("escape")

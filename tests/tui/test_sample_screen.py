@@ -32,4 +32,4 @@ async def test_names_of_files_and_classes_are_text_and_not_markup() -> None:
         await app.workers.wait_for_complete()
         title = app.screen.query_one(Vertical)._border_title
         assert title is not None
-        assert title.plain == "a[/b]/[red]0\\x1b.png · a[/b] · epoch 1"
+        assert title.plain == "a[/b]/[red]0\\x1b.png · a[/b] · draw of epoch 1"

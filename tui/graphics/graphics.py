@@ -30,7 +30,7 @@ class Graphics:
         """Create the graphics of a terminal that shows no picture yet.
 
         Args:
-            support: protocol in use; None for half blocks.
+            support: protocol in use; None for blocks.
             write: function that sends an escape sequence to the terminal, in order with the rest of the output.
             is_truecolor: whether the terminal gets exact colors.
             cell: width and height of a character cell in pixels, by the terminal device; None if unknown.

@@ -12,7 +12,7 @@ from rich.style import Style
 from textual.geometry import NULL_OFFSET, Offset, Region
 
 from . import iterm, kitty, sixel
-from .blocks import half_blocks
+from .blocks import quadrant_blocks
 from .graphics import Graphics
 from .pixels import as_rgb, fitted_size, for_scaling, png, resized
 
@@ -44,19 +44,19 @@ class Pictures(Protocol):
 
 
 class BlockPictures:
-    """Pictures made of half blocks."""
+    """Pictures made of quadrant blocks."""
 
     @property
     def aspect(self) -> float:
-        """2: a half block counts as a square."""
+        """2: half a cell counts as a square."""
         return 2.0
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """Return half blocks, two pixels per cell."""
-        return half_blocks(pixels, box.width, box.height * 2)
+        """Return quadrant blocks, four pixels per cell."""
+        return quadrant_blocks(pixels, box.width, box.height)
 
     def settle(self) -> None:
-        """Do nothing: half blocks hold no resources."""
+        """Do nothing: blocks hold no resources."""
 
 
 class KittyPictures:
@@ -100,10 +100,10 @@ class KittyPictures:
 
 
 class OverlayPictures:
-    """Pictures drawn over half blocks, with sixel or iTerm2's inline images.
+    """Pictures drawn over blocks, with sixel or iTerm2's inline images.
 
     Any text written to their cells erases them, so they are redrawn after such a frame. Where a dialog or a
-    notification covers part of a picture, the picture is not drawn and the half blocks stay.
+    notification covers part of a picture, the picture is not drawn and the blocks stay.
     """
 
     def __init__(self, graphics: Graphics, background: Callable[[], tuple[int, int, int]]) -> None:
@@ -127,7 +127,7 @@ class OverlayPictures:
         return self._graphics.cell_aspect
 
     def lines(self, pixels: np.ndarray, box: Region) -> list[list[Segment]]:
-        """Return the half blocks that the picture will cover."""
+        """Return the blocks that the picture will cover."""
         rgb = as_rgb(pixels)
         cell_width, cell_height = self._graphics.cell
         height, width, columns, rows = _placed(rgb, box, self._graphics.cell)
@@ -135,7 +135,7 @@ class OverlayPictures:
         if key not in self._encoded:
             self._canvases[key] = self._canvas(rgb, (height, width), (rows * cell_height, columns * cell_width))
         self._laid_out[Region(box.x, box.y, columns, rows)] = key
-        return half_blocks(rgb, columns, rows * 2)
+        return quadrant_blocks(rgb, columns, rows)
 
     def settle(self) -> None:
         """End a layout: its pictures are drawn from the next frame on."""

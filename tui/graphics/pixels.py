@@ -47,6 +47,25 @@ def resized(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
     return averaged
 
 
+def area_averaged(rgb: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize to float32 [height, width, 3]; each pixel is the mean of the area that it covers."""
+    import numpy as np
+
+    def averaged(values: np.ndarray, parts: int) -> np.ndarray:
+        """The mean of each of so many equal parts of the first axis."""
+        size = len(values)
+        edges = np.arange(parts + 1) * (size / parts)
+        whole = np.minimum(edges.astype(int), size - 1)
+        # The sum up to an edge is that up to the last whole pixel, and a part of the next one.
+        sums = np.concatenate([np.zeros_like(values[:1]), values.cumsum(axis=0)])[whole]
+        sums += (edges - whole).astype(np.float32)[:, None, None] * values[whole]
+        means: np.ndarray = np.diff(sums, axis=0) * np.float32(parts / size)
+        return means
+
+    rows = averaged(rgb.astype(np.float32), height)
+    return averaged(rows.transpose(1, 0, 2), width).transpose(1, 0, 2)
+
+
 def for_scaling(rgb: np.ndarray, box_height: int, box_width: int, longest: int) -> np.ndarray:
     """Resize an image for a terminal that scales it into a box, to at most `longest` pixels wide and high.
 

@@ -16,7 +16,7 @@ _WORDS: dict[Way, str] = {
     "kitty": "kitty graphics",
     "sixel": "sixel graphics",
     "iterm": "iTerm2 graphics",
-    "blocks": "half blocks",
+    "blocks": "blocks of characters",
 }
 # The first versions that draw Unicode placeholders. Other terminals also answer kitty's question, but can't draw them.
 _PLACEHOLDERS_SINCE = {"kitty": (0, 28), "ghostty": (1, 0)}
@@ -31,7 +31,7 @@ class Support:
     """How pictures are shown.
 
     Attributes:
-        way: kitty's placeholders, sixel, iTerm2's inline images, or half blocks.
+        way: kitty's placeholders, sixel, iTerm2's inline images, or blocks.
         cell: width and height of a character cell in pixels, as the terminal reports; None if it does not.
         in_tmux: whether tmux has to pass escape sequences on.
     """
@@ -65,7 +65,7 @@ def find_support(wish: Wish, environment: Mapping[str, str], answers: Answers, t
     if wish != "auto":
         return Support(wish, answers.cell, in_tmux=multiplexer == "tmux")
     if environment.get("NO_COLOR"):
-        # kitty encodes the image number as a color, and half blocks are colors: neither works without colors.
+        # kitty encodes the image number as a color, and blocks are colors: neither works without colors.
         return Support("blocks", answers.cell)
     if multiplexer == "tmux":
         passes_on, _, outer = tmux.partition(" ")

@@ -35,7 +35,7 @@ MEANINGS: Mapping[str, str] = {
     "y": "copy",
     "o": "open by path",
     "s": "sort by this column; again: reversed",
-    "c": "compare what is marked",
+    "c": "compare what is marked, or the splits",
     "l": "level: logarithmic y axis; in the log, how much is shown",
     "t": "x axis: step, epoch or time",
     "S": "start the draft",
@@ -155,6 +155,58 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "add": Command("a", "add", "Add an argument of the loss, optimizer or schedule", "Add argument"),
         "inspect": Command("i", "inspect", "The plan in full: learning rates, parameter groups", "Plan"),
         "back": Command("escape", "back", "Clear the rejected value, then the filter"),
+    },
+    "pictures": {
+        "right": Command("right", "move(1)", "Next picture"),
+        "left": Command("left", "move(-1)", "Previous picture"),
+        "down": Command("down,j", "move_row(1)", "Picture below"),
+        "up": Command("up,k", "move_row(-1)", "Picture above"),
+        "choose": Command("enter,i", "choose", "Inspect it in full", "In full", "⏎"),
+    },
+    "data": {
+        "next_draw": Command(
+            "n", "draw(1)", "Next draw of the random transforms; in the batch view, next step", "Next"
+        ),
+        "previous_draw": Command("N", "draw(-1)", "Previous draw, or previous step"),
+        "measure": Command("m", "measure", "Measure every sample, and how long an epoch is read", "Measure"),
+        "compare": Command("c", "compare", "Compare the splits: copies and leakage; again: by pixels", "Copies"),
+        "step_back": Command("escape", "step_back", "Stop the current work, or show all data sets again"),
+        "samples": Command("", "show_part('samples')", "Samples: stored and as trained on"),
+        "batch": Command("", "show_part('batch')", "What the model sees at a step"),
+        "download": Command("", "download", "Download the data set of the draft"),
+    },
+    "catalog": {
+        "choose": Command("enter", "choose", "Choose the data set; asks before it downloads one", "Choose", "⏎"),
+        "filter": Command("slash", "filter", "Filter the data sets", "Filter", "/"),
+        "open": Command("o", "open", "Open a folder, a file or file.py:factory", "Open"),
+    },
+    "samples": {
+        "page_down": Command("pagedown", "other_samples(1)", "Other samples", "Others", "PgDn"),
+        "page_up": Command("pageup", "other_samples(-1)", "Previous samples"),
+        "class": Command("slash", "choose_class", "Samples of one class", "Class", "/"),
+    },
+    "transforms": {
+        "add": Command("a", "add", "Add a transform below", "Add"),
+        "edit": Command("enter,e", "edit", "Edit the transform", "Edit", "e"),
+        "delete": Command("d,delete", "delete", "Delete the transform", "Delete", "d"),
+        "lower": Command("J,shift+down", "shift(1)", "Apply the transform later", "Move", "J K"),
+        "higher": Command("K,shift+up", "shift(-1)", "Apply the transform earlier", shown="K"),
+        "write": Command("w", "write", "Take the train transforms into eval, without the random ones", "To eval"),
+        "trace": Command("i", "trace", "A sample after each transform", "Trace"),
+    },
+    "numbers": {
+        "class": Command("enter", "choose", "Samples of this class", "Show", "⏎"),
+        "write": Command("w", "write", "Write the measured mean and std into Normalize", "To Normalize"),
+    },
+    "batch": {
+        "step": Command("e", "edit_step", "Another step by its number", "Step"),
+    },
+    "sample": {
+        "back": Command("escape,q", "back", "Back to the samples", "Back", "Esc"),
+        "next_draw": Command("n", "draw(1)", "Next draw of the random transforms", "Next draw"),
+        "previous_draw": Command("N", "draw(-1)", "Previous draw"),
+        "next": Command("right", "sample(1)", "Next sample", "Sample", "← →", priority=True),
+        "previous": Command("left", "sample(-1)", "Previous sample", priority=True),
     },
     "dialog": {
         "keys": Command("question_mark,f1", "app.keys", "Keys: what works here", "Keys", "?"),

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
+from textual.binding import BindingType
 from textual.message import Message
-from textual.widgets import Input, Static
 
-from ..plain_text import printable_lines
+from ..keys.bindings import bindings
+from ..screens.ask import PromptScreen
 from ..widgets.image_grid import GridImage, ImageGrid
+from .data_pictures import PicturesPanel
 
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import StepLook
 
 
-class BatchView(Vertical):
-    """A field for a step number, and the batch of that step."""
+class BatchView(PicturesPanel):
+    """The batch of a step.
 
-    DEFAULT_CSS = """
-    BatchView {
-        & #step_line { height: 1; & Static { width: auto; } & Input { width: 12; } }
-        & #batch_words { height: auto; max-height: 8; overflow-y: auto; color: $text-muted; margin-bottom: 1; }
-    }
+    Attributes:
+        step: number of the step, from 1.
     """
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("batch")
 
     @dataclass
     class StepWanted(Message):
@@ -35,38 +33,45 @@ class BatchView(Vertical):
 
         step: int
 
-    def compose(self) -> ComposeResult:
-        """Lay out the step number, the description of its batch, and its images."""
-        field = Input("1", id="step", compact=True, type="integer")
-        field.cursor_blink = False
-        with Horizontal(id="step_line"):
-            yield Static("what the model sees at step ", markup=False)
-            yield field
-        yield Static(id="batch_words", markup=False)
-        yield ImageGrid(empty="", least=12, id="batch_images")
-
-    @property
-    def step(self) -> int:
-        """The step number in the field; 1 if the field has none."""
-        typed = self.query_one(Input).value.strip()
-        return int(typed) if typed.isdecimal() else 1
-
-    def say(self, lines: list[str], style: str = "") -> None:
-        """Show a message in place of a batch, such as that it is being made."""
-        self._tell(lines, style)
-        self.query_one(ImageGrid).set_images([])
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__("Batch", pictures="batch_images", least=12, id=id)
+        self.step = 1
 
     def show(self, seen: StepLook) -> None:
         """Show a batch."""
-        self._tell(seen.words if seen.images else [*seen.words, *seen.captions])
+        self.entitle(
+            f"Batch  [not bold $text-muted]what the model sees at step[/] {self.step:,}",
+            f"{len(seen.captions)} samples",
+        )
         images = [GridImage(image, caption) for image, caption in zip(seen.images, seen.captions, strict=False)]
-        self.query_one(ImageGrid).set_images(images)
+        self.show_pictures(images)
+        self.say("\n".join(seen.words if images else [*seen.words, *seen.captions]))
 
-    def _tell(self, lines: list[str], style: str = "") -> None:
-        self.query_one("#batch_words", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+    def say_progress(self, markup: str) -> None:
+        """Show that the batch is being made."""
+        self.entitle(f"Batch  [not bold $text-muted]step[/] {self.step:,}", "")
+        self.say("", markup=markup)
 
-    @on(Input.Submitted)
-    def _take_step(self, message: Input.Submitted) -> None:
+    def say_wrong(self, text: str) -> None:
+        """Show why there is no batch."""
+        self.show_pictures([])
+        self.say("", text)
+
+    def action_edit_step(self) -> None:
+        """Ask for the number of a step."""
+
+        def take(typed: str | None) -> None:
+            if typed is None:
+                return
+            if not typed.isdecimal() or not int(typed):
+                self.app.notify(f"a step is a whole number from 1, not {typed!r}", severity="warning")
+                return
+            self.post_message(self.StepWanted(int(typed)))
+
+        words = "Number of an optimizer step of the run, from 1."
+        self.app.push_screen(PromptScreen("Show the batch of which step?", words, str(self.step)), take)
+
+    @on(ImageGrid.Chosen)
+    def _ask_for_step(self, message: ImageGrid.Chosen) -> None:
         message.stop()
-        if message.value.strip().isdecimal():
-            self.post_message(self.StepWanted(self.step))
+        self.action_edit_step()

@@ -1,54 +1,62 @@
-"""The data pane's copies view: exact duplicates, and training samples that are also in another split."""
+"""The data pane's copies: exact duplicates, and training samples that are also in another split."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual import on
-from textual.app import ComposeResult
-from textual.containers import Vertical
-from textual.widgets import Static
 
-from ..plain_text import printable, printable_lines
+from ..plain_text import printable
 from ..widgets.image_grid import GridImage, ImageGrid
 from ..words import data_text as data_words
+from .data_pictures import PicturesPanel
 
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import DuplicateReport
 
+_NOT_COMPARED = "[$text-muted]○[/]  [b]the splits are not compared yet[/]\n   [b $key]c[/] compares every sample"
 
-class CopiesView(Vertical):
-    """The result of a comparison, with a picture of each sample that occurs more than once."""
 
-    DEFAULT_CSS = """
-    CopiesView > #found { height: auto; max-height: 7; overflow-y: auto; color: $text-muted; margin-bottom: 1; }
+class CopiesView(PicturesPanel):
+    """The result of a comparison, with a picture of each sample that occurs more than once.
+
+    Attributes:
+        report: the result; None before a comparison.
     """
 
-    def compose(self) -> ComposeResult:
-        """Lay out the result and the pictures."""
-        yield Static(id="found", markup=False)
-        yield ImageGrid(empty="", least=8, id="copied")
+    def __init__(self, id: str | None = None) -> None:
+        super().__init__("Copies", pictures="copied", least=4, id=id)
+        self.report: DuplicateReport | None = None
 
-    def say(self, lines: list[str], style: str = "") -> None:
-        """Show a message in place of a result."""
-        self._tell(lines, style)
-        self.query_one(ImageGrid).set_images([])
+    def forget(self) -> None:
+        """Show that this data set is not compared yet."""
+        self.report = None
+        self.show_pictures([])
+        self.entitle("Copies", "")
+        self.say("", markup=_NOT_COMPARED)
+
+    def say_progress(self, markup: str) -> None:
+        """Show how far the comparison is."""
+        self.say("", markup=markup)
+
+    def say_wrong(self, text: str) -> None:
+        """Show why nothing was compared."""
+        self.say("", text)
 
     def show(self, report: DuplicateReport, classes: list[str]) -> None:
         """Show the result of a comparison."""
-        self._tell(data_words.copies(report))
-        examples = [
-            GridImage(each.pixels, data_words.members(each, classes))
-            for each in report.examples
-            if each.pixels is not None
-        ]
-        self.query_one(ImageGrid).set_images(examples)
-
-    def _tell(self, lines: list[str], style: str = "") -> None:
-        self.query_one("#found", Static).update(Text(printable_lines("\n".join(lines)), style=style))
+        self.report = report
+        self.show_pictures(
+            [
+                GridImage(each.pixels, data_words.members(each, classes))
+                for each in report.examples
+                if each.pixels is not None
+            ]
+        )
+        self.entitle("Copies", f"compared by {report.compared}")
+        self.say("\n".join(data_words.copies(report)))
 
     @on(ImageGrid.Chosen)
     def _tell_where(self, message: ImageGrid.Chosen) -> None:
         message.stop()
-        self.notify(printable(message.grid.images[message.group].caption), timeout=15, markup=False)
+        self.app.notify(printable(message.grid.images[message.group].caption, 300), title="Where it is", timeout=15)

@@ -182,7 +182,7 @@ class TerminalApp(App[ReturnType], Generic[ReturnType]):
     It ends when the terminal is lost; `terminal.is_lost` says so.
 
     Attributes:
-        graphics: graphics in use: half blocks until the terminal has answered.
+        graphics: graphics in use: blocks until the terminal has answered.
         graphics_changed: signal that the graphics have changed.
         written: signal with the regions of the screen that the last frame wrote.
     """

@@ -15,8 +15,10 @@ LOOK_AT_SAMPLES = "torchdeck.engine.data.exploration.look:look_at_samples"
 MEASURE_PIXELS = "torchdeck.engine.data.exploration.look:measure"
 FOR_EVALUATION = "torchdeck.engine.data.exploration.pipeline_edits:for_evaluation"
 WITH_NORMALIZE = "torchdeck.engine.data.exploration.pipeline_edits:with_normalize"
+TIME_READING = "torchdeck.engine.data.exploration.reading_time:time_reading"
 TRACE_SAMPLE = "torchdeck.engine.data.exploration.sample_trace:trace_sample"
 LOOK_AT_STEP = "torchdeck.engine.data.exploration.step_look:look_at_step"
+STEP_TIERS = "torchdeck.engine.data.exploration.step_tiers:step_tiers"
 LIST_TRANSFORMS = "torchdeck.engine.data.exploration.transform_catalog:list_transforms"
 LIST_ALBUMENTATIONS = "torchdeck.engine.data.transforms.albumentations_steps:list_albumentations"
 FIND_LARGEST_BATCH = "torchdeck.engine.preflight.batch_search:find_largest_batch"
@@ -46,6 +48,8 @@ READ_DATA_ONLY = frozenset(
         MEASURE_PIXELS,
         FOR_EVALUATION,
         WITH_NORMALIZE,
+        STEP_TIERS,
+        TIME_READING,
         TRACE_SAMPLE,
         LOOK_AT_STEP,
     }

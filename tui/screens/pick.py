@@ -15,6 +15,7 @@ from textual.fuzzy import Matcher
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from ..drawing import name
 from ..plain_text import printable, printable_lines
 from .dialog import OverScreen
 
@@ -38,14 +39,13 @@ class PickScreen(OverScreen[str | None]):
     """A field and a list; returns the chosen name, or None. Letters scattered over a name also find it."""
 
     DEFAULT_CSS = """
-    PickScreen { align: center middle; }
-    PickScreen > Vertical {
-        width: 90; max-width: 100%; height: 36; max-height: 100%; padding: 0 1;
-        border: round $primary; background: $surface;
+    PickScreen {
+        & Input { width: 100%; margin-bottom: 1; }
+        & OptionList { height: 1fr; background: $surface; }
+        & OptionList > .option-list--option { text-wrap: nowrap; text-overflow: ellipsis; }
+        & OptionList > .option-list--option-highlighted { background: $cursor; text-style: bold; }
+        & #details { width: 100%; height: auto; max-height: 40%; overflow-y: auto; color: $text-muted; margin-top: 1; }
     }
-    PickScreen Input { height: 1; border: none; padding: 0; }
-    PickScreen OptionList { height: 1fr; border: none; padding: 0; background: transparent; }
-    PickScreen Static { height: auto; max-height: 50%; overflow-y: auto; color: $text-muted; margin-top: 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back"),
@@ -69,10 +69,10 @@ class PickScreen(OverScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the field, the list and the details."""
-        with Vertical() as box:
-            box.border_title = self._title
-            box.border_subtitle = "type to filter · Enter chooses · Esc cancels"
-            field = Input(placeholder="part of the name", compact=True)
+        with Vertical(classes="dialog -list") as box:
+            box.border_title = name(self._title)
+            box.border_subtitle = "[b]⏎[/] chooses   [b]Esc[/] cancels"
+            field = Input(placeholder="type a part of the name", compact=True)
             field.cursor_blink = False
             yield field
             names = OptionList(compact=True, markup=False)

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.binding import BindingType
+from textual.containers import ScrollableContainer, Vertical
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..plain_text import printable, printable_lines
+from ..drawing import left, name, prose, right
+from ..keys.bindings import bindings
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.image_grid import GridImage, ImageGrid
@@ -25,28 +25,20 @@ from .dialog import OverScreen
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import SampleTrace, TraceStep
 
-_HINT = "n N next / previous draw · ← → sample · Esc closes"
+_HINT = "[b]n N[/] draw   [b]← →[/] sample   [b]Esc[/] closes"
 
 
 class SampleScreen(Working, OverScreen[int]):
     """A sample on its way into the model. Returns the number of the last draw shown."""
 
     DEFAULT_CSS = """
-    SampleScreen { align: center middle; }
-    SampleScreen > Vertical {
-        width: 100%; height: 100%; max-width: 160; max-height: 56; padding: 0 1;
-        border: round $primary; background: $surface;
+    SampleScreen {
+        & ImageGrid { height: 1fr; min-height: 6; background: $surface; }
+        & #table { width: 100%; height: auto; max-height: 45%; }
+        & #figures { width: 100%; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
     }
-    SampleScreen ImageGrid { height: 1fr; min-height: 8; }
-    SampleScreen VerticalScroll { height: auto; max-height: 45%; margin-top: 1; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q", "back", "Back", key_display="esc"),
-        Binding("n", "draw(1)", "Next draw"),
-        Binding("N", "draw(-1)", "Previous draw"),
-        Binding("right", "sample(1)", "Next sample", priority=True),
-        Binding("left", "sample(-1)", "Previous sample", priority=True),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("sample")
 
     def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
         """Create the screen for several samples.
@@ -67,12 +59,12 @@ class SampleScreen(Working, OverScreen[int]):
 
     def compose(self) -> ComposeResult:
         """Lay out the pictures above the table."""
-        with Vertical() as box:
+        with Vertical(classes="dialog -large") as box:
             box.border_title = "Sample"
             box.border_subtitle = _HINT
             yield ImageGrid(empty="", id="steps")
-            with VerticalScroll():
-                yield Static(id="figures", markup=False)
+            with ScrollableContainer(id="table", can_focus=False):
+                yield Static(id="figures")
 
     def on_mount(self) -> None:
         """Trace the first sample."""
@@ -102,36 +94,39 @@ class SampleScreen(Working, OverScreen[int]):
                 position=self._positions[self._at],
             )
         except (TorchdeckError, WorkerError) as error:
-            self.query_one("#figures", Static).update(Text(printable_lines(str(error)), "red"))
+            wrong = "\n".join(prose(str(error), 76))
+            self.query_one("#figures", Static).update(f"[$text-error]✗ {wrong}[/]")
             return
         self._show(trace)
 
     def _show(self, trace: SampleTrace) -> None:
         grid = self.query_one(ImageGrid)
         grid.set_images([GridImage(step.pixels, f"{number} {step.name}") for number, step in enumerate(trace.steps)])
-        title = printable(f"{trace.name} · {trace.label} · epoch {self._draw + 1}")
-        self.query_one(Vertical).border_title = Text(title)
-        self.query_one("#figures", Static).update(figures(trace))
+        title = f"{name(trace.name, 60)} [not bold]· {name(trace.label, 30)} · draw of epoch {self._draw + 1}[/]"
+        self.query_one(Vertical).border_title = title
+        self.query_one("#figures", Static).update("\n".join(figures(trace)))
 
 
-def figures(trace: SampleTrace) -> Text:
-    """A table with each step's name, shape, number format, min, max and mean, and time."""
-    rows: list[tuple[str, ...]] = [("", "", "shape", "format", "min", "max", "mean", "µs per sample")]
-    rows += [(str(number), *_cells(step)) for number, step in enumerate(trace.steps)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    text = Text(no_wrap=True, overflow="ellipsis")
-    for number, row in enumerate(rows):
-        cells = [
-            f"{cell:<{width}}" if column < 4 else f"{cell:>{width}}"
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        text.append("  ".join(cells) + "\n", "" if number else "dim")
+def figures(trace: SampleTrace) -> list[str]:
+    """A table as markup: each step's name, shape, number format, min, max and mean, and time."""
+    head = ("", "step", "shape", "format", "min", "max", "mean", "µs per sample")
+    rows = [(str(number), *_cells(step)) for number, step in enumerate(trace.steps)]
+    widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
+
+    def line(row: Sequence[str]) -> str:
+        columns = zip(row, widths, strict=True)
+        return "  ".join((left if at < 4 else right)(cell, width) for at, (cell, width) in enumerate(columns))
+
     timed = "timed in whole batches" if trace.batched else "timed sample by sample"
-    return text.append(f"{timed}; each time is what the step adds to the previous ones", "dim")
+    return [
+        f"[$text-disabled]{line(head)}[/]",
+        *map(line, rows),
+        f"[$text-disabled]{timed}; each time is what the step adds to the previous ones[/]",
+    ]
 
 
 def _cells(step: TraceStep) -> tuple[str, ...]:
-    time = "" if step.microseconds is None else f"{step.microseconds:,.1f}"
+    time = "–" if step.microseconds is None else f"{step.microseconds:,.1f}"
     shape = "×".join(map(str, step.shape))
     values = (f"{value:.4g}" for value in (step.minimum, step.maximum, step.mean))
-    return (printable(step.name), shape, step.dtype, *values, time)
+    return (step.name, shape, step.dtype, *values, time)

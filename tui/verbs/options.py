@@ -27,7 +27,7 @@ graphics_option = click.option(
     envvar="TORCHDECK_GRAPHICS",
     show_envvar=True,
     show_default=True,
-    help="How to show pictures: auto asks the terminal; blocks (half blocks) work in every terminal.",
+    help="How to show pictures: auto asks the terminal; blocks work in every terminal.",
 )
 
 

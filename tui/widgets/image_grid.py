@@ -13,7 +13,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual import events, work
 from textual.app import RenderResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.errors import NoWidget
 from textual.geometry import Region
 from textual.message import Message
@@ -25,17 +25,15 @@ from textual.widget import Widget
 from ..graphics.graphics import Graphics
 from ..graphics.pictures import BlockPictures, OverlayPictures, Pictures, pictures_for
 from ..graphics.support import Support
+from ..keys.bindings import bindings
 from ..plain_text import printable
 from ..process.terminal import TerminalApp
 from ..working import Working
+from .grid_layout import GridLayout, best_layout
 
 if TYPE_CHECKING:
     import numpy as np
 
-SMALLEST_WIDTH = 12
-LARGEST_WIDTH = 64
-_LEGIBLE_WIDTH = 32
-_GAP = 2
 _DRAW_AFTER = 0.1  # seconds
 
 
@@ -55,10 +53,9 @@ class GridImage:
 class ImageGrid(Working, Widget, can_focus=True):
     """Images side by side, as large as possible; if not all of them fit, as many as possible.
 
-    They are shown with half blocks, two pixels per cell, unless the terminal can show pictures. Small images are
-    enlarged to the nearest pixel, so that true pixel values are seen; larger ones are averaged down.
+    They are shown with quadrant blocks, four pixels per cell, unless the terminal can show pictures.
 
-    Several images may form a group; they stay side by side, and the cursor moves from group to group.
+    Several images may form a group; they stay together, and the cursor moves from group to group.
 
     Attributes:
         shown: number of images that fit.
@@ -67,15 +64,15 @@ class ImageGrid(Working, Widget, can_focus=True):
     """
 
     DEFAULT_CSS = """
-    ImageGrid { height: 1fr; min-height: 4; }
+    ImageGrid {
+        height: 1fr;
+        min-height: 4;
+        & > .image-grid--caption { color: $text-muted; }
+        & > .image-grid--cursor { color: $text-primary; text-style: bold; }
+    }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left", "move(-1)", "previous sample", show=False),
-        Binding("right", "move(1)", "next sample", show=False),
-        Binding("up", "move_row(-1)", show=False),
-        Binding("down", "move_row(1)", show=False),
-        Binding("enter", "choose", "open the sample", show=False),
-    ]
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"image-grid--caption", "image-grid--cursor"}
+    BINDINGS: ClassVar[list[BindingType]] = bindings("pictures")
 
     @dataclass
     class Chosen(Message):
@@ -114,7 +111,7 @@ class ImageGrid(Working, Widget, can_focus=True):
         Args:
             empty: text shown while there are no images.
             group: number of images per group.
-            least: number of images that must fit even if they have to shrink; None for all images.
+            least: number of groups that must fit even if they have to shrink; None for all.
             id: id of the widget.
             classes: CSS classes of the widget.
         """
@@ -127,7 +124,7 @@ class ImageGrid(Working, Widget, can_focus=True):
         self._pictures: Pictures = BlockPictures()
         self._drawing: Timer | None = None
         self._is_behind = False
-        self._columns, self._cell, self._rows = 1, 1, 1
+        self._layout = GridLayout(1, 1, group, 1, 1)
         self.shown = 0
         self.cursor = 0
         self.way = Support().words
@@ -157,7 +154,7 @@ class ImageGrid(Working, Widget, can_focus=True):
 
     def action_move_row(self, step: int) -> None:
         """Move to the group below or above."""
-        self.action_move(step * (self._columns // self._group))
+        self.action_move(step * self._layout.columns)
 
     def action_choose(self) -> None:
         """Choose the group under the cursor."""
@@ -165,12 +162,13 @@ class ImageGrid(Working, Widget, can_focus=True):
             self.post_message(self.Chosen(self, self.cursor))
 
     def on_click(self, event: events.Click) -> None:
-        """Choose the group under the mouse."""
-        column, row = event.x // (self._cell + _GAP), event.y // (self._rows + 2)
-        at = row * self._columns + column
-        if column < self._columns and at < self.shown:
-            self._set_cursor(at // self._group)
-            self.action_choose()
+        """Put the cursor on the group under the mouse; a second click chooses it."""
+        offset = event.get_content_offset(self)
+        group = self._layout.group_at(offset.x, offset.y) if offset is not None else None
+        if group is not None and group < self.shown // self._group:
+            self._set_cursor(group)
+            if event.chain == 2:
+                self.action_choose()
 
     def on_mount(self) -> None:
         """Use the terminal's graphics once they are known."""
@@ -222,28 +220,18 @@ class ImageGrid(Working, Widget, can_focus=True):
     def _layout_images(self) -> None:
         if not self.is_mounted or not self.size:
             return
-        width, height = self.size
-        base = self.rich_style
         self._strips = []
         self.shown = 0
-        if not self._images:
-            lines = [[Segment(self._empty.center(width), base + Style(dim=True))]]
-        else:
-            aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
-            aspect *= 2 / self._pictures.aspect
-            columns, cell, rows = _best_cell(self._wanted(aspect), aspect, (width, height), self._group)
-            self._columns, self._cell, self._rows = columns, cell, rows
-            fitting = columns * max(1, (height + 1) // (rows + 2))
-            self.shown = min(fitting, len(self._images))
-            self.cursor = min(self.cursor, max(self.shown // self._group - 1, 0))
-            lines = []
-            for first in range(0, self.shown, columns):
-                lines += [*self._picture_lines(first, len(lines)), self._caption_line(first), []]
+        lines: list[list[Segment]] = []
+        if self._images:
+            lines = self._lines()
+        elif self._empty:
+            lines = [[Segment(self._empty.center(self.size.width), self._style("caption"))]]
         if not self._is_behind:
             self._pictures.settle()
             if isinstance(self._pictures, OverlayPictures) and self._images:
                 self._encode_pictures(self._pictures)
-        self._strips = [self._strip(line) for line in lines[:height]]
+        self._strips = [self._strip(line) for line in lines[: self.size.height]]
         self.refresh()
 
     @work(exclusive=True)
@@ -281,61 +269,92 @@ class ImageGrid(Working, Widget, can_focus=True):
         columns = {*range(region.x, region.right, 4), region.right - 1}
         return all(self.screen.get_widget_at(x, y)[0] is self for y in region.line_range for x in columns)
 
+    def _lines(self) -> list[list[Segment]]:
+        """Choose the layout, and draw every line of it."""
+        aspect = max(image.pixels.shape[0] / image.pixels.shape[1] for image in self._images)
+        aspect *= 2 / self._pictures.aspect
+        widest = max(image.pixels.shape[1] for image in self._images)
+        self._layout = layout = best_layout(
+            len(self._images),
+            widest,
+            aspect,
+            (self.size.width, self.size.height),
+            group=self._group,
+            least=self._least,
+        )
+        self.shown = min(layout.groups * self._group, len(self._images))
+        self.cursor = min(self.cursor, max(self.shown // self._group - 1, 0))
+        lines: list[list[Segment]] = []
+        for y, band in sorted(self._bands().items()):
+            lines += [[] for _ in range(y - len(lines))]
+            lines += [*self._picture_lines(band, y), self._caption_line(band)]
+        return lines
+
+    def _bands(self) -> dict[int, list[tuple[int, int]]]:
+        """The pictures that begin on each line: (cell, number of the image), from the left."""
+        bands: dict[int, list[tuple[int, int]]] = {}
+        for number in range(self.shown):
+            x, y = self._layout.place(number)
+            bands.setdefault(y, []).append((x, number))
+        return bands
+
     def _set_cursor(self, cursor: int) -> None:
-        """Redraw the lines that show the cursor and the focus, without the pictures."""
-        groups = [self.cursor, cursor] if cursor != self.cursor else [cursor]
+        """Redraw the captions that show the cursor and the focus, without the pictures."""
+        groups = {self.cursor, cursor}
         self.cursor = cursor
+        bands = self._bands()
         refresh: Callable[[Region], object] = self.refresh
-        for group in groups:
-            first = group * self._group // self._columns * self._columns
-            y = first // self._columns * (self._rows + 2) + self._rows
-            if first < self.shown and y < len(self._strips):
-                self._strips[y] = self._strip(self._caption_line(first))
-                refresh(Region(0, y, self.size.width, 1))
+        for y in sorted(
+            {self._layout.place(group * self._group + part)[1] for group in groups for part in self._parts}
+        ):
+            at = y + self._layout.rows
+            if y in bands and at < len(self._strips):
+                self._strips[at] = self._strip(self._caption_line(bands[y]))
+                refresh(Region(0, at, self.size.width, 1))
                 # One frame with both lines would include the pictures between them.
                 refresh = partial(self.call_after_refresh, self.refresh)
+
+    @property
+    def _parts(self) -> range:
+        return range(self._group)
 
     def _strip(self, line: list[Segment]) -> Strip:
         return Strip(line).adjust_cell_length(self.size.width, self.rich_style)
 
-    def _wanted(self, aspect: float) -> int:
-        """Number of images that should fit: all, or as many as keep their size, but no fewer than `least`."""
-        count = len(self._images)
-        if self._least is None:
-            return count
-        width, height = self.size
-        widest = max(image.pixels.shape[1] for image in self._images)
-        cell = min(max(widest, SMALLEST_WIDTH), _LEGIBLE_WIDTH)
-        lines = max(1, -(-round(cell * aspect) // 2)) + 2
-        fitting = (width + _GAP) // (cell + _GAP) * ((height + 1) // lines)
-        return min(count, max(fitting // self._group * self._group, self._least))
-
-    def _picture_lines(self, first: int, y: int) -> list[list[Segment]]:
-        """Draw the pictures of one row of images, side by side, from line `y` of the content."""
-        base, cell = self.rich_style, self._cell
+    def _picture_lines(self, band: list[tuple[int, int]], y: int) -> list[list[Segment]]:
+        """Draw the pictures that begin on line `y` of the content."""
+        base, layout = self.rich_style, self._layout
         pictures: Pictures = BlockPictures() if self._is_behind else self._pictures
-        lines: list[list[Segment]] = [[] for _ in range(self._rows)]
-        for column, image in enumerate(self._images[first : min(first + self._columns, self.shown)]):
-            box = Region(column * (cell + _GAP), y, cell, self._rows)
-            picture = pictures.lines(image.pixels, box)
+        lines: list[list[Segment]] = [[] for _ in range(layout.rows)]
+        end = 0
+        for x, number in band:
+            picture = pictures.lines(self._images[number].pixels, Region(x, y, layout.cell, layout.rows))
             for index, line in enumerate(lines):
                 row = picture[index] if index < len(picture) else []
                 used = sum(segment.cell_length for segment in row)
-                line += [*row, Segment(" " * (cell - used + _GAP), base)]
+                line += [Segment(" " * (x - end), base), *row, Segment(" " * (layout.cell - used), base)]
+            end = x + layout.cell
         return lines
 
-    def _caption_line(self, first: int) -> list[Segment]:
-        """Write the captions below one row of images."""
-        base, cell = self.rich_style, self._cell
-        line = []
-        for number, image in enumerate(self._images[first : min(first + self._columns, self.shown)], start=first):
-            caption = printable(image.caption)
+    def _caption_line(self, band: list[tuple[int, int]]) -> list[Segment]:
+        """Write the captions below the pictures of a band."""
+        cell = self._layout.cell
+        line: list[Segment] = []
+        end = 0
+        for x, number in band:
+            is_current = self.has_focus and number // self._group == self.cursor
+            caption = printable(self._images[number].caption)
+            if is_current and number % self._group == 0 and cell_len(caption) + 2 <= cell:
+                caption = f"▸ {caption}"
             if cell_len(caption) > cell:
                 caption = set_cell_size(caption, cell - 1) + "…"
-            is_current = self.has_focus and number // self._group == self.cursor
-            style = base + Style(reverse=True) if is_current else base
-            line += [Segment(set_cell_size(caption, cell), style), Segment(" " * _GAP, base)]
+            style = self._style("cursor" if is_current else "caption")
+            line += [Segment(" " * (x - end), self.rich_style), Segment(set_cell_size(caption, cell), style)]
+            end = x + cell
         return line
+
+    def _style(self, part: str) -> Style:
+        return self.rich_style + self.get_component_rich_style(f"image-grid--{part}", partial=True)
 
 
 def _check(pixels: np.ndarray) -> None:
@@ -344,23 +363,3 @@ def _check(pixels: np.ndarray) -> None:
         raise ValueError(
             f"an image must be uint8 [H, W], [H, W, 1], [H, W, 3] or [H, W, 4], not {pixels.dtype} {pixels.shape}"
         )
-
-
-def _best_cell(count: int, aspect: float, size: tuple[int, int], group: int = 1) -> tuple[int, int, int]:
-    """Choose images per row, width in cells and height in lines, for the largest images that all fit.
-
-    The images of a group stay in one row.
-    """
-    width, height = size
-    for cell in range(min(LARGEST_WIDTH, width), SMALLEST_WIDTH - 1, -1):
-        columns = (width + _GAP) // (cell + _GAP) // group * group
-        if not columns:
-            continue
-        rows = max(1, -(-round(cell * aspect) // 2))
-        if rows + 1 <= height and columns * ((height + 1) // (rows + 2)) >= count:
-            return columns, cell, rows
-    # Not all of them fit: use the smallest recognizable size, or the height that is left.
-    narrow = max(2, (width + _GAP) // group - _GAP)
-    cell = min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect)))
-    columns = max(1, (width + _GAP) // (cell + _GAP) // group * group)
-    return columns, cell, max(1, -(-round(cell * aspect) // 2))

@@ -1,24 +1,21 @@
-"""An ordered list of named steps with arguments, such as the transforms of a data set."""
+"""Ordered lists of named steps with arguments, such as the transforms of a data set."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from rich.text import Text
-from textual import on
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual import events
+from textual.binding import BindingType
 from textual.message import Message
-from textual.suggester import SuggestFromList
-from textual.widget import Widget
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
-from ..plain_text import printable, printable_lines
+from ..drawing import cells, ends, name, prose
+from ..keys.bindings import bindings
+from .rows import Rows
+
+_WIDE = 44
 
 
 @dataclass(frozen=True)
@@ -28,11 +25,27 @@ class PipelineStep:
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
-    def __str__(self) -> str:
-        """The step as text to edit: `RandomCrop(size=32, padding=4)`."""
-        if not self.arguments:
-            return self.name
-        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.arguments.items())})"
+    @property
+    def shown_arguments(self) -> str:
+        """The arguments in short: `size 32, padding 4`."""
+        return ", ".join(f"{key} {shown_value(value)}" for key, value in self.arguments.items())
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a kind of step.
+
+    Attributes:
+        name: name of the argument.
+        kind: what it takes, in words.
+        default: value that applies without it; empty if a value is needed.
+        example: value to try.
+    """
+
+    name: str
+    kind: str = ""
+    default: str = ""
+    example: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,311 +55,307 @@ class StepKind:
     Attributes:
         name: name of the step.
         summary: effect of the step, in a sentence.
-        parameters: (name, type, default) of each parameter; the default is empty if a value is required.
+        parameters: its parameters, those that need a value first.
         tier: how the step runs, in a few words.
     """
 
     name: str
     summary: str = ""
-    parameters: tuple[tuple[str, str, str], ...] = ()
+    parameters: tuple[Parameter, ...] = ()
     tier: str = ""
 
     @property
-    def template(self) -> str:
-        """The text to start editing from: the required arguments, without values."""
-        required = [f"{name}=" for name, _, default in self.parameters if not default]
-        return f"{self.name}({', '.join(required)})" if required else self.name
-
-    @property
-    def signature(self) -> str:
-        """Every parameter with its type and default."""
-        return ", ".join(
-            f"{name}: {kind or 'any'}" + (f" = {default}" if default else " (required)")
-            for name, kind, default in self.parameters
-        )
+    def needs_values(self) -> bool:
+        """Whether a parameter has no default."""
+        return any(not parameter.default for parameter in self.parameters)
 
 
-def parse_step(text: str) -> PipelineStep:
-    """Read `RandomCrop(size=32, padding=4)` or `RandomHorizontalFlip`; nothing is executed.
+@dataclass(frozen=True)
+class StepNote:
+    """What is known of a step.
+
+    Attributes:
+        tier: how it runs, in a few words; empty if unknown.
+        is_batched: whether it is applied to whole batches.
+        error: why it can't be used; empty if it can.
+        microseconds: time per sample; None if unknown.
+    """
+
+    tier: str = ""
+    is_batched: bool = False
+    error: str = ""
+    microseconds: float | None = None
+
+
+def parse_value(parameter: Parameter, text: str) -> Any:
+    """Read a value: a number, true, false, a list of these, or else a word. Nothing is executed.
 
     Raises:
-        ValueError: the text is not a step, or an argument is not a plain value; the message says which.
+        ValueError: the text is no such value; the message is a sentence for the user.
     """
+    text = text.strip()
+    example = f", e.g. {parameter.name}={parameter.example}" if parameter.example else ""
+    if not text:
+        raise ValueError(f"{parameter.name} needs a value{example}")
+    if text in ("true", "false"):
+        return text == "true"
     try:
-        expression = ast.parse(text.strip(), mode="eval").body
-    except (SyntaxError, MemoryError, RecursionError):
-        if valueless := re.search(r"(\w+)\s*=\s*[,)]", text):
-            raise ValueError(f"{valueless[1]} needs a value, e.g. {valueless[1]}=15") from None
-        raise ValueError(f"{text.strip()!r} is not a step; write Name or Name(argument=value, …)") from None
-    arguments: dict[str, Any] = {}
-    if isinstance(expression, ast.Call):
-        if expression.args:
-            raise ValueError("arguments need names: Name(argument=value, …)")
-        for keyword in expression.keywords:
-            if keyword.arg is None:
-                raise ValueError("arguments need names: Name(argument=value, …)")
-            arguments[keyword.arg] = _plain_value(keyword.arg, keyword.value)
-        expression = expression.func
-    if not isinstance(expression, ast.Name):
-        raise ValueError(f"{text.strip()!r} is not a step; write Name or Name(argument=value, …)")
-    return PipelineStep(expression.id, arguments)
-
-
-def _plain_value(name: str, node: ast.expr) -> Any:
-    # TOML writes true and false.
-    if isinstance(node, ast.Name) and node.id in ("true", "false"):
-        return node.id == "true"
-    try:
-        value = ast.literal_eval(node)
+        value = ast.literal_eval(text)
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
-        raise ValueError(f"{name} must be a number, a string, true, false, or a list of these") from None
+        if text.replace("_", "").replace("-", "").isalnum() and not text[0].isdigit():
+            return text
+        raise ValueError(
+            f"{parameter.name} must be a number, a word, true, false, or a list of these{example}"
+        ) from None
     return list(value) if isinstance(value, tuple) else value
 
 
-class PipelineList(Widget):
-    """Steps in the order in which they are applied.
+def shown_value(value: Any) -> str:
+    """A value as `parse_value` reads it; a word has no quotes."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) and _is_word(value) else repr(value)
 
-    Keys: `a` adds below the cursor, Enter edits, `d` removes, `K` and `J` move up and down. Every change posts
-    `Changed` with all steps; its receiver answers with `set_steps`, and with errors if there are any.
 
-    If the kinds of steps are known, `a` posts `KindWanted`; its receiver lets the user choose and calls `take_kind`.
+def _is_word(text: str) -> bool:
+    """Whether a text without quotes is read as itself."""
+    try:
+        return bool(parse_value(Parameter(""), text) == text)
+    except ValueError:
+        return False
+
+
+@dataclass
+class _Section:
+    title: str
+    hint: str
+    steps: list[PipelineStep] = field(default_factory=list)
+    notes: list[StepNote] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Row:
+    section: str
+    index: int | None = None
+    error: str = ""
+
+
+class PipelineList(Rows):
+    """The steps of several pipelines in the order in which they are applied.
+
+    A change posts `Changed` with all steps of its pipeline; the receiver answers with `set_steps`, with errors if
+    there are any. To add or edit a step it posts `KindWanted` or `EditWanted`; the receiver lets the user choose and
+    calls `insert` or `replace`.
     """
 
-    DEFAULT_CSS = """
-    PipelineList { height: auto; layout: vertical; }
-    PipelineList > OptionList { height: auto; max-height: 12; border: none; padding: 0; background: transparent; }
-    PipelineList > OptionList:focus { border: none; }
-    PipelineList > Input { display: none; }
-    PipelineList.-editing > Input { display: block; }
-    PipelineList > #mistake { display: none; color: $text-error; height: auto; }
-    PipelineList.-mistake > #mistake { display: block; }
-    PipelineList > #signature { display: none; color: $text-muted; height: auto; max-height: 6; }
-    PipelineList.-editing > #signature { display: block; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "add", "add", id="pipeline.add"),
-        Binding("d,delete", "remove", "remove", id="pipeline.remove"),
-        Binding("K,shift+up", "move(-1)", "move up", show=False, id="pipeline.up"),
-        Binding("J,shift+down", "move(1)", "move down", show=False, id="pipeline.down"),
-        Binding("escape", "cancel", "cancel", show=False, id="pipeline.cancel"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("transforms")
 
+    @dataclass
     class Changed(Message):
-        """The user changed the list."""
+        """The user changed a pipeline."""
 
-        def __init__(self, pipeline: PipelineList, steps: list[PipelineStep]) -> None:
-            super().__init__()
-            self.pipeline = pipeline
-            self.steps = steps
+        pipelines: PipelineList
+        section: str
+        steps: list[PipelineStep]
 
-        @property
-        def control(self) -> PipelineList:
-            """The list that sent it."""
-            return self.pipeline
-
+    @dataclass
     class KindWanted(Message):
-        """The user wants to add a step and has to choose its kind."""
+        """The user wants to add a step to a pipeline and has to choose its kind."""
 
-        def __init__(self, pipeline: PipelineList) -> None:
-            super().__init__()
-            self.pipeline = pipeline
+        pipelines: PipelineList
+        section: str
 
-        @property
-        def control(self) -> PipelineList:
-            """The list that sent it."""
-            return self.pipeline
+    @dataclass
+    class EditWanted(Message):
+        """The user wants to edit a step."""
+
+        pipelines: PipelineList
+        section: str
+        index: int
 
     def __init__(
-        self,
-        *,
-        names: Sequence[str] = (),
-        empty: str = "no steps; press a to add one",
-        id: str | None = None,
-        classes: str | None = None,
+        self, title: str, sections: Mapping[str, tuple[str, str]], *, empty: str, id: str | None = None
     ) -> None:
-        """Create a list without steps.
+        """Create pipelines without steps.
 
         Args:
-            names: completions while typing.
-            empty: text shown while there is no step.
+            title: title of the panel.
+            sections: title and hint of each pipeline, by its name.
+            empty: text in place of the steps of an empty pipeline.
             id: id of the widget.
-            classes: CSS classes of the widget.
         """
-        super().__init__(id=id, classes=classes)
-        self._names = tuple(names)
-        self._empty = empty
-        self._steps: list[PipelineStep] = []
-        self._notes: dict[int, str] = {}
-        self._errors: dict[int, str] = {}
-        self._kinds: dict[str, StepKind] = {}
-        self._edited = -1
-        self._is_new = False
+        super().__init__(title, id=id)
+        self._sections = {key: _Section(*words) for key, words in sections.items()}
+        self._empty_words = empty
+        self._listed: list[_Row] = []
+        self._total = ""
 
-    def compose(self) -> ComposeResult:
-        """Lay out the list, the field to edit a step, and the error of the typed text."""
-        yield OptionList(Option(Text(self._empty, "dim"), disabled=True), compact=True, markup=False)
-        editor = Input(
-            placeholder="Name(argument=value, …)",
-            compact=True,
-            select_on_focus=False,
-            suggester=SuggestFromList(self._names, case_sensitive=False) if self._names else None,
-        )
-        editor.cursor_blink = False
-        yield editor
-        yield Static(id="mistake", markup=False)
-        yield Static(id="signature", markup=False)
+    def on_mount(self) -> None:
+        """List the empty pipelines."""
+        self._list()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Break errors anew."""
+        self._list()
+
+    def steps(self, section: str) -> list[PipelineStep]:
+        """The current steps of a pipeline."""
+        return list(self._sections[section].steps)
+
+    def set_steps(self, section: str, steps: Sequence[PipelineStep], notes: Sequence[StepNote] = ()) -> None:
+        """Show these steps of a pipeline, with what is known of each; empty notes leave those of equal steps."""
+        shown = self._sections[section]
+        if not notes and list(steps) == shown.steps:
+            return
+        shown.steps, shown.notes = list(steps), list(notes)
+        self._list()
+
+    def set_total(self, words: str) -> None:
+        """Show in the frame what all steps cost together, as plain text."""
+        self._total = words
+        self._list()
 
     @property
-    def steps(self) -> list[PipelineStep]:
-        """The current steps."""
-        return list(self._steps)
+    def place(self) -> tuple[str, int | None]:
+        """The pipeline under the cursor, and the index of the step; None on an empty pipeline."""
+        if not self._listed:
+            return next(iter(self._sections)), None
+        row = self._listed[min(self.cursor, len(self._listed) - 1)]
+        return row.section, row.index
 
-    @property
-    def unsettled(self) -> str:
-        """The text of a step that is being edited and not applied; empty if none is."""
-        editor = self.query_one(Input)
-        if not self.has_class("-editing"):
-            return ""
-        before = "" if self._is_new else str(self._steps[self._edited])
-        return editor.value if editor.value != before else ""
+    def go_to(self, section: str, index: int | None) -> None:
+        """Put the cursor on a step."""
+        found = [at for at, row in enumerate(self._listed) if (row.section, row.index) == (section, index)]
+        self.cursor = next((at for at in found if at not in self._headings), self.cursor)
 
-    def go_to_editor(self) -> None:
-        """Put the cursor on the step that is being edited."""
-        self.query_one(Input).focus()
+    def insert(self, section: str, step: PipelineStep) -> None:
+        """Add a step below the cursor."""
+        at = self.place[1] if self.place[0] == section else None
+        steps = self.steps(section)
+        below = len(steps) if at is None else at + 1
+        self._change(section, [*steps[:below], step, *steps[below:]], below)
 
-    def set_kinds(self, kinds: Sequence[StepKind]) -> None:
-        """Set the kinds of steps, to complete their names and show their parameters while the user types."""
-        self._kinds = {kind.name: kind for kind in kinds}
-        self._names = tuple(self._kinds)
-        self.query_one(Input).suggester = SuggestFromList(self._names, case_sensitive=False)
-
-    def set_steps(
-        self,
-        steps: Sequence[PipelineStep],
-        *,
-        notes: Mapping[int, str] | None = None,
-        errors: Mapping[int, str] | None = None,
-    ) -> None:
-        """Show these steps, with notes and errors by position."""
-        state = (list(steps), dict(notes or {}), dict(errors or {}))
-        if state != (self._steps, self._notes, self._errors):
-            self._steps, self._notes, self._errors = state
-            self._show(self.query_one(OptionList).highlighted)
+    def replace(self, section: str, index: int, step: PipelineStep) -> None:
+        """Change a step."""
+        steps = self.steps(section)
+        self._change(section, [*steps[:index], step, *steps[index + 1 :]], index)
 
     def action_add(self) -> None:
-        """Let the user choose or type a new step, inserted below the cursor."""
-        if self._kinds:
-            self.post_message(self.KindWanted(self))
+        """Let the user choose a new step, inserted below the cursor."""
+        self.post_message(self.KindWanted(self, self.place[0]))
+
+    def action_edit(self) -> None:
+        """Let the user edit the step under the cursor."""
+        section, index = self.place
+        if index is None:
+            self.action_add()
         else:
-            self.begin("")
+            self.post_message(self.EditWanted(self, section, index))
 
-    def begin(self, text: str) -> None:
-        """Let the user type a new step below the cursor, starting from `text`."""
-        at = self.query_one(OptionList).highlighted
-        self._edit(len(self._steps) if at is None or not self._steps else at + 1, is_new=True)
-        editor = self.query_one(Input)
-        editor.value = text
-        # The first value to type is behind the first "=".
-        editor.cursor_position = text.find("=") + 1 or len(text)
+    def on_rows_clicked(self, message: Rows.Clicked) -> None:
+        """A second click edits."""
+        message.stop()
+        self.action_edit()
 
-    def take_kind(self, name: str) -> None:
-        """Add a step of this kind at once, or let the user type its required arguments."""
-        kind = self._kinds[name]
-        if kind.template != kind.name:
-            self.begin(kind.template)
+    def action_delete(self) -> None:
+        """Delete the step under the cursor; `u` brings it back."""
+        section, index = self.place
+        if index is None:
+            self.app.notify("this pipeline has no transforms to delete")
             return
-        at = self.query_one(OptionList).highlighted
-        below = len(self._steps) if at is None or not self._steps else at + 1
-        self._change([*self._steps[:below], PipelineStep(name), *self._steps[below:]], below)
-        self.query_one(OptionList).focus()
+        steps = self.steps(section)
+        self._change(section, [*steps[:index], *steps[index + 1 :]], min(index, len(steps) - 2))
 
-    def action_remove(self) -> None:
-        """Remove the step under the cursor."""
-        at = self.query_one(OptionList).highlighted
-        if at is not None and self._steps:
-            self._change([*self._steps[:at], *self._steps[at + 1 :]], at)
-
-    def action_move(self, by: int) -> None:
-        """Move the step under the cursor."""
-        at = self.query_one(OptionList).highlighted
-        if at is None or not 0 <= at + by < len(self._steps):
+    def action_shift(self, by: int) -> None:
+        """Apply the step under the cursor earlier or later."""
+        section, index = self.place
+        steps = self.steps(section)
+        if index is None or not 0 <= index + by < len(steps):
+            self.app.notify("it can't be moved further")
             return
-        steps = list(self._steps)
-        steps.insert(at + by, steps.pop(at))
-        self._change(steps, at + by)
+        steps.insert(index + by, steps.pop(index))
+        self._change(section, steps, index + by)
 
-    def action_cancel(self) -> None:
-        """Close the field without a change."""
-        self.remove_class("-editing", "-mistake")
-        self.query_one(OptionList).focus()
-
-    @on(OptionList.OptionSelected)
-    def _edit_selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self._edit(event.option_index, is_new=False)
-
-    @on(OptionList.OptionHighlighted)
-    def _keep_highlight(self, event: OptionList.OptionHighlighted) -> None:
-        event.stop()
-
-    @on(Input.Changed)
-    def _show_signature(self, event: Input.Changed) -> None:
-        event.stop()
-        kind = self._kinds.get(event.value.partition("(")[0].strip())
-        lines = [kind.signature or "it takes no arguments", kind.summary] if kind is not None else []
-        self.query_one("#signature", Static).update(printable_lines("\n".join(filter(None, lines))))
-
-    @on(Input.Submitted)
-    def _take(self, event: Input.Submitted) -> None:
-        event.stop()
-        try:
-            step = parse_step(event.value)
-        except ValueError as error:
-            self.query_one("#mistake", Static).update(printable(str(error)))
-            self.add_class("-mistake")
+    def _change(self, section: str, steps: list[PipelineStep], index: int) -> None:
+        shown = self._sections[section]
+        if steps == shown.steps:
             return
-        steps = list(self._steps)
-        if self._is_new:
-            steps.insert(self._edited, step)
-        else:
-            steps[self._edited] = step
-        self.action_cancel()
-        self._change(steps, self._edited)
+        # Notes belong to the old positions; the receiver of the message sets new ones.
+        shown.steps, shown.notes = steps, []
+        self._list()
+        self.go_to(section, index if steps else None)
+        self.post_message(self.Changed(self, section, list(steps)))
 
-    def _edit(self, at: int, *, is_new: bool) -> None:
-        self._edited, self._is_new = at, is_new
-        editor = self.query_one(Input)
-        editor.value = "" if is_new else str(self._steps[at])
-        editor.cursor_position = len(editor.value)
-        self.remove_class("-mistake")
-        self.add_class("-editing")
-        editor.focus()
+    def _say_position(self, *, is_quiet: bool) -> None:
+        """Say in the frame how the step under the cursor runs, or what all of them cost."""
+        section, index = self.place
+        notes = self._sections[section].notes
+        note = notes[index] if index is not None and index < len(notes) else StepNote()
+        self._position = name(
+            note.tier if note.tier and not note.is_batched else self._total, max(0, self.size.width - 2)
+        )
+        super()._say_position(is_quiet=is_quiet)
 
-    def _change(self, steps: list[PipelineStep], highlighted: int) -> None:
-        if steps == self._steps:
-            return
-        # Notes and errors belong to the old positions; the receiver of the message sets new ones.
-        self._steps, self._notes, self._errors = steps, {}, {}
-        self._show(highlighted)
-        self.post_message(self.Changed(self, list(steps)))
+    def _list(self) -> None:
+        rows: list[_Row] = []
+        headings = set()
+        for key, section in self._sections.items():
+            headings.add(len(rows))
+            rows.append(_Row(key))
+            for index in range(len(section.steps)):
+                rows.append(_Row(key, index))
+                error = section.notes[index].error if index < len(section.notes) else ""
+                for line in prose(error, self.size.width - 5) if error and self.size.width else ():
+                    headings.add(len(rows))
+                    rows.append(_Row(key, index, line))
+            if not section.steps:
+                rows.append(_Row(key))
+        self._listed = rows
+        self.set_rows(len(rows), self._line, headings=headings)
 
-    def _show(self, highlighted: int | None) -> None:
-        options = self.query_one(OptionList)
-        options.clear_options()
-        if not self._steps:
-            options.add_option(Option(Text(self._empty, "dim"), disabled=True))
-            return
-        options.add_options([Option(self._line(index, step)) for index, step in enumerate(self._steps)])
-        options.highlighted = min(highlighted or 0, len(self._steps) - 1)
+    def _line(self, number: int, width: int) -> str:
+        row = self._listed[number]
+        section = self._sections[row.section]
+        if row.error:
+            return (
+                f"   [$text-error]✗ {row.error}[/]" if self._is_first(number) else f"     [$text-error]{row.error}[/]"
+            )
+        if number in self._headings:
+            words = f"{len(section.steps)} step{'s' * (len(section.steps) != 1)}"
+            notes = [words, section.hint] if section.hint else [words]
+            heading = f"[b]{section.title}[/] [$text-disabled]{words}[/]"
+            return (
+                f"[b]{section.title}[/] [$text-disabled]{' · '.join(notes)}[/]"
+                if cells(f"{section.title} {' · '.join(notes)}") <= width
+                else heading
+            )
+        if row.index is None:
+            return f"   [$text-disabled]{name(self._empty_words, max(0, width - 3))}[/]"
+        return self._step_line(section, row.index, width)
 
-    def _line(self, index: int, step: PipelineStep) -> Text:
-        line = Text(f"{index + 1:2d} ", "dim", no_wrap=True, overflow="ellipsis")
-        line.append(printable(step.name), "bold")
-        arguments = ", ".join(f"{name}={value!r}" for name, value in step.arguments.items())
-        if arguments:
-            line.append(f"  {printable(arguments)}")
-        if note := self._notes.get(index):
-            line.append(f"  {printable(note)}", "dim italic")
-        if error := self._errors.get(index):
-            line.append(f"\n   {printable(error)}", "red")
-        return line
+    def _is_first(self, number: int) -> bool:
+        return not self._listed[number - 1].error
+
+    def _step_line(self, section: _Section, index: int, width: int) -> str:
+        step = section.steps[index]
+        note = section.notes[index] if index < len(section.notes) else StepNote()
+        tail = _tail(note, width)
+        room = max(1, width - 3 - cells(tail) - (1 if tail else 0))
+        shown = name(step.name, room)
+        left = room - cells(shown) - 1
+        arguments = f" [$text-muted]{name(step.shown_arguments, left)}[/]" if step.arguments and left > 3 else ""
+        return ends(f"[$text-disabled]{index + 1:<2}[/] {shown}{arguments}", tail, width)
+
+
+def _tail(note: StepNote, width: int) -> str:
+    """How a step runs and what it costs, for the right end of its line."""
+    if note.error:
+        return "[$error]✗[/]"
+    if not note.tier:
+        return ""
+    cost = ""
+    if note.microseconds is not None and width > _WIDE:
+        cost = f"[$text-muted]{note.microseconds:,.1f} µs[/] "
+    if note.is_batched:
+        return f"{cost}[$series-3]{'batched' if width > _WIDE else '≡'}[/]"
+    return f"{cost}[$warning]{'per sample' if width > _WIDE else '▲'}[/]"

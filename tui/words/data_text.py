@@ -1,14 +1,19 @@
-"""The data pane's texts: about a data set in the catalog, an opened one, its pixels, its copies."""
+"""The data pane's texts as markup: about a data set in the catalog, an opened one, its numbers, its storage."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from torchdeck.engine.data.datasets.catalog import DatasetEntry
+from torchdeck.engine.data.datasets.catalog import DatasetEntry, find_dataset
+from torchdeck.engine.data.datasets.places import download_bytes
+from torchdeck.engine.data.exploration.balance import NEARLY, imbalance
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
 from torchdeck.engine.plurals import plural
 
-from ..widgets.charts.sparkline import sparkline
+from ..drawing import bar, fits, name, prose, right, rule, stacked
+from ..widgets.charts.histogram import histogram_lines
+from .figures import byte_size
 
 if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import (
@@ -17,52 +22,118 @@ if TYPE_CHECKING:
         DuplicateReport,
         PixelStatistics,
         SampleLook,
+        StorageLook,
     )
 
 _NAMED = 8
 _NOT_KNOWN = "unknown"
+# Ranges of values in a histogram.
+_BINS = 32
+_GOOD, _LOOK = "[$success]✓[/]", "[$warning]▲[/]"
 
-# The axis below the 32 columns of a histogram.
-_VALUES = "0       64      128     192  255 pixel value, % of pixels"
 
-
-def title_of(name: str, entry: DatasetEntry | None) -> str:
-    """The first line: name and license of the data set."""
+def title_line(dataset: str, width: int) -> str:
+    """What a data set is, with its license if there is room."""
+    entry = find_dataset(dataset)
     if entry is None:
-        return name
+        return f"[$text-muted]{name(dataset, width)}[/]"
     license = "license unknown" if entry.license == _NOT_KNOWN else entry.license
-    return f"{entry.name}: {entry.title} ({license})"
+    return fits(name(entry.title, width), f" [$text-disabled]· {name(license)}[/]", width)
 
 
-def listed(entry: DatasetEntry) -> list[str]:
+def listed(entry: DatasetEntry, width: int, *, is_here: bool) -> list[str]:
     """Describe a data set that is not open, from the catalog."""
     facts = []
-    if entry.classes is not None:
-        facts.append(f"{entry.classes:,} classes")
     if entry.train_size is not None:
-        facts.append(f"{entry.train_size:,} training samples")
+        facts.append((f"{entry.train_size:,}", "train"))
+    if entry.classes is not None:
+        facts.append((f"{entry.classes:,}", "classes"))
     if entry.shape is not None:
-        facts.append(f"{'×'.join(map(str, entry.shape))} each")
-    how = {
-        "embedded": "comes with torchdeck",
-        "download": "press D to download it (or torchdeck download)",
-        "manual": "no automatic download: put its files in data.root yourself",
-    }[entry.obtain]
-    return [title_of(entry.name, entry), ", ".join(facts), how, entry.note, "press Enter to open it"]
+        facts.append(("×".join(map(str, entry.shape)), "each"))
+    lines = [title_line(entry.name, width), fact_line(facts, width)]
+    if is_here or entry.obtain == "embedded":
+        lines.append("[b $key]⏎[/] [$text-muted]opens it[/]")
+    elif entry.obtain == "download":
+        size = download_bytes(entry.name)
+        much = f" [$text-muted]· {byte_size(size)}[/]" if size is not None else ""
+        lines.append(f"[b $key]⏎[/] [$text-muted]downloads it[/]{much}")
+    else:
+        lines.append("[$text-muted]has to be put there by hand:[/] [b $key]⏎[/] [$text-muted]says what and where[/]")
+    return lines + [f"[$text-muted]{line}[/]" for line in prose(entry.note, width) if entry.note]
 
 
-def opened(look: DataLook, samples: SampleLook | None) -> list[str]:
-    """Describe an opened data set: sizes, where its pixels would be stored, and notes."""
-    test = "" if look.test_size is None else f", {look.test_size:,} test"
-    classes = plural(len(look.classes), "class", "classes")
-    lines = [f"{look.train_size:,} training samples, {look.validation_size:,} validation{test}, {classes}"]
-    if samples is not None and samples.storage:
-        lines.append(f"{samples.input_shape} into the model; {samples.storage}")
-    return lines + notes(look, samples)
+def fact_line(facts: Sequence[tuple[str, str]], width: int) -> str:
+    """Values with their names, as many as fit."""
+    line = ""
+    for value, label in facts:
+        line = fits(line, f"{'   ' * bool(line)}[b]{name(value)}[/] [$text-muted]{name(label)}[/]", width)
+    return line
+
+
+def opened(dataset: str, look: DataLook, samples: SampleLook | None, found: Sequence[str], width: int) -> list[str]:
+    """Describe an opened data set: what it is, its sizes, what was found.
+
+    Args:
+        dataset: its name.
+        look: what is known of it.
+        samples: its samples; None while they are made.
+        found: findings in short, as markup.
+        width: cells of a line.
+    """
+    facts = [(f"{look.train_size:,}", "train"), (f"{look.validation_size:,}", "val.")]
+    if look.test_size is not None:
+        facts.append((f"{look.test_size:,}", "test"))
+    facts.append((f"{len(look.classes):,}", "class" if len(look.classes) == 1 else "classes"))
+    if samples is not None and samples.input_shape:
+        facts.append((samples.input_shape, "into the model"))
+    line = ""
+    for finding in found:
+        line = fits(line, f"{'   ' * bool(line)}{finding}", width)
+    return [title_line(dataset, width), fact_line(facts, width), line]
+
+
+def findings(look: DataLook, samples: SampleLook | None, report: DuplicateReport | None) -> list[str]:
+    """What is good and what needs a look, in a few words each, as markup."""
+    found = []
+    if look.class_counts:
+        ratio = imbalance(look.class_counts)
+        if ratio < NEARLY:
+            found.append(f"{_GOOD} [$text-muted]balanced[/]")
+        elif empty := look.class_counts.count(0):
+            found.append(f"{_LOOK} {plural(empty, 'class has', 'classes have')} no training sample")
+        else:
+            found.append(f"{_LOOK} classes {ratio:.1f} : 1")
+    if unreadable := len(look.pixels.sizes.unreadable):
+        found.append(f"{_LOOK} {unreadable:,} can't be read")
+    if report is not None:
+        found += _copies_found(report)
+    if notes := notes_of(look, samples):
+        found.append(f"{_LOOK} {plural(len(notes), 'note')}")
+    return found
+
+
+def _copies_found(report: DuplicateReport) -> list[str]:
+    leaked = sum(report.leaked.values())
+    found = [
+        f"{_LOOK} {plural(leaked, 'copy', 'copies')} across splits"
+        if leaked
+        else f"{_GOOD} [$text-muted]no copies across splits[/]"
+    ]
+    if report.surplus:
+        found.append(f"{_LOOK} {plural(report.surplus, 'sample')} twice")
+    if report.disagreeing:
+        found.append(f"{_LOOK} {plural(report.disagreeing, 'copy', 'copies')} with other labels")
+    return found
+
+
+def notes_of(look: DataLook, samples: SampleLook | None) -> list[str]:
+    """Notes on the data and on how they are read."""
+    more = samples.notes if samples is not None else []
+    return [*look.notes, *(note for note in more if note not in look.notes)]
 
 
 def texts(look: SampleLook) -> list[str]:
-    """Describe samples other than images; only the first one if all have a picture."""
+    """Describe samples other than images, as plain text; only the first one if all have a picture."""
     lines = []
     has_pictures = all(sample.shown_slice is not None for sample in look.texts)
     for sample in look.texts[:1] if has_pictures else look.texts:
@@ -70,69 +141,149 @@ def texts(look: SampleLook) -> list[str]:
     return lines
 
 
-def tier(samples: SampleLook | None) -> list[str]:
-    """Say where the samples are stored, and why."""
-    if samples is None or not samples.storage:
-        return []
-    return [f"{samples.storage}: {samples.reason}" if samples.reason else samples.storage]
+def numbers(look: DataLook, samples: SampleLook | None, width: int, height: int) -> list[str]:
+    """Channel statistics, histogram, what was found and the class balance.
 
-
-def notes(look: DataLook, samples: SampleLook | None) -> list[str]:
-    """Notes on the data and on how they are read."""
-    more = samples.notes if samples is not None else []
-    return [*look.notes, *(note for note in more if note not in look.notes)]
-
-
-def numbers(pixels: PixelStatistics, balance: str, train_size: int) -> list[str]:
-    """Describe channel statistics, sizes, modes, classes and unreadable samples."""
-    lines = []
-    if pixels.mean:
-        mean = " ".join(f"{value:.4f}" for value in pixels.mean)
-        std = " ".join(f"{value:.4f}" for value in pixels.std)
-        of = "every sample" if pixels.is_whole else f"{pixels.measured:,} of {train_size:,} samples"
-        lines += [f"mean {mean}  std {std}  (of {of})"]
-    if pixels.trouble:
-        lines.append(pixels.trouble)
-    lines += histogram_lines(pixels.histogram)
-    lines += describe_sizes(pixels.sizes)
-    unreadable = pixels.sizes.unreadable
-    if unreadable:
-        looked_at = "" if pixels.is_whole else f" of {pixels.sizes.looked_at:,} checked"
-        lines.append(f"{len(unreadable):,} samples{looked_at} can't be read:")
-        lines += [f"  {name}: {why}" for name, why in list(unreadable.items())[:_NAMED]]
-        lines += ["  …"] if len(unreadable) > _NAMED else []
-    lines += [balance] if balance else []
-    if pixels.mean:
-        lines.append("w sets Normalize to them" + ("" if pixels.is_whole else " · m measures every sample"))
+    Args:
+        look: what is known of the data set.
+        samples: its samples, whose notes belong here too.
+        width: cells of a line.
+        height: lines of the panel; a histogram is drawn where there is room.
+    """
+    pixels = look.pixels
+    lines = _moments(pixels, look.train_size, width)
+    if pixels.histogram:
+        lines += histogram(pixels.histogram, width, 7 if height >= 30 else 3 if height >= 14 else 1)
+    lines += [rule("Found", width), *_found_lines(look, samples, width)]
+    if look.class_counts and not is_balanced(look):
+        lines.append(rule("Training samples of each class", width))
     return lines
 
 
-def histogram_lines(histogram: list[list[int]]) -> list[str]:
-    """Draw a histogram of each channel's pixel values: 32 columns of 8 values, and the share of the highest."""
-    if not histogram:
-        return []
-    lines = [
-        f"{sparkline(counts)} channel {channel}, highest {max(counts) / max(sum(counts), 1):.0%}"
-        for channel, counts in enumerate(histogram)
+def is_balanced(look: DataLook) -> bool:
+    """Whether the classes are so alike that one line says it."""
+    return imbalance(look.class_counts) < NEARLY
+
+
+def _moments(pixels: PixelStatistics, train_size: int, width: int) -> list[str]:
+    if pixels.trouble:
+        return [
+            f"{_LOOK} {line}" if not at else f"  {line}" for at, line in enumerate(prose(pixels.trouble, width - 2))
+        ]
+    if not pixels.mean:
+        return ["[$text-muted]no pixels to measure[/]"]
+    of = "of every sample" if pixels.is_whole else f"of {pixels.measured:,} samples · m measures all"
+    values = [" ".join(f"{value:.4f}" for value in each) for each in (pixels.mean, pixels.std)]
+    one = f"[$text-muted]mean[/] [b]{values[0]}[/]   [$text-muted]std[/] [b]{values[1]}[/]"
+    note = f"[$text-disabled]{of}[/]"
+    if fits(one, "", width) == one and len(pixels.mean) == 1:
+        together = fits(one, f"   {note}", width)
+        return [together] if together != one or pixels.is_whole else [one, note]
+    return [f"[$text-muted]mean[/] [b]{values[0]}[/]", f"[$text-muted]std [/] [b]{values[1]}[/]", note]
+
+
+def histogram(channels: Sequence[Sequence[int]], width: int, tall: int) -> list[str]:
+    """How often pixel values occur, over their axis; the fullest column is cut if it dwarfs the others.
+
+    Args:
+        channels: counts of each channel in equal ranges of values.
+        width: cells of a line.
+        tall: lines of the columns.
+    """
+    total = [sum(values) for values in zip(*channels, strict=True)]
+    highest = max(total)
+    others = max((value for value in total if value != highest), default=highest)
+    cut = highest > 2 * others > 0
+    shown = [min(value, others) for value in total] if cut else total
+    per = max(1, width // _BINS)
+    lines = [f"[$series-1]{''.join(cell * per for cell in row)}[/]" for row in histogram_lines(shown, tall)]
+    wide = per * _BINS
+    lines.append(f"[$text-disabled]0{'128':^{wide - 4}}255[/]")
+    if cut:
+        at = total.index(highest)
+        share = highest / max(1, sum(total))
+        values = f"{at * 8} to {at * 8 + 7}"
+        words = f"{share:.0%} of pixels are {values}: column is cut"
+        lines += [f"[$text-muted]{line}[/]" for line in prose(words, width)]
+    return lines
+
+
+def _found_lines(look: DataLook, samples: SampleLook | None, width: int) -> list[str]:
+    unreadable = look.pixels.sizes.unreadable
+    found: list[tuple[str, str]] = [(_GOOD, line) for line in describe_sizes(look.pixels.sizes)]
+    if unreadable:
+        looked_at = "" if look.pixels.is_whole else f" of {look.pixels.sizes.looked_at:,} checked"
+        found.append((_LOOK, f"{len(unreadable):,} samples{looked_at} can't be read:"))
+        found += [(" ", f"{each}: {why}") for each, why in list(unreadable.items())[:_NAMED]]
+    if look.balance:
+        found.append((_GOOD if is_balanced(look) else _LOOK, look.balance))
+    found += [(_LOOK, note) for note in notes_of(look, samples)]
+    return [
+        f"{mark if not at else ' '} {line}"
+        for mark, text in found
+        for at, line in enumerate(prose(text, max(8, width - 2)))
     ]
-    return [*lines, _VALUES]
+
+
+def class_line(label: str, count: int, most: int, width: int) -> str:
+    """One class with its training samples."""
+    wide = max(4, min(14, width // 3))
+    figures = len(f"{most:,}")
+    shown = name(label, wide)
+    room = max(3, width - wide - figures - 2)
+    padding = " " * max(0, wide - len(label[:wide]))
+    return f"{shown}{padding} {bar(count / max(1, most), room, '$series-1 70%')} [b]{right(f'{count:,}', figures)}[/]"
+
+
+def storage(look: StorageLook | None, seconds: float | None, width: int) -> list[str]:
+    """Where the training samples are kept, as one bar, and how long an epoch is read.
+
+    Args:
+        look: where they are kept; None if unknown.
+        seconds: measured time to read an epoch; None if it was not measured.
+        width: cells of a line.
+    """
+    if look is None:
+        return ["[$text-muted]unknown until the samples can be transformed[/]"]
+    lines = []
+    if look.parts:
+        colors = ("$series-1", "$series-5")
+        free = max(0, look.allowed - sum(size for _, size in look.parts))
+        shares = [(float(size), color) for (_, size), color in zip(look.parts, colors, strict=False)]
+        lines.append(stacked([*shares, (float(free), "$track")], width))
+        legend = ""
+        for (part, size), color in zip(look.parts, colors, strict=False):
+            legend = fits(legend, f"{'   ' * bool(legend)}[{color}]■[/] {part} [b]{byte_size(size)}[/]", width)
+        lines.append(fits(legend, f"   [$text-muted]of[/] {byte_size(look.allowed)}", width))
+    lines += [f"[$text-muted]{line}[/]" for line in prose(look.words, width)]
+    if seconds is None:
+        lines.append(
+            fits(
+                "[$text-muted]an epoch is read in[/] [$text-disabled]–[/]",
+                "   [b $key]m[/] [$text-disabled]measures it[/]",
+                width,
+            )
+        )
+    else:
+        lines.append(f"[$text-muted]an epoch is read in[/] [b]{seconds:.2f} s[/]")
+    return lines + [f"[$text-disabled]{line}[/]" for line in prose(look.reason, width) if look.reason]
 
 
 def copies(report: DuplicateReport) -> list[str]:
-    """Describe the result of a comparison, and explain its pictures."""
+    """Describe the result of a comparison, as plain text."""
     lines = describe_duplicates(report)
     if report.examples:
         lines.append("one picture per duplicate, ! if labels disagree; Enter shows where it is")
     if report.compared == "file bytes":
-        lines.append("press U to compare decoded pixels: also finds pictures saved in different formats")
+        lines.append("c compares decoded pixels: also finds pictures saved in different formats")
     return lines
 
 
 def members(example: DuplicateExample, classes: list[str]) -> str:
     """Say where one image occurs, and with which class."""
     found = [
-        f"{split} {name}" + (f" is {classes[label]}" if label >= 0 else "")
-        for (split, _, label), name in zip(example.members, example.names, strict=True)
+        f"{split} {sample}" + (f" is {classes[label]}" if label >= 0 else "")
+        for (split, _, label), sample in zip(example.members, example.names, strict=True)
     ]
     labels = {label for _, _, label in example.members}
     warning = "! " if len(labels) > 1 else ""

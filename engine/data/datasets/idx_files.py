@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from .places import IDX_FILES
 from .splits import ArrayDataset
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -31,7 +32,7 @@ _PUBLISHED = {
 def find_idx_folder(folders: list[Path]) -> Path | None:
     """The first folder that holds all four files of an MNIST-like data set, plain or with .gz; None without."""
     for folder in folders:
-        if all(_find(folder, f"{part}-{kind}") for part in ("train", "t10k") for kind in (IMAGES, LABELS)):
+        if all(_find(folder, name) for name in IDX_FILES):
             return folder
     return None
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from ...errors import ConfigError, DataError
 from .idx_files import find_idx_folder, read_idx_split
+from .places import DEBIAN
 from .splits import ArrayDataset
 
 Published = tuple[ArrayDataset, ArrayDataset, list[str], list[str]]
-
-_DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 
 
 def open_published(name: str, root: Path, download: bool) -> Published:
@@ -39,7 +38,7 @@ def _open_mnist_like(name: str, root: Path, download: bool) -> Published:
     folders = [raw, root / name, root]
     found = find_idx_folder(folders)
     notes: list[str] = []
-    debian = _DEBIAN.get(name)
+    debian = DEBIAN.get(name)
     if found is None and debian is not None:
         found = find_idx_folder([debian])
         if found is not None:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from ...plurals import plural
 
-_NEARLY = 1.1
+NEARLY = 1.1
+"""Ratio of the largest to the smallest class below which classes count as balanced."""
+
 _NOTABLE = 1.5
 _NAMED = 3
+
+
+def imbalance(counts: Sequence[int]) -> float:
+    """Samples of the largest class per sample of the smallest; infinite if a class has none, 1 without classes."""
+    return 1.0 if not counts else max(counts) / min(counts) if min(counts) else math.inf
 
 
 def describe_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
@@ -27,7 +35,7 @@ def describe_balance(counts: Sequence[int], classes: Sequence[str]) -> str:
     smallest, largest = min(present), max(present)
     if smallest == largest:
         words = f"Balanced: {largest:,} per class."
-    elif largest / smallest < _NEARLY:
+    elif largest / smallest < NEARLY:
         words = f"Nearly balanced: {smallest:,} to {largest:,} per class."
     else:
         most, fewest = classes[counts.index(largest)], classes[counts.index(smallest)]

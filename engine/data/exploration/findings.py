@@ -96,10 +96,29 @@ class StepTier:
     Attributes:
         error: why it can't be used; empty when it can.
         tier: how it is done, in a few words.
+        is_batched: whether it is applied to whole batches, or once when samples are decoded.
     """
 
     error: str
     tier: str
+    is_batched: bool = False
+
+
+@dataclass(frozen=True)
+class StorageLook:
+    """Where the training samples are kept.
+
+    Attributes:
+        words: the tier with its size, as text.
+        reason: calculation behind the choice, as text.
+        parts: what is kept there with its bytes; empty if samples are read anew in every epoch.
+        allowed: bytes that may be used there; 0 if nothing is kept.
+    """
+
+    words: str
+    reason: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+    allowed: int = 0
 
 
 @dataclass(frozen=True)
@@ -148,8 +167,7 @@ class SampleLook:
         samples: raw and transformed training samples.
         texts: the same as text, if they are not images.
         input_shape: shape of a sample after the eval transforms, as text; empty if unknown.
-        storage: storage of the training pixels, as text.
-        reason: calculation behind that choice, as text.
+        storage: where the training samples are kept; None if unknown.
         notes: of the data and how they are read: those that the run begins with.
         train_steps, eval_steps: what is to be said of each transform.
         unreadable: problems of samples that can't be read.
@@ -159,8 +177,7 @@ class SampleLook:
     samples: list[PreviewSample]
     texts: list[SampleText]
     input_shape: str
-    storage: str
-    reason: str
+    storage: StorageLook | None
     notes: list[str]
     train_steps: list[StepTier]
     eval_steps: list[StepTier]

@@ -22,7 +22,16 @@ from ..transforms.mixing import of_samples
 from ..transforms.target_geometry import refuse_left_behind
 from .balance import describe_balance
 from .duplicates import find_duplicates
-from .findings import DataLook, DuplicateReport, ImageSizes, PixelStatistics, PreviewSample, SampleLook, SampleText
+from .findings import (
+    DataLook,
+    DuplicateReport,
+    ImageSizes,
+    PixelStatistics,
+    PreviewSample,
+    SampleLook,
+    SampleText,
+    StorageLook,
+)
 from .image_sizes import look_at_sizes
 from .preview import preview, preview_text
 from .step_tiers import step_tiers
@@ -94,7 +103,8 @@ def look_at_samples(
     positions = _positions(sources.train, count, page, class_index)
     readable, unreadable = _readable(sources.train, positions)
     wrong = next((step.error for step in [*train_steps, *eval_steps] if step.error), "")
-    storage, reason, shape, notes = "", "", "", []
+    storage: StorageLook | None = None
+    shape, notes = "", list[str]()
     samples: list[PreviewSample] = []
     texts: list[SampleText] = []
     try:
@@ -117,11 +127,12 @@ def look_at_samples(
                 tier,
                 choose_tier(validation, data, train=False, device=device, room=tier.left, num_workers=workers),
             )
-            storage, reason, notes = tier.words, tier.reason, data_notes(sources, config, tiers)
+            storage = StorageLook(tier.words, tier.reason, tier.parts, tier.allowed)
+            notes = data_notes(sources, config, tiers)
             shape = shape_words(sample_shape(sources, config))
     except TorchdeckError as error:
         wrong = str(error)
-    return SampleLook(samples, texts, shape, storage, reason, notes, train_steps, eval_steps, unreadable, wrong)
+    return SampleLook(samples, texts, shape, storage, notes, train_steps, eval_steps, unreadable, wrong)
 
 
 def _statistics(split: Split, classes: list[str], *, is_whole: bool, progress: Progress) -> PixelStatistics:

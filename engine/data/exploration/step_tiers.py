@@ -11,6 +11,8 @@ from ..transforms.mixing import make_mixes, mixes_batches
 from ..transforms.pipeline import make_transform
 from .findings import StepTier
 
+_PER_SAMPLE = "per sample"
+
 
 def step_tiers(specs: Sequence[Component], where: str) -> list[StepTier]:
     """What is to be said of each step, without any data.
@@ -28,7 +30,7 @@ def step_tiers(specs: Sequence[Component], where: str) -> list[StepTier]:
             errors[position] = str(error)
     if any(errors):
         return [StepTier(error, "") for error in errors]
-    return [StepTier("", tier) for tier in _tiers(specs)]
+    return [StepTier("", tier, is_batched=not tier.startswith(_PER_SAMPLE)) for tier in _tiers(specs)]
 
 
 def _error_of(spec: Component, where: str) -> str:
@@ -50,13 +52,13 @@ def _tiers(specs: Sequence[Component]) -> list[str]:
             continue
         plan = plan_batches([*sound, spec])
         if isinstance(plan, Unbatched):
-            tiers.append(f"per sample: {plan.reason}")
+            tiers.append(f"{_PER_SAMPLE}: {plan.reason}")
             continue
         sound.append(spec)
         tiers.append("once, when decoded" if len(plan.baked) > baked else "batched")
         baked = len(plan.baked)
-    if any(tier.startswith("per sample") for tier in tiers):
+    if any(tier.startswith(_PER_SAMPLE) for tier in tiers):
         tiers = [
-            tier if tier.startswith(("per sample", "on the")) else "per sample, with the others" for tier in tiers
+            tier if tier.startswith((_PER_SAMPLE, "on the")) else f"{_PER_SAMPLE}, with the others" for tier in tiers
         ]
     return tiers

@@ -38,6 +38,8 @@ class Tier:
         notes: reasons for a slower tier.
         left: the room that remains for others.
         reason: calculation behind the choice, as text.
+        parts: what is kept with its bytes; empty if samples are read anew in every epoch.
+        allowed: bytes that may be used there; 0 if nothing is kept.
     """
 
     name: TierName
@@ -46,6 +48,8 @@ class Tier:
     notes: list[str]
     left: Room
     reason: str = ""
+    parts: tuple[tuple[str, int], ...] = ()
+    allowed: int = 0
 
 
 def choose_tier(
@@ -77,7 +81,7 @@ def choose_tier(
         # While the parts are put together, they are there twice.
         needed = 2 * len(split) * kept.sample_bytes
         words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
-        return _kept(split, kept, _Need(needed, words), config, device, room, None)
+        return _kept(split, kept, _Need(needed, words, (("samples", needed),)), config, device, room, None)
     plan = plan_batches(transforms)
     if isinstance(plan, Unbatched):
         return _through_loader(config, plan.reason, room)
@@ -112,19 +116,30 @@ def _decoded_tier(
     copies = window_store_bytes(plan, (len(split), channels, height, width)) if plan.moves else 0
     sum_of = f"{len(split):,} × {channels}×{height}×{width} bytes = {_bytes(size)}"
     total = f"{sum_of}, and {_bytes(copies)} of padded and mirrored copies" if copies else sum_of
-    mapped = Tier("mmap", plan, f"{_bytes(size)} mapped from {config.cache}", [], replace(room, disk=room.disk - size))
+    pixels = (("pixels", size),)
+    mapped = Tier(
+        "mmap",
+        plan,
+        f"{_bytes(size)} mapped from {config.cache}",
+        [],
+        replace(room, disk=room.disk - size),
+        parts=pixels,
+        allowed=room.disk,
+    )
     if config.storage == "mmap":
         return replace(mapped, reason=f"{sum_of} on disk")
-    need = _Need(size + copies, total)
+    parts = (*pixels, ("padded and mirrored", copies)) if copies else pixels
+    need = _Need(size + copies, total, parts)
     return _kept(split, plan, need, config, device, room, _elsewhere(config, need, size, room, mapped, encoded))
 
 
 @dataclass(frozen=True)
 class _Need:
-    """Bytes that a split takes in memory, and how they come about."""
+    """Bytes that a split takes in memory, how they come about, and what they consist of."""
 
     bytes: int
     words: str
+    parts: tuple[tuple[str, int], ...]
 
 
 def _kept(
@@ -141,7 +156,8 @@ def _kept(
         if need.bytes <= room.device:
             reason = f"{need.words}; {_bytes(room.device)} of {device} may be used (40 % of what is free)"
             left = replace(room, device=room.device - need.bytes)
-            return Tier("device", plan, f"{_bytes(need.bytes)} in the memory of {device}", [], left, reason)
+            where = f"{_bytes(need.bytes)} in the memory of {device}"
+            return Tier("device", plan, where, [], left, reason, need.parts, room.device)
         if config.storage == "device":
             raise ConfigError(
                 f'data.storage = "device": the {split.name} split needs {_bytes(need.bytes)}, and '
@@ -150,7 +166,7 @@ def _kept(
     if need.bytes <= room.memory:
         left = replace(room, memory=room.memory - need.bytes)
         words = f"{_bytes(need.bytes)} in memory"
-        return Tier("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}")
+        return Tier("memory", plan, words, [], left, f"{need.words}; {_memory_words(room)}", need.parts, room.memory)
     if elsewhere is not None:
         return elsewhere
     reason = (

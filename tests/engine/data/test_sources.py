@@ -125,7 +125,7 @@ def test_a_truncated_archive_is_named(tmp_path: Path) -> None:
 
 
 def test_a_missing_data_set_says_what_to_put_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(published, "_DEBIAN", {})
+    monkeypatch.setattr(published, "DEBIAN", {})
     for name in ("MNIST", "FashionMNIST"):
         with pytest.raises(
             ConfigError, match=rf"{name} is not in .*data.download = true downloads it, or put .*ubyte"

@@ -1,12 +1,13 @@
-"""Images as half blocks."""
+"""Images as quadrant blocks."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
-from textual.color import Color
 
+from torchdeck.tui.graphics.blocks import fitted_cells, quadrant_blocks
+from torchdeck.tui.graphics.pixels import area_averaged
 from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 
 
@@ -14,40 +15,62 @@ def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarr
     return np.random.default_rng(seed).integers(0, 256, (height, width, channels), dtype=np.uint8)
 
 
-async def test_each_cell_shows_two_pixels(app_with) -> None:
-    pixels = noise(32, 32)
+async def test_up_to_a_cell_per_pixel_every_pixel_is_seen(app_with) -> None:
+    checkered = np.zeros((28, 28), np.uint8)
+    checkered[::2, 1::2] = checkered[1::2, ::2] = 200
     grid = ImageGrid()
-    async with app_with(grid).run_test(size=(32, 17)):
-        grid.set_images([GridImage(pixels, "a frog")])
-        for row in range(16):
-            column = 0
-            for segment in grid.render_line(row):
-                assert segment.style is not None
-                for character in segment.text:
-                    assert character == "▀"
-                    assert tuple(segment.style.color.triplet) == tuple(pixels[2 * row, column])
-                    assert tuple(segment.style.bgcolor.triplet) == tuple(pixels[2 * row + 1, column])
-                    column += 1
-            assert column == 32
-        assert grid.render_line(16).text.strip() == "a frog"
+    async with app_with(grid).run_test(size=(40, 18)):
+        grid.set_images([GridImage(checkered, "a board")])
+        for row in range(14):
+            text = grid.render_line(row).text
+            assert text.strip() == "▄▀" * 14
+        assert grid.render_line(14).text.strip() == "▸ a board"
 
 
-async def test_an_odd_height_ends_in_the_background(app_with) -> None:
-    grid = ImageGrid()
-    async with app_with(grid).run_test(size=(31, 20)):
-        grid.set_images([GridImage(noise(31, 31))])
-        assert all(s.style.bgcolor is None for s in grid.render_line(15) if "▀" in s.text)
+async def test_the_four_pixels_of_a_cell_are_shown_in_two_colors(app_with) -> None:
+    red, black = [255, 0, 0], [0, 0, 0]
+    # Cells are twice as high as wide, and so are their four pixels.
+    pixels = np.array([*[[red, black] * 8] * 2, *[[black, black] * 8] * 2] * 4, np.uint8)
+    line, *_ = quadrant_blocks(pixels, 8, 4)
+    assert "".join(segment.text for segment in line) == "▘" * 8
+    assert [segment.style.color.triplet for segment in line] == [(255, 0, 0)]
+    assert [segment.style.bgcolor.triplet for segment in line] == [(0, 0, 0)]
+
+
+def test_equal_neighbors_are_one_run() -> None:
+    pixels = np.full((32, 32, 3), 118, np.uint8)
+    pixels[:, 16:] = 121
+    # Both are shown as one color, since nobody could tell them apart.
+    assert [len(line) for line in quadrant_blocks(pixels, 32, 16)] == [1] * 16
+
+
+def test_of_a_photograph_areas_are_averaged() -> None:
+    pixels = np.zeros((640, 640, 3), np.uint8)
+    pixels[::2, ::2] = 200
+    (segment,) = {segment.style for line in quadrant_blocks(pixels, 16, 8) for segment in line}
+    assert segment.bgcolor.triplet == (50, 50, 50)
+    tall = np.arange(7 * 5 * 3, dtype=np.uint8).reshape(7, 5, 3)
+    assert np.allclose(area_averaged(tall, 7, 5), tall)
+    assert np.allclose(area_averaged(tall, 1, 1)[0, 0], tall.reshape(-1, 3).mean(axis=0))
+    # Every part counts by its area: 5 columns as 2 are the first two and a half, and the others.
+    expected = (tall[:, 0].astype(float) + tall[:, 1] + tall[:, 2] / 2) / 2.5
+    assert np.allclose(area_averaged(tall, 7, 2)[:, 0], expected)
+
+
+@pytest.mark.parametrize(("height", "width"), [(28, 28), (480, 640), (60, 20), (8, 200)])
+@pytest.mark.parametrize("box", [(20, 40), (5, 80), (30, 6)])
+def test_a_picture_keeps_its_shape_and_stays_in_its_box(height: int, width: int, box: tuple[int, int]) -> None:
+    lines, columns = fitted_cells(height, width, *box)
+    assert 1 <= lines <= box[0] and 1 <= columns <= box[1]
+    assert lines == box[0] or columns == box[1]
+    drawn = quadrant_blocks(noise(height, width), box[1], box[0])
+    assert [sum(segment.cell_length for segment in line) for line in drawn] == [columns] * lines
 
 
 @pytest.mark.parametrize("shape", [(28, 28), (28, 28, 1), (28, 28, 3), (28, 28, 4)])
-async def test_grey_rgb_and_rgba_are_drawn(app_with, lines_of, shape: tuple[int, ...]) -> None:
-    grid = ImageGrid()
-    app = app_with(grid)
-    async with app.run_test(size=(80, 24)) as pilot:
-        grid.set_images([GridImage(np.full(shape, 200, np.uint8))])
-        await pilot.pause()
-        (segment,) = [segment for segment in grid.render_line(0) if "▀" in segment.text]
-        assert segment.style.color.triplet == Color(200, 200, 200).rich_color.triplet
+def test_gray_rgb_and_rgba_are_drawn(shape: tuple[int, ...]) -> None:
+    (style,) = {segment.style for line in quadrant_blocks(np.full(shape, 200, np.uint8), 28, 14) for segment in line}
+    assert style.bgcolor.triplet == (200, 200, 200)
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 50), (40, 12), (20, 6), (13, 4)])
@@ -61,7 +84,7 @@ async def test_as_many_as_fit_are_shown_whole(app_with, lines_of, size, count, s
         await pilot.pause()
         assert 1 <= grid.shown <= count
         assert all(grid.render_line(y).cell_length == size[0] for y in range(size[1]))
-        captions = " ".join(line for line in lines_of(app) if "#" in line).split()
+        captions = " ".join(line for line in lines_of(app) if "#" in line).replace("▸", "").split()
         assert captions == [f"#{index}" for index in range(grid.shown)]
         if size == (200, 50) and count <= 16:
             assert grid.shown == count
@@ -97,24 +120,29 @@ async def test_what_is_no_image_is_an_error(app_with, pixels: np.ndarray) -> Non
             grid.set_images([GridImage(pixels)])
 
 
-async def test_large_images_are_averaged_down(app_with) -> None:
-    pixels = np.zeros((64, 64, 3), np.uint8)
-    pixels[::2, ::2] = 200
-    grid = ImageGrid()
-    async with app_with(grid).run_test(size=(16, 9)):
-        grid.set_images([GridImage(pixels)])
-        colors = {segment.style.color.triplet for segment in grid.render_line(0) if "▀" in segment.text}
-        assert colors == {(50, 50, 50)}
-
-
-async def test_fewer_images_are_shown_where_all_of_them_would_be_small(app_with) -> None:
-    grid = ImageGrid(least=4)
-    async with app_with(grid).run_test(size=(64, 40)):
-        grid.set_images([GridImage(noise(24, 24)) for _ in range(40)])
-        # 24 pixels are 24 cells and 12 lines, a caption and a gap.
-        assert grid.shown == 4
+async def test_the_size_is_the_one_that_uses_most_of_the_room(app_with) -> None:
+    grid = ImageGrid(group=2, least=2)
+    app = app_with(grid)
+    async with app.run_test(size=(53, 30)) as pilot:
+        grid.set_images([GridImage(noise(28, 28)) for _ in range(40)])
+        await pilot.pause()
+        # Two pairs: 26 cells and a gap and 26 cells are as wide as the room.
+        assert (grid.shown, lit(app)) == (4, 4 * 26 * 13)
+        await pilot.resize_terminal(128, 48)
+        await pilot.pause()
+        assert (grid.shown, lit(app)) == (12, 12 * 28 * 14)
+        # A picture of few pixels is enlarged by a whole factor.
         grid.set_images([GridImage(noise(8, 8)) for _ in range(40)])
-        assert grid.shown == 20
+        await pilot.pause()
+        assert lit(app) == grid.shown * 24 * 12
+
+
+def lit(app: App[None]) -> int:
+    """Number of cells that are part of pictures."""
+    strips = app.screen._compositor.render_strips(app.size)
+    around = app.query_one(ImageGrid).rich_style.bgcolor
+    colored = [part for strip in strips for part in strip if part.style is not None and part.style.bgcolor != around]
+    return sum(part.cell_length for part in colored)
 
 
 class GridApp(App[None]):
@@ -139,18 +167,26 @@ async def test_images_that_belong_together_stay_in_one_row_and_the_cursor_moves_
     app = GridApp()
     async with app.run_test(size=(50, 40)) as pilot:
         await pilot.pause()
-        rows = [line.split() for line in lines_of(app) if "0a" in line or "1a" in line or "2a" in line]
-        assert rows
-        assert all(len(row) % 2 == 0 for row in rows)
+        places = {
+            caption: (y, line.index(caption))
+            for y, line in enumerate(lines_of(app))
+            for caption in ("0a", "0b", "1a", "1b", "2a", "2b")
+            if caption in line
+        }
+        for number in range(app.query_one(ImageGrid).shown // 2):
+            (y, x), (other_y, other_x) = places[f"{number}a"], places[f"{number}b"]
+            assert (y == other_y) != (x == other_x)
         await pilot.press("right", "right", "right", "enter", "left", "enter")
         assert app.chosen == [2, 1]
 
 
-async def test_a_click_chooses_the_images_under_the_mouse() -> None:
+async def test_a_second_click_chooses_the_images_under_the_mouse() -> None:
     app = GridApp()
     async with app.run_test(size=(50, 40)) as pilot:
         await pilot.pause()
-        await pilot.click(ImageGrid, offset=(3, 2))
+        await pilot.click(ImageGrid, offset=(8, 2))
+        assert app.chosen == []
+        await pilot.click(ImageGrid, offset=(8, 2), times=2)
         assert app.chosen == [0]
-        await pilot.click(ImageGrid, offset=(49, 39))
+        await pilot.click(ImageGrid, offset=(49, 39), times=2)
         assert app.chosen == [0]

@@ -1,0 +1,117 @@
+"""The form of a transform: typed fields with defaults, and mistakes as sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from torchdeck.engine.data.exploration.transform_catalog import list_transforms
+from torchdeck.tui import stage
+from torchdeck.tui.screens.transform import TransformScreen
+from torchdeck.tui.stage import Stage
+from torchdeck.tui.widgets.pipeline_list import PipelineStep, StepKind
+from torchdeck.tui.words.transform_text import parameter_words
+
+ROTATION = StepKind(
+    "RandomRotation",
+    "Rotate the image by angle",
+    parameter_words(
+        [
+            ("expand", "False", "bool"),
+            ("degrees", "required", "Union[numbers.Number, Sequence]"),
+            ("interpolation", "InterpolationMode.NEAREST", "Union[InterpolationMode, int]"),
+        ]
+    ),
+)
+
+
+class FormApp(Stage):
+    """A form; the library accepts angles up to 360."""
+
+    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
+
+    def __init__(self, kind: StepKind, step: PipelineStep | None = None) -> None:
+        super().__init__()
+        self.form = TransformScreen(kind, self.check, step)
+        self.answers: list[PipelineStep | None] = []
+
+    def on_ready(self) -> None:
+        self.push_screen(self.form, self.answers.append)
+
+    async def check(self, step: PipelineStep) -> str:
+        return "degrees must be at most 360" if step.arguments.get("degrees") == 720 else ""
+
+
+def shown(app: Stage) -> str:
+    strips = app.screen._compositor.render_strips(app.size)
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def test_what_is_needed_comes_first_and_what_is_missing_is_a_sentence_with_an_example() -> None:
+    app = FormApp(ROTATION)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert [field.placeholder for field in app.form.query(Input)] == ["needed", "false", "nearest"]
+        assert "Rotate the image by angle" in shown(app)
+        assert "number or list" in shown(app) and "numbers.Number" not in shown(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "✗ degrees needs a value, e.g. degrees=15" in shown(app)
+        await pilot.press(*"720", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert "✗ degrees must be at most 360" in shown(app)
+        assert app.answers == []
+        await pilot.press("backspace", "backspace", "backspace", *"30", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.answers == [PipelineStep("RandomRotation", {"degrees": 30})]
+
+
+async def test_an_edit_begins_with_what_is_set_and_keeps_what_the_catalog_does_not_know() -> None:
+    app = FormApp(ROTATION, PipelineStep("RandomRotation", {"degrees": [0, 90], "expand": True, "mine": 3}))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert [field.value for field in app.form.query(Input)] == ["[0, 90]", "true", "", "3"]
+        await pilot.press("down", "end", *["backspace"] * 4, "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert app.answers == [PipelineStep("RandomRotation", {"degrees": [0, 90], "mine": 3})]
+
+
+async def test_escape_and_its_button_change_nothing() -> None:
+    for press in (lambda pilot: pilot.press("escape"), lambda pilot: pilot.click("#cancel")):
+        app = FormApp(ROTATION)
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            await press(pilot)
+            assert app.answers == [None]
+
+
+def test_no_parameter_of_any_transform_shows_an_annotation() -> None:
+    entries = list_transforms()
+    parameters = [parameter for entry in entries for parameter in parameter_words(entry.parameters)]
+    assert len(parameters) > 100
+    marks = ("[int", "Union", "torch", "<")
+    raw = [each for each in parameters if any(mark in each.kind + each.default for mark in marks)]
+    assert raw == []
+
+
+@pytest.mark.parametrize(
+    ("annotation", "kind"),
+    [
+        ("int", "whole number"),
+        ("Union[int, Sequence[int]]", "whole number or list of whole numbers"),
+        ("Optional[Sequence[float]]", "list of numbers"),
+        ("tuple[float, float]", "list of numbers"),
+        ("Union[numbers.Number, Sequence]", "number or list of numbers"),
+        ("bool", "true or false"),
+        ("Literal['constant', 'edge']", "constant or edge"),
+        ("", ""),
+    ],
+)
+def test_types_are_named_in_words(annotation: str, kind: str) -> None:
+    ((parameter),) = parameter_words([("x", "required", annotation)])
+    assert parameter.kind == kind
