@@ -50,6 +50,7 @@ async def test_data_sets_that_are_here_come_first_and_a_part_of_a_name_or_title_
     (root / "cifar-10-batches-py").mkdir(parents=True)
     async with studio(tmp_path, f"data.root={root}", size=LARGE) as (app, pilot):
         catalog = app.query_one(DataCatalog)
+        await until_shown(pilot, OPEN)
         await until(pilot, lambda: catalog.is_here("CIFAR10"))
         await until_shown(pilot, "● CIFAR10")
         text = screen_text(app)
@@ -183,7 +184,7 @@ async def test_train_to_eval_leaves_out_what_is_random_and_measured_statistics_g
 async def test_measuring_says_how_long_an_epoch_is_read(tmp_path: Path) -> None:
     async with studio(tmp_path, size=MIDDLE) as (app, pilot):
         await until_shown(pilot, OPEN)
-        assert "m measures it" in screen_text(app)
+        await until_shown(pilot, "m measures")
         await pilot.press("m")
         await until(pilot, lambda: app.query_one(DataPane).seconds is not None)
         await until_shown(pilot, f"an epoch is read in {app.query_one(DataPane).seconds:.2f} s")
@@ -246,7 +247,7 @@ async def test_classes_that_are_not_balanced_are_bars_and_enter_shows_samples_of
         (root / "class 1" / f"{number}.png").unlink()
     async with studio(tmp_path, f"data.dataset={root}", "data.validation=0.2", *PLAIN, size=LARGE) as (app, pilot):
         await until_shown(pilot, "▲ classes")
-        assert "━" in line_with(app, "class 1 ")
+        await until(pilot, lambda: any("class 1" in line and "━━" in line for line in screen_text(app).splitlines()))
         app.query_one("#numbers").focus()
         await pilot.press("end", "enter")
         await until_shown(pilot, "class class 1 · draw of epoch 1")

@@ -109,7 +109,7 @@ def studio_on(root: Path, *overrides: str) -> Studio:
 @pytest.mark.parametrize("size", SIZES)
 def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
     # The amount of memory differs between machines.
-    monkeypatch.setattr("torchdeck.tui.words.data_text.tier", lambda samples: [samples.storage] if samples else [])
+    monkeypatch.setattr("torchdeck.tui.panes.data_numbers.data_words.storage", lambda *_: ["236 kB in memory"])
     assert snap_compare(
         studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 training samples", "(epoch 1)")
     )

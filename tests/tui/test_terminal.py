@@ -431,14 +431,14 @@ async def test_the_app_runs_under_the_headless_driver_without_a_terminal() -> No
 def test_a_screen_full_of_widgets_sends_nothing_while_nothing_happens(start: Callable[..., Process]) -> None:
     program = """
 from textual.containers import VerticalScroll
-from torchdeck.tui.widgets.charts.bars import Bar, Bars
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
 from torchdeck.tui.widgets.form_field import FormField
 from torchdeck.tui.widgets.log_view import LogView
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
-from torchdeck.tui.widgets.progress_line import ProgressLine
+from torchdeck.tui.widgets.panel import Lines
+from torchdeck.tui.widgets.progress_line import progress_line
 
 class Screen(Screen):
     def compose(self) -> ComposeResult:
@@ -447,19 +447,19 @@ class Screen(Screen):
         yield Chart("loss")
         yield ModuleTree()
         yield LogView()
-        yield PipelineList()
-        yield ProgressLine()
+        yield PipelineList("Transforms", {"train": ("Train", "")}, empty="none")
+        yield Lines("Work", id="work")
     def on_ready(self) -> None:
         self.query_one(Chart).set_series("train", range(100), range(100))
         self.query_one(ModuleTree).set_rows([ModuleTreeRow("", "Net", 1, 1)])
         self.query_one(LogView).follow(FOLDER / "engine.log")
-        self.query_one(PipelineList).set_steps([PipelineStep("Pad")])
-        self.query_one(ProgressLine).show("epoch 1/3", 0.5)
+        self.query_one(PipelineList).set_steps("train", [PipelineStep("Pad")])
+        self.query_one("#work").show(lambda width, height: [progress_line("reading", 1, 3, width)])
         self.set_interval(0.5, self.poll)
     def poll(self) -> None:
         self.query_one(Chart).set_series("train", range(100), range(100))
         self.query_one(Chart).request_redraw()
-        self.query_one(ProgressLine).show("epoch 1/3", 0.5)
+        self.query_one("#work").show(lambda width, height: [progress_line("reading", 1, 3, width)])
         (FOLDER / "polled").touch()
 """
     process = start(program + RUN)

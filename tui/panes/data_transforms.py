@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 TRAIN, EVAL = "train_transforms", "eval_transforms"
 _SECTIONS = {TRAIN: ("Train", ""), EVAL: ("Eval", "w takes it from train")}
 _TITLES = {TRAIN: "Add to the train transforms", EVAL: "Add to the eval transforms"}
-_NOTHING = "none: floats from 0 to 1 · a adds one"
+_NOTHING = "none · a adds one"
 
 
 class TransformsView(Working, PipelineList):

@@ -149,6 +149,7 @@ class DataWork(Working, Pane):
         self.query_one(CopiesView).forget()
         self.query_one(NumbersView).show(look, None)
         self.tell_of(name)
+        self.refresh_bindings()
         self._sample_when_changed(draft)
         if self.view == "batch":
             self.make_batch()

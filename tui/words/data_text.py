@@ -260,7 +260,7 @@ def storage(look: StorageLook | None, seconds: float | None, width: int) -> list
         lines.append(
             fits(
                 "[$text-muted]an epoch is read in[/] [$text-disabled]–[/]",
-                "   [b $key]m[/] [$text-disabled]measures it[/]",
+                "   [b $key]m[/] [$text-disabled]measures[/]",
                 width,
             )
         )

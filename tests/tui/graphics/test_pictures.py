@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from textual.screen import ModalScreen
 from textual.widgets import ContentSwitcher, Static
 
+from torchdeck.tui.graphics.blocks import QUADRANTS
 from torchdeck.tui.graphics.graphics import Graphics
 from torchdeck.tui.graphics.pixels import fitted_size, resized
 from torchdeck.tui.graphics.support import Support, Way
@@ -119,7 +120,8 @@ async def test_the_cursor_other_panes_and_dialogs_send_nothing() -> None:
         await pilot.pause()
         # Dimmed colors would be the numbers of other pictures.
         assert not drawn_cells(app.screen_stack[0]._compositor.render_strips(app.size))
-        assert any("▀" in strip.text for strip in app.screen_stack[0]._compositor.render_strips(app.size))
+        strips = app.screen_stack[0]._compositor.render_strips(app.size)
+        assert any(set(strip.text) & set(QUADRANTS[1:]) for strip in strips)
         app.pop_screen()
         await pilot.pause()
         assert drawn_cells(app.strips()) == drawn
@@ -226,14 +228,15 @@ async def settled(pilot: Pilot[None]) -> None:
 
 
 @pytest.mark.parametrize("way", ["sixel", "iterm"])
-async def test_pictures_are_drawn_over_half_blocks_and_nothing_is_sent_at_rest(way: Way) -> None:
+async def test_pictures_are_drawn_over_blocks_and_nothing_is_sent_at_rest(way: Way) -> None:
     async with overlaid(way) as (app, pilot, screen):
         drawn = screen.fresh()
         assert len(drawn) == 4
         await settled(pilot)
         assert screen.fresh() == []
         strips = app.strips()
-        assert all(strips[y].text[x] == "▀" for y, x in drawn)
+        assert all(strips[y].text[x] in QUADRANTS for y, x in drawn)
+        assert any(strips[y].text[x] != " " for y, x in drawn)
 
 
 async def test_pictures_are_drawn_again_only_when_their_cells_were_written() -> None:
@@ -256,7 +259,7 @@ async def test_pictures_are_drawn_again_only_when_their_cells_were_written() -> 
         assert screen.fresh() == drawn
 
 
-async def test_behind_a_dialog_half_blocks_stay() -> None:
+async def test_behind_a_dialog_blocks_stay() -> None:
     async with overlaid() as (app, pilot, screen):
         drawn = screen.fresh()
         app.push_screen(Dialog())
@@ -269,7 +272,7 @@ async def test_behind_a_dialog_half_blocks_stay() -> None:
         assert screen.fresh() == drawn
 
 
-async def test_a_picture_that_is_cut_off_or_covered_keeps_its_half_blocks() -> None:
+async def test_a_picture_that_is_cut_off_or_covered_keeps_its_blocks() -> None:
     async with overlaid() as (app, pilot, screen):
         drawn = screen.fresh()
         app.notify("a message over the lower right one", timeout=60)
@@ -285,7 +288,7 @@ async def test_a_picture_that_is_cut_off_or_covered_keeps_its_half_blocks() -> N
         assert screen.fresh() == [(y - 1, x) for y, x in drawn if y > 0]
 
 
-async def test_half_blocks_need_no_escape_sequences() -> None:
+async def test_blocks_need_no_escape_sequences() -> None:
     app, sent = GridApp(), []
     async with app.run_test(size=(60, 20)) as pilot:
         app.use_graphics(Graphics(Support("blocks"), sent.append))

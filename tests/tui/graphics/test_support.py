@@ -39,12 +39,12 @@ def test_kitty_over_ssh_is_known_by_its_answers_alone() -> None:
     assert way(Answers(kitty=False, name="kitty(0.35.2)"), TERM="xterm-kitty") == "blocks"
 
 
-def test_an_unknown_terminal_shows_half_blocks() -> None:
+def test_an_unknown_terminal_shows_blocks() -> None:
     assert way(Answers()) == "blocks"
     assert way(Answers(name="foo(1)", cell=CELL, is_complete=True), TERM="xterm-256color") == "blocks"
 
 
-def test_without_colors_there_are_half_blocks() -> None:
+def test_without_colors_there_are_blocks() -> None:
     assert way(Answers(kitty=True, name="kitty(0.35.2)"), NO_COLOR="1") == "blocks"
 
 

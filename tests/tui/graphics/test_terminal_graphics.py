@@ -118,7 +118,7 @@ def app_in_terminal(folder: Path, wish: str = "auto", **environment: str) -> Ite
 
 def test_a_terminal_that_answers_late_and_in_pieces_gets_its_graphics_and_no_key_is_made_of_it(tmp_path: Path) -> None:
     with app_in_terminal(tmp_path) as terminal:
-        # The screen does not wait: it shows half blocks without an answer.
+        # The screen does not wait: it shows blocks without an answer.
         terminal.wait_for("a picture")
         assert QUESTIONS.encode() in terminal.received
         assert "▀".encode() in terminal.received
@@ -133,7 +133,7 @@ def test_a_terminal_that_answers_late_and_in_pieces_gets_its_graphics_and_no_key
         assert terminal.keys() == ["x", "y", "q"]
 
 
-def test_a_silent_terminal_shows_half_blocks_and_its_keys_work(tmp_path: Path) -> None:
+def test_a_silent_terminal_shows_blocks_and_its_keys_work(tmp_path: Path) -> None:
     with app_in_terminal(tmp_path) as terminal:
         terminal.wait_for("a picture")
         terminal.answer("x", "\x1b", "\x1b[A")

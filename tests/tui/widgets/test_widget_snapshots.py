@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
-from torchdeck.tui.widgets.charts.bars import Bar, Bars
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
 from torchdeck.tui.widgets.form_field import FormField
 from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
-from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
+from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep, StepNote
 
 
 class ChartApp(App[None]):
@@ -64,19 +63,19 @@ class FormApp(App[None]):
             FormField("training.compile", "compile", "bool", "true", help="torch.compile", origin="true"),
         )
         yield ConfigForm([FormSection("Data", "what is read", data), FormSection("Optimizer", "", optimizer)])
-        pipeline = PipelineList()
+        pipeline = PipelineList("Transforms", {"train": ("Train", "")}, empty="none")
         pipeline.styles.margin = (1, 0)
         yield pipeline
 
     def on_ready(self) -> None:
         steps = [PipelineStep("RandomHorizontalFlip"), PipelineStep("RandomCrop", {"size": 32, "padding": 4})]
-        self.query_one(PipelineList).set_steps(steps, notes={0: "on the device"}, errors={1: "sise is not known"})
+        notes = [StepNote("batched", True), StepNote(error="sise is not known")]
+        self.query_one(PipelineList).set_steps("train", steps, notes)
 
 
 class ImagesApp(App[None]):
     def compose(self) -> ComposeResult:
         yield ImageGrid()
-        yield Bars()
 
     def on_ready(self) -> None:
         ramp = np.arange(32, dtype=np.uint8) * 8
@@ -87,7 +86,6 @@ class ImagesApp(App[None]):
             )
             images.append(GridImage(pixels.astype(np.uint8), f"class {index}"))
         self.query_one(ImageGrid).set_images(images)
-        self.query_one(Bars).set_bars([Bar(f"class {index}", 5000 - 700 * index) for index in range(6)])
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 30)])
@@ -105,5 +103,5 @@ def test_form_and_steps(snap_compare) -> None:
     assert snap_compare(FormApp(), terminal_size=(80, 24))
 
 
-def test_images_and_bars(snap_compare) -> None:
+def test_images(snap_compare) -> None:
     assert snap_compare(ImagesApp(), terminal_size=(80, 24))
