@@ -128,11 +128,12 @@ def trace(values: Sequence[float], width: int, height: int = 1, color: str = "$s
     finite = [value for value in values if math.isfinite(value)]
     if not finite or width <= 0:
         return [""] * height
-    low, high = min(finite), max(finite)
+    # Halves, because the difference of two finite values may be infinite.
+    low, high = min(finite) / 2, max(finite) / 2
     tall = 4 * height
+    span = high - low or 1.0
     levels = [
-        None if mean is None else round((mean - low) / (high - low or 1.0) * (tall - 1))
-        for mean in _means(values, 2 * width)
+        None if mean is None else round((mean / 2 - low) / span * (tall - 1)) for mean in _means(values, 2 * width)
     ]
     grid = [[_BRAILLE] * width for _ in range(height)]
     before: int | None = None
@@ -152,7 +153,8 @@ def _means(values: Sequence[float], count: int) -> list[float | None]:
         part = [
             value for value in values[begin : max(begin + 1, (at + 1) * len(values) // count)] if math.isfinite(value)
         ]
-        means.append(sum(part) / len(part) if part else None)
+        # Rounding may bring a mean of large values beyond all of them.
+        means.append(max(min(part), min(max(part), sum(value / len(part) for value in part))) if part else None)
     return means
 
 

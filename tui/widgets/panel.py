@@ -111,6 +111,8 @@ def nothing_here(what: str, why: str, ways: Sequence[tuple[str, str]], *, glyph:
     def draw(width: int, height: int) -> list[str]:
         lines = [f"[$text-muted]{glyph}[/]  [b]{what}[/]", *([f"   [$text-muted]{why}[/]"] if why else []), ""]
         lines += [f"   [b $key]{key:>3}[/]  {way}" for key, way in ways]
+        if len(lines) > height:
+            lines.remove("")
         widest = max(Content.from_markup(line).cell_length for line in lines)
         margin = " " * max(0, (width - widest) // 2)
         return [""] * max(0, (height - len(lines)) // 2) + [margin + line for line in lines]

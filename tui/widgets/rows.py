@@ -83,6 +83,7 @@ class Rows(Panel, can_focus=True):
         self._empty: Callable[[int, int], Sequence[str]] = lambda width, height: ()
         self._position = ""
         self._top = 0
+        self._clicked: int | None = None
         self._painted: tuple[object, ...] = ()
 
     def set_rows(
@@ -111,6 +112,7 @@ class Rows(Panel, can_focus=True):
         self._head = head or (lambda width: ())
         self._empty = empty or (lambda width, height: ())
         self._position = position if position is not None else "\0"
+        self._clicked = None
         wanted = self.cursor if cursor is None else cursor
         self.set_reactive(Rows.cursor, self._resting(max(0, min(wanted, count - 1)), 1))
         self._say_position(is_quiet=False)
@@ -251,6 +253,10 @@ class Rows(Panel, can_focus=True):
             self.post_message(self.HeadClicked(self, offset.x))
             return
         index = self._top + offset.y - head
+        if event.chain == 2 and self._clicked is not None:
+            # The first click may have scrolled another row below the mouse.
+            index = self._clicked
+        self._clicked = index
         if 0 <= index < self.count and index not in self._headings:
             self.cursor = index
             if event.chain == 2:
