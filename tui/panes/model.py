@@ -98,8 +98,8 @@ class ModelPane(Working, Pane):
 
     def focus_first(self) -> None:
         """Begin in the tree; where there is none, in the list."""
-        tree = self.query_one(ModuleTree)
-        self.screen.set_focus(tree if tree.is_on_screen and tree.display else self.query_one(ModelList))
+        is_listed = self.has_class("-nothing") or self.view == "models"
+        self.screen.set_focus(self.query_one(ModelList if is_listed else ModuleTree))
 
     def next_view(self, by: int) -> None:
         """Show the next columns of the tree; at 80 columns, then the other panels."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual.widget import Widget
 from textual.widgets import Input
@@ -15,9 +15,13 @@ class Pane(Widget):
     says what that shows.
     """
 
-    # The classes of the screen's size are above the pane.
-    SCOPED_CSS: ClassVar[bool] = False
     VIEWS: ClassVar[tuple[str, ...]] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A pane's stylesheet looks at the classes of the screen's size, which are above it. Textual reads this from
+        # each class alone.
+        cls.SCOPED_CSS = False
 
     def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id)
