@@ -101,7 +101,7 @@ async def test_a_run_of_the_model_shows_its_gradients_and_its_weights(tmp_path: 
         await pilot.press("2")
         await until_shown(pilot, "gradient")
         await until_shown(pilot, "Optimizer groups")
-        await until_shown(pilot, "no decay")
+        await until_shown(pilot, "tensors")
         assert "step 12" in screen_text(app)
         await pilot.press("end")
         await until_shown(pilot, "weights in step-0000000")

@@ -431,28 +431,28 @@ async def test_the_app_runs_under_the_headless_driver_without_a_terminal() -> No
 def test_a_screen_full_of_widgets_sends_nothing_while_nothing_happens(start: Callable[..., Process]) -> None:
     program = """
 from textual.containers import VerticalScroll
+from torchdeck.tui.look.themes import meanings_for
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
 from torchdeck.tui.widgets.form_field import FormField
-from torchdeck.tui.widgets.log_view import LogView
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep
 from torchdeck.tui.widgets.panel import Lines
 from torchdeck.tui.widgets.progress_line import progress_line
 
 class Screen(Screen):
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return meanings_for(self.current_theme)
     def compose(self) -> ComposeResult:
         yield Static("x")
         yield ConfigForm([FormSection("Optimizer", "", (FormField("lr", "lr", "float", "0.1"),))])
         yield Chart("loss")
         yield ModuleTree()
-        yield LogView()
         yield PipelineList("Transforms", {"train": ("Train", "")}, empty="none")
         yield Lines("Work", id="work")
     def on_ready(self) -> None:
         self.query_one(Chart).set_series("train", range(100), range(100))
-        self.query_one(ModuleTree).set_rows([ModuleTreeRow("", "Net", 1, 1)])
-        self.query_one(LogView).follow(FOLDER / "engine.log")
+        self.query_one(ModuleTree).show_modules([ModuleTreeRow("", "Net", 1, 1)])
         self.query_one(PipelineList).set_steps("train", [PipelineStep("Pad")])
         self.query_one("#work").show(lambda width, height: [progress_line("reading", 1, 3, width)])
         self.set_interval(0.5, self.poll)

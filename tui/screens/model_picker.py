@@ -5,31 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from rich.cells import set_cell_size
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.widgets import Input, Static
+from textual.widgets import Input
 
 from torchdeck.engine.errors import UserCodeError
 from torchdeck.engine.models.catalog import ModelEntry, list_models, search_models
 from torchdeck.engine.user_code import defined_names, is_user_spec
 from torchdeck.engine.user_path import user_path
 
+from ..drawing import UNKNOWN, name
 from ..plain_text import printable
-from ..widgets.line_list import LineList
+from ..widgets.rows import Rows
+from ..widgets.table import Column, layout
 from .dialog import OverScreen
 
-_NAME_CELLS, _WIDEST_NAME, _FIGURE_CELLS = 34, 46, 8
-_UNKNOWN = "–"
 _ORDERS: dict[str, Callable[[ModelEntry], float]] = {
     "name": lambda entry: 0.0,
-    "parameters": lambda entry: -(entry.params or 0),
+    "params": lambda entry: -(entry.params or 0),
     "GFLOPs": lambda entry: -(entry.gflops or 0),
     "top-1": lambda entry: -(entry.accuracy or 0),
 }
+_COLUMNS: tuple[Column[ModelEntry], ...] = (
+    Column("name", "name", 30, lambda entry, width: f"[b]{name(entry.name, width)}[/]", is_left=True),
+    Column("params", "params", 7, lambda entry, width: _params(entry.params)),
+    Column("GFLOPs", "GFLOPs", 7, lambda entry, width: f"{entry.gflops:.3g}" if entry.gflops else UNKNOWN, rank=1),
+    Column("top-1", "top-1", 7, lambda entry, width: f"{entry.accuracy:.1f}%" if entry.accuracy else UNKNOWN),
+    Column("source", "source", 11, lambda entry, width: f"[$text-muted]{name(entry.source)}[/]", is_left=True, rank=2),
+    Column(
+        "what",
+        "",
+        16,
+        lambda entry, width: f"[$text-muted]{name(entry.description, width)}[/]",
+        is_left=True,
+        is_wide=True,
+        rank=3,
+    ),
+)
 
 
 class ModelPicker(OverScreen[str | None]):
@@ -39,22 +53,17 @@ class ModelPicker(OverScreen[str | None]):
     """
 
     DEFAULT_CSS = """
-    ModelPicker { align: center middle; }
-    ModelPicker > Vertical {
-        width: 100%; max-width: 130; height: 100%; padding: 0 1;
-        border: round $primary; background: $surface;
-        & Input { height: 1; border: none; padding: 0; background: transparent; }
-        & #columns, & #found { height: 1; color: $text-muted; }
-        & LineList .line-list--cursor { background: $primary; color: $text; }
-    }
+    ModelPicker .dialog { width: 126; height: 94%; padding: 0 1; }
+    ModelPicker Rows.panel { border: none; padding: 0; background: $surface; }
+    ModelPicker Input { width: 100%; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Close"),
-        Binding("up", "move(-1)", "Move up", show=False, priority=True),
-        Binding("down", "move(1)", "Move down", show=False, priority=True),
-        Binding("pageup", "page(-1)", "Page up", show=False, priority=True),
-        Binding("pagedown", "page(1)", "Page down", show=False, priority=True),
-        Binding("ctrl+o", "order", "Sort by the next column", priority=True),
+        Binding("escape", "dismiss", "Back", tooltip="Back"),
+        Binding("up", "move(-1)", show=False, priority=True, tooltip="Previous model"),
+        Binding("down", "move(1)", show=False, priority=True, tooltip="Next model"),
+        Binding("pageup", "page(-1)", show=False, priority=True, tooltip="Previous page"),
+        Binding("pagedown", "page(1)", show=False, priority=True, tooltip="Next page"),
+        Binding("ctrl+o", "order", "Sort", priority=True, tooltip="Sort by the next column, largest first"),
     ]
 
     def __init__(self, current: str) -> None:
@@ -68,44 +77,51 @@ class ModelPicker(OverScreen[str | None]):
         self._entries = list_models()
         self._found: list[ModelEntry] = []
         self._order = "name"
-        # Only a wide screen has room for the longest name.
-        self._name_cells = _NAME_CELLS
 
     def compose(self) -> ComposeResult:
-        """Lay out the field, the column titles, the list and the count."""
-        with Vertical() as box:
+        """Lay out the field above the list."""
+        with Vertical(classes="dialog") as box:
             box.border_title = "Models"
-            box.border_subtitle = "Enter chooses · ^o sorts by the next column · Esc closes"
+            box.border_subtitle = "[b]Enter[/] chooses · [b]^o[/] sorts · [b]Esc[/] cancels"
             field = Input(placeholder="part of a name, timm/…, or path/to/file.py", compact=True)
             field.cursor_blink = False
             yield field
-            yield Static(id="columns", markup=False)
-            names = LineList()
-            names.can_focus = False
-            yield names
-            yield Static(id="found", markup=False)
+            rows = Rows(id="names")
+            rows.can_focus = False
+            yield rows
 
     def on_mount(self) -> None:
         """Show all models."""
-        self._name_cells = _WIDEST_NAME if self.app.size.width >= 120 else _NAME_CELLS
         self._list()
-        self.query_one(LineList).cursor = next(
-            (index for index, entry in enumerate(self._found) if entry.name == self._current), 0
-        )
+        names = [entry.name for entry in self._found]
+        if self._current in names:
+            self._rows.cursor = names.index(self._current)
+
+    @property
+    def _rows(self) -> Rows:
+        return self.query_one("#names", Rows)
 
     def action_move(self, by: int) -> None:
         """Move in the list; the field keeps the other keys."""
-        self.query_one(LineList).action_move(by)
+        self._rows.action_move(by)
 
     def action_page(self, by: int) -> None:
         """Move in the list by a page."""
-        self.query_one(LineList).action_page(by)
+        self._rows.action_page(by)
 
     def action_order(self) -> None:
         """Sort by the next column, largest first."""
         orders = list(_ORDERS)
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
         self._list()
+
+    @on(Rows.HeadClicked)
+    def _order_clicked(self, message: Rows.HeadClicked) -> None:
+        message.stop()
+        column = layout(_COLUMNS, self._rows.size.width).column_at(message.x)
+        if column is not None and column.name in _ORDERS:
+            self._order = column.name
+            self._list()
 
     @on(Input.Changed)
     def _filter(self, message: Input.Changed) -> None:
@@ -116,25 +132,30 @@ class ModelPicker(OverScreen[str | None]):
     def _take_typed(self, message: Input.Submitted) -> None:
         message.stop()
         if self._found:
-            self.dismiss(self._found[self.query_one(LineList).cursor].name)
+            self.dismiss(self._found[self._rows.cursor].name)
         elif message.value.strip():
             # The code that builds models reports what is allowed, and the nearest name.
             self.dismiss(message.value.strip())
 
-    @on(LineList.Selected)
-    def _take_listed(self, message: LineList.Selected) -> None:
+    @on(Rows.Clicked)
+    def _take_clicked(self, message: Rows.Clicked) -> None:
         message.stop()
-        self.dismiss(self._found[message.index].name)
+        self.dismiss(self._found[self._rows.cursor].name)
 
     def _list(self) -> None:
         self._found, said = self._find(self.query_one(Input).value.strip())
-        self.query_one(LineList).set_lines(len(self._found), lambda index: self._line(self._found[index]))
-        figures = "".join(
-            f"{('▼' if order == self._order else '') + heading:>{_FIGURE_CELLS}}"
-            for order, heading in (("parameters", "params"), ("GFLOPs", "GFLOPs"), ("top-1", "top-1"))
+        found, order = self._found, self._order
+        self._rows.set_rows(
+            len(found),
+            lambda index, width: layout(_COLUMNS, width).line(found[index]),
+            head=lambda width: [layout(_COLUMNS, width).head(order)],
+            empty=lambda width, height: ["[$text-disabled]no model of that name; Enter tries it[/]"],
+            cursor=0,
+            position="",
         )
-        self.query_one("#columns", Static).update(Text(f"{'name':<{self._name_cells}}{figures}  source, what"))
-        self.query_one("#found", Static).update(Text(said or f"{len(self._found):,} of {len(self._entries):,}"))
+        box = self.query_one(".dialog", Vertical)
+        words = said or f"{len(found):,} of {len(self._entries):,}"
+        box.border_title = f"Models  [not b $text-muted]{name(words)}[/]"
 
     def _find(self, typed: str) -> tuple[list[ModelEntry], str]:
         if is_user_spec(typed):
@@ -143,16 +164,6 @@ class ModelPicker(OverScreen[str | None]):
         if self._order != "name":
             found.sort(key=_ORDERS[self._order])
         return found, ""
-
-    def _line(self, entry: ModelEntry) -> Text:
-        figures = (
-            _params(entry.params),
-            f"{entry.gflops:.3g}" if entry.gflops else _UNKNOWN,
-            f"{entry.accuracy:.1f} %" if entry.accuracy else _UNKNOWN,
-        )
-        text = Text(set_cell_size(printable(entry.name), self._name_cells), no_wrap=True, overflow="ellipsis")
-        text.append("".join(f"{figure:>{_FIGURE_CELLS}}" for figure in figures), style="cyan")
-        return text.append(f"  {entry.source}  {printable(entry.description)}", style="dim")
 
 
 def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
@@ -176,7 +187,7 @@ def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
 
 def _params(count: int | None) -> str:
     if count is None:
-        return _UNKNOWN
+        return UNKNOWN
     for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if count >= limit:
             return f"{count / limit:.3g}{unit}" if count < 1000 * limit else f"{count / limit:.0f}{unit}"
