@@ -9,14 +9,14 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.plurals import plural
 from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand, WebAddress
 
 from ..plain_text import printable
-from .dialog import OverScreen
+from .dialog import Answer, Dialog
 
 _LINES = 400
 _SHOWN_IMPORTS = 40
@@ -30,68 +30,52 @@ _KINDS: dict[type[Runnable], str] = {
 }
 
 
-class TrustScreen(OverScreen[bool]):
+class TrustScreen(Dialog[bool]):
     """Lists every file and command that would run, shows what is in each, and returns whether they may run.
 
     One answer is for all of them. The code scrolls; the answers stay on the screen.
     """
 
     DEFAULT_CSS = """
-    TrustScreen { align: center middle; }
-    TrustScreen > Vertical {
-        width: 90%; max-width: 110; height: 90%; padding: 0 1;
-        border: round $warning; background: $surface;
-        & Static { height: auto; }
-        & VerticalScroll { height: 1fr; margin: 1 0; border-left: solid $panel-lighten-1; padding: 0 1; }
-    }
+    TrustScreen .dialog { width: 90%; max-width: 110; height: 90%; }
+    TrustScreen .dialog > Static { width: 1fr; }
+    TrustScreen VerticalScroll { margin: 1 0 0 0; border-left: solid $frame; padding: 0 1; }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("y", "answer(True)", "Run it"),
-        Binding("escape,n", "answer(False)", "Don't run"),
+        Binding("up", "scroll(-1)", "Scroll up", show=False, tooltip="Scroll up"),
+        Binding("down", "scroll(1)", "Scroll down", show=False, tooltip="Scroll down"),
+        Binding("pageup", "scroll(-10)", "Page up", show=False, tooltip="Page up"),
+        Binding("pagedown", "scroll(10)", "Page down", show=False, tooltip="Page down"),
     ]
 
     def __init__(self, files: Sequence[Runnable]) -> None:
-        super().__init__()
         self._files = files
+        paths = {path for each in files if isinstance(each, CodeFile) for path in (each.path, *each.imports)}
+        self._count = len(paths) + sum(not isinstance(each, CodeFile) for each in files)
+        scope = f"Run all {self._count}" if self._count > 1 else "Run it"
+        answers = [Answer("y", f"{scope}, and remember this content", True, "warning")]
+        super().__init__("Run this code?", answers, escape=False, way_out="doesn't run it", tone="warning", first=-1)
+        self._bindings.bind("n", "answer(-1)", "Don't run it", show=False)
 
-    def compose(self) -> ComposeResult:
-        """Lay out the list and the content of all, which scroll, above the answers, which do not."""
+    def body(self) -> ComposeResult:
+        """The list and the content of all, which scroll."""
         # A file that several of them import is listed once.
         parts = list(
             {part[0].plain: part for each in reversed(self._files) for part in reversed(_parts_of(each))}.values()
         )
         parts.reverse()
-        paths = {path for each in self._files if isinstance(each, CodeFile) for path in (each.path, *each.imports)}
-        count = len(paths) + sum(not isinstance(each, CodeFile) for each in self._files)
-        with Vertical() as box:
-            box.border_title = "Run this code?"
-            what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
-            yield Static(f"This config {what} that you have not approved yet, with your permissions:")
-            with VerticalScroll():
-                if count > 1:
-                    yield Static(Text(f"All {count}:\n") + Text("\n").join(title for title, _, _ in parts))
-                for title, notes, content in parts:
-                    yield Static(Text("\n").append_text(title).append(notes))
-                    yield Static(content)
-            scope = f"all {count}" if count > 1 else "it"
-            yield Static(
-                Text.assemble(
-                    ("y", "bold"),
-                    f" run {scope}, and remember this content   ",
-                    ("n", "bold"),
-                    " don't run   ",
-                    ("↑↓", "bold"),
-                    " scroll",
-                )
-            )
+        what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
+        yield Static(f"This config {what} that you have not approved yet, with your permissions:")
+        with VerticalScroll(can_focus=False, classes="-fill"):
+            if self._count > 1:
+                yield Static(Text(f"All {self._count}:\n") + Text("\n").join(title for title, _, _ in parts))
+            for title, notes, content in parts:
+                yield Static(Text("\n").append_text(title).append(notes))
+                yield Static(content)
 
-    def on_mount(self) -> None:
-        """Let the keys scroll the code."""
-        self.query_one(VerticalScroll).focus()
-
-    def action_answer(self, answer: bool) -> None:
-        """Close with an answer."""
-        self.dismiss(answer)
+    def action_scroll(self, by: int) -> None:
+        """Scroll the code."""
+        self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
 
 _Part = tuple[Text, str, Text]
