@@ -10,6 +10,7 @@ METRICS_FILE = "metrics.jsonl"
 EVENTS_FILE = "events.jsonl"
 PROBES_FILE = "probes.jsonl"
 SYSTEM_FILE = "system.jsonl"
+LABELS_FILE = "labels.json"
 LOG_FILE = "engine.log"
 
 CHECKPOINTS = "checkpoints"

@@ -73,6 +73,8 @@ LAYERS = (
     "tui.draft_sections",
     "tui.words",
     "tui.run_choice",
+    "tui.run_curves",
+    "tui.run_marks",
     "tui.headless",
     "tui.own_run",
     "tui.watched_run",

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.errors import ConfigError
-from torchdeck.engine.plurals import plural
+
+from .words.run_lists import shared_metric
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
     from torchdeck.engine.runs.browsing.run_filter import RunFilter
     from torchdeck.engine.runs.on_disk.directory import RunSummary
 
-# A longer path is cut at its start, so that the order behind it stays visible.
-_ROOT_CELLS = 30
+NEWEST = "newest"
+# Columns that show a setting sort by it; the others have the name of their order.
+_SETTINGS = {"model": "model.name", "data": "data.dataset", "lr": "optimizer.lr"}
+# With more runs than this, the configs are read only of those on the screen.
+_MOST_COMPARED = 500
 
 
 class RunChoice:
@@ -27,6 +31,10 @@ class RunChoice:
         filter_error: error in the filter; empty if it is valid.
         runs: runs to show, in order.
         count: number of all runs.
+        paths: directories of all runs.
+        order: what the runs are sorted by: a column of the table, or `NEWEST`.
+        is_reversed: whether they are in the reverse of that order.
+        best: directories of the runs with the best value of all on the same data.
     """
 
     def __init__(self, root: Path) -> None:
@@ -35,8 +43,10 @@ class RunChoice:
         self.filter_error = ""
         self.runs: list[RunSummary] = []
         self.count = 0
-        self._order = "newest"
-        self._is_reversed = False
+        self.paths: frozenset[Path] = frozenset()
+        self.order = NEWEST
+        self.is_reversed = False
+        self.best: frozenset[Path] = frozenset()
         self._catalog: RunCatalog | None = None
 
     @property
@@ -48,34 +58,26 @@ class RunChoice:
             self._catalog = RunCatalog(self.root)
         return self._catalog
 
+    @property
+    def metric(self) -> str:
+        """The metric of the best value of every shown run; empty if they differ in it."""
+        return shared_metric(self.runs)
+
     def sort_by(self, order: str) -> None:
-        """Sort by this order; if it is the current one, reverse it."""
-        self._is_reversed = not self._is_reversed if order == self._order else False
-        self._order = order
-
-    def sort_by_next(self) -> None:
-        """Sort by the next order."""
-        from torchdeck.engine.runs.browsing.run_order import ORDERS
-
-        # A metric, whose heading was chosen, is none of them.
-        at = ORDERS.index(self._order) if self._order in ORDERS else -1
-        self.sort_by(ORDERS[(at + 1) % len(ORDERS)])
-
-    def reverse(self) -> None:
-        """Reverse the sort."""
-        self._is_reversed = not self._is_reversed
+        """Sort by this column; if it is the current one, reverse it."""
+        self.is_reversed = not self.is_reversed if order == self.order else False
+        self.order = order
 
     def look(self) -> list[RunSummary]:
-        """Find the runs to show, in order. Reads the disk: call it in a thread, then pass the result to `show`.
+        """Find the runs to show, in order. Reads the disk: call it in a thread.
 
         Raises:
             OSError: the folder can't be read.
         """
         from torchdeck.engine.runs.browsing.run_filter import parse_filter
-        from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 
         found = self.catalog.look()
-        self.count = len(found)
+        self.count, self.paths = len(found), frozenset(run.path for run in found)
         chosen: RunFilter | None = None
         settings: list[dict[str, Any]] = []
         try:
@@ -87,38 +89,49 @@ class RunChoice:
             self.filter_error = str(error)
         if chosen is None or self.filter_error:
             # The filter is incomplete: keep the runs that are shown.
-            names = {run.name for run in self.runs}
-            runs = [run for run in found if run.name in names]
+            paths = {run.path for run in self.runs}
+            runs = [run for run in found if run.path in paths]
         else:
             runs = [run for run, own in zip(found, settings, strict=True) if chosen.matches(run, own)]
-        is_known = self._order in ORDERS or any(self._order in run.metrics for run in runs)
-        # A metric that no run has any more sorts nothing.
-        return in_order(runs, self._order if is_known else ORDERS[0], is_reversed=self._is_reversed)
+        self.best = self._best_of(found)
+        return self._in_order(runs)
 
-    def look_closer(self, runs: Sequence[RunSummary], *, with_settings: bool) -> bool:
-        """Read details of these runs into the catalog; call it in a thread. Returns whether anything is new."""
+    def _in_order(self, runs: list[RunSummary]) -> list[RunSummary]:
+        from torchdeck.engine.runs.browsing.run_order import in_order
+
+        order = _SETTINGS.get(self.order, self.order)
+        try:
+            return in_order(runs, order, is_reversed=self.is_reversed, settings=self.catalog.settings)
+        except ConfigError:
+            # No run has such a value, so that none comes before another.
+            return runs
+
+    def _best_of(self, runs: Sequence[RunSummary]) -> frozenset[Path]:
+        """The runs with the best value among those on the same data, where there are several of them."""
+        from torchdeck.engine.metric_names import metric
+
+        if len(runs) > _MOST_COMPARED:
+            return frozenset()
+        groups: dict[tuple[str, object], list[tuple[float, Path]]] = {}
+        for run in runs:
+            if run.best is not None and run.best["value"] == run.best["value"]:
+                data = self.catalog.settings(run).get("data.dataset")
+                groups.setdefault((run.best["metric"], data), []).append((run.best["value"], run.path))
+        return frozenset(
+            (max if metric(name).larger_is_better else min)(group)[1]
+            for (name, _), group in groups.items()
+            if len(group) > 1
+        )
+
+    def look_closer(self, runs: Sequence[RunSummary]) -> bool:
+        """Read size, losses and settings of these runs; call it in a thread. Returns whether anything is new."""
         is_new = False
         for run in runs:
-            known = self.catalog.known_extent(run)
-            is_new = self.catalog.extent(run) is not known or is_new
-            if with_settings:
-                settings = self.catalog.known_settings(run)
-                is_new = self.catalog.settings(run) is not settings or is_new
+            extent, settings = self.catalog.known_extent(run), self.catalog.known_settings(run)
+            is_new = self.catalog.extent(run) is not extent or is_new
+            is_new = self.catalog.settings(run) is not settings or is_new
         return is_new
 
-    def in_words(self) -> tuple[str, str]:
-        """Describe how many runs are shown in which order, or the filter's error. Returns text and color."""
-        if self.filter_error:
-            return self.filter_error, "yellow"
-        if not self.count:
-            return f"no runs in {self.root} yet: press s to start one", ""
-        shown = f"{len(self.runs)} of the " if len(self.runs) != self.count else ""
-        root = str(self.root)
-        if len(root) > _ROOT_CELLS:
-            root = f"…{root[1 - _ROOT_CELLS :]}"
-        words = [f"{shown}{plural(self.count, 'run')} in {root}"]
-        if self._order == "newest":
-            words += ["oldest first"] * self._is_reversed
-        else:
-            words.append(f"by {self._order}{', reversed' * self._is_reversed}")
-        return " · ".join(filter(None, [*words, self.filter_text])), ""
+    def settings(self, run: RunSummary) -> Mapping[str, Any] | None:
+        """The config of a run if it was read before."""
+        return self.catalog.known_settings(run)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from textual import work
-from textual.binding import Binding, BindingType
 from textual.reactive import reactive
 
 from torchdeck.engine.config import RunConfig
@@ -17,7 +16,7 @@ from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
-from ..messages import DraftReplaced, ResumeRequested
+from ..messages import DraftEdited, DraftReplaced, ResumeRequested, WatchRequested
 from ..plain_text import printable
 from ..process.worker_process import WorkerProcess
 from ..screens.ask import ConfirmScreen, PromptScreen
@@ -32,31 +31,22 @@ if TYPE_CHECKING:
 
 
 class RunActions(Working, Pane):
-    """A widget with a cursor on a run or on one of its checkpoints; its keys act on them."""
+    """A widget with a cursor on a run or on one of its checkpoints; its keys act on them.
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("r", "resume", "Resume"),
-        Binding("i", "inside", "Inside"),
-        Binding("f", "fork", "Fork"),
-        Binding("F", "fork_weights", "Fork the weights only", show=False),
-        Binding("e", "evaluate", "Evaluate"),
-        Binding("v", "compare", "Compare"),
-        Binding("w", "export", "Export"),
-        Binding("W", "export_averaged", "Export the EMA weights", show=False),
-        Binding("o", "open_file", "Open a checkpoint file by path", show=False),
-        Binding("k", "pin", "Pin or unpin the checkpoint", show=False),
-        Binding("n", "rename", "Rename the run", show=False),
-        Binding("d,delete", "delete", "Delete the run or the checkpoint", show=False),
-        Binding("y", "copy_path", "Copy the path", show=False),
-    ]
+    Attributes:
+        draft: config of the next run.
+    """
 
     draft: reactive[RunConfig | None] = reactive(None)
 
-    def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
+    def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
         super().__init__(id=id)
         self._worker = worker
-        self._root = runs_root
-        self._compared: Path | None = None
+
+    @property
+    def root(self) -> Path:
+        """The folder of the runs that are listed."""
+        raise NotImplementedError
 
     @property
     def chosen(self) -> RunSummary | None:
@@ -68,13 +58,18 @@ class RunActions(Working, Pane):
         """The checkpoint under the cursor, if the cursor is among the checkpoints."""
         raise NotImplementedError
 
+    @property
+    def compared(self) -> list[Path]:
+        """What is marked to be compared: checkpoints, or else runs."""
+        raise NotImplementedError
+
     def look_again(self) -> None:
         """React to a change on the disk."""
         raise NotImplementedError
 
-    def offers(self, action: str) -> bool:
-        """Offer actions on a run only while there is one."""
-        return self.chosen is not None or action in ("open_file", "filter")
+    def show_folder(self, root: Path) -> None:
+        """List the runs of another folder."""
+        raise NotImplementedError
 
     @work(group="action", exclusive=True)
     async def action_resume(self) -> None:
@@ -84,6 +79,7 @@ class RunActions(Working, Pane):
         """
         run, checkpoint, path = self.chosen, self.chosen_checkpoint, self._chosen_path()
         if run is None:
+            self._say_no_run()
             return
         trained = checkpoint.epoch if checkpoint is not None else run.epoch
         epochs = 0
@@ -113,24 +109,41 @@ class RunActions(Working, Pane):
     def action_copy_path(self) -> None:
         """Copy the path of the run or checkpoint to the terminal's clipboard, and show it."""
         run = self.chosen
-        if run is not None:
-            path = str((self._chosen_path() or run.path).absolute())
-            self.app.copy_to_clipboard(path)
-            self.app.notify(printable(path), title="copied", markup=False)
+        if run is None:
+            self._say_no_run()
+            return
+        path = str((self._chosen_path() or run.path).absolute())
+        self.app.copy_to_clipboard(path)
+        self.app.notify(path, title="Copied")
 
     @work(group="action", exclusive=True)
-    async def action_inside(self) -> None:
+    async def action_inspect(self) -> None:
         """Show what is inside the checkpoint."""
         if (path := await self._checkpoint_to_use()) is not None:
-            self._open(path)
+            self.look_inside(path)
 
     @work(group="action", exclusive=True)
-    async def action_open_file(self) -> None:
-        """Ask for a checkpoint file, and show what is inside."""
-        explanation = "A checkpoint written by any program. No code in it is run."
-        path = await self.app.push_screen_wait(PromptScreen("Which file?", explanation))
-        if path:
-            self._open(user_path(path))
+    async def action_open_path(self) -> None:
+        """Ask for a path: of a checkpoint, to show what is inside; of a run, to show it; of a folder of runs."""
+        from torchdeck.engine.runs.on_disk.directory import is_run, run_directories
+
+        explanation = "A checkpoint of any program, a run, or a folder of runs. No code in it is run."
+        text, error = "", ""
+        while True:
+            answer = await self.app.push_screen_wait(PromptScreen("Open", explanation, text, error=error))
+            if not answer:
+                return
+            text, path = answer, user_path(answer)
+            if not await asyncio.to_thread(path.is_dir):
+                self.look_inside(path)
+                return
+            if await asyncio.to_thread(is_run, path):
+                self.post_message(WatchRequested(path))
+                return
+            if await asyncio.to_thread(run_directories, path):
+                self.show_folder(path)
+                return
+            error = f"{path}: contains no runs of torchdeck; to open a checkpoint, name its file"
 
     @work(group="action", exclusive=True)
     async def action_evaluate(self) -> None:
@@ -142,18 +155,23 @@ class RunActions(Working, Pane):
 
     @work(group="action", exclusive=True)
     async def action_compare(self) -> None:
-        """Choose the first of two checkpoints; when the second is chosen, compare them."""
-        path = await self._checkpoint_to_use()
-        if path is None:
+        """Compare the two that are marked, or the one that is marked with the one under the cursor."""
+        chosen = self._chosen_path() or (self.chosen.path if self.chosen is not None else None)
+        marked = self.compared
+        if len(marked) == 1 and chosen is not None and chosen != marked[0]:
+            marked = [marked[0], chosen]
+        if len(marked) != 2:
+            self._tell(
+                "Space marks a run or a checkpoint: mark two to compare their weights; the curves of more are beside"
+                if len(marked) < 2
+                else f"{len(marked)} are marked, and weights are compared of two: Esc unmarks all"
+            )
             return
-        if self._compared is None or self._compared == path:
-            self._compared = path
-            self.app.notify(f"press v on another run or checkpoint to compare it with {path.name}", markup=False)
-            return
-        from ..screens.compare import CompareScreen
+        paths = [await self._checkpoint_of(path) for path in marked]
+        if paths[0] is not None and paths[1] is not None:
+            from ..screens.compare import CompareScreen
 
-        first, self._compared = self._compared, None
-        self.app.push_screen(CompareScreen(first, path, self._worker))
+            self.app.push_screen(CompareScreen(paths[0], paths[1], self._worker))
 
     @work(group="action", exclusive=True)
     async def action_export(self) -> None:
@@ -169,13 +187,32 @@ class RunActions(Working, Pane):
 
     @work(group="action", exclusive=True)
     async def action_fork(self) -> None:
-        """Make the draft a run that continues from the checkpoint's whole state."""
-        await self._fork(weights_only=False)
+        """Make the draft a run that continues from the checkpoint's state, or starts from its weights; asks which."""
+        from ..screens.fork import ForkScreen
+
+        if (path := await self._checkpoint_to_use()) is None:
+            return
+        epoch = await self._epoch_of(path)
+        if epoch is None:
+            return
+        of = await self.app.push_screen_wait(ForkScreen(path.name, epoch))
+        if of:
+            await self._fork(path, epoch, weights_only=of == "weights")
 
     @work(group="action", exclusive=True)
     async def action_fork_weights(self) -> None:
         """Make the draft a run that starts from the checkpoint's weights."""
-        await self._fork(weights_only=True)
+        if (path := await self._checkpoint_to_use()) is not None:
+            await self._fork(path, 0, weights_only=True)
+
+    @work(group="action", exclusive=True)
+    async def action_use_weights(self) -> None:
+        """Make the draft's model start from the checkpoint's weights; the rest of the draft stays."""
+        if (path := await self._checkpoint_to_use()) is not None:
+            self.post_message(DraftEdited("model.weights", str(path.absolute())))
+            self.app.notify(
+                "2 Model shows which of them fit; u undoes it", title=f"Weights of {path.name} in the draft"
+            )
 
     @work(group="action", exclusive=True)
     async def action_pin(self) -> None:
@@ -190,20 +227,30 @@ class RunActions(Working, Pane):
         await self._do(change, run.path / CHECKPOINTS, pinned_by(checkpoint.file) or checkpoint.file)
 
     @work(group="action", exclusive=True)
-    async def action_rename(self) -> None:
-        """Ask for a new name, and rename the run."""
+    async def action_edit(self) -> None:
+        """Ask for name, tags and note of the run."""
         from torchdeck.engine.runs.browsing.renaming import rename_run
         from torchdeck.engine.runs.on_disk.directory import given_name
+        from torchdeck.engine.runs.on_disk.run_labels import RunLabels, change_labels
+
+        from ..screens.run_labels import RunLabelsScreen
 
         run = self.chosen
         if run is None:
+            self._say_no_run()
             return
-        explanation = "Letters, digits, '.', '_' and '-'. The date and number after the name stay."
-        name = await self.app.push_screen_wait(
-            PromptScreen(f"New name for {run.name}", explanation, given_name(run.name))
-        )
-        if name:
-            await self._do(rename_run, run.path, name)
+        given, before = given_name(run.name), RunLabels(run.tags, run.note)
+        edited = await self.app.push_screen_wait(RunLabelsScreen(run.name, given, before))
+        if edited is None:
+            return
+        if edited.labels != before:
+            await self._do(change_labels, run.path, lambda found: edited.labels)
+        if edited.name != given and (path := await self._do(rename_run, run.path, edited.name)) is not None:
+            self.renamed(run.path, path)
+
+    def renamed(self, before: Path, after: Path) -> None:
+        """A run has another directory now."""
+        raise NotImplementedError
 
     @work(group="action", exclusive=True)
     async def action_delete(self) -> None:
@@ -212,10 +259,12 @@ class RunActions(Working, Pane):
 
         run, checkpoint = self.chosen, self.chosen_checkpoint
         if run is None:
+            self._say_no_run()
             return
         if checkpoint is not None:
-            words = f"This frees {byte_size(checkpoint.bytes)} and can't be undone."
-            if await self.app.push_screen_wait(ConfirmScreen(f"Delete {checkpoint.file} of {run.name}?", words)):
+            words = f"Frees {byte_size(checkpoint.bytes)}; this can't be undone."
+            question = f"Delete {checkpoint.file} of {run.name}?"
+            if await self._is_wanted(question, words, "Delete checkpoint"):
                 await self._do(delete_checkpoint, run.path, checkpoint.file)
             return
         try:
@@ -223,66 +272,82 @@ class RunActions(Working, Pane):
         except TorchdeckError as error:
             self._tell(str(error))
             return
-        words = f"This deletes {plan.files} files ({byte_size(plan.bytes)}) and can't be undone."
+        words = f"{plural(plan.files, 'file')}, {byte_size(plan.bytes)}; this can't be undone."
         if plan.others:
             words += f"\nFiles that torchdeck did not make stay: {', '.join(plan.others[:5])}"
-        if await self.app.push_screen_wait(ConfirmScreen(f"Delete the run {run.name}?", words)):
+        if await self._is_wanted(f"Delete the run {run.name}?", words, "Delete run"):
             await self._do(delete_run, run.path)
 
-    def _open(self, path: Path) -> None:
+    async def _is_wanted(self, question: str, what_happens: str, yes: str) -> bool:
+        screen = ConfirmScreen(question, what_happens, yes=yes, way_out="keeps it", tone="error")
+        return await self.app.push_screen_wait(screen)
+
+    def look_inside(self, path: Path) -> None:
+        """Show what is inside a checkpoint."""
         from ..screens.checkpoint import CheckpointScreen
 
         self.app.push_screen(CheckpointScreen(path, self._worker, self.draft or RunConfig()))
 
     async def _checkpoint_to_use(self) -> Path | None:
         """The checkpoint under the cursor; if the cursor is among the runs, the run's best, else its newest."""
+        if self.chosen is None:
+            self._say_no_run()
+            return None
+        return self._chosen_path() or await self._checkpoint_of(self.chosen.path)
+
+    async def _checkpoint_of(self, path: Path) -> Path | None:
+        """A checkpoint itself; of a run its best, else its newest."""
         from torchdeck.engine.runs.browsing.references import find_checkpoint
 
-        run = self.chosen
-        if run is None:
-            return None
-        if (path := self._chosen_path()) is not None:
-            return path
         try:
-            return (await asyncio.to_thread(find_checkpoint, self._root, str(run.path))).path
+            return (await asyncio.to_thread(find_checkpoint, self.root, str(path))).path
         except TorchdeckError as error:
             self._tell(str(error))
             return None
 
-    async def _fork(self, *, weights_only: bool) -> None:
-        from torchdeck.engine.launching.fork import fork_config
+    async def _epoch_of(self, path: Path) -> int | None:
+        """Epochs that a checkpoint has trained; None if it can't be read."""
         from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 
-        path = await self._checkpoint_to_use()
-        if path is None:
-            return
+        try:
+            return (await asyncio.to_thread(inspect_checkpoint, path)).epoch or 0
+        except TorchdeckError as error:
+            self._tell(str(error))
+            return None
+
+    async def _fork(self, path: Path, trained: int, *, weights_only: bool) -> None:
+        from torchdeck.engine.launching.fork import fork_config
+
         try:
             config = await asyncio.to_thread(fork_config, path, weights_only=weights_only)
         except TorchdeckError as error:
             self._tell(str(error))
             return
-        trained = 0 if weights_only else (await asyncio.to_thread(inspect_checkpoint, path)).epoch or 0
-        if trained >= config.training.epochs:
+        if not weights_only and trained >= config.training.epochs:
             epochs = await self._ask_epochs(f"{path.name} has trained {plural(trained, 'epoch')}.", trained)
             if epochs is None:
                 return
             config = replace_value(config, "training.epochs", str(epochs))
         self.post_message(DraftReplaced(config))
         how = "starts from the weights" if weights_only else "continues from the state"
-        words = f"the draft {how} in {path.name}: press 3 to change its settings, s to start it"
-        self.app.notify(words, markup=False)
+        self.app.notify("3 changes its settings, S starts it", title=f"The draft {how} in {path.name}")
 
     def _chosen_path(self) -> Path | None:
         run, checkpoint = self.chosen, self.chosen_checkpoint
         return run.path / CHECKPOINTS / checkpoint.file if run is not None and checkpoint is not None else None
 
-    async def _do(self, change: Any, *arguments: Any) -> None:
-        """Change something on the disk in a thread, then show the result."""
+    async def _do(self, change: Any, *arguments: Any) -> Any:
+        """Change something on the disk in a thread, then show the result. Returns None if it is refused."""
+        result = None
         try:
-            await asyncio.to_thread(change, *arguments)
+            result = await asyncio.to_thread(change, *arguments)
         except TorchdeckError as error:
             self._tell(str(error))
         self.look_again()
+        return result
+
+    def _say_no_run(self) -> None:
+        self._tell("no run is under the cursor")
 
     def _tell(self, text: str) -> None:
-        self.app.notify(printable(text), severity="warning", timeout=8, markup=False)
+        self.app.notify(printable(text), severity="warning", timeout=8)

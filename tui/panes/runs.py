@@ -1,181 +1,266 @@
-"""The runs pane: every run under the runs root, and the checkpoints of the one under the cursor."""
+"""The runs pane: every run of a folder, and whatever belongs to the one under the cursor and to the marked ones."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from rich.text import Text
 from textual import events, on, work
+from textual.actions import SkipAction
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Input, Static
+from textual.binding import BindingType
+from textual.containers import Vertical
+from textual.timer import Timer
 from textual.worker import Worker
 
 from torchdeck.engine.errors import TorchdeckError
 
+from ..drawing import bar, name, prose
+from ..keys.bindings import bindings
 from ..messages import WatchRequested
-from ..plain_text import printable
 from ..process.worker_process import WorkerProcess
-from ..run_choice import RunChoice
-from ..words.figures import rough_duration
-from ..words.metric_text import measured_scores, score_name
-from ..words.run_lists import CheckpointRow, RunRow, cells_of, checkpoint_columns, run_columns
-from ..words.run_text import ENDED_BADLY
+from ..run_choice import NEWEST, RunChoice
+from ..run_curves import MOST_CURVES, RunCurves
+from ..run_marks import RunMarks
+from ..stage import Stage
+from ..widgets.filter_field import FilterField, ask_filter
+from ..widgets.panel import nothing_here
+from ..widgets.rows import Rows
+from ..words.run_lists import COLUMN_NAMES, DEFAULT_COLUMNS, RunRow, known_columns
 from .run_actions import RunActions
-from .run_tables import Row, RowTable
+from .run_checkpoints import CheckpointsLook, CheckpointTable, look_at_checkpoints
+from .run_side import RunSide
+from .run_table import Asked, RunTable
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
     from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
-_LOOK_EVERY = 2.0
-_FILTER_EXAMPLES = "part of a name, status=died, acc>0.9, lr<=0.01, model=resnet, age<2d"
+_LOOK_EVERY, _SAY_PROGRESS_EVERY = 2.0, 0.5
+# A cursor that moves on does not stop at every run.
+_SETTLES_AFTER = 0.2
+_FILTER_EXAMPLES = "part of a name, tag=baseline, status=died, acc>0.9, lr<=0.01, age<2d"
 _SEEN_AT_LEAST = 20
-# At this width and above, settings are shown beside the results.
-_SETTINGS_WIDTH = 150
+_ROOT_CELLS = 30
+
+T = TypeVar("T")
 
 
 class RunsPane(RunActions):
-    """Runs above, checkpoints of the chosen run below. Polls the folder while it is shown."""
+    """Reads the folder again and again while it is shown, in a thread of its own."""
 
-    DEFAULT_CSS = """
-    RunsPane {
-        layout: vertical;
-        & > Static { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        & > .heading { color: $text-accent; text-style: bold; }
-        & > Input { padding: 0 1; display: none; }
-        & > Input.-open { display: block; }
-    }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("slash", "filter", "Filter", key_display="/"),
-        Binding("t", "order", "Sort by the next column", show=False),
-        Binding("T", "reverse", "Reverse sort", show=False),
-        Binding("escape", "end_filter", "Clear filter", show=False),
-    ]
+    # The stylesheet looks at the classes of the screen, which is around the pane.
+    SCOPED_CSS = False
+    DEFAULT_CSS = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
+    VIEWS: ClassVar[tuple[str, ...]] = ("checkpoints", "curves", "differences")
 
     def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
-        super().__init__(worker, runs_root, id=id)
+        super().__init__(worker, id=id)
+        self._home = runs_root
         self._choice = RunChoice(runs_root)
-        self._checkpoints: list[CheckpointInfo] = []
-        self._cells: dict[str, tuple[RunRow | None, str, Row]] = {}
-        self._shown_run: Path | None = None
+        self._marks = RunMarks()
+        self._marked_checkpoints: list[Path] = []
+        self._curves = RunCurves()
+        self._checkpoints_look = CheckpointsLook(None, (), "")
+        self._is_read = False
         self._looking: Worker[None] | None = None
+        self._settling: Timer | None = None
+        # One thread for all reading: a look that was begun is not overtaken by the next.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="runs")
 
     def compose(self) -> ComposeResult:
-        """Lay out two tables with a heading each, and a line for errors."""
-        yield Static(id="where", classes="heading", markup=False)
-        yield Input(placeholder=_FILTER_EXAMPLES, compact=True, id="run_filter")
-        yield RowTable(run_columns(()), id="all_runs")
-        yield Static("checkpoints", id="whose", classes="heading", markup=False)
-        yield RowTable(checkpoint_columns("accuracy"), id="checkpoints")
-        yield Static(id="run_hint", markup=False)
+        """Lay out the tables, and the curves with what differs."""
+        with Vertical(id="parts"):
+            yield RunTable("Runs", id="all_runs", classes="-lead")
+            yield CheckpointTable("Checkpoints", id="checkpoints")
+            yield RunSide(id="side")
 
     def on_mount(self) -> None:
-        """Poll while the pane is shown."""
+        """Remember what the user chose, and poll while the pane is shown."""
+        if isinstance(self.app, Stage):
+            remembered = self.app.preferences.panes.get("runs", {})
+            self._table.columns = known_columns(remembered.get("columns"))
+            self._side.recall(remembered)
+        self._table.show(0, self._row, empty=self._reading, position=lambda at: "")
         self.set_interval(_LOOK_EVERY, self._look_when_seen)
+        self.set_interval(_SAY_PROGRESS_EVERY, self._say_progress)
+
+    def on_unmount(self) -> None:
+        """Leave what is unread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def on_show(self, event: events.Show) -> None:
         """Read the folder at once when the pane is opened."""
         self._look_when_seen()
 
     def on_resize(self, event: events.Resize) -> None:
-        """Fit the columns to the width."""
-        self._cells.clear()
-        self._run_table.fit(event.size.width, self._run_rows)
-        self._checkpoint_table.fit(event.size.width, self._checkpoint_rows)
+        """Show what the new size has room for."""
+        self.call_after_refresh(self._show_differences)
+
+    # What is under the cursor
+
+    @property
+    def root(self) -> Path:
+        """The folder of the runs that are listed."""
+        return self._choice.root
 
     @property
     def chosen(self) -> RunSummary | None:
         """The run under the cursor."""
-        row, runs = self._run_table.cursor_row, self._choice.runs
-        return runs[row] if 0 <= row < len(runs) else None
+        at, runs = self._table.cursor, self._choice.runs
+        return runs[at] if 0 <= at < len(runs) else None
 
     @property
     def chosen_checkpoint(self) -> CheckpointInfo | None:
         """The checkpoint under the cursor, if the cursor is among the checkpoints."""
-        table = self._checkpoint_table
-        is_there = table.has_focus and 0 <= table.cursor_row < len(self._checkpoints)
-        return self._checkpoints[table.cursor_row] if is_there else None
+        return self._checkpoint_table.chosen
 
     @property
-    def _run_table(self) -> RowTable:
-        return self.query_one("#all_runs", RowTable)
+    def compared(self) -> list[Path]:
+        """What is marked to be compared."""
+        return self._marked_checkpoints or self._marks.runs
 
     @property
-    def _checkpoint_table(self) -> RowTable:
-        return self.query_one("#checkpoints", RowTable)
+    def _table(self) -> RunTable:
+        return self.query_one("#all_runs", RunTable)
 
-    def look_inside(self, path: Path) -> None:
-        """Show what is inside a checkpoint."""
-        self._open(path)
+    @property
+    def _side(self) -> RunSide:
+        return self.query_one("#side", RunSide)
+
+    @property
+    def _checkpoint_table(self) -> CheckpointTable:
+        return self.query_one("#checkpoints", CheckpointTable)
+
+    def offers(self, action: str) -> bool:
+        """Offer actions on a run only while there is one."""
+        if action == "open_path":
+            return True
+        if action == "pin":
+            return self.chosen_checkpoint is not None
+        return self.chosen is not None
 
     # Keys and events
 
-    def action_filter(self) -> None:
-        """Let the user type a filter."""
-        field = self.query_one("#run_filter", Input)
-        field.add_class("-open")
-        field.focus()
+    def _mark(self) -> None:
+        """Mark what is under the cursor, or unmark it."""
+        if self._checkpoint_table.has_focus:
+            if (path := self._chosen_path()) is not None:
+                marked = self._marked_checkpoints
+                self._marked_checkpoints = [each for each in marked if each != path] + [path] * (path not in marked)
+                self._show_checkpoints()
+        elif (run := self.chosen) is not None:
+            self._marks.toggle(run.path)
+            self._marks_changed()
 
-    def action_end_filter(self) -> None:
-        """Clear the filter."""
-        field = self.query_one("#run_filter", Input)
-        field.remove_class("-open")
-        field.value = ""
-        if field.has_focus:
-            self._run_table.focus()
+    def action_step_back(self) -> None:
+        """Clear the filter; without one, unmark all."""
+        if self._marked_checkpoints and self._checkpoint_table.has_focus:
+            self._marked_checkpoints = []
+            self._show_checkpoints()
+        elif self._choice.filter_text:
+            self._filter("")
+        elif self._marks:
+            self._marks.clear()
+            self._marks_changed()
+        else:
+            raise SkipAction
 
-    def action_order(self) -> None:
-        """Sort by the next order."""
-        self._choice.sort_by_next()
-        self.look_again()
-
-    def action_reverse(self) -> None:
-        """Reverse the sort."""
-        self._choice.reverse()
-        self.look_again()
-
-    @on(DataTable.RowSelected, "#all_runs")
-    def _watch(self, message: DataTable.RowSelected) -> None:
-        """Show the run in the train pane."""
+    @on(Asked)
+    async def _answer(self, message: Asked) -> None:
         message.stop()
+        if message.what == "watch":
+            self._watch()
+        elif message.what == "mark":
+            self._mark()
+        elif message.what == "mark_all":
+            self._marks.toggle_all(run.path for run in self._choice.runs)
+            self._marks_changed()
+        elif message.what == "filter":
+            await ask_filter(self._table, self._choice.filter_text, _FILTER_EXAMPLES)
+        elif message.what == "sort":
+            self._sort_by(self._table.column or self._first_order())
+        elif message.what == "edit":
+            self.action_edit()
+        elif message.what == "columns":
+            self._choose_columns()
+        elif message.what == "inspect":
+            self.action_inspect()
+
+    def _first_order(self) -> str:
+        """What the first press of the key sorts by: the present order, or else the age."""
+        return self._choice.order if self._choice.order != NEWEST else "age"
+
+    def _sort_by(self, column: str) -> None:
+        self._table.column = column
+        self._choice.sort_by(column)
+        self.look_again()
+
+    @on(Rows.HeadClicked, "#all_runs")
+    def _choose_order(self, message: Rows.HeadClicked) -> None:
+        message.stop()
+        if column := self._table.column_at(message.x):
+            self._sort_by(column)
+
+    @on(Rows.Clicked, "#all_runs")
+    def _click_run(self, message: Rows.Clicked) -> None:
+        message.stop()
+        self._watch()
+
+    @on(Rows.Clicked, "#checkpoints")
+    def _click_checkpoint(self, message: Rows.Clicked) -> None:
+        message.stop()
+        self.action_inspect()
+
+    @on(Rows.Moved, "#all_runs")
+    def _another_run(self, message: Rows.Moved) -> None:
+        message.stop()
+        if self._settling is None:
+            self._settling = self.set_timer(_SETTLES_AFTER, self._settle)
+        else:
+            self._settling.reset()
+
+    @on(FilterField.Typed, "#all_runs")
+    def _filter_typed(self, message: FilterField.Typed) -> None:
+        message.stop()
+        self._filter(message.text)
+
+    def _filter(self, text: str) -> None:
+        self._choice.filter_text = text
+        self.look_again()
+
+    def _watch(self) -> None:
+        """Show the run in the train pane."""
         if (run := self.chosen) is not None:
             self.post_message(WatchRequested(run.path))
 
-    @on(DataTable.RowSelected, "#checkpoints")
-    def _look_inside(self, message: DataTable.RowSelected) -> None:
-        """Show what is inside the checkpoint."""
-        message.stop()
-        if (path := self._chosen_path()) is not None:
-            self._open(path)
+    @work(group="columns", exclusive=True)
+    async def _choose_columns(self) -> None:
+        from ..screens.choose_columns import ChooseColumnsScreen
 
-    @on(DataTable.RowHighlighted, "#all_runs")
-    def _another_run(self, message: DataTable.RowHighlighted) -> None:
-        message.stop()
-        if self.chosen is not None and self.chosen.path != self._shown_run:
-            self.look_again()
+        screen = ChooseColumnsScreen(COLUMN_NAMES, self._table.columns, DEFAULT_COLUMNS)
+        chosen = await self.app.push_screen_wait(screen)
+        if chosen is not None and isinstance(self.app, Stage):
+            self._table.columns = chosen
+            self.app.remember(pane="runs", columns=list(chosen))
+            self._show_runs(self._choice.runs)
 
-    @on(DataTable.HeaderSelected, "#all_runs")
-    def _choose_order(self, message: DataTable.HeaderSelected) -> None:
-        message.stop()
-        if (order := message.column_key.value) is not None:
-            self._choice.sort_by(order)
-            self.look_again()
+    def renamed(self, before: Path, after: Path) -> None:
+        """A run has another directory now."""
+        self._marks.rename(before, after)
 
-    @on(Input.Changed, "#run_filter")
-    def _choose_runs(self, message: Input.Changed) -> None:
-        message.stop()
-        self._choice.filter_text = message.value.strip()
+    def show_folder(self, root: Path) -> None:
+        """List the runs of another folder."""
+        self._choice = RunChoice(root)
+        self._marks.clear()
+        self._is_read = False
+        self._table.show(0, self._row, empty=self._reading, position=lambda at: "")
         self.look_again()
-
-    @on(Input.Submitted, "#run_filter")
-    def _leave_filter(self, message: Input.Submitted) -> None:
-        message.stop()
-        self._run_table.focus()
 
     # Reading
 
@@ -188,95 +273,161 @@ class RunsPane(RunActions):
         """Read the folder now."""
         self._looking = self._look()
 
+    async def _in_thread(self, read: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read, *arguments)
+
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
         try:
-            self._show_runs(await asyncio.to_thread(self._choice.look))
-            run = self.chosen
-            self._show_checkpoints(run, *await asyncio.to_thread(_look_at, run))
+            choice = self._choice
+            self._show_runs(await self._in_thread(choice.look))
+            await self._read_chosen()
             # Slow details come last, and only for the lines on the screen.
-            with_settings = self.size.width >= _SETTINGS_WIDTH
-            if await asyncio.to_thread(self._choice.look_closer, self._seen(), with_settings=with_settings):
-                self._run_table.fill(self._run_rows())
+            if await self._in_thread(choice.look_closer, self._seen()):
+                self._show_runs(self._choice.runs)
+                self._show_differences()
         except (OSError, TorchdeckError) as error:
-            self._say_where(f"{self._root}: {error}", "red")
+            self._show_error(str(error))
+
+    @on(RunSide.Changed)
+    def _other_curves(self, message: RunSide.Changed) -> None:
+        message.stop()
+        self._look_at_chosen()
+
+    def _settle(self) -> None:
+        self._settling = None
+        self._look_at_chosen()
+
+    @work(exclusive=True, group="chosen")
+    async def _look_at_chosen(self) -> None:
+        await self._read_chosen()
+        if await self._in_thread(self._choice.look_closer, self._seen()):
+            self._table.refresh_rows()
+            self._show_differences()
+
+    async def _read_chosen(self) -> None:
+        """Read the run under the cursor, and the curves of the marked ones."""
+        self._checkpoints_look = await self._in_thread(look_at_checkpoints, self.chosen)
+        self._show_checkpoints()
+        while True:
+            side = self._side
+            look = await self._in_thread(self._curves.look, self._drawn_runs(), side.metric, side.axis)
+            side.show_curves(look, self._marks)
+            self._show_differences()
+            if not look.has_more:
+                return
+
+    def _drawn_runs(self) -> list[Path]:
+        """The marked runs, or else the one under the cursor."""
+        return self._marks.runs or ([self.chosen.path] if self.chosen is not None else [])
 
     def _seen(self) -> list[RunSummary]:
-        table = self._run_table
-        first = int(table.scroll_y)
+        """The runs on the screen and the marked ones."""
+        table, runs = self._table, self._choice.runs
+        first = table.first_shown
         # The table has no height before the first layout.
-        return self._choice.runs[first : first + max(table.size.height, _SEEN_AT_LEAST)]
+        seen = runs[first : first + max(table.size.height, _SEEN_AT_LEAST)]
+        drawn = set(self._marks.runs[:MOST_CURVES])
+        return seen + [run for run in runs if run.path in drawn and run not in seen] if drawn else seen
 
     # Display
 
+    def _row(self, index: int) -> RunRow:
+        choice = self._choice
+        run = choice.runs[index]
+        return RunRow(
+            run,
+            choice.catalog.known_extent(run),
+            choice.settings(run),
+            time.time(),
+            self._marks.color(run.path),
+            run.path in choice.best,
+        )
+
     def _show_runs(self, runs: list[RunSummary]) -> None:
-        chosen = self.chosen
-        if bool(runs) != bool(self._choice.runs):
+        chosen, choice, table = self.chosen, self._choice, self._table
+        if bool(runs) != bool(choice.runs):
             # The offered keys depend on it.
             self.refresh_bindings()
-        self._choice.runs = runs
-        table = self._run_table
-        if table.offer(run_columns(measured_scores(runs))):
-            self._cells.clear()
-            table.fit(self.size.width, self._run_rows)
-        table.fill(self._run_rows())
-        paths = [run.path for run in runs]
-        if chosen is not None and chosen.path in paths and table.cursor_row != paths.index(chosen.path):
-            table.move_cursor(row=paths.index(chosen.path))
-        self._say_where(*self._choice.in_words())
+        self._is_read = True
+        choice.runs = runs
+        self._marks.keep(choice.paths)
+        at = next((at for at, run in enumerate(runs) if chosen is not None and run.path == chosen.path), None)
+        table.metric = choice.metric
+        table.entitle(self._title())
+        table.show(
+            len(runs),
+            self._row,
+            cursor=at,
+            sorted_by=choice.order,
+            is_reversed=choice.is_reversed,
+            empty=self._nothing,
+            position=self._position,
+        )
 
-    def _run_rows(self) -> list[Row]:
-        columns, catalog, now = self._run_table.shown_columns, self._choice.catalog, time.time()
-        rows = []
-        for run in self._choice.runs:
-            extent, settings = catalog.known_extent(run), catalog.known_settings(run)
-            # Most lines are unchanged: for an unchanged run, the catalog returns the same objects.
-            age = rough_duration(max(0.0, now - run.modified))
-            row, shown_age, cells = self._cells.get(run.name, (None, "", ()))
-            if row is None or not (row.is_made_from(run, extent, settings) and age == shown_age):
-                row = RunRow(run, extent, settings, now)
-                cells = cells_of(row, columns)
-                self._cells[run.name] = (row, age, cells)
-            rows.append(cells)
-        return rows
+    def _title(self) -> str:
+        choice = self._choice
+        if choice.filter_error:
+            return f"Runs  [not bold $warning]▲ {name(choice.filter_error, 60)}[/]"
+        root = str(choice.root)
+        if len(root) > _ROOT_CELLS:
+            root = f"…{root[1 - _ROOT_CELLS :]}"
+        notes = [name(root)]
+        if choice.order == NEWEST and choice.is_reversed:
+            notes.append("oldest first")
+        if choice.filter_text:
+            notes.append(f"[$text-primary]/{name(choice.filter_text, 40)}[/] {len(choice.runs):,} of {choice.count:,}")
+        return f"Runs  [not bold $text-muted]{' · '.join(notes)}[/]"
 
-    def _checkpoint_rows(self) -> list[Row]:
-        columns, now = self._checkpoint_table.shown_columns, time.time()
-        return [cells_of(CheckpointRow(checkpoint, now), columns) for checkpoint in self._checkpoints]
+    def _position(self, at: int) -> str:
+        marked = f"{len(self._marks):,} marked · " if self._marks else ""
+        return f"{marked}{at + 1:,} of {len(self._choice.runs):,}" if self._choice.runs else ""
 
-    def _show_checkpoints(self, run: RunSummary | None, checkpoints: list[CheckpointInfo], reason: str) -> None:
-        self._checkpoints = checkpoints
-        if run is not None and self._checkpoint_table.offer(checkpoint_columns(score_name(run.metrics, run.best))):
-            self._checkpoint_table.fit(self.size.width, self._checkpoint_rows)
-        self._checkpoint_table.fill(self._checkpoint_rows())
-        path = run.path if run is not None else None
-        if path != self._shown_run:
-            self._shown_run = path
-            self._checkpoint_table.move_cursor(row=0)
-        words = "checkpoints" if run is None else f"checkpoints of {printable(run.name)}"
-        _update(self.query_one("#whose", Static), Text(words if checkpoints else f"{words}: none yet"))
-        hint = Text("")
-        if run is not None and reason:
-            hint = Text(f"{run.status}: {printable(reason)} · press r to resume it", style="red")
-        _update(self.query_one("#run_hint", Static), hint)
+    def _reading(self, width: int, height: int) -> list[str]:
+        done, total = self._choice.catalog.progress
+        share = f"{done:,} of {total:,}  {bar(done / total, 12)}" if total else "…"
+        return [f"[$text-muted]reading {share}[/]"]
 
-    def _say_where(self, text: str, style: str = "") -> None:
-        _update(self.query_one("#where", Static), Text(printable(text), style=style))
+    def _say_progress(self) -> None:
+        if not self._is_read and self.is_on_screen:
+            self._table.show(0, self._row, empty=self._reading, position=lambda at: "")
 
+    def _nothing(self, width: int, height: int) -> Sequence[str]:
+        choice = self._choice
+        if choice.filter_text:
+            ways = [("Esc", "shows all again"), ("/", "changes the filter")]
+            return nothing_here("No run matches", f"{choice.count:,} are hidden", ways)(width, height)
+        begin = f"starts {name(self.draft.name, 30)}" if self.draft is not None else "starts the draft"
+        ways = [("S", begin), ("3", "changes its settings"), ("o", "opens another folder, or a checkpoint")]
+        return nothing_here(f"No runs in {name(str(choice.root), 40)}", "A run appears when it is started.", ways)(
+            width, height
+        )
 
-def _look_at(run: RunSummary | None) -> tuple[list[CheckpointInfo], str]:
-    """Read a run's checkpoints and why it ended, if it ended badly. Call it in a thread."""
-    from torchdeck.engine.runs.cause_of_death import why_died
-    from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
+    def _show_error(self, reason: str) -> None:
+        self._is_read = True
 
-    if run is None:
-        return [], ""
-    reason = ""
-    if run.status in ENDED_BADLY:
-        reason = run.error.strip().splitlines()[0] if run.error.strip() else why_died(run.path)
-    return list_checkpoints(run.path), reason
+        def draw(width: int, height: int) -> list[str]:
+            words = prose(f"{self.root}: {reason}", width - 2)
+            return ["[$error]✗ The runs can't be read[/]", *words, "", "[b $key]o[/] opens another folder"]
 
+        self._choice.runs = []
+        self._table.show(0, self._row, empty=draw, position=lambda at: "")
 
-def _update(line: Static, text: Text) -> None:
-    if line.content != text:
-        line.update(text)
+    def _marks_changed(self) -> None:
+        self._table.refresh_rows()
+        self._show_runs(self._choice.runs)
+        self._look_at_chosen()
+
+    def _show_checkpoints(self) -> None:
+        self._checkpoint_table.show(self._checkpoints_look, self._marked_checkpoints)
+
+    def _show_differences(self) -> None:
+        """Compare the marked runs, or the one under the cursor with the draft."""
+        known = {run.path: run for run in self._choice.runs}
+        runs = [known[path] for path in self._drawn_runs()[:MOST_CURVES] if path in known]
+        self._side.show_differences(runs, self._choice.settings, self._marks, self.draft)
+
+    def watch_draft(self) -> None:
+        """The draft is compared with the run under the cursor."""
+        if self.is_mounted and not self._marks:
+            self._show_differences()

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.user_path import user_path
 
+from ..drawing import name
+from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
 from ..widgets.key_line import KeyLine
+from ..widgets.panel import Box
 from ..words.score_text import comparison_text, distance_text, settings_text
 from ..working import Working
 from .ask import PromptScreen
@@ -32,8 +35,8 @@ if TYPE_CHECKING:
 
     from torchdeck.engine.runs.on_disk.series import Points
 
-_COLORS = ("$primary", "$warning")
-_COLORS_OF_OTHERS = ("$success", "$error", "$secondary")
+_COLORS = ("$series-1", "$series-2")
+_COLORS_OF_OTHERS = ("$series-3", "$series-4", "$series-5")
 _CURVES = ("validation/loss", "train/loss", "validation/accuracy", "lr")
 
 
@@ -42,16 +45,13 @@ class CompareScreen(Working, OverScreen[None]):
 
     DEFAULT_CSS = """
     CompareScreen {
-        & > Chart { height: 2fr; background: $surface; }
-        & > VerticalScroll { height: 3fr; padding: 0 1; background: $surface; }
+        background: $background;
+        & > Chart { height: 2fr; }
+        & > #words { height: 3fr; }
         & Static { height: auto; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back"),
-        Binding("c", "next_curve", "Next metric"),
-        Binding("o", "overlay", "Overlay a CSV/TensorBoard log"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("comparison")
 
     def __init__(self, first: Path, second: Path, worker: WorkerProcess) -> None:
         """Create the screen for two checkpoint files."""
@@ -63,9 +63,9 @@ class CompareScreen(Working, OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the curves above the text."""
-        yield Chart(_CURVES[0], x_label="step", id="compared_curves")
-        with VerticalScroll():
-            yield Static(Text("comparing …"), id="comparison")
+        yield Chart(_CURVES[0], x_label="step", id="compared_curves", classes="panel -chart")
+        with Box(title=f"Comparison  [not bold $text-muted]{_named(self._paths)}[/]", id="words"), VerticalScroll():
+            yield Static("[$text-muted]comparing settings, metrics and weights …[/]", id="comparison")
         yield KeyLine(OVER_KEYS)
 
     def on_mount(self) -> None:
@@ -135,6 +135,10 @@ class CompareScreen(Working, OverScreen[None]):
             if part:
                 text.append("\n").append_text(part)
         words.update(text)
+
+
+def _named(paths: tuple[Path, ...]) -> str:
+    return " · ".join(name(f"{path.parent.parent.name}/{path.name}", 60) for path in paths)
 
 
 def _curves_of(paths: tuple[Path, ...], name: str) -> list[tuple[str, np.ndarray, np.ndarray]]:

@@ -26,6 +26,9 @@ _TITLES = {
     "studio": "Everywhere",
     "rows": "Move",
     "chart": "Charts",
+    "run_table": "Table of runs",
+    "checkpoint_table": "Checkpoints",
+    "run_chart": "Curves of runs",
     "dialog": "Everywhere",
     **PANES,
 }

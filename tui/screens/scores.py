@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.errors import TorchdeckError
 
+from ..drawing import name
+from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
@@ -36,7 +38,8 @@ class ScoresScreen(Working, OverScreen[None]):
 
     DEFAULT_CSS = """
     ScoresScreen {
-        & > #scores { height: 1fr; padding: 0 1; background: $surface; }
+        background: $background;
+        & > #scores { height: 1fr; }
         & #figures { height: auto; width: auto; }
         & #worst { height: 14; padding: 1 0 0 0; display: none; }
         & #worst.-any { display: block; }
@@ -44,12 +47,7 @@ class ScoresScreen(Working, OverScreen[None]):
         &.-wide #worst { dock: right; width: 50%; height: 100%; padding: 0 1; }
     }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q", "dismiss", "Back"),
-        Binding("t", "next_split", "Next split"),
-        Binding("m", "averaged", "EMA weights"),
-        Binding("p", "pictures", "Pictures"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("scores")
 
     def __init__(self, path: Path, worker: WorkerProcess) -> None:
         """Create the screen; the evaluation starts when it is shown.
@@ -66,7 +64,8 @@ class ScoresScreen(Working, OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out scrolling figures, with pictures beside them if there is room, else below."""
-        with VerticalScroll(id="scores"):
+        with VerticalScroll(id="scores", classes="panel") as box:
+            box.border_title = f"Evaluation  [not bold $text-muted]{name(self._path.name)}[/]"
             yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
             with Vertical(id="worst"):
                 yield Static("worst mistakes: true → predicted, confidence", markup=False)
@@ -85,10 +84,6 @@ class ScoresScreen(Working, OverScreen[None]):
         """Evaluate on the next split."""
         self._split = _SPLITS[(_SPLITS.index(self._split) + 1) % len(_SPLITS)]
         self._measure()
-
-    def action_pictures(self) -> None:
-        """Scroll to the pictures."""
-        self.query_one("#worst").scroll_visible(animate=False)
 
     def action_averaged(self) -> None:
         """Switch between the averaged and the trained weights."""

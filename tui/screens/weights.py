@@ -24,7 +24,7 @@ from .dialog import OverScreen
 if TYPE_CHECKING:
     from torchdeck.engine.models.weights import WeightsPreview
 
-_HINT = "Enter previews the file, Enter again applies it. No code in it is run. An empty line means no file."
+_HINT = "[b $key]Enter[/] previews the file, again: applies it. No code in it is run. An empty line means no file."
 _NAMES = 200
 
 
@@ -32,11 +32,9 @@ class WeightsScreen(Working, OverScreen[str | None]):
     """Asks for a file and shows how it maps; returns the path, "" for no file, or None if the user cancels."""
 
     DEFAULT_CSS = """
-    WeightsScreen { align: center middle; }
-    WeightsScreen > Vertical {
-        width: 100%; max-width: 110; height: 90%; padding: 0 1;
-        border: round $primary; background: $surface;
-        & Input { height: 1; border: none; padding: 0; background: transparent; }
+    WeightsScreen > .dialog {
+        width: 110; height: 90%;
+        & Input { width: 100%; }
         & VerticalScroll { height: 1fr; margin: 1 0 0 0; }
         & #hint { height: auto; color: $text-muted; }
     }
@@ -59,16 +57,16 @@ class WeightsScreen(Working, OverScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the path, the mapping and the keys."""
-        with Vertical() as box:
+        with Vertical(classes="dialog") as box:
             box.border_title = "Weights from a file"
-            box.border_subtitle = "Esc cancels"
+            box.border_subtitle = "[b]Esc[/] keeps the draft"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
             field = Input(self._path or self._draft.model.weights, placeholder=place, compact=True)
             field.cursor_blink = False
             yield field
             with VerticalScroll():
                 yield Static(id="mapping")
-            yield Static(_HINT, id="hint", markup=False)
+            yield Static(_HINT, id="hint")
 
     @on(Input.Changed)
     def _another(self, message: Input.Changed) -> None:

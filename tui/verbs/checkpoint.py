@@ -12,7 +12,9 @@ from rich.text import Text
 from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
-from ..words.checkpoint_text import report_text, tensor_cells
+from ..plain_text import printable
+from ..words.checkpoint_text import report_text, tensor_shape
+from ..words.figures import byte_size, figure
 from .completing import WEIGHTS, files
 from .options import json_option
 from .output import print_json
@@ -47,6 +49,7 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
     for title in ("tensor", "shape", "dtype", "size", *(["norm"] if norms else [])):
         table.add_column(title, no_wrap=True, justify="right" if title in ("size", "norm") else "left")
     for tensor in report.tensors:
-        cells: tuple[Text, ...] = tensor_cells(tensor, measured)
-        table.add_row(*cells[: len(table.columns)])
+        norm = measured.get(tensor.name)
+        words = (printable(tensor.name), tensor_shape(tensor), tensor.dtype, byte_size(tensor.bytes))
+        table.add_row(*map(Text, words), *([Text("" if norm is None else figure(norm))] if norms else []))
     console.print(table)

@@ -1,4 +1,4 @@
-"""`torchdeck pin`, `unpin`, `rename` and `delete`: managing runs and checkpoints on the disk."""
+"""`torchdeck pin`, `unpin`, `tag`, `note`, `rename` and `delete`: managing runs and checkpoints on the disk."""
 
 from __future__ import annotations
 
@@ -14,11 +14,19 @@ from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkp
 from torchdeck.engine.runs.browsing.removal import delete_checkpoint, delete_run, plan_removal
 from torchdeck.engine.runs.browsing.renaming import rename_run
 from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.run_labels import (
+    RunLabels,
+    change_labels,
+    parse_tags,
+    read_labels,
+    with_tags,
+    without_tags,
+)
 from torchdeck.engine.runs.saving.pins import pin as pin_checkpoint
 from torchdeck.engine.runs.saving.pins import pinned_by
 from torchdeck.engine.runs.saving.pins import unpin as unpin_checkpoint
 
-from ..plain_text import printable
+from ..plain_text import printable, printable_lines
 from ..words.figures import byte_size
 from .completing import checkpoints, runs, runs_and_files
 from .options import runs_root_option
@@ -51,6 +59,48 @@ def unpin(run: str, checkpoint: str | None, runs_root: Path) -> None:
     folder, name = _of_a_run(runs_root, run, checkpoint)
     unpin_checkpoint(folder, name)
     click.echo(f"{printable(name)} of {printable(folder.parent.name)} is no longer pinned")
+
+
+@click.command()
+@click.argument("run", shell_complete=runs)
+@click.argument("tags", metavar="[TAG]...", nargs=-1)
+@click.option("--remove", is_flag=True, help="Remove these tags instead.")
+@runs_root_option
+def tag(run: str, tags: tuple[str, ...], remove: bool, runs_root: Path) -> None:
+    """Add tags to a run, live or not, to filter by: torchdeck runs tag=baseline. Without a tag, print its tags."""
+    path = find_run(runs_root, run)
+    named = parse_tags(" ".join(tags))
+    if not named:
+        if remove:
+            raise ConfigError("tag --remove: names no tag; write for example: torchdeck tag RUN baseline --remove")
+        labels = read_labels(path)
+    elif remove:
+        missing = [tag for tag in named if tag not in read_labels(path).tags]
+        if missing:
+            there = ", ".join(read_labels(path).tags) or "none"
+            raise ConfigError(f"{path.name}: has no tag {', '.join(missing)}; its tags: {there}")
+        labels = change_labels(path, lambda found: without_tags(found, named))
+    else:
+        labels = change_labels(path, lambda found: with_tags(found, named))
+    click.echo(" ".join(labels.tags) if labels.tags else f"{printable(path.name)} has no tags")
+
+
+@click.command()
+@click.argument("run", shell_complete=runs)
+@click.argument("text", required=False)
+@click.option("--remove", is_flag=True, help="Remove the note.")
+@runs_root_option
+def note(run: str, text: str | None, remove: bool, runs_root: Path) -> None:
+    """Write a note about a run, live or not; it replaces the note before. Without a text, print the note."""
+    path = find_run(runs_root, run)
+    if remove and text is not None:
+        raise ConfigError("note --remove: takes no text; leave out one of the two")
+    if text is None and not remove:
+        click.echo(printable_lines(read_labels(path).note) or f"{printable(path.name)} has no note")
+        return
+    new = (text or "").strip()
+    change_labels(path, lambda found: RunLabels(found.tags, new))
+    click.echo(f"{printable(path.name)}: {'note written' if new else 'note removed'}")
 
 
 @click.command()

@@ -22,6 +22,7 @@ from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
 from torchdeck.engine.runs.on_disk.directory import DAMAGED, find_run
+from torchdeck.engine.runs.on_disk.run_labels import read_labels
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
@@ -38,7 +39,7 @@ _LONGEST = 400  # characters of why a run is damaged
 
 @click.command()
 @click.argument("words", metavar="[FILTER]...", nargs=-1)
-@click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, or a metric.")
+@click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, a metric or a setting.")
 @click.option("--reverse", "is_reversed", is_flag=True, help="Reverse the order.")
 @runs_root_option
 @json_option
@@ -54,7 +55,7 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     settings = [catalog.settings(run) if chosen.terms else {} for run in everything]
     chosen.check_keys(everything, settings)
     matching = [run for run, own in zip(everything, settings, strict=True) if chosen.matches(run, own)]
-    summaries = in_order(matching, order, is_reversed=is_reversed)
+    summaries = in_order(matching, order, is_reversed=is_reversed, settings=catalog.settings)
     if as_json:
         print_json([asdict(summary) for summary in summaries])
         return
@@ -65,6 +66,7 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
         click.echo(f"no runs in {runs_root}; `torchdeck train digits` starts one")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
+    has_tags = any(summary.tags for summary in summaries)
     for heading in ("run", "status"):
         table.add_column(heading, no_wrap=True)
     scores = [score_name(summary.metrics, summary.best) for summary in summaries]
@@ -72,6 +74,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     heading = metric_title(*shared) if len(shared) == 1 else "score"
     for column in ("epoch", heading, "loss", "age"):
         table.add_column(column, justify="right", no_wrap=True)
+    if has_tags:
+        table.add_column("tags", no_wrap=True)
     for summary, name in zip(summaries, scores, strict=True):
         score = metric_text(name, summary.metrics.get(name))
         table.add_row(
@@ -81,6 +85,7 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
             f"{metric_title(name)} {score}" if len(shared) > 1 and summary.metrics else score,
             metric_text("loss", summary.metrics.get("loss")),
             duration(max(0.0, time.time() - summary.modified)),
+            *([Text(" ".join(summary.tags))] if has_tags else []),
         )
     Console(soft_wrap=True).print(table)
     for summary in summaries:
@@ -164,6 +169,7 @@ def _config_of(reader: RunReader) -> dict[str, Any]:
 
 def _document(reader: RunReader) -> dict[str, Any]:
     damage = reader.damage()
+    labels = read_labels(reader.path)
     return {
         "run": reader.path.name,
         "path": str(reader.path),
@@ -171,6 +177,8 @@ def _document(reader: RunReader) -> dict[str, Any]:
         "damage": damage,
         "config": _config_of(reader),
         "info": reader.info(),
+        "tags": list(labels.tags),
+        "note": labels.note,
         "state": reader.state(),
         "progress": asdict(reader.progress()),
         "metrics": reader.latest_metrics(),
@@ -198,6 +206,9 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
     if document["best"]:
         best = document["best"]
         rows.append(("best", best_words(best)))
+    if document["tags"]:
+        rows.append(("tags", " ".join(document["tags"])))
+    rows += [("note" if not at else "", line) for at, line in enumerate(document["note"].splitlines())]
     rows += [("damaged", words.removeprefix("damaged: ")) for words in document["damage"]]
     if state.get("error"):
         rows.append(("error", str(state["error"])))

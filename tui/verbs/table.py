@@ -30,6 +30,8 @@ VERBS = {
     "send": Verb("runs", "send", "Send a command to a live run."),
     "pin": Verb("keeping", "pin", "Keep a checkpoint whatever its run saves later."),
     "unpin": Verb("keeping", "unpin", "Let the run's own rules decide about a checkpoint again."),
+    "tag": Verb("keeping", "tag", "Add or remove tags of a run."),
+    "note": Verb("keeping", "note", "Write a note about a run."),
     "rename": Verb("keeping", "rename", "Rename a run."),
     "delete": Verb("keeping", "delete", "Delete a run or a checkpoint."),
     "model": Verb("model", "model", "Show the module tree of a model, with parameter counts."),

@@ -81,7 +81,7 @@ class Rows(Panel, can_focus=True):
         self._head: Callable[[int], Sequence[str]] = lambda width: ()
         self._headings: Collection[int] = ()
         self._empty: Callable[[int, int], Sequence[str]] = lambda width, height: ()
-        self._position = ""
+        self._position: str | Callable[[int], str] = ""
         self._top = 0
         self._clicked: int | None = None
         self._painted: tuple[object, ...] = ()
@@ -95,7 +95,7 @@ class Rows(Panel, can_focus=True):
         headings: Collection[int] = (),
         empty: Callable[[int, int], Sequence[str]] | None = None,
         cursor: int | None = None,
-        position: str | None = None,
+        position: str | Callable[[int], str] | None = None,
     ) -> None:
         """Replace the rows. Nothing is painted if what is seen did not change.
 
@@ -106,12 +106,13 @@ class Rows(Panel, can_focus=True):
             headings: indices of rows on which the cursor can't rest.
             empty: lines to show while there are no rows, from width and height.
             cursor: index of the row under the cursor; None leaves it.
-            position: markup for the frame's lower right; None counts the rows.
+            position: markup for the frame's lower right, or a function that makes it from the index of the row under
+                the cursor; None counts the rows.
         """
         self.count, self._row, self._headings = count, row, headings
         self._head = head or (lambda width: ())
         self._empty = empty or (lambda width, height: ())
-        self._position = position if position is not None else "\0"
+        self._position = position if position is not None else self._counted
         self._clicked = None
         wanted = self.cursor if cursor is None else cursor
         self.set_reactive(Rows.cursor, self._resting(max(0, min(wanted, count - 1)), 1))
@@ -197,9 +198,7 @@ class Rows(Panel, can_focus=True):
         self.post_message(self.Moved(self))
 
     def _say_position(self, *, is_quiet: bool) -> None:
-        text = self._position
-        if text == "\0":
-            text = f"{self.cursor + 1:,} of {self.count:,}" if self.count else ""
+        text = self._position if isinstance(self._position, str) else self._position(self.cursor)
         if is_quiet and text != self._written[1]:
             # Setting `border_subtitle` paints the whole panel, but only its lower line changes.
             self._written = (self._written[0], text)
@@ -207,6 +206,15 @@ class Rows(Panel, can_focus=True):
             self.refresh(Region(-self.gutter.left, self.size.height, self.outer_size.width, 1))
         elif not is_quiet:
             self.entitle(subtitle=text)
+
+    def _counted(self, cursor: int) -> str:
+        return f"{cursor + 1:,} of {self.count:,}" if self.count else ""
+
+    def refresh_head(self) -> None:
+        """Paint the lines above the rows anew."""
+        height = len(self._head(self.size.width)) if self.size.width > 0 else 0
+        if height:
+            self.refresh(Region(0, 0, self.size.width, height))
 
     def _resting(self, index: int, direction: int) -> int:
         """The nearest row on which the cursor can rest, first in one direction, then in the other."""

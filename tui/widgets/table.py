@@ -47,15 +47,22 @@ class Layout(Generic[RowT]):
     columns: tuple[Column[RowT], ...]
     widths: tuple[int, ...]
 
-    def head(self, sorted_by: str = "", *, is_reversed: bool = False) -> str:
-        """The line of headings; an arrow is before or behind the one that the rows are sorted by."""
+    def head(self, sorted_by: str = "", *, is_reversed: bool = False, cursor: str = "") -> str:
+        """The line of headings; an arrow is before or behind the one that the rows are sorted by.
+
+        Args:
+            sorted_by: name of that column.
+            is_reversed: whether the rows are in the reverse of its order.
+            cursor: name of the column under the column cursor; empty for none.
+        """
         titles = []
         for column, width in zip(self.columns, self.widths, strict=True):
             title = column.title
             if column.name == sorted_by:
                 arrow = "↑" if is_reversed else "↓"
                 title = f"{title} {arrow}" if column.is_left else f"{arrow} {title}"
-            titles.append(left(title, width) if column.is_left else right(title, width))
+            cell = left(title, width) if column.is_left else right(title, width)
+            titles.append(f"[b $primary]{cell}[/]" if column.name == cursor else cell)
         return f"[$text-disabled]{(' ' * GAP).join(titles)}[/]"
 
     def line(self, row: RowT) -> str:

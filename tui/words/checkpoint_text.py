@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -10,7 +11,9 @@ from rich.text import Text
 
 from torchdeck.engine.plurals import plural
 
+from ..drawing import UNKNOWN, escape
 from ..plain_text import printable
+from ..widgets.table import Column
 from .figures import byte_size, figure
 from .metric_text import metric_text, metric_title
 
@@ -20,12 +23,16 @@ if TYPE_CHECKING:
     from torchdeck.engine.tensor_files.object_tree import TensorInfo
 
 _SHOWN = 8
-_UNLIMITED = 10_000  # cells
 
 
-def report_text(report: CheckpointReport) -> Text:
-    """Summarize a file: format, training progress, content, and objects that can't be loaded."""
-    text = Text(f"{printable(str(report.path))}\n", style="bold")
+def report_text(report: CheckpointReport, *, has_title: bool = False) -> Text:
+    """Summarize a file: format, training progress, content, and objects that can't be loaded.
+
+    Args:
+        report: what is in the file.
+        has_title: whether the file is named above the text.
+    """
+    text = Text("" if has_title else f"{printable(str(report.path))}\n", style="bold")
     total = sum(tensor.bytes for tensor in report.tensors)
     words = f"{report.format}, {byte_size(report.bytes)}, {len(report.tensors):,} tensors of {byte_size(total)}"
     for name, value in (("epoch", report.epoch), ("step", report.step)):
@@ -61,24 +68,41 @@ def foreign_words(report: CheckpointReport) -> str:
     return f"holds objects of {names}{more}: these are not loaded, the tensors can be"
 
 
-def tensor_cells(tensor: TensorInfo, norms: Mapping[str, float], width: int = _UNLIMITED) -> tuple[Text, ...]:
-    """Make a table row: a tensor's name, shape, dtype, size and norm.
+def tensor_shape(tensor: TensorInfo) -> str:
+    """Write a tensor's shape: 64×3×7×7."""
+    return "×".join(map(str, tensor.shape)) or "scalar"
 
-    Args:
-        tensor: entry in the file's tables.
-        norms: known norms by name.
-        width: cells for the name; a longer name is cut at its start, since its end differs from its neighbors.
-    """
-    name = printable(tensor.name)
-    shape = "×".join(map(str, tensor.shape)) or "scalar"
-    norm = norms.get(tensor.name)
-    return (
-        Text(name if cell_len(name) <= width else "…" + set_cell_size(name[-width + 1 :], width - 1).rstrip()),
-        Text(shape),
-        Text(tensor.dtype),
-        Text(byte_size(tensor.bytes)),
-        Text("" if norm is None else figure(norm) if norm == norm else "NaN"),
-    )
+
+@dataclass(frozen=True)
+class TensorRow:
+    """What a line of the table of tensors is made from: the tensor, and its norm; None until it was measured."""
+
+    tensor: TensorInfo
+    norm: float | None = None
+
+
+def _tensor_name(row: TensorRow, width: int) -> str:
+    """A name that is too long loses its start, since its end differs from its neighbors."""
+    name = printable(row.tensor.name)
+    if cell_len(name) > width:
+        name = "…" + set_cell_size(name[-width + 1 :], width - 1).rstrip()
+    return escape(name)
+
+
+def _tensor_norm(row: TensorRow, width: int) -> str:
+    if row.norm is None:
+        return UNKNOWN
+    return figure(row.norm) if math.isfinite(row.norm) else f"[$error]✗ {row.norm}[/]"
+
+
+TENSOR_COLUMNS: tuple[Column[TensorRow], ...] = (
+    Column("tensor", "tensor", 20, _tensor_name, is_left=True, is_wide=True),
+    Column("shape", "shape", 15, lambda row, width: escape(tensor_shape(row.tensor))),
+    Column("dtype", "dtype", 8, lambda row, width: f"[$text-muted]{escape(printable(row.tensor.dtype))}[/]", rank=1),
+    Column("size", "size", 7, lambda row, width: f"[$text-muted]{byte_size(row.tensor.bytes)}[/]", rank=2),
+    Column("norm", "norm", 9, _tensor_norm, rank=3),
+)
+"""Columns of the table of tensors."""
 
 
 def standing_text(standing: CheckpointStanding) -> Text:

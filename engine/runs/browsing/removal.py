@@ -20,7 +20,7 @@ from ..saving.pins import pin_name, pinned_by
 _CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\..*\.tmp"
 # Folders of a run's directory, "" being itself, and what the engine writes into them.
 _MANIFEST = {
-    r"": r"run(\.\d+)?\.toml|(run|state|evaluation)\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
+    r"": r"run(\.\d+)?\.toml|(run|state|evaluation|labels)\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
     r"(metrics|events|system|probes)(\.\d+)?\.jsonl|\..*\.tmp",
     CHECKPOINTS: _CHECKPOINT_FILES,
     rf"{CHECKPOINTS}/before-resume\.\d+": _CHECKPOINT_FILES,

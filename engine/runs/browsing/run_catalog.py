@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...config.file import MAX_CONFIG_BYTES
+from ...config import RunConfig
+from ...config.file import MAX_CONFIG_BYTES, config_values
 from ...files.documents import DocumentError, read_toml
-from ...run_files import CHECKPOINTS, CONFIG_FILE, METRICS_FILE, STATE_FILE
+from ...run_files import CHECKPOINTS, CONFIG_FILE, LABELS_FILE, METRICS_FILE, STATE_FILE
 from ..on_disk.directory import DAMAGED, ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
 from ..saving.checkpoint_index import list_checkpoints
 from .loss_line import loss_line
@@ -35,7 +36,12 @@ class RunExtent:
 
 
 class RunCatalog:
-    """The runs of one folder. Never raises on damaged or vanished files. Used by one thread at a time."""
+    """The runs of one folder. Never raises on damaged or vanished files. Used by one thread at a time.
+
+    Attributes:
+        root: the folder.
+        progress: how many runs the present or last `look` has read, and how many there are; any thread may ask.
+    """
 
     def __init__(self, root: Path) -> None:
         """Nothing is read yet.
@@ -44,6 +50,7 @@ class RunCatalog:
             root: the folder that holds the runs.
         """
         self.root = root
+        self.progress = (0, 0)
         self._summaries: dict[str, tuple[tuple[Stamp | None, ...], RunSummary]] = {}
         self._settings: dict[str, tuple[Stamp | None, dict[str, Any]]] = {}
         self._extents: dict[str, tuple[tuple[Stamp | None, ...], RunExtent]] = {}
@@ -51,20 +58,22 @@ class RunCatalog:
     def look(self) -> list[RunSummary]:
         """All runs, the newest first.
 
-        A run that has ended and was not written to costs two `stat`; one whose state is live is checked again, with
+        A run that has ended and was not written to costs three `stat`; one whose state is live is checked again, with
         its lock.
         """
         known, self._summaries = self._summaries, {}
-        summaries = []
-        for folder in run_directories(self.root, is_known=known.__contains__):
-            stamp = _stamp(folder / STATE_FILE), _stamp(folder / CONFIG_FILE)
+        summaries: list[RunSummary] = []
+        folders = run_directories(self.root, is_known=known.__contains__)
+        for folder in folders:
+            self.progress = len(summaries), len(folders)
+            stamps = _stamp(folder / STATE_FILE), _stamp(folder / CONFIG_FILE), _stamp(folder / LABELS_FILE)
             cached = known.get(folder.name)
-            if cached is None or cached[0] != stamp or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
+            if cached is None or cached[0] != stamps or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
                 summary = summarize_run(folder)
             else:
                 summary = cached[1]
-            if stamp[0] is not None:
-                self._summaries[folder.name] = (stamp, summary)
+            if stamps[0] is not None:
+                self._summaries[folder.name] = (stamps, summary)
             summaries.append(summary)
         return newest_first(summaries)
 
@@ -103,6 +112,13 @@ class RunCatalog:
             )
             cached = self._extents[run.name] = (stamps, extent)
         return cached[1]
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """A config as `read_settings` gives that of a file."""
+    flat: dict[str, Any] = {}
+    _flatten(config_values(config), "", flat)
+    return flat
 
 
 def read_settings(path: Path) -> dict[str, Any]:

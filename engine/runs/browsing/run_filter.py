@@ -1,9 +1,10 @@
 """Choosing runs by a few words: `lr>0.01 model=resnet acc>0.9`.
 
-Every word has to hold. A bare word is looked for in the run's name, with `!` before it is left out. `KEY OP VALUE`,
-written without spaces, compares: KEY is `status`, `age`, `epoch`, `step`, `best`, a validation metric or the beginning
-of its name, or a setting by its dotted key or a part of it (`lr`, `optimizer.lr`, `model`). OP is one of
-= != == < <= > >=. On text `=` means contains, `==` is; case does not count. Ages have a unit: `age<2d`.
+Every word has to hold. A bare word is looked for in the run's name, tags and note, with `!` before it is left out.
+`KEY OP VALUE`, written without spaces, compares: KEY is `status`, `tag`, `note`, `age`, `epoch`, `step`, `best`, a
+validation metric or the beginning of its name, or a setting by its dotted key or a part of it (`lr`, `optimizer.lr`,
+`model`). OP is one of = != == < <= > >=. On text `=` means contains, `==` is; case does not count. Ages have a unit:
+`age<2d`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..on_disk.directory import RunSummary
 _WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)(==|!=|<=|>=|=|<|>)(.*)", re.DOTALL)
 _AGE = re.compile(r"(\d+(?:\.\d*)?)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_FIELDS = ("name", "status", "epoch", "epochs", "step", "age", "best")
+_FIELDS = ("name", "status", "epoch", "epochs", "step", "age", "best", "tag", "note")
 _SHORTEST_PREFIX = 2
 
 
@@ -30,7 +31,7 @@ class Term:
     """One word of a filter.
 
     Attributes:
-        key: key to compare; empty for a word that is searched in the name.
+        key: key to compare; empty for a word that is searched in name, tags and note.
         operator: one of = != == < <= > >=.
         value: value as typed.
     """
@@ -101,11 +102,12 @@ def _holds(term: Term, run: RunSummary, settings: Mapping[str, Any]) -> bool:
     number = _seconds(term.value) if term.key == "age" else _number(term.value)
     if isinstance(own, int | float) and not isinstance(own, bool):
         return number is not None and _compare(own, term.operator, number)
-    text = str(own).lower()
+    texts = [str(text).lower() for text in own] if isinstance(own, tuple) else [str(own).lower()]
     value = term.value.lower()
     if term.operator == "==":
-        return text == value
-    return (value in text) if term.operator == "=" else (term.operator == "!=" and value not in text)
+        return value in texts
+    is_found = any(value in text for text in texts)
+    return is_found if term.operator == "=" else (term.operator == "!=" and not is_found)
 
 
 def _compare(own: float, operator: str, value: float) -> bool:
@@ -121,10 +123,12 @@ def _compare(own: float, operator: str, value: float) -> bool:
 
 
 def _value(key: str, run: RunSummary, settings: Mapping[str, Any]) -> Any:
-    """What a key stands for in a run; None when it has no such thing."""
-    if key in ("", "name"):
-        return run.name
-    if key in ("status", "epoch", "epochs", "step"):
+    """What a key stands for in a run, of several texts a tuple; None when it has no such thing."""
+    if key == "":
+        return (run.name, *run.tags, run.note)
+    if key in ("tag", "tags"):
+        return run.tags
+    if key in ("name", "status", "epoch", "epochs", "step", "note"):
         return getattr(run, key)
     if key == "age":
         return max(0.0, time.time() - run.modified)
@@ -136,11 +140,11 @@ def _value(key: str, run: RunSummary, settings: Mapping[str, Any]) -> Any:
         begun = [value for name, value in run.metrics.items() if name.startswith(key)]
         if begun:
             return begun[0]
-    return _setting(key, settings)
+    return setting_of(key, settings)
 
 
-def _setting(key: str, settings: Mapping[str, Any]) -> Any:
-    """A setting by its dotted key, by its section where that has a name, or by the last part of its key."""
+def setting_of(key: str, settings: Mapping[str, Any]) -> Any:
+    """A setting by its dotted key, by its section where that has a name, or by the last part of its key; else None."""
     for full in (key, f"{key}.name"):
         if full in settings:
             return settings[full]

@@ -24,6 +24,7 @@ from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
 from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
+from .run_labels import read_labels
 from .state_file import BestResult, StateFile
 
 MAX_EVALUATION_BYTES = 64 << 20
@@ -55,6 +56,8 @@ class RunSummary:
         started: time of creation, in seconds since 1970; 0 if unknown.
         modified: when it last wrote its state, in seconds since 1970.
         error: why it failed, or what is damaged of it, in one line or several; empty when it did not.
+        tags: words that the user gave it.
+        note: what the user wrote about it, in any number of lines; empty for nothing.
     """
 
     name: str
@@ -68,6 +71,8 @@ class RunSummary:
     started: float = 0.0
     modified: float = 0.0
     error: str = ""
+    tags: tuple[str, ...] = ()
+    note: str = ""
 
 
 def create_run_directory(
@@ -162,6 +167,7 @@ def summarize_run(run: Path) -> RunSummary:
     state: StateFile = numbers_restored(found)
     started = _seconds(info.get("created"))
     damage = "\n".join(filter(None, (state_damage, info_damage, config_damage(run, state.get("config_crc")))))
+    labels = read_labels(run)
     return RunSummary(
         name=run.name,
         path=run,
@@ -174,6 +180,8 @@ def summarize_run(run: Path) -> RunSummary:
         started=started,
         modified=_seconds(state.get("updated")) or started,
         error=damage or str(state.get("error") or ""),
+        tags=labels.tags,
+        note=labels.note,
     )
 
 

@@ -1,0 +1,193 @@
+"""Curves of several runs over each other: by step, epoch or time, read a piece at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+from torchdeck.engine.errors import RunError
+from torchdeck.engine.files.json_values import number
+
+from .words.metric_text import charted
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from torchdeck.engine.runs.reader import RunReader
+
+Axis = Literal["step", "epoch", "time"]
+AXES: tuple[Axis, ...] = get_args(Axis)
+MOST_CURVES = 32
+"""More curves than this can't be told apart; those of the first marked runs are drawn."""
+
+# The metrics of a very long run are read in chunks of about 0.1 s.
+_BYTES_A_LOOK = 4 << 20
+_MOST_READERS = 64
+_UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
+# A unit is used while the longest run has fewer of it.
+_MOST_OF_A_UNIT = 300.0
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What the records of a run say besides its curves.
+
+    Attributes:
+        seconds: training time; NaN if unknown.
+        samples_per_s: training samples per second over the run's newest seconds; 0 if unknown.
+    """
+
+    seconds: float = math.nan
+    samples_per_s: float = 0.0
+
+
+@dataclass(frozen=True)
+class RunCurve:
+    """One line: positions and values, float64 [N] each, not writable; both empty if the run has no such metric."""
+
+    run: Path
+    x: np.ndarray
+    y: np.ndarray
+
+
+@dataclass(frozen=True)
+class CurvesLook:
+    """What a look found.
+
+    Attributes:
+        metric: name of the series that is drawn, such as "validation/accuracy"; empty if no run has any.
+        title: its name for the chart.
+        x_label: unit of the x axis.
+        curves: a line per run.
+        metrics: series that can be chosen: those of which one of the runs has values.
+        facts: further facts by run.
+        has_more: whether a further look reads on.
+    """
+
+    metric: str = ""
+    title: str = ""
+    x_label: str = "step"
+    curves: Sequence[RunCurve] = ()
+    metrics: Sequence[str] = ()
+    facts: dict[Path, RunFacts] = field(default_factory=dict)
+    has_more: bool = False
+
+
+class RunCurves:
+    """Reads the curves of runs. Used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self._readers: dict[Path, RunReader] = {}
+
+    def look(self, runs: Sequence[Path], metric: str, axis: Axis) -> CurvesLook:
+        """Read what is new of some runs.
+
+        Args:
+            runs: their directories; one that has vanished is left out.
+            metric: wanted series; if no run has it, the one that their best is judged by, or else the training loss.
+            axis: what the x axis counts.
+        """
+        readers = {run: reader for run in runs[:MOST_CURVES] if (reader := self._reader(run)) is not None}
+        for reader in readers.values():
+            reader.poll(_BYTES_A_LOOK)
+        metrics = _metrics(readers.values())
+        chosen = metric if metric in metrics else _preferred(readers.values(), metrics)
+        x_label, curves, title = _drawn(readers, chosen, axis)
+        return CurvesLook(
+            metric=chosen,
+            title=title,
+            x_label=x_label,
+            curves=curves,
+            metrics=metrics,
+            facts={run: _facts(reader) for run, reader in readers.items()},
+            has_more=any(reader.has_more for reader in readers.values()),
+        )
+
+    def _reader(self, run: Path) -> RunReader | None:
+        """The reader of a run; the one that was not asked for the longest time is forgotten."""
+        from torchdeck.engine.runs.reader import RunReader
+
+        reader = self._readers.pop(run, None)
+        if reader is None:
+            try:
+                reader = RunReader(run)
+            except RunError:
+                return None
+        self._readers[run] = reader
+        while len(self._readers) > _MOST_READERS:
+            del self._readers[next(iter(self._readers))]
+        return reader
+
+
+def _metrics(readers: Collection[RunReader]) -> list[str]:
+    """Series with values, in the order of the runs' own lists."""
+    names: dict[str, None] = {}
+    for reader in readers:
+        names |= dict.fromkeys(name for name in reader.series_names if len(reader.series(name)[0]))
+    return list(names)
+
+
+def _preferred(readers: Collection[RunReader], metrics: Sequence[str]) -> str:
+    for reader in readers:
+        best = reader.best()
+        wanted = f"validation/{best['metric'] if best is not None else reader.score}"
+        if wanted in metrics:
+            return wanted
+    return next((name for name in ("validation/loss", "train/loss") if name in metrics), metrics[0] if metrics else "")
+
+
+def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str, list[RunCurve], str]:
+    """Label of the x axis, the lines, and the title of the chart."""
+    import numpy as np
+
+    split, _, name = metric.rpartition("/")
+    curves, title = [], ""
+    for run, reader in readers.items():
+        x, y = reader.series(metric) if metric in reader.series_names else (np.empty(0), np.empty(0))
+        title, y = charted(name, y)
+        curves.append(RunCurve(run, _placed(reader, x, axis), y))
+    longest = max((float(curve.x[-1]) for curve in curves if len(curve.x)), default=0.0)
+    label, seconds = (str(axis), 1.0)
+    if axis == "time":
+        label, seconds = next((unit for unit in _UNITS if longest < _MOST_OF_A_UNIT * unit[1]), _UNITS[-1])
+    curves = [RunCurve(curve.run, curve.x / seconds, curve.y) for curve in curves]
+    return label, curves, " ".join(filter(None, [split, title]))
+
+
+def _placed(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
+    """Positions of steps on an axis, between the places that the run's records name; beyond them at the last pace."""
+    import numpy as np
+
+    if axis == "step" or not len(steps):
+        return steps
+    places = _clock(reader) if axis == "time" else _epochs(reader)
+    if len(places) < 2:
+        return np.full(len(steps), np.nan)
+    known_steps, known = np.array(places).T
+    placed = np.interp(steps, known_steps, known)
+    beyond = steps > known_steps[-1]
+    pace = (known[-1] - known[-2]) / max(1.0, known_steps[-1] - known_steps[-2])
+    placed[beyond] = known[-1] + (steps[beyond] - known_steps[-1]) * pace
+    return placed
+
+
+def _epochs(reader: RunReader) -> list[tuple[float, float]]:
+    """Steps at the ends of epochs. Before the first has ended, the number of steps that it will have."""
+    places = [(0.0, 0.0), *((float(record["step"]), float(record["epoch"])) for record in reader.epoch_records())]
+    per_epoch = reader.progress().steps_per_epoch
+    return places if len(places) > 1 or not per_epoch else [*places, (float(per_epoch), 1.0)]
+
+
+def _clock(reader: RunReader) -> list[tuple[float, float]]:
+    """Seconds of training at the steps of evaluations and at the ends of epochs."""
+    records = [*reader.evaluation_records(), *reader.epoch_records()]
+    known = {float(record["step"]): t for record in records if (t := number(record.get("t"))) is not None}
+    return [(0.0, 0.0), *sorted(known.items())]
+
+
+def _facts(reader: RunReader) -> RunFacts:
+    clock = _clock(reader)
+    return RunFacts(clock[-1][1] if len(clock) > 1 else math.nan, reader.progress().samples_per_s)
