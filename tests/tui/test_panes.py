@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_shown
-from textual.widget import Widget
-from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
+from textual.widgets import ContentSwitcher, Input, OptionList
 
-from torchdeck.engine.errors import RunError
-from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
-from torchdeck.engine.runs.on_disk.directory import RunSummary
-from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.messages import ResumeRequested
 from torchdeck.tui.panes.data import DataPane
 from torchdeck.tui.panes.log import LogPane
@@ -52,18 +46,6 @@ async def test_an_unexpected_error_in_the_process_beside_is_said_in_the_pane(
         await until_shown(pilot, words)
         assert "[bold]here[/bold]" in screen_text(app)
         assert app.is_running
-
-
-async def test_an_error_while_looking_for_runs_is_said_in_the_pane(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(catalog: RunCatalog) -> None:
-        raise RunError("the disk is gone")
-
-    monkeypatch.setattr(RunCatalog, "look", broken)
-    async with studio(tmp_path) as (_, pilot):
-        await pilot.press("5")
-        await until_shown(pilot, "the disk is gone")
 
 
 async def test_letters_typed_into_a_field_are_letters(tmp_path: Path) -> None:
@@ -174,55 +156,6 @@ async def test_the_cursor_stays_in_the_list_when_a_model_is_chosen(tmp_path: Pat
         assert app.query_one(ModuleTree).current_row is not None
 
 
-async def test_enter_on_a_run_shows_it_and_r_on_a_checkpoint_goes_on_from_that_one(tmp_path: Path) -> None:
-    async with studio(tmp_path, "training.epochs=4") as (app, pilot):
-        await pilot.press("4", "s")
-        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
-        run = app.watched
-        app.watched = None
-        await pilot.press("5")
-        checkpoints = app.query_one("#checkpoints", DataTable)
-        await until(pilot, lambda: checkpoints.row_count >= 3)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.watched == run)
-        await pilot.press("5", "tab", "down")
-        assert app.focused is checkpoints
-        chosen = str(checkpoints.get_row_at(1)[0])
-        await pilot.press("r")
-        reader = RunReader(run)
-        await until(pilot, lambda: reader.poll() and any(e["kind"] == "resumed_from" for e in reader.events()))
-        event = next(e for e in reader.events() if e["kind"] == "resumed_from")
-        assert event["checkpoint"] == chosen
-
-
-async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_changed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with studio(tmp_path, *FAST) as (app, pilot):
-        await pilot.press("4", "s")
-        await until(pilot, lambda: app.query_one(TrainPane).run_status == "finished")
-        await pilot.press("5")
-        checkpoints = app.query_one("#checkpoints", DataTable)
-        await until(pilot, lambda: checkpoints.row_count == 2)
-        await pilot.press("tab", "down")
-        # By then, the changes by the keys and by the end of the run are drawn.
-        app.query_one(RunsPane)._look_when_seen()
-        await app.workers.wait_for_complete()
-        await pilot.pause(0.5)
-        drawn: list[str] = []
-
-        def refresh(widget: Widget, *regions: object, **options: object) -> Widget:
-            drawn.append(repr(widget))
-            return widget
-
-        for kind in (Static, DataTable):
-            monkeypatch.setattr(kind, "refresh", refresh)
-        app.query_one(RunsPane)._look_when_seen()
-        await app.workers.wait_for_complete()
-        assert drawn == []
-        assert checkpoints.cursor_row == 1
-
-
 async def test_the_log_pane_switches_between_the_runs_log_and_the_studios(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
         await pilot.press("4", "s")
@@ -327,29 +260,3 @@ async def test_enter_on_the_current_name_looks_again(
         before = RepairedWorker.looks.count(look)
         await pilot.press("enter")
         await until(pilot, lambda: RepairedWorker.looks.count(look) == before + 1)
-
-
-async def test_a_look_for_runs_that_takes_long_is_finished_before_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    may_end, begun = threading.Event(), []
-
-    def slow(catalog: RunCatalog) -> list[RunSummary]:
-        begun.append(catalog.root)
-        may_end.wait(60)
-        return []
-
-    monkeypatch.setattr(RunCatalog, "look", slow)
-    async with studio(tmp_path) as (app, pilot):
-        try:
-            await pilot.press("5")
-            await until(pilot, lambda: bool(begun))
-            for _ in range(3):
-                app.query_one(RunsPane)._look_when_seen()
-                await pilot.pause(0.05)
-            assert len(begun) == 1
-        finally:
-            may_end.set()
-        await until_shown(pilot, "no runs in")
-        app.query_one(RunsPane)._look_when_seen()
-        await until(pilot, lambda: len(begun) >= 2)

@@ -72,6 +72,10 @@ class CheckpointTable(Rows):
         checkpoints = self.look.checkpoints
         return checkpoints[self.cursor] if self.has_focus and 0 <= self.cursor < len(checkpoints) else None
 
+    def offers(self, action: str) -> bool:
+        """Offer keys that act on checkpoints only while there are some."""
+        return self.count > 0
+
     def action_ask(self, what: str) -> None:
         """Let the pane do it."""
         self.post_message(Asked(what))

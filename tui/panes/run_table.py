@@ -85,6 +85,10 @@ class RunTable(Rows):
         column = self._layout(self.size.width).column_at(x - len(_MARK))
         return column.name if column is not None and column.can_sort else ""
 
+    def offers(self, action: str) -> bool:
+        """Offer keys that act on runs only while there are some."""
+        return self.count > 0 or action in ("ask('filter')", "ask('columns')")
+
     def action_ask(self, what: str) -> None:
         """Let the pane do it."""
         self.post_message(Asked(what))

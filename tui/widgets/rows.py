@@ -18,6 +18,8 @@ from ..keys.bindings import bindings
 from .panel import Panel
 
 _WHEEL_ROWS = 3
+# What is seen of rows without room.
+_NOTHING: tuple[object, ...] = ([], -1, False)
 
 
 class Rows(Panel, can_focus=True):
@@ -84,7 +86,7 @@ class Rows(Panel, can_focus=True):
         self._position: str | Callable[[int], str] = ""
         self._top = 0
         self._clicked: int | None = None
-        self._painted: tuple[object, ...] = ()
+        self._painted: tuple[object, ...] = _NOTHING
 
     def set_rows(
         self,
@@ -159,7 +161,7 @@ class Rows(Panel, can_focus=True):
         """The lines that are seen, the place of the cursor among them (-1 for none), and how it is marked."""
         width, height = self.size
         if width <= 0 or height <= 0:
-            return ([], -1, False)
+            return _NOTHING
         if not self.count:
             return (list(self._empty(width, height)), -1, False)
         head = list(self._head(width))
