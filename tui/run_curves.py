@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Axis = Literal["step", "epoch", "time"]
 AXES: tuple[Axis, ...] = get_args(Axis)
 MOST_CURVES = 32
-"""More curves than this can't be told apart; those of the first marked runs are drawn."""
+"""Number of marked runs whose curves are drawn, the first ones: nobody reads more in one chart."""
 
 # The metrics of a very long run are read in chunks of about 0.1 s.
 _BYTES_A_LOOK = 4 << 20

@@ -30,7 +30,7 @@ class ForkScreen(Dialog[ForkOf]):
         self._epoch = epoch
 
     def body(self) -> ComposeResult:
-        """What becomes of the draft."""
+        """What the new draft does."""
         yield Static(
             "It becomes the draft: 3 changes its settings, S starts it.\n\n"
             f"[$text-muted]Whole state  [/]continues behind epoch [b]{self._epoch}[/], bit for bit\n"

@@ -58,7 +58,7 @@ class RunLabelsScreen(Dialog[EditedRun | None]):
         yield Static("", id="words", classes="note")
         yield Static("[b $key]Enter[/] applies   [b $key]Tab[/] next field")
 
-    def on_mount(self) -> None:
+    def focus_first(self) -> None:
         """Focus the tags, which are what changes most often."""
         self.query_one("#run-tags", Input).focus()
 
