@@ -42,6 +42,8 @@ OTHERS = {
     "metrics": "metrics first",
     "pin": "pin first",
     "unpin": "unpin first",
+    "tag": "tag first baseline",
+    "note": "note first good",
     "rename": "rename forked other",
     "model": "model cnn",
     "checkpoint": "checkpoint {checkpoint}",

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from torchdeck.engine.errors import RunError
-from torchdeck.engine.files.json_values import number
 
 from .words.metric_text import charted
 
@@ -126,7 +125,7 @@ def _metrics(readers: Collection[RunReader]) -> list[str]:
     """Series with values, in the order of the runs' own lists."""
     names: dict[str, None] = {}
     for reader in readers:
-        names |= dict.fromkeys(name for name in reader.series_names if len(reader.series(name)[0]))
+        names |= dict.fromkeys(name for name in reader.series_names if name != "time" and len(reader.series(name)[0]))
     return list(names)
 
 
@@ -154,7 +153,8 @@ def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str
     if axis == "time":
         label, seconds = next((unit for unit in _UNITS if longest < _MOST_OF_A_UNIT * unit[1]), _UNITS[-1])
     curves = [RunCurve(curve.run, curve.x / seconds, curve.y) for curve in curves]
-    return label, curves, " ".join(filter(None, [split, title]))
+    words = " ".join(filter(None, [split, title]))
+    return label, curves, f"{words[:1].upper()}{words[1:]}"
 
 
 def _placed(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
@@ -182,10 +182,9 @@ def _epochs(reader: RunReader) -> list[tuple[float, float]]:
 
 
 def _clock(reader: RunReader) -> list[tuple[float, float]]:
-    """Seconds of training at the steps of evaluations and at the ends of epochs."""
-    records = [*reader.evaluation_records(), *reader.epoch_records()]
-    known = {float(record["step"]): t for record in records if (t := number(record.get("t"))) is not None}
-    return [(0.0, 0.0), *sorted(known.items())]
+    """Seconds of training at steps."""
+    steps, seconds = reader.series("time")
+    return [(0.0, 0.0), *zip(steps.tolist(), seconds.tolist(), strict=True)]
 
 
 def _facts(reader: RunReader) -> RunFacts:

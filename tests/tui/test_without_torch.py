@@ -49,6 +49,8 @@ WORKING = {
     "compare first second": "weights not compared: torch can't be imported",
     "pin first": "is pinned",
     "unpin first": "is no longer pinned",
+    "tag first baseline": "baseline",
+    "note first good": "note written",
     "rename second third": "third",
     "delete second --yes": "freed",
     "list presets": "finetune-resnet18",

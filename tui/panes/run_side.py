@@ -107,7 +107,7 @@ class RunSide(Working, Vertical):
 
     def compose(self) -> ComposeResult:
         """Lay out the curves above what differs."""
-        yield RunsChart("", empty="no curves yet", x_label="step", id="run_curves", classes="panel -chart")
+        yield RunsChart("", empty="no curves yet", x_label="step", id="run_curves")
         yield DifferenceRows("What differs", id="differences")
 
     def recall(self, remembered: Mapping[str, Any]) -> None:

@@ -63,7 +63,7 @@ class CompareScreen(Working, OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the curves above the text."""
-        yield Chart(_CURVES[0], x_label="step", id="compared_curves", classes="panel -chart")
+        yield Chart(_CURVES[0], x_label="step", id="compared_curves")
         with Box(title=f"Comparison  [not bold $text-muted]{_named(self._paths)}[/]", id="words"), VerticalScroll():
             yield Static("[$text-muted]comparing settings, metrics and weights …[/]", id="comparison")
         yield KeyLine(OVER_KEYS)

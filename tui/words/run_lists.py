@@ -176,7 +176,7 @@ def run_columns(metric: str = "") -> tuple[Column[RunRow], ...]:
     """
     title = metric_title(metric) if metric else "best"
     return (
-        Column("run", "run", 20, _name_cell, is_left=True, is_wide=True),
+        Column("run", "run", 24, _name_cell, is_left=True, is_wide=True),
         Column("status", "status", 11, lambda row, width: status_cell(row.run.status), is_left=True, rank=1),
         Column("epoch", "epoch", 7, _epoch_cell, rank=3),
         Column("best", title, max(8, len(title) + 2) if metric else 15, _best_cell(metric), rank=2),
