@@ -53,8 +53,6 @@ T = TypeVar("T")
 class RunsPane(RunActions):
     """Reads the folder again and again while it is shown, in a thread of its own."""
 
-    # The stylesheet looks at the classes of the screen, which is around the pane.
-    SCOPED_CSS = False
     DEFAULT_CSS = Path(__file__).with_suffix(".tcss").read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = bindings("runs")
     VIEWS: ClassVar[tuple[str, ...]] = ("checkpoints", "curves", "differences")
