@@ -9,17 +9,21 @@ import math
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from studio_pilot import screen_text, until
 from textual.pilot import Pilot
 
+from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
+from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
 from torchdeck.tui.messages import WatchRequested
+from torchdeck.tui.panes.setup_plan import PlanPanel
 
 NOW = 1_700_000_000.0
 SIZES = [(80, 24), (200, 60)]
@@ -120,14 +124,42 @@ def test_model(snap_compare, runs_root, size) -> None:
     assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("2", "288,170 parameters"))
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_setup(snap_compare, runs_root, size) -> None:
-    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("3", "ready to start"))
+@pytest.fixture
+def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Free memory and free disk of the plan, which differ from hour to hour."""
+    asked = PlanPanel._asked
+
+    async def asked_of_known(panel: PlanPanel, function: str, draft: RunConfig) -> tuple[object, str]:
+        found, why = await asked(panel, function, draft)
+        return (replace(found, free=16 * 10**9) if isinstance(found, MemoryEstimate) else found), why
+
+    monkeypatch.setattr(PlanPanel, "_asked", asked_of_known)
+    monkeypatch.setattr("torchdeck.tui.panes.setup_plan._free_disk", lambda folder: 100 * 10**9)
+
+
+@pytest.mark.parametrize(
+    ("size", "views", "words"),
+    [((80, 24), "3", ["batch_size"]), ((80, 24), "3v", ["saves"]), ((200, 60), "3", ["saves", "amsgrad"])],
+)
+def test_setup(snap_compare, runs_root, known_machine, size, views, words) -> None:
+    async def prepare(pilot: Pilot[None]) -> None:
+        await pilot.press(*views)
+        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))  # type: ignore[arg-type]
+        await pilot.pause()
+
+    app = studio_on(runs_root, "training.device=cpu", "training.epochs=7")
+    assert snap_compare(app, terminal_size=size, run_before=prepare)
 
 
 def test_setup_with_an_error(snap_compare, runs_root) -> None:
+    async def prepare(pilot: Pilot[None]) -> None:
+        await pilot.press("3", *["down"] * 8)
+        words = "no GPU that torch can use"
+        await until(pilot, lambda: words in " ".join(screen_text(pilot.app).split()))  # type: ignore[arg-type]
+        await pilot.pause()
+
     app = studio_on(runs_root, "training.device=cuda:7")
-    assert snap_compare(app, terminal_size=(80, 24), run_before=shown("3", "no GPU that torch can use"))
+    assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
 
 
 @pytest.mark.parametrize("size", SIZES)

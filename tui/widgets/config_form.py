@@ -122,7 +122,9 @@ class ConfigForm(Rows):
         """
         here = self._place_of(self.cursor)
         self._sections = tuple(sections)
-        self._lines = [line for section in sections for line in (section, *section.fields)]
+        self._lines = []
+        for section in sections:
+            self._lines += [section, *section.fields]
         headings = {at for at, line in enumerate(self._lines) if isinstance(line, FormSection)}
         cursor = self._line_of(*here) if here is not None else None
         self.set_rows(len(self._lines), self._drawn, headings=headings, cursor=cursor, position=position)
@@ -215,7 +217,7 @@ class ConfigForm(Rows):
             return None
         return editor.field, editor.value
 
-    async def action_edit(self) -> None:
+    def action_edit(self) -> None:
         """Type into the field; switch it if it is on or off; list its choices."""
         field = self.field
         if field is None:
@@ -225,7 +227,7 @@ class ConfigForm(Rows):
         elif field.kind == "choice":
             self.post_message(self.ChoiceWanted(self, field))
         else:
-            await self._open(field)
+            self._open(field)
 
     def action_change(self, by: int) -> None:
         """Take the next or previous choice."""
@@ -243,14 +245,13 @@ class ConfigForm(Rows):
             return self.field is not None and bool(self.field.choices or self.field.kind == "bool")
         return self.field is not None
 
-    async def _open(self, field: FormField) -> None:
-        if self._editor is not None:
-            self._editor.focus()
-            return
-        self._editor = FieldEditor(field)
-        self._lay_editor()
-        await self.mount(self._editor)
-        self._editor.focus()
+    def _open(self, field: FormField) -> None:
+        if self._editor is None:
+            self._editor = FieldEditor(field)
+            self._lay_editor()
+            self.mount(self._editor)
+        # At once: the next key is meant for it, however slow the machine.
+        self.screen.set_focus(self._editor)
 
     def _lay_editor(self) -> None:
         if self._editor is None:
@@ -281,9 +282,9 @@ class ConfigForm(Rows):
         self.call_after_refresh(self._lay_editor)
 
     @on(Rows.Clicked)
-    async def _click(self, message: Rows.Clicked) -> None:
+    def _click(self, message: Rows.Clicked) -> None:
         message.stop()
-        await self.action_edit()
+        self.action_edit()
 
     @on(Input.Changed)
     @on(Input.Submitted)

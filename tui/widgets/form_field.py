@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from rich.cells import cell_len
+
 from ..drawing import left, name
 
 FieldKind = Literal["text", "int", "float", "bool", "choice", "list"]
@@ -86,11 +88,21 @@ def field_line(field: FormField, width: int, *, is_here: bool) -> str:
     label = left(field.label, NAME_CELLS - 1)
     line = f"{mark} [{tone}]{label}[/] [on {ground}]{_inside(field, well, is_here=is_here)}[/]"
     room = width - begin - well - 2
-    note = field.error or field.off or field.help
+    note = field.error or clauses(field.off or field.help, room)
     if room < _LEAST_NOTE or not note:
         return line
     tone = "$error" if field.error else "$text-muted" if is_here else "$text-disabled"
     return f"{line}  [{tone}]{name(note, room)}[/]"
+
+
+def clauses(text: str, width: int) -> str:
+    """As many of the first clauses of a sentence as fit into `width` cells; empty if not even one does."""
+    while cell_len(text) > width:
+        ends = [text.rfind(mark) for mark in ("; ", ": ", ", ")]
+        text = text[: max(ends)] if ends[0] < 0 else text[: ends[0]]
+        if max(ends) < 0:
+            return ""
+    return text
 
 
 def _inside(field: FormField, well: int, *, is_here: bool) -> str:

@@ -93,7 +93,7 @@ def plan_lines(
             *shown[1:room],
         ][:room]
     gap = [""] * (gaps // 2)
-    above = [*head, *gap, *facts][: max(0, height - len(shown) - gaps // 2)]
+    above = [*head, *(gap if facts else []), *facts][: max(0, height - len(shown) - gaps // 2)]
     return [*above, *gap, *shown]
 
 
