@@ -11,7 +11,7 @@ from textual.binding import Binding
 from textual.widgets import Input
 
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
-from torchdeck.tui.widgets.form_field import FormField, field_line
+from torchdeck.tui.widgets.form_field import FormField, clauses, field_line
 
 SECTIONS = (
     FormSection(
@@ -217,6 +217,14 @@ def test_a_line_says_what_differs_what_is_wrong_and_what_has_no_effect() -> None
     assert wrong.startswith("[$error]▲[/]") and "-1" in wrong and "must be above 0" in wrong
     idle = field_line(replace(field, off="the optimizer has none"), 80, is_here=False)
     assert "the optimizer has none" in idle and "learning rate" not in idle
+
+
+def test_a_note_is_cut_between_clauses_or_left_out() -> None:
+    help_text = "auto: shuffled or not; balanced: every class equally often"
+    assert clauses(help_text, 60) == help_text
+    assert clauses(help_text, 40) == "auto: shuffled or not"
+    assert clauses(help_text, 10) == "auto"
+    assert clauses("one long clause without an end", 10) == ""
 
 
 def test_half_a_note_is_not_shown() -> None:
