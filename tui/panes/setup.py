@@ -54,8 +54,6 @@ class SetupPane(SetupKeys):
     """A form of the draft, between its sections and what the field under the cursor means; the plan stays in view."""
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
-    # The classes that say how large the screen is are on the screen.
-    SCOPED_CSS = False
 
     def __init__(self, worker: WorkerProcess, runs_root: Path, id: str | None = None) -> None:
         super().__init__(worker, runs_root, id=id)
