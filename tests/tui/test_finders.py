@@ -9,24 +9,39 @@ import time
 from pathlib import Path
 
 from studio_pilot import screen_text, studio, until, until_shown
+from textual.command import CommandPalette
+
+from torchdeck.tui.panes.train import TrainPane
+from torchdeck.tui.screens.lr_find import LearningRateScreen
 
 ROOT = Path(__file__).parents[2]
 
 
-async def test_a_key_draws_the_curve_and_enter_takes_the_rate(tmp_path: Path) -> None:
+async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and_w_takes_the_rate(
+    tmp_path: Path,
+) -> None:
     async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
-        await pilot.press("4", "f")
-        await until_shown(pilot, "suggested: ")
-        assert "loss over log₁₀" in screen_text(app)
+        await pilot.press("4", "colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        await pilot.press(*"find a learning rate")
+        await until_shown(pilot, "Find a learning rate")
+        await pilot.press("down", "enter")
+        await until_shown(pilot, "suggested ")
+        assert "log₁₀ of the learning rate" in screen_text(app)
+        assert "w  Write it into the draft" in screen_text(app)
         before = app.draft.optimizer.lr
-        await pilot.press("enter")
+        await pilot.press("w")
         await until(pilot, lambda: app.draft.optimizer.lr != before)
         assert app.draft_error == ""
         assert not (tmp_path / "runs").exists()
         # A canceled test ends and changes nothing.
         taken = app.draft.optimizer.lr
-        await pilot.press("f", "escape")
-        await until_shown(pilot, "No run is shown yet")
+        app.query_one(TrainPane).action_find_learning_rate()
+        await until(pilot, lambda: isinstance(app.screen, LearningRateScreen))
+        await pilot.press("w")
+        assert app.told[-1].text == "there is no suggested rate"
+        await pilot.press("escape")
+        await until_shown(pilot, "No run is shown")
         assert app.draft.optimizer.lr == taken
 
 

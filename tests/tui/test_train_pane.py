@@ -81,8 +81,10 @@ async def test_a_refused_start_is_shown_whole_until_a_run_takes_its_place(tmp_pa
         await pilot.resize_terminal(80, 24)
         await until_shown(pilot, "reason 9")
         assert "Nothing was written. Press 3 to change the settings, S to try again." in screen_text(app)
+        assert app.focused is app.query_one("#empty")
         await shown(app, pilot, run)
         assert "not started" not in screen_text(app)
+        await until(pilot, lambda: isinstance(app.focused, Chart))
 
 
 @pytest.mark.parametrize(("size", "charts"), [((80, 24), 2), ((120, 40), 4), ((200, 60), 6)])

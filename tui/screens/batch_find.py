@@ -1,45 +1,40 @@
-"""The search for the largest batch, as a screen over the train pane: every try, and a key to use the result."""
+"""The search for the largest batch as a dialog: every try, and a key to write the result into the draft."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..plain_text import printable, printable_lines
+from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.batch_search_text import ended_words, result_text, tries_text
 from ..working import Working
-from .dialog import OverScreen
+from .dialog import Answer, Dialog
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
 
+_LINE_CELLS = 76
 
-class BatchSearchScreen(Working, OverScreen[int | None]):
+
+class BatchSearchScreen(Working, Dialog[int | None]):
     """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
 
     DEFAULT_CSS = """
-    BatchSearchScreen { align: center middle; }
-    BatchSearchScreen > VerticalScroll {
-        width: 90%; max-width: 90; height: auto; max-height: 90%; padding: 0 1;
-        border: round $primary; background: $surface;
+    BatchSearchScreen .dialog {
+        width: 84;
+        & > #words { width: 100%; }
+        & > VerticalScroll { width: 100%; max-height: 20; & > Static { height: auto; } }
     }
-    BatchSearchScreen Static { height: auto; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Use this batch size"),
-        Binding("escape", "cancel", "Cancel"),
-    ]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a search for the draft's model, data, optimizer and precision.
@@ -48,21 +43,21 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
             draft: config whose largest batch is searched.
             worker: worker process; the search runs in a separate one.
         """
-        super().__init__()
+        answers = [Answer[int | None]("w", "Write it into the draft", None, "primary")]
+        super().__init__(f"Largest batch for {draft.name}", answers, escape=None, way_out="cancels")
         self._draft = draft
         self._worker = worker
         self._found: BatchSearch | None = None
 
-    def compose(self) -> ComposeResult:
-        """Lay out the progress and the tries."""
-        with VerticalScroll() as box:
-            box.border_title = f"Largest batch for {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Esc cancels"
-            yield Static("starting …", id="words", markup=False)
+    def body(self) -> ComposeResult:
+        """What goes on or was found, above the tries."""
+        yield Static("[$text-muted]starting …[/]", id="words")
+        with VerticalScroll(can_focus=False):
             yield Static(id="tries", markup=False)
 
     def on_mount(self) -> None:
         """Start the search."""
+        super().on_mount()
         self._search()
 
     @work(exclusive=True)
@@ -70,13 +65,14 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         words = self.query_one("#words", Static)
 
         def show(message: str, done: int, total: int) -> None:
-            words.update(printable(f"{message} …"))
+            words.update(f"[$text-muted]{drawing.name(message)} …[/]")
 
         process = self._worker.another()
         try:
             found = await process.follow(worker_calls.FIND_LARGEST_BATCH, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            words.update(Text(printable_lines(ended_words(str(error))), "red"))
+            lines = drawing.prose(ended_words(str(error)), _LINE_CELLS)
+            words.update("\n".join(f"[$error]{line}[/]" for line in lines))
             return
         finally:
             await process.close()
@@ -87,8 +83,8 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         text = result_text(found)
         if found.largest:
             text.append(
-                f"\nThe draft has {self._draft.loader.batch_size:,}. Enter applies the new size. The best "
-                "learning rate changes with the batch size: press f to find it\n"
+                f"\nThe draft has {self._draft.loader.batch_size:,}. The best learning rate changes with the batch "
+                "size: find it anew afterwards."
             )
         self.query_one("#words", Static).update(text)
         self.query_one("#tries", Static).update(tries_text(found))
@@ -98,12 +94,12 @@ class BatchSearchScreen(Working, OverScreen[int | None]):
         """The largest batch that fits; None if there is none yet, or at all."""
         return self._found.largest or None if self._found is not None else None
 
-    def action_take(self) -> None:
-        """Close with the batch size that was found."""
-        if self.suggested is not None:
+    def action_answer(self, number: int) -> None:
+        """Close with the batch size that was found, or without a result: then the search ends with its process."""
+        if number < 0:
+            self.workers.cancel_node(self)
+            self.dismiss(None)
+        elif self.suggested is not None:
             self.dismiss(self.suggested)
-
-    def action_cancel(self) -> None:
-        """Close without a result; a running search ends with its process."""
-        self.workers.cancel_node(self)
-        self.dismiss(None)
+        else:
+            self.app.notify("no batch size was found", severity="warning")

@@ -1,46 +1,42 @@
-"""The learning-rate range test, as a screen over the train pane: its curve, and a key to use the suggested rate."""
+"""The learning-rate range test as a dialog: its curve, and a key to write the suggested rate into the draft."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..plain_text import printable, printable_lines
+from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
 from ..working import Working
-from .dialog import OverScreen
+from .dialog import Answer, Dialog
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.lr_range import RangeTest
 
+_LINE_CELLS = 90
 
-class LearningRateScreen(Working, OverScreen[float | None]):
+
+class LearningRateScreen(Working, Dialog[float | None]):
     """Runs the test in the worker process; returns the rate that the user accepted, if any."""
 
     DEFAULT_CSS = """
-    LearningRateScreen { align: center middle; }
-    LearningRateScreen > Vertical {
-        width: 90%; max-width: 110; height: 90%; max-height: 34; padding: 0 1;
-        border: round $primary; background: $surface;
+    LearningRateScreen .dialog {
+        width: 110;
+        height: 90%;
+        max-height: 34;
+        & > #words { width: 100%; max-height: 12; }
+        & > Chart { height: 1fr; background: $surface; }
     }
-    LearningRateScreen #words { height: auto; max-height: 50%; }
-    LearningRateScreen Chart { height: 1fr; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "take", "Use this rate"),
-        Binding("escape", "cancel", "Cancel"),
-    ]
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a test of the draft's data, model and optimizer.
@@ -49,50 +45,49 @@ class LearningRateScreen(Working, OverScreen[float | None]):
             draft: config whose learning rate is searched.
             worker: process that runs the test.
         """
-        super().__init__()
+        answers = [Answer[float | None]("w", "Write it into the draft", None, "primary")]
+        super().__init__(f"Learning rate for {draft.name}", answers, escape=None, way_out="cancels")
         self._draft = draft
         self._worker = worker
         self._found: RangeTest | None = None
 
-    def compose(self) -> ComposeResult:
-        """Lay out the text above the curve."""
-        with Vertical() as box:
-            box.border_title = f"Learning rate for {printable(self._draft.name)}"
-            box.border_subtitle = "? keys · Esc cancels"
-            yield Static("starting …", id="words", markup=False)
-            yield Chart("loss over log₁₀ of the learning rate", empty="the curve is drawn when the test ends")
+    def body(self) -> ComposeResult:
+        """What goes on or was found, above the curve."""
+        yield Static("[$text-muted]starting …[/]", id="words")
+        yield Chart("Loss", x_label="log₁₀ of the learning rate", empty="the curve is drawn when the test ends")
 
     def on_mount(self) -> None:
         """Start the test."""
+        super().on_mount()
         self._test()
 
     @work(exclusive=True)
     async def _test(self) -> None:
-        words = self.query_one("#words", Static)
-
         def show(message: str, done: int, total: int) -> None:
-            words.update(f"{printable(message)} {done}/{total}" if total else f"{printable(message)} …")
+            bar = f"  {drawing.bar(done / total, 30)} {done:,} of {total:,}" if total else " …"
+            self._say(f"[$text-muted]{drawing.name(message)}[/]{bar}")
 
         try:
             self._found = await self._worker.follow(worker_calls.FIND_LEARNING_RATE, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            words.update(printable_lines(str(error)))
-            words.styles.color = self.app.theme_variables.get("error", "red")
+            self._say("\n".join(f"[$error]{line}[/]" for line in drawing.prose(str(error), _LINE_CELLS)))
             return
         self._show(self._found)
 
+    def _say(self, markup: str) -> None:
+        self.query_one("#words", Static).update(markup)
+
     def _show(self, found: RangeTest) -> None:
         chart = self.query_one(Chart)
-        chart.set_series("loss", [math.log10(rate) for rate in found.learning_rates], found.losses, "$primary")
+        positions = [math.log10(rate) for rate in found.learning_rates]
+        chart.set_series("", positions, found.losses, "$series-1", is_smoothed=False)
         end = "diverged at the end of the curve" if found.diverged else "did not diverge up to the highest rate"
-        if math.isnan(found.suggested):
-            self.query_one("#words", Static).update(f"no suggestion: the loss never fell; it {end}")
+        if self.suggested is None:
+            self._say(f"[$warning]▲[/] no suggestion: the loss never fell; it {end}")
             return
         chart.set_marks([(math.log10(found.suggested), "S")])
-        self.query_one("#words", Static).update(
-            f"suggested: {found.suggested:.1e} (S in the curve); now {self._draft.optimizer.lr:g}. The loss {end}.\n"
-            "Enter applies it to the draft"
-        )
+        now = f"[$text-muted]now {self._draft.optimizer.lr:g}[/]"
+        self._say(f"suggested [b]{found.suggested:.1e}[/] [$text-muted](S in the curve)[/]   {now}\nthe loss {end}")
 
     @property
     def suggested(self) -> float | None:
@@ -101,12 +96,12 @@ class LearningRateScreen(Working, OverScreen[float | None]):
             return None
         return float(f"{self._found.suggested:.1e}")
 
-    def action_take(self) -> None:
-        """Close with the suggested rate."""
-        if self.suggested is not None:
+    def action_answer(self, number: int) -> None:
+        """Close with the suggested rate, or without a result: then a running test ends."""
+        if number < 0:
+            self.workers.cancel_node(self)
+            self.dismiss(None)
+        elif self.suggested is not None:
             self.dismiss(self.suggested)
-
-    def action_cancel(self) -> None:
-        """Close without a result; a running test ends."""
-        self.workers.cancel_node(self)
-        self.dismiss(None)
+        else:
+            self.app.notify("there is no suggested rate", severity="warning")

@@ -60,9 +60,5 @@ def _number(record: EpochRecord, width: int) -> str:
     return f"[b]{record['epoch']}[/]"
 
 
-def _number(record: EpochRecord, width: int) -> str:
-    return f"[b]{record['epoch']}[/]"
-
-
 def _time(record: EpochRecord, width: int) -> str:
     return f"[$text-muted]{duration(record['seconds'])}[/]"

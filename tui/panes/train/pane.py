@@ -155,7 +155,13 @@ class TrainPane(Working, Pane):
         elif self.draft is not None:
             panel.show(invitation(self.draft))
         if not was_empty:
-            self.call_after_refresh(self._keep_focus)
+            self._focus_again()
+
+    def _focus_again(self) -> None:
+        """Focus in what is shown from now on, if the focus was in what is hidden now."""
+        focused = self.screen.focused
+        if focused is None or self in focused.ancestors:
+            self.call_after_refresh(self.focus_first)
 
     def _show_within_budget(self) -> None:
         """Show the run now, or when its share of the processor allows it. What has ended is shown at once."""
@@ -177,7 +183,7 @@ class TrainPane(Working, Pane):
         was_empty = self.has_class("-empty")
         if was_empty:
             self.remove_class("-empty")
-            self.call_after_refresh(self._keep_focus)
+            self._focus_again()
         self._show_head(reader)
         self._show_parts(reader)
         cost = time.thread_time() - started
