@@ -85,4 +85,6 @@ def test_the_title_says_how_far_the_history_reaches_and_whether_it_is_that_of_no
 
 
 def test_before_the_first_sample_it_is_said_when_it_comes() -> None:
-    assert plain(device_lines([], 50, 5, uses_gpu=False, cores=4)[0]) == "the first sample is taken after 5 s"
+    assert (
+        plain(device_lines([], 50, 5, uses_gpu=False, cores=4)[0]) == "no sample yet: the first one is taken after 5 s"
+    )

@@ -22,7 +22,6 @@ from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
-from torchdeck.tui.messages import WatchRequested
 from torchdeck.tui.panes.setup_plan import PlanPanel
 
 NOW = 1_700_000_000.0
@@ -160,33 +159,6 @@ def test_setup_with_an_error(snap_compare, runs_root) -> None:
 
     app = studio_on(runs_root, "training.device=cuda:7")
     assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
-
-
-@pytest.mark.parametrize("size", SIZES)
-def test_train_without_a_run(snap_compare, runs_root, size) -> None:
-    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("4", "No run is shown yet"))
-
-
-@pytest.mark.parametrize("size", [*SIZES, (80, 50)])
-def test_train(snap_compare, runs_root, size) -> None:
-    run = write_run(runs_root, "curves", 6, "stopped")
-
-    async def prepare(pilot: Pilot[None]) -> None:
-        pilot.app.post_message(WatchRequested(run))
-        await shown("4", "stopped", "★ best")(pilot)
-
-    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=prepare)
-
-
-def test_a_failed_run(snap_compare, runs_root) -> None:
-    error = "RuntimeError: the filament [bold]broke[/bold] at \x1b[31mstep 41\n  File model.py, line 3, in forward"
-    run = write_run(runs_root, "broken", 2, "failed", error)
-
-    async def prepare(pilot: Pilot[None]) -> None:
-        pilot.app.post_message(WatchRequested(run))
-        await shown("4", "filament")(pilot)
-
-    assert snap_compare(studio_on(runs_root), terminal_size=(80, 24), run_before=prepare)
 
 
 @pytest.mark.usefixtures("frozen_clock")

@@ -107,7 +107,7 @@ def device_lines(
         cores: number of cores of the machine; 0 if unknown.
     """
     if not samples:
-        return ["[$text-muted]the first sample is taken after 5 s[/]"]
+        return ["[$text-muted]no sample yet: the first one is taken after 5 s[/]"]
     newest = samples[-2 * width :]
     devices = [*_gpus(newest, uses_gpu=uses_gpu), _processor(newest, cores), _memory(newest)]
     tall = min(_TALLEST, height // len(devices) - 1)

@@ -58,8 +58,6 @@ class TrainPane(Working, Pane):
 
     VIEWS: ClassVar[tuple[str, ...]] = ("curves", "epochs")
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
-    # Rules that begin with a class of the screen hold too.
-    SCOPED_CSS: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("train")
 
     draft: reactive[RunConfig | None] = reactive(None)
