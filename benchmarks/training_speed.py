@@ -133,11 +133,13 @@ def measure_without_screen(config: RunConfig, options: argparse.Namespace, folde
 
 def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, results: dict[str, object]) -> None:
     """The bare loop, the engine with another pane shown, and the engine with the live panel; then the idle studio."""
+    from torchdeck.tui.messages import StartRequested
+
     try:
         while not app.is_running:
             time.sleep(0.05)
         time.sleep(1.0)
-        app.call_from_thread(app.action_start)
+        app.call_from_thread(app.post_message, StartRequested())
         while app.launched is None:
             time.sleep(0.05)
 
