@@ -40,7 +40,7 @@ async def waits(folder: Path, transforms: str, repeats: int) -> list[tuple[float
     found = []
     async with app.run_test(size=(200, 60)) as pilot:
         pane, grid = app.query_one(DataPane), app.query_one("#images", ImageGrid)
-        while pane._samples is None:
+        while pane.samples is None:
             await pilot.pause(0.05)
         await pilot.pause(3)
         for _ in range(repeats):

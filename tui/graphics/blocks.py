@@ -31,7 +31,7 @@ def fitted_cells(height: int, width: int, lines: int, columns: int) -> tuple[int
     A cell is twice as high as wide.
     """
     scale = min(columns / width, 2 * lines / height)
-    return max(1, min(lines, round(height * scale / 2))), max(1, min(columns, round(width * scale)))
+    return max(1, min(lines, int(height * scale / 2 + 0.5))), max(1, min(columns, int(width * scale + 0.5)))
 
 
 def quadrant_blocks(pixels: np.ndarray, columns: int, lines: int) -> list[list[Segment]]:

@@ -87,7 +87,7 @@ def best_layout(
     best: GridLayout | None = None
     worth = 0.0
     for cell in _sizes(pixels, width):
-        rows = max(1, -(-round(cell * aspect) // 2))
+        rows = max(1, int(cell * aspect / 2 + 0.5))
         for is_beside in (True, False)[: 2 if group > 1 else 1]:
             layout = _filled(GridLayout(0, 0, group, cell, rows, is_beside), size)
             used = min(layout.groups, groups) * cell**_WORTH_OF_SIZE
@@ -97,7 +97,7 @@ def best_layout(
         # They don't fit even if they are small: a small size, or the height that is left.
         narrow = (width + 1) // group - 1
         cell = max(1, min(SMALLEST_WIDTH, narrow, max(2, int((height - 1) * 2 / aspect))))
-        fitted = _filled(GridLayout(0, 0, group, cell, max(1, -(-round(cell * aspect) // 2))), size)
+        fitted = _filled(GridLayout(0, 0, group, cell, max(1, int(cell * aspect / 2 + 0.5))), size)
         best = replace(fitted, columns=max(1, fitted.columns), lines=max(1, fitted.lines))
     return best
 

@@ -11,7 +11,7 @@ from torchdeck.engine.data.exploration.balance import NEARLY, imbalance
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
 from torchdeck.engine.plurals import plural
 
-from ..drawing import bar, fits, name, prose, right, rule, stacked
+from ..drawing import bar, cells, fits, name, prose, right, rule, stacked
 from ..widgets.charts.histogram import histogram_lines
 from .figures import byte_size
 
@@ -29,7 +29,7 @@ _NAMED = 8
 _NOT_KNOWN = "unknown"
 # Ranges of values in a histogram.
 _BINS = 32
-_GOOD, _LOOK = "[$success]✓[/]", "[$warning]▲[/]"
+_GOOD, _LOOK, _NOTE = "[$success]✓[/]", "[$warning]▲[/]", "[$text-muted]·[/]"
 
 
 def title_line(dataset: str, width: int) -> str:
@@ -108,7 +108,7 @@ def findings(look: DataLook, samples: SampleLook | None, report: DuplicateReport
     if report is not None:
         found += _copies_found(report)
     if notes := notes_of(look, samples):
-        found.append(f"{_LOOK} {plural(len(notes), 'note')}")
+        found.append(f"{_NOTE} [$text-muted]{plural(len(notes), 'note')}[/]")
     return found
 
 
@@ -203,8 +203,7 @@ def histogram(channels: Sequence[Sequence[int]], width: int, tall: int) -> list[
         at = total.index(highest)
         share = highest / max(1, sum(total))
         values = f"{at * 8} to {at * 8 + 7}"
-        words = f"{share:.0%} of pixels are {values}: column is cut"
-        lines += [f"[$text-muted]{line}[/]" for line in prose(words, width)]
+        lines.append(fits(f"[$text-muted]{share:.0%} of pixels are {values}[/]", "[$text-muted]: cut[/]", width))
     return lines
 
 
@@ -217,7 +216,7 @@ def _found_lines(look: DataLook, samples: SampleLook | None, width: int) -> list
         found += [(" ", f"{each}: {why}") for each, why in list(unreadable.items())[:_NAMED]]
     if look.balance:
         found.append((_GOOD if is_balanced(look) else _LOOK, look.balance))
-    found += [(_LOOK, note) for note in notes_of(look, samples)]
+    found += [(_NOTE, note) for note in notes_of(look, samples)]
     return [
         f"{mark if not at else ' '} {line}"
         for mark, text in found
@@ -248,14 +247,19 @@ def storage(look: StorageLook | None, seconds: float | None, width: int) -> list
     lines = []
     if look.parts:
         colors = ("$series-1", "$series-5")
-        free = max(0, look.allowed - sum(size for _, size in look.parts))
-        shares = [(float(size), color) for (_, size), color in zip(look.parts, colors, strict=False)]
-        lines.append(stacked([*shares, (float(free), "$track")], width))
+        lines.append(
+            stacked([(float(size), color) for (_, size), color in zip(look.parts, colors, strict=False)], width)
+        )
         legend = ""
         for (part, size), color in zip(look.parts, colors, strict=False):
             legend = fits(legend, f"{'   ' * bool(legend)}[{color}]■[/] {part} [b]{byte_size(size)}[/]", width)
-        lines.append(fits(legend, f"   [$text-muted]of[/] {byte_size(look.allowed)}", width))
-    lines += [f"[$text-muted]{line}[/]" for line in prose(look.words, width)]
+        lines.append(legend)
+    where = f"[$text-muted]{name(look.words)}[/]"
+    allowed = f" [$text-disabled]· {byte_size(look.allowed)} allowed[/]" if look.allowed else ""
+    if cells(where) <= width:
+        lines.append(fits(where, allowed, width))
+    else:
+        lines += [f"[$text-muted]{line}[/]" for line in prose(look.words, width)]
     if seconds is None:
         lines.append(
             fits(

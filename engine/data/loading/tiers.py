@@ -128,7 +128,7 @@ def _decoded_tier(
     )
     if config.storage == "mmap":
         return replace(mapped, reason=f"{sum_of} on disk")
-    parts = (*pixels, ("padded and mirrored", copies)) if copies else pixels
+    parts = (*pixels, ("padded", copies)) if copies else pixels
     need = _Need(size + copies, total, parts)
     return _kept(split, plan, need, config, device, room, _elsewhere(config, need, size, room, mapped, encoded))
 
