@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from studio_pilot import go_to_field, screen_text, studio, until, until_shown
-from textual.widgets import ContentSwitcher, Input
+from textual.pilot import Pilot
+from textual.widgets import ContentSwitcher
 
 from torchdeck.engine.config.file import find_config, load_config
 from torchdeck.engine.config.secret_settings import secret_value
@@ -13,7 +14,7 @@ from torchdeck.engine.files.state_folder import state_folder
 from torchdeck.tui.app import Studio
 from torchdeck.tui.draft_form import change_lines
 from torchdeck.tui.kept_draft import DraftFile, KeptDraft
-from torchdeck.tui.screens.ask import ConfirmScreen
+from torchdeck.tui.panes.data import DataPane
 from torchdeck.tui.screens.kept_draft import KeptDraftScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
 from torchdeck.tui.widgets.pipeline_list import PipelineList
@@ -56,16 +57,11 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
         await until(pilot, lambda: app.launched is not None)
 
 
-async def test_a_start_is_refused_while_a_transform_is_typed(tmp_path: Path) -> None:
-    async with studio(tmp_path, size=(120, 40)) as (app, pilot):
-        await pilot.press("t", "enter")
-        await until(pilot, lambda: isinstance(app.focused, Input))
-        await pilot.press("end", "x")
-        await pilot.press("f5")
-        await until(pilot, lambda: "is typed but not applied yet" in said())
-        assert app.launched is None and isinstance(app.focused.parent, PipelineList)
-        await pilot.press("escape", "s")
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+async def delete_a_transform(app: Studio, pilot: Pilot[None]) -> None:
+    """Delete the first transform with the keys of the data pane."""
+    app.query_one(DataPane).action_show_part("transforms")
+    app.query_one(PipelineList).focus()
+    await pilot.press("d")
 
 
 async def test_a_start_where_the_draft_is_not_shown_and_a_stop_ask_first(tmp_path: Path) -> None:
@@ -88,7 +84,7 @@ async def test_a_start_where_the_draft_is_not_shown_and_a_stop_ask_first(tmp_pat
 async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         drafts = [app.draft]
-        await pilot.press("t", "d")
+        await delete_a_transform(app, pilot)
         await until(pilot, lambda: app.draft != drafts[-1])
         drafts.append(app.draft)
         await pilot.press("2")
@@ -116,7 +112,7 @@ async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path
 
 async def test_q_keeps_the_draft_and_the_studio_offers_it_when_it_opens_again(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(80, 24)) as (app, pilot):
-        await pilot.press("t", "d")
+        await delete_a_transform(app, pilot)
         await until(pilot, lambda: len(app.draft.data.train_transforms) == 1)
         changed = app.draft
         await pilot.press("q")

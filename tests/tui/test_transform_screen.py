@@ -97,6 +97,7 @@ def test_no_parameter_of_any_transform_shows_an_annotation() -> None:
     marks = ("[int", "Union", "torch", "<")
     raw = [each for each in parameters if any(mark in each.kind + each.default for mark in marks)]
     assert raw == []
+    assert [entry.name for entry in entries if not entry.summary or "`" in entry.summary] == []
 
 
 @pytest.mark.parametrize(

@@ -62,8 +62,6 @@ class DataPane(DataWork):
     """
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
-    # The rules look at the classes of the screen.
-    SCOPED_CSS: ClassVar[bool] = False
     BINDINGS: ClassVar[list[BindingType]] = bindings("data")
     VIEWS: ClassVar[tuple[str, ...]] = tuple(_PANELS)
 

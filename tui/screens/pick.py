@@ -19,6 +19,9 @@ from ..drawing import name
 from ..plain_text import printable, printable_lines
 from .dialog import OverScreen
 
+# Cells of a line of the list.
+_WIDEST = 91
+
 
 @dataclass(frozen=True)
 class PickEntry:
@@ -40,9 +43,7 @@ class PickScreen(OverScreen[str | None]):
 
     DEFAULT_CSS = """
     PickScreen {
-        & Input { width: 100%; margin-bottom: 1; }
-        & OptionList { height: 1fr; background: $surface; }
-        & OptionList > .option-list--option { text-wrap: nowrap; text-overflow: ellipsis; }
+        & OptionList { height: 1fr; }
         & OptionList > .option-list--option-highlighted { background: $cursor; text-style: bold; }
         & #details { width: 100%; height: auto; max-height: 40%; overflow-y: auto; color: $text-muted; margin-top: 1; }
     }
@@ -121,10 +122,11 @@ class PickScreen(OverScreen[str | None]):
             self.query_one("#details", Static).update("")
             return
         width = max(len(printable(entry.name)) for entry in self._entries)
-        names.add_options(
-            Option(Text(f"{printable(entry.name):<{width}}  ", no_wrap=True).append(printable(entry.note), "dim"))
-            for entry in entries
-        )
+        room = min(_WIDEST, self.app.size.width - 8)
+        lines = [Text(f"{printable(entry.name):<{width}}  ").append(printable(entry.note), "dim") for entry in entries]
+        for line in lines:
+            line.truncate(room, overflow="ellipsis")
+        names.add_options(map(Option, lines))
         names.highlighted = 0
 
 

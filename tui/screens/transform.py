@@ -26,14 +26,14 @@ class TransformScreen(Working, OverScreen[PipelineStep | None]):
 
     DEFAULT_CSS = """
     TransformScreen {
-        & .dialog { width: 78; }
+        & .dialog { width: 88; }
         & #summary { width: 100%; color: $text-muted; margin-bottom: 1; }
         & VerticalScroll { width: 100%; height: auto; max-height: 14; }
         & .field {
             width: 100%;
             height: 1;
-            & .label { width: 22; text-wrap: nowrap; text-overflow: ellipsis; }
-            & Input { width: 20; }
+            & .label { width: 21; text-wrap: nowrap; text-overflow: ellipsis; }
+            & Input { width: 18; }
             & .hint { width: 1fr; color: $text-disabled; text-wrap: nowrap; text-overflow: ellipsis; padding-left: 1; }
         }
         & #mistake { width: 100%; color: $text-error; margin-top: 1; display: none; }

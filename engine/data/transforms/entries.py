@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+
+# In documentation: `text <address>`_, and :class:`name` or ``name``.
+_MARKUP = re.compile(r"`([^`<]+?)\s*<[^>]*>`_+|(?::\w+:)?`{1,2}~?([^`]+)`{1,2}")
 
 
 def transform_entry(
@@ -35,7 +39,7 @@ def _as_text(parameter: inspect.Parameter) -> tuple[str, str, str]:
 
 def _summary(cls: type) -> str:
     text = " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
-    return text.split(". ")[0].rstrip(".")
+    return _MARKUP.sub(lambda found: found[1] or found[2], text).split(". ")[0].rstrip(".")
 
 
 @dataclass(frozen=True)
