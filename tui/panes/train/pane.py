@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -76,6 +77,7 @@ class TrainPane(Working, Pane):
         self._shown_changes = -1
         self._shown_reader: RunReader | None = None
         self._what = ""
+        self._shown_epochs = (-1, -1)
         self._next_update = 0.0
         self._timer: Timer | None = None
 
@@ -119,6 +121,7 @@ class TrainPane(Working, Pane):
         if self._run.reader is not self._shown_reader or self._run.reader is None:
             self._shown_reader = self._run.reader
             self._shown_changes, self._next_update, self._what = -1, 0.0, ""
+            self._shown_epochs = (-1, -1)
             self.query_one(RunCharts).clear()
         if self._run.reader is None:
             self._say_what_is_not()
@@ -228,13 +231,17 @@ class TrainPane(Working, Pane):
         self._show_epochs(reader)
 
     def _show_epochs(self, reader: RunReader) -> None:
-        rows = self.query_one("#epochs", Rows)
+        count = (len(reader.epoch_records()), len(reader.evaluation_records()))
+        if count == self._shown_epochs:
+            return
+        self._shown_epochs = count
         records = list(reversed(reader.epoch_records()))
         columns = epoch_table(reader.epoch_records())
-        rows.set_rows(
+        fitted = lru_cache(maxsize=4)(lambda width: layout(columns, width))
+        self.query_one("#epochs", Rows).set_rows(
             len(records),
-            lambda index, width: layout(columns, width).line(records[index]),
-            head=lambda width: [layout(columns, width).head()],
+            lambda index, width: fitted(width).line(records[index]),
+            head=lambda width: [fitted(width).head()],
             empty=lambda width, height: ["[$text-muted]the first epoch has not ended[/]"],
             position="i shows every class" if reader.evaluation_records() else "",
         )
