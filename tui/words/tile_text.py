@@ -156,11 +156,11 @@ def _means(values: np.ndarray) -> list[float]:
     import numpy as np
 
     if len(values) <= _TREND:
-        return values.tolist()  # type: ignore[no-any-return]
+        return values.tolist()
     begins = np.linspace(0, len(values), _TREND, endpoint=False).astype(np.int64)
     known = np.isfinite(values)
     sums = np.add.reduceat(np.where(known, values, 0.0), begins)
     counts = np.add.reduceat(known.astype(np.float64), begins)
     means = np.full(len(begins), np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
-    return means.tolist()  # type: ignore[no-any-return]
+    return means.tolist()
