@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from torchdeck.engine.errors import RunError
 
+from .words.charted_metrics import title_of
 from .words.metric_text import charted
 
 if TYPE_CHECKING:
@@ -153,8 +154,7 @@ def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str
     if axis == "time":
         label, seconds = next((unit for unit in _UNITS if longest < _MOST_OF_A_UNIT * unit[1]), _UNITS[-1])
     curves = [RunCurve(curve.run, curve.x / seconds, curve.y) for curve in curves]
-    words = " ".join(filter(None, [split, title]))
-    return label, curves, f"{words[:1].upper()}{words[1:]}"
+    return label, curves, f"{split[:1].upper()}{split[1:]} {title}" if split else title_of(name)
 
 
 def _placed(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:

@@ -117,11 +117,11 @@ async def test_help_in_runs_has_the_actions_on_runs(tmp_path: Path) -> None:
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and bool(app.screen.query(Static)))
         shown = str(app.screen.query_one(Static).render())
         for words in (
-            "resume",
-            "fork the weights only",
-            "pin or unpin the checkpoint",
-            "delete the run",
-            "reverse sort",
+            "Resume the run",
+            "Fork it into the draft",
+            "Pin the checkpoint",
+            "Delete the run",
+            "Sort by the",
         ):
             assert words in shown
 

@@ -165,7 +165,7 @@ async def test_the_curves_are_drawn_over_steps_epochs_or_time_of_any_metric(runs
         await pilot.press("e")
         await until_shown(pilot, "validation/macro_f1")
         await pilot.press(*"lr", "enter")
-        await until(pilot, lambda: chart.title == "lr")
+        await until(pilot, lambda: chart.title == "Learning rate")
         assert len(chart._series) == 2
 
 

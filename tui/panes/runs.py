@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
 _LOOK_EVERY, _SAY_PROGRESS_EVERY = 2.0, 0.5
+# Looking takes no more than a tenth of the time.
+_RESTS = 9.0
 # A cursor that moves on does not stop at every run.
 _SETTLES_AFTER = 0.2
 _FILTER_EXAMPLES = "part of a name, tag=baseline, status=died, acc>0.9, lr<=0.01, age<2d"
@@ -66,6 +68,7 @@ class RunsPane(RunActions):
         self._curves = RunCurves()
         self._checkpoints_look = CheckpointsLook(None, (), "")
         self._is_read = False
+        self._rests_until = 0.0
         self._looking: Worker[None] | None = None
         self._settling: Timer | None = None
         # One thread for all reading: a look that was begun is not overtaken by the next.
@@ -85,7 +88,7 @@ class RunsPane(RunActions):
             self._table.columns = known_columns(remembered.get("columns"))
             self._side.recall(remembered)
         self._table.show(0, self._row, empty=self._reading, position=lambda at: "")
-        self.set_interval(_LOOK_EVERY, self._look_when_seen)
+        self.set_interval(_LOOK_EVERY, self._poll)
         self.set_interval(_SAY_PROGRESS_EVERY, self._say_progress)
 
     def on_unmount(self) -> None:
@@ -267,6 +270,11 @@ class RunsPane(RunActions):
         if self.is_on_screen and (self._looking is None or self._looking.is_finished):
             self.look_again()
 
+    def _poll(self) -> None:
+        # With thousands of runs, a look takes long: rest before the next.
+        if time.monotonic() >= self._rests_until:
+            self._look_when_seen()
+
     def look_again(self) -> None:
         """Read the folder now."""
         self._looking = self._look()
@@ -277,8 +285,10 @@ class RunsPane(RunActions):
     @work(exclusive=True, group="look")
     async def _look(self) -> None:
         try:
-            choice = self._choice
+            choice, begun = self._choice, time.monotonic()
             self._show_runs(await self._in_thread(choice.look))
+            now = time.monotonic()
+            self._rests_until = now + _RESTS * (now - begun)
             await self._read_chosen()
             # Slow details come last, and only for the lines on the screen.
             if await self._in_thread(choice.look_closer, self._seen()):

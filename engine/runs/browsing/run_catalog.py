@@ -66,7 +66,9 @@ class RunCatalog:
         folders = run_directories(self.root, is_known=known.__contains__)
         for folder in folders:
             self.progress = len(summaries), len(folders)
-            stamps = _stamp(folder / STATE_FILE), _stamp(folder / CONFIG_FILE), _stamp(folder / LABELS_FILE)
+            # As text: making paths of thousands of runs takes longer than looking at them.
+            base = str(folder)
+            stamps = tuple(_stamp(f"{base}/{name}") for name in (STATE_FILE, CONFIG_FILE, LABELS_FILE))
             cached = known.get(folder.name)
             if cached is None or cached[0] != stamps or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
                 summary = summarize_run(folder)
@@ -144,7 +146,7 @@ def _flatten(values: dict[str, Any], prefix: str, flat: dict[str, Any]) -> None:
             flat[f"{prefix}{key}"] = value
 
 
-def _stamp(path: Path) -> Stamp | None:
+def _stamp(path: Path | str) -> Stamp | None:
     """Changes when a file is written to or replaced; None when it isn't there."""
     try:
         status = os.stat(path, follow_symlinks=False)
