@@ -111,6 +111,13 @@ def test_a_value_with_the_best_result_is_suggested_if_there_is_another_to_compar
     assert best_used(FIELD, [UsedValue(0.001, "accuracy", 0.99, 1), *used]) is None
 
 
+def test_no_choice_is_broken_at_a_hyphen() -> None:
+    field = FormField("preset", "preset", "choice", "digits", ("digits", "fashion-mnist-cnn", "fashion-mnist-mlp"))
+    lines = plain(field_lines(field, [], None, 38, 20))
+    assert "one of   digits, fashion-mnist-cnn," in lines
+    assert "         fashion-mnist-mlp" in lines
+
+
 def test_the_shell_form_survives_a_shell() -> None:
     assert shell_form(FormField("name", "name", "text", "run")) == "--set name=run"
     assert shell_form(FormField("optimizer.betas", "betas", "list", "[0.9, 0.95]")) == (

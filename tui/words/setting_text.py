@@ -68,12 +68,25 @@ def field_lines(
         shown = name(field.default, max(8, width - _LABEL - 1)) or "[$text-disabled]empty[/]"
         lines.append(pair("default", shown, _LABEL, note=field.allowed, room=width))
     if field.choices:
-        listed = prose(", ".join(field.choices), width - _LABEL - 1)
+        listed = _listed(field.choices, width - _LABEL - 1)
         lines += [pair("one of" if at == 0 else "", line, _LABEL) for at, line in enumerate(listed[:4])]
     if field.is_set and field.key != PRESET:
         lines.append(pair("shell", name(shell_form(field), max(8, width - _LABEL - 1)), _LABEL))
     lines += used_lines(used, width)
     return [*lines, *([""] if suggested else []), *suggested][:height] if height else lines
+
+
+def _listed(names: Sequence[str], width: int) -> list[str]:
+    """Names in lines of at most `width` cells, none of them broken at a hyphen."""
+    lines = [""]
+    for at, each in enumerate(names):
+        word = name(each, width - 1) + ("," if at + 1 < len(names) else "")
+        joined = f"{lines[-1]} {word}".strip()
+        if cells(joined) <= width:
+            lines[-1] = joined
+        else:
+            lines.append(word)
+    return lines
 
 
 def used_lines(used: Sequence[UsedValue], width: int) -> list[str]:
