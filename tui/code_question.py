@@ -46,7 +46,7 @@ class CodeQuestion:
                 _data_of(arguments) if function in worker_calls.READ_DATA_ONLY else arguments
             )
         names = ", ".join(str(file.path) for file in unknown)
-        way = "try again to be asked again" if of_checkpoint else "press s to be asked again"
+        way = "try again to be asked again" if of_checkpoint else "press S to be asked again"
         return f"not run: {names} holds code that you have not approved yet; {way}" if names else ""
 
     async def ask_about(self, draft: RunConfig) -> bool:

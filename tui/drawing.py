@@ -38,7 +38,7 @@ def name(text: str, width: int = 0) -> str:
 
 
 def left(text: str, width: int) -> str:
-    """Plain text in exactly so many cells, cut with … where it is too long."""
+    """Plain text in exactly `width` cells, cut with … where it is too long."""
     plain = printable(text)
     if cell_len(plain) > width:
         plain = set_cell_size(plain, max(0, width - 1)) + "…" * (width > 0)
@@ -71,7 +71,7 @@ def ends(start: str, end: str, width: int) -> str:
 
 
 def prose(text: str, width: int) -> list[str]:
-    """Plain text in lines of at most so many cells."""
+    """Plain text in lines of at most `width` cells."""
     lines = [line for part in text.splitlines() for line in (wrap(printable(part, 100_000), max(8, width)) or [""])]
     return [escape(line) for line in lines]
 

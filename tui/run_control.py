@@ -143,12 +143,16 @@ class RunControl(DraftEditing):
         if self.watched is None and self.own_run.is_awaited and self.launched is not None:
             # It has no directory yet, hence no socket.
             self.launched.control.submit(message.command)
-        elif self.watched is None:
-            self.notify("S starts one; 5 Runs lists all", title="No run to act on", severity="warning")
-        elif not self.watched_run.is_live:
-            self.notify(nothing_live(self.watched_run.status), severity="warning")
+        elif self.watched is None or not self.watched_run.is_live:
+            self._say_nothing_live()
         else:
             self._send(self.watched, message.command)
+
+    def _say_nothing_live(self) -> None:
+        if self.watched is None:
+            self.notify("S starts one; 5 Runs lists all", title="No run to act on", severity="warning")
+        else:
+            self.notify(nothing_live(self.watched_run.status), severity="warning")
 
     @work(group="commands")
     async def _send(self, run: Path, command: Command) -> None:
@@ -187,7 +191,7 @@ class RunControl(DraftEditing):
 
         reader = self.watched_run.reader
         if reader is None or not self.watched_run.is_live:
-            self.post_message(CommandRequested({"cmd": "status"}))
+            self._say_nothing_live()
             return
         settings = live_settings(reader.state(), reader.progress().epochs)
         for command in await self.push_screen_wait(LiveSettingsScreen(settings)):

@@ -25,7 +25,7 @@ from .process.terminal import Terminal, TerminalApp
 
 WIDTHS = [(0, "-w80"), (110, "-w120"), (150, "-w160"), (185, "-w200")]
 HEIGHTS = [(0, "-h24"), (34, "-h40"), (54, "-h60")]
-"""Classes of the screen from so many columns and lines. Only stylesheets look at them."""
+"""Classes of the screen by its columns and lines. Only stylesheets look at them."""
 
 _SECONDS = {"information": 4.0, "warning": 6.0, "error": 3600.0}
 _MOST_TOLD = 1000
@@ -163,7 +163,7 @@ class Stage(TerminalApp[None]):
         elif (panel := panel_of(self.focused)) is not None:
             screen.maximize(panel, container=False)
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         """One step back: close an error that is told, then end the zoom."""
         if any(each.severity == "error" for each in self._notifications):
             self.clear_notifications()

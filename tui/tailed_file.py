@@ -31,7 +31,13 @@ class TailedFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._forget()
+        self.lines: list[str] = []
+        self.unfinished = ""
+        self.problem = ""
+        self.count = 0
+        self._identity: tuple[int, int] | None = None
+        self._offset = 0
+        self._rest = b""
 
     def read(self) -> bool:
         """Read what was added since the last call. Returns whether anything changed."""
@@ -73,13 +79,8 @@ class TailedFile:
         self.unfinished = readable_line(self._rest)
 
     def _forget(self) -> None:
-        self.lines: list[str] = []
-        self.unfinished = ""
-        self.problem = ""
-        self.count = 0
-        self._identity: tuple[int, int] | None = None
-        self._offset = 0
-        self._rest = b""
+        self.lines, self.unfinished, self.problem, self.count = [], "", "", 0
+        self._identity, self._offset, self._rest = None, 0, b""
 
 
 def readable_line(line: bytes) -> str:

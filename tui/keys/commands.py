@@ -117,7 +117,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "start": Command("S,f5", "start", "Start the draft", "Start", "S"),
         "palette": Command("colon,ctrl+p", "command_palette", "Commands: everything by name", "Commands", ":"),
         "keys": Command("question_mark,f1", "keys", "Keys: what works here", "Keys", "?"),
-        "leave": Command("q", "leave", "Leave; asks what becomes of a live run"),
+        "leave": Command("q", "leave", "Leave; asks what to do with a live run"),
         "quit": Command("ctrl+q", "leave", "Leave, also while typing", priority=True),
     },
     "rows": {
@@ -315,7 +315,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "axis": Command("t", "ask('axis')", "x axis: step, epoch or time", "X axis"),
     },
     "columns": {
-        "toggle": Command("space", "toggle", "Show the column, or hide it"),
+        "toggle": Command("space", "toggle_column", "Show the column, or hide it"),
         "down": Command("J", "shift(1)", "Move the column down"),
         "up": Command("K", "shift(-1)", "Move the column up"),
         "default": Command("d", "default", "Back to the default columns"),

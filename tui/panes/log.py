@@ -37,6 +37,7 @@ from ..words.log_text import (
     log_row,
     printed_lines,
 )
+from ..working import Working
 from .pane import Pane
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Source:
     read: Callable[[], Sequence[LogLine]]
 
 
-class LogPane(Pane):
+class LogPane(Working, Pane):
     """Sources on the left, the lines of one of them, and the line under the cursor in full."""
 
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
@@ -110,7 +111,7 @@ class LogPane(Pane):
         self._poll.hurry()
 
     def on_hide(self) -> None:
-        """Read nothing while nobody looks."""
+        """Read nothing while it is hidden."""
         self._poll.stop()
 
     def focus_first(self) -> None:
@@ -161,7 +162,7 @@ class LogPane(Pane):
     def _told(self) -> list[LogLine]:
         told = cast("Stage", self.app).told
         return [
-            LogLine(each.at, each.severity if each.severity in LEVELS else "info", each.title.lower()[:9], each.text)  # type: ignore[arg-type]
+            LogLine(each.at, each.severity if each.severity in LEVELS else "info", each.title.lower()[:9], each.text)
             for each in told
         ]
 

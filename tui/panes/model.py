@@ -328,7 +328,7 @@ class ModelPane(Working, Pane):
             )
             return
         panel.entitle(f"Gradients  [not b $text-muted]{name(reader.path.name)}, step {step:,}[/]")
-        histories = []
+        histories: list[tuple[str, Sequence[float], Sequence[float], bool]] = []
         for row in inspection.report.modules:
             if row.own_params and len(histories) < _MOST_IN_TABLE:
                 _, norms, ratios = reader.gradients().history(row.path)

@@ -61,7 +61,7 @@ class ChooseColumnsScreen(OverScreen[tuple[str, ...] | None]):
         self._show()
         rows.focus()
 
-    def action_toggle(self) -> None:
+    def action_toggle_column(self) -> None:
         """Switch the column under the cursor on or off."""
         column = self._order[self.query_one(Rows).cursor]
         if column == self._all[0]:
@@ -90,7 +90,7 @@ class ChooseColumnsScreen(OverScreen[tuple[str, ...] | None]):
     @on(Rows.Clicked)
     def _click(self, message: Rows.Clicked) -> None:
         message.stop()
-        self.action_toggle()
+        self.action_toggle_column()
 
     def _put(self, chosen: Sequence[str]) -> None:
         self._on = set(chosen)

@@ -134,7 +134,7 @@ def mark_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
     """The marks that widgets on the screen show, and their meaning."""
     marked = {
         type(node): node.MARKS for node in screen.walk_children(Widget) if hasattr(node, "MARKS") and node.is_on_screen
-    }  # type: ignore[attr-defined]
+    }
     return [(f"{in_words(kind)}: marks", list(marks)) for kind, marks in marked.items()]
 
 

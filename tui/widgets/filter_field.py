@@ -18,8 +18,8 @@ class FilterField(Input):
 
     DEFAULT_CSS = "FilterField { dock: bottom; width: 100%; }"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "end(False)", "Show all", tooltip="Show all again"),
-        Binding("enter,down", "end(True)", "Keep it", tooltip="Keep the filter"),
+        Binding("escape", "leave(False)", "Show all", tooltip="Show all again"),
+        Binding("enter,down", "leave(True)", "Keep it", tooltip="Keep the filter"),
     ]
 
     @dataclass
@@ -48,7 +48,7 @@ class FilterField(Input):
         """A click elsewhere keeps the filter."""
         self._leave()
 
-    def action_end(self, is_kept: bool) -> None:
+    def action_leave(self, is_kept: bool) -> None:
         """Go back to the panel."""
         if not is_kept:
             self._target.post_message(self.Typed(self._target, ""))

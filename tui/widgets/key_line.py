@@ -130,7 +130,7 @@ class KeyLine(Widget):
                 shown = (
                     binding.key_display if is_left else self.app.get_key_display(replace(binding, key_display=None))
                 )
-                keys.setdefault(binding.action, Key(binding.key, shown, binding.description))
+                keys.setdefault(binding.action, Key(binding.key, shown or "", binding.description))
         return list(passing.values()), list(fixed.values())
 
 

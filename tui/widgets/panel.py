@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual.app import RenderResult
@@ -12,7 +12,7 @@ from textual.events import Resize
 from textual.geometry import Region
 from textual.widget import Widget
 
-Draw = Callable[[int, int], Iterable[str]]
+Draw = Callable[[int, int], Sequence[str]]
 """Makes the lines of a panel as markup, from its width and height in cells."""
 
 

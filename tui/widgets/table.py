@@ -83,7 +83,7 @@ class Layout(Generic[RowT]):
 
 
 def layout(columns: Sequence[Column[RowT]], width: int) -> Layout[RowT]:
-    """Choose the columns that fit into so many cells: those of the lowest ranks, in their order."""
+    """Choose the columns that fit into `width` cells: those of the lowest ranks, in their order."""
     kept = list(columns)
     while len(kept) > 1 and sum(column.width for column in kept) + GAP * (len(kept) - 1) > width:
         highest = max(column.rank for column in kept)
@@ -95,7 +95,7 @@ def layout(columns: Sequence[Column[RowT]], width: int) -> Layout[RowT]:
 
 
 def aligned(markup: str, width: int, *, is_left: bool) -> str:
-    """Markup in exactly so many cells; what is too long loses its end."""
+    """Markup in exactly `width` cells; what is too long loses its end."""
     used = cells(markup)
     if used > width:
         return Content.from_markup(markup).truncate(width, ellipsis=True).markup

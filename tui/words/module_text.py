@@ -154,7 +154,7 @@ def weight_lines(histograms: Sequence[WeightHistogram], source: str, width: int)
 
 
 def _merged(bins: Sequence[int], width: int) -> list[int]:
-    """Bins in at most so many cells: adjacent ones are added until they fit."""
+    """Bins in at most `width` cells: adjacent ones are added until they fit."""
     each = -(-len(bins) // max(1, width))
     return [sum(bins[at : at + each]) for at in range(0, len(bins), each)]
 
