@@ -46,12 +46,12 @@ async def test_a_config_that_names_code_runs_nothing_before_a_yes(tmp_path: Path
         assert str(own) in shown and "calls net" in shown and "from torch import nn" in shown
         await pilot.press("n", "2")
         await until_shown(pilot, "not run:")
-        await pilot.press("4", "s")
+        await pilot.press("4", "S")
         await asked(app, pilot)
         await pilot.press("escape")
         assert app.launched is None
         assert not (tmp_path / "ran").exists()
-        await pilot.press("4", "s")
+        await pilot.press("4", "S")
         await asked(app, pilot)
         await pilot.press("escape")
         assert not (tmp_path / "ran").exists()
@@ -62,7 +62,7 @@ async def test_a_yes_is_remembered_and_the_panes_go_on(tmp_path: Path, own: Path
         await asked(app, pilot)
         await pilot.press("y")
         # The first pane's measurement must end before the screen closes.
-        await until_shown(pilot, "of every sample")
+        await until_shown(pilot, "1,438 train")
         await pilot.press("2")
         await until_shown(pilot, "650 parameters")
     assert not CodeTrust(TrustStore()).unknown(f"{own}:net")
@@ -73,7 +73,7 @@ async def test_evaluating_a_checkpoint_whose_config_names_code_asks(tmp_path: Pa
     torch.save({"torchdeck_format": 1, "config": f"[model]\nname = '{own}:net'\n"}, file)
     assert not await CodeQuestion(App(), [f"{own}:net"]).refusal(worker_calls.EVALUATE_CHECKPOINT, ((file,), {}))
     async with studio(tmp_path) as (app, pilot):
-        await until_shown(pilot, "of every sample")
+        await until_shown(pilot, "1,438 train")
         for answer in ("n", "y"):
             screen = ScoresScreen(file, app.worker)
             app.push_screen(screen)
@@ -108,16 +108,16 @@ async def test_a_command_of_a_config_runs_only_after_a_yes_that_showed_all_of_it
     command = f"echo {'x' * 150} >{trace}"
     settings = (*FAST, "notify.after_minutes=0", f"notify.command={command}")
     async with studio(tmp_path, *settings, size=(160, 40)) as (app, pilot):
-        await until_shown(pilot, "of every sample")
+        await until_shown(pilot, "1,438 train")
         assert not isinstance(app.screen, TrustScreen)
-        await pilot.press("4", "s")
+        await pilot.press("4", "S")
         await asked(app, pilot)
         shown = screen_text(app)
         assert "a shell command that you have not approved yet" in shown and "notify.command" in shown
         assert shown.count("x") >= 150
         await pilot.press("n")
         assert app.launched is None
-        await pilot.press("4", "s")
+        await pilot.press("4", "S")
         await asked(app, pilot)
         await pilot.press("y")
         await until(pilot, trace.exists)
@@ -139,8 +139,8 @@ async def test_resuming_a_run_whose_directory_holds_a_command_asks(tmp_path: Pat
 
 async def test_a_web_address_of_a_config_is_asked_about_and_shown_before_a_run_starts(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST, "notify.webhook=https://example.org/hook", size=(160, 40)) as (app, pilot):
-        await until_shown(pilot, "of every sample")
-        await pilot.press("4", "s")
+        await until_shown(pilot, "1,438 train")
+        await pilot.press("4", "S")
         await asked(app, pilot)
         shown = screen_text(app)
         assert "sends notifications to a web address that you have not approved yet" in shown

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studio_pilot import go_to_field, screen_text, studio, until, until_shown
+from studio_pilot import go_to_field, screen_text, set_field, studio, until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher
 
@@ -15,22 +15,14 @@ from torchdeck.tui.app import Studio
 from torchdeck.tui.draft_form import change_lines
 from torchdeck.tui.kept_draft import DraftFile, KeptDraft
 from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.panes.data_transforms import TransformsView
 from torchdeck.tui.screens.kept_draft import KeptDraftScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
-from torchdeck.tui.widgets.pipeline_list import PipelineList
-
-SAID: list[str] = []
 
 
-@pytest.fixture(autouse=True)
-def _notices_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A notice leaves the screen after seconds, which may be over before a test looks."""
-    SAID.clear()
-    monkeypatch.setattr(Studio, "notify", lambda app, message, **options: SAID.append(message))
-
-
-def said() -> str:
-    return "\n".join(SAID)
+def said(app: Studio) -> str:
+    """What the studio has answered so far; a toast leaves the screen after seconds."""
+    return "\n".join(f"{each.title} {each.text}" for each in app.told)
 
 
 async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_hold(tmp_path: Path) -> None:
@@ -39,19 +31,20 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
         await go_to_field(pilot, "training.epochs")
         # Typed and not applied.
         await pilot.press("enter", "0", "f5")
-        await until(pilot, lambda: "not applied yet" in said())
+        await until(pilot, lambda: "not applied yet" in said(app))
         form = app.query_one("SetupPane ConfigForm", ConfigForm)
         assert app.launched is None and app.focused is form.editor
         # Applied and rejected, then started from another pane.
-        await pilot.press("enter")
-        await until_shown(pilot, "▲ training.epochs = 0: must be at least")
+        await pilot.press("escape")
+        await set_field(pilot, "training.epochs", "0")
+        await until(pilot, lambda: "must be at least 1" in form.field_of("training.epochs").error)
+        await go_to_field(pilot, "seed")
         await pilot.press("1", "S")
-        await until(pilot, lambda: "must be at least 1" in said())
+        await until(pilot, lambda: "must be at least 1" in said(app))
         assert app.launched is None
-        assert app.query_one(ContentSwitcher).current == "setup"
-        await until(pilot, lambda: app.focused is form)
-        assert form.field is not None and form.field.key == "training.epochs"
-        await pilot.press("enter", "7", "enter")
+        await until(pilot, lambda: app.query_one(ContentSwitcher).current == "setup")
+        await until(pilot, lambda: form.field is not None and form.field.key == "training.epochs")
+        await set_field(pilot, "training.epochs", "7")
         await until_shown(pilot, "✓ ready to start")
         await pilot.press("f5")
         await until(pilot, lambda: app.launched is not None)
@@ -59,37 +52,41 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
 
 async def delete_a_transform(app: Studio, pilot: Pilot[None]) -> None:
     """Delete the first transform with the keys of the data pane."""
+    transforms = app.query_one(TransformsView)
     app.query_one(DataPane).action_show_part("transforms")
-    app.query_one(PipelineList).focus()
+    await until(pilot, lambda: transforms.count > 0 and transforms.is_on_screen)
+    transforms.focus()
     await pilot.press("d")
 
 
 async def test_a_start_where_the_draft_is_not_shown_and_a_stop_ask_first(tmp_path: Path) -> None:
-    async with studio(tmp_path, "training.epochs=5000") as (app, pilot):
+    async with studio(tmp_path, "training.epochs=5000", "model.name=mlp") as (app, pilot):
         for pane in ("1", "2", "5", "6"):
-            await pilot.press(pane, "s")
+            await pilot.press(pane, "S")
             await until_shown(pilot, "Start the run digits?")
             await pilot.press("escape")
             assert app.launched is None
-        await pilot.press("s", "s")
-        await until_shown(pilot, "● running")
-        for answer in ("n", "x"):
-            await pilot.press("x")
+        await pilot.press("S")
+        await until_shown(pilot, "Start the run digits?")
+        await pilot.press("S")
+        await until(pilot, lambda: app.watched_run.status == "running")
+        for answer in ("escape", "X"):
+            await pilot.press("X")
             await until_shown(pilot, f"Stop {app.watched.name}?")
             assert app.launched.is_alive
             await pilot.press(answer)
-        await until_shown(pilot, "● stopped")
+        await until(pilot, lambda: app.watched_run.status == "stopped")
 
 
-async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path) -> None:
+async def test_u_undoes_changes_of_every_pane_in_their_order(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         drafts = [app.draft]
         await delete_a_transform(app, pilot)
         await until(pilot, lambda: app.draft != drafts[-1])
         drafts.append(app.draft)
         await pilot.press("2")
-        await until_shown(pilot, "parameters")
-        await pilot.press("t", "z")
+        await until_shown(pilot, "features")
+        await pilot.press("down", "e")
         await until(pilot, lambda: bool(app.draft.model.freeze))
         drafts.append(app.draft)
         await pilot.press("3")
@@ -99,13 +96,13 @@ async def test_ctrl_z_undoes_changes_of_every_pane_in_their_order(tmp_path: Path
         preset = app.spec
         assert preset != "digits"
         last = app.draft
-        for draft in reversed(drafts):
-            await pilot.press("ctrl+z")
+        for draft, key in zip(reversed(drafts), ("u", "ctrl+z", "u"), strict=True):
+            await pilot.press(key)
             await until(pilot, lambda: app.draft == draft)  # noqa: B023
         assert app.spec == "digits"
-        await pilot.press("ctrl+z")
-        await until(pilot, lambda: "no change of the draft to be undone" in said())
-        await pilot.press(*["ctrl+y"] * 3)
+        await pilot.press("u")
+        await until(pilot, lambda: "no change of the draft to be undone" in said(app))
+        await pilot.press("U", "ctrl+y", "U")
         await until(pilot, lambda: app.draft == last)
         assert app.spec == preset
 
@@ -124,7 +121,7 @@ async def test_q_keeps_the_draft_and_the_studio_offers_it_when_it_opens_again(tm
         async with studio(tmp_path, size=(80, 24)) as (app, pilot):
             await until(pilot, lambda: isinstance(app.screen, KeptDraftScreen))
             await until_shown(pilot, "data.train_transforms:")
-            assert "decide later" in screen_text(app)
+            assert "Esc decides later" in screen_text(app)
             await pilot.press(answer)
             await until(pilot, lambda: len(app.screen_stack) == 1)
             assert (app.draft == changed) is (answer == "y")
@@ -155,17 +152,16 @@ def test_the_differences_of_drafts_are_one_line_each() -> None:
 async def test_a_secret_is_typed_once_and_then_neither_shown_nor_in_the_kept_draft(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(160, 50)) as (app, pilot):
         await pilot.press("3")
-        await go_to_field(pilot, "notify.webhook")
-        await pilot.press(*"https://example.org/TOKEN", "enter")
+        await set_field(pilot, "notify.webhook", "https://example.org/TOKEN")
         await until_shown(pilot, "--set notify.webhook=secret:")
         await until(pilot, lambda: app.draft.notify.webhook.startswith("secret:"))
         assert "TOKEN" not in screen_text(app)
         reference = app.draft.notify.webhook
-        await pilot.press("escape", "ctrl+z")
+        await pilot.press("u")
         await until(pilot, lambda: app.draft.notify.webhook == "")
-        await pilot.press("ctrl+y")
+        await pilot.press("U")
         await until(pilot, lambda: app.draft.notify.webhook == reference)
-        assert "undone: notify.webhook" in said() and "TOKEN" not in said()
+        assert "undone: notify.webhook" in said(app) and "TOKEN" not in said(app)
     kept = app._draft_file.path.read_text()
     assert reference in kept and "TOKEN" not in kept
     assert secret_value("notify.webhook", reference) == "https://example.org/TOKEN"
@@ -174,9 +170,8 @@ async def test_a_secret_is_typed_once_and_then_neither_shown_nor_in_the_kept_dra
 async def test_a_rejected_secret_is_not_repeated_in_the_message(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(160, 50)) as (app, pilot):
         await pilot.press("3")
-        await go_to_field(pilot, "notify.webhook")
-        await pilot.press(*"ftp://TOKEN", "enter")
-        await until_shown(pilot, "must be the address of a web server")
+        await set_field(pilot, "notify.webhook", "ftp://TOKEN")
+        await until(pilot, lambda: "must be the address of a web server" in app.draft_error)
         assert "TOKEN" not in app.draft_error
 
 

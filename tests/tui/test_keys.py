@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
-from studio_pilot import screen_text, studio, until
+from studio_pilot import screen_text, studio, until, until_shown
 from textual.binding import Binding
+from textual.screen import ModalScreen
 from textual.widgets import Input
 
+import torchdeck.tui
 from torchdeck.tui.keys.bindings import bindings
 from torchdeck.tui.keys.commands import COMMANDS, MEANINGS, PANES
-from torchdeck.tui.screens.help import HelpScreen
+from torchdeck.tui.screens.dialog import OverScreen
+from torchdeck.tui.screens.help import HelpScreen, key_groups
 from torchdeck.tui.widgets.key_line import KeyLine
 
 COMMANDS_WITH_KEYS = [
@@ -73,6 +78,54 @@ async def test_the_help_lists_every_key_that_works_where_the_focus_is(tmp_path: 
             await pilot.press("escape")
 
 
+async def test_every_key_that_the_last_line_shows_is_in_the_help_wherever_the_focus_is(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        for digit in range(1, len(PANES) + 1):
+            await pilot.press(str(digit))
+            for widget in list(app.screen.focus_chain):
+                app.screen.set_focus(widget)
+                await pilot.pause()
+                shown = {
+                    active.binding.tooltip or active.binding.description
+                    for active in app.screen.active_bindings.values()
+                    if active.enabled and active.binding.show
+                }
+                listed = {does for _, keys in key_groups(app.screen) for _, does in keys}
+                assert shown <= listed, widget
+
+
+async def test_a_key_of_a_run_without_one_says_so(tmp_path: Path) -> None:
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("P", "C", "X", "E")
+        await until(pilot, lambda: [told.title for told in app.told] == 4 * ["No run to act on"])
+        assert {told.text for told in app.told} == {"S starts one; 5 Runs lists all"}
+
+
+def test_no_part_of_a_pane_takes_a_key_that_means_something_everywhere() -> None:
+    everywhere = {key for each in COMMANDS["studio"].values() for key in each.keys.split(",") if len(key) == 1}
+    taken = {
+        f"{part}.{name}: {key}"
+        for part, name, command in COMMANDS_WITH_KEYS
+        for key in command.keys.split(",")
+        if part != "studio" and key in everywhere
+    }
+    # A key of a screen over the studio hides nothing; zero is where the panes' digits end.
+    over = ("sample.", "checkpoint.", "scores.", "comparison.")
+    assert {each for each in taken if not each.startswith((*over, "chart.outliers"))} == set()
+
+
+def test_every_screen_over_the_studio_can_list_its_keys() -> None:
+    for module in pkgutil.walk_packages(torchdeck.tui.__path__, "torchdeck.tui."):
+        importlib.import_module(module.name)
+    waiting, found = [ModalScreen], set()
+    while waiting:
+        kinds = [each for each in waiting.pop().__subclasses__() if each not in found]
+        found.update(kinds)
+        waiting += kinds
+    own = {kind for kind in found if kind.__module__.startswith("torchdeck.tui.")}
+    assert {kind.__name__ for kind in own if not issubclass(kind, OverScreen)} == {"HelpScreen"}
+
+
 async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
         await pilot.press("6", "slash")
@@ -83,7 +136,10 @@ async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> N
         await pilot.press("S", "1")
         assert isinstance(app.focused, Input)
         assert app.focused.value == "S1"
-        await pilot.press("escape")
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await until_shown(pilot, "Keys while you type")
+        await pilot.press("escape", "escape")
         await pilot.pause()
         assert app.query_one(KeyLine).display
 

@@ -39,15 +39,15 @@ async def test_two_panels_show_and_control_one_run_and_one_goes_on_when_the_othe
     assert run.path is not None
     async with attached(run.path) as first:
         async with attached(run.path) as second:
-            await first.press("p")
+            await first.press("P")
             await until_shown(first, "running")
             await until_shown(second, "running")
-            await second.press("p")
+            await second.press("P")
             await until_shown(first, "paused")
             await until_shown(second, "paused")
             await second.press("q")
             await until(second, lambda: not second.app.is_running)
         assert run.is_alive
-        await first.press("p")
+        await first.press("P")
         await until_shown(first, "running")
         assert RunReader(run.path).status() == "running"

@@ -18,8 +18,6 @@ KeptAnswer = Literal["continue", "delete", "later"]
 class KeptDraftScreen(Dialog[KeptAnswer]):
     """Lists how the kept draft differs from the current one, and asks what to do with it."""
 
-    DEFAULT_CSS = "KeptDraftScreen VerticalScroll { height: auto; max-height: 12; width: 66; margin: 1 0 0 0; }"
-
     def __init__(self, changes: Sequence[str]) -> None:
         """`changes`: one line for each setting that differs."""
         answers: list[Answer[KeptAnswer]] = [
@@ -32,5 +30,5 @@ class KeptDraftScreen(Dialog[KeptAnswer]):
     def body(self) -> ComposeResult:
         """The differences."""
         yield Static("It was not started when the studio ended. It differs in:")
-        with VerticalScroll(can_focus=False):
+        with VerticalScroll(can_focus=False, classes="words"):
             yield Static("\n".join(name(line) for line in self._changes))
