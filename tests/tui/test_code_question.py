@@ -160,8 +160,8 @@ async def test_the_question_lists_every_file_and_keeps_its_answers_on_a_small_sc
         screen = TrustScreen(files)
         app.push_screen(screen)
         await asked(app, pilot)
-        await until_shown(pilot, "y run all 3, and remember this content")
-        assert "n don't run" in screen_text(app)
+        await until_shown(pilot, "y  Run all 3, and remember this content")
+        assert "Esc  Doesn't run it" in screen_text(app)
         words = "\n".join(str(line.render()) for line in screen.query(Static))
         for name in ("one.py", "two.py", "parts.py"):
             assert str(tmp_path / name) in words
@@ -169,5 +169,5 @@ async def test_the_question_lists_every_file_and_keeps_its_answers_on_a_small_sc
         before = screen_text(app)
         await pilot.press("pagedown")
         await until(pilot, lambda: screen_text(app) != before)
-        assert "y run all 3" in screen_text(app)
+        assert "y  Run all 3" in screen_text(app)
         await pilot.press("n")
