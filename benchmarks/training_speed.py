@@ -27,7 +27,7 @@ import time
 import traceback
 from fcntl import ioctl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from torchdeck.engine.bench.speed import Rounds, ratios, take_turns, warm_trainer
 from torchdeck.engine.bench.speed_loops import BareLoop
@@ -144,13 +144,13 @@ def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, 
             time.sleep(0.05)
 
         def show(name: str) -> None:
-            app.call_from_thread(app.action_show, "train" if name == "panel" else "log")
+            app.call_from_thread(cast(Any, app.action_show), "train" if name == "panel" else "log")
             time.sleep(0.3)
 
         loops = [BareLoop(warm_trainer(app.launched, _WARM_STEPS))]
         names = ["bare", "headless", "panel"]
         results["studio"] = take_turns(app.launched, list(loops), names, options.seconds, options.rounds, show)
-        app.call_from_thread(app.action_show, "data")
+        app.call_from_thread(cast(Any, app.action_show), "data")
         time.sleep(3.0)
         before = bytes_sent(folder)
         time.sleep(_IDLE_SECONDS)

@@ -122,7 +122,7 @@ def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
 
 @pytest.mark.parametrize("size", SIZES)
 def test_model(snap_compare, runs_root, size) -> None:
-    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("2", "288,170 parameters"))
+    assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("2", "features"))
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_no_runs(snap_compare, runs_root) -> None:
 
 @pytest.mark.parametrize("pane", ["1", "2", "4"])
 def test_the_keys_of_a_pane(snap_compare, runs_root, pane) -> None:
-    words = {"1": "1,438 training samples", "2": "288,170 parameters", "4": "No run is shown yet"}[pane]
+    words = {"1": "Data sets", "2": "features", "4": "Start"}[pane]
 
     async def prepare(pilot: Pilot[None]) -> None:
         await shown(pane, words)(pilot)
