@@ -303,7 +303,7 @@ def test_a_file_that_is_no_checkpoint_of_a_run_is_refused(tmp_path: Path) -> Non
     torch.save({"weight": torch.zeros(2)}, tmp_path / "plain.pt")
     run = ended(launch_resumed(path, checkpoint=tmp_path / "plain.pt"))
     assert isinstance(run.error, CheckpointError)
-    assert "not a torchdeck checkpoint" in str(run.error)
+    assert "holds no model_state_dict" in str(run.error)
 
 
 def test_a_checkpoint_that_lacks_a_part_is_refused_by_its_name(tmp_path: Path) -> None:

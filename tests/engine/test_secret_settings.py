@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import stat
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -123,8 +124,9 @@ def _keep(number: int) -> str:
 
 
 def test_processes_that_keep_at_once_lose_nothing_of_each_other() -> None:
-    with multiprocessing.get_context("fork").Pool(4) as pool:
-        references = pool.map(_keep, range(40), chunksize=1)
+    # A pool that ends its processes by a signal waits for ever if a handler of this process takes it.
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("fork")) as pool:
+        references = list(pool.map(_keep, range(40), chunksize=1))
     entries = json.loads(SecretStore().file.read_text())["secrets"]
     assert [entries[reference] for reference in references] == [f"value {number}" for number in range(40)]
 

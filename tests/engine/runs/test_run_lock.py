@@ -53,8 +53,8 @@ def test_the_owner_finds_itself_without_losing_the_lock(tmp_path: Path) -> None:
     for _ in range(3):
         assert owner_pid(tmp_path) == os.getpid()
     # Opening and closing the file here would have dropped the lock; another process tells.
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        assert pool.apply(owner_pid, (tmp_path,)) == os.getpid()
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert pool.submit(owner_pid, tmp_path).result() == os.getpid()
     lock.release()
     assert owner_pid(tmp_path) is None
 
