@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from textual.app import App, ComposeResult
 
+from torchdeck.tui.look.themes import OWN_THEMES, meanings_for
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
 from torchdeck.tui.widgets.form_field import FormField
@@ -14,7 +15,19 @@ from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep, StepNote
 
 
-class ChartApp(App[None]):
+class LookApp(App[None]):
+    """An app in the studio's theme."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_theme(OWN_THEMES[0])
+        self.theme = OWN_THEMES[0].name
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return meanings_for(self.current_theme)
+
+
+class ChartApp(LookApp):
     def __init__(self, *, is_log: bool) -> None:
         super().__init__()
         self.is_log = is_log
@@ -26,16 +39,16 @@ class ChartApp(App[None]):
         chart = self.query_one(Chart)
         steps = np.arange(1, 28_141)
         wave = 0.3 * np.sin(steps * 0.7) ** 2
-        chart.set_series("train", steps, 2.2 * np.exp(-steps / 5000) + wave + 0.02, "#4c9be8")
+        chart.set_series("train", steps, 2.2 * np.exp(-steps / 5000) + wave + 0.02, "$series-1")
         epochs = steps[937::938]
-        chart.set_series("validation", epochs, 2 * np.exp(-epochs / 6000) + 0.2, "#e8a04c", is_smoothed=False)
+        chart.set_series("validation", epochs, 2 * np.exp(-epochs / 6000) + 0.2, "$series-2", is_smoothed=False)
         chart.set_marks([(9380, "R")])
         chart.log_y = self.is_log
         chart.smoothing = 0.98 if self.is_log else 0.0
         chart._redraw()
 
 
-class TreeApp(App[None]):
+class TreeApp(LookApp):
     def compose(self) -> ComposeResult:
         yield ModuleTree()
 
@@ -47,11 +60,11 @@ class TreeApp(App[None]):
             rows += [ModuleTreeRow(f"layer{layer}.{block}", "BasicBlock", params // 2, 0) for block in range(2)]
         rows.append(ModuleTreeRow("fc", "Linear", 5130, 5130, "[1, 10]", "512, 10"))
         tree = self.query_one(ModuleTree)
-        tree.set_rows(rows, "resnet18")
+        tree.show_modules(rows, "resnet18")
         tree.reveal("layer3.1")
 
 
-class FormApp(App[None]):
+class FormApp(LookApp):
     def compose(self) -> ComposeResult:
         data = (
             FormField("data.dataset", "dataset", "text", "CIFAR10", help="catalog name or folder", origin="MNIST"),
@@ -73,7 +86,7 @@ class FormApp(App[None]):
         self.query_one(PipelineList).set_steps("train", steps, notes)
 
 
-class ImagesApp(App[None]):
+class ImagesApp(LookApp):
     def compose(self) -> ComposeResult:
         yield ImageGrid()
 
