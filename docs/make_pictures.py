@@ -10,6 +10,7 @@ Trains a few short runs of the digits preset in a temporary folder, opens the st
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -23,7 +24,7 @@ from torchdeck.engine.launching.launch import launch
 from torchdeck.tui.app import Studio
 from torchdeck.tui.messages import WatchRequested
 
-IMAGES = Path(__file__).parent / "images"
+IMAGES = Path(__file__).resolve().parent / "images"
 _SECONDS_A_FRAME = 2.6
 _RUNS = (
     ("digits-cnn", ("optimizer.lr=0.05", "training.probe_every=4")),
@@ -38,32 +39,32 @@ class Picture:
     """One picture.
 
     Attributes:
-        keys: keys that lead to it, from the first pane on.
+        keys: keys that lead to it, from the first pane on; "…" waits for what a pane reads.
         size: columns and lines.
         theme: theme of the studio.
         watches: whether a run is watched before the keys are pressed.
-        waits: seconds for what is read in the background.
+        shows: text that is on the screen when all has been read.
     """
 
     keys: tuple[str, ...]
     size: tuple[int, int] = (120, 40)
     theme: str = "torchdeck"
     watches: bool = True
-    waits: float = 4.0
+    shows: str = ""
 
 
 PICTURES = {
     "studio": Picture(("4",), (160, 48)),
-    "data": Picture(("1",)),
-    "model": Picture(("2", "down", "right", "down", "right", "down")),
-    "setup": Picture(("3",)),
+    "data": Picture(("1",), shows="✓ balanced"),
+    "model": Picture(("2", "…", "end"), shows="σ"),
+    "setup": Picture(("3", "…", "down", "down", "down", "down", "down"), shows="ready to start"),
     "train": Picture(("4",)),
-    "runs": Picture(("5", "space", "space", "space", "space"), (160, 48)),
+    "runs": Picture(("5", "…", "space", "space", "space", "space", "up"), (160, 48), shows="digits-mlp"),
     "log": Picture(("6",)),
-    "palette": Picture(("4", "colon"), waits=2.0),
+    "palette": Picture(("4", "colon"), shows="Start the draft"),
     "light": Picture(("4",), theme="torchdeck-light"),
 }
-TOUR = ("data", "model", "setup", "train", "runs")
+TOUR = ("data", "model", "setup", "train", "log")
 """Pictures of the recording, in their order, all of one size."""
 
 
@@ -87,9 +88,13 @@ async def take(picture: Picture, runs: Path, watched: Path) -> str:
             app.post_message(WatchRequested(watched))
         await settle(pilot, 4.0)
         for key in picture.keys:
-            await pilot.press(key)
-            await settle(pilot, 0.4)
-        await settle(pilot, picture.waits)
+            if key == "…":
+                await settle(pilot, 6.0)
+            else:
+                await pilot.press(key)
+                await settle(pilot, 0.4)
+        await until_shown(pilot, picture.shows)
+        await settle(pilot, 3.0)
         app.clear_notifications()
         await pilot.pause()
         return app.export_screenshot(title="torchdeck")
@@ -99,6 +104,19 @@ async def settle(pilot: Pilot[None], seconds: float) -> None:
     """Wait until the panes have read what they show."""
     for _ in range(int(seconds / 0.2)):
         await pilot.pause(0.2)
+
+
+async def until_shown(pilot: Pilot[None], text: str) -> None:
+    """Wait until a text is on the screen. Raises TimeoutError after two minutes."""
+    async with asyncio.timeout(120):
+        while text not in on_screen(pilot):
+            await pilot.pause(0.2)
+
+
+def on_screen(pilot: Pilot[None]) -> str:
+    """The text on the screen."""
+    strips = pilot.app.screen._compositor.render_strips(pilot.app.size)
+    return "\n".join(strip.text for strip in strips)
 
 
 def recording(frames: list[str]) -> str:
@@ -121,22 +139,18 @@ def recording(frames: list[str]) -> str:
 
 async def main(names: list[str]) -> None:
     """Make the named pictures, or all of them and the recording."""
+    IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        runs = Path(folder) / "runs"
+        # The pictures name no folder of this machine.
+        os.chdir(folder)
+        runs = Path("runs")
         paths = await asyncio.to_thread(train_runs, runs)
         for name in names or PICTURES:
             svg = await take(PICTURES[name], runs, paths[0])
             (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
             print(f"{name}.svg")
-        if not names:
-            frames = [await take(_of_one_size(name), runs, paths[0]) for name in TOUR]
-            (IMAGES / "tour.svg").write_text(recording(frames), encoding="utf-8")
-            print("tour.svg")
-
-
-def _of_one_size(name: str) -> Picture:
-    picture = PICTURES[name]
-    return Picture(picture.keys, (120, 40), picture.theme, picture.watches, picture.waits)
+    frames = [(IMAGES / f"{name}.svg").read_text(encoding="utf-8") for name in TOUR]
+    (IMAGES / "tour.svg").write_text(recording(frames), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -11,12 +11,12 @@ from torchdeck.tui.screens.evaluation import EvaluationScreen, evaluation_text
 
 async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST, "ema.decay=0.5", size=(100, 60)) as (app, pilot):
-        await pilot.press("4", "t")
+        await pilot.press("4", "i")
         assert not isinstance(app.screen, EvaluationScreen), "there is no evaluation yet"
-        await pilot.press("4", "s")
+        await pilot.press("S")
         await until(pilot, lambda: app.launched is not None and not app.launched.is_alive)
         await until_shown(pilot, "finished")
-        await pilot.press("t")
+        await pilot.press("i")
         await until_shown(pilot, "confusion matrix: rows are targets")
         text = screen_text(app)
         assert "validation split, trained weights" in text

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and_w_takes_the_rate(
     tmp_path: Path,
 ) -> None:
-    async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
+    async with studio(tmp_path, "model.name=mlp", size=(120, 40)) as (app, pilot):
         await pilot.press("4", "colon")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         await pilot.press(*"find a learning rate")
@@ -70,7 +70,9 @@ def _is_training(pid: int) -> bool:
 
 async def test_a_key_tries_batches_and_enter_takes_the_largest_that_fits(tmp_path: Path) -> None:
     async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
-        await pilot.press("4", "b")
+        await pilot.press("4")
+        await until(pilot, lambda: bool(app.query(TrainPane)))
+        app.query_one(TrainPane).action_find_batch()
         await until_shown(pilot, "the whole training split")
         assert "1,438" in screen_text(app)
         await pilot.press("enter")

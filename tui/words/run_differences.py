@@ -9,6 +9,7 @@ from typing import Any
 
 from torchdeck.engine.config.secret_keys import REDACTED, is_literal, secret_keys
 from torchdeck.engine.metric_names import metric
+from torchdeck.engine.user_path import user_path
 
 from ..drawing import UNKNOWN, left, name, right
 from ..widgets.table import aligned
@@ -58,9 +59,14 @@ def differences(runs: Sequence[ComparedRun]) -> list[Difference]:
     rows = []
     for key in keys:
         values = [run.settings.get(key) for run in runs]
-        if any(value != values[0] for value in values):
+        if any(_same_form(value) != _same_form(values[0]) for value in values):
             rows.append(Difference(key, tuple(_written(key, value) for value in values)))
     return rows + _results(runs)
+
+
+def _same_form(value: Any) -> Any:
+    """A value as it is compared: a draft may write the home folder as `~`, a run has resolved it."""
+    return str(user_path(value)) if isinstance(value, str) and value.startswith("~") else value
 
 
 def _results(runs: Sequence[ComparedRun]) -> list[Difference]:
