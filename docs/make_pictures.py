@@ -56,7 +56,7 @@ class Picture:
 PICTURES = {
     "studio": Picture(("4",), (160, 48)),
     "data": Picture(("1",), shows="✓ balanced"),
-    "model": Picture(("2", "…", "end"), shows="σ"),
+    "model": Picture(("2", "…", "end"), shows="gradients at step"),
     "setup": Picture(("3", "…", "down", "down", "down", "down", "down"), shows="ready to start"),
     "train": Picture(("4",)),
     "runs": Picture(("5", "…", "space", "space", "space", "space", "up"), (160, 48), shows="digits-mlp"),

@@ -10,7 +10,7 @@ from textual.color import Color, ColorParseError
 
 _FAINT = 0.66  # share of the background in a faint line
 _ANSI_FAINT = "bright_black"
-_UNKNOWN = "#808080"
+_GRAY = 0.5  # share of the background in a color that no theme knows
 
 
 def line_style(color: str, variables: Mapping[str, str], background: Color, *, is_faint: bool) -> Style:
@@ -30,7 +30,7 @@ def line_style(color: str, variables: Mapping[str, str], background: Color, *, i
 
 
 def _parsed(color: str, variables: Mapping[str, str], background: Color) -> Color:
-    value = variables.get(color[1:], _UNKNOWN) if color.startswith("$") else color
+    value = variables.get(color[1:], "") if color.startswith("$") else color
     # A variable may have a strength behind its color.
     word, _, strength = value.partition(" ")
     share = float(strength.rstrip("%")) / 100 if strength.endswith("%") else 1.0
@@ -39,5 +39,5 @@ def _parsed(color: str, variables: Mapping[str, str], background: Color) -> Colo
     try:
         parsed = Color.parse(word)
     except ColorParseError:
-        return Color.parse(_UNKNOWN)
+        return background.blend(background.get_contrast_text(1.0), _GRAY, alpha=1)
     return parsed if parsed.ansi is not None or share == 1.0 else parsed.with_alpha(parsed.a * share)
