@@ -28,7 +28,7 @@ from ..screens.lines import LinesScreen
 from ..screens.model_picker import ModelPicker
 from ..screens.weights import WeightsScreen
 from ..widgets.modules.module_tree import ModuleHeat, ModuleTree
-from ..widgets.panel import Lines, nothing_here
+from ..widgets.panel import FocusableLines, Lines, nothing_here
 from ..words.figures import flops_per_sample
 from ..words.module_text import gradient_table, tree_rows
 from ..working import Working
@@ -76,7 +76,7 @@ class ModelPane(Working, Pane):
         yield ModelList(id="models")
         with Vertical(id="middle"):
             yield ModuleTree(id="tree", classes="-lead")
-            yield Lines("Model", id="said")
+            yield FocusableLines("Model", id="said")
             with Horizontal(id="below"):
                 yield MemoryPanel(self._worker, id="memory")
                 yield ModulePanel(self._worker, id="module-below")
@@ -104,7 +104,7 @@ class ModelPane(Working, Pane):
     def next_view(self, by: int) -> None:
         """Show the next columns of the tree; at 80 columns, then the other panels."""
         is_narrow = self.screen.has_class("-w80")
-        if self.view == "tree" or not is_narrow:
+        if not self.has_class("-nothing") and (self.view == "tree" or not is_narrow):
             went_round = self.query_one(ModuleTree).next_columns(by)
             if not (went_round and is_narrow):
                 return
@@ -278,12 +278,17 @@ class ModelPane(Working, Pane):
         said.styles.height = "1fr"
 
         def draw(width: int, height: int) -> list[str]:
-            words = [f"[$text-muted]{line}[/]" for line in prose(error, max(20, width - 6))]
-            ways = [("/", "find another model"), ("o", "open path/to/file.py:factory"), ("1", "look at the data")]
-            head = nothing_here("[$error]The model can't be built[/]", "", ways, glyph="[$error]✗[/]")(width, 0)
+            # The keys that help stay in view below a long error.
+            words = [f"[$text-muted]{line}[/]" for line in prose(error, max(20, width - 6))][: max(2, height - 8)]
+            there = "v" if self.screen.has_class("-w80") else "Tab"
+            ways = [(there, "choose another model"), ("o", "open path/to/file.py:factory"), ("1", "look at the data")]
+            empty = nothing_here("[$error]The model can't be built[/]", "", ways, glyph="[$error]✗[/]")
+            head = empty(width, len(ways) + 2)
             return [head[0], "", *(f"   {line}" for line in words), "", *head[2:]]
 
         said.show(draw)
+        if self.is_on_screen and not isinstance(self.screen.focused, ModelList):
+            self.screen.set_focus(said)
 
     @on(ModuleTree.Highlighted)
     def _show_detail(self, message: ModuleTree.Highlighted) -> None:
