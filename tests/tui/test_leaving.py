@@ -203,6 +203,13 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
         for words in (*stray, "made by user code"):
             assert words.encode() not in studio.received
         studio.press("6")
+        # Below 110 columns, the sources take the place of the lines; the run's output comes after its events.
+        studio.press("v")
+        studio.until_shown("Levels")
+        studio.read(2.0)
+        studio.press("j")
+        studio.read(1.0)
+        studio.press("\r")
         for words in stray:
             studio.until_shown(words)
         assert "made by user code" in run.log_path.read_text()
