@@ -83,11 +83,18 @@ async def test_events_output_and_messages_are_sources_with_search_levels_and_pro
 
 
 async def test_at_80_columns_the_sources_take_the_place_of_the_lines(tmp_path: Path) -> None:
+    run = launch(load_config("digits", list(SMALL)), tmp_path / "runs")
+    run.join(60)
+    assert run.path is not None
+    (run.path / LOG_FILE).write_text("words of the model\n")
     async with studio(tmp_path, *SMALL, size=(80, 24)) as (app, pilot):
-        app.notify("something was done")
+        app.post_message(WatchRequested(run.path))
+        await until_shown(pilot, "finished")
         await pilot.press("6")
-        await until_shown(pilot, "something was done")
+        await until_shown(pilot, "saved step-")
         await pilot.press("v")
-        await until_shown(pilot, "messages")
-        await pilot.press("enter")
-        await until_shown(pilot, "something was done")
+        sources = app.query_one("#sources")
+        await until(pilot, lambda: app.focused is sources)
+        await pilot.press("j", "enter")
+        await until_shown(pilot, "words of the model")
+        assert app.focused is app.query_one("#words")

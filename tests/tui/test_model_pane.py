@@ -68,8 +68,9 @@ async def test_at_80_columns_v_shows_other_columns_then_the_other_panels(tmp_pat
         seen = []
         for _ in range(7):
             seen.append((app.query_one(ModuleTree).columns_view, app.pane.view))
+            assert app.focused is not None and app.focused.display and app.focused.is_on_screen
             await pilot.press("v")
-            await pilot.pause()
+            await pilot.pause(0.2)
         assert seen[:4] == [("overview", "tree"), ("parameters", "tree"), ("compute", "tree"), ("overview", "models")]
         assert [view for _, view in seen[4:]] == ["module", "memory", "tree"]
 

@@ -70,6 +70,7 @@ class LogPane(Working, Pane):
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = bindings("log")
     VIEWS = ("lines", "sources")
+    BEGINS_IN = "#words"
 
     def __init__(self, file: Path | None, run: WatchedRun, id: str | None = None) -> None:
         """Create the pane.
@@ -113,10 +114,6 @@ class LogPane(Working, Pane):
     def on_hide(self) -> None:
         """Read nothing while it is hidden."""
         self._poll.stop()
-
-    def focus_first(self) -> None:
-        """Begin in the lines."""
-        self.screen.set_focus(self._words)
 
     def next_view(self, by: int) -> None:
         """Show the next source; at 80 columns, the list of sources or the lines."""

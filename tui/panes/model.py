@@ -57,6 +57,7 @@ class ModelPane(Working, Pane):
     DEFAULT_CSS = (Path(__file__).with_suffix(".tcss")).read_text(encoding="utf-8")
     BINDINGS: ClassVar[list[BindingType]] = bindings("model")
     VIEWS = ("tree", "models", "module", "memory")
+    BEGINS_IN = "#tree"
 
     draft: reactive[RunConfig | None] = reactive(None)
     watched: reactive[Path | None] = reactive(None)
@@ -95,11 +96,6 @@ class ModelPane(Working, Pane):
         """Inspect the model when the pane is shown."""
         self._inspect_when_seen()
         self._look_at_run()
-
-    def focus_first(self) -> None:
-        """Begin in the tree; where there is none, in the list."""
-        is_listed = self.has_class("-nothing") or self.view == "models"
-        self.screen.set_focus(self.query_one(ModelList if is_listed else ModuleTree))
 
     def next_view(self, by: int) -> None:
         """Show the next columns of the tree; at 80 columns, then the other panels."""

@@ -16,6 +16,8 @@ class Pane(Widget):
     """
 
     VIEWS: ClassVar[tuple[str, ...]] = ()
+    BEGINS_IN: ClassVar[str] = ""
+    """Selector of the panel that has the focus first, while it is shown; by default, the first panel."""
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -29,11 +31,13 @@ class Pane(Widget):
         self.set_class(bool(self.view), f"-view-{self.view}")
 
     def focus_first(self) -> None:
-        """Focus where one begins: the first panel, not a field to type into."""
+        """Focus where one begins: the pane's main panel, else the first that is shown, not a field to type into."""
+        # What a view hides is not in the chain.
         inside = [widget for widget in self.screen.focus_chain if self in widget.ancestors]
         panels = [widget for widget in inside if not isinstance(widget, Input)]
+        main = [widget for widget in panels if self.BEGINS_IN and widget in self.query(self.BEGINS_IN)]
         if inside:
-            self.screen.set_focus((panels or inside)[0])
+            self.screen.set_focus((main or panels or inside)[0])
 
     def next_view(self, by: int) -> None:
         """Show the next or previous view."""
