@@ -73,6 +73,7 @@ LAYERS = (
     "tui.draft_sections",
     "tui.words",
     "tui.run_choice",
+    "tui.step_axis",
     "tui.run_curves",
     "tui.run_marks",
     "tui.headless",

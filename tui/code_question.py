@@ -12,7 +12,6 @@ from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, configs_of_check
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.user_trust import CodeTrust, Runnable, TrustStore, files_in_words, notifications_in_words
 
-from .plain_text import printable
 from .process import worker_calls
 from .screens.trust import TrustScreen
 
@@ -74,10 +73,8 @@ class CodeQuestion:
         try:
             self._trust.agree(files)
         except OSError as error:
-            reason = printable(error.strerror or str(error))
-            self._app.notify(
-                f"the code runs, but your answer can't be saved: {reason}", severity="warning", markup=False
-            )
+            reason = error.strerror or str(error)
+            self._app.notify(f"the code runs, but your answer can't be saved: {reason}", severity="warning")
         return True
 
 

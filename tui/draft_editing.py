@@ -16,7 +16,6 @@ from .draft_form import change_lines
 from .graphics.support import Wish
 from .kept_draft import DraftFile, KeptDraft
 from .messages import ArgumentRemoved, DraftEdited, DraftReplaced
-from .plain_text import printable
 from .process.terminal import Terminal
 from .screens.kept_draft import KeptDraftScreen
 from .stage import Stage
@@ -109,7 +108,7 @@ class DraftEditing(Stage):
         target.append(before)
         self._show_draft(source.pop())
         words = _in_short(change_lines(before.config, self.draft))
-        self.notify(printable(f"{done}: {words}", 300))
+        self.notify(f"{done}: {words}")
 
     # The draft of the last session
 
@@ -123,7 +122,7 @@ class DraftEditing(Stage):
         try:
             kept = self._draft_file.read()
         except ConfigError as error:
-            self.notify(printable(str(error), 300), severity="warning")
+            self.notify(str(error), severity="warning")
             return
         if kept is None or kept.config == self.draft:
             return

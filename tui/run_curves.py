@@ -6,10 +6,11 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 from torchdeck.engine.errors import RunError
 
+from .step_axis import Axis, axis_unit, positions
 from .words.charted_metrics import title_of
 from .words.metric_text import charted
 
@@ -18,17 +19,12 @@ if TYPE_CHECKING:
 
     from torchdeck.engine.runs.reader import RunReader
 
-Axis = Literal["step", "epoch", "time"]
-AXES: tuple[Axis, ...] = get_args(Axis)
 MOST_CURVES = 32
 """Number of marked runs whose curves are drawn, the first ones: nobody reads more in one chart."""
 
 # The metrics of a very long run are read in chunks of about 0.1 s.
 _BYTES_A_LOOK = 4 << 20
 _MOST_READERS = 64
-_UNITS = (("s", 1.0), ("min", 60.0), ("h", 3600.0))
-# A unit is used while the longest run has fewer of it.
-_MOST_OF_A_UNIT = 300.0
 
 
 @dataclass(frozen=True)
@@ -148,45 +144,13 @@ def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str
     for run, reader in readers.items():
         x, y = reader.series(metric) if metric in reader.series_names else (np.empty(0), np.empty(0))
         title, y = charted(name, y)
-        curves.append(RunCurve(run, _placed(reader, x, axis), y))
+        curves.append(RunCurve(run, positions(reader, x, axis), y))
     longest = max((float(curve.x[-1]) for curve in curves if len(curve.x)), default=0.0)
-    label, seconds = (str(axis), 1.0)
-    if axis == "time":
-        label, seconds = next((unit for unit in _UNITS if longest < _MOST_OF_A_UNIT * unit[1]), _UNITS[-1])
-    curves = [RunCurve(curve.run, curve.x / seconds, curve.y) for curve in curves]
+    label, size = axis_unit(axis, longest)
+    curves = [RunCurve(curve.run, curve.x / size, curve.y) for curve in curves]
     return label, curves, f"{split[:1].upper()}{split[1:]} {title}" if split else title_of(name)
 
 
-def _placed(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
-    """Positions of steps on an axis, between the places that the run's records name; beyond them at the last pace."""
-    import numpy as np
-
-    if axis == "step" or not len(steps):
-        return steps
-    places = _clock(reader) if axis == "time" else _epochs(reader)
-    if len(places) < 2:
-        return np.full(len(steps), np.nan)
-    known_steps, known = np.array(places).T
-    placed = np.interp(steps, known_steps, known)
-    beyond = steps > known_steps[-1]
-    pace = (known[-1] - known[-2]) / max(1.0, known_steps[-1] - known_steps[-2])
-    placed[beyond] = known[-1] + (steps[beyond] - known_steps[-1]) * pace
-    return placed
-
-
-def _epochs(reader: RunReader) -> list[tuple[float, float]]:
-    """Steps at the ends of epochs. Before the first has ended, the number of steps that it will have."""
-    places = [(0.0, 0.0), *((float(record["step"]), float(record["epoch"])) for record in reader.epoch_records())]
-    per_epoch = reader.progress().steps_per_epoch
-    return places if len(places) > 1 or not per_epoch else [*places, (float(per_epoch), 1.0)]
-
-
-def _clock(reader: RunReader) -> list[tuple[float, float]]:
-    """Seconds of training at steps."""
-    steps, seconds = reader.series("time")
-    return [(0.0, 0.0), *zip(steps.tolist(), seconds.tolist(), strict=True)]
-
-
 def _facts(reader: RunReader) -> RunFacts:
-    clock = _clock(reader)
-    return RunFacts(clock[-1][1] if len(clock) > 1 else math.nan, reader.progress().samples_per_s)
+    _, seconds = reader.series("time")
+    return RunFacts(float(seconds[-1]) if len(seconds) else math.nan, reader.progress().samples_per_s)

@@ -100,7 +100,7 @@ class Stage(TerminalApp[None]):
     def on_ready(self) -> None:
         """Say what is wrong with the user's preferences."""
         if self._wrong_preferences:
-            self.notify(self._wrong_preferences, severity="warning", markup=False)
+            self.notify(self._wrong_preferences, severity="warning")
         self.theme_changed_signal.subscribe(self, self._keep_theme)
 
     def _keep_theme(self, theme: Theme) -> None:
@@ -118,7 +118,7 @@ class Stage(TerminalApp[None]):
         try:
             remember(preferences_path(), theme=theme, pane=pane, **choices)
         except (OSError, ConfigError) as error:
-            self.notify(f"not remembered: {error}", severity="warning", markup=False)
+            self.notify(f"not remembered: {error}", severity="warning")
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         """Give every theme our own variables."""

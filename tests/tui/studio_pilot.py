@@ -37,7 +37,7 @@ def screen_text(app: Studio) -> str:
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
 
 
-async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 120.0) -> None:
+async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until a condition holds; if it never does, fail and show the screen."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
@@ -45,7 +45,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
         await pilot.pause(0.05)
 
 
-async def until_shown(pilot: Pilot[None], text: str, seconds: float = 120.0) -> None:
+async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
     """Wait until the text is on the screen."""
     await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
 

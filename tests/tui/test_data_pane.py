@@ -257,7 +257,7 @@ async def test_an_empty_folder_is_one_clear_message_and_another_data_set_can_be_
     (tmp_path / "data").mkdir()
     other = write_folder(tmp_path / "other")
     async with studio(tmp_path, f"data.dataset={tmp_path / 'data'}", size=SMALL) as (app, pilot):
-        await until_shown(pilot, "contains no folders")
+        await until_shown(pilot, "no folders; expected one folder of images per class")
         assert "o  opens a folder" in screen_text(app)
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.focused, Input))
@@ -297,7 +297,7 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         if app.worker.pid == beside:
             os.kill(beside, signal.SIGCONT)
         await pilot.press("enter")
-        await until_shown(pilot, "Esc stops it")
+        await until(pilot, lambda: "⏎ opens it" not in screen_text(app))
 
 
 async def test_v_shows_one_view_after_the_other_where_there_is_no_room_for_all(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import pytest
 from studio_pilot import FAST, studio, until
 from textual.app import App
 
-from torchdeck.tui.panes.train import TrainPane
 from torchdeck.tui.polling import Poll
 from torchdeck.tui.widgets.charts import chart as chart_module
 from torchdeck.tui.widgets.charts.chart import Chart
@@ -44,14 +43,14 @@ async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, mon
     monkeypatch.setattr(chart_module, "SHORTEST_WAIT", 1000.0)
     monkeypatch.setattr(chart_module, "LONGEST_WAIT", 1000.0)
     async with studio(tmp_path, *FAST) as (app, pilot):
-        pane = app.query_one(TrainPane)
-        polls = [app._poll, pane._polling]
-        await until(pilot, lambda: not any(poll.is_often for poll in polls))
-        await pilot.press("4", "s")
-        await until(pilot, lambda: all(poll.is_often for poll in polls))
-        await until(pilot, lambda: pane.run_status == "finished")
+        poll = app._poll
+        assert poll is not None
+        await until(pilot, lambda: not poll.is_often)
+        await pilot.press("4", "S")
+        await until(pilot, lambda: poll.is_often)
+        await until(pilot, lambda: app.watched_run.status == "finished")
         # A run that has ended shows its last data: the charts no longer wait.
         last_step = 2 * math.ceil(1438 / 128)
-        assert [chart._series["train"].x[-1] for chart in app.query(Chart)] == [last_step, last_step]
+        assert [drawn.x[-1] for chart in app.query(Chart) for drawn in chart._series.values()] == [last_step] * 6
         assert not any(chart._is_changed for chart in app.query(Chart))
-        await until(pilot, lambda: not any(poll.is_often for poll in polls))
+        await until(pilot, lambda: not poll.is_often)

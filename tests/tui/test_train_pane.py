@@ -162,7 +162,7 @@ async def test_the_charts_count_steps_epochs_or_time(tmp_path: Path) -> None:
     run = written_run(tmp_path / "runs")
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         await shown(app, pilot, run)
-        for unit, last in (("epoch", 2.0), ("seconds", 120.0), ("step", 100.0)):
+        for unit, last in (("epoch", 2.0), ("s", 120.0), ("step", 100.0)):
             await pilot.press("t")
             assert {chart.x_label for chart in app.query(Chart)} == {unit}
             assert app.query(Chart).first()._series["train"].x[-1] == last

@@ -49,5 +49,6 @@ async def test_two_panels_show_and_control_one_run_and_one_goes_on_when_the_othe
             await until(second, lambda: not second.app.is_running)
         assert run.is_alive
         await first.press("P")
+        reader = RunReader(run.path)
+        await until(first, lambda: reader.status() == "running")
         await until_shown(first, "running")
-        assert RunReader(run.path).status() == "running"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from studio_pilot import screen_text, studio, until, until_shown
+from textual.widgets import Input
 
 from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.models.build import build_model
@@ -15,9 +16,10 @@ async def test_a_file_is_previewed_and_then_applied(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
     async with studio(tmp_path) as (app, pilot):
-        await until_shown(pilot, "of every sample")
-        await pilot.press("2", "w")
-        await until(pilot, lambda: isinstance(app.screen, WeightsScreen))
+        await pilot.press("2", ":", *"start from weights in a file")
+        await until_shown(pilot, "Start from weights in a file")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WeightsScreen) and isinstance(app.focused, Input))
         await pilot.press(*str(tmp_path / "other.pt"), "enter")
         await until_shown(pilot, "does not fit")
         await pilot.press("enter")

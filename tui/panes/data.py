@@ -21,7 +21,6 @@ from torchdeck.engine.user_trust import code_files
 
 from ..keys.bindings import bindings
 from ..messages import DraftReplaced
-from ..plain_text import printable
 from ..process.worker_process import WorkerProcess
 from ..screens.ask import ConfirmScreen
 from ..screens.pick import PickEntry, PickScreen
@@ -190,7 +189,7 @@ class DataPane(DataWork):
             return
         entry = find_dataset(self.draft.data.dataset)
         if entry is None or entry.obtain != "download":
-            self.app.notify(f"{printable(self.draft.data.dataset)} can't be downloaded", severity="warning")
+            self.app.notify(f"{self.draft.data.dataset} can't be downloaded", severity="warning")
         else:
             self._ask_to_download(entry.name)
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from textual import on
 
-from ..plain_text import printable
 from ..widgets.image_grid import GridImage, ImageGrid
 from ..words import data_text as data_words
 from .data_pictures import PicturesPanel
@@ -59,4 +58,4 @@ class CopiesView(PicturesPanel):
     @on(ImageGrid.Chosen)
     def _tell_where(self, message: ImageGrid.Chosen) -> None:
         message.stop()
-        self.app.notify(printable(message.grid.images[message.group].caption, 300), title="Where it is", timeout=15)
+        self.app.notify(message.grid.images[message.group].caption, title="Where it is", timeout=15)

@@ -11,8 +11,8 @@ from textual.message import Message
 
 from torchdeck.engine.config import Component, DataConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.plurals import plural
 
-from ..plain_text import printable
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..screens.pick import PickEntry, PickScreen
@@ -51,7 +51,7 @@ class TransformsView(Working, PipelineList):
         """The user wants to see a sample after each step."""
 
     def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        super().__init__("Transforms", _SECTIONS, empty=_NOTHING, id=id)
+        super().__init__("Transforms", _SECTIONS, counted=lambda count: plural(count, "step"), empty=_NOTHING, id=id)
         self._worker = worker
         self._kinds: dict[str, StepKind] = {}
 
@@ -88,7 +88,7 @@ class TransformsView(Working, PipelineList):
             for name in _TITLES:
                 changed[name] = await self._worker.call(function, getattr(data, name), pixels.mean, pixels.std)
         except (TorchdeckError, WorkerError) as error:
-            self.app.notify(printable(str(error)), severity="warning")
+            self.app.notify(str(error), severity="warning")
             return
         self.post_message(self.Edited(changed))
         of = "every training sample" if pixels.is_whole else f"{pixels.measured:,} training samples"
@@ -105,10 +105,10 @@ class TransformsView(Working, PipelineList):
         try:
             steps, words = await self._worker.call(worker_calls.FOR_EVALUATION, data.train_transforms, size)
         except (TorchdeckError, WorkerError) as error:
-            self.app.notify(printable(str(error)), severity="warning")
+            self.app.notify(str(error), severity="warning")
             return
         self.post_message(self.Edited({EVAL: steps}))
-        self.app.notify(printable(words), title="Train → eval", timeout=8)
+        self.app.notify(words, title="Train → eval", timeout=8)
 
     def action_write(self) -> None:
         """Take the train transforms into eval."""
@@ -125,7 +125,7 @@ class TransformsView(Working, PipelineList):
                 entries: list[TransformEntry] = await self._worker.call(function)
                 self._kinds |= {entry.name: _kind(entry) for entry in entries}
         except (TorchdeckError, WorkerError) as error:
-            self.app.notify(f"the transforms can't be listed: {printable(str(error))}", severity="warning")
+            self.app.notify(f"the transforms can't be listed: {error}", severity="warning")
         return bool(self._kinds)
 
     @on(PipelineList.Changed)

@@ -17,7 +17,6 @@ from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
 from ..messages import DraftEdited, DraftReplaced, ResumeRequested, WatchRequested
-from ..plain_text import printable
 from ..process.worker_process import WorkerProcess
 from ..screens.ask import ConfirmScreen, PromptScreen
 from ..screens.exporting import ask_and_export
@@ -350,4 +349,4 @@ class RunActions(Working, Pane):
         self._tell("no run is under the cursor")
 
     def _tell(self, text: str) -> None:
-        self.app.notify(printable(text), severity="warning", timeout=8)
+        self.app.notify(text, severity="warning", timeout=8)

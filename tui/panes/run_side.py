@@ -17,10 +17,11 @@ from torchdeck.engine.config import RunConfig
 
 from ..drawing import name
 from ..keys.bindings import bindings
-from ..run_curves import AXES, Axis, CurvesLook
+from ..run_curves import CurvesLook
 from ..run_marks import RunMarks
 from ..screens.pick import PickEntry, PickScreen
 from ..stage import Stage
+from ..step_axis import AXES, Axis, next_axis
 from ..widgets.charts.chart import Chart
 from ..widgets.rows import Rows
 from ..words.metric_text import metric_title
@@ -121,7 +122,7 @@ class RunSide(Working, Vertical):
         if message.what == "metric":
             self._choose_metric()
         elif message.what == "axis":
-            self.axis = AXES[(AXES.index(self.axis) + 1) % len(AXES)]
+            self.axis = next_axis(self.axis)
             self.query_one(RunsChart).clear()
             self._changed(axis=self.axis)
 

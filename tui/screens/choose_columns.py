@@ -21,7 +21,6 @@ class ChooseColumnsScreen(OverScreen[tuple[str, ...] | None]):
     """A list of columns, each on or off; returns those that are on, in their order, or None if the user cancels."""
 
     DEFAULT_CSS = """
-    ChooseColumnsScreen > .dialog { width: 46; }
     ChooseColumnsScreen Rows { width: 40; height: auto; background: $surface; }
     """
     BINDINGS: ClassVar[list[BindingType]] = bindings("columns")

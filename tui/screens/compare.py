@@ -119,7 +119,7 @@ class CompareScreen(Working, OverScreen[None]):
                 chart.set_series(f"{label} {theirs}", *others[theirs], color, is_smoothed=name == "train/loss")
             else:
                 names = ", ".join(printable(other) for other in list(others)[:6])
-                self.app.notify(f"{printable(label)} has no {name}; it has {names}", markup=False)
+                self.app.notify(f"{label} has no {name}; it has {names}")
         chart.request_redraw()
 
     @work(exclusive=True)

@@ -10,7 +10,6 @@ from textual.app import App
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.user_path import user_path
 
-from ..plain_text import printable
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.figures import byte_size
@@ -32,7 +31,7 @@ async def ask_and_export(app: App[Any], worker: WorkerProcess, checkpoint: Path,
         if not answer:
             return
         value = answer
-        app.notify(f"exporting to {printable(answer)} …", markup=False)
+        app.notify(f"exporting to {answer} …")
         try:
             report = await worker.call(
                 worker_calls.EXPORT_CHECKPOINT,
@@ -44,5 +43,5 @@ async def ask_and_export(app: App[Any], worker: WorkerProcess, checkpoint: Path,
             error = str(problem)
             continue
         words = f"{report.path}: {report.format}, {byte_size(report.bytes)}; {report.checked}"
-        app.notify(printable(words), title="exported", timeout=10, markup=False)
+        app.notify(words, title="exported", timeout=10)
         return

@@ -31,14 +31,6 @@ _NAMES = 200
 class WeightsScreen(Working, OverScreen[str | None]):
     """Asks for a file and shows how it maps; returns the path, "" for no file, or None if the user cancels."""
 
-    DEFAULT_CSS = """
-    WeightsScreen > .dialog {
-        width: 110; height: 90%;
-        & Input { width: 100%; }
-        & VerticalScroll { height: 1fr; margin: 1 0 0 0; }
-        & #hint { height: auto; color: $text-muted; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
 
     def __init__(self, worker: WorkerProcess, draft: RunConfig, path: str = "") -> None:
@@ -57,14 +49,14 @@ class WeightsScreen(Working, OverScreen[str | None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the path, the mapping and the keys."""
-        with Vertical(classes="dialog") as box:
+        with Vertical(classes="dialog -list") as box:
             box.border_title = "Weights from a file"
             box.border_subtitle = "[b]Esc[/] keeps the draft"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
             field = Input(self._path or self._draft.model.weights, placeholder=place, compact=True)
             field.cursor_blink = False
             yield field
-            with VerticalScroll():
+            with VerticalScroll(classes="-fill"):
                 yield Static(id="mapping")
             yield Static(_HINT, id="hint")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from textual import events
 from textual.binding import BindingType
 from textual.message import Message
 
-from ..drawing import cells, ends, name, prose
+from ..drawing import cells, ends, fits, name, prose
 from ..keys.bindings import bindings
 from .rows import Rows
 
@@ -174,18 +174,26 @@ class PipelineList(Rows):
         index: int
 
     def __init__(
-        self, title: str, sections: Mapping[str, tuple[str, str]], *, empty: str, id: str | None = None
+        self,
+        title: str,
+        sections: Mapping[str, tuple[str, str]],
+        *,
+        counted: Callable[[int], str],
+        empty: str,
+        id: str | None = None,
     ) -> None:
         """Create pipelines without steps.
 
         Args:
             title: title of the panel.
             sections: title and hint of each pipeline, by its name.
+            counted: a number of steps in words.
             empty: text in place of the steps of an empty pipeline.
             id: id of the widget.
         """
         super().__init__(title, id=id)
         self._sections = {key: _Section(*words) for key, words in sections.items()}
+        self._counted = counted
         self._empty_words = empty
         self._listed: list[_Row] = []
         self._total = ""
@@ -321,14 +329,8 @@ class PipelineList(Rows):
                 f"   [$text-error]✗ {row.error}[/]" if self._is_first(number) else f"     [$text-error]{row.error}[/]"
             )
         if number in self._headings:
-            words = f"{len(section.steps)} step{'s' * (len(section.steps) != 1)}"
-            notes = [words, section.hint] if section.hint else [words]
-            heading = f"[b]{section.title}[/] [$text-disabled]{words}[/]"
-            return (
-                f"[b]{section.title}[/] [$text-disabled]{' · '.join(notes)}[/]"
-                if cells(f"{section.title} {' · '.join(notes)}") <= width
-                else heading
-            )
+            heading = f"[b]{section.title}[/] [$text-disabled]{self._counted(len(section.steps))}[/]"
+            return fits(heading, f"[$text-disabled] · {section.hint}[/]" if section.hint else "", width)
         if row.index is None:
             return f"   [$text-disabled]{name(self._empty_words, max(0, width - 3))}[/]"
         return self._step_line(section, row.index, width)

@@ -19,16 +19,6 @@ RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
 # A run with one of these statuses has a message that may need more than a line.
 ENDED_BADLY = ("failed", "died", "damaged")
 
-STATUS_STYLES = {
-    "preparing": "yellow",
-    "running": "green",
-    "paused": "yellow",
-    "finished": "green",
-    "stopped": "yellow",
-    "failed": "red",
-    "died": "red",
-    "damaged": "red",
-}
 STATUS_TONES = {
     "preparing": ("$warning", "●"),
     "running": ("$success", "●"),
@@ -134,22 +124,22 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> str:
     return f"{head}   {drawing.bar(share, room)}{tail}"
 
 
-def notices(status: str, state: StateFile, why_died: str, width: int) -> list[str]:
+def notices(status: str, state: StateFile, reason: str, width: int) -> list[str]:
     """Lines of markup about what needs the user: an error, what can't be written, how to resume.
 
     Args:
         status: status from the reader.
         state: state of the run.
-        why_died: the likeliest reason, if the status is "died"; what can't be read, if it is "damaged".
+        reason: the likeliest one, if the status is "died"; what can't be read, if it is "damaged".
         width: room in cells.
     """
     if status == "failed" and state.get("error"):
         lines = [f"[$error]{line}[/]" for line in drawing.prose(str(state["error"]), width)]
         return [*lines, f"[$text-muted]press 6 for its output; {RESUME_ADVICE}[/]"]
     if status == "damaged":
-        return [f"[$error]{line}[/]" for line in drawing.prose(why_died, width)]
+        return [f"[$error]{line}[/]" for line in drawing.prose(reason, width)]
     if status == "died":
-        lines = [f"[$error]{line}[/]" for line in drawing.prose(why_died or "its process is gone", width)]
+        lines = [f"[$error]{line}[/]" for line in drawing.prose(reason or "its process is gone", width)]
         return [*lines, f"[$text-muted]{RESUME_ADVICE}[/]"]
     lines = []
     if state.get("write_error"):

@@ -363,14 +363,14 @@ def _forkserver() -> BaseContext:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torchdeck.engine.data.loading.workers"])
-    # Starting the tracker, which the server needs, unblocks SIGTERM again.
-    resource_tracker.ensure_running()
-    # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
-    blocked = _left_to_the_engine() | ({signal.SIGTERM} if hasattr(signal, "sigwaitinfo") else set())
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
-    try:
-        with libraries_start_python_safely():
+    with libraries_start_python_safely():
+        # Starting the tracker, which the server needs, unblocks SIGTERM again.
+        resource_tracker.ensure_running()
+        # Blocked signals are inherited, also by the server, which would die of a hang-up otherwise.
+        blocked = _left_to_the_engine() | ({signal.SIGTERM} if hasattr(signal, "sigwaitinfo") else set())
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+        try:
             forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return context

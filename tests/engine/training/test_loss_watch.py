@@ -77,7 +77,7 @@ def test_nothing_is_advised_otherwise(optimizer: str, scores: list[float]) -> No
 
 
 def test_a_run_that_explodes_says_so(tmp_path: Path) -> None:
-    settings = ["optimizer.name=SGD", "optimizer.lr=50", "training.epochs=2", "schedule.name=constant"]
+    settings = ["optimizer.name=SGD", "optimizer.lr=200", "training.epochs=1", "schedule.name=constant"]
     config = load_config("digits", [*settings, "training.device=cpu", "training.num_threads=1"])
     run = launch(config, tmp_path)
     run.join(120)

@@ -76,7 +76,7 @@ class FormApp(LookApp):
             FormField("training.compile", "compile", "bool", "true", help="torch.compile", origin="true"),
         )
         yield ConfigForm([FormSection("Data", "what is read", data), FormSection("Optimizer", "", optimizer)])
-        pipeline = PipelineList("Transforms", {"train": ("Train", "")}, empty="none")
+        pipeline = PipelineList("Transforms", {"train": ("Train", "")}, counted="{} steps".format, empty="none")
         pipeline.styles.margin = (1, 0)
         yield pipeline
 

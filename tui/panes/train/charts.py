@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
 
 from ...plain_text import printable
+from ...step_axis import Axis, axis_unit, next_axis, positions
 from ...widgets.charts.chart import Chart
 from ...widgets.charts.chart_view import View
 from ...words.charted_metrics import (
@@ -23,12 +25,8 @@ from ...words.charted_metrics import (
 from ...words.event_text import letters_legend, marks
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from torchdeck.engine.runs.reader import RunReader
 
-XAxis = Literal["step", "epoch", "time"]
-X_AXES: tuple[XAxis, ...] = ("step", "epoch", "time")
 MOST_CHARTS = 9
 FIRST_SMOOTHING = 0.9
 _BUDGET = 0.01  # share of a core that all charts together may take
@@ -62,7 +60,7 @@ class Choice:
     """
 
     names: list[str] | None = None
-    x_axis: XAxis = "step"
+    x_axis: Axis = "step"
     smoothing: float = FIRST_SMOOTHING
 
 
@@ -136,10 +134,9 @@ class RunCharts(Container):
         charts = self.charts
         charts[min(max(focus, 0), len(charts) - 1)].focus()
 
-    def change_x_axis(self) -> XAxis:
+    def change_x_axis(self) -> Axis:
         """Count epochs instead of steps, time instead of epochs, steps instead of time."""
-        at = X_AXES.index(self.choice.x_axis)
-        self.choice.x_axis = X_AXES[(at + 1) % len(X_AXES)]
+        self.choice.x_axis = next_axis(self.choice.x_axis)
         for chart in self.charts:
             chart.adjust(View(), chart.smoothing)
         if self._reader is not None:
@@ -203,59 +200,24 @@ class RunCharts(Container):
 
     def _fill_lines(self, chart: Chart, metric: ChartedMetric, reader: RunReader) -> str:
         """Set the lines and marks of a chart. Returns the unit of its x axis."""
-        places = _Places(reader, self.choice.x_axis)
+        import numpy as np
+
+        axis = self.choice.x_axis
+        (last,) = positions(reader, np.array([float(reader.progress().step)]), axis)
+        label, size = axis_unit(axis, float(last))
         legends = []
         for line in metric.lines:
             x, y = line.points(reader)
             if len(x):
                 legends.append(line.legend)
-                chart.set_series(line.legend, places.of(x), y, line.color, is_smoothed=line.is_smoothed)
+                at = positions(reader, x, axis) / size
+                chart.set_series(line.legend, at, y, line.color, is_smoothed=line.is_smoothed)
         chart.keep_series(legends)
         happened = reader.events()
         letters = marks(happened)
-        positions = places.of_marks([step for step, _ in letters])
-        chart.set_marks([(at, letter) for at, (_, letter) in zip(positions, letters, strict=True)])
+        marked = positions(reader, np.array([step for step, _ in letters], dtype=np.float64), axis) / size
+        placed = zip(marked.tolist(), letters, strict=True)
+        chart.set_marks([(at, letter) for at, (_, letter) in placed if math.isfinite(at)])
         is_first = chart is self.charts[0]
         chart.note = letters_legend(happened) if is_first and not self._has_event_list else ""
-        return places.unit
-
-
-class _Places:
-    """Positions on the x axis of optimizer steps.
-
-    Attributes:
-        unit: what the axis counts.
-    """
-
-    def __init__(self, reader: RunReader, axis: XAxis) -> None:
-        self._scale = 1.0
-        self._times: tuple[np.ndarray, np.ndarray] | None = None
-        self.unit: str = "step"
-        if axis == "epoch" and (per_epoch := reader.progress().steps_per_epoch):
-            # Until the number of steps per epoch is known, the axis can only count steps.
-            self.unit, self._scale = "epoch", float(per_epoch)
-        elif axis == "time" and len(reader.series("time")[0]):
-            self._times = reader.series("time")
-            longest = float(self._times[1][-1])
-            self.unit, self._scale = next((unit, size) for unit, size, least in _TIME_UNITS if longest >= least)
-
-    def of(self, steps: np.ndarray) -> np.ndarray:
-        """Positions of steps; between two records, the time is interpolated."""
-        import numpy as np
-
-        if self._times is None:
-            return steps / self._scale
-        known, seconds = self._times
-        # Before the first record, training begins at the first step.
-        interpolated: np.ndarray = np.interp(steps, np.append(0.0, known), np.append(0.0, seconds)) / self._scale
-        return interpolated
-
-    def of_marks(self, steps: Sequence[float]) -> list[float]:
-        """Positions of a few steps."""
-        import numpy as np
-
-        return [float(position) for position in self.of(np.array(steps, dtype=np.float64))]
-
-
-# Names of the units of time, their seconds, and the length of a run from which they are used.
-_TIME_UNITS = (("hours", 3600.0, 3 * 3600.0), ("minutes", 60.0, 180.0), ("seconds", 1.0, 0.0))
+        return label

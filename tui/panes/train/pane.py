@@ -26,6 +26,7 @@ from ...process.worker_process import WorkerProcess
 from ...screens.batch_find import BatchSearchScreen
 from ...screens.lr_find import LearningRateScreen
 from ...stage import Stage
+from ...step_axis import AXES
 from ...watched_run import WatchedRun
 from ...widgets.panel import FocusableLines, Lines
 from ...widgets.rows import Rows
@@ -40,7 +41,7 @@ from ...words.run_text import head_title, notices, progress_line, what_trains
 from ...words.tile_text import TILES, tile_figures
 from ...working import Working
 from ..pane import Pane
-from .charts import MOST_CHARTS, X_AXES, Choice, RunCharts
+from .charts import MOST_CHARTS, Choice, RunCharts
 from .tiles import Tile
 
 if TYPE_CHECKING:
@@ -198,16 +199,14 @@ class TrainPane(Working, Pane):
         progress, state, status = reader.progress(), reader.state(), self._run.status
         self._what = self._what or what_trains(_config_of(reader), _environment_of(reader))
         head = self.query_one("#head", Lines)
-        why = _why_died(status, reader.path)
-        width = max(20, head.size.width or self.size.width - 4)
-        below = [time_line(state, width), *notices(status, state, why, width)]
-        below = [line for line in below if line]
-        is_live = self._is_live
+        reason, is_live = _why_died(status, reader.path), self._is_live
 
         def draw(width: int, height: int) -> list[str]:
-            return [progress_line(progress, width, is_live=is_live), time_line(state, width), *below[1:]]
+            below = [time_line(state, width), *notices(status, state, reason, width)]
+            return [progress_line(progress, width, is_live=is_live), *(line for line in below if line)]
 
-        head.styles.height = 1 + len(below) + head.gutter.height
+        lines = draw(max(20, head.size.width or self.size.width - 4), 0)
+        head.styles.height = len(lines) + head.gutter.height
         head.show(draw)
         head.entitle(head_title(reader.path.name, status, progress, self._what), newest_event(reader.events()))
 
@@ -340,7 +339,7 @@ class TrainPane(Working, Pane):
         choice = Choice()
         if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
             choice.names = list(names)[:MOST_CHARTS]
-        if axis in X_AXES:
+        if axis in AXES:
             choice.x_axis = axis
         if isinstance(smoothing, int | float) and 0 <= smoothing < 1:
             choice.smoothing = float(smoothing)
