@@ -193,7 +193,7 @@ class PipelineList(Rows):
         """
         super().__init__(title, id=id)
         self._sections = {key: _Section(*words) for key, words in sections.items()}
-        self._counted = counted
+        self._count_words = counted
         self._empty_words = empty
         self._listed: list[_Row] = []
         self._total = ""
@@ -329,7 +329,7 @@ class PipelineList(Rows):
                 f"   [$text-error]✗ {row.error}[/]" if self._is_first(number) else f"     [$text-error]{row.error}[/]"
             )
         if number in self._headings:
-            heading = f"[b]{section.title}[/] [$text-disabled]{self._counted(len(section.steps))}[/]"
+            heading = f"[b]{section.title}[/] [$text-disabled]{self._count_words(len(section.steps))}[/]"
             return fits(heading, f"[$text-disabled] · {section.hint}[/]" if section.hint else "", width)
         if row.index is None:
             return f"   [$text-disabled]{name(self._empty_words, max(0, width - 3))}[/]"
