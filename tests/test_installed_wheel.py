@@ -140,9 +140,12 @@ class Shell:
         return result
 
 
-def run_every_verb(shell: Shell) -> None:
+def run_every_verb(shell: Shell, *settings: str) -> None:
+    """Run every verb there, the short form what starts processes of its own; the first run has the settings."""
     network = "network.py:make" if (shell.folder / "network.py").exists() else "network/network.py:make"
-    for words in {**PROCESSES, **(OTHERS if is_full_campaign() else {})}.values():
+    commands = {**PROCESSES, **(OTHERS if is_full_campaign() else {})}
+    commands["workers"] = " --set ".join([commands["workers"], *settings])
+    for words in commands.values():
         (checkpoint, *_) = [*shell.folder.glob("runs/first-*/checkpoints/last.pt"), ""]
         result = shell.run(words.replace("network.py:make", network).format(checkpoint=checkpoint))
         if "--detach" in words:
@@ -182,7 +185,14 @@ def test_every_verb_is_run() -> None:
 
 @pytest.mark.installed
 def test_a_folder_with_own_files_of_our_names_on_the_path(installed: Path, tmp_path: Path) -> None:
-    run_every_verb(Shell([str(installed / "torchdeck")], own_files(tmp_path), PYTHONPATH="."))
+    shell = Shell([str(installed / "torchdeck")], own_files(tmp_path), PYTHONPATH=".")
+    # Workers start without the working directory on their path; what the user's code starts there has it again.
+    (tmp_path / "aside.py").write_text("print('found')\n")
+    (tmp_path / "work.py").write_text(
+        "import subprocess\nimport sys\n\n\n"
+        "def begin(worker):\n    subprocess.run([sys.executable, '-c', 'import aside'], check=True)\n"
+    )
+    run_every_verb(shell, "loader.worker_init=work.py:begin")
 
 
 @pytest.mark.installed
@@ -191,21 +201,10 @@ def test_a_folder_with_files_named_like_those_of_libraries(installed: Path, tmp_
 
 
 @pytest.mark.installed
-@pytest.mark.parametrize("module", ["torchdeck", "torchdeck.tui"])
-def test_as_a_module_it_is_the_same(module: str, installed: Path, tmp_path: Path) -> None:
+def test_as_a_module_it_is_the_same(installed: Path, tmp_path: Path) -> None:
     names = tuple(name for name in NAMES_OF_LIBRARIES if name not in NAMES_PYTHON_NEEDS)
-    shell = Shell([str(installed / "python"), "-m", module], files_of_libraries(tmp_path, names))
-    assert shell.run("--version").stdout.startswith("torchdeck, version")
+    files_of_libraries(tmp_path, names)
+    for module in ("torchdeck", "torchdeck.tui"):
+        shell = Shell([str(installed / "python"), "-m", module], tmp_path)
+        assert shell.run("--version").stdout.startswith("torchdeck, version")
     shell.run(WORKERS)
-
-
-@pytest.mark.installed
-def test_python_finds_the_users_modules_in_processes_that_their_code_starts(installed: Path, tmp_path: Path) -> None:
-    """Workers start without the working directory on their path; what the user's code starts there has it again."""
-    (tmp_path / "aside.py").write_text("print('found')\n")
-    (tmp_path / "work.py").write_text(
-        "import subprocess\nimport sys\n\n\n"
-        "def begin(worker):\n    subprocess.run([sys.executable, '-c', 'import aside'], check=True)\n"
-    )
-    shell = Shell([str(installed / "torchdeck")], tmp_path)
-    shell.run(f"{WORKERS} --set loader.worker_init=work.py:begin")

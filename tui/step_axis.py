@@ -38,7 +38,7 @@ def positions(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
     """Positions of steps on an axis: between the places that the run's records name; beyond them at the last pace.
 
     Args:
-        reader: of the run.
+        reader: whose run is placed.
         steps: float64 [N].
         axis: what it counts.
 

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from campaign import is_full_campaign
 from studio_terminal import REPOSITORY, StudioTerminal, studio_in_terminal
 
 from torchdeck.engine.runs.reader import RunReader
@@ -87,7 +88,12 @@ def test_a_pipe_that_nobody_reads_any_more_does_not_end_a_run(tmp_path: Path) ->
     assert "finished at epoch 8" in run.log_path.read_text()
 
 
-@pytest.mark.parametrize("number", [number for number in STOP_SIGNALS if number != signal.SIGXCPU])
+@pytest.mark.parametrize(
+    "number",
+    [number for number in STOP_SIGNALS if number != signal.SIGXCPU]
+    if is_full_campaign()
+    else [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1],
+)
 def test_whatever_asks_to_end_saves_first(tmp_path: Path, number: signal.Signals) -> None:
     long = ("--set", "training.epochs=100000", "--set", "checkpoint.every_epochs=0")
     with studio_in_terminal(tmp_path, "train", "digits", *long, program=PROGRAM) as terminal:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from campaign import is_full_campaign
 from kill_and_resume import CALLBACK, differences, history_of, state_of
 from PIL import Image
 from training_cases import (
@@ -90,12 +91,12 @@ def wrong_after(reference: Path, resumed: Path) -> list[str]:
 def test_going_on_from_a_kept_checkpoint_ends_bit_identical(overrides: list[str], tmp_path: Path) -> None:
     reference = whole_run(tmp_path / "whole", *overrides)
     last = max(event["step"] for event in events_of(reference, "saved"))
-    files = [f"step-{step:09d}.pt" for step in range(1, last, 2)]
-    for file in files:
+    steps = range(1, last, 2) if is_full_campaign() else (1, last // 2, last - 1)
+    for file in (f"step-{step:09d}.pt" for step in steps):
         resumed = resume_copy(reference, tmp_path / file, file)
         assert wrong_after(reference, resumed) == [], file
         assert events_of(resumed, "resumed_from")[-1]["exact"] is True
-    assert len(files) >= 3
+    assert last > 3
 
 
 @pytest.mark.usefixtures("_every_save_is_kept")
