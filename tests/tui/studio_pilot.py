@@ -4,14 +4,18 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
+from textual.app import App
 from textual.pilot import Pilot
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.tui.app import Studio
 from torchdeck.tui.widgets.config_form import ConfigForm
+from torchdeck.tui.widgets.key_line import KeyLine
 
 FAST = ("training.epochs=2", "loader.batch_size=128")
+SMALL = ("training.epochs=1", "schedule.warmup_epochs=0", "loader.batch_size=128")
 
 
 @asynccontextmanager
@@ -31,17 +35,27 @@ async def studio(
                     await asyncio.sleep(0.05)
 
 
-def screen_text(app: Studio) -> str:
+def screen_text(app: App[Any]) -> str:
     """The text on the screen, row by row."""
     strips = app.screen._compositor.render_strips(app.size)
     return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def told(app: Studio) -> str:
+    """The titles and texts of all toasts; one leaves the screen after seconds."""
+    return "\n".join(f"{each.title} {each.text}" for each in app.told)
+
+
+def offered(app: Studio) -> set[str]:
+    """What the last line offers, even what has no room there."""
+    return {key.description for keys in app.query_one(KeyLine)._offered(app.screen) for key in keys}
 
 
 async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until a condition holds; if it never does, fail and show the screen."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not condition():
-        assert asyncio.get_running_loop().time() < deadline, screen_text(pilot.app)  # type: ignore[arg-type]
+        assert asyncio.get_running_loop().time() < deadline, screen_text(pilot.app)
         await pilot.pause(0.05)
 
 

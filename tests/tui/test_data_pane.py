@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from campaign import is_full_campaign
 from PIL import Image
-from studio_pilot import screen_text, studio, until, until_shown
+from studio_pilot import screen_text, studio, told, until, until_shown
 from textual.widgets import Input, OptionList
 
 from torchdeck.tui.app import Studio
@@ -27,11 +27,6 @@ from torchdeck.tui.widgets.image_grid import ImageGrid
 SMALL, MIDDLE, LARGE = (80, 24), (120, 40), (200, 60)
 PLAIN = ["data.train_transforms=[]", "data.eval_transforms=[]"]
 OPEN = "draw of epoch 1"
-
-
-def told(app: Studio) -> str:
-    """The text of all toasts."""
-    return "\n".join(each.text for each in app.told)
 
 
 def write_folder(root: Path, classes: int = 2, count: int = 6) -> Path:

@@ -5,32 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from asking import Asking
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import Button
 
-from torchdeck.tui import stage
 from torchdeck.tui.app import Studio
 from torchdeck.tui.screens.ask import ConfirmScreen, PromptScreen
 from torchdeck.tui.screens.dialog import Answer, Dialog
 from torchdeck.tui.screens.help import HelpScreen
-from torchdeck.tui.stage import Stage
 
 NAME = "[red]run[/] 1"
-
-
-class Asking(Stage):
-    """An app that asks one question and keeps the answers."""
-
-    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
-
-    def __init__(self, dialog: Dialog[object]) -> None:
-        super().__init__()
-        self.dialog = dialog
-        self.answers: list[object] = []
-
-    def on_ready(self) -> None:
-        self.push_screen(self.dialog, self.answers.append)
 
 
 def stop_question(first: int = 0) -> Dialog[object]:
@@ -81,7 +66,7 @@ async def test_the_question_its_answers_and_the_way_out_are_on_the_screen(size: 
     app = Asking(stop_question())
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
-        shown = screen_text(app)  # type: ignore[arg-type]
+        shown = screen_text(app)
         assert f"Stop {NAME}?" in shown
         for words in ("s  Next step", "e  Epoch", "Esc trains on"):
             assert words in shown
@@ -113,7 +98,7 @@ async def test_yes_and_no_have_their_letters_and_the_asking_key_means_yes(key: s
     app = Asking(ConfirmScreen(f"Start {NAME}?", "[b]cnn[/b] on digits", yes="Start", again="S"))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert f"Start {NAME}?" in screen_text(app) and "[b]cnn[/b] on digits" in screen_text(app)  # type: ignore[arg-type]
+        assert f"Start {NAME}?" in screen_text(app) and "[b]cnn[/b] on digits" in screen_text(app)
         assert await confirmed(pilot, key) == [answer]
 
 
@@ -129,7 +114,7 @@ async def test_a_prompt_returns_its_line_and_escape_none() -> None:
         app = Asking(PromptScreen("Where?", "a folder [b]or[/b] file", " at", error="no such [b]folder"))
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
-            shown = screen_text(app)  # type: ignore[arg-type]
+            shown = screen_text(app)
             assert "a folder [b]or[/b] file" in shown and "no such [b]folder" in shown
             assert await confirmed(pilot, "end", *keys) == [answer]
 

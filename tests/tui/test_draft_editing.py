@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studio_pilot import go_to_field, screen_text, set_field, studio, until, until_shown
+from studio_pilot import go_to_field, screen_text, set_field, studio, told, until, until_shown
 from textual.pilot import Pilot
 from textual.widgets import ContentSwitcher
 
@@ -20,18 +20,13 @@ from torchdeck.tui.screens.kept_draft import KeptDraftScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
 
 
-def said(app: Studio) -> str:
-    """What the studio has answered so far; a toast leaves the screen after seconds."""
-    return "\n".join(f"{each.title} {each.text}" for each in app.told)
-
-
 async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_hold(tmp_path: Path) -> None:
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         await pilot.press("3")
         await go_to_field(pilot, "training.epochs")
         # Typed and not applied.
         await pilot.press("enter", "0", "f5")
-        await until(pilot, lambda: "not applied yet" in said(app))
+        await until(pilot, lambda: "not applied yet" in told(app))
         form = app.query_one("SetupPane ConfigForm", ConfigForm)
         assert app.launched is None and app.focused is form.editor
         # Applied and rejected, then started from another pane.
@@ -40,7 +35,7 @@ async def test_a_start_is_refused_while_a_field_shows_what_the_draft_does_not_ho
         await until(pilot, lambda: "must be at least 1" in form.field_of("training.epochs").error)
         await go_to_field(pilot, "seed")
         await pilot.press("1", "S")
-        await until(pilot, lambda: "must be at least 1" in said(app))
+        await until(pilot, lambda: "must be at least 1" in told(app))
         assert app.launched is None
         await until(pilot, lambda: app.query_one(ContentSwitcher).current == "setup")
         await until(pilot, lambda: form.field is not None and form.field.key == "training.epochs")
@@ -101,7 +96,7 @@ async def test_u_undoes_changes_of_every_pane_in_their_order(tmp_path: Path) -> 
             await until(pilot, lambda: app.draft == draft)  # noqa: B023
         assert app.spec == "digits"
         await pilot.press("u")
-        await until(pilot, lambda: "no change of the draft to be undone" in said(app))
+        await until(pilot, lambda: "no change of the draft to be undone" in told(app))
         await pilot.press("U", "ctrl+y", "U")
         await until(pilot, lambda: app.draft == last)
         assert app.spec == preset
@@ -161,7 +156,7 @@ async def test_a_secret_is_typed_once_and_then_neither_shown_nor_in_the_kept_dra
         await until(pilot, lambda: app.draft.notify.webhook == "")
         await pilot.press("U")
         await until(pilot, lambda: app.draft.notify.webhook == reference)
-        assert "undone: notify.webhook" in said(app) and "TOKEN" not in said(app)
+        assert "undone: notify.webhook" in told(app) and "TOKEN" not in told(app)
     kept = app._draft_file.path.read_text()
     assert reference in kept and "TOKEN" not in kept
     assert secret_value("notify.webhook", reference) == "https://example.org/TOKEN"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from plain_markup import plain
 from textual.content import Content
 
 from torchdeck.engine.config.file import load_config
@@ -23,12 +24,8 @@ COMMAND = "torchdeck train digits --set training.epochs=7 --set 'name=a b'"
 DRAFT = load_config("digits")
 
 
-def plain(lines: list[str]) -> list[str]:
-    return [Content.from_markup(line).plain for line in lines]
-
-
 def shown(plan: DraftPlan, width: int = 40, height: int = 20, problem: str = "") -> list[str]:
-    return plain(plan_lines(plan, problem, [], COMMAND, width, height))
+    return [plain(line) for line in plan_lines(plan, problem, [], COMMAND, width, height)]
 
 
 def test_the_plan_has_steps_batch_time_memory_disk_and_command() -> None:
@@ -80,12 +77,12 @@ def test_a_full_disk_and_a_step_that_does_not_fit_are_said() -> None:
 
 
 def test_the_schedule_has_its_range_and_the_epochs() -> None:
-    lines = plain(schedule_lines(OUTLINE, "", 50, 7))
+    lines = [plain(line) for line in schedule_lines(OUTLINE, "", 50, 7)]
     assert len(lines) == 7
     assert lines[0].split()[0] == "0.003" and lines[5].split()[0] == "3e-5"
     assert lines[-1].split() == ["0", "5", "10", "15"]
     constant = RunOutline(1438, 3, 23, [0.0, 1.0], [0.1, 0.1], 0.1, "")
-    labels = [line.split()[0] for line in plain(schedule_lines(constant, "", 50, 7))]
+    labels = [plain(line).split()[0] for line in schedule_lines(constant, "", 50, 7)]
     assert labels == ["│", "│", "│", "0.1", "│", "│", "0"]
     assert schedule_lines(None, "CIFAR10 is not here", 50, 7) == ["CIFAR10 is not here"]
 
@@ -94,17 +91,20 @@ FIELD = FormField("optimizer.lr", "lr", "float", "0.001", help="learning rate", 
 
 
 def test_a_field_says_its_value_the_presets_and_the_default_whatever_the_height() -> None:
-    text = "\n".join(plain(field_lines(FIELD, [], None, 60, 20)))
+    text = "\n".join(plain(line) for line in field_lines(FIELD, [], None, 60, 20))
     for words in ("optimizer.lr", "learning rate", "0.001  preset 0.003", "default  0.01", "--set optimizer.lr=0.001"):
         assert words in text
-    assert plain(field_lines(FIELD, [], None, 60, 4)) == ["optimizer.lr   0.001  preset 0.003", "learning rate"]
+    assert [plain(line) for line in field_lines(FIELD, [], None, 60, 4)] == [
+        "optimizer.lr   0.001  preset 0.003",
+        "learning rate",
+    ]
 
 
 def test_a_value_with_the_best_result_is_suggested_if_there_is_another_to_compare() -> None:
     used = [UsedValue(0.0005, "accuracy", 0.95, 2), UsedValue(0.001, "accuracy", 0.9, 1)]
     suggestion = best_used(FIELD, used)
     assert suggestion is not None and (suggestion.text, suggestion.source) == ("0.0005", "best of 3 runs:")
-    text = "\n".join(plain(field_lines(FIELD, used, suggestion, 60, 20)))
+    text = "\n".join(plain(line) for line in field_lines(FIELD, used, suggestion, 60, 20))
     assert "0.0005 95.00% ×2   0.001 90.00%" in text
     assert "w takes it" in text
     assert best_used(FIELD, used[:1]) is None
@@ -113,7 +113,7 @@ def test_a_value_with_the_best_result_is_suggested_if_there_is_another_to_compar
 
 def test_no_choice_is_broken_at_a_hyphen() -> None:
     field = FormField("preset", "preset", "choice", "digits", ("digits", "fashion-mnist-cnn", "fashion-mnist-mlp"))
-    lines = plain(field_lines(field, [], None, 38, 20))
+    lines = [plain(line) for line in field_lines(field, [], None, 38, 20)]
     assert "one of   digits, fashion-mnist-cnn," in lines
     assert "         fashion-mnist-mlp" in lines
 
@@ -126,4 +126,4 @@ def test_the_shell_form_survives_a_shell() -> None:
 
 
 def test_differences_name_both_values() -> None:
-    assert plain(difference_lines([FIELD], 56)) == [f"{'optimizer.lr':25}{'0.003':>14} → 0.001"]
+    assert [plain(line) for line in difference_lines([FIELD], 56)] == [f"{'optimizer.lr':25}{'0.003':>14} → 0.001"]

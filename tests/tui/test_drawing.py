@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
+from plain_markup import plain
 from rich.cells import cell_len
 from textual.content import Content
 
@@ -15,10 +16,6 @@ HOSTILE = (
     "[red]x[/red]", "[/]", "[", "a\\", "a\\[b]", "\\\\[/", "[@click=app.quit]x[/]", "$error", "\x1b[31m", "a\nb",
     "\u202eevil", "日本語のモデル", "[b", "]",
 )  # fmt: skip
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 def colors(markup: str) -> list[tuple[str, str]]:

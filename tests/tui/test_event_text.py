@@ -1,14 +1,10 @@
 """Events of a run as letters over its curves, as one line, and as a list."""
 
-from textual.content import Content
+from plain_markup import plain
 
 from torchdeck.tui.words.event_text import event_lines, letters_legend, marks, newest_event
 
 SAVED = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000, "time": 30.0, "step": 40}
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 def test_marks_stand_where_the_run_was_resumed_or_changed_and_the_legend_says_what_they_mean() -> None:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from studio_pilot import screen_text, studio, until, until_shown
+from studio_pilot import SMALL, screen_text, studio, until, until_shown
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.tui.messages import WatchRequested
 from torchdeck.tui.words.log_text import event_lines, printed_level
-
-SMALL = ("training.epochs=1", "schedule.warmup_epochs=0", "loader.batch_size=128")
 
 
 @pytest.mark.parametrize(

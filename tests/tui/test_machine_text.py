@@ -1,17 +1,13 @@
 """Where a run's time goes, and what it takes of its machine, as text."""
 
 import pytest
-from textual.content import Content
+from plain_markup import plain
 
 from torchdeck.tui.words.machine_text import device_lines, devices_title, time_line, time_shares
 
 SECONDS = {"computing": 6.0, "data": 3.0, "evaluation": 1.0, "saving": 0.01, "compiling": 0.0}
 SAMPLE = {"time": 100.0, "cpu": 1.87, "memory": 1_200_000_000, "memory_free": 10_800_000_000, "gpu": None}
 GPU = {"utilisation": 0.97, "memory_used": 12.3e9, "memory_total": 80e9, "power": 310.2, "temperature": 61.0}
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 def test_the_time_of_a_run_is_one_bar_and_what_rounds_to_nothing_is_left_out() -> None:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from studio_pilot import screen_text, studio, until, until_shown
+from studio_pilot import SMALL, screen_text, studio, until, until_shown
 from textual.command import CommandList
 from textual.pilot import Pilot
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.launching.launch import launch
-
-SMALL = ("training.epochs=1", "schedule.warmup_epochs=0", "loader.batch_size=128")
 
 
 async def choose(pilot: Pilot[None], text: str) -> None:

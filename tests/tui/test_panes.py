@@ -7,20 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from studio_pilot import FAST, go_to_field, screen_text, studio, until, until_shown
+from studio_pilot import FAST, go_to_field, offered, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 
-from torchdeck.tui.app import Studio
 from torchdeck.tui.messages import ResumeRequested
 from torchdeck.tui.process.worker_process import WorkerError, WorkerProcess
-from torchdeck.tui.widgets.key_line import KeyLine
 
 OF_A_RUN = {"Pause", "Checkpoint", "Edit live", "Stop"}
-
-
-def offered(app: Studio) -> set[str]:
-    """What the last line offers, even what has no room there."""
-    return {key.description for keys in app.query_one(KeyLine)._offered(app.screen) for key in keys}
 
 
 class BrokenWorker(WorkerProcess):

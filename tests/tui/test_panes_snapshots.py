@@ -96,7 +96,7 @@ def shown(pane: str, *texts: str) -> Callable[[Pilot[None]], object]:
 
     async def prepare(pilot: Pilot[None]) -> None:
         await pilot.press(pane)
-        await until(pilot, lambda: all(text in screen_text(pilot.app) for text in texts))  # type: ignore[arg-type]
+        await until(pilot, lambda: all(text in screen_text(pilot.app) for text in texts))
         await pilot.pause()
 
     return prepare
@@ -145,7 +145,7 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_setup(snap_compare, runs_root, known_machine, size, views, words) -> None:
     async def prepare(pilot: Pilot[None]) -> None:
         await pilot.press(*views)
-        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))  # type: ignore[arg-type]
+        await until(pilot, lambda: all(word in screen_text(pilot.app) for word in words))
         await pilot.pause()
 
     app = studio_on(runs_root, "training.device=cpu", "training.epochs=7")
@@ -156,7 +156,7 @@ def test_setup_with_an_error(snap_compare, runs_root) -> None:
     async def prepare(pilot: Pilot[None]) -> None:
         await pilot.press("3", *["down"] * 8)
         words = "no GPU that torch can use"
-        await until(pilot, lambda: words in " ".join(screen_text(pilot.app).split()))  # type: ignore[arg-type]
+        await until(pilot, lambda: words in " ".join(screen_text(pilot.app).split()))
         await pilot.pause()
 
     app = studio_on(runs_root, "training.device=cuda:7")

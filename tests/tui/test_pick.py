@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from asking import Asking
 from textual.widgets import OptionList
 
-from torchdeck.tui import stage
 from torchdeck.tui.screens.pick import PickEntry, PickScreen, found
-from torchdeck.tui.stage import Stage
 
 ENTRIES = [
     PickEntry("RandomCrop", "batched", "cuts out a part"),
@@ -18,15 +15,8 @@ ENTRIES = [
 ]
 
 
-class PickApp(Stage):
-    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.answers: list[str | None] = []
-
-    def on_ready(self) -> None:
-        self.push_screen(PickScreen("Add [b]one[/b]", ENTRIES), self.answers.append)
+def pick() -> Asking:
+    return Asking(PickScreen("Add [b]one[/b]", ENTRIES))
 
 
 @pytest.mark.parametrize(
@@ -43,7 +33,7 @@ def test_letters_scattered_over_a_name_find_it(part: str, names: list[str]) -> N
 
 
 async def test_typing_narrows_the_list_and_enter_takes_the_name_under_the_cursor() -> None:
-    app = PickApp()
+    app = pick()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press(*"crop", "down")
@@ -54,7 +44,7 @@ async def test_typing_narrows_the_list_and_enter_takes_the_name_under_the_cursor
 
 
 async def test_escape_chooses_nothing_and_a_name_of_nothing_can_not_be_taken() -> None:
-    app = PickApp()
+    app = pick()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         await pilot.press(*"zzz", "enter")

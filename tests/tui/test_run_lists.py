@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
+from plain_markup import plain
 from textual.content import Content
 
 from torchdeck.engine.runs.browsing.run_catalog import RunExtent
@@ -24,10 +25,6 @@ from torchdeck.tui.words.run_lists import (
     run_columns,
     shared_metric,
 )
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 def summary(name: str = "r", **fields: object) -> RunSummary:

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from textual.content import Content
+from plain_markup import plain
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.reader import Progress
@@ -32,10 +32,6 @@ def progress(**values: object) -> Progress:
         "phase": "training",
     }
     return Progress(**{**fields, **values})  # type: ignore[arg-type]
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 def forms(*arguments: object) -> list[str]:

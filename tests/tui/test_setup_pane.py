@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studio_pilot import FAST, go_to_field, screen_text, set_field, studio, until, until_shown
+from studio_pilot import FAST, go_to_field, screen_text, set_field, studio, told, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 
 from torchdeck.engine.config.file import load_config
@@ -18,10 +18,6 @@ from torchdeck.tui.widgets.config_form import ConfigForm
 
 def form_of(app: Studio) -> ConfigForm:
     return app.query_one("SetupPane ConfigForm", ConfigForm)
-
-
-def told(app: Studio) -> str:
-    return "\n".join(f"{each.title} {each.text}" for each in app.told)
 
 
 async def test_a_message_goes_when_the_value_that_holds_is_typed_again(tmp_path: Path) -> None:

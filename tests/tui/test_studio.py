@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from studio_pilot import FAST, screen_text, studio, until, until_shown
+from studio_pilot import FAST, offered, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher
 from warm_python import warm_python
 
@@ -20,16 +20,10 @@ from torchdeck.tui.panes.train.charts import RunCharts
 from torchdeck.tui.screens.leave import LeaveScreen
 from torchdeck.tui.screens.stop import StopScreen
 from torchdeck.tui.verbs.attach import newest_live_run
-from torchdeck.tui.widgets.key_line import KeyLine
 
 
 def first_line(app: Studio) -> str:
     return screen_text(app).splitlines()[0]
-
-
-def offered(app: Studio) -> set[str]:
-    """What the last line offers, even what has no room there."""
-    return {key.description for keys in app.query_one(KeyLine)._offered(app.screen) for key in keys}
 
 
 @pytest.mark.parametrize("size", [(80, 24), (200, 60)])

@@ -48,7 +48,7 @@ def app_in(theme: str) -> Studio:
 def watching(run: Path, words: str) -> object:
     async def prepare(pilot: Pilot[None]) -> None:
         pilot.app.post_message(WatchRequested(run))
-        await until(pilot, lambda: words in screen_text(pilot.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: words in screen_text(pilot.app))
         charts = pilot.app.query(Chart)
         await until(pilot, lambda: all(chart._series for chart in charts if chart.is_on_screen))
         await until(pilot, lambda: isinstance(pilot.app.focused, Chart))
@@ -72,6 +72,6 @@ def test_a_failed_run(snap_compare) -> None:
 def test_without_a_run(snap_compare) -> None:
     async def prepare(pilot: Pilot[None]) -> None:
         await pilot.press("4")
-        await until(pilot, lambda: "No run is shown" in screen_text(pilot.app))  # type: ignore[arg-type]
+        await until(pilot, lambda: "No run is shown" in screen_text(pilot.app))
 
     assert snap_compare(app_in("torchdeck"), terminal_size=(80, 24), run_before=prepare)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from asking import Asking
+from studio_pilot import screen_text
 from textual.widgets import Input
 
 from torchdeck.engine.data.exploration.transform_catalog import list_transforms
-from torchdeck.tui import stage
 from torchdeck.tui.screens.transform import TransformScreen
-from torchdeck.tui.stage import Stage
 from torchdeck.tui.widgets.pipeline_list import PipelineStep, StepKind
 from torchdeck.tui.words.transform_text import parameter_words
 
@@ -27,42 +25,29 @@ ROTATION = StepKind(
 )
 
 
-class FormApp(Stage):
-    """A form; the library accepts angles up to 360."""
+def form(step: PipelineStep | None = None) -> Asking:
+    """The form of a library that accepts angles up to 360."""
 
-    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
-
-    def __init__(self, kind: StepKind, step: PipelineStep | None = None) -> None:
-        super().__init__()
-        self.form = TransformScreen(kind, self.check, step)
-        self.answers: list[PipelineStep | None] = []
-
-    def on_ready(self) -> None:
-        self.push_screen(self.form, self.answers.append)
-
-    async def check(self, step: PipelineStep) -> str:
+    async def check(step: PipelineStep) -> str:
         return "degrees must be at most 360" if step.arguments.get("degrees") == 720 else ""
 
-
-def shown(app: Stage) -> str:
-    strips = app.screen._compositor.render_strips(app.size)
-    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+    return Asking(TransformScreen(ROTATION, check, step))
 
 
 async def test_what_is_needed_comes_first_and_what_is_missing_is_a_sentence_with_an_example() -> None:
-    app = FormApp(ROTATION)
+    app = form()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert [field.placeholder for field in app.form.query(Input)] == ["needed", "false", "nearest"]
-        assert "Rotate the image by angle" in shown(app)
-        assert "number or list" in shown(app) and "numbers.Number" not in shown(app)
+        assert [field.placeholder for field in app.dialog.query(Input)] == ["needed", "false", "nearest"]
+        assert "Rotate the image by angle" in screen_text(app)
+        assert "number or list" in screen_text(app) and "numbers.Number" not in screen_text(app)
         await pilot.press("enter")
         await pilot.pause()
-        assert "✗ degrees needs a value, e.g. degrees=15" in shown(app)
+        assert "✗ degrees needs a value, e.g. degrees=15" in screen_text(app)
         await pilot.press(*"720", "enter")
         await app.workers.wait_for_complete()
         await pilot.pause()
-        assert "✗ degrees must be at most 360" in shown(app)
+        assert "✗ degrees must be at most 360" in screen_text(app)
         assert app.answers == []
         await pilot.press("backspace", "backspace", "backspace", *"30", "enter")
         await app.workers.wait_for_complete()
@@ -71,10 +56,10 @@ async def test_what_is_needed_comes_first_and_what_is_missing_is_a_sentence_with
 
 
 async def test_an_edit_begins_with_what_is_set_and_keeps_what_the_catalog_does_not_know() -> None:
-    app = FormApp(ROTATION, PipelineStep("RandomRotation", {"degrees": [0, 90], "expand": True, "mine": 3}))
+    app = form(PipelineStep("RandomRotation", {"degrees": [0, 90], "expand": True, "mine": 3}))
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
-        assert [field.value for field in app.form.query(Input)] == ["[0, 90]", "true", "", "3"]
+        assert [field.value for field in app.dialog.query(Input)] == ["[0, 90]", "true", "", "3"]
         await pilot.press("down", "end", *["backspace"] * 4, "enter")
         await app.workers.wait_for_complete()
         await pilot.pause()
@@ -83,7 +68,7 @@ async def test_an_edit_begins_with_what_is_set_and_keeps_what_the_catalog_does_n
 
 async def test_escape_and_its_button_change_nothing() -> None:
     for press in (lambda pilot: pilot.press("escape"), lambda pilot: pilot.click("#cancel")):
-        app = FormApp(ROTATION)
+        app = form()
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             await press(pilot)

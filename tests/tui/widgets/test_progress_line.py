@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from plain_markup import plain
 
 from torchdeck.tui.drawing import cells
 from torchdeck.tui.widgets.progress_line import progress_line
-
-
-def plain(line: str) -> str:
-    from textual.content import Content
-
-    return Content.from_markup(line).plain
 
 
 def test_the_numbers_come_first_then_a_bar_then_the_key_that_stops_it() -> None:

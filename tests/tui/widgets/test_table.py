@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from plain_markup import plain
 from textual.content import Content
 
 from torchdeck.tui.drawing import cells, name
@@ -15,10 +16,6 @@ STEP = Column[Row]("step", "step", 6, lambda row, width: f"[b]{row[1]}[/]")
 NOTE = Column[Row]("note", "note", 12, lambda row, width: f"[$text-muted]{width}[/]", is_left=True, rank=2)
 TIME = Column[Row]("time", "time", 5, lambda row, width: "", rank=1)
 COLUMNS = (NAME, STEP, NOTE, TIME)
-
-
-def plain(markup: str) -> str:
-    return Content.from_markup(markup).plain
 
 
 @pytest.mark.parametrize(
