@@ -5,8 +5,6 @@ Accept a wanted change with `pytest --snapshot-update`.
 
 from __future__ import annotations
 
-import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,16 +13,15 @@ from pathlib import Path
 import pytest
 from studio_pilot import screen_text, until
 from textual.pilot import Pilot
+from written_runs import NOW, run_with_checkpoints
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
 from torchdeck.tui.panes.setup_plan import PlanPanel
 
-NOW = 1_700_000_000.0
 SIZES = [(80, 24), (200, 60)]
 
 
@@ -33,57 +30,6 @@ def runs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A folder with a fixed name, since the panes show it."""
     monkeypatch.chdir(tmp_path)
     return Path("runs")
-
-
-def write_run(root: Path, name: str, epochs: int, status: str, error: str | None = None) -> Path:
-    """A run with invented numbers, written by the class that writes real runs."""
-    import torch
-
-    config = load_config("digits", [f"name={name}"])
-    writer = RunWriter.create(root, config, {"argv": ["torchdeck"]})
-    writer.update_state(epochs=15, total_steps=15 * 20, steps_per_epoch=20, status="running", phase="training")
-    for epoch in range(1, epochs + 1):
-        steps = range((epoch - 1) * 20 + 1, epoch * 20 + 1)
-        losses = [2.3 * math.exp(-step / 60) + 0.05 * math.sin(step) ** 2 for step in steps]
-        writer.record(
-            {
-                "kind": "train",
-                "epoch": epoch,
-                "step": epoch * 20,
-                "t": epoch * 1.0,
-                "seconds": 1.0,
-                "samples": 1280,
-                "loss": losses,
-                "accuracy": [1 - loss / 2.5 for loss in losses],
-                "lr": 0.003,
-            }
-        )
-        validation = {"loss": losses[-1] * 1.1, "accuracy": 1 - losses[-1] / 2.4, "macro_f1": 1 - losses[-1] / 2.3}
-        writer.record(
-            {
-                "kind": "epoch",
-                "epoch": epoch,
-                "step": epoch * 20,
-                "t": epoch * 1.0,
-                "seconds": 1.2,
-                "lr": 0.003,
-                "train": {"loss": losses[-1], "accuracy": 1 - losses[-1] / 2.5},
-                "validation": validation,
-                "is_best": True,
-            }
-        )
-        weights = {"w": torch.zeros(1000)}
-        state = {"torchdeck_format": 1, "epoch": epoch, "metrics": validation, "model_state_dict": weights}
-        writer.save_checkpoint(state, step=epoch * 20, epoch=epoch, metrics=validation, reason="epoch", is_best=True)
-        writer.flush()
-        writer.update_state(epoch=epoch, step=epoch * 20, step_in_epoch=20)
-    writer.close(status, error)
-    # The second part of the name is the time and the third is random.
-    path = root / f"{name}-20231114-221320-abcd"
-    writer.path.rename(path)
-    for file in (path / "checkpoints").iterdir():
-        os.utime(file, (NOW - 7200, NOW - 7200))
-    return path
 
 
 @pytest.fixture
@@ -166,8 +112,8 @@ def test_setup_with_an_error(snap_compare, runs_root) -> None:
 @pytest.mark.usefixtures("frozen_clock")
 @pytest.mark.parametrize("size", SIZES)
 def test_runs(snap_compare, runs_root, size) -> None:
-    write_run(runs_root, "first", 4, "finished")
-    died = write_run(runs_root, "second", 2, "stopped")
+    run_with_checkpoints(runs_root, "first", 4, "finished")
+    died = run_with_checkpoints(runs_root, "second", 2, "stopped")
     state = died / "state.json"
     state.write_text(state.read_text().replace('"stopped"', '"running"'))
     assert RunReader(died).status() == "died"

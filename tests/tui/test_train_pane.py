@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
+from written_runs import written_run
 
-from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
 from torchdeck.tui.look.preferences import preferences_path
 from torchdeck.tui.messages import WatchRequested
@@ -26,30 +25,6 @@ from torchdeck.tui.words.charted_metrics import automatic_choice, charted_metric
 @pytest.fixture(autouse=True)
 def _own_preferences(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-
-
-def written_run(root: Path, status: str = "finished") -> Path:
-    """A run of two epochs of 50 steps, with gradients and samples of its machine."""
-    info = {"argv": ["torchdeck"], "environment": {"device": "cpu", "precision": "fp32"}}
-    writer = RunWriter.create(root, load_config("digits", []), info)
-    writer.update_state(epochs=2, total_steps=100, steps_per_epoch=50, status="running", phase="training")
-    writer.probe({"kind": "layout", "paths": ["a", "b"]})
-    for epoch in (1, 2):
-        place = {"epoch": epoch, "step": 50 * epoch, "t": 60.0 * epoch, "seconds": 60.0, "lr": 0.003}
-        losses = [1 / step for step in range(50 * epoch - 49, 50 * epoch + 1)]
-        accuracy = [1 - loss for loss in losses]
-        writer.record({"kind": "train", "samples": 3200, "loss": losses, "accuracy": accuracy, **place})
-        norms = {"gradient": [3.0, 4.0], "weight": [1.0, 1.0], "update": [0.1, 0.1]}
-        writer.probe({"kind": "gradients", "step": 50 * epoch, **norms})
-        validation = {"loss": 0.5 / epoch, "accuracy": 0.9, "macro_f1": 0.875}
-        train = {"loss": losses[-1], "accuracy": accuracy[-1]}
-        writer.record({"kind": "epoch", "train": train, "validation": validation, "is_best": epoch == 2, **place})
-    writer.update_state(epoch=2, step=100, step_in_epoch=50, seconds={"computing": 90.0, "data": 10.0})
-    writer.event("set", key="optimizer.lr", before=0.01, after=0.003, step=60)
-    sample = {"kind": "system", "time": 1.0, "step": 50, "cpu": 1.5, "memory": 2e9, "memory_free": 6e9, "gpu": None}
-    (writer.path / "system.jsonl").write_text(f"{sample}\n".replace("'", '"').replace("None", "null"))
-    writer.close(status, "ValueError: first\nsecond" if status == "failed" else None)
-    return writer.path
 
 
 async def shown(app: Studio, pilot: Pilot[None], run: Path) -> None:

@@ -11,15 +11,14 @@ from pathlib import Path
 
 import pytest
 from studio_pilot import screen_text, until
-from test_train_pane import written_run
 from textual.pilot import Pilot
+from written_runs import NOW, written_run
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.tui.app import Studio
 from torchdeck.tui.messages import WatchRequested
 from torchdeck.tui.widgets.charts.chart import Chart
 
-NOW = 1_700_000_000.0
 SIZES = [(80, 24), (120, 40), (200, 60)]
 
 
