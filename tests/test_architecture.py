@@ -254,6 +254,14 @@ def test_what_is_shown_first_imports_no_torch(statement: str) -> None:
     assert "torch" not in modules_after(statement)
 
 
+def test_the_widgets_load_neither_torch_nor_numpy() -> None:
+    walk = "import importlib, pkgutil; from torchdeck.tui import widgets as all"
+    each = "importlib.import_module(each.name) for each in pkgutil.walk_packages(all.__path__, f'{all.__name__}.')"
+    loaded = modules_after(f"{walk}\n[{each}]")
+    assert "torchdeck.tui.widgets.charts.chart" in loaded
+    assert not loaded & {"torch", "numpy"}
+
+
 def test_the_package_and_the_parent_process_import_next_to_nothing() -> None:
     heavy = {"asyncio", "click", "textual", "pydantic", "rich", "numpy"}
     assert not modules_after("import torchdeck, torchdeck.tui.cli, torchdeck.tui.process.parent") & heavy

@@ -4,27 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from textual.app import App, ComposeResult
+from look_app import LookApp
+from textual.app import ComposeResult
 
-from torchdeck.tui.look.themes import OWN_THEMES, meanings_for
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.config_form import ConfigForm, FormSection
 from torchdeck.tui.widgets.form_field import FormField
 from torchdeck.tui.widgets.image_grid import GridImage, ImageGrid
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree, ModuleTreeRow
 from torchdeck.tui.widgets.pipeline_list import PipelineList, PipelineStep, StepNote
-
-
-class LookApp(App[None]):
-    """An app in the studio's theme."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.register_theme(OWN_THEMES[0])
-        self.theme = OWN_THEMES[0].name
-
-    def get_theme_variable_defaults(self) -> dict[str, str]:
-        return meanings_for(self.current_theme)
 
 
 class ChartApp(LookApp):
