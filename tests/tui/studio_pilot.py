@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from textual.app import App
+from textual.command import CommandList
 from textual.pilot import Pilot
 
 from torchdeck.engine.config.file import load_config
@@ -62,6 +63,19 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
     """Wait until the text is on the screen."""
     await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
+
+
+async def choose_in_palette(pilot: Pilot[None], text: str) -> None:
+    """Type into the palette and take the first hit, once it is listed."""
+    await pilot.press("colon", *text)
+
+    def is_listed() -> bool:
+        options = pilot.app.screen.query(CommandList).first().options if pilot.app.screen.query(CommandList) else []
+        return bool(options) and text in str(options[0].prompt)
+
+    await until(pilot, is_listed)
+    await pilot.press("enter")
+    await pilot.pause()
 
 
 async def go_to_field(pilot: Pilot[None], key: str) -> None:

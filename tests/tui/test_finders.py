@@ -1,4 +1,4 @@
-"""The finders as a user sees them: keys in the train pane, and a verb that a signal ends."""
+"""The finders as a user sees them: commands of the palette, and a verb that a signal ends."""
 
 import json
 import os
@@ -8,10 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from studio_pilot import screen_text, studio, until, until_shown
-from textual.command import CommandPalette
+from studio_pilot import choose_in_palette, screen_text, studio, until, until_shown
 
-from torchdeck.tui.panes.train import TrainPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 
 ROOT = Path(__file__).parents[2]
@@ -21,11 +19,8 @@ async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and
     tmp_path: Path,
 ) -> None:
     async with studio(tmp_path, "model.name=mlp", size=(120, 40)) as (app, pilot):
-        await pilot.press("4", "colon")
-        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
-        await pilot.press(*"find a learning rate")
-        await until_shown(pilot, "Find a learning rate")
-        await pilot.press("down", "enter")
+        await pilot.press("4")
+        await choose_in_palette(pilot, "Find a learning rate")
         await until_shown(pilot, "suggested ")
         assert "log₁₀ of the learning rate" in screen_text(app)
         assert "w  Write it into the draft" in screen_text(app)
@@ -36,7 +31,7 @@ async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and
         assert not (tmp_path / "runs").exists()
         # A canceled test ends and changes nothing.
         taken = app.draft.optimizer.lr
-        app.query_one(TrainPane).action_find_learning_rate()
+        await choose_in_palette(pilot, "Find a learning rate")
         await until(pilot, lambda: isinstance(app.screen, LearningRateScreen))
         await pilot.press("w")
         assert app.told[-1].text == "there is no suggested rate"
@@ -68,11 +63,10 @@ def _is_training(pid: int) -> bool:
     return "libtorch_cpu" in Path(f"/proc/{pid}/maps").read_text()
 
 
-async def test_a_key_tries_batches_and_enter_takes_the_largest_that_fits(tmp_path: Path) -> None:
+async def test_the_palette_tries_batches_and_enter_takes_the_largest_that_fits(tmp_path: Path) -> None:
     async with studio(tmp_path, "model.name=mlp", size=(80, 24)) as (app, pilot):
         await pilot.press("4")
-        await until(pilot, lambda: bool(app.query(TrainPane)))
-        app.query_one(TrainPane).action_find_batch()
+        await choose_in_palette(pilot, "Find the largest batch")
         await until_shown(pilot, "the whole training split")
         assert "1,438" in screen_text(app)
         await pilot.press("enter")

@@ -31,6 +31,10 @@ def test_every_letter_has_a_meaning(part: str, name: str, command: object) -> No
     assert [letter for letter in letters if letter not in MEANINGS] == []
 
 
+def test_every_meaning_belongs_to_a_letter_that_does_something() -> None:
+    assert set(MEANINGS) <= {key for _, _, command in COMMANDS_WITH_KEYS for key in command.keys.split(",")}
+
+
 @pytest.mark.parametrize("part", COMMANDS)
 def test_a_key_means_one_thing_within_a_part(part: str) -> None:
     keys = [key for name, command in COMMANDS[part].items() for key in command.keys.split(",") if key]

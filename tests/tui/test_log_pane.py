@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from studio_pilot import SMALL, screen_text, studio, until, until_shown
+from studio_pilot import screen_text, studio, until, until_shown
+from written_runs import run_with_checkpoints
 
-from torchdeck.engine.config.file import load_config
-from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.tui.messages import WatchRequested
 from torchdeck.tui.words.log_text import event_lines, printed_level
@@ -51,13 +50,11 @@ def test_every_kind_of_event_has_words_and_problems_have_a_level() -> None:
 
 
 async def test_events_output_and_messages_are_sources_with_search_levels_and_problems(tmp_path: Path) -> None:
-    run = launch(load_config("digits", list(SMALL)), tmp_path / "runs")
-    run.join(60)
-    assert run.path is not None
-    (run.path / LOG_FILE).write_text("begin\nUserWarning: slow\nmiddle\nValueError: bad\nend\n")
-    async with studio(tmp_path, *SMALL, size=(200, 60)) as (app, pilot):
+    run = run_with_checkpoints(tmp_path / "runs", "first", 1, "finished")
+    (run / LOG_FILE).write_text("begin\nUserWarning: slow\nmiddle\nValueError: bad\nend\n")
+    async with studio(tmp_path, size=(200, 60)) as (app, pilot):
         app.notify("something was done", title="Done")
-        app.post_message(WatchRequested(run.path))
+        app.post_message(WatchRequested(run))
         await until_shown(pilot, "finished")
         await pilot.press("6")
         await until_shown(pilot, "saved step-")
@@ -81,12 +78,10 @@ async def test_events_output_and_messages_are_sources_with_search_levels_and_pro
 
 
 async def test_at_80_columns_the_sources_take_the_place_of_the_lines(tmp_path: Path) -> None:
-    run = launch(load_config("digits", list(SMALL)), tmp_path / "runs")
-    run.join(60)
-    assert run.path is not None
-    (run.path / LOG_FILE).write_text("words of the model\n")
-    async with studio(tmp_path, *SMALL, size=(80, 24)) as (app, pilot):
-        app.post_message(WatchRequested(run.path))
+    run = run_with_checkpoints(tmp_path / "runs", "first", 1, "finished")
+    (run / LOG_FILE).write_text("words of the model\n")
+    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+        app.post_message(WatchRequested(run))
         await until_shown(pilot, "finished")
         await pilot.press("6")
         await until_shown(pilot, "saved step-")

@@ -113,21 +113,6 @@ async def test_a_file_of_ones_own_is_opened_by_typing_and_its_errors_show_the_li
         assert "line 6, in broken" in screen_text(app)
 
 
-async def test_why_a_start_was_refused_stays_whole_over_a_resize_and_an_edit_of_the_draft(tmp_path: Path) -> None:
-    net = tmp_path / "net.py"
-    net.write_text("def make():\n    raise ValueError('\\n'.join(f'reason {n}' for n in range(1, 10)))\n")
-    async with studio(tmp_path, f"model.name={net}:make") as (app, pilot):
-        await until_shown(pilot, "Run this code?")
-        await pilot.press("y", "4", "S")
-        await until_shown(pilot, "not started")
-        await pilot.resize_terminal(90, 30)
-        app.draft = app.draft.model_copy(update={"seed": 7})
-        await until_shown(pilot, "reason 9")
-        text = screen_text(app)
-        assert "reason 1" in text
-        assert "Nothing was written. Press 3 to change the settings, S to try again." in text
-
-
 async def test_a_refused_resume_does_not_offer_the_key_that_starts_the_draft(tmp_path: Path) -> None:
     async with studio(tmp_path, *FAST) as (app, pilot):
         await pilot.press("4", "S")

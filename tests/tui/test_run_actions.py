@@ -232,9 +232,8 @@ async def test_a_run_is_deleted_after_a_question_that_keeps_it_unless_told_other
 async def test_the_path_is_copied_and_shown(runs: Path, tmp_path: Path) -> None:
     async with studio(tmp_path, size=(200, 60)) as (app, pilot):
         await in_runs(app, pilot, "tab", "y")
-        path = app.query_one(RunsPane)._chosen_path()
-        assert app.clipboard == str(path)
-        assert said(app) == str(path)
+        newest = max((app.query_one(RunsPane).chosen.path / "checkpoints").glob("step-*.pt"))
+        assert app.clipboard == said(app) == str(newest)
 
 
 async def test_a_checkpoint_is_looked_into_measured_compared_and_exported(runs: Path, tmp_path: Path) -> None:
@@ -312,7 +311,8 @@ async def test_weights_are_written_into_the_draft_and_the_rest_of_it_stays(runs:
         before = app.draft
         await in_runs(app, pilot, "tab", "w")
         await until(pilot, lambda: app.draft.model.weights != "")
-        assert app.draft.model.weights == str(app.query_one(RunsPane)._chosen_path().absolute())
+        newest = max((app.query_one(RunsPane).chosen.path / "checkpoints").glob("step-*.pt"))
+        assert app.draft.model.weights == str(newest.absolute())
         assert app.draft.model_copy(update={"model": before.model}) == before
 
 

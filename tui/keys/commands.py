@@ -29,7 +29,6 @@ MEANINGS: Mapping[str, str] = {
     "r": "resume, run",
     "f": "fork into the draft",
     "w": "write into the draft",
-    "W": "write into the draft, weights only",
     "p": "pin",
     "x": "export to a file",
     "y": "copy",
