@@ -8,7 +8,9 @@ from typing import Any
 
 from textual.app import App
 from textual.command import CommandList
+from textual.events import Paste
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.tui.app import Studio
@@ -65,9 +67,20 @@ async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> N
     await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
 
 
+async def paste(pilot: Pilot[None], text: str) -> None:
+    """Paste a text into the focused field: much faster than its letters."""
+    field = pilot.app.focused
+    assert isinstance(field, Input), field
+    pilot.app.post_message(Paste(text))
+    await until(pilot, lambda: text in field.value)
+
+
 async def choose_in_palette(pilot: Pilot[None], text: str) -> None:
-    """Type into the palette and take the first hit, once it is listed."""
-    await pilot.press("colon", *text)
+    """Write into the palette and take the first hit, once it is listed."""
+    await pilot.press("colon")
+    await until(pilot, lambda: isinstance(pilot.app.focused, Input))
+    # Every single letter would be searched for.
+    await paste(pilot, text)
 
     def is_listed() -> bool:
         options = pilot.app.screen.query(CommandList).first().options if pilot.app.screen.query(CommandList) else []

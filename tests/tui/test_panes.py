@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from studio_pilot import FAST, go_to_field, offered, screen_text, studio, until, until_shown
+from studio_pilot import FAST, go_to_field, offered, paste, screen_text, studio, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 
 from torchdeck.tui.messages import ResumeRequested
@@ -89,7 +89,7 @@ async def test_a_run_can_be_stopped_while_it_is_prepared(tmp_path: Path) -> None
         await until(pilot, lambda: app.watched_run.status != "preparing")
 
 
-async def test_a_file_of_ones_own_is_opened_by_typing_and_its_errors_show_the_line(tmp_path: Path) -> None:
+async def test_a_file_of_ones_own_is_opened_by_its_path_and_its_errors_show_the_line(tmp_path: Path) -> None:
     net = tmp_path / "net.py"
     net.write_text(
         "import torch\n"
@@ -101,7 +101,8 @@ async def test_a_file_of_ones_own_is_opened_by_typing_and_its_errors_show_the_li
     async with studio(tmp_path, size=(160, 40)) as (app, pilot):
         await pilot.press("2", "o")
         await until(pilot, lambda: isinstance(app.focused, Input))
-        await pilot.press(*f"{net}:make", "enter")
+        await paste(pilot, f"{net}:make")
+        await pilot.press("enter")
         await until_shown(pilot, "Run this code?")
         await pilot.press("y")
         await until_shown(pilot, "650 parameters")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from studio_pilot import FAST, go_to_field, screen_text, set_field, studio, told, until, until_shown
+from studio_pilot import FAST, choose_in_palette, go_to_field, screen_text, set_field, studio, told, until, until_shown
 from textual.widgets import ContentSwitcher, Input
 
 from torchdeck.engine.config.file import load_config
@@ -241,10 +241,7 @@ async def test_i_shows_the_plan_in_full(tmp_path: Path) -> None:
 
 async def test_the_palette_goes_to_a_field_even_at_the_first_visit(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
-        await pilot.press("colon")
-        await pilot.press(*"checkpoint.keep_last")
-        await until_shown(pilot, "number of newest checkpoints")
-        await pilot.press("enter")
+        await choose_in_palette(pilot, "checkpoint.keep_last")
         await until(pilot, lambda: bool(app.query(SetupPane)))
         await until(pilot, lambda: form_of(app).field is not None and form_of(app).field.key == "checkpoint.keep_last")
 

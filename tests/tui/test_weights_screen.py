@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import torch
-from studio_pilot import screen_text, studio, until, until_shown
+from studio_pilot import choose_in_palette, paste, screen_text, studio, until, until_shown
 from textual.widgets import Input
 
 from torchdeck.engine.config import ModelConfig
@@ -16,16 +16,18 @@ async def test_a_file_is_previewed_and_then_applied(tmp_path: Path) -> None:
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "w.pt")
     torch.save({"conv.weight": torch.zeros(2, 2)}, tmp_path / "other.pt")
     async with studio(tmp_path) as (app, pilot):
-        await pilot.press("2", ":", *"start from weights in a file")
-        await until_shown(pilot, "Start from weights in a file")
-        await pilot.press("enter")
+        await pilot.press("2")
+        await choose_in_palette(pilot, "Start from weights in a file")
         await until(pilot, lambda: isinstance(app.screen, WeightsScreen) and isinstance(app.focused, Input))
-        await pilot.press(*str(tmp_path / "other.pt"), "enter")
+        await paste(pilot, str(tmp_path / "other.pt"))
+        await pilot.press("enter")
         await until_shown(pilot, "does not fit")
         await pilot.press("enter")
         await until_shown(pilot, "does not fit")
         assert app.draft.model.weights == ""
-        await pilot.press("ctrl+u", *str(tmp_path / "w.pt"), "enter")
+        await pilot.press("ctrl+u")
+        await paste(pilot, str(tmp_path / "w.pt"))
+        await pilot.press("enter")
         await until_shown(pilot, "can be loaded")
         assert "under state_dict.module." in screen_text(app)
         assert "classifier.weight (4×128 in the file, 10×128 here)  (head: starts fresh)" in screen_text(app)
