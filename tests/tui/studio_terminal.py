@@ -81,6 +81,26 @@ class StudioTerminal:
     def press(self, keys: str) -> None:
         os.write(self.terminal, keys.encode())
 
+    def choose_log_source(self, key: str, name: str) -> None:
+        """Go to the log pane's list of sources, which takes the place of the lines here, and to one of them.
+
+        Args:
+            key: leads to the source from the first one, the run's events.
+            name: of the source.
+        """
+        self.press("6v")
+        self.until(lambda: self._is_marked("events"))
+        self.press(key)
+        self.until(lambda: self._is_marked(name))
+        self.press("\r")
+
+    def _is_marked(self, word: str) -> bool:
+        """Whether the cursor of a focused list is on a row that begins with a word."""
+        self.read(0.02)
+        rows = [(at, line.strip("│ ")) for at, line in enumerate(self._emulator.display)]
+        found = [at for at, text in rows if text.startswith(word)]
+        return any(self._emulator.buffer[at][self._emulator.display[at].index(word)].bold for at in found)
+
     def hang_up(self) -> None:
         """Close the terminal, as when a connection breaks."""
         os.close(self.terminal)

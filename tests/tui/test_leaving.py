@@ -202,14 +202,8 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
         stray = ("stray print of the model", "stray write to descriptor 2", "stray words of a subprocess")
         for words in (*stray, "made by user code"):
             assert words.encode() not in studio.received
-        studio.press("6")
-        # Below 110 columns, the sources take the place of the lines; the run's output comes after its events.
-        studio.press("v")
-        studio.until_shown("Levels")
-        studio.read(2.0)
-        studio.press("j")
-        studio.read(1.0)
-        studio.press("\r")
+        # The run's output comes after its events.
+        studio.choose_log_source("j", "output")
         for words in stray:
             studio.until_shown(words)
         assert "made by user code" in run.log_path.read_text()

@@ -216,14 +216,8 @@ def test_the_studio_watches_a_live_run_and_browses(live: RunReader, blocked: Pat
         studio.until_shown("Log")
         studio.press("2")
         studio.until_shown("this needs torch, which can't be imported")
-        studio.press("6")
-        # Below 110 columns, the sources take the place of the lines; the last one is the studio's own output.
-        studio.press("v")
-        studio.until_shown("Levels")
-        studio.read(2.0)
-        studio.press("G")
-        studio.read(1.0)
-        studio.press("\r")
+        # The last one is the studio's own output.
+        studio.choose_log_source("G", "output")
         studio.until_shown(f"torch can't be imported: OSError: {CAUSE}")
         assert "Traceback" not in studio.screen()
         studio.press("q")
