@@ -5,11 +5,14 @@ as the studio does.
 """
 
 import asyncio
+from collections.abc import Iterator
+from pathlib import Path
 from time import monotonic
 
 import pytest
 import textual.app
 import textual.pilot
+from program_terminal import ProgramTerminal, StartProgram
 from textual._wait import SLEEP_GRANULARITY
 from warm_python import warm_python
 
@@ -42,3 +45,17 @@ def _keys_are_dealt_with(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _process_beside_starts_warm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker_process, "python_command", warm_python)
+
+
+@pytest.fixture
+def start_program(tmp_path: Path) -> Iterator[StartProgram]:
+    """Starts a program in a terminal; all of them are ended with the test."""
+    terminals: list[ProgramTerminal] = []
+
+    def start(program: str, *, shell: bool = False) -> ProgramTerminal:
+        terminals.append(ProgramTerminal(tmp_path, program, shell=shell))
+        return terminals[-1]
+
+    yield start
+    for terminal in terminals:
+        terminal.close()
