@@ -43,6 +43,9 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     except (OSError, DocumentError) as error:
         reason = (error.strerror or error) if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: can't be read: {reason}") from error
+    if path.name == CONFIG_FILE and not text.strip():
+        # As TOML it is a config of defaults, which no run ever had.
+        raise ConfigError(f"{path}: damaged: is empty; a run's config holds every setting")
     return parse_config(text, place=str(path), overrides=overrides)
 
 

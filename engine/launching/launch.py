@@ -10,8 +10,7 @@ from ..config import RunConfig
 from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..errors import RunError
 from ..machine.torch_import import require_torch
-from ..run_files import CONFIG_FILE
-from ..runs.on_disk.directory import require_sound_config
+from ..runs.on_disk.directory import load_run_config
 from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
@@ -180,14 +179,11 @@ def launch_resumed(
         ConfigError: its config is damaged, or an override is not allowed.
         RunError: the run is being trained by a live process.
     """
-    from ..config.file import load_config
-
     reader = RunReader(path)
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
     require_own_files(path)
-    require_sound_config(path)
-    config = with_secrets_kept(with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides)))
+    config = with_secrets_kept(with_absolute_paths(load_run_config(path, overrides)))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()
     return run
