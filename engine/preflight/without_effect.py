@@ -8,11 +8,11 @@ from typing import get_args
 import torch
 
 from ..config import LoaderConfig, RunConfig
-from ..data.loading.bad_files import open_usable
 from ..data.loading.loaders import check_loading
 from ..data.loading.tiers import TierName
 from ..errors import TorchdeckError
 from ..machine.device import choose_device
+from .draft_data import open_draft
 
 _ANY: frozenset[TierName] = frozenset(get_args(TierName))
 _OF_WORKERS = ("prefetch_factor", "persistent_workers", "timeout", "worker_init")
@@ -67,13 +67,10 @@ def draft_without_effect(config: RunConfig) -> dict[str, str]:
         ConfigError: a device that this machine doesn't have.
     """
     device = choose_device(config.training.device)
-    # Looking at a draft fetches nothing, and looks for no damaged files.
-    data = config.data.model_copy(update={"download": False, "bad_files": "stop"})
-    draft = config.model_copy(update={"data": data})
     tiers: Collection[TierName]
     try:
-        sources, _ = open_usable(draft, lambda message, done, total: None)
-        tiers = {tier.name for tier in check_loading(sources, draft, device)}
+        sources = open_draft(config, finds_bad_files=False)
+        tiers = {tier.name for tier in check_loading(sources, config, device)}
     except TorchdeckError:
         tiers = _ANY
     return without_effect(config.loader, tiers, device)
