@@ -11,6 +11,7 @@ from ...errors import ConfigError, DataError
 from .idx_files import find_idx_folder, read_idx_split
 from .places import DEBIAN
 from .splits import ArrayDataset
+from .unpacking import own_unpacking
 
 Published = tuple[ArrayDataset, ArrayDataset, list[str], list[str]]
 
@@ -84,6 +85,7 @@ def _open_cifar(name: str, root: Path, download: bool) -> Published:
 def _fetch(fetch: Any, name: str, root: Path) -> None:
     """Run torchvision's download. It raises RuntimeError, URLError, OSError; all mean the same to the user."""
     try:
-        fetch()
+        with own_unpacking():
+            fetch()
     except Exception as error:
         raise DataError(f"{name}: can't be downloaded to {root}: {error}") from error
