@@ -24,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...errors import DataError
+from ...files.durable import atomic_write
 
 # Pictures and label masks stay far below; deflate reaches 1,000.
 _MOST_TIMES = 100
@@ -114,15 +115,9 @@ def unpack_zip(archive: str | Path, target: str | Path, compression: str | None 
 
 def decompress_file(source: Path, target: Path, compression: str | None) -> None:
     """Decompress one file into another, which appears when it is complete. Raises as `unpack_tar` does."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with _damage_named(source), _OPENERS[compression](source, "rb") as packed, part.open("xb") as file:
-            _copy(packed, file, _Budget(source))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    budget = _Budget(source)
+    with _damage_named(source), _OPENERS[compression](source, "rb") as packed:
+        atomic_write(target, lambda file: _copy(packed, file, budget))
 
 
 _Fill = Callable[[Path, Path, str | None], None]
