@@ -16,7 +16,7 @@ from .secret_store import SecretStore, is_reference
 
 
 class MissingSecretError(ConfigError):
-    """A config refers to a secret that this machine does not have."""
+    """A config refers to a secret that this machine does not have, or can't read."""
 
 
 def with_secrets_kept(config: RunConfig, store: SecretStore | None = None) -> RunConfig:
@@ -45,12 +45,18 @@ def secret_value(key: str, text: str, store: SecretStore | None = None) -> str:
     """The value of a secret setting, looked up where the text is a reference; `$NAME` stays as it is.
 
     Raises:
-        MissingSecretError: this machine's store does not have it.
+        MissingSecretError: this machine's store does not have it, or can't be read.
     """
     if not is_reference(text):
         return text
     place = store or SecretStore()
-    value = place.value_of(text)
+    try:
+        value = place.value_of(text)
+    except (OSError, DocumentError) as error:
+        raise MissingSecretError(
+            f"{key} = '{text}': its value can't be looked up, so nobody is notified this way: {place.file}: "
+            f"{_reason(error)}; correct that, or set the value again with --set {key}=VALUE"
+        ) from error
     if value is None:
         raise MissingSecretError(
             f"{key} = '{text}': its value is not on this machine, so nobody is notified this way: secrets stay where "
@@ -103,13 +109,16 @@ def _kept(key: str, text: str, store: SecretStore) -> str:
     try:
         return store.keep(text)
     except (OSError, DocumentError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         print(
             f"torchdeck: {key} can't be kept in {store.file}, so only this process can use it, and a resume has to be "
-            f"given it again: {reason}",
+            f"given it again: {_reason(error)}",
             file=sys.stderr,
         )
         return store.keep_in_process(text)
+
+
+def _reason(error: OSError | DocumentError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _change_literals(values: dict[str, Any], change: Callable[[str, str], str]) -> bool:
