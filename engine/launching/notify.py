@@ -125,12 +125,19 @@ class RunNotifier:
         threading.Thread(target=send, args=(self._config, notice), name="notify").start()
 
 
-def tell_death(run: Path, why: str, config: NotifyConfig) -> None:
+def tell_death(run: Path, held: Path, why: str, config: NotifyConfig) -> None:
     """Notify that a run's process has died, if failures are notified. For another process than that; waits.
 
-    Raises RunError when it is not the directory of a run.
+    Args:
+        run: the run's directory, as the notification names it.
+        held: the same by way of a descriptor.
+        why: why it died.
+        config: whom to notify.
+
+    Raises:
+        RunError: it is not the directory of a run.
     """
-    state = RunReader(run).state()
+    state = RunReader(held).state()
     minutes = (time.time() - float(state.get("started") or 0)) / 60
     if "failed" in config.on and minutes >= config.after_minutes:
         send(config, _notice(run, state, "died", f"died: {why}"))

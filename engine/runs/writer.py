@@ -60,12 +60,14 @@ class RunWriter:
         self.path = path
         self.on_moved: Callable[[], object] = lambda: None
         self.loss = ""
-        self._folder = RunFolder(path)
+        self._folder = RunFolder(path, lock.held)
         # What makes a directory a run, for one that has to be made anew.
-        self._documents = _documents_of(path)
+        self._documents = _documents_of(lock.held)
         self._place_turn = threading.Lock()
         self._best_metric = config.checkpoint.best_metric
         self._lock = lock
+        # Of the directory that the run left; it is released when nobody writes by way of its descriptor any more.
+        self._lost: RunLock | None = None
         # It was taken under the temporary name of a new run.
         lock.path = path / LOCK_FILE
         self._is_closed = False
@@ -75,11 +77,16 @@ class RunWriter:
         self._open_files(config, state, resumed_from)
 
     def _open_files(self, config: RunConfig, state: StateFile, resumed_from: str) -> None:
-        self._journal = Journal(self.path, state, self._operations)
+        self._journal = Journal(self.held, state, self._operations)
         self._saver = CheckpointSaver(
-            self.path / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
+            self.held / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
         )
         self._has_open_files = True
+
+    @property
+    def held(self) -> Path:
+        """The run's directory by way of a descriptor, for writing: nothing gets into what is put in its place."""
+        return self._lock.held
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
@@ -135,8 +142,8 @@ class RunWriter:
         lock = own_run(path)
         try:
             earlier = read_state(path)
-            take_back(path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            metrics, best = newest_results(path)
+            take_back(lock.held, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
+            metrics, best = newest_results(lock.held)
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: can't be resumed: {error.strerror or error}") from error
@@ -188,7 +195,7 @@ class RunWriter:
             else:
                 self.loss = f"{before} was deleted while the run trains"
                 self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
-        self.on_moved()
+        self._say_moved()
 
     def rescue(self) -> None:
         """Where the last save failed: write the run on below the user's state folder, and save it there. Waits."""
@@ -197,15 +204,22 @@ class RunWriter:
                 return
             self.loss = f"{self.path} can't be written at the end of the run ({self.save_error})"
             self._write_on_elsewhere("rescued", [rescue_root()])
-        self.on_moved()
+        self._say_moved()
         self._saver.retry_last()
+
+    def _say_moved(self) -> None:
+        self.on_moved()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost.release()
 
     def _say_reach(self, *, is_out: bool) -> None:
         if is_out == self._is_out_of_reach:
             return
         self._is_out_of_reach = is_out
         text = (
-            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves are tried again"
+            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves that fail are "
+            "tried again"
             if is_out
             else f"{self.path} can be reached again"
         )
@@ -216,21 +230,18 @@ class RunWriter:
     def _move(self, path: Path) -> None:
         self.path = path
         self._lock.move(path)
-        self._journal.move(path)
-        self._saver.move(path / CHECKPOINTS)
 
     def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> None:
         try:
             path = make_rescue_folder(self.path, self._documents, CHECKPOINTS, roots)
             lock = acquire(path)
-            self._journal.write_on_at(path)
+            self._journal.write_on_at(lock.held)
         except (OSError, RunError) as error:
             self.loss += f", and nothing can be saved elsewhere: {error}"
             print(f"torchdeck: {self.loss}", file=sys.stderr)
             return
-        self._lock.release()
-        self.path, self._lock = path, lock
-        self._saver.move(path / CHECKPOINTS)
+        self._saver.move(lock.held / CHECKPOINTS)
+        self.path, self._lock, self._lost = path, lock, self._lock
         self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
         self.event(kind, text=self.loss)
 
@@ -248,8 +259,8 @@ class RunWriter:
             self._journal.close()
             self._has_open_files = False
         try:
-            take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            metrics, best = newest_results(self.path)
+            take_back(self.held, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
+            metrics, best = newest_results(self.held)
             state |= {
                 "step": at_step,
                 "config_crc": _crc(config),
@@ -290,7 +301,7 @@ class RunWriter:
         from ..config.file import dump_config
 
         try:
-            replace_config(self.path, dump_config(config))
+            replace_config(self.held, dump_config(config))
             self._documents[CONFIG_FILE] = dump_config(config).encode()
             self.update_state(config_crc=_crc(config))
         except OSError as error:
@@ -361,7 +372,7 @@ class RunWriter:
             # A directory that was removed has no reader to be spared anything.
             with contextlib.suppress(RunError):
                 # A long run's curves are parsed once here rather than by the first who opens it.
-                RunReader(self.path).poll()
+                RunReader(self.held).poll()
         finally:
             self._folder.close()
             self._lock.release()

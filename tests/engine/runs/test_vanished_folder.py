@@ -168,10 +168,11 @@ print(json.dumps({
 """
 
 
-def test_a_disk_that_is_unmounted_and_comes_back_costs_the_saves_of_that_time_and_nothing_else(
+def test_a_disk_that_is_unmounted_and_comes_back_costs_nothing(
     on_small_disk: Callable[[str, str], dict[str, Any]],
 ) -> None:
+    """The run holds its directory open, so that the disk takes what is saved before it is back at its place."""
     outcome = on_small_disk(OUT_OF_REACH, "64m")
-    assert "No such file" in outcome["error"] and not outcome["loss"]
-    assert (outcome["steps"], outcome["checkpoints"], outcome["status"]) == (30, [30, 10], "finished")
+    assert not outcome["error"] and not outcome["loss"]
+    assert (outcome["steps"], outcome["checkpoints"], outcome["status"]) == (30, [30, 20, 10], "finished")
     assert ["is out of reach" in outcome["notes"][0], "can be reached again" in outcome["notes"][1]] == [True, True]
