@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from textual.binding import Binding, BindingType
 
-from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.errors import ConfigError, did_you_mean
 
 from .commands import COMMANDS, command_id
 
@@ -43,6 +43,8 @@ def checked_keymap(keys: Mapping[str, str]) -> dict[str, str]:
     for name in keys:
         if name not in known:
             part = name.partition(".")[0]
-            allowed = sorted(each for each in known if each.startswith(f"{part}.")) or sorted(COMMANDS)
-            raise ConfigError(f"[keys] {name}: unknown command (known: {', '.join(allowed)})")
+            allowed = sorted(each for each in known if each.startswith(f"{part}.")) or [
+                f"{each}.…" for each in COMMANDS
+            ]
+            raise ConfigError(f"[keys] {name[:100]}: unknown command{did_you_mean(name, allowed)}")
     return dict(keys)
