@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from ..config import RunConfig
+from ..config.file import dump_config
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
 from ..machine.process_identity import boot_id, start_ticks
@@ -44,7 +45,7 @@ class RunWriter:
     Attributes:
         path: the run's directory. It changes when that is renamed, or deleted and replaced.
         on_moved: called when `path` has changed, in the thread that noticed it.
-        loss: where the files were saved after the directory was deleted; empty while it exists.
+        relocation: why the run is written on elsewhere, and where; empty while it is in its own directory.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class RunWriter:
         """Use `create` or `reopen`."""
         self.path = path
         self.on_moved: Callable[[], object] = lambda: None
-        self.loss = ""
+        self.relocation = ""
         self._folder = RunFolder(path, lock.held)
         # What makes a directory a run, for one that has to be made anew.
         self._documents = _documents_of(lock.held)
@@ -100,18 +101,17 @@ class RunWriter:
         Raises:
             RunError: the directory can't be made.
         """
-        from ..config.file import dump_config
-
         locks: list[RunLock] = []
+        config_toml = dump_config(config)
         # Locked before it is visible: readers never see a new run without its owner.
         path = create_run_directory(
             root,
-            dump_config(config),
+            config_toml,
             {**describe_origin(), **info},
             config.name,
             before_it_shows=lambda folder: locks.append(acquire(folder)),
         )
-        return cls._opened(path, config, locks[0], _first_state(config))
+        return cls._opened(path, config, locks[0], _first_state(config, config_toml))
 
     @classmethod
     def reopen(
@@ -134,15 +134,14 @@ class RunWriter:
         Raises:
             RunError: a live process owns it, it is not a run, or its files can't be written.
         """
-        from ..config.file import dump_config
-
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
         require_own_files(path)
+        config_toml = dump_config(config)
         lock = own_run(path)
         try:
             earlier = read_state(path)
-            take_back(lock.held, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
+            take_back(lock.held, at_step, config_toml, at_epoch=at_epoch, evaluated_step=evaluated_step)
             metrics, best = newest_results(lock.held)
         except OSError as error:
             lock.release()
@@ -151,7 +150,7 @@ class RunWriter:
             lock.release()
             raise
         state: StateFile = {
-            **_first_state(config),
+            **_first_state(config, config_toml),
             "started": earlier.get("started", time.time()),
             "step": at_step,
             "metrics": metrics,
@@ -181,7 +180,7 @@ class RunWriter:
     def follow_directory(self) -> None:
         """See where the run's directory is: renamed, it is followed; deleted, everything is written on elsewhere."""
         with self._place_turn:
-            if self.loss or not self._has_open_files or self._is_closed:
+            if self.relocation or not self._has_open_files or self._is_closed:
                 return
             before, place = self.path, self._folder.look()
             self._say_reach(is_out=place is Place.OUT_OF_REACH)
@@ -193,16 +192,16 @@ class RunWriter:
                     "directory_moved", text=f"{before} was renamed to {self.path}: the run is written there now"
                 )
             else:
-                self.loss = f"{before} was deleted while the run trains"
+                self.relocation = f"{before} was deleted while the run trains"
                 self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
         self._say_moved()
 
     def rescue(self) -> None:
         """Where the last save failed: write the run on below the user's state folder, and save it there. Waits."""
         with self._place_turn:
-            if self.loss or not self.save_error or not self._has_open_files or self._is_closed:
+            if self.relocation or not self.save_error or not self._has_open_files or self._is_closed:
                 return
-            self.loss = f"{self.path} can't be written at the end of the run ({self.save_error})"
+            self.relocation = f"{self.path} can't be written at the end of the run ({self.save_error})"
             self._write_on_elsewhere("rescued", [rescue_root()])
         self._say_moved()
         self._saver.retry_last()
@@ -237,13 +236,13 @@ class RunWriter:
             lock = acquire(path)
             self._journal.write_on_at(lock.held)
         except (OSError, RunError) as error:
-            self.loss += f", and nothing can be saved elsewhere: {error}"
-            print(f"torchdeck: {self.loss}", file=sys.stderr)
+            self.relocation += f", and nothing can be saved elsewhere: {error}"
+            print(f"torchdeck: {self.relocation}", file=sys.stderr)
             return
         self._saver.move(lock.held / CHECKPOINTS)
         self.path, self._lock, self._lost = path, lock, self._lock
-        self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
-        self.event(kind, text=self.loss)
+        self.relocation += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
+        self.event(kind, text=self.relocation)
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
@@ -251,19 +250,18 @@ class RunWriter:
         Raises:
             RunError: its files can't be written.
         """
-        from ..config.file import dump_config
-
+        config_toml = dump_config(config)
         with self._place_turn:
             self._saver.close()
             state = self._journal.state()
             self._journal.close()
             self._has_open_files = False
         try:
-            take_back(self.held, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
+            take_back(self.held, at_step, config_toml, at_epoch=at_epoch, evaluated_step=evaluated_step)
             metrics, best = newest_results(self.held)
             state |= {
                 "step": at_step,
-                "config_crc": _crc(config),
+                "config_crc": _crc(config_toml),
                 "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
@@ -298,12 +296,11 @@ class RunWriter:
 
     def replace_config(self, config: RunConfig) -> None:
         """Write the current config to `run.toml`; the previous file is kept as `run.<n>.toml`."""
-        from ..config.file import dump_config
-
         try:
-            replace_config(self.held, dump_config(config))
-            self._documents[CONFIG_FILE] = dump_config(config).encode()
-            self.update_state(config_crc=_crc(config))
+            config_toml = dump_config(config)
+            replace_config(self.held, config_toml)
+            self._documents[CONFIG_FILE] = config_toml.encode()
+            self.update_state(config_crc=_crc(config_toml))
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -392,13 +389,11 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
-def _crc(config: RunConfig) -> int:
-    from ..config.file import dump_config
-
-    return zlib.crc32(dump_config(config).encode())
+def _crc(config_toml: str) -> int:
+    return zlib.crc32(config_toml.encode())
 
 
-def _first_state(config: RunConfig) -> StateFile:
+def _first_state(config: RunConfig, config_toml: str) -> StateFile:
     return {
         "status": "preparing",
         "phase": "",
@@ -410,7 +405,7 @@ def _first_state(config: RunConfig) -> StateFile:
         "step_in_epoch": 0,
         "steps_per_epoch": 0,
         "batch_size": config.loader.batch_size,
-        "config_crc": _crc(config),
+        "config_crc": _crc(config_toml),
         "pid": os.getpid(),
         "pid_started": start_ticks(os.getpid()),
         "host": socket.gethostname(),
