@@ -120,6 +120,14 @@ def config_values(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="python")
 
 
+def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key, as `--set` names them; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flat_values(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
 def config_from_values(values: dict[str, Any], place: str = "") -> RunConfig:
     """A RunConfig from nested dicts, as `config_values` returns. Raises ConfigError."""
     return _validated(values, place, text="", overridden=set())

@@ -116,15 +116,14 @@ class _ResumedRun(LaunchedRun):
     def _train_from_another_loop(self, path: Path) -> Status:
         """Continue the run from what another loop saved; what the run has of later epochs is put aside."""
         from ..build import prepare
-        from ..data.loading.batching import optimizer_steps
-        from ..data.loading.loaders import num_train_batches
+        from ..data.loading.loaders import num_train_steps
         from .another_loop import state_of_another_loop
 
         prepared = prepare(self._config, self._progress, load_weights=False)
         self._config = prepared.config
         taken = state_of_another_loop(prepared, path)
         epoch = taken.state.epoch
-        step = epoch * optimizer_steps(num_train_batches(prepared.sources, self._config), self._config)
+        step = epoch * num_train_steps(prepared.sources, self._config)
         run = RunWriter.reopen(self._path, self._config, at_step=step, at_epoch=epoch)
         run.event("resumed_from", checkpoint=str(path), step=step, epoch=epoch, **taken.exactness, skipped=[])
         fields: StateFile = {"resumed_from": path.name, **taken.exactness}

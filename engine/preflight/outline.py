@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from ..config import RunConfig
-from ..data.loading.batching import optimizer_steps
-from ..data.loading.loaders import num_train_batches
-from ..metric_names import AUTO, metric
+from ..data.loading.loaders import num_train_steps
+from ..metric_names import metric, watched_by_schedule
 from ..training.optimization.optimizers import build_optimizer
 from ..user_code import is_user_spec
 from .draft_data import open_draft
@@ -49,8 +48,8 @@ def outline_run(config: RunConfig) -> RunOutline:
         TorchdeckError: the data are not there, or a setting of loader, optimizer or schedule is wrong.
     """
     sources = open_draft(config, finds_bad_files=False)
-    steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
-    watched = metric("loss" if config.schedule.metric == AUTO else config.schedule.metric)
+    steps_per_epoch = num_train_steps(sources, config)
+    watched = metric(watched_by_schedule(config.schedule.metric))
     rates, _, note = rates_of_steps(config, _stand_in(config), steps_per_epoch, watched)
     shown = _spread(len(rates))
     return RunOutline(
