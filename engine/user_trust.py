@@ -59,7 +59,18 @@ class CodeFile:
 
 
 @dataclass(frozen=True)
-class ShellCommand:
+class _Setting:
+    text: str
+    setting: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class ShellCommand(_Setting):
     """A command that a run gives to the shell.
 
     Attributes:
@@ -68,14 +79,7 @@ class ShellCommand:
         written: what the config says, which is a reference where the command is kept as a secret.
     """
 
-    text: str
-    setting: str
     written: str = ""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def key(self) -> str:
@@ -84,21 +88,13 @@ class ShellCommand:
 
 
 @dataclass(frozen=True)
-class WebAddress:
+class WebAddress(_Setting):
     """An address that a run sends to.
 
     Attributes:
         text: the address.
         setting: the setting that holds it.
     """
-
-    text: str
-    setting: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def key(self) -> str:

@@ -19,19 +19,19 @@ class MissingSecretError(ConfigError):
     """A config refers to a secret that this machine does not have, or can't read."""
 
 
-def with_secrets_kept(config: RunConfig, store: SecretStore | None = None) -> RunConfig:
+def with_secrets_kept(config: RunConfig) -> RunConfig:
     """`config` with a reference in place of every literal secret, which the store now has.
 
     What can't be written is kept by this process alone, and stderr says so: a run is not refused for it.
     """
     values = config_values(config)
-    is_changed = _change_literals(values, lambda key, text: _kept(key, text, store or SecretStore()))
+    is_changed = _change_literals(values, _kept)
     return config_from_values(values) if is_changed else config
 
 
-def words_with_secrets_kept(words: Sequence[str], store: SecretStore | None = None) -> list[str]:
+def words_with_secrets_kept(words: Sequence[str]) -> list[str]:
     """The words of a command line, with references in the assignments that set a secret; they start the same run."""
-    return [_word_kept(word, store or SecretStore()) for word in words]
+    return [_word_kept(word) for word in words]
 
 
 def redacted_values(config: RunConfig) -> dict[str, Any]:
@@ -84,11 +84,11 @@ def secrets_in_word(word: str) -> dict[str, str]:
     return {key: text for key, text in found.items() if isinstance(text, str)}
 
 
-def _word_kept(word: str, store: SecretStore) -> str:
+def _word_kept(word: str) -> str:
     option = "--set=" if word.startswith("--set=") else ""
     assignment = word.removeprefix(option)
     values = _assigned(assignment)
-    if not _change_literals(values, lambda key, text: _kept(key, text, store)):
+    if not _change_literals(values, _kept):
         return word
     key = assignment.partition("=")[0].strip()
     return option + as_overrides({key: _value_at(values, key)})[0]
@@ -105,7 +105,8 @@ def _assigned(word: str) -> dict[str, Any]:
     return values
 
 
-def _kept(key: str, text: str, store: SecretStore) -> str:
+def _kept(key: str, text: str) -> str:
+    store = SecretStore()
     try:
         return store.keep(text)
     except (OSError, DocumentError) as error:

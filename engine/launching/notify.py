@@ -7,7 +7,6 @@ run's log.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -190,16 +189,7 @@ def _redirection(error: urllib.error.HTTPError) -> str:
     target = urllib.parse.urlsplit(urllib.parse.urljoin(error.url, error.headers.get("Location", "")))
     if not 300 <= error.code < 400 or not target.hostname:
         return ""
-    local = "the local address " if _is_local(target.hostname) else ""
-    return f" and redirects to {local}{target.hostname}, which is not followed: set the address that is to be notified"
-
-
-def _is_local(host: str) -> bool:
-    """Whether a host is, by its name, this machine or one of its own network."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
+    return f" and redirects to {target.hostname}, which is not followed: set the address that is to be notified"
 
 
 class _NotRedirected(urllib.request.HTTPRedirectHandler):

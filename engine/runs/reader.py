@@ -18,7 +18,6 @@ from ..run_files import (
     CONFIG_FILE,
     EVALUATION_FILE,
     EVENTS_FILE,
-    LOG_FILE,
     METRICS_FILE,
     STATE_FILE,
     SYSTEM_FILE,
@@ -112,11 +111,6 @@ class RunReader:
         self._status = ""
         self._config: tuple[int, RunConfig] | None = None
         self._checkpoints: tuple[tuple[int, int], list[CheckpointInfo]] | None = None
-
-    @property
-    def log_path(self) -> Path:
-        """Output of the engine and of the user's code."""
-        return self.path / LOG_FILE
 
     @property
     def skipped_lines(self) -> int:
