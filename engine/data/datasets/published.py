@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigError, DataError
-from .idx_files import find_idx_folder, read_idx_split
-from .places import DEBIAN
+from .idx_files import read_idx_split
+from .places import DEBIAN, find_idx_folder, idx_folders
 from .splits import ArrayDataset
 from .unpacking import own_unpacking
 
@@ -35,9 +35,8 @@ def _open_mnist_like(name: str, root: Path, download: bool) -> Published:
     from torchvision import datasets
 
     constructor = getattr(datasets, name)
-    raw = root / name / "raw"
-    folders = [raw, root / name, root]
-    found = find_idx_folder(folders)
+    folders = idx_folders(name, root)
+    raw, found = folders[0], find_idx_folder(folders)
     notes: list[str] = []
     debian = DEBIAN.get(name)
     if found is None and debian is not None:
