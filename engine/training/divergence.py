@@ -53,7 +53,7 @@ def _last_good(trainer: Trainer, run: RunWriter) -> tuple[Checkpoint | None, str
 
     run.flush()
     try:
-        path: Path = newest_valid_checkpoint(run.path)[0]
+        path: Path = newest_valid_checkpoint(run.held)[0]
         content = load_checkpoint(path)
         if is_own(content):
             require_known_format(content, path)

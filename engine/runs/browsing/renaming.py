@@ -43,10 +43,11 @@ def rename_run(run: Path, name: str) -> Path:
         try:
             if os.path.lexists(target):
                 raise RunError(f"{target.name}: a run of that name already exists")
-            atomic_write(run / CONFIG_FILE, dump_config(config).encode())
+            atomic_write(lock.held / CONFIG_FILE, dump_config(config).encode())
             # A file that can't be read stays unchanged: its content exists nowhere else.
-            if info := read_info(run):
-                atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
+            if info := read_info(lock.held):
+                said = {**info, "id": target.name, "name": config.name}
+                atomic_write(lock.held / INFO_FILE, to_json(said, indent=2))
             os.rename(run, target)
             fsync_directory(run.parent)
         finally:
