@@ -12,8 +12,7 @@ from .config import RunConfig
 from .config.secret_settings import missing_secrets
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
-from .data.loading.batching import optimizer_steps
-from .data.loading.loaders import check_batches, check_loading, data_notes, example_inputs, num_train_batches
+from .data.loading.loaders import check_batches, check_loading, data_notes, example_inputs, num_train_steps
 from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
@@ -194,7 +193,7 @@ def _check_optimization(
     Raises:
         ConfigError, UserCodeError: what they refuse.
     """
-    steps_per_epoch = optimizer_steps(num_train_batches(sources, config), config)
+    steps_per_epoch = num_train_steps(sources, config)
     optimizer = build_optimizer(config.optimizer, model)
     if is_user_spec(config.optimizer.name):
         try_user_optimizer(config.optimizer, model)

@@ -119,3 +119,8 @@ def decisive_metric(name: str, kind: TargetKind, key: str, own: Collection[str] 
         measured = ", ".join((*MEASURED[kind], *own))
         raise ConfigError(f"{key} = '{name}': not available for targets that are {kind}; available: {measured}")
     return name
+
+
+def watched_by_schedule(name: str) -> str:
+    """The metric that ReduceLROnPlateau watches by `schedule.metric`: "auto" is the loss, the usual one."""
+    return "loss" if name == AUTO else name

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,8 +19,8 @@ from pydantic import BaseModel
 from .config import RunConfig
 from .config.secret_keys import is_literal
 from .config.secret_settings import MissingSecretError, secret_value, secrets_in_word
-from .files.documents import read_json_object
-from .files.durable import atomic_write
+from .files.documents import DocumentError
+from .files.private_store import PrivateStore
 from .files.regular_file import open_regular_file
 from .files.state_folder import state_folder
 from .user_code import import_root, is_user_spec, module_file
@@ -33,7 +32,6 @@ _MAX_FILES = 5000
 # Of a longer file the imports are not looked for: every file beside it counts as one.
 _MAX_PARSED_BYTES = 4 << 20
 _PIECE_BYTES = 1 << 20
-_MAX_STORE_BYTES = 16 << 20
 _COMMAND = "notify.command"
 _WEBHOOK = "notify.webhook"
 
@@ -61,7 +59,18 @@ class CodeFile:
 
 
 @dataclass(frozen=True)
-class ShellCommand:
+class _Setting:
+    text: str
+    setting: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the text."""
+        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True)
+class ShellCommand(_Setting):
     """A command that a run gives to the shell.
 
     Attributes:
@@ -70,14 +79,7 @@ class ShellCommand:
         written: what the config says, which is a reference where the command is kept as a secret.
     """
 
-    text: str
-    setting: str
     written: str = ""
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def key(self) -> str:
@@ -86,21 +88,13 @@ class ShellCommand:
 
 
 @dataclass(frozen=True)
-class WebAddress:
+class WebAddress(_Setting):
     """An address that a run sends to.
 
     Attributes:
         text: the address.
         setting: the setting that holds it.
     """
-
-    text: str
-    setting: str
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the text."""
-        return hashlib.sha256(self.text.encode("utf-8", "surrogatepass")).hexdigest()
 
     @property
     def key(self) -> str:
@@ -168,7 +162,7 @@ class TrustStore:
 
     def __init__(self, file: Path | None = None) -> None:
         """`file`: where it is kept; None for the user's state folder."""
-        self._file = file or default_store()
+        self._store = PrivateStore(file or default_store(), "trusted")
 
     def knows(self, file: Runnable) -> bool:
         """Whether this content of this file, or this command, was agreed to."""
@@ -176,19 +170,14 @@ class TrustStore:
 
     def remember(self, files: Iterable[Runnable]) -> None:
         """Keep that these contents were agreed to. Raises OSError when that can't be written."""
-        entries = {**self._entries(), **{file.key: file.digest for file in files}}
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        content = json.dumps({"trusted": entries}, indent=1).encode()
-        atomic_write(self._file, content, mode=0o600)
+        with self._store.alone():
+            self._store.write({**self._entries(), **{file.key: file.digest for file in files}})
 
     def _entries(self) -> dict[str, str]:
         """Path and digest of what was agreed to; nothing where the file isn't there, is damaged or is not ours."""
         try:
-            if self._file.stat().st_uid != os.getuid():
-                return {}
-            entries = read_json_object(self._file, _MAX_STORE_BYTES)["trusted"]
-            return {path: digest for path, digest in entries.items() if isinstance(digest, str)}
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return self._store.entries()
+        except (OSError, DocumentError):
             return {}
 
 

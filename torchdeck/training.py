@@ -112,15 +112,13 @@ def resume(
     from .engine.config.overrides import as_overrides
     from .engine.launching.agreement import check_agreed
     from .engine.launching.launch import launch_resumed
-    from .engine.run_files import CONFIG_FILE
     from .engine.runs.browsing.references import checkpoint_of
-    from .engine.runs.on_disk.directory import require_sound_config
+    from .engine.runs.on_disk.directory import load_run_config
 
     path = open_run(run, runs=runs).path
-    require_sound_config(path)
     file = checkpoint_of(path, checkpoint) if checkpoint is not None else None
     overrides = as_overrides(changes)
-    config = load_config(path / CONFIG_FILE, **changes)
+    config = load_run_config(path, overrides)
     check_agreed(config, _TRUST, is_agreed=trust_code, overrides=overrides)
     return _follow(launch_resumed(path, checkpoint=file, overrides=overrides), show=show)
 

@@ -12,11 +12,9 @@ from textual import on, work
 from textual.reactive import reactive
 
 from torchdeck.engine.config import RunConfig
-from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import TorchdeckError
-from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.commands import Answer, Command
-from torchdeck.engine.runs.on_disk.directory import require_sound_config
+from torchdeck.engine.runs.on_disk.directory import load_run_config
 
 from .draft_editing import DraftEditing
 from .graphics.support import Wish
@@ -100,8 +98,7 @@ class RunControl(DraftEditing):
     @work(group="start")
     async def _resume(self, message: ResumeRequested) -> None:
         try:
-            require_sound_config(message.run)
-            config = load_config(str(message.run / CONFIG_FILE))
+            config = load_run_config(message.run)
             if self._is_training() or not await self.may_train(config) or self._is_training():
                 return
             run = self.own_run.resume(message.run, message.checkpoint, message.epochs)

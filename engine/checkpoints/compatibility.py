@@ -8,13 +8,12 @@ from typing import Any
 
 from ..config import RunConfig
 from ..config.changed_settings import changed_settings
-from ..config.file import load_config, parse_config
-from ..data.loading.bad_files import open_usable
+from ..config.file import parse_config
 from ..errors import TorchdeckError
 from ..launching.absolute_paths import with_absolute_paths
-from ..progress import unreported
-from ..run_files import CONFIG_FILE
+from ..preflight.draft_data import open_draft
 from ..runs.browsing.references import run_of
+from ..runs.on_disk.directory import load_run_config
 from ..tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from ..training.compute.placement import choose_placement
 from ..training.environment import Conditions, inexact_because
@@ -61,9 +60,9 @@ def standing_of(path: Path, other: RunConfig) -> CheckpointStanding:
 
 def _inexact(path: Path, saved: RunConfig, environment: dict[str, Any], report: CheckpointReport) -> list[str]:
     run = run_of(path)
-    config = load_config(str(run / CONFIG_FILE)) if run is not None else saved
+    config = load_run_config(run) if run is not None else saved
     placement = choose_placement(config.training)
-    now = Conditions.now(config, placement, open_usable(config, unreported)[0])
+    now = Conditions.now(config, placement, open_draft(config, finds_bad_files=True))
     return inexact_because(Conditions(saved, environment, report.values.get("data_fingerprint", "")), now)
 
 

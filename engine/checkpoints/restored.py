@@ -20,7 +20,7 @@ from ..randomness import generators_kept
 from ..runs.browsing.references import run_of
 from ..runs.on_disk.directory import read_info
 from ..runs.saving.checkpoint import load_checkpoint
-from ..runs.saving.checkpoint_format import is_own
+from ..runs.saving.checkpoint_format import is_own, require_known_format
 
 WEIGHTS = "model_state_dict"
 AVERAGED_WEIGHTS = "ema_state_dict"
@@ -78,6 +78,7 @@ def config_of(content: dict[str, Any], path: Path) -> RunConfig:
             f"{path}: not a torchdeck checkpoint, so its model is unknown; use model.weights to load its tensors into "
             "a model of your choice"
         )
+    require_known_format(content, path)
     return parse_config(content["config"], str(path))
 
 

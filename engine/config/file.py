@@ -43,6 +43,9 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     except (OSError, DocumentError) as error:
         reason = (error.strerror or error) if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: can't be read: {reason}") from error
+    if path.name == CONFIG_FILE and not text.strip():
+        # As TOML it is a config of defaults, which no run ever had.
+        raise ConfigError(f"{path}: damaged: is empty; a run's config holds every setting")
     return parse_config(text, place=str(path), overrides=overrides)
 
 
@@ -115,6 +118,14 @@ def remove_argument(config: RunConfig, key: str) -> RunConfig:
 def config_values(config: RunConfig) -> dict[str, Any]:
     """`config` as a nested dict with every value resolved, as in its TOML file."""
     return config.model_dump(mode="python")
+
+
+def flat_values(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by dotted key, as `--set` names them; lists stay whole."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= flat_values(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
 
 
 def config_from_values(values: dict[str, Any], place: str = "") -> RunConfig:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from .run import RunConfig
 
+# Samplers that draw as many samples as they are asked for.
+_DRAWING = ("balanced", "weighted", "replacement")
+
 
 def idle_settings(config: RunConfig) -> dict[str, str]:
     """By dotted key, why a setting has no effect, in a few words."""
@@ -32,4 +35,31 @@ def idle_settings(config: RunConfig) -> dict[str, str]:
     say(config.loss.name != "cross_entropy", "only cross_entropy has it", "loss", "label_smoothing")
     say(config.loss.name == "cross_entropy", "only labels of 0 and 1 are predicted by it", "evaluation", "threshold")
     say(not config.notify.on, "on = []: nothing is notified", "notify", "after_minutes", "command", "webhook")
+    loader = config.loader
+    say(
+        loader.sampler not in _DRAWING,
+        "only balanced, weighted and replacement samplers use it",
+        "loader",
+        "num_samples",
+    )
+    say(loader.sampler != "weighted", 'only sampler = "weighted" uses weights', "loader", "weights")
+    say(
+        loader.sampler != "distributed",
+        'only sampler = "distributed" divides an epoch between processes',
+        "loader",
+        "num_replicas",
+        "rank",
+    )
+    say(
+        loader.sampler not in ("auto", "distributed"),
+        f'sampler = "{loader.sampler}" decides the order',
+        "loader",
+        "shuffle",
+    )
+    say(
+        bool(loader.batch_sampler),
+        "batch_sampler makes the batches",
+        "loader",
+        *("sampler", "shuffle", "num_samples", "weights", "drop_last"),
+    )
     return reasons

@@ -16,22 +16,22 @@ from .secret_store import SecretStore, is_reference
 
 
 class MissingSecretError(ConfigError):
-    """A config refers to a secret that this machine does not have."""
+    """A config refers to a secret that this machine does not have, or can't read."""
 
 
-def with_secrets_kept(config: RunConfig, store: SecretStore | None = None) -> RunConfig:
+def with_secrets_kept(config: RunConfig) -> RunConfig:
     """`config` with a reference in place of every literal secret, which the store now has.
 
     What can't be written is kept by this process alone, and stderr says so: a run is not refused for it.
     """
     values = config_values(config)
-    is_changed = _change_literals(values, lambda key, text: _kept(key, text, store or SecretStore()))
+    is_changed = _change_literals(values, _kept)
     return config_from_values(values) if is_changed else config
 
 
-def words_with_secrets_kept(words: Sequence[str], store: SecretStore | None = None) -> list[str]:
+def words_with_secrets_kept(words: Sequence[str]) -> list[str]:
     """The words of a command line, with references in the assignments that set a secret; they start the same run."""
-    return [_word_kept(word, store or SecretStore()) for word in words]
+    return [_word_kept(word) for word in words]
 
 
 def redacted_values(config: RunConfig) -> dict[str, Any]:
@@ -45,12 +45,18 @@ def secret_value(key: str, text: str, store: SecretStore | None = None) -> str:
     """The value of a secret setting, looked up where the text is a reference; `$NAME` stays as it is.
 
     Raises:
-        MissingSecretError: this machine's store does not have it.
+        MissingSecretError: this machine's store does not have it, or can't be read.
     """
     if not is_reference(text):
         return text
     place = store or SecretStore()
-    value = place.value_of(text)
+    try:
+        value = place.value_of(text)
+    except (OSError, DocumentError) as error:
+        raise MissingSecretError(
+            f"{key} = '{text}': its value can't be looked up, so nobody is notified this way: {place.file}: "
+            f"{_reason(error)}; correct that, or set the value again with --set {key}=VALUE"
+        ) from error
     if value is None:
         raise MissingSecretError(
             f"{key} = '{text}': its value is not on this machine, so nobody is notified this way: secrets stay where "
@@ -78,11 +84,11 @@ def secrets_in_word(word: str) -> dict[str, str]:
     return {key: text for key, text in found.items() if isinstance(text, str)}
 
 
-def _word_kept(word: str, store: SecretStore) -> str:
+def _word_kept(word: str) -> str:
     option = "--set=" if word.startswith("--set=") else ""
     assignment = word.removeprefix(option)
     values = _assigned(assignment)
-    if not _change_literals(values, lambda key, text: _kept(key, text, store)):
+    if not _change_literals(values, _kept):
         return word
     key = assignment.partition("=")[0].strip()
     return option + as_overrides({key: _value_at(values, key)})[0]
@@ -99,17 +105,21 @@ def _assigned(word: str) -> dict[str, Any]:
     return values
 
 
-def _kept(key: str, text: str, store: SecretStore) -> str:
+def _kept(key: str, text: str) -> str:
+    store = SecretStore()
     try:
         return store.keep(text)
     except (OSError, DocumentError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         print(
             f"torchdeck: {key} can't be kept in {store.file}, so only this process can use it, and a resume has to be "
-            f"given it again: {reason}",
+            f"given it again: {_reason(error)}",
             file=sys.stderr,
         )
         return store.keep_in_process(text)
+
+
+def _reason(error: OSError | DocumentError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
 
 
 def _change_literals(values: dict[str, Any], change: Callable[[str, str], str]) -> bool:

@@ -7,21 +7,14 @@ they say nothing about the value; the same value is always given the same refere
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from ..files.documents import DocumentError, read_json_object
-from ..files.durable import atomic_write
+from ..files.private_store import PrivateStore
 from ..files.state_folder import state_folder
 
 _REFERENCE = re.compile(r"secret:[0-9a-f]{12}")
-_MAX_BYTES = 16 << 20
 # Values that could not be written: this process can use them all the same.
 _UNSAVED: dict[str, str] = {}
 
@@ -40,16 +33,19 @@ class SecretStore:
 
     def __init__(self, file: Path | None = None) -> None:
         """`file`: where they are kept; None for the user's state folder."""
-        self.file = file or state_folder() / "secrets.json"
+        self._store = PrivateStore(file or state_folder() / "secrets.json", "secrets")
+        self.file = self._store.file
 
     def value_of(self, reference: str) -> str | None:
-        """The value that a reference stands for; None where this machine does not have it."""
+        """The value that a reference stands for; None where this machine does not have it.
+
+        Raises:
+            OSError: the file can't be read.
+            DocumentError: it is damaged.
+        """
         if reference in _UNSAVED:
             return _UNSAVED[reference]
-        try:
-            return self._read().get(reference)
-        except (OSError, DocumentError):
-            return None
+        return self._store.entries().get(reference)
 
     def keep(self, value: str) -> str:
         """Keep a value. Returns its reference.
@@ -58,14 +54,13 @@ class SecretStore:
             OSError: it can't be written.
             DocumentError: the file is damaged, and is left as it is.
         """
-        with self._locked():
-            known = self._read()
+        with self._store.alone():
+            known = self._store.entries()
             for reference, kept in known.items():
-                if kept == value:
+                if kept == value and is_reference(reference):
                     return reference
             reference = _new_reference()
-            content = json.dumps({"secrets": {**known, reference: value}}, indent=1).encode()
-            atomic_write(self.file, content, mode=0o600)
+            self._store.write({**known, reference: value})
         return reference
 
     def keep_in_process(self, value: str) -> str:
@@ -76,29 +71,6 @@ class SecretStore:
         reference = _new_reference()
         _UNSAVED[reference] = value
         return reference
-
-    def _read(self) -> dict[str, str]:
-        try:
-            if self.file.lstat().st_uid != os.getuid():
-                raise PermissionError(f"{self.file}: belongs to another user")
-            entries = read_json_object(self.file, _MAX_BYTES).get("secrets")
-        except FileNotFoundError:
-            return {}
-        if not isinstance(entries, dict):
-            raise DocumentError("has no table 'secrets'")
-        return {key: value for key, value in entries.items() if isinstance(value, str) and is_reference(key)}
-
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Two runs that start at once must not each write the file without the other's value."""
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        descriptor = os.open(self.file.with_suffix(".lock"), flags, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
 
 
 def _new_reference() -> str:

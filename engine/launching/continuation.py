@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import CheckpointError
 from ..runs.on_disk.state_file import StateFile
-from ..runs.saving.checkpoint_format import Checkpoint, SavedPosition, is_own
+from ..runs.saving.checkpoint_format import Checkpoint, SavedPosition, is_own, require_known_format
 
 if TYPE_CHECKING:
     from ..build import Prepared
@@ -94,6 +94,7 @@ def load_state(path: Path) -> Checkpoint:
             f"{path}: not a torchdeck checkpoint, so there is no run to continue; to start a run from "
             f"its weights, optimizer state and epoch: torchdeck fork {path} --config PRESET|FILE.toml"
         )
+    require_known_format(state, path)
     parts: Mapping[str, Any] = state
     missing = [name for name in _PARTS if name not in parts]
     if missing:

@@ -10,8 +10,7 @@ from ..config import RunConfig
 from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..errors import RunError
 from ..machine.torch_import import require_torch
-from ..run_files import CONFIG_FILE
-from ..runs.on_disk.directory import require_sound_config
+from ..runs.on_disk.directory import load_run_config
 from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
@@ -117,15 +116,14 @@ class _ResumedRun(LaunchedRun):
     def _train_from_another_loop(self, path: Path) -> Status:
         """Continue the run from what another loop saved; what the run has of later epochs is put aside."""
         from ..build import prepare
-        from ..data.loading.batching import optimizer_steps
-        from ..data.loading.loaders import num_train_batches
+        from ..data.loading.loaders import num_train_steps
         from .another_loop import state_of_another_loop
 
         prepared = prepare(self._config, self._progress, load_weights=False)
         self._config = prepared.config
         taken = state_of_another_loop(prepared, path)
         epoch = taken.state.epoch
-        step = epoch * optimizer_steps(num_train_batches(prepared.sources, self._config), self._config)
+        step = epoch * num_train_steps(prepared.sources, self._config)
         run = RunWriter.reopen(self._path, self._config, at_step=step, at_epoch=epoch)
         run.event("resumed_from", checkpoint=str(path), step=step, epoch=epoch, **taken.exactness, skipped=[])
         fields: StateFile = {"resumed_from": path.name, **taken.exactness}
@@ -180,14 +178,11 @@ def launch_resumed(
         ConfigError: its config is damaged, or an override is not allowed.
         RunError: the run is being trained by a live process.
     """
-    from ..config.file import load_config
-
     reader = RunReader(path)
     if (owner := reader.owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
     require_own_files(path)
-    require_sound_config(path)
-    config = with_secrets_kept(with_absolute_paths(load_config(str(path / CONFIG_FILE), overrides)))
+    config = with_secrets_kept(with_absolute_paths(load_run_config(path, overrides)))
     run = _ResumedRun(path, config, checkpoint, on_directory)
     run._start()
     return run

@@ -169,7 +169,7 @@ class LaunchedRun:
             self._start_mirror(run)
         with (
             RunNotifier(prepared.config.notify, run) as notifier,
-            RunWatch(run.path, prepared.config.notify) as self._watch,
+            RunWatch(run.path, run.held, prepared.config.notify) as self._watch,
         ):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
@@ -189,13 +189,13 @@ class LaunchedRun:
         """Follow the run's directory. Called in the thread that watches it."""
         if run.path != self.path:
             self.path = run.path
-            server.move(run.path)
+            server.move(run.path, run.held)
             if self._watch is not None:
-                self._watch.move(run.path)
-            if run.loss:
+                self._watch.move(run.path, run.held)
+            if run.relocation:
                 self._on_directory(run.path)
-        if run.loss:
-            self.stop(after="step", reason=run.loss)
+        if run.relocation:
+            self.stop(after="step", reason=run.relocation)
 
     def _start_mirror(self, run: RunWriter) -> None:
         try:
@@ -215,9 +215,9 @@ class LaunchedRun:
         server: ControlServer | None = None
         ownership = OwnershipWatch(run)
         uuid = gpu_uuid_of(prepared.placement.device)
-        sampler = SystemSampler(run.path, uuid, step=lambda: run.state().get("step", 0))
+        sampler = SystemSampler(run.held, lambda: run.state().get("step", 0), uuid)
         try:
-            server = ControlServer(run.path, self.control)
+            server = ControlServer(run.path, run.held, self.control)
             run.on_moved = lambda: self._move_to(run, server)
             self._on_directory(run.path)
             self._has_directory_or_ended.set()
@@ -258,10 +258,10 @@ class LaunchedRun:
                 outcome: Status = fit_past_divergence(trainer, run)
             run.flush()
             run.rescue()
-            if run.loss and run.save_error:
-                raise RunError(f"{run.loss}; the last checkpoint could not be saved: {run.save_error}")
-            if run.loss:
-                raise RunError(run.loss)
+            if run.relocation and run.save_error:
+                raise RunError(f"{run.relocation}; the last checkpoint could not be saved: {run.save_error}")
+            if run.relocation:
+                raise RunError(run.relocation)
             return outcome
         finally:
             if self.trainer is not None:

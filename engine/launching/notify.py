@@ -7,7 +7,6 @@ run's log.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import re
@@ -125,12 +124,19 @@ class RunNotifier:
         threading.Thread(target=send, args=(self._config, notice), name="notify").start()
 
 
-def tell_death(run: Path, why: str, config: NotifyConfig) -> None:
+def tell_death(run: Path, held: Path, why: str, config: NotifyConfig) -> None:
     """Notify that a run's process has died, if failures are notified. For another process than that; waits.
 
-    Raises RunError when it is not the directory of a run.
+    Args:
+        run: the run's directory, as the notification names it.
+        held: the same by way of a descriptor.
+        why: why it died.
+        config: whom to notify.
+
+    Raises:
+        RunError: it is not the directory of a run.
     """
-    state = RunReader(run).state()
+    state = RunReader(held).state()
     minutes = (time.time() - float(state.get("started") or 0)) / 60
     if "failed" in config.on and minutes >= config.after_minutes:
         send(config, _notice(run, state, "died", f"died: {why}"))
@@ -183,16 +189,7 @@ def _redirection(error: urllib.error.HTTPError) -> str:
     target = urllib.parse.urlsplit(urllib.parse.urljoin(error.url, error.headers.get("Location", "")))
     if not 300 <= error.code < 400 or not target.hostname:
         return ""
-    local = "the local address " if _is_local(target.hostname) else ""
-    return f" and redirects to {local}{target.hostname}, which is not followed: set the address that is to be notified"
-
-
-def _is_local(host: str) -> bool:
-    """Whether a host is, by its name, this machine or one of its own network."""
-    try:
-        return not ipaddress.ip_address(host).is_global
-    except ValueError:
-        return host == "localhost" or host.endswith((".localhost", ".local", ".internal")) or "." not in host
+    return f" and redirects to {target.hostname}, which is not followed: set the address that is to be notified"
 
 
 class _NotRedirected(urllib.request.HTTPRedirectHandler):

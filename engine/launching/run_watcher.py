@@ -1,6 +1,6 @@
 """The process beside a run: it records how the run's process ended, notifies, and bounds the run's log.
 
-    python -m torchdeck.engine.launching.run_watcher RUN PIDFD PID <NOTIFY.json
+    python -m torchdeck.engine.launching.run_watcher RUN FOLDER PIDFD PID <NOTIFY.json
 
 A process that is killed can say nothing itself. This one takes next to nothing while it waits, so whatever is needed
 only at the end is imported only then. It ends with the run, and by itself once the run's process has.
@@ -23,8 +23,16 @@ from ..runs.process_end import out_of_memory_kills, signal_and_exit_status, wait
 _LOOK_MILLISECONDS = 2_000
 
 
-def watch(run: Path, pidfd: int, pid: int, notify: str) -> None:
-    """Wait for the end of the process `pid`, record how it ended, and notify as `notify` says: a NotifyConfig."""
+def watch(run: Path, held: Path, pidfd: int, pid: int, notify: str) -> None:
+    """Wait for the end of the process `pid`, record how it ended, and notify as `notify` says: a NotifyConfig.
+
+    Args:
+        run: the run's directory, as a notification names it.
+        held: the same by way of a descriptor: another folder in its place is not written to.
+        pidfd: descriptor of the process.
+        pid: its number.
+        notify: whom to notify, as JSON.
+    """
     end = select.poll()
     end.register(pidfd, select.POLLIN)
     # Of two looks, as the kernel may take a while from choosing a process to its end.
@@ -32,12 +40,12 @@ def watch(run: Path, pidfd: int, pid: int, notify: str) -> None:
     while not end.poll(_LOOK_MILLISECONDS):
         with contextlib.suppress(OSError):
             # A full disk has no room for the copy: another look will come.
-            bound_log(run / LOG_FILE)
+            bound_log(held / LOG_FILE)
         kills_before, kills = kills, out_of_memory_kills()
-    _speak_into(run / LOG_FILE)
+    _speak_into(held / LOG_FILE)
     signal, exit_status = signal_and_exit_status(wait_status(pidfd, pid))
-    if _note_death(run, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before):
-        _notify(run, notify)
+    if _note_death(held, pid, signal, exit_status, is_memory_short=out_of_memory_kills() > kills_before):
+        _notify(run, held, notify)
 
 
 def _speak_into(log: Path) -> None:
@@ -61,13 +69,14 @@ def _note_death(run: Path, pid: int, signal: int | None, exit_status: int | None
     return True
 
 
-def _notify(run: Path, notify: str) -> None:
+def _notify(run: Path, held: Path, notify: str) -> None:
     from ..config import NotifyConfig
     from ..runs.cause_of_death import why_died
     from .notify import tell_death
 
-    tell_death(run, why_died(run), NotifyConfig.model_validate_json(notify))
+    tell_death(run, held, why_died(held), NotifyConfig.model_validate_json(notify))
 
 
 if __name__ == "__main__":
-    watch(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.stdin.read())
+    folder = Path(f"/proc/self/fd/{int(sys.argv[2])}")
+    watch(Path(sys.argv[1]), folder, int(sys.argv[3]), int(sys.argv[4]), sys.stdin.read())

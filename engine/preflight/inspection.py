@@ -6,15 +6,14 @@ from dataclasses import dataclass
 
 from ..config import RunConfig
 from ..data.datasets.catalog import find_dataset
-from ..data.loading.bad_files import open_usable
 from ..data.loading.loaders import example_inputs
 from ..errors import ConfigError, DataError
 from ..inputs import Inputs, sample_shape_of
 from ..models.module_tree import ModelReport, inspect_model
 from ..models.weights import WeightsPreview
 from ..models.weights_preview import preview_config_weights
-from ..progress import unreported
 from ..shapes import Shape
+from .draft_data import open_draft
 from .memory_estimate import MemoryEstimate, estimate_memory, largest_batch
 from .weight_groups import WeightGroups, weight_groups
 
@@ -42,9 +41,9 @@ def inspect_draft(config: RunConfig) -> Inspection:
     Raises:
         TorchdeckError: the model can't be built, or neither the data nor the catalog define a shape.
     """
-    example, shape, num_classes, assumption = _data_example(config)
-    report = inspect_model(config.model, num_classes, shape, example)
-    return Inspection(report, shape, num_classes, assumption)
+    seen = _what_the_model_sees(config)
+    report = inspect_model(config.model, seen.num_classes, seen.shape, seen.example)
+    return Inspection(report, seen.shape, seen.num_classes, seen.assumption)
 
 
 def draft_memory(config: RunConfig) -> MemoryEstimate:
@@ -53,8 +52,8 @@ def draft_memory(config: RunConfig) -> MemoryEstimate:
     Raises:
         TorchdeckError: the model can't be built, or its memory can't be estimated.
     """
-    example, shape, num_classes, _ = _data_example(config)
-    return estimate_memory(config, num_classes, shape, example)
+    seen = _what_the_model_sees(config)
+    return estimate_memory(config, seen.num_classes, seen.shape, seen.example)
 
 
 def largest_draft_batch(config: RunConfig) -> MemoryEstimate | None:
@@ -63,9 +62,8 @@ def largest_draft_batch(config: RunConfig) -> MemoryEstimate | None:
     Raises:
         TorchdeckError: the model can't be built, or its memory can't be estimated.
     """
-    example, shape, num_classes, assumption = _data_example(config)
-    limit = 0 if assumption else len(open_usable(config, unreported)[0].train)
-    return largest_batch(config, num_classes, shape, example, limit=limit)
+    seen = _what_the_model_sees(config)
+    return largest_batch(config, seen.num_classes, seen.shape, seen.example, limit=seen.samples)
 
 
 def draft_weights(config: RunConfig) -> WeightsPreview:
@@ -74,8 +72,8 @@ def draft_weights(config: RunConfig) -> WeightsPreview:
     Raises:
         TorchdeckError: the model can't be built, or the file can't be read safely.
     """
-    _, shape, num_classes, _ = _data_example(config)
-    return preview_config_weights(config.model, num_classes, shape)
+    seen = _what_the_model_sees(config)
+    return preview_config_weights(config.model, seen.num_classes, seen.shape)
 
 
 def draft_groups(config: RunConfig) -> WeightGroups:
@@ -84,19 +82,38 @@ def draft_groups(config: RunConfig) -> WeightGroups:
     Raises:
         TorchdeckError: the model can't be built, or the optimizer has a setting that is wrong.
     """
-    example, shape, num_classes, _ = _data_example(config)
-    return weight_groups(config, num_classes, shape, example)
+    seen = _what_the_model_sees(config)
+    return weight_groups(config, seen.num_classes, seen.shape, seen.example)
 
 
-def _data_example(config: RunConfig) -> tuple[Inputs | None, Shape, int, str]:
-    """A sample where the data are there, its shape, number of classes, and what was assumed where they are not."""
+@dataclass(frozen=True)
+class _Seen:
+    """What a model is built for.
+
+    Attributes:
+        example: a sample; None where the data are missing.
+        shape: its shape.
+        num_classes: number of the model's outputs.
+        samples: number of samples in the training split; 0 where the data are missing.
+        assumption: what was assumed in place of missing data.
+    """
+
+    example: Inputs | None
+    shape: Shape
+    num_classes: int
+    samples: int = 0
+    assumption: str = ""
+
+
+def _what_the_model_sees(config: RunConfig) -> _Seen:
     try:
-        sources, _ = open_usable(config, unreported)
+        sources = open_draft(config, finds_bad_files=True)
         example = example_inputs(sources, config)
-        return example, sample_shape_of(example), len(sources.classes), ""
+        return _Seen(example, sample_shape_of(example), len(sources.classes), len(sources.train))
     except (ConfigError, DataError) as error:
         entry = find_dataset(config.data.dataset)
         if entry is None or entry.shape is None or entry.classes is None:
             raise
         said = str(error).splitlines()[0]
-        return None, entry.shape, entry.classes, f"the data are missing ({said}); shown for the shape in the catalog"
+        assumption = f"the data are missing ({said}); shown for the shape in the catalog"
+        return _Seen(None, entry.shape, entry.classes, assumption=assumption)

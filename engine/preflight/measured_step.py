@@ -14,8 +14,7 @@ from torch import Tensor, nn
 from ..build import prepare
 from ..config import RunConfig
 from ..data.datasets.sources import DataSources
-from ..data.loading.batching import optimizer_steps
-from ..data.loading.loaders import evaluation_loader, num_train_batches
+from ..data.loading.loaders import evaluation_loader, num_train_steps
 from ..errors import ConfigError
 from ..inputs import map_tensors, tensors_of
 from ..models.build import build_with_notes
@@ -64,7 +63,7 @@ def measure_draft(config: RunConfig) -> StepMeasurement:
     with placed(prepared.placement):
         batch = _real_batch(prepared.sources, config, prepared.placement.device)
         measured = _measure(config, prepared.model, prepared.placement, batch, prepared.objective)
-    return replace(measured, steps_per_epoch=optimizer_steps(num_train_batches(prepared.sources, config), config))
+    return replace(measured, steps_per_epoch=num_train_steps(prepared.sources, config))
 
 
 def measure_spec(config: RunConfig, num_classes: int, input_shape: tuple[int, ...]) -> StepMeasurement:

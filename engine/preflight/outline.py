@@ -8,13 +8,11 @@ import torch
 from torch import nn
 
 from ..config import RunConfig
-from ..data.loading.bad_files import open_usable
-from ..data.loading.batching import optimizer_steps
-from ..data.loading.loaders import num_train_batches
-from ..metric_names import AUTO, metric
-from ..progress import unreported
+from ..data.loading.loaders import num_train_steps
+from ..metric_names import metric, watched_by_schedule
 from ..training.optimization.optimizers import build_optimizer
 from ..user_code import is_user_spec
+from .draft_data import open_draft
 from .plan import rates_of_steps
 
 _MOST_POINTS = 512
@@ -49,17 +47,14 @@ def outline_run(config: RunConfig) -> RunOutline:
     Raises:
         TorchdeckError: the data are not there, or a setting of loader, optimizer or schedule is wrong.
     """
-    # Looking at a draft fetches nothing, and looks for no damaged files.
-    data = config.data.model_copy(update={"download": False, "bad_files": "stop"})
-    draft = config.model_copy(update={"data": data})
-    sources, _ = open_usable(draft, unreported)
-    steps_per_epoch = optimizer_steps(num_train_batches(sources, draft), draft)
-    watched = metric("loss" if config.schedule.metric == AUTO else config.schedule.metric)
-    rates, _, note = rates_of_steps(draft, _stand_in(draft), steps_per_epoch, watched)
+    sources = open_draft(config, finds_bad_files=False)
+    steps_per_epoch = num_train_steps(sources, config)
+    watched = metric(watched_by_schedule(config.schedule.metric))
+    rates, _, note = rates_of_steps(config, _stand_in(config), steps_per_epoch, watched)
     shown = _spread(len(rates))
     return RunOutline(
         samples=len(sources.train),
-        epochs=draft.training.epochs,
+        epochs=config.training.epochs,
         steps_per_epoch=steps_per_epoch,
         at_epochs=[at / steps_per_epoch for at in shown],
         rates=[rates[at] for at in shown],

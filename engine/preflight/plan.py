@@ -9,8 +9,7 @@ import torch
 
 from ..build import Prepared, prepare
 from ..config import RunConfig
-from ..data.loading.batching import optimizer_steps
-from ..data.loading.loaders import num_train_batches
+from ..data.loading.loaders import num_train_steps
 from ..metric_names import Metric
 from ..training.compute.objective import DecisiveMetrics
 from ..training.optimization.optimizers import build_optimizer, implementation
@@ -63,7 +62,7 @@ def plan_run(
 def plan_prepared(prepared: Prepared) -> RunPlan:
     """The plan of a run that is checked and built."""
     config = prepared.config
-    steps_per_epoch = optimizer_steps(num_train_batches(prepared.sources, config), config)
+    steps_per_epoch = num_train_steps(prepared.sources, config)
     groups = plan_groups(config.optimizer, prepared.model)
     optimizer = build_optimizer(config.optimizer, prepared.model)
     objective = prepared.objective

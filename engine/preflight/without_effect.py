@@ -1,4 +1,7 @@
-"""Find settings that have no effect in a config, with the reason, so that a form can show it."""
+"""Find settings of `[loader]` that have no effect with the data and the device of a config, with the reason.
+
+`torchdeck.engine.config.idle_settings` says it of settings that depend on other settings alone.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ from typing import get_args
 import torch
 
 from ..config import LoaderConfig, RunConfig
-from ..data.loading.bad_files import open_usable
 from ..data.loading.loaders import check_loading
 from ..data.loading.tiers import TierName
 from ..errors import TorchdeckError
 from ..machine.device import choose_device
+from .draft_data import open_draft
 
 _ANY: frozenset[TierName] = frozenset(get_args(TierName))
 _OF_WORKERS = ("prefetch_factor", "persistent_workers", "timeout", "worker_init")
-_DRAWING = ("balanced", "weighted", "replacement")
 
 
 def without_effect(loader: LoaderConfig, tiers: Collection[TierName], device: torch.device) -> dict[str, str]:
-    """Settings of `[loader]` that change nothing as the others are.
+    """Settings of `[loader]` that change nothing where samples live and batches go.
 
     Args:
         loader: the section.
@@ -36,16 +38,6 @@ def without_effect(loader: LoaderConfig, tiers: Collection[TierName], device: to
         for name in names:
             reasons.setdefault(f"loader.{name}", reason)
 
-    if loader.batch_sampler:
-        say("batch_sampler makes the batches", "sampler", "shuffle", "num_samples", "weights", "drop_last")
-    if loader.sampler not in ("auto", "distributed"):
-        say(f'sampler = "{loader.sampler}" decides the order', "shuffle")
-    if loader.sampler not in _DRAWING:
-        say("only balanced, weighted and replacement samplers use it", "num_samples")
-    if loader.sampler != "weighted":
-        say('only sampler = "weighted" uses weights', "weights")
-    if loader.sampler != "distributed":
-        say('only sampler = "distributed" divides an epoch between processes', "num_replicas", "rank")
     if "loader" not in tiers:
         if "encoded" in tiers:
             say("files are decoded by threads, not by worker processes", *_OF_WORKERS)
@@ -67,13 +59,10 @@ def draft_without_effect(config: RunConfig) -> dict[str, str]:
         ConfigError: a device that this machine doesn't have.
     """
     device = choose_device(config.training.device)
-    # Looking at a draft fetches nothing, and looks for no damaged files.
-    data = config.data.model_copy(update={"download": False, "bad_files": "stop"})
-    draft = config.model_copy(update={"data": data})
     tiers: Collection[TierName]
     try:
-        sources, _ = open_usable(draft, lambda message, done, total: None)
-        tiers = {tier.name for tier in check_loading(sources, draft, device)}
+        sources = open_draft(config, finds_bad_files=False)
+        tiers = {tier.name for tier in check_loading(sources, config, device)}
     except TorchdeckError:
         tiers = _ANY
     return without_effect(config.loader, tiers, device)

@@ -85,15 +85,23 @@ class Control:
 class ControlServer:
     """Offers a run's `Control` on a socket that only the same user can use, in a thread of its own."""
 
-    def __init__(self, run: Path, control: Control) -> None:
-        self._run = run
+    def __init__(self, run: Path, held: Path, control: Control) -> None:
+        """Use `start`.
+
+        Args:
+            run: the run's directory, by which clients find the socket.
+            held: the same by way of a descriptor: the socket of another run in its place is neither removed nor
+                replaced.
+            control: takes the commands.
+        """
+        self._run, self._held = run, held
         self._control = control
         self._answers: OrderedDict[str, Answer] = OrderedDict()
         self._clients: dict[socket.socket, bytearray] = {}
         self._selector = selectors.DefaultSelector()
         self._wake_reader, self._wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._listener: socket.socket | None = None
-        self._path = run / SOCKET_FILE
+        self._path = held / SOCKET_FILE
         self._inode = 0
         self._is_running = False
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
@@ -116,9 +124,9 @@ class ControlServer:
         self._thread.start()
         return problem
 
-    def move(self, run: Path) -> None:
+    def move(self, run: Path, held: Path) -> None:
         """The run's directory is elsewhere now: offer the socket there, within seconds."""
-        self._run = run
+        self._run, self._held = run, held
 
     def stop(self) -> None:
         """End the thread and remove the socket. A second call does nothing."""
@@ -148,7 +156,7 @@ class ControlServer:
                     self._read(key.fileobj)
 
     def _offer(self) -> None:
-        listener, self._path = _listening_socket(self._run)
+        listener, self._path = _listening_socket(self._run, self._held)
         self._inode = os.lstat(self._path).st_ino
         self._listener = listener
         self._selector.register(listener, selectors.EVENT_READ)
@@ -311,7 +319,7 @@ def _connect(connection: socket.socket, path: Path, timeout: float) -> None:
             time.sleep(_BREATHER_SECONDS)
 
 
-def _listening_socket(run: Path) -> tuple[socket.socket, Path]:
+def _listening_socket(run: Path, held: Path) -> tuple[socket.socket, Path]:
     """A listening socket in the run's directory, or where that is impossible in a private folder. Raises OSError."""
     problems = []
     for path in _socket_paths(run):
@@ -321,7 +329,8 @@ def _listening_socket(run: Path) -> tuple[socket.socket, Path]:
         try:
             if path.parent != run:
                 _make_private_folder(path.parent)
-            return _bound_socket(path), path
+            place = held / path.name if path.parent == run else path
+            return _bound_socket(place), place
         except OSError as error:
             # Some network and container file systems hold no sockets; a shared folder may be somebody else's.
             problems.append(f"{path.parent}: {error.strerror or error}")

@@ -18,7 +18,6 @@ from ..run_files import (
     CONFIG_FILE,
     EVALUATION_FILE,
     EVENTS_FILE,
-    LOG_FILE,
     METRICS_FILE,
     STATE_FILE,
     SYSTEM_FILE,
@@ -30,11 +29,11 @@ from .on_disk.directory import (
     MAX_EVALUATION_BYTES,
     damage_of,
     is_run,
+    load_run_config,
     owner_pid,
     read_info,
     read_json_object,
     read_state,
-    require_sound_config,
     status_of,
 )
 from .on_disk.evaluation_record import known_evaluation
@@ -114,11 +113,6 @@ class RunReader:
         self._checkpoints: tuple[tuple[int, int], list[CheckpointInfo]] | None = None
 
     @property
-    def log_path(self) -> Path:
-        """Output of the engine and of the user's code."""
-        return self.path / LOG_FILE
-
-    @property
     def skipped_lines(self) -> int:
         """Lines of the metrics and events that could not be understood."""
         return self._metrics.skipped + self._event_lines.skipped + self._malformed
@@ -160,14 +154,10 @@ class RunReader:
 
     def config(self) -> RunConfig:
         """The run's config. Raises ConfigError when `run.toml` is damaged."""
-        from ..config.file import load_config
-
-        path = self.path / CONFIG_FILE
-        stamp = _stamp(path)
+        stamp = _stamp(self.path / CONFIG_FILE)
         modified = stamp[0] if stamp is not None else 0
         if self._config is None or self._config[0] != modified:
-            require_sound_config(self.path)
-            self._config = (modified, load_config(str(path)))
+            self._config = (modified, load_run_config(self.path))
         return self._config[1]
 
     def damage(self) -> list[str]:

@@ -23,17 +23,17 @@ class SystemSampler:
     def __init__(
         self,
         run: Path,
+        step: Callable[[], int],
         gpu_uuid: str = "",
         every: float = SAMPLE_SECONDS,
-        step: Callable[[], int] = lambda: 0,
     ) -> None:
         """Sample this process.
 
         Args:
             run: the run's directory.
+            step: optimizer steps done so far; called in the sampler's thread.
             gpu_uuid: which GPU the run uses, as NVML names it; empty for none.
             every: seconds between two samples.
-            step: optimizer steps done so far; called in the sampler's thread.
         """
         self._path = run / SYSTEM_FILE
         self._every = every

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self, Unpack
 
 from ..config import RunConfig
+from ..config.file import dump_config
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
 from ..machine.process_identity import boot_id, start_ticks
@@ -44,7 +45,7 @@ class RunWriter:
     Attributes:
         path: the run's directory. It changes when that is renamed, or deleted and replaced.
         on_moved: called when `path` has changed, in the thread that noticed it.
-        loss: where the files were saved after the directory was deleted; empty while it exists.
+        relocation: why the run is written on elsewhere, and where; empty while it is in its own directory.
     """
 
     def __init__(
@@ -59,13 +60,15 @@ class RunWriter:
         """Use `create` or `reopen`."""
         self.path = path
         self.on_moved: Callable[[], object] = lambda: None
-        self.loss = ""
-        self._folder = RunFolder(path)
+        self.relocation = ""
+        self._folder = RunFolder(path, lock.held)
         # What makes a directory a run, for one that has to be made anew.
-        self._documents = _documents_of(path)
+        self._documents = _documents_of(lock.held)
         self._place_turn = threading.Lock()
         self._best_metric = config.checkpoint.best_metric
         self._lock = lock
+        # Of the directory that the run left; it is released when nobody writes by way of its descriptor any more.
+        self._lost: RunLock | None = None
         # It was taken under the temporary name of a new run.
         lock.path = path / LOCK_FILE
         self._is_closed = False
@@ -75,11 +78,16 @@ class RunWriter:
         self._open_files(config, state, resumed_from)
 
     def _open_files(self, config: RunConfig, state: StateFile, resumed_from: str) -> None:
-        self._journal = Journal(self.path, state, self._operations)
+        self._journal = Journal(self.held, state, self._operations)
         self._saver = CheckpointSaver(
-            self.path / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
+            self.held / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
         )
         self._has_open_files = True
+
+    @property
+    def held(self) -> Path:
+        """The run's directory by way of a descriptor, for writing: nothing gets into what is put in its place."""
+        return self._lock.held
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
@@ -93,18 +101,17 @@ class RunWriter:
         Raises:
             RunError: the directory can't be made.
         """
-        from ..config.file import dump_config
-
         locks: list[RunLock] = []
+        config_toml = dump_config(config)
         # Locked before it is visible: readers never see a new run without its owner.
         path = create_run_directory(
             root,
-            dump_config(config),
+            config_toml,
             {**describe_origin(), **info},
             config.name,
             before_it_shows=lambda folder: locks.append(acquire(folder)),
         )
-        return cls._opened(path, config, locks[0], _first_state(config))
+        return cls._opened(path, config, locks[0], _first_state(config, config_toml))
 
     @classmethod
     def reopen(
@@ -127,16 +134,15 @@ class RunWriter:
         Raises:
             RunError: a live process owns it, it is not a run, or its files can't be written.
         """
-        from ..config.file import dump_config
-
         if not is_run(path):
             raise RunError(f"{path}: is not the directory of a run")
         require_own_files(path)
+        config_toml = dump_config(config)
         lock = own_run(path)
         try:
             earlier = read_state(path)
-            take_back(path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            metrics, best = newest_results(path)
+            take_back(lock.held, at_step, config_toml, at_epoch=at_epoch, evaluated_step=evaluated_step)
+            metrics, best = newest_results(lock.held)
         except OSError as error:
             lock.release()
             raise RunError(f"{path.name}: can't be resumed: {error.strerror or error}") from error
@@ -144,7 +150,7 @@ class RunWriter:
             lock.release()
             raise
         state: StateFile = {
-            **_first_state(config),
+            **_first_state(config, config_toml),
             "started": earlier.get("started", time.time()),
             "step": at_step,
             "metrics": metrics,
@@ -174,7 +180,7 @@ class RunWriter:
     def follow_directory(self) -> None:
         """See where the run's directory is: renamed, it is followed; deleted, everything is written on elsewhere."""
         with self._place_turn:
-            if self.loss or not self._has_open_files or self._is_closed:
+            if self.relocation or not self._has_open_files or self._is_closed:
                 return
             before, place = self.path, self._folder.look()
             self._say_reach(is_out=place is Place.OUT_OF_REACH)
@@ -186,26 +192,33 @@ class RunWriter:
                     "directory_moved", text=f"{before} was renamed to {self.path}: the run is written there now"
                 )
             else:
-                self.loss = f"{before} was deleted while the run trains"
+                self.relocation = f"{before} was deleted while the run trains"
                 self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
-        self.on_moved()
+        self._say_moved()
 
     def rescue(self) -> None:
         """Where the last save failed: write the run on below the user's state folder, and save it there. Waits."""
         with self._place_turn:
-            if self.loss or not self.save_error or not self._has_open_files or self._is_closed:
+            if self.relocation or not self.save_error or not self._has_open_files or self._is_closed:
                 return
-            self.loss = f"{self.path} can't be written at the end of the run ({self.save_error})"
+            self.relocation = f"{self.path} can't be written at the end of the run ({self.save_error})"
             self._write_on_elsewhere("rescued", [rescue_root()])
-        self.on_moved()
+        self._say_moved()
         self._saver.retry_last()
+
+    def _say_moved(self) -> None:
+        self.on_moved()
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            lost.release()
 
     def _say_reach(self, *, is_out: bool) -> None:
         if is_out == self._is_out_of_reach:
             return
         self._is_out_of_reach = is_out
         text = (
-            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves are tried again"
+            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves that fail are "
+            "tried again"
             if is_out
             else f"{self.path} can be reached again"
         )
@@ -216,23 +229,20 @@ class RunWriter:
     def _move(self, path: Path) -> None:
         self.path = path
         self._lock.move(path)
-        self._journal.move(path)
-        self._saver.move(path / CHECKPOINTS)
 
     def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> None:
         try:
             path = make_rescue_folder(self.path, self._documents, CHECKPOINTS, roots)
             lock = acquire(path)
-            self._journal.write_on_at(path)
+            self._journal.write_on_at(lock.held)
         except (OSError, RunError) as error:
-            self.loss += f", and nothing can be saved elsewhere: {error}"
-            print(f"torchdeck: {self.loss}", file=sys.stderr)
+            self.relocation += f", and nothing can be saved elsewhere: {error}"
+            print(f"torchdeck: {self.relocation}", file=sys.stderr)
             return
-        self._lock.release()
-        self.path, self._lock = path, lock
-        self._saver.move(path / CHECKPOINTS)
-        self.loss += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
-        self.event(kind, text=self.loss)
+        self._saver.move(lock.held / CHECKPOINTS)
+        self.path, self._lock, self._lost = path, lock, self._lock
+        self.relocation += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
+        self.event(kind, text=self.relocation)
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
@@ -240,19 +250,18 @@ class RunWriter:
         Raises:
             RunError: its files can't be written.
         """
-        from ..config.file import dump_config
-
+        config_toml = dump_config(config)
         with self._place_turn:
             self._saver.close()
             state = self._journal.state()
             self._journal.close()
             self._has_open_files = False
         try:
-            take_back(self.path, at_step, dump_config(config), at_epoch=at_epoch, evaluated_step=evaluated_step)
-            metrics, best = newest_results(self.path)
+            take_back(self.held, at_step, config_toml, at_epoch=at_epoch, evaluated_step=evaluated_step)
+            metrics, best = newest_results(self.held)
             state |= {
                 "step": at_step,
-                "config_crc": _crc(config),
+                "config_crc": _crc(config_toml),
                 "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
@@ -287,12 +296,11 @@ class RunWriter:
 
     def replace_config(self, config: RunConfig) -> None:
         """Write the current config to `run.toml`; the previous file is kept as `run.<n>.toml`."""
-        from ..config.file import dump_config
-
         try:
-            replace_config(self.path, dump_config(config))
-            self._documents[CONFIG_FILE] = dump_config(config).encode()
-            self.update_state(config_crc=_crc(config))
+            config_toml = dump_config(config)
+            replace_config(self.held, config_toml)
+            self._documents[CONFIG_FILE] = config_toml.encode()
+            self.update_state(config_crc=_crc(config_toml))
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -361,7 +369,7 @@ class RunWriter:
             # A directory that was removed has no reader to be spared anything.
             with contextlib.suppress(RunError):
                 # A long run's curves are parsed once here rather than by the first who opens it.
-                RunReader(self.path).poll()
+                RunReader(self.held).poll()
         finally:
             self._folder.close()
             self._lock.release()
@@ -381,13 +389,11 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
-def _crc(config: RunConfig) -> int:
-    from ..config.file import dump_config
-
-    return zlib.crc32(dump_config(config).encode())
+def _crc(config_toml: str) -> int:
+    return zlib.crc32(config_toml.encode())
 
 
-def _first_state(config: RunConfig) -> StateFile:
+def _first_state(config: RunConfig, config_toml: str) -> StateFile:
     return {
         "status": "preparing",
         "phase": "",
@@ -399,7 +405,7 @@ def _first_state(config: RunConfig) -> StateFile:
         "step_in_epoch": 0,
         "steps_per_epoch": 0,
         "batch_size": config.loader.batch_size,
-        "config_crc": _crc(config),
+        "config_crc": _crc(config_toml),
         "pid": os.getpid(),
         "pid_started": start_ticks(os.getpid()),
         "host": socket.gethostname(),

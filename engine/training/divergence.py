@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CheckpointError, RunError
-from ..runs.saving.checkpoint_format import Checkpoint, is_own
+from ..runs.saving.checkpoint_format import Checkpoint, is_own, require_known_format
 from ..runs.writer import RunWriter
 from .nonfinite import NonFiniteLossError
 
@@ -53,9 +53,10 @@ def _last_good(trainer: Trainer, run: RunWriter) -> tuple[Checkpoint | None, str
 
     run.flush()
     try:
-        path: Path = newest_valid_checkpoint(run.path)[0]
+        path: Path = newest_valid_checkpoint(run.held)[0]
         content = load_checkpoint(path)
         if is_own(content):
+            require_known_format(content, path)
             return content, path.name
     except (RunError, CheckpointError):
         pass

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from ..files.durable import make_folder
+from ..files.regular_file import held_folder
 from ..runs.writer import RunWriter
 
 FOLDER = "profiles"
@@ -30,7 +31,7 @@ class Profiling:
     def start(self, steps: int) -> None:
         """Watch the next steps, unless some are being watched already."""
         if self._profile is None:
-            self._profile = StepProfile(self._run.path, steps, self._device)
+            self._profile = StepProfile(self._run.held, steps, self._device)
             self.is_on = True
 
     def after_step(self, step: int) -> None:
@@ -51,7 +52,10 @@ class Profiling:
         try:
             self._run.event("profiled", **profile.write(step))
         except (OSError, RuntimeError) as error:
-            self._run.event("note", text=f"the profile could not be written, training continues: {error}")
+            # The error may name the folder by its descriptor.
+            reason = (error.strerror or error) if isinstance(error, OSError) else error
+            place = self._run.path / FOLDER
+            self._run.event("note", text=f"the profile could not be written, training continues: {place}: {reason}")
 
 
 class StepProfile:
@@ -61,7 +65,7 @@ class StepProfile:
         """Begin to watch, at a step boundary, in the thread that trains.
 
         Args:
-            run: the run's directory.
+            run: the run's directory, held open.
             steps: how many steps.
             device: where the run computes.
         """
@@ -90,13 +94,16 @@ class StepProfile:
             OSError, RuntimeError: the files can't be written; training can continue.
         """
         self._profiler.stop()
-        folder = self._run / FOLDER
-        make_folder(folder)
+        make_folder(self._run / FOLDER)
+        with held_folder(self._run / FOLDER) as folder:
+            return self._write_into(folder, step)
+
+    def _write_into(self, folder: Path, step: int) -> dict[str, Any]:
         trace, table = (folder / f"step-{step:09d}.{ending}" for ending in ("json", "txt"))
         self._profiler.export_chrome_trace(str(trace))
         if not trace.exists():
             # torch only logs that it could not write.
-            raise OSError(f"torch wrote no {trace}")
+            raise OSError(f"torch wrote no {FOLDER}/{trace.name}")
         order = "self_device_time_total" if self._is_cuda else "self_cpu_time_total"
         averages = self._profiler.key_averages()
         text = averages.table(sort_by=order, row_limit=_TOP_ROWS, max_name_column_width=40)

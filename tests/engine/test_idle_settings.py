@@ -1,3 +1,5 @@
+import pytest
+
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.config.idle_settings import idle_settings
 
@@ -27,6 +29,30 @@ def test_it_has_its_effect_when_the_other_one_is_set() -> None:
     assert not {key for key in reasons if key.startswith(("training", "ema", "early_stopping"))}
     assert "schedule.metric" not in reasons
     assert reasons["schedule.interval"] == "ReduceLROnPlateau counts evaluations"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "idle_ones", "busy"),
+    [
+        ([], {"num_samples", "weights", "num_replicas", "rank"}, {"shuffle", "sampler", "drop_last"}),
+        (["sampler=balanced"], {"shuffle", "weights"}, {"num_samples"}),
+        (["sampler=weighted", "weights=w.npy"], {"shuffle"}, {"weights", "num_samples"}),
+        (
+            ["sampler=distributed", "num_replicas=2", "rank=1"],
+            {"num_samples"},
+            {"shuffle", "num_replicas", "rank"},
+        ),
+        (["batch_sampler=m.py:f"], {"sampler", "drop_last", "shuffle"}, set()),
+    ],
+)
+def test_the_sampler_says_which_settings_of_the_loader_it_leaves_without_effect(
+    overrides: list[str], idle_ones: set[str], busy: set[str]
+) -> None:
+    reasons = idle(*(f"loader.{override}" for override in overrides))
+    found = {key.removeprefix("loader.") for key in reasons if key.startswith("loader.")}
+    assert idle_ones <= found and not busy & found
+    if "batch_sampler=m.py:f" in overrides:
+        assert reasons["loader.shuffle"] == "batch_sampler makes the batches"
 
 
 def test_your_own_schedule_may_watch_a_metric() -> None:

@@ -1,12 +1,16 @@
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.preflight.inspection import draft_groups, draft_memory, inspect_draft, largest_draft_batch
 from torchdeck.engine.preflight.outline import outline_run
 from torchdeck.engine.preflight.plan import RunPlan, plan_run
+from torchdeck.engine.preflight.without_effect import draft_without_effect
 
 
 def plan(*overrides: str) -> RunPlan:
@@ -60,3 +64,17 @@ def test_an_outline_fetches_nothing(tmp_path: Path) -> None:
     with pytest.raises(TorchdeckError, match="KMNIST is incomplete in"):
         outline_run(parse_config(text, "test"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "look", [inspect_draft, draft_memory, largest_draft_batch, draft_groups, draft_without_effect]
+)
+def test_no_look_at_a_draft_fetches_anything(
+    look: Callable[[RunConfig], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[str] = []
+    place = "torchdeck.engine.data.datasets.torchvision_transfers.fetch_file"
+    monkeypatch.setattr(place, lambda url, *_, **__: fetched.append(url))
+    text = f'[data]\ndataset = "KMNIST"\nroot = "{tmp_path}"\ndownload = true\n[model]\nname = "mlp"\nhidden = [8]\n'
+    look(parse_config(text, "test"))
+    assert (fetched, list(tmp_path.iterdir())) == ([], [])

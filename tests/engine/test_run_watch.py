@@ -31,7 +31,7 @@ log = os.open(run.path / "engine.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 print(run.path, flush=True)
 os.dup2(log, 1), os.dup2(log, 2)
 faulthandler.enable(2)
-with RunWatch(run.path, notify) as watch:
+with RunWatch(run.path, run.held, notify) as watch:
     exec(body)
     run.close("finished")
 """

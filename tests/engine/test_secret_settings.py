@@ -23,6 +23,7 @@ from torchdeck.engine.config.secret_settings import (
 )
 from torchdeck.engine.config.secret_store import SecretStore
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.files import exclusive
 
 HOOK = "https://hooks.example.org/TOKEN"
 CALL = """curl -H 'Authorization: TOKEN' "https://example.org" """
@@ -117,6 +118,32 @@ def test_a_damaged_store_is_left_as_it_is(capsys: pytest.CaptureFixture[str]) ->
     with_secrets_kept(telling(command=""))
     assert "not valid JSON" in capsys.readouterr().err
     assert file.read_text() == '{"secrets": {"secret:00'
+
+
+@pytest.mark.parametrize("kind", ["damaged", "no file"])
+def test_a_store_that_can_not_be_read_is_said_and_not_taken_for_one_that_lacks_the_secret(kind: str) -> None:
+    kept, file = with_secrets_kept(telling(command="")), SecretStore().file
+    file.unlink()
+    if kind == "damaged":
+        file.write_text('{"secrets": {"secret:00')
+    else:
+        file.mkdir()
+    (said,) = missing_secrets(kept)
+    assert str(file) in said and "can't be looked up" in said and "lacks" not in said
+    assert ("not valid JSON" if kind == "damaged" else "not a regular file") in said
+
+
+def test_a_lock_that_is_never_released_is_said_and_the_secret_serves_this_process(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(exclusive, "WAIT_SECONDS", 0.05)
+    file = SecretStore().file
+    file.parent.mkdir(parents=True)
+    with exclusive.locked(file.with_suffix(".lock"), "the test"):
+        kept = with_secrets_kept(telling(command=""))
+    said = capsys.readouterr().err
+    assert f"another process has held the lock on {file}" in said
+    assert secret_value("notify.webhook", kept.notify.webhook) == HOOK
 
 
 def _keep(number: int) -> str:

@@ -1,7 +1,9 @@
 """Which of the user's code may run, told without running it."""
 
 import json
+import multiprocessing
 import stat
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -93,6 +95,18 @@ def test_a_damaged_memory_means_that_nothing_is_known(project: Path, content: st
     assert trust.unknown(model(project))
     trust.agree(code_files(model(project)))
     assert not CodeTrust(TrustStore()).unknown(model(project))
+
+
+def _agree(number: int) -> None:
+    CodeTrust(TrustStore()).agree(notifications(telling(f"./tell.sh {number}")))
+
+
+def test_processes_that_approve_at_once_lose_no_approval_of_each_other() -> None:
+    # A pool that ends its processes by a signal waits for ever if a handler of this process takes it.
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("fork")) as pool:
+        list(pool.map(_agree, range(40), chunksize=1))
+    trust = CodeTrust(TrustStore())
+    assert [number for number in range(40) if trust.unknown_to_train(telling(f"./tell.sh {number}"))] == []
 
 
 def telling(command: str) -> RunConfig:

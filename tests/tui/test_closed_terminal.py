@@ -34,7 +34,7 @@ def test_a_run_without_the_studio_outlives_its_terminal_with_its_output_in_the_l
         assert terminal.exit_status() == 0
         assert (run.status(), len(run.epoch_records())) == ("finished", 8)
         assert at_hang_up < 8
-        log = run.log_path.read_text()
+        log = (run.path / "engine.log").read_text()
         assert "epoch   8" in log and "finished at epoch 8" in log
         assert "\x1b[" not in log.split("epoch   8")[1] and "Traceback" not in log
 
@@ -66,7 +66,7 @@ def test_a_terminal_that_closes_before_the_run_exists_does_not_end_it(tmp_path: 
         run = terminal.run()
         finished(terminal, run)
         assert (run.status(), terminal.exit_status()) == ("finished", 0)
-        assert "finished at epoch 2" in run.log_path.read_text()
+        assert "finished at epoch 2" in (run.path / "engine.log").read_text()
 
 
 def test_a_pipe_that_nobody_reads_any_more_does_not_end_a_run(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_pipe_that_nobody_reads_any_more_does_not_end_a_run(tmp_path: Path) ->
     assert process.wait(timeout=120) == 0
     run.poll()
     assert (run.status(), len(run.epoch_records())) == ("finished", 8)
-    assert "finished at epoch 8" in run.log_path.read_text()
+    assert "finished at epoch 8" in (run.path / "engine.log").read_text()
 
 
 @pytest.mark.parametrize(

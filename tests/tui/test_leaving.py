@@ -81,7 +81,7 @@ def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_outpu
         assert at_hang_up < 40
         run.poll()
         assert len(run.epoch_records()) == 40
-        log = run.log_path.read_text()
+        log = (run.path / "engine.log").read_text()
         # 40 epochs of 23 batches; the model prints at every 50th batch.
         spoken = log.count("stray print of the model")
         assert spoken >= 18
@@ -206,7 +206,7 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
         studio.choose_log_source("j", "output")
         for words in stray:
             studio.until_shown(words)
-        assert "made by user code" in run.log_path.read_text()
+        assert "made by user code" in (run.path / "engine.log").read_text()
 
 
 def test_without_a_run_leaving_asks_nothing(tmp_path: Path) -> None:

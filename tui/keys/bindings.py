@@ -43,9 +43,8 @@ def checked_keymap(keys: Mapping[str, str]) -> dict[str, str]:
     for name in keys:
         if name not in known:
             part = name.partition(".")[0]
-            allowed = sorted(each.partition(".")[2] for each in known if each.startswith(f"{part}."))
-            has = f"{part} has {', '.join(allowed)}" if allowed else f"the parts are {', '.join(sorted(COMMANDS))}"
-            # A toast holds 300 characters: the nearest name stands before the list.
-            nearest = did_you_mean(name, known)
-            raise ConfigError(f"[keys] {name}: unknown command{nearest if 'did you mean' in nearest else ';'} {has}")
+            allowed = sorted(each for each in known if each.startswith(f"{part}.")) or [
+                f"{each}.…" for each in COMMANDS
+            ]
+            raise ConfigError(f"[keys] {name[:100]}: unknown command{did_you_mean(name, allowed)}")
     return dict(keys)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.files.documents import DocumentError, read_toml
 from torchdeck.engine.files.durable import atomic_write
 from torchdeck.engine.user_path import user_path
 
@@ -43,25 +43,19 @@ def read_preferences(path: Path) -> Preferences:
         ConfigError: the file can't be read, or says something that has no meaning.
     """
     try:
-        with open(path, "rb") as file:
-            text = file.read(_MOST_BYTES + 1)
+        # Followed, since many keep such files elsewhere and link to them.
+        return _checked(path, read_toml(path, _MOST_BYTES, follow_links=True))
     except FileNotFoundError:
         return Preferences()
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror or error}") from error
-    if len(text) > _MOST_BYTES:
-        raise ConfigError(f"{path}: larger than {_MOST_BYTES:,} bytes")
-    try:
-        values = tomllib.loads(text.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
-    return _checked(path, values)
+    except (OSError, DocumentError) as error:
+        reason = (error.strerror or error) if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: can't be read: {reason}") from error
 
 
 def _checked(path: Path, values: Mapping[str, Any]) -> Preferences:
     unknown = sorted(values.keys() - {"theme", "keys", "panes"})
     if unknown:
-        raise ConfigError(f"{path}: unknown key {unknown[0]!r} (allowed: theme, [keys], [panes.NAME])")
+        raise ConfigError(f"{path}: unknown key {unknown[0][:100]!r} (allowed: theme, [keys], [panes.NAME])")
     theme, keys, panes = values.get("theme", ""), values.get("keys", {}), values.get("panes", {})
     if not isinstance(theme, str):
         raise ConfigError(f"{path}: theme must be a name in quotes")
@@ -95,4 +89,5 @@ def remember(path: Path, *, theme: str | None = None, pane: str = "", **choices:
         panes = document.setdefault("panes", tomlkit.table(is_super_table=True))
         panes.setdefault(pane, tomlkit.table()).update(choices)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    atomic_write(path, tomlkit.dumps(document).encode())
+    # A link stays one.
+    atomic_write(path.resolve(), tomlkit.dumps(document).encode())

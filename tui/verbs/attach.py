@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import RunError
 from torchdeck.engine.run_files import CONFIG_FILE
-from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs, load_run_config
 
 from ..process.importing import no_garbage_sought
 from .completing import runs
@@ -32,7 +31,7 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
     Keys reach the run through its control socket. Quitting the studio does not affect the run.
     """
     path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
-    config = load_config(str(path))
+    config = load_run_config(path)
     with no_garbage_sought():
         from ..studio import open_studio
 

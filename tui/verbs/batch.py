@@ -13,8 +13,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError, UnknownRunError
 from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
-from torchdeck.engine.run_files import CONFIG_FILE
-from torchdeck.engine.runs.on_disk.directory import find_run
+from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -72,7 +71,7 @@ def _config(spec: str, overrides: tuple[str, ...], runs_root: Path) -> RunConfig
         path = find_run(runs_root, spec)
     except UnknownRunError:
         return load_config(spec, overrides)
-    return load_config(str(path / CONFIG_FILE), overrides)
+    return load_run_config(path, overrides)
 
 
 def _save(batches: list[SeenBatch], path: Path) -> None:

@@ -26,7 +26,7 @@ from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resume
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
-from torchdeck.engine.runs.on_disk.directory import find_run, require_sound_config
+from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
 
@@ -94,7 +94,7 @@ def train(
     if detach:
         return _detached(as_json)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
-        check_agreed(load_config(str(earlier)), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
+        check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
         return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
@@ -122,8 +122,7 @@ def resume(
     """Resume a run where it was saved, bit for bit; says what is no longer exact if settings changed."""
     path = find_run(runs_root, run)
     chosen = checkpoint_of(path, checkpoint) if checkpoint is not None else None
-    require_sound_config(path)
-    config = load_config(str(path), overrides)
+    config = load_run_config(path, overrides)
     check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:
         return _detached(as_json)

@@ -115,7 +115,7 @@ def _of_training(reader: RunReader) -> list[ChartedMetric]:
     if len(reader.series("lr")[0]):
         line = ChartedLine("lr", "$series-3", False, lambda reader: reader.series("lr"))
         found.append(ChartedMetric("lr", "Learning rate", "of the first parameter group", (line,)))
-    if reader.gradients_so_far().whole_model:
+    if reader.gradients_so_far().looks:
         found.append(_other("gradient_norm", "all", "$series-4", _gradients))
         found.append(_other("update_ratio", "all", "$series-4", _updates))
     if len(reader.series("throughput")[0]):

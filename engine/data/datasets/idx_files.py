@@ -1,4 +1,4 @@
-"""MNIST's IDX format, plain or gzipped, and where its four files may lie."""
+"""MNIST's IDX format, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .places import IDX_FILES
+from .places import find_idx_file
 from .splits import ArrayDataset
 
 IMAGES, LABELS = "images-idx3-ubyte", "labels-idx1-ubyte"
@@ -27,14 +27,6 @@ _PUBLISHED = {
         "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     }
 }
-
-
-def find_idx_folder(folders: list[Path]) -> Path | None:
-    """The first folder that holds all four files of an MNIST-like data set, plain or with .gz; None without."""
-    for folder in folders:
-        if all(_find(folder, name) for name in IDX_FILES):
-            return folder
-    return None
 
 
 def read_idx_split(folder: Path, part: str, name: str) -> tuple[ArrayDataset, list[str]]:
@@ -67,16 +59,9 @@ def read_idx_split(folder: Path, part: str, name: str) -> tuple[ArrayDataset, li
     return ArrayDataset(images, labels.astype(np.int64)), notes
 
 
-def _find(folder: Path, stem: str) -> Path | None:
-    for candidate in (folder / stem, folder / f"{stem}.gz"):
-        if candidate.is_file():
-            return candidate
-    return None
-
-
 def _read(folder: Path, stem: str) -> tuple[NDArray[np.uint8], str]:
     """One IDX array of bytes and the SHA-256 of its decompressed file."""
-    path = _find(folder, stem)
+    path = find_idx_file(folder, stem)
     if path is None:
         raise DataError(f"{folder / stem}: no such file, with .gz or without")
     try:

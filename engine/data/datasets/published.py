@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import ConfigError, DataError
-from .idx_files import find_idx_folder, read_idx_split
-from .places import DEBIAN
+from .idx_files import read_idx_split
+from .places import DEBIAN, find_idx_folder, idx_folders
 from .splits import ArrayDataset
+from .unpacking import own_unpacking
 
 Published = tuple[ArrayDataset, ArrayDataset, list[str], list[str]]
 
@@ -34,9 +35,8 @@ def _open_mnist_like(name: str, root: Path, download: bool) -> Published:
     from torchvision import datasets
 
     constructor = getattr(datasets, name)
-    raw = root / name / "raw"
-    folders = [raw, root / name, root]
-    found = find_idx_folder(folders)
+    folders = idx_folders(name, root)
+    raw, found = folders[0], find_idx_folder(folders)
     notes: list[str] = []
     debian = DEBIAN.get(name)
     if found is None and debian is not None:
@@ -84,6 +84,7 @@ def _open_cifar(name: str, root: Path, download: bool) -> Published:
 def _fetch(fetch: Any, name: str, root: Path) -> None:
     """Run torchvision's download. It raises RuntimeError, URLError, OSError; all mean the same to the user."""
     try:
-        fetch()
+        with own_unpacking():
+            fetch()
     except Exception as error:
         raise DataError(f"{name}: can't be downloaded to {root}: {error}") from error

@@ -21,6 +21,7 @@ from .folder import FolderDataset
 from .folder_listing import is_tool_folder
 from .splits import ArrayDataset, DatasetParts, LabeledDataset, SampleDataset
 from .torchvision_table import TorchvisionRow
+from .unpacking import own_unpacking
 
 _NOT_THE_USERS = frozenset({"self", "root", "download", "transform", "target_transform", "transforms"})
 _DEFAULT_ATTRIBUTE = "Smiling"
@@ -126,7 +127,8 @@ def _make(row: TorchvisionRow, root: Path, download: bool, arguments: dict[str, 
             root.mkdir(parents=True, exist_ok=True)
         arguments["root"] = str(root)
     try:
-        return constructor(**arguments)
+        with own_unpacking():
+            return constructor(**arguments)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{row.name}: data.arguments: {error}") from error
     except DataError:

@@ -32,6 +32,9 @@ class TorchvisionRow(DatasetFacts):
         needs: packages beside torchvision.
         license: license that the publisher states, or "unknown".
         note: remark for users of the data set.
+        place: one file or folder below `data.root` that torchvision looks for; a test holds it against the installed
+            release. Empty where another rule finds the data set, or nothing has to be there.
+        megabytes: size of all archives that are downloaded, rounded; 0 if unknown.
     """
 
     parts: dict[str, dict[str, Any]]
@@ -44,6 +47,8 @@ class TorchvisionRow(DatasetFacts):
     needs: tuple[str, ...] = ()
     license: str = "unknown"
     note: str = ""
+    place: str = ""
+    megabytes: int = 0
 
 
 def _flag(name: str = "train") -> dict[str, dict[str, Any]]:
@@ -59,7 +64,9 @@ _WHOLE: dict[str, dict[str, Any]] = {"train": {}}
 _GREY_28 = (1, 28, 28)
 
 ROWS = (
-    TorchvisionRow("MNIST", "Handwritten digits of 28×28 pixels", 10, 60_000, _GREY_28, _flag(), layout="NHW"),
+    TorchvisionRow(
+        "MNIST", "Handwritten digits of 28×28 pixels", 10, 60_000, _GREY_28, _flag(), layout="NHW", megabytes=12
+    ),
     TorchvisionRow(
         "FashionMNIST",
         "Clothes of 28×28 pixels, drop-in for MNIST",
@@ -70,6 +77,7 @@ ROWS = (
         layout="NHW",
         license="MIT",
         note="also read from Debian's package dataset-fashion-mnist",
+        megabytes=31,
     ),
     TorchvisionRow(
         "KMNIST",
@@ -80,6 +88,8 @@ ROWS = (
         _flag(),
         layout="NHW",
         license="CC BY-SA 4.0",
+        place="KMNIST/raw",
+        megabytes=21,
     ),
     TorchvisionRow(
         "QMNIST",
@@ -89,6 +99,8 @@ ROWS = (
         _GREY_28,
         {"train": {"what": "train"}, "test": {"what": "test"}},
         layout="NHW",
+        place="QMNIST/raw",
+        megabytes=21,
     ),
     TorchvisionRow(
         "EMNIST",
@@ -99,8 +111,20 @@ ROWS = (
         {"train": {"split": "balanced", "train": True}, "test": {"split": "balanced", "train": False}},
         layout="NHW",
         note="images are transposed; arguments.split: byclass, bymerge, balanced, letters, digits or mnist",
+        place="EMNIST/raw",
+        megabytes=562,
     ),
-    TorchvisionRow("USPS", "Handwritten digits of 16×16 pixels", 10, 7_291, (1, 16, 16), _flag(), layout="NHW"),
+    TorchvisionRow(
+        "USPS",
+        "Handwritten digits of 16×16 pixels",
+        10,
+        7_291,
+        (1, 16, 16),
+        _flag(),
+        layout="NHW",
+        place="usps.bz2",
+        megabytes=8,
+    ),
     TorchvisionRow(
         "SEMEION",
         "Handwritten digits of 16×16 pixels, black and white",
@@ -111,6 +135,8 @@ ROWS = (
         "labels",
         layout="NHW",
         note="has no test split",
+        place="semeion.data",
+        megabytes=3,
     ),
     TorchvisionRow(
         "Omniglot",
@@ -122,6 +148,8 @@ ROWS = (
         "_flat_character_images:1",
         license="MIT",
         note="has no test split: the evaluation part has other classes",
+        place="omniglot-py/images_background",
+        megabytes=9,
     ),
     TorchvisionRow(
         "SVHN",
@@ -134,12 +162,30 @@ ROWS = (
         layout="NCHW",
         needs=("scipy",),
         license="non-commercial use only",
+        place="train_32x32.mat",
+        megabytes=246,
     ),
     TorchvisionRow(
-        "CIFAR10", "Photographs of 32×32 pixels in 10 classes", 10, 50_000, (3, 32, 32), _flag(), layout="NHWC"
+        "CIFAR10",
+        "Photographs of 32×32 pixels in 10 classes",
+        10,
+        50_000,
+        (3, 32, 32),
+        _flag(),
+        layout="NHWC",
+        place="cifar-10-batches-py",
+        megabytes=170,
     ),
     TorchvisionRow(
-        "CIFAR100", "Photographs of 32×32 pixels in 100 classes", 100, 50_000, (3, 32, 32), _flag(), layout="NHWC"
+        "CIFAR100",
+        "Photographs of 32×32 pixels in 100 classes",
+        100,
+        50_000,
+        (3, 32, 32),
+        _flag(),
+        layout="NHWC",
+        place="cifar-100-python",
+        megabytes=169,
     ),
     TorchvisionRow(
         "STL10",
@@ -150,6 +196,8 @@ ROWS = (
         _split(),
         "labels",
         layout="NCHW",
+        place="stl10_binary",
+        megabytes=2_640,
     ),
     TorchvisionRow(
         "Imagenette",
@@ -162,6 +210,8 @@ ROWS = (
         "_samples:0",
         license="Apache-2.0",
         note="arguments.size: full, 320px or 160px",
+        place="imagenette2",
+        megabytes=1_560,
     ),
     TorchvisionRow(
         "EuroSAT",
@@ -173,8 +223,21 @@ ROWS = (
         images="samples:0",
         license="MIT",
         note="has no test split",
+        place="eurosat/2750",
+        megabytes=94,
     ),
-    TorchvisionRow("GTSRB", "German traffic signs", 43, 26_640, None, _split(), "_samples:1", "_samples:0"),
+    TorchvisionRow(
+        "GTSRB",
+        "German traffic signs",
+        43,
+        26_640,
+        None,
+        _split(),
+        "_samples:1",
+        "_samples:0",
+        place="gtsrb/GTSRB/Training",
+        megabytes=276,
+    ),
     TorchvisionRow(
         "Flowers102",
         "Flowers of Great Britain",
@@ -186,8 +249,21 @@ ROWS = (
         "_image_files",
         needs=("scipy",),
         note="the test split is the large one",
+        place="flowers-102/jpg",
+        megabytes=345,
     ),
-    TorchvisionRow("Food101", "Dishes, 5 GB", 101, 75_750, None, _split(), "_labels", "_image_files"),
+    TorchvisionRow(
+        "Food101",
+        "Dishes, 5 GB",
+        101,
+        75_750,
+        None,
+        _split(),
+        "_labels",
+        "_image_files",
+        place="food-101/images",
+        megabytes=5_000,
+    ),
     TorchvisionRow(
         "DTD",
         "Describable textures",
@@ -199,6 +275,8 @@ ROWS = (
         "_image_files",
         license="research use only",
         note="arguments.partition: 1 to 10",
+        place="dtd/dtd/images",
+        megabytes=625,
     ),
     TorchvisionRow(
         "OxfordIIITPet",
@@ -210,6 +288,8 @@ ROWS = (
         "_labels",
         "_images",
         license="CC BY-SA 4.0",
+        place="oxford-iiit-pet/images",
+        megabytes=811,
     ),
     TorchvisionRow(
         "FGVCAircraft",
@@ -222,6 +302,8 @@ ROWS = (
         "_image_files",
         license="non-commercial research only",
         note="arguments.annotation_level: variant, family or manufacturer",
+        place="fgvc-aircraft-2013b/data/images",
+        megabytes=2_750,
     ),
     TorchvisionRow(
         "Country211",
@@ -231,9 +313,20 @@ ROWS = (
         None,
         _split(validation="valid"),
         images="samples:0",
+        place="country211/train",
     ),
     TorchvisionRow(
-        "SUN397", "Scenes, 37 GB", 397, 108_754, None, _WHOLE, "_labels", "_image_files", note="has no test split"
+        "SUN397",
+        "Scenes, 37 GB",
+        397,
+        108_754,
+        None,
+        _WHOLE,
+        "_labels",
+        "_image_files",
+        note="has no test split",
+        place="SUN397",
+        megabytes=37_000,
     ),
     TorchvisionRow(
         "RenderedSST2",
@@ -244,6 +337,7 @@ ROWS = (
         _split(validation="val"),
         "_samples:1",
         "_samples:0",
+        place="rendered-sst2/train",
     ),
     TorchvisionRow(
         "CLEVRClassification",
@@ -256,6 +350,8 @@ ROWS = (
         "_image_files",
         license="CC BY 4.0",
         note="the label is the number of objects; the test split has no labels",
+        place="clevr/CLEVR_v1.0/images",
+        megabytes=18_000,
     ),
     TorchvisionRow(
         "Places365",
@@ -267,6 +363,8 @@ ROWS = (
         images="imgs:0",
         license="non-commercial research only",
         note="arguments.small = false: high resolution",
+        place="data_256_standard",
+        megabytes=25_000,
     ),
     TorchvisionRow(
         "INaturalist",
@@ -277,6 +375,8 @@ ROWS = (
         {"train": {"version": "2021_train_mini"}, "validation": {"version": "2021_valid"}},
         "index:0",
         license="non-commercial research only",
+        place="2021_train_mini",
+        megabytes=50_000,
     ),
     TorchvisionRow(
         "PCAM",
@@ -288,6 +388,7 @@ ROWS = (
         "",
         needs=("h5py", "gdown"),
         license="CC0 1.0",
+        place="pcam/camelyonpatch_level_2_split_train_x.h5",
     ),
     TorchvisionRow(
         "CelebA",
@@ -302,6 +403,8 @@ ROWS = (
         needs=("gdown",),
         license="non-commercial research only",
         note='arguments.attribute says which, such as "Smiling" (the default)',
+        place="celeba/img_align_celeba",
+        megabytes=1_440,
     ),
     TorchvisionRow(
         "Caltech101",
@@ -314,6 +417,8 @@ ROWS = (
         needs=("gdown",),
         license="CC BY 4.0",
         note="has no test split; some images are gray",
+        place="caltech101/101_ObjectCategories",
+        megabytes=137,
     ),
     TorchvisionRow(
         "Caltech256",
@@ -326,6 +431,8 @@ ROWS = (
         needs=("gdown",),
         license="CC BY 4.0",
         note="has no test split; some images are gray",
+        place="caltech256/256_ObjectCategories",
+        megabytes=1_180,
     ),
     TorchvisionRow(
         "StanfordCars",
@@ -340,6 +447,7 @@ ROWS = (
         files="stanford_cars/ with cars_train/, cars_test/, devkit/ and cars_test_annos_withlabels.mat",
         needs=("scipy",),
         license="non-commercial research only",
+        place="stanford_cars/cars_train",
     ),
     TorchvisionRow(
         "LFWPeople",
@@ -352,6 +460,7 @@ ROWS = (
         obtain="manual",
         files="lfw-py/ with lfw_funneled/, lfw-names.txt, peopleDevTrain.txt and peopleDevTest.txt",
         note="most people of the test split are not in the training split",
+        place="lfw-py/lfw_funneled",
     ),
     TorchvisionRow(
         "FER2013",
@@ -364,6 +473,7 @@ ROWS = (
         obtain="manual",
         files="fer2013/ with icml_face_data.csv or fer2013.csv, or train.csv and test.csv, from Kaggle",
         license="Kaggle competition rules",
+        place="fer2013",
     ),
     TorchvisionRow(
         "ImageNet",
@@ -377,6 +487,7 @@ ROWS = (
         files="ILSVRC2012_devkit_t12.tar.gz, ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar, from image-net.org",
         needs=("scipy",),
         license="non-commercial research only",
+        place="train",
     ),
     TorchvisionRow(
         "LSUN",
@@ -389,6 +500,7 @@ ROWS = (
         obtain="manual",
         files="one <scene>_train_lmdb/ and one <scene>_val_lmdb/ a scene, from github.com/fyu/lsun",
         needs=("lmdb",),
+        place="bedroom_train_lmdb",
     ),
     TorchvisionRow(
         "FakeData",

@@ -10,14 +10,13 @@ from typing import Any
 
 from ...progress import Progress
 from .http_download import TransferError, fetch_file
-from .unpacking import replace_torchvision_unpacking
 
 
 @contextlib.contextmanager
 def transfers(progress: Progress) -> Iterator[None]:
     """Let torchvision fetch through `fetch_file` in this block.
 
-    Its data sets bring addresses, checksums and unpacking; two functions of its `datasets.utils` that each of them
+    Its data sets bring addresses and checksums; two functions of its `datasets.utils` that each of them
     ends in are replaced: `_urlretrieve`, and `check_integrity`, which says no more than False. A test holds that
     against the installed release.
 
@@ -26,7 +25,6 @@ def transfers(progress: Progress) -> Iterator[None]:
     """
     from torchvision.datasets import utils
 
-    replace_torchvision_unpacking()
     replaced: Any = utils
     before = replaced._urlretrieve, replaced.check_integrity
     fetcher = _Fetcher(progress, replaced.check_integrity)

@@ -16,6 +16,7 @@ import secrets
 import shutil
 import stat
 import tarfile
+import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 from ...errors import DataError
+from ...files.durable import atomic_write
 
 # Pictures and label masks stay far below; deflate reaches 1,000.
 _MOST_TIMES = 100
@@ -32,25 +34,63 @@ _OPENERS: dict[str | None, Any] = {None: open, ".gz": gzip.open, ".bz2": bz2.ope
 _READING_ERRORS = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, NotImplementedError)
 
 
-def replace_torchvision_unpacking() -> None:
-    """Have torchvision unpack with the functions here, in this process; its own leave half of a set after an error."""
+@contextlib.contextmanager
+def own_unpacking() -> Iterator[None]:
+    """Have torchvision unpack with the functions here in this block; its own leave half of a set after an error.
+
+    Several threads may be in such a block; the last one that leaves puts torchvision's own functions back.
+    """
     from torchvision.datasets import pcam, utils
 
-    replaced: Any = utils
-    replaced._ARCHIVE_EXTRACTORS[".tar"] = unpack_tar
-    replaced._ARCHIVE_EXTRACTORS[".zip"] = unpack_zip
-    if getattr(replaced._decompress, "__module__", "") != __name__:
-        detect = replaced._detect_file_type
+    _replaced.enter(utils, pcam)
+    try:
+        yield
+    finally:
+        _replaced.leave(utils, pcam)
 
-        def decompress(from_path: Any, to_path: Any = None, remove_finished: bool = False) -> Path:
-            suffix, archive, compression = detect(from_path)
-            target = to_path or os.fspath(from_path).replace(suffix, archive or "")
-            decompress_file(Path(from_path), Path(target), compression)
-            if remove_finished:
-                Path(from_path).unlink()
-            return Path(target)
 
-        replaced._decompress = pcam._decompress = decompress
+class _Replaced:
+    """torchvision's own functions while those of this module are in their place."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._extractors: dict[str, Any] = {}
+        self._decompress: Any = None
+
+    def enter(self, utils: Any, pcam: Any) -> None:
+        with self._lock:
+            self._users += 1
+            if self._users > 1:
+                return
+            self._extractors, self._decompress = dict(utils._ARCHIVE_EXTRACTORS), utils._decompress
+            utils._ARCHIVE_EXTRACTORS.update({".tar": unpack_tar, ".zip": unpack_zip})
+            utils._decompress = pcam._decompress = _decompressing(utils._detect_file_type)
+
+    def leave(self, utils: Any, pcam: Any) -> None:
+        with self._lock:
+            self._users -= 1
+            if self._users:
+                return
+            utils._ARCHIVE_EXTRACTORS.update(self._extractors)
+            utils._decompress = pcam._decompress = self._decompress
+
+
+_replaced = _Replaced()
+
+
+def _decompressing(detect: Callable[[Any], tuple[str, str | None, str | None]]) -> Callable[..., Path]:
+    """torchvision's `_decompress` by `decompress_file`."""
+
+    def decompress(from_path: Any, to_path: Any = None, remove_finished: bool = False) -> Path:
+        suffix, archive, compression = detect(from_path)
+        target = to_path or os.fspath(from_path).replace(suffix, archive or "")
+        decompress_file(Path(from_path), Path(target), compression)
+        if remove_finished:
+            Path(from_path).unlink()
+        return Path(target)
+
+    return decompress
 
 
 def unpack_tar(archive: str | Path, target: str | Path, compression: str | None = None) -> None:
@@ -75,15 +115,9 @@ def unpack_zip(archive: str | Path, target: str | Path, compression: str | None 
 
 def decompress_file(source: Path, target: Path, compression: str | None) -> None:
     """Decompress one file into another, which appears when it is complete. Raises as `unpack_tar` does."""
-    part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with _damage_named(source), _OPENERS[compression](source, "rb") as packed, part.open("xb") as file:
-            _copy(packed, file, _Budget(source))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    budget = _Budget(source)
+    with _damage_named(source), _OPENERS[compression](source, "rb") as packed:
+        atomic_write(target, lambda file: _copy(packed, file, budget))
 
 
 _Fill = Callable[[Path, Path, str | None], None]
@@ -120,6 +154,7 @@ class _Counted:
 
 
 def _unpacked(archive: Path, target: Path, compression: str | None, fill: _Fill) -> None:
+    is_new = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
     folder = target / f".unpacking-{secrets.token_hex(4)}"
     folder.mkdir(mode=0o755)
@@ -129,6 +164,10 @@ def _unpacked(archive: Path, target: Path, compression: str | None, fill: _Fill)
         _move_into(folder, target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        if is_new:
+            # torchvision takes a folder that is there for the unpacked set. Of a sound archive it is not empty.
+            with contextlib.suppress(OSError):
+                target.rmdir()
 
 
 @contextlib.contextmanager

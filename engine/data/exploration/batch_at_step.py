@@ -18,8 +18,7 @@ from ...machine.device import choose_device
 from ...progress import Progress
 from ..datasets.samples import sample_name
 from ..loading.bad_files import open_usable
-from ..loading.batching import optimizer_steps
-from ..loading.loaders import num_train_batches, train_loader
+from ..loading.loaders import num_train_steps, train_loader
 from ..loading.sampling import train_sampler
 from ..loading.user_order import own_batches
 from .image_bytes import eye_image, middle_slice
@@ -85,7 +84,7 @@ def batches_at(
         TorchdeckError: the data can't be opened or read.
     """
     sources, _ = open_usable(config, progress)
-    per_epoch = optimizer_steps(num_train_batches(sources, config), config)
+    per_epoch = num_train_steps(sources, config)
     last = per_epoch * config.training.epochs
     if not 1 <= step <= last:
         raise ConfigError(f"step {step}: the run has steps 1 to {last:,} ({per_epoch:,} per epoch)")

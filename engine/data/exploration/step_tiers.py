@@ -11,8 +11,6 @@ from ..transforms.mixing import make_mixes, mixes_batches
 from ..transforms.pipeline import make_transform
 from .findings import StepTier
 
-_PER_SAMPLE = "per sample"
-
 
 def step_tiers(specs: Sequence[Component], where: str) -> list[StepTier]:
     """What is to be said of each step, without any data.
@@ -30,7 +28,7 @@ def step_tiers(specs: Sequence[Component], where: str) -> list[StepTier]:
             errors[position] = str(error)
     if any(errors):
         return [StepTier(error, "") for error in errors]
-    return [StepTier("", tier, is_batched=not tier.startswith(_PER_SAMPLE)) for tier in _tiers(specs)]
+    return _tiers(specs)
 
 
 def _error_of(spec: Component, where: str) -> str:
@@ -41,24 +39,26 @@ def _error_of(spec: Component, where: str) -> str:
     return ""
 
 
-def _tiers(specs: Sequence[Component]) -> list[str]:
+def _tiers(specs: Sequence[Component]) -> list[StepTier]:
     """Steps are looked at as the ends of ever longer pipelines; what is wrong in one is wrong in all after it."""
-    tiers: list[str] = []
+    tiers: list[StepTier] = []
     sound: list[Component] = []
     baked = 0
     for spec in specs:
         if mixes_batches(spec):
-            tiers.append("on the whole batch")
+            tiers.append(StepTier("", "on the whole batch", is_batched=True))
             continue
         plan = plan_batches([*sound, spec])
         if isinstance(plan, Unbatched):
-            tiers.append(f"{_PER_SAMPLE}: {plan.reason}")
+            tiers.append(StepTier("", f"per sample: {plan.reason}"))
             continue
         sound.append(spec)
-        tiers.append("once, when decoded" if len(plan.baked) > baked else "batched")
+        tiers.append(StepTier("", "once, when decoded" if len(plan.baked) > baked else "batched", is_batched=True))
         baked = len(plan.baked)
-    if any(tier.startswith(_PER_SAMPLE) for tier in tiers):
-        tiers = [
-            tier if tier.startswith((_PER_SAMPLE, "on the")) else f"{_PER_SAMPLE}, with the others" for tier in tiers
-        ]
-    return tiers
+    if all(tier.is_batched for tier in tiers):
+        return tiers
+    with_others = StepTier("", "per sample, with the others")
+    return [
+        with_others if tier.is_batched and not mixes_batches(spec) else tier
+        for tier, spec in zip(tiers, specs, strict=True)
+    ]

@@ -20,7 +20,7 @@ from ..transforms.mixing import check_mixing, make_mixes
 from ..transforms.pipeline import SamplePipeline
 from ..transforms.target_geometry import refuse_left_behind, unmoved_values_note
 from .batch_loader import BatchLoader, TrainingData
-from .batching import evaluation_batching, train_batching
+from .batching import evaluation_batching, optimizer_steps, train_batching
 from .collation import check_collated, with_collate
 from .disk_cache import mapped_split
 from .encoded import EncodedLoader, Head
@@ -157,6 +157,11 @@ def num_train_batches(sources: DataSources, config: RunConfig) -> int:
     if config.loader.batch_sampler:
         return len(own_batches(config.loader, sources.train, config.seed, 0))
     return train_batching(sources.train, config).num_batches
+
+
+def num_train_steps(sources: DataSources, config: RunConfig) -> int:
+    """Optimizer steps in an epoch of training."""
+    return optimizer_steps(num_train_batches(sources, config), config)
 
 
 def check_epoch_has_batches(sources: DataSources, config: RunConfig) -> None:

@@ -81,7 +81,7 @@ def choose_tier(
         # While the parts are put together, they are there twice.
         needed = 2 * len(split) * kept.sample_bytes
         words = f"2 × {len(split):,} × {_bytes(kept.sample_bytes)} = {_bytes(needed)}"
-        return _kept(split, kept, _Need(needed, words, (("samples", needed),)), config, device, room, None)
+        return _kept(split, kept, _Need(words, (("samples", needed),)), config, device, room, None)
     plan = plan_batches(transforms)
     if isinstance(plan, Unbatched):
         return _through_loader(config, plan.reason, room)
@@ -129,7 +129,7 @@ def _decoded_tier(
     if config.storage == "mmap":
         return replace(mapped, reason=f"{sum_of} on disk")
     parts = (*pixels, ("padded", copies)) if copies else pixels
-    need = _Need(size + copies, total, parts)
+    need = _Need(total, parts)
     return _kept(split, plan, need, config, device, room, _elsewhere(config, need, size, room, mapped, encoded))
 
 
@@ -137,9 +137,12 @@ def _decoded_tier(
 class _Need:
     """Bytes that a split takes in memory, how they come about, and what they consist of."""
 
-    bytes: int
     words: str
     parts: tuple[tuple[str, int], ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(size for _, size in self.parts)
 
 
 def _kept(

@@ -6,13 +6,13 @@ import os
 import re
 from pathlib import Path
 
-from ...config.file import dump_config, load_config, replace_value
+from ...config.file import dump_config, replace_value
 from ...config.secret_settings import with_secrets_kept
 from ...errors import RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
 from ...run_files import CONFIG_FILE, INFO_FILE
-from ..on_disk.directory import is_run, own_run, read_info
+from ..on_disk.directory import is_run, load_run_config, own_run, read_info
 
 _MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
 
@@ -28,12 +28,12 @@ def rename_run(run: Path, name: str) -> Path:
         The new directory.
 
     Raises:
-        ConfigError: the name is not allowed.
+        ConfigError: the name is not allowed, or the config of the run is damaged.
         RunError: a live process trains it, there is such a run already, or the system refuses.
     """
     if not is_run(run):
         raise RunError(f"{run}: is not the directory of a run")
-    config = with_secrets_kept(replace_value(load_config(str(run / CONFIG_FILE)), "name", name))
+    config = with_secrets_kept(replace_value(load_run_config(run), "name", name))
     made = _MADE.fullmatch(run.name)
     target = run.with_name(f"{config.name}{made[1] if made else ''}")
     if target == run:
@@ -43,10 +43,11 @@ def rename_run(run: Path, name: str) -> Path:
         try:
             if os.path.lexists(target):
                 raise RunError(f"{target.name}: a run of that name already exists")
-            atomic_write(run / CONFIG_FILE, dump_config(config).encode())
+            atomic_write(lock.held / CONFIG_FILE, dump_config(config).encode())
             # A file that can't be read stays unchanged: its content exists nowhere else.
-            if info := read_info(run):
-                atomic_write(run / INFO_FILE, to_json({**info, "id": target.name, "name": config.name}, indent=2))
+            if info := read_info(lock.held):
+                said = {**info, "id": target.name, "name": config.name}
+                atomic_write(lock.held / INFO_FILE, to_json(said, indent=2))
             os.rename(run, target)
             fsync_directory(run.parent)
         finally:

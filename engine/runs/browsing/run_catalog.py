@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...config import RunConfig
-from ...config.file import MAX_CONFIG_BYTES, config_values
+from ...config.file import MAX_CONFIG_BYTES, config_values, flat_values
 from ...files.documents import DocumentError, read_toml
 from ...run_files import CHECKPOINTS, CONFIG_FILE, LABELS_FILE, METRICS_FILE, STATE_FILE
 from ..on_disk.directory import DAMAGED, ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
@@ -118,9 +118,7 @@ class RunCatalog:
 
 def settings_of(config: RunConfig) -> dict[str, Any]:
     """A config as `read_settings` gives that of a file."""
-    flat: dict[str, Any] = {}
-    _flatten(config_values(config), "", flat)
-    return flat
+    return _shown(config_values(config))
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -129,21 +127,16 @@ def read_settings(path: Path) -> dict[str, Any]:
         values = read_toml(path, MAX_CONFIG_BYTES)
     except (OSError, DocumentError):
         return {}
-    flat: dict[str, Any] = {}
-    _flatten(values, "", flat)
-    return flat
+    return _shown(values)
 
 
-def _flatten(values: dict[str, Any], prefix: str, flat: dict[str, Any]) -> None:
-    for key, value in values.items():
-        if isinstance(value, dict):
-            _flatten(value, f"{prefix}{key}.", flat)
-        elif isinstance(value, list):
-            flat[f"{prefix}{key}"] = ", ".join(
-                str(item.get("name", item) if isinstance(item, dict) else item) for item in value
-            )
-        else:
-            flat[f"{prefix}{key}"] = value
+def _shown(values: dict[str, Any]) -> dict[str, Any]:
+    """By dotted key, with a list as the names in it."""
+    return {key: _names(value) if isinstance(value, list) else value for key, value in flat_values(values).items()}
+
+
+def _names(items: list[Any]) -> str:
+    return ", ".join(str(item.get("name", item) if isinstance(item, dict) else item) for item in items)
 
 
 def _stamp(path: Path | str) -> Stamp | None:

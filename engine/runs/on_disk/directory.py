@@ -9,12 +9,13 @@ import shutil
 import socket
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...config.file import MAX_CONFIG_BYTES
+from ...config import RunConfig
+from ...config.file import MAX_CONFIG_BYTES, load_config
 from ...errors import ConfigError, RunError, UnknownRunError, did_you_mean
 from ...files import documents
 from ...files.durable import atomic_write, fsync_directory, make_folder
@@ -278,13 +279,18 @@ def config_damage(run: Path, known_crc: int | None = None) -> str:
         return _said(CONFIG_FILE, error)
 
 
-def require_sound_config(run: Path) -> None:
-    """Raise ConfigError when a run's config can't be read, with what to do about it."""
+def load_run_config(run: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """The config of the run in directory `run`, with `KEY=VALUE` overrides applied.
+
+    Raises:
+        ConfigError: its config is damaged, with what to do about it, or an override is not allowed.
+    """
     if damage := config_damage(run):
         raise ConfigError(
             f"{run.name}: {damage}; put an earlier one (run.N.toml) in its place, or start a new run from the last "
             f"checkpoint, which holds the config too: torchdeck fork {run.name}"
         )
+    return load_config(str(run / CONFIG_FILE), overrides)
 
 
 def _read_object(path: Path, max_bytes: int) -> tuple[dict[str, Any], str]:

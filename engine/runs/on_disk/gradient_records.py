@@ -6,6 +6,7 @@ import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ class GradientLook:
     step: int
     modules: dict[str, GradientNorms]
 
+    @cached_property
+    def whole(self) -> GradientNorms:
+        """Norms of all modules together."""
+        return together(list(self.modules.values()))
+
     def rolled_up(self) -> dict[str, GradientNorms]:
         """Norms of everything at and below every module, "" for the whole model."""
         inside: dict[str, list[GradientNorms]] = {"": list(self.modules.values())}
@@ -77,7 +83,6 @@ class GradientRecords:
         self.looks: deque[GradientLook] = deque(maxlen=_MOST_LOOKS)
         self._tail = LineTail(run / PROBES_FILE)
         self._paths: list[str] = []
-        self._whole: deque[tuple[int, GradientNorms]] = deque(maxlen=_MOST_LOOKS)
 
     def point_to(self, run: Path) -> None:
         """The run's directory was renamed: read on there."""
@@ -98,7 +103,6 @@ class GradientRecords:
             return False
         if self._tail.was_replaced:
             self.looks.clear()
-            self._whole.clear()
         for record in self._tail.read(max_bytes):
             self._add(record)
         return True
@@ -111,7 +115,7 @@ class GradientRecords:
     @property
     def whole_model(self) -> Sequence[tuple[int, GradientNorms]]:
         """Steps of the looks with the norms of all modules together, oldest first."""
-        return self._whole
+        return [(look.step, look.whole) for look in self.looks]
 
     def history(self, path: str) -> tuple[list[int], list[float], list[float]]:
         """Steps, gradient norms and update ratios at and below a module; NaN where there was no gradient."""
@@ -139,7 +143,6 @@ class GradientRecords:
                     for of_gradient, of_weight, of_update in zip(gradient, weight, update, strict=True)
                 ]
                 self.looks.append(GradientLook(step, dict(zip(self._paths, norms, strict=True))))
-                self._whole.append((step, together(norms)))
 
 
 def _numbers(values: Any) -> list[float | None]:

@@ -141,7 +141,8 @@ class Journal:
         """Open the files of the run directory `run` and start writing.
 
         Args:
-            run: the run's directory, owned by this process.
+            run: the run's directory, owned by this process and held open by it: whatever is put in its place
+                meanwhile, state and evaluation are written there.
             state: first content of `state.json`.
             operations: the system calls.
 
@@ -209,13 +210,6 @@ class Journal:
         with self._turn:
             self._write(sync=True)
 
-    def move(self, run: Path) -> None:
-        """The run's directory was renamed: write on there. What is open stays so."""
-        with self._turn:
-            self._point_to(run)
-            for file in self._files:
-                file.path = run / file.path.name
-
     def write_on_at(self, run: Path) -> None:
         """The run's directory was deleted: write on in another, which gets the records so far too.
 
@@ -225,13 +219,10 @@ class Journal:
         with self._turn:
             for file in self._files:
                 file.write_on_at(run / file.path.name)
-            self._point_to(run)
-
-    def _point_to(self, run: Path) -> None:
-        self._state_path, self._evaluation_path = run / STATE_FILE, run / EVALUATION_FILE
-        self._errors.clear()
-        self._state_changed = self._state_is_urgent = True
-        self._wake.set()
+            self._state_path, self._evaluation_path = run / STATE_FILE, run / EVALUATION_FILE
+            self._errors.clear()
+            self._state_changed = self._state_is_urgent = True
+            self._wake.set()
 
     @property
     def error(self) -> str:

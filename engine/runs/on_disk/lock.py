@@ -26,13 +26,24 @@ _FLOCK = struct.Struct("hhqqi4x")
 class RunLock:
     """Ownership of one run by this process. Made by `acquire`, ended by `release` or by the process's end.
 
+    It holds the run's directory itself, so that whatever is put in its place meanwhile is not written to.
+
     Attributes:
         path: where the lock's file is, or should be.
+        held: the run's directory by way of a descriptor, until `release`: what is opened below it, is opened there.
     """
 
-    def __init__(self, path: Path, descriptor: int) -> None:
-        """Use `acquire`. `path`: the lock's file; `descriptor`: the locked descriptor of that file."""
+    def __init__(self, path: Path, folder: int, descriptor: int) -> None:
+        """Use `acquire`.
+
+        Args:
+            path: the lock's file.
+            folder: descriptor of the run's directory.
+            descriptor: the locked descriptor of the file.
+        """
         self.path = path
+        self.held = Path(f"/proc/self/fd/{folder}")
+        self._folder = folder
         self._descriptor = descriptor
         self._identity = _identity(os.fstat(descriptor))
 
@@ -47,9 +58,9 @@ class RunLock:
             OSError: the lock's file can't be made.
         """
         with _mutex:
-            if _held.get(self._identity) is not self or _held_here(self.path) is self:
+            if _held.get(self._identity) is not self or _held_here(self.held / LOCK_FILE) is self:
                 return False
-            descriptor = _locked_file(self.path)
+            descriptor = _locked_file(self._folder, self.path.parent)
             # Only now: closing the old file's descriptor gives up its lock, which nobody can see any more.
             os.close(self._descriptor)
             del _held[self._identity]
@@ -58,7 +69,7 @@ class RunLock:
             return True
 
     def move(self, run: Path) -> None:
-        """The run's directory was renamed: its lock's file is there now."""
+        """The run's directory has another name: its lock's file is there now."""
         with _mutex:
             self.path = run / LOCK_FILE
 
@@ -68,6 +79,7 @@ class RunLock:
             if _held.get(self._identity) is self:
                 del _held[self._identity]
                 os.close(self._descriptor)
+                os.close(self._folder)
 
 
 # Locks of this process by device and inode. The mutex also keeps a look at a run that nobody owns from closing its
@@ -88,7 +100,12 @@ def acquire(run: Path) -> RunLock:
     with _mutex:
         if _held_here(path) is not None:
             raise RunError(f"{run.name}: is being trained by this process")
-        lock = RunLock(path, _locked_file(path))
+        folder = os.open(run, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            lock = RunLock(path, folder, _locked_file(folder, run))
+        except BaseException:
+            os.close(folder)
+            raise
         _held[lock._identity] = lock
         return lock
 
@@ -126,9 +143,17 @@ def is_held_here(run: Path) -> bool:
         return any(lock.path == run / LOCK_FILE for lock in _held.values())
 
 
-def _locked_file(path: Path) -> int:
-    """A descriptor of the lock's file, locked. Raises RunError when another process has locked it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _locked_file(folder: int, run: Path) -> int:
+    """A descriptor of the lock's file in an open directory, locked.
+
+    Args:
+        folder: descriptor of the directory.
+        run: its path, for the error.
+
+    Raises:
+        RunError: another process has locked it.
+    """
+    descriptor = os.open(LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     try:
         fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -136,7 +161,7 @@ def _locked_file(path: Path) -> int:
         os.close(descriptor)
         if error.errno not in (errno.EACCES, errno.EAGAIN):
             raise
-        raise RunError(trained_by(path.parent, owner)) from error
+        raise RunError(trained_by(run, owner)) from error
     return descriptor
 
 

@@ -28,10 +28,18 @@ class RunFolder:
         path: where it was when it was last seen.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Hold the directory. Raises OSError."""
+    def __init__(self, path: Path, held: Path) -> None:
+        """Hold the directory.
+
+        Args:
+            path: where it is.
+            held: the same by way of a descriptor, which may be closed later.
+
+        Raises:
+            OSError: the system refuses.
+        """
         self.path = path
-        self._descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor = os.open(held, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def look(self) -> Place:
         """See where it is now; `path` then says so. One that lacks its config or its checkpoints counts as deleted.

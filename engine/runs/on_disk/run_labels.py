@@ -6,12 +6,8 @@ made one after the other, under a lock on the run's directory.
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +15,7 @@ from typing import Any
 from ...errors import ConfigError, RunError
 from ...files.documents import DocumentError, read_json_object
 from ...files.durable import atomic_write
+from ...files.exclusive import locked
 from ...files.json_values import to_json
 from ...files.regular_file import held_folder
 from ...run_files import LABELS_FILE
@@ -26,7 +23,6 @@ from ...run_files import LABELS_FILE
 MOST_TAGS, MOST_NOTE_CHARACTERS = 32, 10_000
 _MAX_BYTES = 256 << 10
 _TAG = re.compile(r"\w[\w.+:/-]{0,39}")
-_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -65,7 +61,7 @@ def change_labels(run: Path, change: Callable[[RunLabels], RunLabels]) -> RunLab
         RunError: the file that is there can't be read, so it is left as it is, or the system refuses.
     """
     try:
-        with held_folder(run) as folder, _changing_alone(run, folder):
+        with held_folder(run) as folder, locked(folder, str(run)):
             found = _found(run, folder)
             before = _known(found)
             labels = _checked(change(before))
@@ -73,6 +69,8 @@ def change_labels(run: Path, change: Callable[[RunLabels], RunLabels]) -> RunLab
                 content = {**found, "tags": list(labels.tags), "note": labels.note}
                 atomic_write(folder / LABELS_FILE, to_json(content, indent=2))
             return labels
+    except TimeoutError as error:
+        raise RunError(f"{run.name}: {error.strerror}") from error
     except OSError as error:
         raise RunError(f"{run / LABELS_FILE}: can't be written: {error.strerror or error}") from error
 
@@ -127,22 +125,3 @@ def _checked(labels: RunLabels) -> RunLabels:
     if len(labels.note) > MOST_NOTE_CHARACTERS:
         raise ConfigError(f"note of {len(labels.note):,} characters: at most {MOST_NOTE_CHARACTERS:,} are kept")
     return labels
-
-
-@contextlib.contextmanager
-def _changing_alone(run: Path, folder: Path) -> Iterator[None]:
-    """Hold the lock of those who change a run's labels; nothing else uses it. Raises RunError after some seconds."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        until = time.monotonic() + _WAIT_SECONDS
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise RunError(f"{run.name}: another process holds a lock on its directory; try again") from None
-                time.sleep(0.01)
-        yield
-    finally:
-        os.close(descriptor)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict, TypeGuard
+
+from ...errors import CheckpointError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -134,5 +137,17 @@ class Checkpoint(_Always, total=False):
 
 
 def is_own(content: Mapping[str, Any]) -> TypeGuard[Checkpoint]:
-    """Whether a run of torchdeck wrote a checkpoint. Its parts are not looked at: a damaged one may lack some."""
-    return content.get("torchdeck_format") == FORMAT
+    """Whether a run of torchdeck wrote a checkpoint, in whatever version, as `CheckpointReport.is_own` says of a file.
+
+    Its parts are not looked at: a damaged one may lack some.
+    """
+    return "torchdeck_format" in content
+
+
+def require_known_format(content: Mapping[str, Any], path: Path) -> None:
+    """Raise CheckpointError for a checkpoint of torchdeck whose format this version does not know."""
+    if (version := content.get("torchdeck_format")) != FORMAT:
+        raise CheckpointError(
+            f"{path}: has torchdeck's checkpoint format {str(version)[:20]}, and this version reads format {FORMAT}; "
+            "use the version that saved it, or a newer one"
+        )

@@ -77,7 +77,7 @@ class CheckpointSaver:
         """Start the thread.
 
         Args:
-            folder: the run's `checkpoints` folder.
+            folder: the run's `checkpoints` folder, below the directory that the run holds open.
             retention: which checkpoints are kept, besides the best and the pinned ones.
             journal: takes the acknowledgements.
             operations: the system calls.
@@ -282,7 +282,7 @@ class CheckpointSaver:
                 write_index(folder, self._index, self._operations)
                 fsync_directory(folder, self._operations)
         except (OSError, CheckpointError) as error:
-            self._journal.event("old_checkpoints_kept", error=str(error))
+            self._journal.event("old_checkpoints_kept", error=str(error).replace(f"{self._folder}/", ""))
 
     def _remove(self, path: Path) -> None:
         try:

@@ -49,8 +49,9 @@ class DiskRoom:
         if room >= _FEW:
             return ""
         more = {0: "no more checkpoint", 1: "1 more checkpoint"}.get(room, f"{room} more checkpoints")
+        runs = self._folder.resolve().parent.parent
         return (
-            f"the disk of {self._folder.parent.parent} is filling up: {free / 1e6:,.0f} MB free, room for {more} of "
+            f"the disk of {runs} is filling up: {free / 1e6:,.0f} MB free, room for {more} of "
             f"{checkpoint_bytes / 1e6:,.0f} MB; training continues, but free some space"
         )
 

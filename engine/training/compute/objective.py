@@ -13,7 +13,16 @@ from torch import Tensor
 
 from ...config import EvaluationConfig, LossConfig, RunConfig
 from ...errors import ConfigError, DataError
-from ...metric_names import AUTO, METRICS, TRAINING_SCORE, Metric, TargetKind, TrainingScore, decisive_metric
+from ...metric_names import (
+    AUTO,
+    METRICS,
+    TRAINING_SCORE,
+    Metric,
+    TargetKind,
+    TrainingScore,
+    decisive_metric,
+    watched_by_schedule,
+)
 from ...user_code import raise_user_error
 from ..metrics.label_metrics import compared_labels
 from ..metrics.meter import Meter, MeterWithOwn, MetricOptions, new_meter
@@ -174,7 +183,7 @@ class DecisiveMetrics:
         return cls(
             best,
             best if stopping == AUTO else objective.deciding(stopping, "early_stopping.metric"),
-            objective.deciding("loss" if watched == AUTO else watched, "schedule.metric"),
+            objective.deciding(watched_by_schedule(watched), "schedule.metric"),
         )
 
 

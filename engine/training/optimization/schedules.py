@@ -14,7 +14,7 @@ from torch.optim import lr_scheduler
 
 from ...config import ScheduleConfig
 from ...errors import CheckpointError, ConfigError, UserCodeError, did_you_mean
-from ...metric_names import AUTO, Metric, metric
+from ...metric_names import Metric, metric, watched_by_schedule
 from ...tensor_files.plain_content import check_plain
 from ...user_code import accepted_arguments, call_user_code, is_user_spec, load_object, raise_user_error
 from .library_arguments import check_keywords, first_parameter, with_tuples
@@ -201,7 +201,7 @@ def build_schedule(
             raise ConfigError(f"schedule constant: takes no arguments, got '{next(iter(config.arguments))}'")
         return Schedule(optimizer, None, interval=config.interval, warmup_steps=warmup_steps)
     factory = _schedule_factory(config.name)
-    watched = watched or metric("loss" if config.metric == AUTO else config.metric)
+    watched = watched or metric(watched_by_schedule(config.metric))
     filled: dict[str, Any] = {
         **run_lengths(advances(config, steps_per_epoch=steps_per_epoch, epochs=epochs)),
         "max_lr": _rates_of(optimizer),

@@ -9,7 +9,10 @@ import pytest
 from torchvision import datasets
 
 from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
-from torchdeck.engine.data.datasets.places import DEBIAN, IDX_FILES, PLACES, datasets_here, download_bytes
+from torchdeck.engine.data.datasets.places import DEBIAN, IDX_FILES, datasets_here, download_bytes
+from torchdeck.engine.data.datasets.torchvision_table import ROWS
+
+PLACES = {row.name: row.place for row in ROWS if row.place}
 
 
 def test_every_data_set_that_can_be_missing_has_a_place() -> None:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from torchvision.datasets import utils
+from torchvision.datasets import imagenet, pcam, utils
 
+from torchdeck.engine.config import DataConfig
 from torchdeck.engine.data.datasets import unpacking
+from torchdeck.engine.data.datasets.sources import open_parts
 from torchdeck.engine.data.datasets.unpacking import (
     decompress_file,
-    replace_torchvision_unpacking,
+    own_unpacking,
     unpack_tar,
     unpack_zip,
 )
@@ -175,8 +177,7 @@ def test_an_archive_that_ends_early_leaves_nothing_that_looks_whole(place: Path,
         archive.write_bytes(gzip.compress(content))
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * kept)])
-    replace_torchvision_unpacking()
-    with pytest.raises(DataError, match="download it again"):
+    with own_unpacking(), pytest.raises(DataError, match="download it again"):
         utils.extract_archive(str(archive), str(place))
     assert everything_in(place) == {"mine"}
 
@@ -199,11 +200,34 @@ def test_a_sound_archive_is_unpacked_whole_with_its_links_and_no_more_than_plain
     (place / "set" / "labels.txt").write_text("mine")
     for name, mode in (("set.tar", "w"), ("set.tgz", "w:gz"), ("set.tar.xz", "w:xz"), ("set.tar.bz2", "w:bz2")):
         archive = tar_of(place.parent / name, *members, mode=mode)
-        replace_torchvision_unpacking()
-        utils.extract_archive(str(archive), str(place))
+        with own_unpacking():
+            utils.extract_archive(str(archive), str(place))
         assert everything_in(place) == {
             *("mine", "set", "set/labels.txt", "set/images", "set/images/a.png", "set/latest", "set/again.png")
         }
         assert (place / "set" / "latest").read_bytes() == (place / "set" / "again.png").read_bytes() == b"a"
         assert stat.S_IMODE((place / "set" / "images" / "a.png").stat().st_mode) & 0o7022 == 0
     assert (place / "mine").read_bytes() == b"of the archive"
+
+
+def test_a_hostile_archive_that_opening_unpacks_is_refused_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """torchvision unpacks ImageNet's files, which the user put there, whenever it is opened."""
+    monkeypatch.setattr(imagenet, "_verify_archive", lambda *_: None)
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "meta.bin").write_bytes(b"")
+    tar_of(root / "ILSVRC2012_img_train.tar", ("n01", FILE, b"sound"), ("../outside", FILE, b"evil"))
+    with pytest.raises(DataError, match="leads out of the folder"):
+        open_parts(DataConfig(dataset="ImageNet", root=str(root)))
+    assert everything_in(tmp_path) == {"root", "root/meta.bin", "root/ILSVRC2012_img_train.tar"}
+
+
+def test_torchvisions_own_functions_are_back_when_the_last_block_ends() -> None:
+    own = dict(utils._ARCHIVE_EXTRACTORS), utils._decompress, pcam._decompress
+    with own_unpacking():
+        with own_unpacking():
+            assert utils._ARCHIVE_EXTRACTORS[".tar"] is unpack_tar
+        assert utils._ARCHIVE_EXTRACTORS[".tar"] is unpack_tar
+    assert (dict(utils._ARCHIVE_EXTRACTORS), utils._decompress, pcam._decompress) == own

@@ -24,30 +24,6 @@ CUDA = torch.device("cuda")
         ({"num_workers": 2}, {"loader"}, CUDA, set(), {"loader.num_workers", *WORKERS}),
         ({"num_workers": 2}, {"loader", "memory"}, CUDA, set(), WORKERS),
         ({}, {"encoded"}, CUDA, WORKERS, {"loader.num_workers"}),
-        ({}, {"loader"}, CPU, {"loader.num_samples", "loader.weights"}, set()),
-        ({"sampler": "balanced"}, {"loader"}, CPU, {"loader.shuffle", "loader.weights"}, {"loader.num_samples"}),
-        (
-            {"sampler": "weighted", "weights": "w.npy"},
-            {"loader"},
-            CPU,
-            {"loader.shuffle"},
-            {"loader.weights", "loader.num_samples"},
-        ),
-        ({}, {"loader"}, CPU, {"loader.num_replicas", "loader.rank"}, set()),
-        (
-            {"sampler": "distributed", "num_replicas": 2, "rank": 1},
-            {"loader"},
-            CPU,
-            {"loader.num_samples"},
-            {"loader.shuffle", "loader.num_replicas", "loader.rank"},
-        ),
-        (
-            {"batch_sampler": "m.py:f"},
-            {"loader"},
-            CPU,
-            {"loader.sampler", "loader.drop_last", "loader.shuffle"},
-            set(),
-        ),
     ],
 )
 def test_what_changes_nothing_is_told_with_a_reason(

@@ -29,7 +29,7 @@ OUTCOMES = ("answered", "refused", "unanswered")
 def served(run: Path) -> Iterator[Control]:
     control = Control()
     lock = acquire(run)
-    server = ControlServer(run, control)
+    server = ControlServer(run, lock.held, control)
     server.start()
     try:
         yield control
@@ -252,7 +252,7 @@ def test_that_every_path_is_too_long_for_a_socket_is_said(tmp_path: Path, monkey
     run, private = tmp_path / ("long" * 30), tmp_path / ("deep" * 30)
     run.mkdir()
     monkeypatch.setattr(control_module, "_private_folders", lambda: [private])
-    server = ControlServer(run, Control())
+    server = ControlServer(run, run, Control())
     limit = "a socket's path has at most 100 bytes"
     assert server.start() == f"{run}: {limit}; {private}: {limit}"
     server.stop()
@@ -269,8 +269,8 @@ def test_a_run_without_any_socket_trains_and_gets_one_later(
     monkeypatch.setattr(control_module, "_LOOK_SECONDS", 0.05)
     monkeypatch.setattr(control_module, "_private_folders", lambda: [foreign])
     control = Control()
-    server = ControlServer(run, control)
     lock = acquire(run)
+    server = ControlServer(run, lock.held, control)
     problem = server.start()
     assert problem.endswith(f"; {foreign}: not a private folder of yours")
     assert problem.startswith(f"{run}: a socket's path has at most ")

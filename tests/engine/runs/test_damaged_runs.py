@@ -11,10 +11,12 @@ import pytest
 from textual.content import Content
 
 import torchdeck
+from torchdeck.engine.checkpoints.compatibility import standing_of
 from torchdeck.engine.config.file import load_config, parse_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.fork import fork_config
 from torchdeck.engine.launching.launch import launch_resumed
+from torchdeck.engine.runs.browsing.renaming import rename_run
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
@@ -153,7 +155,21 @@ def test_every_verb_says_in_one_sentence_that_a_config_is_damaged(
         launch_resumed(run)
     with pytest.raises(ConfigError, match=r"damaged: run\.toml"):
         torchdeck.resume(run, epochs=2)
+    with pytest.raises(ConfigError, match=r"damaged: run\.toml"):
+        rename_run(run, "other")
+    assert "damaged: run.toml" in standing_of(run / "checkpoints" / "last.pt", load_config("digits")).unknown
+    for verb in ("batch", "attach"):
+        assert run_command([verb, run.name, "--runs", str(runs)], None) == 2
+        assert capsys.readouterr().err.startswith(f"torchdeck: {sentence}")
     assert {path: path.read_bytes() for path in run.rglob("*") if path.is_file()} == before
+
+
+def test_an_empty_config_of_a_run_starts_no_run_of_defaults(runs: Path) -> None:
+    run = damaged(runs)
+    (run / "run.toml").write_text("\n")
+    for spec in (run, run / "run.toml"):
+        with pytest.raises(ConfigError, match=r"run\.toml: damaged: is empty"):
+            load_config(str(spec))
 
 
 def test_a_fork_of_a_run_with_a_damaged_config_says_so_and_takes_the_checkpoints(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,19 @@ import torch
 from hostile_files import expanded_tensors, safetensors
 
 from torchdeck.engine.checkpoints.export import export_checkpoint
+from torchdeck.engine.checkpoints.restored import restore_model
 from torchdeck.engine.checkpoints.tensor_norms import tensor_norms
+from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import CheckpointError, ConfigError
-from torchdeck.engine.launching.launch import launch_resumed
+from torchdeck.engine.launching.continuation import load_state
+from torchdeck.engine.launching.fork import fork_config
+from torchdeck.engine.launching.launch import launch, launch_resumed
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.saving.pins import pin
+from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
 
+MORE = ["training.epochs=3"]
 ENTRY = {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}
 
 
@@ -65,6 +72,27 @@ def test_resume_skips_hostile_checkpoints_with_a_reason_and_takes_the_next(run: 
     assert "__metadata__" in reasons[hostile[0].name]
     assert "not a torchdeck checkpoint" in reasons[hostile[1].name]
     assert "its position is not what torchdeck saves" in reasons[hostile[2].name]
+
+
+def test_a_checkpoint_of_a_later_format_is_everywhere_said_to_be_torchdecks_and_of_that_format(run: Path) -> None:
+    path = run / "checkpoints" / "step-000000903.pt"
+    torch.save({**torch.load(run / "checkpoints" / "last.pt", weights_only=True), "torchdeck_format": 99}, path)
+    assert inspect_checkpoint(path).is_own
+    uses: list[Callable[[Path], object]] = [
+        load_state,
+        restore_model,
+        lambda path: launched(fork_config(path, overrides=MORE), run),
+    ]
+    for use in uses:
+        with pytest.raises(CheckpointError, match="has torchdeck's checkpoint format 99, and this version reads"):
+            use(path)
+
+
+def launched(config: RunConfig, run: Path) -> None:
+    fork = launch(config, run.parent)
+    fork.join(120)
+    if fork.error is not None:
+        raise fork.error
 
 
 def test_tensors_that_repeat_their_data_are_not_written_out(tmp_path: Path) -> None:

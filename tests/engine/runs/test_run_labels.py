@@ -157,10 +157,10 @@ def test_no_tag_is_lost_when_several_processes_add_theirs_at_once(run: Path) -> 
 def test_a_lock_that_another_process_keeps_is_said(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
-    monkeypatch.setattr("torchdeck.engine.runs.on_disk.run_labels._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("torchdeck.engine.files.exclusive.WAIT_SECONDS", 0.05)
     descriptor = os.open(run, os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    with pytest.raises(RunError, match="another process holds a lock"):
+    with pytest.raises(RunError, match=r"another process has held the lock on .* for 0\.05 s"):
         label(run, "x")
     os.close(descriptor)
     assert label(run, "x").tags == ("x",)

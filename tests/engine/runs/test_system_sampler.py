@@ -14,7 +14,7 @@ from torchdeck.engine.runs.system_sampler import Gpu, SystemSampler
 
 
 def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
-    sampler = SystemSampler(tmp_path, every=0.01, step=lambda: 40)
+    sampler = SystemSampler(tmp_path, lambda: 40, every=0.01)
     sampler.start()
     tail = LineTail(tmp_path / "system.jsonl")
     deadline = time.monotonic() + 30
@@ -31,7 +31,7 @@ def test_samples_are_appended_until_it_is_stopped(tmp_path: Path) -> None:
 
 
 def test_what_the_workers_take_of_the_processor_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sampler = SystemSampler(tmp_path)
+    sampler = SystemSampler(tmp_path, lambda: 0)
     monkeypatch.setattr(sampler, "_process", FakeProcess())
     assert [sampler.sample()["cpu"] for _ in range(3)] == [0.0, 1.5, 1.5]
 
@@ -62,7 +62,7 @@ class FakeProcess:
 
 
 def test_one_that_never_started_can_be_stopped(tmp_path: Path) -> None:
-    SystemSampler(tmp_path).stop()
+    SystemSampler(tmp_path, lambda: 0).stop()
     assert os.listdir(tmp_path) == []
 
 
