@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
@@ -47,7 +48,7 @@ class RunTable(Rows):
         self._sorted_by, self._is_reversed = "", False
         self._row_of: Callable[[int], RunRow] | None = None
         self._layouts: dict[tuple[object, ...], Layout[RunRow]] = {}
-        self._lines: dict[object, tuple[tuple[object, ...], str]] = {}
+        self._lines: dict[Path, _MadeLine] = {}
 
     def show(
         self,
@@ -117,12 +118,31 @@ class RunTable(Rows):
         """A row as markup; of most rows nothing has changed since they were last made."""
         assert self._row_of is not None
         row = self._row_of(index)
-        made_from = (width, id(row.run), id(row.extent), id(row.settings), row.color, row.is_best, _minute(row))
         known = self._lines.get(row.run.path)
-        if known is None or known[0] != made_from:
+        if known is None or not known.holds(row, width):
             mark = f"[{row.color}]━━[/] " if row.color else " " * len(_MARK)
-            known = self._lines[row.run.path] = (made_from, mark + self._layout(width).line(row))
-        return known[1]
+            known = self._lines[row.run.path] = _MadeLine(row, width, mark + self._layout(width).line(row))
+        return known.line
+
+
+@dataclass(frozen=True)
+class _MadeLine:
+    """A line and what it was made from."""
+
+    row: RunRow
+    width: int
+    line: str
+
+    def holds(self, row: RunRow, width: int) -> bool:
+        """Whether the line would be made again as it is; objects that did not change are the same objects."""
+        before = self.row
+        return (
+            width == self.width
+            and row.run is before.run
+            and row.extent is before.extent
+            and row.settings is before.settings
+            and (row.color, row.is_best, _minute(row)) == (before.color, before.is_best, _minute(before))
+        )
 
 
 def _minute(row: RunRow) -> int:
