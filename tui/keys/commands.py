@@ -213,7 +213,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "model": {
         "freeze": Command("e", "freeze", "Freeze the module, or train it", "Freeze/train"),
         "inspect": Command("i", "inspect", "Inspect the module: tensors, weights, docstring", "Inspect"),
-        "measure": Command("m", "measure", "Measure a real step, in a process of its own", "Measure"),
+        "measure": Command("m", "measure", "Measure a real step (separate process)", "Measure"),
         "open": Command("o", "open", "Open path/to/file.py:factory, or a file of weights", "Open"),
         "find": Command("", "find", "Find a model among all, with sizes and accuracy"),
         "weights": Command("", "weights", "Start from weights in a file"),
