@@ -64,11 +64,6 @@ class StepKind:
     parameters: tuple[Parameter, ...] = ()
     tier: str = ""
 
-    @property
-    def needs_values(self) -> bool:
-        """Whether a parameter has no default."""
-        return any(not parameter.default for parameter in self.parameters)
-
 
 @dataclass(frozen=True)
 class StepNote:
