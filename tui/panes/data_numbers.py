@@ -87,11 +87,6 @@ class NumbersView(Rows):
         else:
             self.app.notify("the classes are balanced: / in the samples chooses one")
 
-    def on_rows_clicked(self, message: Rows.Clicked) -> None:
-        """A second click chooses."""
-        message.stop()
-        self.action_choose()
-
     def action_write(self) -> None:
         """Write mean and std into Normalize."""
         self.post_message(self.NormalizeWanted())

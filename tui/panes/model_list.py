@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
 from textual.binding import BindingType
 from textual.message import Message
 
@@ -66,11 +65,6 @@ class ModelList(Rows):
     def action_find(self) -> None:
         """Ask for the list of all models."""
         self.post_message(self.FindAsked())
-
-    @on(Rows.Clicked)
-    def _choose_clicked(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self.action_choose()
 
     def _line(self, index: int, width: int) -> str:
         entry = self._entries[index]

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
+from textual.message_pump import MessagePump
 
 from ..keys.bindings import bindings
 from ..widgets.rows import Rows
@@ -29,7 +30,15 @@ class Asked(Message):
     what: str
 
 
-class RunTable(Rows):
+class Asking(MessagePump):
+    """A panel with keys that the pane answers. Put it before the widget class in the list of bases."""
+
+    def action_ask(self, what: str) -> None:
+        """Let the pane do it."""
+        self.post_message(Asked(what))
+
+
+class RunTable(Asking, Rows):
     """The runs. Its owner gives it what a row is made from; lines are made for the rows that are seen only.
 
     Attributes:
@@ -89,10 +98,6 @@ class RunTable(Rows):
     def offers(self, action: str) -> bool:
         """Offer keys that act on runs only while there are some."""
         return self.count > 0 or action in ("ask('filter')", "ask('columns')")
-
-    def action_ask(self, what: str) -> None:
-        """Let the pane do it."""
-        self.post_message(Asked(what))
 
     def action_column(self, by: int) -> None:
         """Move the column cursor over the columns that can be sorted by."""

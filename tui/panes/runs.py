@@ -208,16 +208,6 @@ class RunsPane(RunActions):
         if column := self._table.column_at(message.x):
             self._sort_by(column)
 
-    @on(Rows.Clicked, "#all_runs")
-    def _click_run(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self._watch()
-
-    @on(Rows.Clicked, "#checkpoints")
-    def _click_checkpoint(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self.action_inspect()
-
     @on(Rows.Moved, "#all_runs")
     def _another_run(self, message: Rows.Moved) -> None:
         message.stop()

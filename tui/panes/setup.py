@@ -11,6 +11,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
@@ -45,9 +46,12 @@ class SectionList(Rows):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("sections")
 
+    class Entered(Message):
+        """The user wants to go to the fields of the section."""
+
     def action_enter(self) -> None:
         """Go to the fields of the section."""
-        self.post_message(self.Clicked(self))
+        self.post_message(self.Entered())
 
 
 class SetupPane(SetupKeys):
@@ -251,7 +255,7 @@ class SetupPane(SetupKeys):
         if message.rows.has_focus and message.rows.cursor < len(counts):
             self.form.go_to_section(counts[message.rows.cursor].title)
 
-    @on(Rows.Clicked, "#sections")
+    @on(SectionList.Entered)
     def _enter_section(self) -> None:
         self.screen.set_focus(self.form)
 
