@@ -104,7 +104,7 @@ class Studio(RunControl):
         if name == "train":
             from .panes.train import TrainPane
 
-            return TrainPane(self.worker, self.watched_run, id=name).data_bind(Studio.draft)
+            return TrainPane(self.watched_run, id=name).data_bind(Studio.draft)
         if name == "runs":
             from .panes.runs import RunsPane
 
@@ -172,6 +172,15 @@ class Studio(RunControl):
     @on(TabLine.Chosen, "#tabs")
     async def _choose_tab(self, message: TabLine.Chosen) -> None:
         await self.action_show(message.tab)
+
+    async def action_find_value(self, key: str) -> None:
+        """Search for a value of a setting that can be found, in the setup pane."""
+        from .panes.setup import SetupPane
+
+        await self.action_show("setup")
+        pane = self.screen_stack[0].query_one(SetupPane)
+        pane.go_to(key)
+        pane.find_value(key)
 
     def action_view(self, by: int) -> None:
         """Show the next or previous view of the pane."""

@@ -214,14 +214,20 @@ class SetupKeys(Working, Pane):
         """Look for the learning rate or the batch size under the cursor; elsewhere, do a dry run with a real step."""
         field = self.form.field
         key = field.key if field is not None and not self.plan_panel.has_focus else ""
+        if not self.find_value(key):
+            if not self.plan_panel.is_on_screen:
+                self.show_view("plan")
+            self.plan_panel.measure()
+
+    def find_value(self, key: str) -> bool:
+        """Search for the learning rate or the batch size; False for a setting whose value can't be found."""
         if key == "optimizer.lr":
             self._find_rate()
         elif key == "loader.batch_size":
             self._find_batch()
         else:
-            if not self.plan_panel.is_on_screen:
-                self.show_view("plan")
-            self.plan_panel.measure()
+            return False
+        return True
 
     @work(exclusive=True, group="search")
     async def _find_rate(self) -> None:
