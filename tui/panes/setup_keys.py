@@ -307,7 +307,7 @@ class SetupKeys(Working, Pane):
 
     def offers(self, action: str) -> bool:
         """Offer a key where it does something to the field under the cursor."""
-        field = self.form.field if self.query("#form") else None
+        field = self.form.field if self.is_mounted else None
         if action == "take":
             return field is not None and self.suggestion_for(field) is not None
         if action == "add":

@@ -15,6 +15,7 @@ from textual.message import Message
 from textual.reactive import reactive
 
 from ..keys.bindings import bindings
+from .kept_lines import KeptLines
 from .panel import Panel
 
 _WHEEL_ROWS = 3
@@ -87,6 +88,7 @@ class Rows(Panel, can_focus=True):
         self._top = 0
         self._clicked: int | None = None
         self._painted: tuple[object, ...] = _NOTHING
+        self._kept = KeptLines()
 
     def set_rows(
         self,
@@ -143,13 +145,8 @@ class Rows(Panel, can_focus=True):
         self._painted = self._seen()
         lines, at = self._painted[0], self._painted[1]
         assert isinstance(lines, list) and isinstance(at, int)
-        contents = []
-        for index, line in enumerate(lines):
-            content = Content.from_markup(line)
-            if index == at:
-                content = self._under_cursor(content)
-            contents.append(content)
-        return Content("\n").join(contents)
+        mark = f"{'cursor' if self.has_focus else 'idle'} {self.size.width}"
+        return self._kept.content(lines, theme=self.app.theme, at=at, mark=mark, marked=self._under_cursor)
 
     def _under_cursor(self, line: Content) -> Content:
         line = line.pad_right(max(0, self.size.width - line.cell_length))
