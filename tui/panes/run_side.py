@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -134,8 +134,7 @@ class RunSide(Working, Vertical):
             self._changed(metric=chosen)
 
     def _changed(self, **choices: Any) -> None:
-        if isinstance(self.app, Stage):
-            self.app.remember(pane="runs", **choices)
+        cast(Stage, self.app).remember(pane="runs", **choices)
         self.post_message(self.Changed())
 
     def show_curves(self, look: CurvesLook, marks: RunMarks) -> None:

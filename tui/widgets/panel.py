@@ -27,6 +27,8 @@ class Panel(Widget):
 
     def __init__(self, title: str = "", *, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=f"panel {classes}")
+        # Textual would restyle every line to look for links.
+        self.auto_links = False
         self._written = ("", "")
         self.entitle(title)
 

@@ -238,6 +238,12 @@ class Chart(ChartContent, can_focus=True):
             at = replace(self._view, cursor=last)
             self.view = moved(at, everything, self._longest(), self.size.width, 0)
 
+    def action_toggle_line(self, number: int) -> None:
+        """Hide a line of the legend, or show it again."""
+        name = list(self._in_legend())[number]
+        self._hidden ^= {name}
+        self._redraw()
+
     def _position(self, column: int) -> float:
         """The position on the x axis of a column of the widget."""
         assert self._frame is not None
@@ -341,12 +347,8 @@ class Chart(ChartContent, can_focus=True):
 
     def _say_legend(self) -> None:
         at = self._view.cursor
-        legend = [
-            (name, series.value(self.smoothing, at), series.color)
-            for name, series in self._series.items()
-            if len(series.y)
-        ]
-        title = Heading(self._title, self._x_label, at, legend).markup(max(0, self.size.width - 4))
+        legend = [(name, each.value(self.smoothing, at), each.color) for name, each in self._in_legend().items()]
+        title = Heading(self._title, self._x_label, at, legend, self._hidden).markup(max(0, self.size.width - 4))
         settings = [
             "zoomed" if self._view.window is not None else "",
             "log" if self.log_y else "",
@@ -363,7 +365,8 @@ class Chart(ChartContent, can_focus=True):
         if width < _SMALLEST_PLOT[0] or height < _SMALLEST_PLOT[1]:
             return Canvas(max(0, width), max(0, height))
         window = self._window()
-        shown = drawn_curves(self._series.values(), self.smoothing, window, log_y=self.log_y)
+        visible = [series for name, series in self._series.items() if name not in self._hidden]
+        shown = drawn_curves(visible, self.smoothing, window, log_y=self.log_y)
         curves = [curve for curve, _ in shown]
         size = (width, height)
         self._frame = frame_for(curves, size, is_log=self.log_y, x_window=window, with_outliers=self.with_outliers)
@@ -384,6 +387,8 @@ class Chart(ChartContent, can_focus=True):
     def _why_nothing_is_drawn(self) -> str:
         if not any(len(series.y) for series in self._series.values()):
             return self._empty
+        if self._hidden >= set(self._in_legend()):
+            return "all lines are hidden: a click on a name above shows its line"
         if self._view.window is not None:
             return "no data in this range"
         return "no values above 0 for a log axis" if self.log_y else "no finite values"
