@@ -202,15 +202,20 @@ class LogPane(Working, Pane):
 
     def action_inspect(self) -> None:
         """Show the line under the cursor in full."""
-        if self._lines:
-            line = self._lines[self._words.cursor]
+        if (line := self._line_under_cursor()) is not None:
             self.app.push_screen(LinesScreen(line.kind or "Line", lambda width: full_lines(line, width)))
 
     def action_copy(self) -> None:
         """Copy the line to the terminal's clipboard."""
-        if self._lines:
-            self.app.copy_to_clipboard(self._lines[self._words.cursor].text)
-            self.app.notify(self._lines[self._words.cursor].text, title="Copied")
+        if (line := self._line_under_cursor()) is not None:
+            self.app.copy_to_clipboard(line.text)
+            self.app.notify(line.text, title="Copied")
+
+    def _line_under_cursor(self) -> LogLine | None:
+        if not self._lines:
+            self.app.notify("v shows another source", title="No line here")
+            return None
+        return self._lines[self._words.cursor]
 
     @work(exclusive=True, group="open")
     async def action_open(self) -> None:

@@ -92,6 +92,13 @@ class SetupKeys(Working, Pane):
         """The panel of the plan."""
         return self.query_one("#plan", PlanPanel)
 
+    def next_view(self, by: int) -> None:
+        """Show the fields or the plan, where there is no room for both."""
+        if self.screen.has_class("-w80"):
+            super().next_view(by)
+        else:
+            self.app.notify("fields and plan are both in view")
+
     def show_draft(self) -> None:
         """Show the draft as it is now."""
         raise NotImplementedError

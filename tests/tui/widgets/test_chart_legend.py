@@ -11,9 +11,7 @@ Look = Callable[..., Any]
 Lines = Callable[[Any], list[str]]
 
 
-async def test_a_click_on_a_name_hides_its_line_and_shows_it_again(
-    look_with: Look, lines_of: Lines
-) -> None:
+async def test_a_click_on_a_name_hides_its_line_and_shows_it_again(look_with: Look, lines_of: Lines) -> None:
     chart = Chart("Loss")
     app = look_with(chart)
     async with app.run_test(size=(80, 16)) as pilot:

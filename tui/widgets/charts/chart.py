@@ -139,7 +139,10 @@ class Chart(ChartContent, can_focus=True):
         self.log_y = not self.log_y
 
     def action_toggle_outliers(self) -> None:
-        """Let the y axis reach to every value, or leave out the few that would flatten the others."""
+        """Let the y axis reach to every value, or leave the few out that would flatten the others."""
+        if self._frame is not None and not self.with_outliers and not self._frame.has_outliers:
+            self.app.notify("every value is within the axis")
+            return
         self.with_outliers = not self.with_outliers
 
     def action_smooth(self, by: int) -> None:
@@ -168,7 +171,9 @@ class Chart(ChartContent, can_focus=True):
         """Halve or double the visible range, around the cursor or at the newest end."""
         everything = self._everything()
         if everything is not None:
-            self.view = zoomed(self._view, everything, is_in=is_in)
+            before, self.view = self._view, zoomed(self._view, everything, is_in=is_in)
+            if self._view == before:
+                self.app.notify("this is the smallest range" if is_in else "the whole x axis is shown")
 
     def action_cursor(self, by: int) -> None:
         """Put a cursor on the plot, or move it by columns; the legend then shows the values there."""
@@ -208,7 +213,7 @@ class Chart(ChartContent, can_focus=True):
         everything, offset = self._everything(), event.get_content_offset(self)
         if everything is not None and offset is not None and self._frame is not None:
             event.stop()
-            self.view = zoomed(self._view, everything, is_in=is_in, at=self._position(offset.x))
+            self.view = zoomed(self._view, everything, is_in=is_in, at=self._frame.position(offset.x, self.size.width))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Begin to drag over a range."""
@@ -228,10 +233,10 @@ class Chart(ChartContent, can_focus=True):
         dragged, self._dragged = self._dragged, None
         self.release_mouse()
         everything = self._everything()
-        if dragged is None or everything is None:
+        if dragged is None or everything is None or self._frame is None:
             return
         self.refresh()
-        first, last = (self._position(column) for column in dragged)
+        first, last = (self._frame.position(column, self.size.width) for column in dragged)
         if abs(dragged[0] - dragged[1]) >= _FEWEST_DRAGGED:
             self.view = zoomed_to(replace(self._view, cursor=None), everything, (first, last))
         else:
@@ -243,14 +248,6 @@ class Chart(ChartContent, can_focus=True):
         name = list(self._in_legend())[number]
         self._hidden ^= {name}
         self._redraw()
-
-    def _position(self, column: int) -> float:
-        """The position on the x axis of a column of the widget."""
-        assert self._frame is not None
-        low, high = self._frame.x_limits
-        left = self._frame.left
-        share = (column - left) / max(1, self.size.width - left - 1)
-        return low + min(max(share, 0.0), 1.0) * (high - low)
 
     # Drawing
 
