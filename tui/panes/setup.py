@@ -213,6 +213,9 @@ class SetupPane(SetupKeys):
 
     def _config_of_spec(self, draft: RunConfig) -> RunConfig:
         """The config in the preset or file; if it can no longer be read, that is said, and it is the present draft."""
+        if not self.spec:
+            # The draft is bound before its origin.
+            return draft
         if self._origin is None or self._origin[0] != self.spec:
             try:
                 self._origin = self.spec, load_config(self.spec)
