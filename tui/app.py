@@ -30,6 +30,8 @@ from .widgets.tab_line import TabLine
 _WARM_UP_AFTER = 0.25  # seconds
 # These keep their place in the last line.
 _ALWAYS_SHOWN = ("start", "command_palette", "keys")
+# In 4 Train, the keys of the focused panel make room for those of a live run.
+_OF_THE_RUN = ("command('pause')", "command('resume')", "command('save')", "edit_live", "stop")
 
 
 def _everything() -> Any:
@@ -83,7 +85,7 @@ class Studio(RunControl):
         yield TabLine(PANES, active=first, id="tabs")
         with ContentSwitcher(initial=first):
             yield self._made(first)
-        yield KeyLine(_ALWAYS_SHOWN)
+        yield KeyLine(_ALWAYS_SHOWN, kept=self._kept_keys)
 
     def _made(self, name: str) -> Pane:
         """Make a pane. What is not looked at is not imported."""
@@ -104,7 +106,7 @@ class Studio(RunControl):
         if name == "train":
             from .panes.train import TrainPane
 
-            return TrainPane(self.worker, self.watched_run, id=name).data_bind(Studio.draft)
+            return TrainPane(self.watched_run, id=name).data_bind(Studio.draft)
         if name == "runs":
             from .panes.runs import RunsPane
 
@@ -173,9 +175,21 @@ class Studio(RunControl):
     async def _choose_tab(self, message: TabLine.Chosen) -> None:
         await self.action_show(message.tab)
 
+    async def action_find_value(self, key: str) -> None:
+        """Search for a value of a setting that can be found, in the setup pane."""
+        from .panes.setup import SetupPane
+
+        await self.action_show("setup")
+        pane = self.screen_stack[0].query_one(SetupPane)
+        pane.go_to(key)
+        pane.find_value(key)
+
     def action_view(self, by: int) -> None:
         """Show the next or previous view of the pane."""
         self.pane.next_view(by)
+
+    def _kept_keys(self) -> Sequence[str]:
+        return _OF_THE_RUN if self.screen_stack[0].query_one(ContentSwitcher).current == "train" else ()
 
     def run_is_shown(self) -> None:
         """Show the watched run in the train pane."""

@@ -76,6 +76,20 @@ def prose(text: str, width: int) -> list[str]:
     return [escape(line) for line in lines]
 
 
+def marked(mark: str, text: str, width: int, tone: str = "") -> list[str]:
+    """Plain text in lines of at most `width` cells, a mark before the first, and the others under its words.
+
+    Args:
+        mark: markup, usually a glyph in its color.
+        text: plain text; empty for no lines.
+        width: cells, the mark included.
+        tone: style of the words; empty for that of the text around.
+    """
+    indent = " " * cells(mark)
+    lines = [f"[{tone}]{line}[/]" if tone else line for line in prose(text, width - len(indent) - 1)]
+    return [f"{indent if at else mark} {line}" for at, line in enumerate(lines)]
+
+
 def rule(title: str, width: int) -> str:
     """A heading between rows."""
     return f"[$text-disabled]{name(title)} [/][$frame]{'─' * max(0, width - cell_len(title) - 1)}[/]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +12,7 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import torch_failure
 from torchdeck.engine.run_files import LOG_FILE
 
+from .process.importing import no_garbage_sought
 from .process.private_output import carry_over
 from .process.terminal import Terminal
 from .words.run_text import status_forms
@@ -135,8 +138,13 @@ def import_engine() -> None:
     if torch_failure():
         # Starting a run says so.
         return
-    import torchdeck.engine.build
-    import torchdeck.engine.training.trainer  # noqa: F401
+    with no_garbage_sought():
+        import torchdeck.engine.build
+        import torchdeck.engine.training.trainer  # noqa: F401
+    # Modules stay alive, and a full collection that scans torch's holds the screen for a third of a second.
+    gc.freeze()
+    # Libraries of torch report leaks of what no collection has seen at the end.
+    atexit.register(gc.unfreeze)
 
 
 def _why_not_started(run: LaunchedRun) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from textual.message_pump import MessagePump
 from textual.timer import Timer
 
+BYTES_PER_LOOK = 4 << 20
+"""Bytes of records that are read at once: of a very long run about 0.1 s, so that keys stay responsive."""
+
 
 class Poll:
     """Calls a function of a widget or app at one of two rates, chosen again after every call.

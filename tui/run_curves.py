@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.errors import RunError
 
+from .polling import BYTES_PER_LOOK
 from .step_axis import Axis, axis_unit, positions
 from .words.charted_metrics import title_of
 from .words.metric_text import charted
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 MOST_CURVES = 32
 """Number of marked runs whose curves are drawn, the first ones: nobody reads more in one chart."""
 
-# The metrics of a very long run are read in chunks of about 0.1 s.
-_BYTES_A_LOOK = 4 << 20
 _MOST_READERS = 64
 
 
@@ -88,7 +87,7 @@ class RunCurves:
         """
         readers = {run: reader for run in runs[:MOST_CURVES] if (reader := self._reader(run)) is not None}
         for reader in readers.values():
-            reader.poll(_BYTES_A_LOOK)
+            reader.poll(BYTES_PER_LOOK)
         metrics = _metrics(readers.values())
         chosen = metric if metric in metrics else _preferred(readers.values(), metrics)
         x_label, curves, title = _drawn(readers, chosen, axis)

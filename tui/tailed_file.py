@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import stat
 from pathlib import Path
+
+from torchdeck.engine.files.regular_file import open_regular_file
 
 _FIRST_BYTES = 256 * 1024
 _MOST_BYTES = 1024 * 1024  # bytes per read
@@ -61,7 +61,7 @@ class TailedFile:
         if status.st_size == self._offset and self.count:
             return
         starts_inside = self._offset > 0 and not self.lines and not self._rest
-        with open(self.path, "rb", opener=_without_waiting) as file:
+        with open(open_regular_file(self.path, follow_links=True), "rb") as file:
             file.seek(self._offset)
             data = file.read(_MOST_BYTES)
         self._offset += len(data)
@@ -89,12 +89,3 @@ def readable_line(line: bytes) -> str:
     text = next((part for part in reversed(text.split("\r")) if part), "")
     text = _CONTROL.sub("", text)
     return text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "…"
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Open a file, and nothing that is not one: a FIFO is waited for, and a device may have no end."""
-    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        os.close(descriptor)
-        raise OSError(errno.EINVAL, "not a regular file", path)
-    return descriptor

@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
 from .own_run import Refusal
+from .polling import BYTES_PER_LOOK
 from .words.run_text import status_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
     from torchdeck.engine.runs.reader import RunReader
-
-# The metrics of a very long run are read in chunks of about 0.1 s, so that keys stay responsive.
-_BYTES_A_LOOK = 4 << 20
 
 
 class WatchedRun:
@@ -81,7 +79,7 @@ class WatchedRun:
             # What is being prepared changes its message.
             self.changes += self.launched is not None
             return ""
-        if not (reader.poll(_BYTES_A_LOOK) or reader.status() != self.status):
+        if not (reader.poll(BYTES_PER_LOOK) or reader.status() != self.status):
             return ""
         was_live, self.status = self.is_live, reader.status()
         self.changes += 1

@@ -64,7 +64,7 @@ async def until(pilot: Pilot[None], condition: Callable[[], bool], seconds: floa
 
 async def until_shown(pilot: Pilot[None], text: str, seconds: float = 60.0) -> None:
     """Wait until the text is on the screen."""
-    await until(pilot, lambda: text in screen_text(pilot.app), seconds)  # type: ignore[arg-type]
+    await until(pilot, lambda: text in screen_text(pilot.app), seconds)
 
 
 async def paste(pilot: Pilot[None], text: str) -> None:

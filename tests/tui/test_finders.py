@@ -10,6 +10,7 @@ from pathlib import Path
 
 from studio_pilot import choose_in_palette, screen_text, studio, until, until_shown
 
+from torchdeck.tui.panes.setup import SetupPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and
         await pilot.press("w")
         assert app.told[-1].text == "there is no suggested rate"
         await pilot.press("escape")
-        await until_shown(pilot, "No run is shown")
+        await until(pilot, lambda: app.query_one(SetupPane).form.has_focus)
         assert app.draft.optimizer.lr == taken
 
 

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import pytest
 from studio_pilot import screen_text, studio, until, until_shown
+from textual.app import ComposeResult
 from written_runs import run_with_checkpoints
 
 from torchdeck.engine.run_files import LOG_FILE
+from torchdeck.tui import stage
 from torchdeck.tui.messages import WatchRequested
+from torchdeck.tui.panes.log import LogPane
+from torchdeck.tui.stage import Stage, Told
+from torchdeck.tui.tailed_file import TailedFile
+from torchdeck.tui.watched_run import WatchedRun
 from torchdeck.tui.words.log_text import event_lines, printed_level
 
 
@@ -91,3 +97,51 @@ async def test_at_80_columns_the_sources_take_the_place_of_the_lines(tmp_path: P
         await pilot.press("j", "enter")
         await until_shown(pilot, "words of the model")
         assert app.focused is app.query_one("#words")
+
+
+class _Panes(Stage):
+    """A log pane alone."""
+
+    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
+
+    def __init__(self, log: Path | None, run: WatchedRun) -> None:
+        super().__init__()
+        self._log, self._run = log, run
+
+    def compose(self) -> ComposeResult:
+        yield LogPane(self._log, self._run)
+
+
+async def test_the_studios_own_log_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
+    app = _Panes(tmp_path, WatchedRun())
+    async with app.run_test(size=(120, 40)) as pilot:
+        app.query_one(LogPane).next_view(1)
+        await pilot.pause()
+        assert "not a regular file" in screen_text(app)
+
+
+async def test_messages_are_shown_however_many_came_before(tmp_path: Path) -> None:
+    app = _Panes(None, WatchedRun())
+    async with app.run_test(size=(120, 40)) as pilot:
+        for number in range(1_000):
+            app.told = [*app.told, Told(0.0, "information", "", f"message {number}")]
+        await until_shown(pilot, "message 999")
+        app.notify("one more")
+        app.clear_notifications()
+        await until_shown(pilot, "one more", 5)
+
+
+async def test_logs_of_runs_that_are_no_longer_watched_are_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[Path] = []
+    monkeypatch.setattr(TailedFile, "read", lambda file: read.append(file.path))
+    app = _Panes(None, watched := WatchedRun())
+    async with app.run_test(size=(120, 40)) as pilot:
+        for name in ("first", "second"):
+            run = run_with_checkpoints(tmp_path, name, 1, "finished")
+            watched.watch(run)
+            read.clear()
+            app.query_one(LogPane).run_changed()
+            await pilot.pause()
+            assert set(read) == {run / LOG_FILE}

@@ -12,12 +12,6 @@ from .answers import Answers
 
 Way = Literal["kitty", "sixel", "iterm", "blocks"]
 Wish = Literal["auto", "kitty", "sixel", "iterm", "blocks"]
-_WORDS: dict[Way, str] = {
-    "kitty": "kitty graphics",
-    "sixel": "sixel graphics",
-    "iterm": "iTerm2 graphics",
-    "blocks": "blocks of characters",
-}
 # The first versions that draw Unicode placeholders. Other terminals also answer kitty's question, but can't draw them.
 _PLACEHOLDERS_SINCE = {"kitty": (0, 28), "ghostty": (1, 0)}
 _ITERM_NAMES = ("iterm2", "wezterm")
@@ -39,11 +33,6 @@ class Support:
     way: Way = "blocks"
     cell: tuple[int, int] | None = None
     in_tmux: bool = False
-
-    @property
-    def words(self) -> str:
-        """Display name of the protocol."""
-        return _WORDS[self.way]
 
 
 def may_be_asked(wish: Wish, environment: Mapping[str, str]) -> bool:

@@ -113,6 +113,8 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "profile": Command("", "command('profile')", "Profile 20 steps of the live run"),
         "redraw": Command("ctrl+l", "redraw", "Paint the screen anew", priority=True),
         "theme": Command("", "change_theme", "Choose the theme"),
+        "find_lr": Command("", "find_value('optimizer.lr')", "Find a learning rate for the draft"),
+        "find_batch": Command("", "find_value('loader.batch_size')", "Find the largest batch for the draft"),
         "start": Command("S,f5", "start", "Start the draft", "Start", "S"),
         "palette": Command("colon,ctrl+p", "command_palette", "Commands: everything by name", "Commands", ":"),
         "keys": Command("question_mark,f1", "keys", "Keys: what works here", "Keys", "?"),
@@ -213,7 +215,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "model": {
         "freeze": Command("e", "freeze", "Freeze the module, or train it", "Freeze/train"),
         "inspect": Command("i", "inspect", "Inspect the module: tensors, weights, docstring", "Inspect"),
-        "measure": Command("m", "measure", "Measure a real step, in a process of its own", "Measure"),
+        "measure": Command("m", "measure", "Measure a real step (separate process)", "Measure"),
         "open": Command("o", "open", "Open path/to/file.py:factory, or a file of weights", "Open"),
         "find": Command("", "find", "Find a model among all, with sizes and accuracy"),
         "weights": Command("", "weights", "Start from weights in a file"),
@@ -257,8 +259,6 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "remove": Command("d", "remove_chart", "Remove this chart"),
         "x_axis": Command("t", "x_axis", "X axis of all charts: step, epoch or time", "X axis"),
         "defaults": Command("", "default_charts", "As many charts as fit, the most telling metrics first"),
-        "find_lr": Command("", "find_learning_rate", "Find a learning rate for the draft"),
-        "find_batch": Command("", "find_batch", "Find the largest batch for the draft"),
     },
     "runs": {
         "compare": Command("c", "compare", "Compare two that are marked: weights, settings, metrics", "Compare"),

@@ -16,6 +16,8 @@ from rich.terminal_theme import TerminalTheme
 from textual.color import Color
 from textual.theme import Theme
 
+from .theme_color import theme_color
+
 DARK_NAME, LIGHT_NAME = "torchdeck", "torchdeck-light"
 
 # Meanings that Textual has no variable for. A theme may set them; these are their values otherwise.
@@ -200,9 +202,7 @@ def ansi_colors(variables: Mapping[str, str]) -> TerminalTheme:
 
 
 def _rgb(color: str, over: str = "") -> tuple[int, int, int]:
-    """A color as CSS writes it, such as "#FF8A4C 30%" or "auto 60%", over another one."""
-    kind, _, share = color.partition(" ")
-    alpha = float(share.rstrip("%")) / 100 if share else 1.0
+    """A color of a theme, over another one if that is named."""
     ground = Color.parse(over or "#000000")
-    parsed = ground.get_contrast_text(alpha) if kind == "auto" else Color.parse(kind).multiply_alpha(alpha)
+    parsed = theme_color(color, ground)
     return (ground + parsed).rgb if over else parsed.rgb

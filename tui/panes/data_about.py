@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.data.datasets.catalog import find_dataset
 
-from ..drawing import name, prose
+from ..drawing import marked, name
 from ..widgets.panel import Lines
 from ..widgets.progress_line import progress_line
 from ..words import data_text as data_words
@@ -47,13 +47,8 @@ class AboutPanel(Lines):
         self.entitle(_title(dataset))
 
         def draw(width: int, height: int) -> list[str]:
-            lines = [f"[$text-error]{line}[/]" for line in prose(reason, width - 2)]
             helping = [f"[b $key]{key}[/]  {does}" for key, does in ways]
-            return [
-                *(f"[$error]✗[/] {line}" if not at else f"  {line}" for at, line in enumerate(lines)),
-                "",
-                *helping,
-            ]
+            return [*marked("[$error]✗[/]", reason, width, "$text-error"), "", *helping]
 
         self.show(draw)
 

@@ -111,11 +111,6 @@ class DataCatalog(Working, Rows):
         if self.name_under_cursor:
             self.post_message(self.Chosen(self.name_under_cursor))
 
-    def on_rows_clicked(self, message: Rows.Clicked) -> None:
-        """A second click chooses."""
-        message.stop()
-        self.action_choose()
-
     async def action_filter(self) -> None:
         """Filter by a part of a name or a title."""
         await ask_filter(self, self._part, "part of a name or of what it shows")

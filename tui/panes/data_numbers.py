@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import BindingType
 from textual.message import Message
 
-from ..drawing import prose
+from ..drawing import marked
 from ..keys.bindings import bindings
 from ..widgets.panel import Lines
 from ..widgets.rows import Rows
@@ -39,33 +39,37 @@ class NumbersView(Rows):
         super().__init__("Numbers", id=id)
         self._shown: tuple[DataLook, SampleLook | None] | None = None
         self._progress = ""
+        self._wrong = ""
 
     def show(self, look: DataLook, samples: SampleLook | None) -> None:
         """Show what is known of an opened data set."""
         self._shown = look, samples
-        self._progress = ""
+        self._progress, self._wrong = "", ""
         self._list()
 
     def say_progress(self, markup: str) -> None:
         """Show above the numbers how far a measurement is."""
-        self._progress = markup
+        self._progress, self._wrong = markup, ""
         self._list()
 
     def say_wrong(self, text: str) -> None:
         """Show above the numbers why nothing was measured."""
-        width = max(8, self.size.width - 2)
-        self.say_progress("\n".join(f"[$text-error]{line}[/]" for line in prose(f"✗ {text}", width)))
+        self._progress, self._wrong = "", text
+        self._list()
+
+    def _said(self, width: int) -> list[str]:
+        return [*self._progress.splitlines(), *marked("[$text-error]✗[/]", self._wrong, width, "$text-error")]
 
     def _list(self) -> None:
         if self._shown is None:
-            self.set_rows(0, lambda index, width: "", empty=lambda width, height: self._progress.splitlines())
+            self.set_rows(0, lambda index, width: "", empty=lambda width, height: self._said(width))
             return
         look, samples = self._shown
         classes = [] if data_words.is_balanced(look) else list(zip(look.classes, look.class_counts, strict=False))
         most = max(look.class_counts, default=0)
 
         def head(width: int) -> list[str]:
-            lines = self._progress.splitlines() + data_words.numbers(look, samples, width, self.size.height)
+            lines = self._said(width) + data_words.numbers(look, samples, width, self.size.height)
             return lines[: max(1, self.size.height - _LEAST_CLASSES)] if classes else lines
 
         self.set_rows(
@@ -82,11 +86,6 @@ class NumbersView(Rows):
             self.post_message(self.ClassChosen(self.cursor))
         else:
             self.app.notify("the classes are balanced: / in the samples chooses one")
-
-    def on_rows_clicked(self, message: Rows.Clicked) -> None:
-        """A second click chooses."""
-        message.stop()
-        self.action_choose()
 
     def action_write(self) -> None:
         """Write mean and std into Normalize."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +31,9 @@ if TYPE_CHECKING:
 
 _SAMPLES = 24
 _BATCH_SHOWN = 64
-_PROGRESS_EVERY = 0.5  # seconds
 
 # Settings of `[data]` that do not change which samples there are.
-_RETAINED = {"train_transforms", "eval_transforms", "storage"}
+_SAME_SAMPLES = {"train_transforms", "eval_transforms", "storage"}
 
 
 class DataWork(Working, Pane):
@@ -64,7 +62,6 @@ class DataWork(Working, Pane):
         self._opened: tuple[object, ...] = ()
         self._sampled: tuple[object, ...] = ()
         self._seen: tuple[object, ...] = ()
-        self._said = ("", 0.0)
         # A canceled job ends after the next has begun.
         self._jobs = 0
 
@@ -77,7 +74,7 @@ class DataWork(Working, Pane):
         draft: RunConfig | None = self.draft
         if draft is None or not self.is_on_screen:
             return
-        subject = (draft.data.model_dump_json(exclude=_RETAINED), draft.seed)
+        subject = (draft.data.model_dump_json(exclude=_SAME_SAMPLES), draft.seed)
         if subject != self._opened:
             self._opened = subject
             self.class_index, self.page = None, 0
@@ -195,10 +192,7 @@ class DataWork(Working, Pane):
     async def measure(self, draft: RunConfig) -> None:
         """Measure the pixels of every training sample, then how long an epoch is read."""
         numbers = self.query_one(NumbersView)
-
-        def say(what: str, done: int, total: int) -> None:
-            numbers.say_progress(progress_line(what, done, total, max(20, numbers.size.width)))
-
+        say = _saying(numbers)
         say("measuring", 0, 0)
         try:
             if self.found is not None and not self.found.pixels.is_whole:
@@ -217,10 +211,7 @@ class DataWork(Working, Pane):
     async def compare(self, draft: RunConfig, by_pixels: bool) -> None:
         """Compare every sample with every other one."""
         view = self.query_one(CopiesView)
-
-        def say(what: str, done: int, total: int) -> None:
-            view.say_progress(progress_line(what, done, total, max(20, view.size.width)))
-
+        say = _saying(view)
         say("comparing", 0, 0)
         try:
             report: DuplicateReport = await self._follow(worker_calls.COMPARE_SPLITS, draft, say, by_pixels=by_pixels)
@@ -234,10 +225,7 @@ class DataWork(Working, Pane):
     @work(exclusive=True, group="work")
     async def _show_step(self, draft: RunConfig, step: int) -> None:
         view = self.query_one(BatchView)
-
-        def say(what: str, done: int, total: int) -> None:
-            view.say_progress(progress_line(what, done, total, max(20, view.size.width)))
-
+        say = _saying(view)
         say(f"making the batch of step {step:,}", 0, 0)
         try:
             seen: StepLook = await self._follow(worker_calls.LOOK_AT_STEP, draft, say, step=step, count=_BATCH_SHOWN)
@@ -248,21 +236,21 @@ class DataWork(Working, Pane):
         view.show(seen)
 
     async def _follow(self, function: str, draft: RunConfig, say: Say, **keywords: object) -> Any:
-        """Run a long job; its progress is said at most twice per second."""
-        self._said = ("", 0.0)
+        """Run a long job that Escape stops."""
         self._jobs += 1
-
-        def show(what: str, done: int, total: int) -> None:
-            before, at = self._said
-            now = time.monotonic()
-            if what != before or now - at >= _PROGRESS_EVERY:
-                self._said = what, now
-                say(what, done, total)
-
         try:
-            return await self.worker_process.follow(function, draft, on_progress=show, **keywords)
+            return await self.worker_process.follow(function, draft, on_progress=say, **keywords)
         finally:
             self._jobs -= 1
+
+
+def _saying(view: NumbersView | CopiesView | BatchView) -> Say:
+    """Lets a job say in a view how far it is."""
+
+    def say(what: str, done: int, total: int) -> None:
+        view.say_progress(progress_line(what, done, total, max(20, view.size.width)))
+
+    return say
 
 
 def _ways(name: str) -> list[tuple[str, str]]:

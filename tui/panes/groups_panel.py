@@ -10,7 +10,7 @@ from textual import work
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..drawing import name, prose
+from ..drawing import marked, name
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import Lines
@@ -52,6 +52,6 @@ class GroupsPanel(Working, Lines):
         except (TorchdeckError, WorkerError) as error:
             self._grouped = None
             reason = str(error)
-            self.show(lambda width, height: [f"[$error]{line}[/]" for line in prose(reason, width)])
+            self.show(lambda width, height: marked("[$error]✗[/]", reason, width, "$error"))
             return
         self.show(lambda width, height: group_lines(groups, width))

@@ -54,14 +54,16 @@ class Source:
     Attributes:
         title: its name.
         section: heading above it.
-        where: file that it is read from; empty for none.
+        where: name of the run, or path of the file that it is read from; empty for none.
         read: returns all of its lines.
+        file: file that it is read from; None for none.
     """
 
     title: str
     section: str
     where: str
     read: Callable[[], Sequence[LogLine]]
+    file: TailedFile | None = None
 
 
 class LogPane(Working, Pane):
@@ -81,7 +83,7 @@ class LogPane(Working, Pane):
         """
         super().__init__(id=id)
         self._run = run
-        self._own = TailedFile(file) if file is not None else None
+        self._own = file
         self._files: dict[Path, TailedFile] = {}
         self._opened: Path | None = None
         self._chosen = "events"
@@ -141,20 +143,17 @@ class LogPane(Working, Pane):
         if (reader := self._run.reader) is not None:
             path = reader.path
             sources["events"] = Source("events", "Run", path.name, lambda: event_lines(reader.events()))
-            log = self._file(path / LOG_FILE)
-            sources["output"] = Source("output", "Run", str(log.path), lambda: printed_lines(_whole(log)))
+            sources["output"] = self._printed("output", "Run", path / LOG_FILE)
         sources["messages"] = Source("messages", "Studio", "", self._told)
-        if (own := self._own) is not None:
-            sources["studio"] = Source("output", "Studio", str(own.path), lambda: printed_lines(_whole(own)))
+        if self._own is not None:
+            sources["studio"] = self._printed("output", "Studio", self._own)
         if self._opened is not None:
-            opened = self._file(self._opened)
-            sources["file"] = Source(
-                opened.path.name, "Opened", str(opened.path), lambda: printed_lines(_whole(opened))
-            )
+            sources["file"] = self._printed(self._opened.name, "Opened", self._opened)
         return sources
 
-    def _file(self, path: Path) -> TailedFile:
-        return self._files.setdefault(path, TailedFile(path))
+    def _printed(self, title: str, section: str, path: Path) -> Source:
+        file = self._files.setdefault(path, TailedFile(path))
+        return Source(title, section, str(path), lambda: printed_lines(_whole(file)), file)
 
     def _told(self) -> list[LogLine]:
         told = cast("Stage", self.app).told
@@ -203,15 +202,20 @@ class LogPane(Working, Pane):
 
     def action_inspect(self) -> None:
         """Show the line under the cursor in full."""
-        if self._lines:
-            line = self._lines[self._words.cursor]
+        if (line := self._line_under_cursor()) is not None:
             self.app.push_screen(LinesScreen(line.kind or "Line", lambda width: full_lines(line, width)))
 
     def action_copy(self) -> None:
         """Copy the line to the terminal's clipboard."""
-        if self._lines:
-            self.app.copy_to_clipboard(self._lines[self._words.cursor].text)
-            self.app.notify(self._lines[self._words.cursor].text, title="Copied")
+        if (line := self._line_under_cursor()) is not None:
+            self.app.copy_to_clipboard(line.text)
+            self.app.notify(line.text, title="Copied")
+
+    def _line_under_cursor(self) -> LogLine | None:
+        if not self._lines:
+            self.app.notify("v shows another source", title="No line here")
+            return None
+        return self._lines[self._words.cursor]
 
     @work(exclusive=True, group="open")
     async def action_open(self) -> None:
@@ -255,14 +259,16 @@ class LogPane(Working, Pane):
             self._look()
 
     def _look(self) -> None:
-        for file in (*self._files.values(), *([self._own] if self._own is not None else [])):
+        sources = self.sources
+        # Logs of runs that are no longer watched are dropped.
+        self._files = {source.file.path: source.file for source in sources.values() if source.file is not None}
+        for file in self._files.values():
             file.read()
         seen = self._signature()
         if seen == self._seen:
             self._quiet += 1
             return
         self._seen, self._quiet = seen, 0
-        sources = self.sources
         if self._chosen not in sources:
             self._chosen = next(iter(sources))
         everything = {key: source.read() for key, source in sources.items()}
@@ -278,10 +284,10 @@ class LogPane(Working, Pane):
     def _signature(self) -> tuple[object, ...]:
         """What the pane shows is made from this, and nothing is made again while it stays the same."""
         reader = self._run.reader
-        files = [*self._files.values(), *([self._own] if self._own is not None else [])]
-        read = tuple((file.path, file.count, file.unfinished, file.problem) for file in files)
+        read = tuple((file.path, file.count, file.unfinished, file.problem) for file in self._files.values())
         events = (reader.path, len(reader.events())) if reader is not None else ()
-        told = len(cast("Stage", self.app).told)
+        # Not their number: of many, only the newest are kept.
+        told = cast("Stage", self.app).told
         return read, events, told, self._chosen, self._level, self._searched, self._opened
 
     def _show_words(self) -> None:
@@ -304,7 +310,7 @@ class LogPane(Working, Pane):
 
     def _entitle(self) -> None:
         source = self.sources[self._chosen]
-        problem = self._files[Path(source.where)].problem if Path(source.where) in self._files else ""
+        problem = source.file.problem if source.file is not None else ""
         where = f"[$error]{name(problem)}[/]" if problem else name(source.where, 70)
         self._words.entitle(
             f"{name(source.section)} {name(source.title)}  [not b $text-muted]{where}[/]", self._position()
@@ -331,6 +337,9 @@ class LogPane(Working, Pane):
                 return rule(sources[listed[index + 1]].section, width)
             count, problems = counts[key]
             marks = f"▲{problems}" if problems else ""
+            file = sources[key].file
+            if file is not None and file.problem:
+                marks = "✗"
             weight = "b" if key == chosen else "not b"
             title = left(sources[key].title, max(6, width - 12))
             return f"[{weight}]{title}[/] [$warning]{right(marks, 5)}[/][$text-muted]{right(f'{count:,}', 6)}[/]"

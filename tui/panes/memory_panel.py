@@ -10,7 +10,7 @@ from textual import work
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..drawing import prose
+from ..drawing import marked
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import FocusableLines
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 
 _PAUSE = 0.3  # seconds without a change of the draft before it is estimated
-_HINT = "[b $key]m[/] [$text-muted]measures a real step, in a process of its own[/]"
+_HINT = "[b $key]m[/] [$text-muted]measure a real step (separate process)[/]"
 
 
 class MemoryPanel(Working, FocusableLines):
@@ -35,6 +35,7 @@ class MemoryPanel(Working, FocusableLines):
         self._estimated: tuple[RunConfig, Inspection] | None = None
         self._estimate_made: MemoryEstimate | None = None
         self._words: list[str] = []
+        self._wrong = ""
         self._overflows_memory = False
         self._is_impossible = False
 
@@ -84,7 +85,7 @@ class MemoryPanel(Working, FocusableLines):
             largest = await self._worker.call(worker_calls.ESTIMATE_LARGEST_BATCH, draft)
         except (TorchdeckError, WorkerError) as error:
             self._estimated = None
-            self._say(None, *_wrong(str(error)), _HINT)
+            self._say(None, _HINT, wrong=str(error))
             return
         self._estimated = (draft, inspection)
         self._say(estimate, largest_line(largest), _HINT)
@@ -106,20 +107,17 @@ class MemoryPanel(Working, FocusableLines):
             measured = await process.call(worker_calls.MEASURE_STEP, draft)
             self._say(self._estimate_made, *self._words[:1], *measured_lines(measured))
         except TorchdeckError as error:
-            self._say(self._estimate_made, *self._words[:1], *_wrong(str(error)))
+            self._say(self._estimate_made, *self._words[:1], wrong=str(error))
         except WorkerError as error:
             more = "; the system may have killed it for using too much memory" if "SIGKILL" in str(error) else ""
-            self._say(self._estimate_made, *self._words[:1], *_wrong(f"{error}{more}"))
+            self._say(self._estimate_made, *self._words[:1], wrong=f"{error}{more}")
         finally:
             await process.close()
 
-    def _say(self, estimate: MemoryEstimate | None, *words: str) -> None:
-        self._estimate_made, self._words = estimate, list(words)
+    def _say(self, estimate: MemoryEstimate | None, *words: str, wrong: str = "") -> None:
+        self._estimate_made, self._words, self._wrong = estimate, list(words), wrong
         self.show(self._lines_for)
 
     def _lines_for(self, width: int, height: int) -> list[str]:
-        return [*(memory_lines(self._estimate_made, width) if self._estimate_made else []), *self._words]
-
-
-def _wrong(text: str) -> list[str]:
-    return [f"[$error]{'✗ ' if at == 0 else '  '}{line}[/]" for at, line in enumerate(prose(text, 70))]
+        known = memory_lines(self._estimate_made, width) if self._estimate_made else []
+        return [*known, *marked("[$error]✗[/]", self._wrong, width, "$error"), *self._words]

@@ -16,7 +16,7 @@ from torchdeck.engine.config import ModelConfig, RunConfig
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.shapes import shape_words
 
-from ..drawing import name, prose
+from ..drawing import marked, name, prose
 from ..keys.bindings import bindings
 from ..messages import DraftReplaced
 from ..polling import Poll
@@ -384,8 +384,7 @@ def remarks(inspection: Inspection, freeze: Sequence[str], width: int) -> list[s
     if freeze:
         lines.append(f"[$series-1]❄[/] [$text-muted]model.freeze =[/] {name(str(list(freeze)), max(8, width - 17))}")
     if inspection.report.error:
-        error = prose(inspection.report.error, max(8, width - 2))
-        lines += [f"[$error]{'✗' if at == 0 else ' '} {line}[/]" for at, line in enumerate(error[:4])]
+        lines += marked("[$error]✗[/]", inspection.report.error, width, "$error")[:4]
     if inspection.assumption:
         lines.append("[$warning]▲[/] input shape from the catalog, the data are missing: [b $key]1[/] shows why")
     return lines

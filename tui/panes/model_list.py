@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual import on
 from textual.binding import BindingType
 from textual.message import Message
 
@@ -60,17 +59,14 @@ class ModelList(Rows):
     def action_choose(self) -> None:
         """Put the model under the cursor into the draft."""
         entry = self._entries[self.cursor] if self._entries else ""
-        if isinstance(entry, ModelEntry):
+        if isinstance(entry, ModelEntry) and entry.name == self._current:
+            self.app.notify("it is the draft's model already", title=entry.name)
+        elif isinstance(entry, ModelEntry):
             self.post_message(self.Chosen(entry.name))
 
     def action_find(self) -> None:
         """Ask for the list of all models."""
         self.post_message(self.FindAsked())
-
-    @on(Rows.Clicked)
-    def _choose_clicked(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self.action_choose()
 
     def _line(self, index: int, width: int) -> str:
         entry = self._entries[index]

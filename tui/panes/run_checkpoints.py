@@ -19,7 +19,7 @@ from ..widgets.table import layout
 from ..words.metric_text import score_name
 from ..words.run_lists import CheckpointRow, checkpoint_columns, marks_width, tag_words
 from ..words.run_text import ENDED_BADLY
-from .run_table import Asked
+from .run_table import Asking
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
@@ -53,7 +53,7 @@ def look_at_checkpoints(run: RunSummary | None) -> CheckpointsLook:
     return CheckpointsLook(run, list_checkpoints(run.path), reason)
 
 
-class CheckpointTable(Rows):
+class CheckpointTable(Asking, Rows):
     """The checkpoints of the run under the cursor.
 
     Attributes:
@@ -75,10 +75,6 @@ class CheckpointTable(Rows):
     def offers(self, action: str) -> bool:
         """Offer keys that act on checkpoints only while there are some."""
         return self.count > 0
-
-    def action_ask(self, what: str) -> None:
-        """Let the pane do it."""
-        self.post_message(Asked(what))
 
     def show(self, look: CheckpointsLook, marked: Collection[Path]) -> None:
         """Show the checkpoints of a run.

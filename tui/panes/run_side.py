@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
@@ -28,7 +28,7 @@ from ..words.metric_text import metric_title
 from ..words.run_differences import ComparedRun, difference_line, differences, head_line
 from ..words.run_lists import SERIES_COLORS, curve_labels
 from ..working import Working
-from .run_table import Asked
+from .run_table import Asked, Asking
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
@@ -38,14 +38,10 @@ if TYPE_CHECKING:
 _LEGEND_CELLS, _HEADING_CELLS = 14, 10
 
 
-class RunsChart(Chart):
+class RunsChart(Asking, Chart):
     """Curves of runs over each other."""
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("run_chart")
-
-    def action_ask(self, what: str) -> None:
-        """Let the pane do it."""
-        self.post_message(Asked(what))
 
 
 class DifferenceRows(Rows):
@@ -138,8 +134,7 @@ class RunSide(Working, Vertical):
             self._changed(metric=chosen)
 
     def _changed(self, **choices: Any) -> None:
-        if isinstance(self.app, Stage):
-            self.app.remember(pane="runs", **choices)
+        cast(Stage, self.app).remember(pane="runs", **choices)
         self.post_message(self.Changed())
 
     def show_curves(self, look: CurvesLook, marks: RunMarks) -> None:

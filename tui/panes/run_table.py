@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 from textual.binding import BindingType
 from textual.message import Message
+from textual.message_pump import MessagePump
 
 from ..keys.bindings import bindings
 from ..widgets.rows import Rows
@@ -28,7 +30,15 @@ class Asked(Message):
     what: str
 
 
-class RunTable(Rows):
+class Asking(MessagePump):
+    """A panel with keys that the pane answers. Put it before the widget class in the list of bases."""
+
+    def action_ask(self, what: str) -> None:
+        """Let the pane do it."""
+        self.post_message(Asked(what))
+
+
+class RunTable(Asking, Rows):
     """The runs. Its owner gives it what a row is made from; lines are made for the rows that are seen only.
 
     Attributes:
@@ -47,7 +57,7 @@ class RunTable(Rows):
         self._sorted_by, self._is_reversed = "", False
         self._row_of: Callable[[int], RunRow] | None = None
         self._layouts: dict[tuple[object, ...], Layout[RunRow]] = {}
-        self._lines: dict[object, tuple[tuple[object, ...], str]] = {}
+        self._lines: dict[Path, _MadeLine] = {}
 
     def show(
         self,
@@ -89,10 +99,6 @@ class RunTable(Rows):
         """Offer keys that act on runs only while there are some."""
         return self.count > 0 or action in ("ask('filter')", "ask('columns')")
 
-    def action_ask(self, what: str) -> None:
-        """Let the pane do it."""
-        self.post_message(Asked(what))
-
     def action_column(self, by: int) -> None:
         """Move the column cursor over the columns that can be sorted by."""
         names = [column.name for column in self._layout(self.size.width).columns if column.can_sort]
@@ -117,12 +123,31 @@ class RunTable(Rows):
         """A row as markup; of most rows nothing has changed since they were last made."""
         assert self._row_of is not None
         row = self._row_of(index)
-        made_from = (width, id(row.run), id(row.extent), id(row.settings), row.color, row.is_best, _minute(row))
         known = self._lines.get(row.run.path)
-        if known is None or known[0] != made_from:
+        if known is None or not known.holds(row, width):
             mark = f"[{row.color}]━━[/] " if row.color else " " * len(_MARK)
-            known = self._lines[row.run.path] = (made_from, mark + self._layout(width).line(row))
-        return known[1]
+            known = self._lines[row.run.path] = _MadeLine(row, width, mark + self._layout(width).line(row))
+        return known.line
+
+
+@dataclass(frozen=True)
+class _MadeLine:
+    """A line and what it was made from."""
+
+    row: RunRow
+    width: int
+    line: str
+
+    def holds(self, row: RunRow, width: int) -> bool:
+        """Whether the line would be made again as it is; objects that did not change are the same objects."""
+        before = self.row
+        return (
+            width == self.width
+            and row.run is before.run
+            and row.extent is before.extent
+            and row.settings is before.settings
+            and (row.color, row.is_best, _minute(row)) == (before.color, before.is_best, _minute(before))
+        )
 
 
 def _minute(row: RunRow) -> int:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from textual import events, on, work
 from textual.actions import SkipAction
@@ -83,10 +83,9 @@ class RunsPane(RunActions):
 
     def on_mount(self) -> None:
         """Remember what the user chose, and poll while the pane is shown."""
-        if isinstance(self.app, Stage):
-            remembered = self.app.preferences.panes.get("runs", {})
-            self._table.columns = known_columns(remembered.get("columns"))
-            self._side.recall(remembered)
+        remembered = cast(Stage, self.app).preferences.panes.get("runs", {})
+        self._table.columns = known_columns(remembered.get("columns"))
+        self._side.recall(remembered)
         self._table.show(0, self._row, empty=self._reading, position=lambda at: "")
         self.set_interval(_LOOK_EVERY, self._poll)
         self.set_interval(_SAY_PROGRESS_EVERY, self._say_progress)
@@ -208,16 +207,6 @@ class RunsPane(RunActions):
         if column := self._table.column_at(message.x):
             self._sort_by(column)
 
-    @on(Rows.Clicked, "#all_runs")
-    def _click_run(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self._watch()
-
-    @on(Rows.Clicked, "#checkpoints")
-    def _click_checkpoint(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self.action_inspect()
-
     @on(Rows.Moved, "#all_runs")
     def _another_run(self, message: Rows.Moved) -> None:
         message.stop()
@@ -246,9 +235,9 @@ class RunsPane(RunActions):
 
         screen = ChooseColumnsScreen(COLUMN_NAMES, self._table.columns, DEFAULT_COLUMNS)
         chosen = await self.app.push_screen_wait(screen)
-        if chosen is not None and isinstance(self.app, Stage):
+        if chosen is not None:
             self._table.columns = chosen
-            self.app.remember(pane="runs", columns=list(chosen))
+            cast(Stage, self.app).remember(pane="runs", columns=list(chosen))
             self._show_runs(self._choice.runs)
 
     def renamed(self, before: Path, after: Path) -> None:

@@ -11,6 +11,7 @@ from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
+from textual.message import Message
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
@@ -18,7 +19,7 @@ from torchdeck.engine.config.presets import list_presets
 from torchdeck.engine.errors import TorchdeckError
 
 from ..draft_form import command_line, draft_fields, faulty_field, libraries_of, without_origin
-from ..draft_sections import PRESET, form_sections, section_counts
+from ..draft_sections import PRESET, SectionCount, form_sections, section_counts
 from ..drawing import left, name
 from ..keys.bindings import bindings
 from ..process import worker_calls
@@ -45,9 +46,12 @@ class SectionList(Rows):
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("sections")
 
+    class Entered(Message):
+        """The user wants to go to the fields of the section."""
+
     def action_enter(self) -> None:
         """Go to the fields of the section."""
-        self.post_message(self.Clicked(self))
+        self.post_message(self.Entered())
 
 
 class SetupPane(SetupKeys):
@@ -59,7 +63,12 @@ class SetupPane(SetupKeys):
         super().__init__(worker, runs_root, id=id)
         self._fields: list[FormField] = []
         self._origin: tuple[str, RunConfig] | None = None
+        self._counts: list[SectionCount] = []
+        self._wrong = ("", "")
+        self._idle: list[tuple[str, str]] = []
+        self._command = ""
         self._past: list[PastRun] = []
+        self._used_by_key: dict[str, list[UsedValue]] = {}
         self._catalog: RunCatalog | None = None
 
     def compose(self) -> ComposeResult:
@@ -166,16 +175,29 @@ class SetupPane(SetupKeys):
         ]
         key, problem = self._problem(fields)
         self._fields = [self._with_problem(field, key, problem) for field in fields]
+        self._used_by_key.clear()
         sections = form_sections(self._fields, self.wanted)
+        self._counts = section_counts(sections)
         self.form.set_sections(sections, position="[$primary]●[/] differs · [$error]▲[/] wrong")
         spec = f"[not bold $text-muted]from {'preset ' if '/' not in self.spec else ''}{name(self.spec, 40)}[/]"
         found = f"  [not bold]/ {name(self.wanted, 30)}[/]" if self.wanted else ""
         self.form.entitle(f"{name(draft.name, 40)}  {spec}{found}")
         self._show_sections()
         self._show_field()
-        idle = [(field.key, field.off) for field in self._fields if field.off and field.is_changed]
-        self.plan_panel.tell(problem, idle, command_line(draft, origin, self.spec))
+        self._wrong = key, problem
+        self._idle = [(field.key, field.off) for field in self._fields if field.off and field.is_changed]
+        self._command = command_line(draft, origin, self.spec)
+        self._tell_plan()
         self.query_one("#differs", Lines).show(lambda width, height: difference_lines(self._fields, width)[:height])
+
+    def _tell_plan(self) -> None:
+        """Say in the plan what is wrong, unless the panel of the field beside it says it."""
+        key, problem = self._wrong
+        field = self.form.field
+        is_said = bool(key) and field is not None and field.key == key
+        is_seen = any(self.query_one(panel).is_on_screen for panel in ("#field", "#hint"))
+        words = f"{key} is wrong: its field says why" if is_said and is_seen else problem
+        self.plan_panel.tell(words, self._idle, self._command)
 
     def _with_problem(self, field: FormField, key: str, problem: str) -> FormField:
         if field.key != key:
@@ -190,16 +212,21 @@ class SetupPane(SetupKeys):
         return FormField(PRESET, PRESET, "choice", self.spec, choices, words, section="run", origin=self.spec)
 
     def _config_of_spec(self, draft: RunConfig) -> RunConfig:
-        """The config in the preset or file; if it can no longer be read, the draft as it was then."""
+        """The config in the preset or file; if it can no longer be read, that is said, and it is the present draft."""
+        if not self.spec:
+            # The draft is bound before its origin.
+            return draft
         if self._origin is None or self._origin[0] != self.spec:
             try:
                 self._origin = self.spec, load_config(self.spec)
-            except TorchdeckError:
+            except TorchdeckError as error:
                 self._origin = self.spec, draft
+                why = f"{error}; ● marks what differs from the draft as it is now"
+                self.notify(why, title=f"{self.spec} can't be read", severity="warning")
         return self._origin[1]
 
     def _show_sections(self) -> None:
-        counts = section_counts(form_sections(self._fields, self.wanted))
+        counts = self._counts
         at = next((at for at, count in enumerate(counts) if count.title == self.form.section), 0)
 
         def row(index: int, width: int) -> str:
@@ -230,7 +257,9 @@ class SetupPane(SetupKeys):
 
         if not self._past or self.draft is None or field.key in (PRESET, "name"):
             return []
-        return used_values(self._past, field.key, self.draft.data.dataset)
+        if field.key not in self._used_by_key:
+            self._used_by_key[field.key] = used_values(self._past, field.key, self.draft.data.dataset)
+        return self._used_by_key[field.key]
 
     def suggestion_for(self, field: FormField) -> Suggestion | None:
         """What a search found, or else the value with the best result of earlier runs."""
@@ -243,15 +272,16 @@ class SetupPane(SetupKeys):
     def _follow_field(self) -> None:
         self._show_field()
         self._show_sections()
+        if self._wrong[0]:
+            self._tell_plan()
         self.refresh_bindings()
 
     @on(Rows.Moved, "#sections")
     def _follow_section(self, message: Rows.Moved) -> None:
-        counts = section_counts(form_sections(self._fields, self.wanted))
-        if message.rows.has_focus and message.rows.cursor < len(counts):
-            self.form.go_to_section(counts[message.rows.cursor].title)
+        if message.rows.has_focus and message.rows.cursor < len(self._counts):
+            self.form.go_to_section(self._counts[message.rows.cursor].title)
 
-    @on(Rows.Clicked, "#sections")
+    @on(SectionList.Entered)
     def _enter_section(self) -> None:
         self.screen.set_focus(self.form)
 
@@ -283,6 +313,7 @@ class SetupPane(SetupKeys):
         past = await asyncio.to_thread(self._read_past)
         if past != self._past:
             self._past = past
+            self._used_by_key.clear()
             self._show_field()
             self.refresh_bindings()
 

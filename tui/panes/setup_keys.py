@@ -92,6 +92,13 @@ class SetupKeys(Working, Pane):
         """The panel of the plan."""
         return self.query_one("#plan", PlanPanel)
 
+    def next_view(self, by: int) -> None:
+        """Show the fields or the plan, where there is no room for both."""
+        if self.screen.has_class("-w80"):
+            super().next_view(by)
+        else:
+            self.app.notify("fields and plan are both in view")
+
     def show_draft(self) -> None:
         """Show the draft as it is now."""
         raise NotImplementedError
@@ -214,14 +221,20 @@ class SetupKeys(Working, Pane):
         """Look for the learning rate or the batch size under the cursor; elsewhere, do a dry run with a real step."""
         field = self.form.field
         key = field.key if field is not None and not self.plan_panel.has_focus else ""
+        if not self.find_value(key):
+            if not self.plan_panel.is_on_screen:
+                self.show_view("plan")
+            self.plan_panel.measure()
+
+    def find_value(self, key: str) -> bool:
+        """Search for the learning rate or the batch size; False for a setting whose value can't be found."""
         if key == "optimizer.lr":
             self._find_rate()
         elif key == "loader.batch_size":
             self._find_batch()
         else:
-            if not self.plan_panel.is_on_screen:
-                self.show_view("plan")
-            self.plan_panel.measure()
+            return False
+        return True
 
     @work(exclusive=True, group="search")
     async def _find_rate(self) -> None:
@@ -301,7 +314,7 @@ class SetupKeys(Working, Pane):
 
     def offers(self, action: str) -> bool:
         """Offer a key where it does something to the field under the cursor."""
-        field = self.form.field if self.query("#form") else None
+        field = self.form.field if self.is_mounted else None
         if action == "take":
             return field is not None and self.suggestion_for(field) is not None
         if action == "add":

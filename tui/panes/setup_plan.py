@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +22,6 @@ from ..words.draft_plan import DraftPlan, plan_lines
 from ..working import Working
 
 _PAUSE = 0.3  # seconds without a change of the draft before more than its check is done
-_SAID_EVERY = 0.5  # seconds between two numbers of a progress
 
 ResultT = TypeVar("ResultT")
 
@@ -166,11 +164,12 @@ class PlanPanel(Working, FocusableLines):
 
     @work(exclusive=True, group="measure")
     async def _measure(self, draft: RunConfig) -> None:
-        self._tell(draft, work="dry run …", work_error="")
+        def say(message: str, done: int, total: int) -> None:
+            self._tell(draft, work=f"{message} {done:,} of {total:,}" if total else f"{message} …", work_error="")
+
+        say("dry run", 0, 0)
         try:
-            found = await self._worker.follow(
-                worker_calls.DRY_RUN, draft, self._runs_root, on_progress=self._progress_of(draft)
-            )
+            found = await self._worker.follow(worker_calls.DRY_RUN, draft, self._runs_root, on_progress=say)
         except (TorchdeckError, WorkerError) as error:
             self._tell(draft, work="", work_error=str(error))
             return
@@ -192,17 +191,6 @@ class PlanPanel(Working, FocusableLines):
             self._tell(draft, work="", work_error=f"{error}{more}")
         finally:
             await process.close()
-
-    def _progress_of(self, draft: RunConfig) -> Callable[[str, int, int], None]:
-        last = 0.0
-
-        def show(message: str, done: int, total: int) -> None:
-            nonlocal last
-            if time.monotonic() - last >= _SAID_EVERY:
-                last = time.monotonic()
-                self._tell(draft, work=f"{message} {done:,} of {total:,}" if total else f"{message} …")
-
-        return show
 
     def _draw_plan(self) -> None:
         plan, problem, idle, command = self.plan, self._problem, self._idle, self.command

@@ -16,6 +16,7 @@ import os
 import pickle
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
@@ -35,6 +36,7 @@ from .utf8 import print_utf8
 _LENGTH = struct.Struct("<Q")
 _PATIENCE = 3.0  # seconds for an abandoned call or job
 _LOOK_EVERY = 0.1  # seconds between two status requests of a job
+_SAID_EVERY = 0.5  # seconds between two numbers of a progress: each costs bytes over SSH
 _FORGET_WITHIN = 0.05  # seconds; other calls wait meanwhile
 
 # Not `-m`: the module would exist twice, also as `__main__`, and its errors would not unpickle here.
@@ -168,7 +170,8 @@ class WorkerProcess:
         Args:
             function: "module:name"; takes a keyword `progress`, a function of current work, items done, total items.
             arguments: positional arguments; they and the result must pickle.
-            on_progress: called in this process with the function's report whenever it has changed.
+            on_progress: called in this process with the function's report: at once when it is about other work, and at
+                most twice per second while only its numbers change.
             keywords: keyword arguments.
 
         Raises:
@@ -177,12 +180,14 @@ class WorkerProcess:
         """
         await self._check(function, arguments, keywords)
         number = next(self._job_numbers)
-        seen = ("", 0, 0)
+        seen, said_at = ("", 0, 0), 0.0
         try:
             await self._call(worker_calls.BEGIN_JOB, (number, function, arguments, keywords), {})
             while not (state := await self.call(worker_calls.LOOK_AT_JOB, number)).has_ended:
-                if state.progress != seen:
-                    seen = state.progress
+                now = time.monotonic()
+                is_due = state.progress[0] != seen[0] or now - said_at >= _SAID_EVERY
+                if state.progress != seen and is_due:
+                    seen, said_at = state.progress, now
                     on_progress(*seen)
                 await asyncio.sleep(_LOOK_EVERY)
         except asyncio.CancelledError:

@@ -14,7 +14,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from ..drawing import left, name, prose
+from ..drawing import left, marked, name
 from ..keys.commands import COMMANDS, PANES
 from ..words.event_reasons import Explained
 
@@ -148,8 +148,8 @@ def alerts_text(alerts: Iterable[Explained], width: int) -> str:
     """What a run said and why, as markup, with an empty line behind each."""
     lines = []
     for alert in alerts:
-        lines += [f"[$warning]{'▲' if at == 0 else ' '} {line}[/]" for at, line in enumerate(prose(alert.text, width))]
-        lines += [*(f"  [$text-muted]{line}[/]" for line in prose(alert.why, width)), ""]
+        lines += marked("[$warning]▲[/]", alert.text, width, "$warning")
+        lines += [*marked(" ", alert.why, width, "$text-muted"), ""]
     return "\n".join(lines)
 
 

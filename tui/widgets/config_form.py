@@ -281,11 +281,6 @@ class ConfigForm(Rows):
         """Keep what is typed over its value."""
         self.call_after_refresh(self._lay_editor)
 
-    @on(Rows.Clicked)
-    def _click(self, message: Rows.Clicked) -> None:
-        message.stop()
-        self.action_edit()
-
     @on(Input.Changed)
     @on(Input.Submitted)
     @on(Input.Blurred)

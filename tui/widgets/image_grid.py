@@ -24,7 +24,6 @@ from textual.widget import Widget
 
 from ..graphics.graphics import Graphics
 from ..graphics.pictures import BlockPictures, OverlayPictures, Pictures, pictures_for
-from ..graphics.support import Support
 from ..keys.bindings import bindings
 from ..plain_text import printable
 from ..process.terminal import TerminalApp
@@ -60,7 +59,6 @@ class ImageGrid(Working, Widget, can_focus=True):
     Attributes:
         shown: number of images that fit.
         cursor: index of the group under the cursor.
-        way: display name of the graphics in use.
     """
 
     DEFAULT_CSS = """
@@ -80,17 +78,6 @@ class ImageGrid(Working, Widget, can_focus=True):
 
         grid: ImageGrid
         group: int
-
-        @property
-        def control(self) -> ImageGrid:
-            """The grid that sent it."""
-            return self.grid
-
-    @dataclass
-    class WayChanged(Message):
-        """Pictures are now shown with other graphics, because the terminal has answered."""
-
-        grid: ImageGrid
 
         @property
         def control(self) -> ImageGrid:
@@ -127,7 +114,6 @@ class ImageGrid(Working, Widget, can_focus=True):
         self._layout = GridLayout(1, 1, group, 1, 1)
         self.shown = 0
         self.cursor = 0
-        self.way = Support().words
 
     @property
     def images(self) -> list[GridImage]:
@@ -207,9 +193,6 @@ class ImageGrid(Working, Widget, can_focus=True):
     def _take_graphics(self, graphics: Graphics) -> None:
         self._pictures = pictures_for(graphics, lambda: self.background_colors[1].rgb)
         self._layout_images()
-        if self.way != graphics.support.words:
-            self.way = graphics.support.words
-            self.post_message(self.WayChanged(self))
 
     def _take_screen(self, screen: Screen[object]) -> None:
         """Lay out again when a screen covers this one: dimmed colors would change the image numbers in the cells."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -52,22 +52,26 @@ class Key:
 
 
 class KeyLine(Widget):
-    """Shows the keys of the focused widget; if not all of them fit, a "…" replaces the last ones."""
+    """Shows the keys of the focused widget; if not all of them fit, a "…" replaces the last ones that may go."""
 
     DEFAULT_CSS = """
     KeyLine { dock: bottom; height: 1; background: $surface; color: $text-muted; text-wrap: nowrap; }
     """
 
-    def __init__(self, fixed: Collection[str], *, id: str | None = None) -> None:
+    def __init__(
+        self, fixed: Collection[str], *, kept: Callable[[], Collection[str]] = tuple, id: str | None = None
+    ) -> None:
         """Create a line without keys.
 
         Args:
             fixed: actions that stay at the right end, in the order of their bindings.
+            kept: gives actions that stay behind the others now, and for which those make room.
             id: id of the widget.
         """
         super().__init__(id=id)
         self._fixed = frozenset(fixed)
-        self._keys: tuple[list[Key], list[Key]] = ([], [])
+        self._kept = kept
+        self._keys: tuple[list[Key], list[Key], list[Key]] = ([], [], [])
         self._places: list[tuple[int, int, str]] = []
 
     def on_mount(self) -> None:
@@ -81,16 +85,18 @@ class KeyLine(Widget):
 
     def render(self) -> RenderResult:
         """Draw keys from the left, and the fixed ones at the right."""
-        passing, fixed = self._keys
+        passing, kept, fixed = self._keys
         # A blank at each end, and at least one between the two parts.
         begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
-        fitting = how_many_fit(passing, begin - 2)
+        fitting = how_many_fit(passing, begin - 2 - sum(key.cells + _GAP for key in kept))
         line = Content(" ")
         self._places = []
         for key in passing[:fitting]:
             line = self._with(line, key)
         if fitting < len(passing):
-            line += Content.styled("…", "$text-disabled")
+            line += Content.styled("…", "$text-disabled").pad_right(_GAP if kept else 0)
+        for key in kept[: how_many_fit(kept, begin - 1 - line.cell_length)]:
+            line = self._with(line, key)
         line = line.pad_right(max(0, begin - line.cell_length))
         for key in fixed:
             line = self._with(line, key)
@@ -116,22 +122,25 @@ class KeyLine(Widget):
             self._keys = keys
             self.refresh()
 
-    def _offered(self, screen: Screen[object]) -> tuple[list[Key], list[Key]]:
+    def _offered(self, screen: Screen[object]) -> tuple[list[Key], list[Key], list[Key]]:
         passing: dict[str, Key] = {}
+        kept: dict[str, Key] = {}
         fixed: dict[str, Key] = {}
+        kept_now = self._kept()
         for active in screen.active_bindings.values():
             binding, node = active.binding, active.node
             is_offered = not isinstance(node, Offers) or node.offers(binding.action)
             is_typed = binding.key == _TYPED and isinstance(screen.focused, Input)
             if binding.show and active.enabled and is_offered and not is_typed:
-                keys = fixed if binding.action in self._fixed else passing
+                action = binding.action
+                keys = fixed if action in self._fixed else kept if action in kept_now else passing
                 # Of several keys, a text field may leave only one: that one is shown.
                 is_left = binding.key_display and not isinstance(screen.focused, Input)
                 shown = (
                     binding.key_display if is_left else self.app.get_key_display(replace(binding, key_display=None))
                 )
                 keys.setdefault(binding.action, Key(binding.key, shown or "", binding.description))
-        return list(passing.values()), list(fixed.values())
+        return list(passing.values()), list(kept.values()), list(fixed.values())
 
 
 def how_many_fit(keys: Sequence[Key], room: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import zip_longest
 from typing import ClassVar
 
 from textual.app import RenderResult
@@ -11,6 +12,8 @@ from textual.content import Content
 from textual.events import Resize
 from textual.geometry import Region
 from textual.widget import Widget
+
+from .kept_lines import KeptLines
 
 Draw = Callable[[int, int], Sequence[str]]
 """Makes the lines of a panel as markup, from its width and height in cells."""
@@ -24,6 +27,8 @@ class Panel(Widget):
 
     def __init__(self, title: str = "", *, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=f"panel {classes}")
+        # Textual would restyle every line to look for links.
+        self.auto_links = False
         self._written = ("", "")
         self.entitle(title)
 
@@ -53,6 +58,7 @@ class Lines(Panel):
         super().__init__(title, id=id, classes=classes)
         self._draw: Draw = draw or (lambda width, height: ())
         self._lines: Sequence[str] | None = None
+        self._kept = KeptLines()
 
     def show(self, draw: Draw) -> None:
         """Show other lines.
@@ -71,17 +77,20 @@ class Lines(Panel):
         """Draw the lines."""
         if self._lines is None:
             self._lines = self._made()
-        return Content("\n").join(Content.from_markup(line) for line in self._lines)
+        return self._kept.content(self._lines, theme=self.app.theme)
 
     def _made(self) -> list[str]:
         width, height = self.size
         return list(self._draw(width, height))[: max(0, height)] if width > 0 else []
 
     def _look_again(self) -> None:
-        lines = self._made()
-        if lines != self._lines:
-            self._lines = lines
+        before, self._lines = self._lines, self._made()
+        if before is None:
             self.refresh()
+            return
+        changed = [at for at, (old, new) in enumerate(zip_longest(before, self._lines)) if old != new]
+        if changed:
+            self.refresh(*(Region(0, at, self.size.width, 1) for at in changed))
 
 
 class FocusableLines(Lines, can_focus=True):

@@ -64,11 +64,6 @@ class StepKind:
     parameters: tuple[Parameter, ...] = ()
     tier: str = ""
 
-    @property
-    def needs_values(self) -> bool:
-        """Whether a parameter has no default."""
-        return any(not parameter.default for parameter in self.parameters)
-
 
 @dataclass(frozen=True)
 class StepNote:
@@ -260,11 +255,6 @@ class PipelineList(Rows):
         else:
             self.post_message(self.EditWanted(self, section, index))
 
-    def on_rows_clicked(self, message: Rows.Clicked) -> None:
-        """A second click edits."""
-        message.stop()
-        self.action_edit()
-
     def action_delete(self) -> None:
         """Delete the step under the cursor; `u` brings it back."""
         section, index = self.place
@@ -294,7 +284,7 @@ class PipelineList(Rows):
         self.go_to(section, index if steps else None)
         self.post_message(self.Changed(self, section, list(steps)))
 
-    def _say_position(self, *, is_quiet: bool) -> None:
+    def _say_position(self) -> None:
         """Say in the frame how the step under the cursor runs, or what all of them cost."""
         section, index = self.place
         notes = self._sections[section].notes
@@ -302,7 +292,7 @@ class PipelineList(Rows):
         self._position = name(
             note.tier if note.tier and not note.is_batched else self._total, max(0, self.size.width - 2)
         )
-        super()._say_position(is_quiet=is_quiet)
+        super()._say_position()
 
     def _list(self) -> None:
         rows: list[_Row] = []

@@ -8,13 +8,14 @@ from typing import ClassVar
 
 from textual import events
 from textual.app import RenderResult
-from textual.binding import BindingType
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 
 from ..keys.bindings import bindings
+from .kept_lines import KeptLines
 from .panel import Panel
 
 _WHEEL_ROWS = 3
@@ -50,7 +51,7 @@ class Rows(Panel, can_focus=True):
 
     @dataclass
     class Clicked(Message):
-        """A second click on the row under the cursor, which means the same as Enter."""
+        """A second click on the row under the cursor, of rows that leave Enter to their owner."""
 
         rows: Rows
 
@@ -87,6 +88,7 @@ class Rows(Panel, can_focus=True):
         self._top = 0
         self._clicked: int | None = None
         self._painted: tuple[object, ...] = _NOTHING
+        self._kept = KeptLines()
 
     def set_rows(
         self,
@@ -118,7 +120,7 @@ class Rows(Panel, can_focus=True):
         self._clicked = None
         wanted = self.cursor if cursor is None else cursor
         self.set_reactive(Rows.cursor, self._resting(max(0, min(wanted, count - 1)), 1))
-        self._say_position(is_quiet=False)
+        self._say_position()
         if self._seen() != self._painted:
             self.refresh()
 
@@ -143,13 +145,8 @@ class Rows(Panel, can_focus=True):
         self._painted = self._seen()
         lines, at = self._painted[0], self._painted[1]
         assert isinstance(lines, list) and isinstance(at, int)
-        contents = []
-        for index, line in enumerate(lines):
-            content = Content.from_markup(line)
-            if index == at:
-                content = self._under_cursor(content)
-            contents.append(content)
-        return Content("\n").join(contents)
+        mark = f"{'cursor' if self.has_focus else 'idle'} {self.size.width}"
+        return self._kept.content(lines, theme=self.app.theme, at=at, mark=mark, marked=self._under_cursor)
 
     def _under_cursor(self, line: Content) -> Content:
         line = line.pad_right(max(0, self.size.width - line.cell_length))
@@ -193,21 +190,13 @@ class Rows(Panel, can_focus=True):
         self._scroll_to_cursor(max(1, height - head))
         if top == self._top:
             self.refresh_rows(before, now)
-            self._say_position(is_quiet=True)
         else:
-            self._say_position(is_quiet=False)
             self.refresh()
+        self._say_position()
         self.post_message(self.Moved(self))
 
-    def _say_position(self, *, is_quiet: bool) -> None:
-        text = self._position if isinstance(self._position, str) else self._position(self.cursor)
-        if is_quiet and text != self._written[1]:
-            # Setting `border_subtitle` paints the whole panel, but only its lower line changes.
-            self._written = (self._written[0], text)
-            self._border_subtitle = self.render_str(text) if text else None
-            self.refresh(Region(-self.gutter.left, self.size.height, self.outer_size.width, 1))
-        elif not is_quiet:
-            self.entitle(subtitle=text)
+    def _say_position(self) -> None:
+        self.entitle(subtitle=self._position if isinstance(self._position, str) else self._position(self.cursor))
 
     def _counted(self, cursor: int) -> str:
         return f"{cursor + 1:,} of {self.count:,}" if self.count else ""
@@ -252,8 +241,8 @@ class Rows(Panel, can_focus=True):
         event.stop()
         self.action_move(-_WHEEL_ROWS)
 
-    def on_click(self, event: events.Click) -> None:
-        """Put the cursor on a row; a second click chooses it."""
+    async def on_click(self, event: events.Click) -> None:
+        """Put the cursor on a row; a second click does what Enter does."""
         offset = event.get_content_offset(self)
         if offset is None or not self.count:
             return
@@ -269,5 +258,13 @@ class Rows(Panel, can_focus=True):
         self._clicked = index
         if 0 <= index < self.count and index not in self._headings:
             self.cursor = index
-            if event.chain == 2:
+            if event.chain == 2 and (action := self._action_of_enter()):
+                await self.run_action(action)
+            elif event.chain == 2:
                 self.post_message(self.Clicked(self))
+
+    def _action_of_enter(self) -> str:
+        """What Enter does here, whichever key the user has given it; empty if these rows leave it to their owner."""
+        every = [binding for each in type(self).__mro__ for binding in vars(each).get("BINDINGS", ())]
+        own = [binding for binding in every if isinstance(binding, Binding)]
+        return next((binding.action for binding in own if "enter" in binding.key.split(",")), "")

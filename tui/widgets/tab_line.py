@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual import events
@@ -43,20 +43,16 @@ class TabLine(Widget):
             """The line that sent it."""
             return self.line
 
-    def __init__(
-        self, tabs: Mapping[str, str], active: str, *, keys: Sequence[str] = "", id: str | None = None
-    ) -> None:
-        """Create a line of tabs.
+    def __init__(self, tabs: Mapping[str, str], active: str, *, id: str | None = None) -> None:
+        """Create a line of tabs, numbered from 1.
 
         Args:
             tabs: titles by name, in order.
             active: name of the tab that is active first.
-            keys: keys to show before the titles; by default, numbers from 1.
             id: id of the widget.
         """
         super().__init__(id=id)
         self._tabs = dict(tabs)
-        self._keys = list(keys) or [str(number) for number in range(1, len(tabs) + 1)]
         self._places: list[tuple[int, int, str]] = []
         self.set_reactive(TabLine.active, active)
 
@@ -64,7 +60,7 @@ class TabLine(Widget):
         """Draw the tabs from the left and the status at the right."""
         line = Content.from_markup(_BRAND if self.size.width >= _BRAND_FROM else "")
         self._places = []
-        for number, (tab, title) in zip(self._keys, self._tabs.items(), strict=True):
+        for number, (tab, title) in enumerate(self._tabs.items(), start=1):
             begin = line.cell_length
             if tab == self.active:
                 line += Content.from_markup(f"[b $background on $primary] {number} {title} [/]")

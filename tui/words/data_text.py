@@ -11,7 +11,7 @@ from torchdeck.engine.data.exploration.balance import NEARLY, imbalance
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
 from torchdeck.engine.plurals import plural
 
-from ..drawing import bar, cells, fits, name, prose, right, rule, stacked
+from ..drawing import bar, cells, fits, marked, name, prose, right, rule, stacked
 from ..widgets.charts.histogram import histogram_lines
 from .figures import byte_size
 
@@ -167,9 +167,7 @@ def is_balanced(look: DataLook) -> bool:
 
 def _moments(pixels: PixelStatistics, train_size: int, width: int) -> list[str]:
     if pixels.trouble:
-        return [
-            f"{_LOOK} {line}" if not at else f"  {line}" for at, line in enumerate(prose(pixels.trouble, width - 2))
-        ]
+        return marked(_LOOK, pixels.trouble, width)
     if not pixels.mean:
         return ["[$text-muted]no pixels to measure[/]"]
     of = "of every sample" if pixels.is_whole else f"of {pixels.measured:,} samples · m measures all"
@@ -217,11 +215,7 @@ def _found_lines(look: DataLook, samples: SampleLook | None, width: int) -> list
     if look.balance:
         found.append((_GOOD if is_balanced(look) else _LOOK, look.balance))
     found += [(_NOTE, note) for note in notes_of(look, samples)]
-    return [
-        f"{mark if not at else ' '} {line}"
-        for mark, text in found
-        for at, line in enumerate(prose(text, max(8, width - 2)))
-    ]
+    return [line for mark, text in found for line in marked(mark, text, width)]
 
 
 def class_line(label: str, count: int, most: int, width: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.config import RunConfig
 
-from ..drawing import fits, left, name, pair, prose, right, trace
+from ..drawing import fits, left, marked, name, pair, prose, right, trace
 from .figures import byte_size, duration
 
 if TYPE_CHECKING:
@@ -79,9 +79,9 @@ def plan_lines(
     for label, reason in idle:
         head.append(fits(f"[$warning]▲[/] [b]{name(label, 24)}[/] has no effect", f": {name(reason)}", width))
     for note in plan.notes:
-        head += _marked("[$warning]▲[/]", note, width)
+        head += marked("[$warning]▲[/]", note, width)
     if plan.work_error:
-        head += _marked("[$error]✗[/]", plan.work_error, width)
+        head += marked("[$error]✗[/]", plan.work_error, width)
     facts = _facts(plan, width)
     shown = command_lines(command, width)
     gaps = 2 if height - len(head) - len(facts) - len(shown) >= 2 else 0
@@ -99,7 +99,7 @@ def plan_lines(
 
 def _verdict(plan: DraftPlan, problem: str, width: int) -> list[str]:
     if problem:
-        lines = _marked("[$error]▲[/]", problem, width)
+        lines = marked("[$error]▲[/]", problem, width)
     elif not plan.is_checked:
         lines = ["[$text-muted]checking …[/]"]
     else:
@@ -107,10 +107,6 @@ def _verdict(plan: DraftPlan, problem: str, width: int) -> list[str]:
         if plan.is_built:
             lines.append("[$success]✓[/] data, model and loss fit together")
     return [*lines, f"[$text-muted]{name(plan.work, width)}[/]"] if plan.work else lines
-
-
-def _marked(mark: str, text: str, width: int) -> list[str]:
-    return [f"{mark if at == 0 else ' '} {line}" for at, line in enumerate(prose(text, width - 2))]
 
 
 def _facts(plan: DraftPlan, width: int) -> list[str]:

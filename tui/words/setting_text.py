@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..draft_form import toml_text
 from ..draft_sections import PRESET
-from ..drawing import cells, escape, fits, left, name, pair, prose, right
+from ..drawing import cells, escape, fits, left, marked, name, pair, prose, right
 from ..widgets.form_field import FormField
 from .metric_text import metric_text
 
@@ -53,10 +53,8 @@ def field_lines(
     """
     parent, dot, label = field.key.rpartition(".")
     title = f"[$text-muted]{name(parent + dot)}[/][b $text-primary]{name(label)}[/]"
-    wrong = [
-        f"[$error]▲[/] {line}" if at == 0 else f"  {line}" for at, line in enumerate(prose(field.error, width - 2))
-    ]
-    off = [f"[$warning]▲[/] {line}" for line in prose(f"no effect: {field.off}", width - 2)] if field.off else []
+    wrong = marked("[$error]▲[/]", field.error, width)
+    off = marked("[$warning]▲[/]", f"no effect: {field.off}", width) if field.off else []
     help_lines = prose(field.help, width) if field.help else []
     suggested = _suggested(suggestion, width)
     if height < _SHORT:

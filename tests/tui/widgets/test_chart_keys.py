@@ -116,17 +116,22 @@ async def test_dragging_shows_that_range_and_a_click_puts_the_cursor_there() -> 
         assert chart.view.window == (low, high)
 
 
+def _position(chart: Chart, column: int) -> float:
+    assert chart._frame is not None
+    return chart._frame.position(column, chart.size.width)
+
+
 async def test_the_wheel_zooms_around_the_pointer() -> None:
     chart = Chart("loss")
     async with FramedApp(chart).run_test(size=(80, 20)) as pilot:
         chart.set_series("train", range(1001), np.linspace(2, 1, 1001))
         chart._redraw()
         await pilot.pause()
-        at = chart._position(20)
+        at = _position(chart, 20)
         wheel = {"widget": chart, "x": 21, "y": 5, "delta_x": 0, "delta_y": 0, "button": 0}
         wheel |= {"shift": False, "meta": False, "ctrl": False, "screen_x": 21, "screen_y": 5}
         chart.post_message(events.MouseScrollUp(**wheel))
         await pilot.pause()
         assert chart.view.window is not None
         assert chart.view.window[1] - chart.view.window[0] == pytest.approx(500)
-        assert chart._position(20) == pytest.approx(at, abs=5)
+        assert _position(chart, 20) == pytest.approx(at, abs=5)

@@ -90,3 +90,22 @@ def test_keys_that_just_fit_need_no_mark_of_more() -> None:
     assert how_many_fit(keys, 5 + 2 + 8) == 2
     assert how_many_fit(keys, 5 + 2 + 7) == 1
     assert how_many_fit([], 0) == 0
+
+
+class _KeptKeys(Keys):
+    def compose(self) -> ComposeResult:
+        yield Pane()
+        yield KeyLine(("keys", "quit"), kept=lambda: ("do('f')",))
+
+
+@pytest.mark.parametrize(
+    ("width", "begin"),
+    [(60, " a add  b borrow  d double  f find "), (40, " a add  …  f find "), (30, " …  f find ")],
+)
+async def test_keys_that_are_kept_stay_in_view_and_others_make_room(lines_of: Lines, width: int, begin: str) -> None:
+    app = _KeptKeys()
+    async with app.run_test(size=(width, 5)) as pilot:
+        await pilot.press("tab")
+        await pilot.pause()
+        line = lines_of(app)[-1]
+        assert line.startswith(begin) and line.endswith(" ? Keys  q Quit")

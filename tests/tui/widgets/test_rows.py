@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from textual.binding import Binding
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.geometry import Region
 from textual.message import Message
@@ -233,3 +234,25 @@ async def test_names_from_files_are_text_under_the_cursor_too(look_with: Look, l
         rows.set_rows(2, lambda index, width: f"[b]{hostile}[/] c")
         await pilot.pause()
         assert inner(lines_of(app))[:2] == ["[red]a[/] b⧵ c"] * 2
+
+
+class _Entered(Kept):
+    BINDINGS: ClassVar = [Binding("enter,e", "choose", id="entered")]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.chosen: list[int] = []
+
+    def action_choose(self) -> None:
+        self.chosen.append(self.cursor)
+
+
+async def test_a_second_click_does_what_enter_does_whichever_key_that_is(look_with: Look) -> None:
+    rows = _Entered()
+    app = look_with(rows)
+    async with app.run_test(size=(40, 12)) as pilot:
+        rows.set_rows(5, named)
+        app.set_keymap({"entered": "f"})
+        await pilot.click(rows, offset=(4, 4), times=2)
+        assert rows.chosen == [3]
+        assert not [message for message in rows.posted if isinstance(message, Rows.Clicked)]

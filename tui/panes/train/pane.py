@@ -18,13 +18,8 @@ from textual.timer import Timer
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import ConfigError
-from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
 from ...keys.bindings import bindings
-from ...messages import DraftEdited
-from ...process.worker_process import WorkerProcess
-from ...screens.batch_find import BatchSearchScreen
-from ...screens.lr_find import LearningRateScreen
 from ...stage import Stage
 from ...step_axis import AXES
 from ...watched_run import WatchedRun
@@ -64,16 +59,14 @@ class TrainPane(Working, Pane):
 
     draft: reactive[RunConfig | None] = reactive(None)
 
-    def __init__(self, worker: WorkerProcess, run: WatchedRun, id: str | None = None) -> None:
+    def __init__(self, run: WatchedRun, id: str | None = None) -> None:
         """Create the pane.
 
         Args:
-            worker: process that tries learning rates; batch sizes are tried in a separate one.
             run: the watched run.
             id: id of the widget.
         """
         super().__init__(id=id)
-        self._worker = worker
         self._run = run
         self._shown_changes = -1
         self._shown_reader: RunReader | None = None
@@ -104,10 +97,6 @@ class TrainPane(Working, Pane):
     @property
     def _reader(self) -> RunReader | None:
         return self._run.reader
-
-    @property
-    def _is_live(self) -> bool:
-        return self._run.status in LIVE_STATUSES
 
     def explained(self) -> list[Explained]:
         """Alerts and advice of the run, each with its reason, for the help."""
@@ -168,7 +157,7 @@ class TrainPane(Working, Pane):
     def _show_within_budget(self) -> None:
         """Show the run now, or when its share of the processor allows it. What has ended is shown at once."""
         wait = self._next_update - time.monotonic()
-        if wait <= 0 or not self._is_live:
+        if wait <= 0 or not self._run.is_live:
             self._show()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._show)
@@ -190,7 +179,7 @@ class TrainPane(Working, Pane):
         self._show_parts(reader)
         cost = time.thread_time() - started
         self._next_update = time.monotonic() + min(cost / _BUDGET, _LONGEST_WAIT)
-        is_urgent = not self._is_live and not reader.has_more
+        is_urgent = not self._run.is_live and not reader.has_more
         has_event_list = bool(self.query_one("#events").display)
         if self.query_one(RunCharts).display:
             self.query_one(RunCharts).show(reader, is_urgent=is_urgent, has_event_list=has_event_list)
@@ -199,7 +188,7 @@ class TrainPane(Working, Pane):
         progress, state, status = reader.progress(), reader.state(), self._run.status
         self._what = self._what or what_trains(_config_of(reader), _environment_of(reader))
         head = self.query_one("#head", Lines)
-        reason, is_live = _why_died(status, reader.path), self._is_live
+        reason, is_live = _why_died(status, reader.path), self._run.is_live
 
         def draw(width: int, height: int) -> list[str]:
             below = [time_line(state, width), *notices(status, state, reason, width)]
@@ -223,7 +212,7 @@ class TrainPane(Working, Pane):
             cores = (os.cpu_count() or 0) if state.get("host") == socket.gethostname() else 0
             uses_gpu = bool(state.get("uses_gpu"))
             newest = list(samples)[-500:]
-            devices.entitle(devices_title(newest, is_live=self._is_live))
+            devices.entitle(devices_title(newest, is_live=self._run.is_live))
             devices.show(lambda width, height: device_lines(newest, width, height, uses_gpu=uses_gpu, cores=cores))
         if listed.display:
             listed.show(lambda width, height: event_lines(happened, width, height))
@@ -249,7 +238,7 @@ class TrainPane(Working, Pane):
 
     def offers(self, action: str) -> bool:
         """Offer what is about a run only while one is shown."""
-        return self._reader is not None or action in ("find_learning_rate", "find_batch")
+        return self._reader is not None
 
     def action_inspect(self) -> None:
         """Show the newest evaluation in full: every class, the confusion matrix, calibration."""
@@ -313,22 +302,6 @@ class TrainPane(Working, Pane):
         assert self._reader is not None
         entries = [PickEntry(each.name, each.about) for each in charted_metrics(self._reader).values()]
         return await self.app.push_screen_wait(PickScreen(question, entries))
-
-    @work(exclusive=True, group="learning rate")
-    async def action_find_learning_rate(self) -> None:
-        """Search for a learning rate, and put the accepted one into the draft."""
-        if self.draft is not None:
-            rate = await self.app.push_screen_wait(LearningRateScreen(self.draft, self._worker))
-            if rate is not None:
-                self.post_message(DraftEdited("optimizer.lr", f"{rate:g}"))
-
-    @work(exclusive=True, group="batch size")
-    async def action_find_batch(self) -> None:
-        """Search for the largest batch size, and put the accepted one into the draft."""
-        if self.draft is not None:
-            size = await self.app.push_screen_wait(BatchSearchScreen(self.draft, self._worker))
-            if size is not None:
-                self.post_message(DraftEdited("loader.batch_size", str(size)))
 
     # What is remembered
 

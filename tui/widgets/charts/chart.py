@@ -139,7 +139,10 @@ class Chart(ChartContent, can_focus=True):
         self.log_y = not self.log_y
 
     def action_toggle_outliers(self) -> None:
-        """Let the y axis reach to every value, or leave out the few that would flatten the others."""
+        """Let the y axis reach to every value, or leave the few out that would flatten the others."""
+        if self._frame is not None and not self.with_outliers and not self._frame.has_outliers:
+            self.app.notify("every value is within the axis")
+            return
         self.with_outliers = not self.with_outliers
 
     def action_smooth(self, by: int) -> None:
@@ -168,7 +171,9 @@ class Chart(ChartContent, can_focus=True):
         """Halve or double the visible range, around the cursor or at the newest end."""
         everything = self._everything()
         if everything is not None:
-            self.view = zoomed(self._view, everything, is_in=is_in)
+            before, self.view = self._view, zoomed(self._view, everything, is_in=is_in)
+            if self._view == before:
+                self.app.notify("this is the smallest range" if is_in else "the whole x axis is shown")
 
     def action_cursor(self, by: int) -> None:
         """Put a cursor on the plot, or move it by columns; the legend then shows the values there."""
@@ -208,7 +213,7 @@ class Chart(ChartContent, can_focus=True):
         everything, offset = self._everything(), event.get_content_offset(self)
         if everything is not None and offset is not None and self._frame is not None:
             event.stop()
-            self.view = zoomed(self._view, everything, is_in=is_in, at=self._position(offset.x))
+            self.view = zoomed(self._view, everything, is_in=is_in, at=self._frame.position(offset.x, self.size.width))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Begin to drag over a range."""
@@ -228,23 +233,21 @@ class Chart(ChartContent, can_focus=True):
         dragged, self._dragged = self._dragged, None
         self.release_mouse()
         everything = self._everything()
-        if dragged is None or everything is None:
+        if dragged is None or everything is None or self._frame is None:
             return
         self.refresh()
-        first, last = (self._position(column) for column in dragged)
+        first, last = (self._frame.position(column, self.size.width) for column in dragged)
         if abs(dragged[0] - dragged[1]) >= _FEWEST_DRAGGED:
             self.view = zoomed_to(replace(self._view, cursor=None), everything, (first, last))
         else:
             at = replace(self._view, cursor=last)
             self.view = moved(at, everything, self._longest(), self.size.width, 0)
 
-    def _position(self, column: int) -> float:
-        """The position on the x axis of a column of the widget."""
-        assert self._frame is not None
-        low, high = self._frame.x_limits
-        left = self._frame.left
-        share = (column - left) / max(1, self.size.width - left - 1)
-        return low + min(max(share, 0.0), 1.0) * (high - low)
+    def action_toggle_line(self, number: int) -> None:
+        """Hide a line of the legend, or show it again."""
+        name = list(self._in_legend())[number]
+        self._hidden ^= {name}
+        self._redraw()
 
     # Drawing
 
@@ -341,12 +344,8 @@ class Chart(ChartContent, can_focus=True):
 
     def _say_legend(self) -> None:
         at = self._view.cursor
-        legend = [
-            (name, series.value(self.smoothing, at), series.color)
-            for name, series in self._series.items()
-            if len(series.y)
-        ]
-        title = Heading(self._title, self._x_label, at, legend).markup(max(0, self.size.width - 4))
+        legend = [(name, each.value(self.smoothing, at), each.color) for name, each in self._in_legend().items()]
+        title = Heading(self._title, self._x_label, at, legend, self._hidden).markup(max(0, self.size.width - 4))
         settings = [
             "zoomed" if self._view.window is not None else "",
             "log" if self.log_y else "",
@@ -363,7 +362,8 @@ class Chart(ChartContent, can_focus=True):
         if width < _SMALLEST_PLOT[0] or height < _SMALLEST_PLOT[1]:
             return Canvas(max(0, width), max(0, height))
         window = self._window()
-        shown = drawn_curves(self._series.values(), self.smoothing, window, log_y=self.log_y)
+        visible = [series for name, series in self._series.items() if name not in self._hidden]
+        shown = drawn_curves(visible, self.smoothing, window, log_y=self.log_y)
         curves = [curve for curve, _ in shown]
         size = (width, height)
         self._frame = frame_for(curves, size, is_log=self.log_y, x_window=window, with_outliers=self.with_outliers)
@@ -384,6 +384,8 @@ class Chart(ChartContent, can_focus=True):
     def _why_nothing_is_drawn(self) -> str:
         if not any(len(series.y) for series in self._series.values()):
             return self._empty
+        if self._hidden >= set(self._in_legend()):
+            return "all lines are hidden: a click on a name above shows its line"
         if self._view.window is not None:
             return "no data in this range"
         return "no values above 0 for a log axis" if self.log_y else "no finite values"

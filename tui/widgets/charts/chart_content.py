@@ -25,6 +25,7 @@ class ChartContent(Panel):
         self._x_label = x_label
         self._note = ""
         self._series: dict[str, ChartSeries] = {}
+        self._hidden: frozenset[str] = frozenset()
         self._marks: tuple[tuple[float, str], ...] = ()
         self._is_changed = True
         self._fill: Callable[[], None] | None = None
@@ -49,7 +50,8 @@ class ChartContent(Panel):
 
     @title.setter
     def title(self, title: str) -> None:
-        self._is_changed = self._is_changed or title != self._title
+        if title != self._title:
+            self._is_changed, self._hidden = True, frozenset()
         self._title = title
 
     @property
@@ -122,6 +124,10 @@ class ChartContent(Panel):
         if tuple(marks) != self._marks:
             self._marks = tuple(marks)
             self._change()
+
+    def _in_legend(self) -> dict[str, ChartSeries]:
+        """The lines that have values, in their order."""
+        return {name: series for name, series in self._series.items() if len(series.y)}
 
     def _everything(self) -> Limits | None:
         """The positions of the first and the last point; None without points."""

@@ -8,6 +8,8 @@ from rich.color import Color as RichColor
 from rich.style import Style
 from textual.color import Color, ColorParseError
 
+from ...look.theme_color import theme_color
+
 _FAINT = 0.66  # share of the background in a faint line
 _ANSI_FAINT = "bright_black"
 _GRAY = 0.5  # share of the background in a color that no theme knows
@@ -31,13 +33,7 @@ def line_style(color: str, variables: Mapping[str, str], background: Color, *, i
 
 def _parsed(color: str, variables: Mapping[str, str], background: Color) -> Color:
     value = variables.get(color[1:], "") if color.startswith("$") else color
-    # A variable may have a strength behind its color.
-    word, _, strength = value.partition(" ")
-    share = float(strength.rstrip("%")) / 100 if strength.endswith("%") else 1.0
-    if word == "auto":
-        return background.get_contrast_text(share)
     try:
-        parsed = Color.parse(word)
+        return theme_color(value, background)
     except ColorParseError:
         return background.blend(background.get_contrast_text(1.0), _GRAY, alpha=1)
-    return parsed if parsed.ansi is not None or share == 1.0 else parsed.with_alpha(parsed.a * share)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ...drawing import cells, name
@@ -18,12 +18,14 @@ class Heading:
         x_label: unit of the x axis.
         cursor: position of the values in the legend; None for the last values.
         legend: name, value and color of every curve.
+        hidden: names of the curves that are not drawn.
     """
 
     title: str
     x_label: str
     cursor: float | None
     legend: Sequence[tuple[str, float, str]]
+    hidden: Collection[str] = ()
 
     def markup(self, width: int) -> str:
         """Write the title: where it is too long, the names of the lines go first, then digits."""
@@ -36,9 +38,13 @@ class Heading:
             at = f"{self.cursor:,.6g}" if abs(self.cursor) < 1e6 else f"{self.cursor:,.0f}"
             words = f"at {name(self.x_label)} {at}" if are_named and self.x_label else f"@{at}"
             parts.append(f"[not bold $text-muted]{words}[/]")
-        for line, value, color in self.legend:
+        for number, (line, value, color) in enumerate(self.legend):
             label = f"━ {name(line)}" if are_named and line else "━"
-            parts.append(f"[not bold {color}]{label}[/] [$text]{short_number(value, digits)}[/]")
+            shown = f"[not bold {color}]{label}[/] [$text]{short_number(value, digits)}[/]"
+            if line in self.hidden:
+                shown = f"[not bold $text-disabled]{label.replace('━', '╌', 1)}[/]"
+            # A click hides the line, or shows it again.
+            parts.append(f"[@click=toggle_line({number})]{shown}[/]" if len(self.legend) > 1 else shown)
         return ("  " if are_named else " ").join(parts)
 
 

@@ -55,6 +55,12 @@ class Frame:
         """Column at which the curves begin, behind the y axis."""
         return max((cell_len(label) for _, label in self.y_ticks), default=0) + 1
 
+    def position(self, column: int, width: int) -> float:
+        """The position on the x axis of a column of a plot that is `width` columns wide."""
+        low, high = self.x_limits
+        share = (column - self.left) / max(1, width - self.left - 1)
+        return low + min(max(share, 0.0), 1.0) * (high - low)
+
 
 def frame_for(
     curves: Sequence[Curve],

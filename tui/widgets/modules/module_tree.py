@@ -223,11 +223,6 @@ class ModuleTree(Rows):
         event.stop()
         self._search(event.text)
 
-    @on(Rows.Clicked)
-    def _turn_clicked(self, event: Rows.Clicked) -> None:
-        event.stop()
-        self.action_turn()
-
     @on(Rows.Moved)
     def _tell(self) -> None:
         row = self.current_row
