@@ -107,7 +107,7 @@ class Display:
         records = reader.epoch_records()
         for record in records[self._shown_epochs :]:
             figures = {"train": "", "validation": "", "ema": ""}
-            for column in epoch_columns(records):
+            for column in epoch_columns(records, reader.score, reader.headline):
                 title = metric_title(column.name).removeprefix("macro ")
                 figures[column.part] += f" {title} {column.text(record)}"
             parts = [f"{part}{words}" for part, words in figures.items() if words and record.get(part)]

@@ -47,7 +47,8 @@ def test_the_best_result_is_said_in_its_own_unit() -> None:
 def test_metrics_of_ones_own_are_columns_with_short_headings() -> None:
     names = ["loss", "accuracy", "worst_recall_of_all", "parts.a", "parts.b", "parts.c", "parts.d"]
     record = {"validation": dict.fromkeys(names, 0.5), "train": {}}
-    own = [(column.name, column.heading) for column in epoch_columns([record]) if column.name not in METRICS]
+    columns = epoch_columns([record], "accuracy", "accuracy")
+    own = [(column.name, column.heading) for column in columns if column.name not in METRICS]
     assert own == [("worst_recall_of_all", "worst_reca…"), *((f"parts.{x}", f"parts.{x}") for x in "abc")]
     assert best_words({"metric": "worst_recall_of_all", "value": 0.5, "epoch": 3}).startswith(
         "worst_recall_of_all 0.5"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..drawing import UNKNOWN, cells, left, name, trace
 from ..widgets.table import Column
 from .figures import byte_size, figure, rough_duration
-from .metric_text import metric_text, metric_title, score_name, short_title
+from .metric_text import headline_metric, metric_text, metric_title, short_title
 from .run_text import STATUS_TONES
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _score_cell(metric: str) -> Callable[[RunRow, int], str]:
     """The newest value of the metric that says most of the run; its name where the runs differ in it."""
 
     def cell(row: RunRow, width: int) -> str:
-        own = score_name(row.run.metrics, row.run.best)
+        own = headline_metric(row.run.metrics, row.run.best)
         if own not in row.run.metrics:
             return UNKNOWN
         title = "" if metric == own else f"[$text-muted]{name(short_title(own))}[/] "

@@ -14,7 +14,7 @@ from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
 from .. import drawing
 from .figures import figure
-from .metric_text import metric_text, score_name
+from .metric_text import metric_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +51,9 @@ class Figure:
 def tile_figures(reader: RunReader, status: str) -> dict[str, Figure]:
     """The figures of a run by the names of `TILES`."""
     evaluations = reader.evaluation_records()
-    name = score_name(reader.latest_metrics(), None)
     is_live = status in LIVE_STATUSES
     return {
-        "score": _evaluated(evaluations, name, _best_note(reader)),
+        "score": _evaluated(evaluations, reader.headline, _best_note(reader)),
         "val_loss": _evaluated(evaluations, "loss", ""),
         "train_loss": _train_loss(reader),
         "throughput": _throughput(reader, is_live=is_live),
