@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchdeck.engine.config.secret_keys import REDACTED, is_literal, secret_keys
+from torchdeck.engine.config.secret_keys import REDACTED, is_hidden
 from torchdeck.engine.metric_names import metric
 from torchdeck.engine.user_path import user_path
 
@@ -91,7 +91,7 @@ def _results(runs: Sequence[ComparedRun]) -> list[Difference]:
 def _written(key: str, value: Any) -> str:
     if value is None or value == "":
         return "–"
-    if key in secret_keys() and is_literal(str(value)):
+    if is_hidden(key, value):
         return REDACTED
     if isinstance(value, bool):
         return str(value).lower()
