@@ -18,7 +18,7 @@ from torchdeck.engine.errors import TorchdeckError
 
 from ..drawing import name
 from ..keys.bindings import bindings
-from ..messages import DraftEdited
+from ..messages import WeightsChosen
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
@@ -143,6 +143,6 @@ class CheckpointScreen(Working, OverScreen[None]):
 
     def action_use_weights(self) -> None:
         """Make the draft's model start from these weights."""
-        self.app.post_message(DraftEdited("model.weights", str(self._path.absolute())))
+        self.app.post_message(WeightsChosen(str(self._path.absolute())))
         self.app.notify("2 Model shows which of them fit; u undoes it", title="The draft starts from these weights")
         self.dismiss()

@@ -12,6 +12,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.starting_weights import with_weights
 from torchdeck.engine.errors import TorchdeckError
 
 from ..plain_text import printable_lines
@@ -77,8 +78,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
     @work(exclusive=True, group="weights")
     async def _look(self, path: str) -> None:
         self._say(Text("reading the file …", style="dim"))
-        model = self._draft.model.model_copy(update={"weights": path, "pretrained": False})
-        draft = self._draft.model_copy(update={"model": model})
+        draft = with_weights(self._draft, path)
         try:
             preview: WeightsPreview = await self._worker.call(worker_calls.PREVIEW_WEIGHTS, draft)
         except (TorchdeckError, WorkerError) as error:
