@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.shapes import shape_words
 
 from ..drawing import left, name, prose, right
 from ..keys.bindings import bindings
@@ -127,6 +128,6 @@ def figures(trace: SampleTrace) -> list[str]:
 
 def _cells(step: TraceStep) -> tuple[str, ...]:
     time = "–" if step.microseconds is None else f"{step.microseconds:,.1f}"
-    shape = "×".join(map(str, step.shape))
+    shape = shape_words(step.shape)
     values = (f"{value:.4g}" for value in (step.minimum, step.maximum, step.mean))
     return (step.name, shape, step.dtype, *values, time)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import shape_words
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -46,7 +47,7 @@ def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
 
 
 def _words(config: RunConfig, found: DryRun) -> str:
-    shape = "×".join(map(str, found.input_shape))
+    shape = shape_words(found.input_shape)
     memory = str(memory_text(found.memory, _BAR_CELLS)) if found.memory is not None else printable(found.memory_note)
     rates = found.plan.rates
     lines = [

@@ -17,6 +17,7 @@ from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.machine.torch_import import require_torch
+from torchdeck.engine.shapes import shape_words
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -146,7 +147,7 @@ def _print_tree(report: ModelReport, depth: int, console: Console) -> None:
         table.add_row(
             Text("  " * row.depth + printable(name) + (f" = {printable(row.alias_of)}" if row.alias_of else "")),
             Text(printable(row.type)),
-            "×".join(map(str, row.output_shape)) if row.output_shape else "",
+            shape_words(row.output_shape) if row.output_shape else "",
             f"{row.params:,}" if row.params else "",
             f"{row.trainable:,}" if row.trainable else "",
             f"{row.params / report.params:.1%}" if report.params and row.params else "",

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import tensor_words
 
 from ..drawing import UNKNOWN, escape
 from ..plain_text import printable
@@ -68,11 +69,6 @@ def foreign_words(report: CheckpointReport) -> str:
     return f"holds objects of {names}{more}: these are not loaded, the tensors can be"
 
 
-def tensor_shape(tensor: TensorInfo) -> str:
-    """Write a tensor's shape: 64×3×7×7."""
-    return "×".join(map(str, tensor.shape)) or "scalar"
-
-
 @dataclass(frozen=True)
 class TensorRow:
     """What a line of the table of tensors is made from: the tensor, and its norm; None until it was measured."""
@@ -97,7 +93,7 @@ def _tensor_norm(row: TensorRow, width: int) -> str:
 
 TENSOR_COLUMNS: tuple[Column[TensorRow], ...] = (
     Column("tensor", "tensor", 20, _tensor_name, is_left=True, is_wide=True),
-    Column("shape", "shape", 15, lambda row, width: escape(tensor_shape(row.tensor))),
+    Column("shape", "shape", 15, lambda row, width: escape(tensor_words(row.tensor.shape))),
     Column("dtype", "dtype", 8, lambda row, width: f"[$text-muted]{escape(printable(row.tensor.dtype))}[/]", rank=1),
     Column("size", "size", 7, lambda row, width: f"[$text-muted]{byte_size(row.tensor.bytes)}[/]", rank=2),
     Column("norm", "norm", 9, _tensor_norm, rank=3),

@@ -10,6 +10,7 @@ from torchdeck.engine.data.datasets.places import download_bytes
 from torchdeck.engine.data.exploration.balance import NEARLY, imbalance
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import shape_words
 
 from ..drawing import bar, cells, fits, name, prose, right, rule, stacked
 from ..widgets.charts.histogram import histogram_lines
@@ -49,7 +50,7 @@ def listed(entry: DatasetEntry, width: int, *, is_here: bool) -> list[str]:
     if entry.classes is not None:
         facts.append((f"{entry.classes:,}", "classes"))
     if entry.shape is not None:
-        facts.append(("×".join(map(str, entry.shape)), "each"))
+        facts.append((shape_words(entry.shape), "each"))
     lines = [title_line(entry.name, width), fact_line(facts, width)]
     if is_here or entry.obtain == "embedded":
         lines.append("[b $key]⏎[/] [$text-muted]opens it[/]")
