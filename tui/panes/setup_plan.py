@@ -21,6 +21,7 @@ from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import FocusableLines
 from ..words.draft_plan import DraftPlan, plan_lines
 from ..working import Working
+from .measured_step import measured_step
 
 _PAUSE = 0.3  # seconds without a change of the draft before more than its check is done
 _SAID_EVERY = 0.5  # seconds between two numbers of a progress
@@ -184,14 +185,8 @@ class PlanPanel(Working, FocusableLines):
             self._tell(draft, work="", work_error=why)
             return
         self._tell(draft, work="measuring a real step …")
-        process = self._worker.another()
-        try:
-            self._tell(draft, work="", measured=await process.call(worker_calls.MEASURE_STEP, draft))
-        except (TorchdeckError, WorkerError) as error:
-            more = "; the system may have killed it for using too much memory" if "SIGKILL" in str(error) else ""
-            self._tell(draft, work="", work_error=f"{error}{more}")
-        finally:
-            await process.close()
+        measured, why = await measured_step(self._worker, draft)
+        self._tell(draft, work="", work_error=why, **({"measured": measured} if measured is not None else {}))
 
     def _progress_of(self, draft: RunConfig) -> Callable[[str, int, int], None]:
         last = 0.0

@@ -15,7 +15,8 @@ from torchdeck.engine.errors import TorchdeckError
 from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.worker_text import ended_words
 from ..working import Working
 from .dialog import Answer, Dialog
 
@@ -71,7 +72,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         try:
             found = await process.follow(worker_calls.FIND_LARGEST_BATCH, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            lines = drawing.prose(ended_words(str(error)), _LINE_CELLS)
+            lines = drawing.prose(ended_words(error, LOWER_START), _LINE_CELLS)
             words.update("\n".join(f"[$error]{line}[/]" for line in lines))
             return
         finally:

@@ -17,7 +17,8 @@ from ..process import worker_calls
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.worker_text import ended_words
 from .completing import configs
 from .options import json_option, set_option
 from .output import print_json
@@ -86,7 +87,7 @@ async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int]
     except TorchUnavailableError as error:
         raise TorchUnavailableError("batch-find", error.failure) from error
     except WorkerError as error:
-        raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
+        raise RunError(f"looking for the largest batch: {ended_words(error, LOWER_START)}") from error
     finally:
         await process.close()
     return found

@@ -16,6 +16,7 @@ from torchdeck.engine.errors import TorchdeckError
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.memory_text import largest_text, measured_text, memory_document, memory_text
+from ..words.worker_text import ended_words
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
@@ -95,7 +96,7 @@ async def _measured(config: RunConfig, classes: int, shape: tuple[int, ...]) -> 
     try:
         measured: StepMeasurement = await process.call(worker_calls.MEASURE_STEP_OF_MODEL, config, classes, shape)
     except WorkerError as error:
-        raise TorchdeckError(f"measuring a step: {error}") from error
+        raise TorchdeckError(f"measuring a step: {ended_words(error)}") from error
     finally:
         await process.close()
     return measured

@@ -12,7 +12,8 @@ from .figures import byte_size
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
 
-_ENDED = "the system may have killed it for using too much memory; lower loader.batch_size to start the search lower"
+LOWER_START = "lower loader.batch_size to start the search lower"
+"""What helps if memory ran out in a search."""
 
 
 def tries_text(found: BatchSearch) -> Text:
@@ -39,8 +40,3 @@ def result_text(found: BatchSearch) -> Text:
     if found.is_compiled:
         text.append("; tried without torch.compile, which lowers the memory of a step")
     return text
-
-
-def ended_words(problem: str) -> str:
-    """Describe why the process of a search ended, and what to do about it."""
-    return f"{problem}; {_ENDED}" if "SIGKILL" in problem or "SIGABRT" in problem else problem
