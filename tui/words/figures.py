@@ -40,16 +40,6 @@ def byte_size(count: float) -> str:
     return f"{count:.1f} TB"
 
 
-def short_count(count: int) -> str:
-    """Write a number of things in at most five cells: 812, 1,797, 14.2k, 60k, 1.8M."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size * (10 if unit == "k" else 1):
-            return (
-                f"{count / size:.1f}".removesuffix(".0") + unit if count < 100 * size else f"{count / size:.0f}{unit}"
-            )
-    return f"{count:,}"
-
-
 def flops_per_sample(flops: float) -> str:
     """Write the floating-point operations of one sample's forward pass: "4.76 MFLOPs/sample"."""
     for unit in ("", "k", "M", "G"):
