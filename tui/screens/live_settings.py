@@ -15,6 +15,7 @@ from torchdeck.engine.runs.commands import SetCommand, problem_with
 from torchdeck.engine.runs.on_disk.state_file import StateFile
 
 from ..drawing import name
+from ..widgets.field import Field
 from ..words.figures import figure
 from .dialog import Dialog
 
@@ -80,7 +81,7 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
         for index, setting in enumerate(self._settings):
             with Horizontal(classes="field"):
                 yield Static(setting.label, classes="label", markup=False)
-                yield Input(setting.text, id=f"setting-{index}", compact=True, select_on_focus=False)
+                yield Field(setting.text, id=f"setting-{index}", select_on_focus=False)
         yield Static("", id="words", classes="note")
         yield Static(
             "[$text-muted]Takes effect at the next step; a checkpoint is saved first.\n"

@@ -17,6 +17,7 @@ from textual.widgets.option_list import Option
 
 from ..drawing import name
 from ..plain_text import printable, printable_lines
+from ..widgets.field import Field
 from .dialog import OverScreen
 
 # Cells of a line of the list.
@@ -73,9 +74,7 @@ class PickScreen(OverScreen[str | None]):
         with Vertical(classes="dialog -list") as box:
             box.border_title = name(self._title)
             box.border_subtitle = "[b]⏎[/] chooses   [b]Esc[/] cancels"
-            field = Input(placeholder="type a part of the name", compact=True)
-            field.cursor_blink = False
-            yield field
+            yield Field(placeholder="type a part of the name")
             names = OptionList(compact=True, markup=False)
             names.can_focus = False
             yield names

@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 
 from ..drawing import escape, name
 from ..plain_text import printable_lines
+from ..widgets.field import Field
 from ..widgets.pipeline_list import Parameter, PipelineStep, StepKind, parse_value, shown_value
 from ..working import Working
 from .dialog import OverScreen
@@ -86,9 +87,7 @@ class TransformScreen(Working, OverScreen[PipelineStep | None]):
         needed = not parameter.default and any(each is parameter for each in self._kind.parameters)
         with Horizontal(classes="field"):
             yield Static(name(parameter.name), classes="label")
-            field = Input(text, placeholder=parameter.default or "needed", compact=True, select_on_focus=False)
-            field.cursor_blink = False
-            yield field
+            yield Field(text, placeholder=parameter.default or "needed", select_on_focus=False)
             hint = f"{parameter.kind}{f', e.g. {parameter.example}' if needed and parameter.example else ''}"
             yield Static(name(hint), classes="hint")
 

@@ -18,6 +18,7 @@ from torchdeck.engine.errors import TorchdeckError
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.field import Field
 from ..words.weights_text import mapping_text
 from ..working import Working
 from .dialog import OverScreen
@@ -54,9 +55,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
             box.border_title = "Weights from a file"
             box.border_subtitle = "[b]Esc[/] keeps the draft"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
-            field = Input(self._path or self._draft.model.weights, placeholder=place, compact=True)
-            field.cursor_blink = False
-            yield field
+            yield Field(self._path or self._draft.model.weights, placeholder=place)
             with VerticalScroll(classes="-fill"):
                 yield Static(id="mapping")
             yield Static(_HINT, id="hint")
