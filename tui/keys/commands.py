@@ -309,6 +309,16 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "averaged": Command("v", "averaged", "Switch between trained and averaged (EMA) weights", "EMA weights"),
         "close": Command("escape,q", "dismiss", "Back", "Back", "Esc"),
     },
+    "evaluation": {
+        "averaged": Command("v", "averaged", "Switch between trained and averaged (EMA) weights", "EMA weights"),
+        "close": Command("escape,q,i", "dismiss", "Back", "Back", "Esc"),
+    },
+    "plan": {
+        "close": Command("escape,q,i", "dismiss", "Back", "Back", "Esc"),
+    },
+    "groups": {
+        "close": Command("escape,q", "dismiss", "Back", "Back", "Esc"),
+    },
     "run_chart": {
         "metric": Command("e", "ask('metric')", "Choose the metric", "Metric"),
         "axis": Command("t", "ask('axis')", "x axis: step, epoch or time", "X axis"),

@@ -54,7 +54,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         """What goes on or was found, above the tries."""
         yield Static("[$text-muted]starting …[/]", id="words")
         with VerticalScroll(can_focus=False):
-            yield Static(id="tries", markup=False)
+            yield Static(id="tries")
 
     def on_mount(self) -> None:
         """Start the search."""
@@ -83,7 +83,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         self._found = found
         text = result_text(found)
         if found.largest:
-            text.append(
+            text += (
                 f"\nThe draft has {self._draft.loader.batch_size:,}. The best learning rate changes with the batch "
                 "size: find it anew afterwards."
             )

@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -16,7 +15,7 @@ from textual.widgets import Static
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..drawing import name
+from ..drawing import escape, name
 from ..keys.bindings import bindings
 from ..messages import WeightsChosen
 from ..plain_text import printable_lines
@@ -86,7 +85,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         try:
             self._report = report = await asyncio.to_thread(inspect_checkpoint, self._path)
         except TorchdeckError as error:
-            about.update(Text(f"✗ {printable_lines(str(error))}", style="red"))
+            about.update(f"[$error]✗ {escape(printable_lines(str(error)))}[/]")
             return
         about.update(report_text(report, has_title=True))
         self._show_tensors(report)
@@ -98,7 +97,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         try:
             found = await self._worker.call(worker_calls.COMPATIBILITY, self._path, self._draft)
         except (TorchdeckError, WorkerError) as error:
-            standing.update(Text(f"✗ {printable_lines(str(error))}", style="red"))
+            standing.update(f"[$error]✗ {escape(printable_lines(str(error)))}[/]")
             return
         standing.update(standing_text(found))
 

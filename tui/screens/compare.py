@@ -8,7 +8,6 @@ from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -20,7 +19,7 @@ from torchdeck.engine.runs.browsing.references import run_of
 from torchdeck.engine.runs.on_disk.directory import split_run_id
 from torchdeck.engine.user_path import user_path
 
-from ..drawing import name
+from ..drawing import escape, name
 from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
@@ -142,13 +141,10 @@ class CompareScreen(Working, OverScreen[None]):
         try:
             comparison = await self._worker.call(worker_calls.COMPARE_CHECKPOINTS, *self._paths)
         except (TorchdeckError, WorkerError) as error:
-            words.update(Text(printable_lines(str(error)), style="red"))
+            words.update(f"[$error]{escape(printable_lines(str(error)))}[/]")
             return
-        text = comparison_text(comparison, *self._paths)
-        for part in (settings_text(comparison), distance_text(comparison)):
-            if part:
-                text.append("\n").append_text(part)
-        words.update(text)
+        about = comparison_text(comparison, *self._paths)
+        words.update("\n\n".join(filter(None, (about, settings_text(comparison), distance_text(comparison)))))
 
 
 def _named(paths: tuple[Path, ...]) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -117,15 +117,16 @@ class PickScreen(OverScreen[str | None]):
         names = self.query_one(OptionList)
         names.clear_options()
         if not entries:
-            names.add_option(Option(Text("no match", "dim"), disabled=True))
+            names.add_option(Option(Content.styled("no match", "$text-muted"), disabled=True))
             self.query_one("#details", Static).update("")
             return
         width = max(len(printable(entry.name)) for entry in self._entries)
         room = min(_WIDEST, self.app.size.width - 8)
-        lines = [Text(f"{printable(entry.name):<{width}}  ").append(printable(entry.note), "dim") for entry in entries]
-        for line in lines:
-            line.truncate(room, overflow="ellipsis")
-        names.add_options(map(Option, lines))
+        lines = [
+            Content.assemble(f"{printable(entry.name):<{width}}  ", (printable(entry.note), "$text-muted"))
+            for entry in entries
+        ]
+        names.add_options(Option(line.truncate(room, ellipsis=True)) for line in lines)
         names.highlighted = 0
 
 

@@ -21,7 +21,7 @@ from ..words.batch_search_text import LOWER_START, result_text, tries_text
 from ..words.worker_text import ended_words
 from .completing import configs
 from .options import json_option, set_option
-from .output import print_json
+from .output import print_json, printed
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
@@ -59,7 +59,7 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
         if as_json:
             print_json(asdict(found), output.stdout)
             return 0
-        print(f"{tries_text(found)}\n{result_text(found)}", file=output.stdout)
+        print(printed(f"{tries_text(found)}\n{result_text(found)}").plain, file=output.stdout)
         if found.largest:
             print(f"to train with it: --set loader.batch_size={found.largest}", file=output.stdout)
     return 0 if found.largest else 1

@@ -18,7 +18,7 @@ from ..words.checkpoint_text import report_text
 from ..words.figures import byte_size, figure
 from .completing import WEIGHTS, files
 from .options import json_option
-from .output import print_json
+from .output import print_json, printed
 
 
 @click.command()
@@ -45,7 +45,7 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
         print_json(document)
         return
     console = Console(soft_wrap=True, highlight=False)
-    console.print(report_text(report))
+    console.print(printed(report_text(report)))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("tensor", "shape", "dtype", "size", *(["norm"] if norms else [])):
         table.add_column(title, no_wrap=True, justify="right" if title in ("size", "norm") else "left")

@@ -26,7 +26,7 @@ from ..words.groups_text import groups_text
 from ..words.weights_text import mapping_document, mapping_text
 from .completing import models
 from .options import json_option
-from .output import print_json
+from .output import print_json, printed
 from .step_cost import run_of, step_cost
 
 if TYPE_CHECKING:
@@ -102,11 +102,11 @@ def model(
             console = Console(file=output.stdout, soft_wrap=True, highlight=False)
             _print_tree(report, depth, console)
             if preview is not None:
-                console.print(mapping_text(preview))
+                console.print(printed(mapping_text(preview)))
             if groups is not None:
-                console.print(groups_text(groups))
+                console.print(printed(groups_text(groups)))
             if cost is not None:
-                console.print(cost.text())
+                console.print(printed("\n".join(cost.lines())))
     sys.stdout.flush()
     return 0
 

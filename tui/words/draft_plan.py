@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchdeck.engine.config import RunConfig
 
 from ..drawing import fits, left, name, pair, prose, right, trace
-from .figures import byte_size, duration
+from .figures import byte_size, duration, step_time
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
@@ -147,7 +147,7 @@ def _time(plan: DraftPlan, steps: int, width: int) -> str:
         measures = "  [b $key]m[/] [$text-muted]measures a step[/]"
         return fits(pair("time", "[$text-muted]not measured[/]", _LABEL), measures, width)
     seconds = plan.measured.seconds
-    step = f"{1000 * seconds:.3g} ms per step" if seconds < 1 else f"{duration(seconds)} per step"
+    step = f"{step_time(seconds)} per step"
     return pair("time", f"about [b]{duration(seconds * steps)}[/]", _LABEL, note=step, room=width)
 
 

@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def step_time(seconds: float) -> str:
+    """Write the time of a training step: 9.87 ms, 1.2 s."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else duration(seconds)
+
+
 def rough_duration(seconds: float) -> str:
     """Write an age in one unit: <1m, 5m, 3h, 12d."""
     if seconds < 60:
