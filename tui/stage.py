@@ -12,6 +12,7 @@ from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.types import CSSPathType
 from textual.widget import Widget
 
 from torchdeck.engine.errors import ConfigError
@@ -57,7 +58,7 @@ class Stage(TerminalApp[None]):
     """
 
     TITLE = "torchdeck"
-    CSS_PATH = "studio.tcss"
+    CSS_PATH: ClassVar[CSSPathType | None] = ["studio.tcss", "screens/screens.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ALLOW_IN_MAXIMIZED_VIEW: ClassVar[str] = "TabLine, KeyLine, FilterField, ToastRack"

@@ -29,14 +29,6 @@ _LINE_CELLS = 76
 class BatchSearchScreen(Working, Dialog[int | None]):
     """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
 
-    DEFAULT_CSS = """
-    BatchSearchScreen .dialog {
-        width: 84;
-        & > #words { width: 100%; }
-        & > VerticalScroll { width: 100%; max-height: 20; & > Static { height: auto; } }
-    }
-    """
-
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a search for the draft's model, data, optimizer and precision.
 

@@ -37,15 +37,6 @@ if TYPE_CHECKING:
 class CheckpointScreen(Working, OverScreen[None]):
     """The tensors of a file, the settings that differ from the draft's, and whether it can resume bit-exactly."""
 
-    DEFAULT_CSS = """
-    CheckpointScreen {
-        background: $background;
-        & > #file { height: auto; max-height: 9; }
-        & > #tensors { height: 2fr; }
-        & > #comparison { height: 1fr; min-height: 5; }
-        & Static { height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("checkpoint")
 
     def __init__(self, path: Path, worker: WorkerProcess, draft: RunConfig) -> None:

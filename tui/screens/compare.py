@@ -44,14 +44,6 @@ _COLORS_OF_OTHERS = ("$series-3", "$series-4", "$series-5")
 class CompareScreen(Working, OverScreen[None]):
     """Compares in the worker process; reads the curves from the directories of the runs."""
 
-    DEFAULT_CSS = """
-    CompareScreen {
-        background: $background;
-        & > Chart { height: 2fr; }
-        & > #words { height: 3fr; }
-        & Static { height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("comparison")
 
     def __init__(self, first: Path, second: Path, worker: WorkerProcess) -> None:

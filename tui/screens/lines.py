@@ -19,10 +19,6 @@ _WIDTH = 96
 class LinesScreen(OverScreen[None]):
     """Scrolls through lines that a panel has no room for."""
 
-    DEFAULT_CSS = """
-    LinesScreen VerticalScroll { width: 100; max-width: 100%; height: auto; max-height: 100%; }
-    LinesScreen Static { width: 1fr; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back", tooltip="Back")]
 
     def __init__(self, title: str, lines: Callable[[int], list[str]]) -> None:

@@ -28,16 +28,6 @@ _LINE_CELLS = 90
 class LearningRateScreen(Working, Dialog[float | None]):
     """Runs the test in the worker process; returns the rate that the user accepted, if any."""
 
-    DEFAULT_CSS = """
-    LearningRateScreen .dialog {
-        width: 110;
-        height: 90%;
-        max-height: 34;
-        & > #words { width: 100%; max-height: 12; }
-        & > Chart { height: 1fr; background: $surface; }
-    }
-    """
-
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a test of the draft's data, model and optimizer.
 

@@ -53,11 +53,6 @@ class ModelPicker(OverScreen[str | None]):
     It builds no model. For a path to a Python file, it lists the file's functions and classes without running it.
     """
 
-    DEFAULT_CSS = """
-    ModelPicker .dialog { width: 126; height: 94%; padding: 0 1; }
-    ModelPicker Rows.panel { border: none; padding: 0; background: $surface; }
-    ModelPicker Input { width: 100%; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back", tooltip="Back"),
         Binding("up", "move(-1)", show=False, priority=True, tooltip="Previous model"),

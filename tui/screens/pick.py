@@ -42,13 +42,6 @@ class PickEntry:
 class PickScreen(OverScreen[str | None]):
     """A field and a list; returns the chosen name, or None. Letters scattered over a name also find it."""
 
-    DEFAULT_CSS = """
-    PickScreen {
-        & OptionList { height: 1fr; }
-        & OptionList > .option-list--option-highlighted { background: $cursor; text-style: bold; }
-        & #details { width: 100%; height: auto; max-height: 40%; overflow-y: auto; color: $text-muted; margin-top: 1; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back"),
         Binding("down", "move('cursor_down')", show=False),

@@ -32,13 +32,6 @@ _HINT = "[b]n N[/] draw   [b]← →[/] sample   [b]Esc[/] closes"
 class SampleScreen(Working, OverScreen[int]):
     """A sample on its way into the model. Returns the number of the last draw shown."""
 
-    DEFAULT_CSS = """
-    SampleScreen {
-        & ImageGrid { height: 1fr; min-height: 6; background: $surface; }
-        & #table { width: 100%; height: auto; max-height: 45%; }
-        & #figures { width: 100%; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("sample")
 
     def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:

@@ -35,17 +35,6 @@ _SPLITS = ("auto", "test", "validation", "train")
 class ScoresScreen(Working, OverScreen[None]):
     """Evaluates a checkpoint in the worker process and shows the result."""
 
-    DEFAULT_CSS = """
-    ScoresScreen {
-        background: $background;
-        & > #scores { height: 1fr; }
-        & #figures { height: auto; width: auto; }
-        & #worst { height: 14; padding: 1 0 0 0; display: none; }
-        & #worst.-any { display: block; }
-        & #worst > Static { height: 1; text-style: bold; }
-        &.-wide #worst { dock: right; width: 50%; height: 100%; padding: 0 1; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("scores")
 
     def __init__(self, path: Path, worker: WorkerProcess) -> None:

@@ -25,21 +25,6 @@ Check = Callable[[PipelineStep], Awaitable[str]]
 class TransformScreen(Working, OverScreen[PipelineStep | None]):
     """Asks for the arguments of a transform; a field left empty keeps the default. Returns None on Escape."""
 
-    DEFAULT_CSS = """
-    TransformScreen {
-        & .dialog { width: 88; }
-        & #summary { width: 100%; color: $text-muted; margin-bottom: 1; }
-        & VerticalScroll { width: 100%; height: auto; max-height: 14; }
-        & .field {
-            width: 100%;
-            height: 1;
-            & .label { width: 21; text-wrap: nowrap; text-overflow: ellipsis; }
-            & Input { width: 18; }
-            & .hint { width: 1fr; color: $text-disabled; text-wrap: nowrap; text-overflow: ellipsis; padding-left: 1; }
-        }
-        & #mistake { width: 100%; color: $text-error; margin-top: 1; display: none; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", tooltip="Cancel, and change nothing"),
         Binding("down", "app.focus_next", "Next field", show=False, tooltip="Next field"),

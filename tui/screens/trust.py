@@ -37,11 +37,6 @@ class TrustScreen(Dialog[bool]):
     One answer is for all of them. The code scrolls; the answers stay on the screen.
     """
 
-    DEFAULT_CSS = """
-    TrustScreen .dialog { width: 90%; max-width: 110; height: 90%; }
-    TrustScreen .dialog > Static { width: 1fr; }
-    TrustScreen VerticalScroll { margin: 1 0 0 0; border-left: solid $frame; padding: 0 1; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll(-1)", "Scroll up", show=False, tooltip="Scroll up"),
         Binding("down", "scroll(1)", "Scroll down", show=False, tooltip="Scroll down"),
@@ -81,7 +76,7 @@ _Part = tuple[str, str, Content]
 
 
 def _parts_of(each: Runnable) -> list[_Part]:
-    """Title as markup, notes, content: of a command, an address, or a file and each that it imports from its folder."""
+    """Title as markup, notes, content: of a command, an address, or a file and each that it imports of its folder."""
     if isinstance(each, ShellCommand):
         # Shown in full, so that no part of it is hidden.
         note = "\n  runs in the shell when the run sends a notification"
