@@ -122,9 +122,13 @@ def busy(share: float) -> str:
     return "$success" if share >= 0.7 else "$warning"
 
 
+ROOMY = "$series-4"
+"""Color of what may run out, while there is room."""
+
+
 def full(share: float) -> str:
     """Color of what may run out: memory, disk."""
-    return "$series-4" if share < 0.85 else "$warning" if share < 0.95 else "$error"
+    return ROOMY if share < 0.85 else "$warning" if share < 0.95 else "$error"
 
 
 def trace(values: Sequence[float], width: int, height: int = 1, color: str = "$series-1") -> list[str]:

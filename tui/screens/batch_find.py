@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -17,8 +17,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.batch_search_text import LOWER_START, result_text, tries_text
 from ..words.worker_text import ended_words
-from ..working import Working
-from .dialog import Answer, Dialog
+from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
@@ -26,8 +25,10 @@ if TYPE_CHECKING:
 _LINE_CELLS = 76
 
 
-class BatchSearchScreen(Working, Dialog[int | None]):
+class BatchSearchScreen(SearchScreen[int]):
     """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
+
+    NOTHING: ClassVar[str] = "no batch size was found"
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a search for the draft's model, data, optimizer and precision.
@@ -36,8 +37,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
             draft: config whose largest batch is searched.
             worker: worker process; the search runs in a separate one.
         """
-        answers = [Answer[int | None]("w", "Write it into the draft", None, "primary")]
-        super().__init__(f"Largest batch for {draft.name}", answers, escape=None, way_out="cancels")
+        super().__init__(f"Largest batch for {draft.name}")
         self._draft = draft
         self._worker = worker
         self._found: BatchSearch | None = None
@@ -86,13 +86,3 @@ class BatchSearchScreen(Working, Dialog[int | None]):
     def suggested(self) -> int | None:
         """The largest batch that fits; None if there is none yet, or at all."""
         return self._found.largest or None if self._found is not None else None
-
-    def action_answer(self, number: int) -> None:
-        """Close with the batch size that was found, or without a result: then the search ends with its process."""
-        if number < 0:
-            self.workers.cancel_node(self)
-            self.dismiss(None)
-        elif self.suggested is not None:
-            self.dismiss(self.suggested)
-        else:
-            self.app.notify("no batch size was found", severity="warning")

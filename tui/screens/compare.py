@@ -121,7 +121,7 @@ class CompareScreen(Working, OverScreen[None]):
         for (label, others), color in zip(self._overlaid.items(), cycle(_COLORS_OF_OTHERS), strict=False):
             if (theirs := curve_like(others, metric)) is not None:
                 x, y = others[theirs]
-                y = charted(metric.rpartition("/")[2], y)[1]
+                y = charted(metric.rpartition("/")[2], y)
                 chart.set_series(f"{label} {theirs}", x, y, color, is_smoothed=is_smoothed)
             else:
                 names = ", ".join(printable(other) for other in list(others)[:6])

@@ -21,7 +21,7 @@ from ..widgets.field import Field
 from .dialog import OverScreen
 
 # Cells of a line of the list.
-_WIDEST = 91
+_WIDEST = 89
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class PickScreen(OverScreen[str | None]):
             self.query_one("#details", Static).update("")
             return
         width = max(len(printable(entry.name)) for entry in self._entries)
-        room = min(_WIDEST, self.app.size.width - 8)
+        room = min(_WIDEST, self.app.size.width - 12)
         lines = [
             Content.assemble(f"{printable(entry.name):<{width}}  ", (printable(entry.note), "$text-muted"))
             for entry in entries

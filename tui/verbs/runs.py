@@ -27,7 +27,7 @@ from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
-from ..words.event_reasons import Explained, explained
+from ..words.event_reasons import explained
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, headline_metric, headline_metrics, metric_text, metric_title
 from . import completing
@@ -216,7 +216,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         console.print(Text(f"{name:<10} {printable(value)}"))
     _print_epochs(console, reader)
     _print_checkpoints(console, reader)
-    _print_alerts(console, explained(reader.events()))
+    _print_alerts(console, document["alerts"])
 
 
 def _print_epochs(console: Console, reader: RunReader) -> None:
@@ -234,11 +234,11 @@ def _print_epochs(console: Console, reader: RunReader) -> None:
     console.print(table)
 
 
-def _print_alerts(console: Console, alerts: list[Explained]) -> None:
+def _print_alerts(console: Console, alerts: list[dict[str, Any]]) -> None:
     for alert in alerts:
         console.print()
-        console.print(Text(printable_lines(alert.text), style="bold"))
-        console.print(Text(f"why: {alert.why}"))
+        console.print(Text(printable_lines(alert["text"]), style="bold"))
+        console.print(Text(f"why: {alert['why']}"))
 
 
 def _print_checkpoints(console: Console, reader: RunReader) -> None:

@@ -152,7 +152,7 @@ def numbers(look: DataLook, samples: SampleLook | None, width: int, height: int)
         height: lines of the panel; a histogram is drawn where there is room.
     """
     pixels = look.pixels
-    lines = _moments(pixels, look.train_size, width)
+    lines = _moments(pixels, width)
     if pixels.histogram:
         lines += histogram(pixels.histogram, width, 7 if height >= 30 else 3 if height >= 14 else 1)
     lines += [rule("Found", width), *_found_lines(look, samples, width)]
@@ -166,7 +166,7 @@ def is_balanced(look: DataLook) -> bool:
     return imbalance(look.class_counts) < NEARLY
 
 
-def _moments(pixels: PixelStatistics, train_size: int, width: int) -> list[str]:
+def _moments(pixels: PixelStatistics, width: int) -> list[str]:
     if pixels.trouble:
         return [
             f"{_LOOK} {line}" if not at else f"  {line}" for at, line in enumerate(prose(pixels.trouble, width - 2))

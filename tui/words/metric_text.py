@@ -67,8 +67,11 @@ def best_words(best: Mapping[str, Any]) -> str:
     return f"{metric(name).title} {metric_text(name, best['value'])} in epoch {best['epoch']}"
 
 
-def charted(name: str, values: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return a metric's title and values for a chart; shares are drawn in percent."""
-    if metric(name).is_share:
-        return f"{metric(name).title} %", values * 100
-    return metric(name).title, values
+def chart_title(name: str) -> str:
+    """A metric's title over a chart, with the unit of a share."""
+    return f"{metric(name).title}{' %' if metric(name).is_share else ''}"
+
+
+def charted(name: str, values: np.ndarray) -> np.ndarray:
+    """A metric's values as a chart draws them: shares in percent."""
+    return values * 100 if metric(name).is_share else values
