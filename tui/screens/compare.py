@@ -77,7 +77,7 @@ class CompareScreen(Working, OverScreen[None]):
     @work(exclusive=True, group="overlay")
     async def action_overlay(self) -> None:
         """Ask for the log of another tool, and overlay its curves."""
-        from torchdeck.engine.interchange.foreign_curves import read_curves
+        from torchdeck.engine.interchange.foreign_curves import curve_like, read_curves
 
         explanation = "TensorBoard event files, or a CSV table such as Lightning's metrics.csv. A file or its folder."
         error, typed = "", ""
@@ -95,6 +95,9 @@ class CompareScreen(Working, OverScreen[None]):
                 error = str(refusal)
                 continue
             self._overlaid[path.name] = curves
+            if curve_like(curves, self._look.metric) is None:
+                # A metric that both have says more than the one that was shown.
+                self._wanted = next((each for each in self._look.metrics if curve_like(curves, each)), "")
             self._draw()
             return
 
