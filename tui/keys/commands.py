@@ -320,6 +320,9 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "plan": {
         "close": _CLOSE_INSPECTED,
     },
+    "lines": {
+        "close": _CLOSE_INSPECTED,
+    },
     "groups": {
         "close": _CLOSE,
     },

@@ -15,7 +15,7 @@ from ..drawing import left, right, rule, short_count
 from ..keys.bindings import bindings
 from ..widgets.rows import Rows
 
-_SIZE_CELLS = 5
+_SIZE_CELLS = 6
 _SECTIONS = {"built-in": "Built in", "torchvision": "torchvision"}
 
 
