@@ -84,3 +84,47 @@ def test_the_schedule_has_its_range_and_the_epochs() -> None:
     assert lines[-1].split() == ["0", "5", "10", "15"]
     constant = RunOutline(1438, 3, 23, PlannedSaves(3, 3, True), [0.0, 1.0], [0.1, 0.1], 0.1, "")
     labels = [plain(line).split()[0] for line in schedule_lines(constant, "", 50, 7)]
+    assert labels == ["│", "│", "│", "0.1", "│", "│", "0"]
+    assert schedule_lines(None, "CIFAR10 is not here", 50, 7) == ["CIFAR10 is not here"]
+
+
+FIELD = FormField("optimizer.lr", "lr", "float", "0.001", help="learning rate", origin="0.003", default="0.01")
+
+
+def test_a_field_says_its_value_the_presets_and_the_default_whatever_the_height() -> None:
+    text = "\n".join(plain(line) for line in field_lines(FIELD, [], None, 60, 20))
+    for words in ("optimizer.lr", "learning rate", "0.001  preset 0.003", "default  0.01", "--set optimizer.lr=0.001"):
+        assert words in text
+    assert [plain(line) for line in field_lines(FIELD, [], None, 60, 4)] == [
+        "optimizer.lr   0.001  preset 0.003",
+        "learning rate",
+    ]
+
+
+def test_a_value_with_the_best_result_is_suggested_if_there_is_another_to_compare() -> None:
+    used = [UsedValue(0.0005, "accuracy", 0.95, 2), UsedValue(0.001, "accuracy", 0.9, 1)]
+    suggestion = best_used(FIELD, used)
+    assert suggestion is not None and (suggestion.text, suggestion.source) == ("0.0005", "best of 3 runs:")
+    text = "\n".join(plain(line) for line in field_lines(FIELD, used, suggestion, 60, 20))
+    assert "0.0005 95.00% ×2   0.001 90.00%" in text
+    assert "w takes it" in text
+    assert best_used(FIELD, used[:1]) is None
+    assert best_used(FIELD, [UsedValue(0.001, "accuracy", 0.99, 1), *used]) is None
+
+
+def test_no_choice_is_broken_at_a_hyphen() -> None:
+    field = FormField("preset", "preset", "choice", "digits", ("digits", "fashion-mnist-cnn", "fashion-mnist-mlp"))
+    lines = [plain(line) for line in field_lines(field, [], None, 38, 20)]
+    assert "one of   digits, fashion-mnist-cnn," in lines
+    assert "         fashion-mnist-mlp" in lines
+
+
+def test_the_shell_form_survives_a_shell() -> None:
+    assert shell_form(FormField("name", "name", "text", "run")) == "--set name=run"
+    assert shell_form(FormField("optimizer.betas", "betas", "list", "[0.9, 0.95]")) == (
+        "--set 'optimizer.betas=[0.9, 0.95]'"
+    )
+
+
+def test_differences_name_both_values() -> None:
+    assert [plain(line) for line in difference_lines([FIELD], 56)] == [f"{'optimizer.lr':25}{'0.003':>14} → 0.001"]
