@@ -17,6 +17,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.batch_search_text import LOWER_START, result_text, tries_text
 from ..words.worker_text import ended_words
+from ..working import Working
 from .search import SearchScreen
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 _LINE_CELLS = 76
 
 
-class BatchSearchScreen(SearchScreen[int]):
+class BatchSearchScreen(Working, SearchScreen[int]):
     """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
 
     NOTHING: ClassVar[str] = "no batch size was found"

@@ -16,6 +16,7 @@ from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
+from ..working import Working
 from .search import SearchScreen
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _LINE_CELLS = 90
 
 
-class LearningRateScreen(SearchScreen[float]):
+class LearningRateScreen(Working, SearchScreen[float]):
     """Runs the test in the worker process; returns the rate that the user accepted, if any."""
 
     NOTHING: ClassVar[str] = "there is no suggested rate"

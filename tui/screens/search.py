@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import ClassVar, TypeVar
 
-from ..working import Working
 from .dialog import Answer, Dialog
 
 ValueT = TypeVar("ValueT")
 
 
-class SearchScreen(Working, Dialog[ValueT | None]):
+class SearchScreen(Dialog[ValueT | None]):
     """Searches in a worker process; returns the value that the user accepted, if any."""
 
     NOTHING: ClassVar[str] = ""
