@@ -59,7 +59,7 @@ def outline_run(config: RunConfig) -> RunOutline:
         samples=len(sources.train),
         epochs=config.training.epochs,
         steps_per_epoch=steps_per_epoch,
-        saves=planned_saves(draft, steps_per_epoch),
+        saves=planned_saves(config, steps_per_epoch),
         at_epochs=[at / steps_per_epoch for at in shown],
         rates=[rates[at] for at in shown],
         peak=max(rates, default=0.0),
