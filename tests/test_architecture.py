@@ -203,6 +203,32 @@ def test_a_widget_knows_nothing_of_runs() -> None:
     assert imported_below("tui/widgets", "torchdeck.engine") == []
 
 
+def test_a_screen_is_styled_in_the_stylesheet_of_the_screens() -> None:
+    """What a class gives by default loses to studio.tcss, which styles every dialog."""
+    styled = [
+        f"{module_name(path)}:{node.lineno}"
+        for path in sources("tui/screens")
+        for node in nodes_of(path)
+        if isinstance(node, ast.Name) and node.id == "DEFAULT_CSS"
+    ]
+    assert styled == []
+
+
+def test_a_line_of_text_is_typed_into_a_field() -> None:
+    """Textual's own input has a cursor that blinks."""
+    bare = [
+        f"{module_name(path)}:{node.lineno}"
+        for path in sources("tui")
+        if path.stem != "field"
+        for node in nodes_of(path)
+        for made in (
+            [node.func] if isinstance(node, ast.Call) else node.bases if isinstance(node, ast.ClassDef) else []
+        )
+        if isinstance(made, ast.Name) and made.id in ("Input", "MaskedInput", "TextArea")
+    ]
+    assert bare == []
+
+
 def test_a_line_that_crosses_the_house_is_seen_as_one() -> None:
     """Imports are relative inside engine and inside tui, and absolute from one to the other."""
     wrong = []

@@ -10,12 +10,13 @@ from textual.reactive import reactive
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import remove_argument, replace_value
 from torchdeck.engine.config.secret_settings import with_secrets_kept
+from torchdeck.engine.config.starting_weights import with_weights
 from torchdeck.engine.errors import ConfigError
 
 from .draft_form import change_lines
 from .graphics.support import Wish
 from .kept_draft import DraftFile, KeptDraft
-from .messages import ArgumentRemoved, DraftEdited, DraftReplaced
+from .messages import ArgumentRemoved, DraftEdited, DraftReplaced, WeightsChosen
 from .process.terminal import Terminal
 from .screens.kept_draft import KeptDraftScreen
 from .stage import Stage
@@ -72,6 +73,10 @@ class DraftEditing(Stage):
     @on(ArgumentRemoved)
     def _remove_argument(self, message: ArgumentRemoved) -> None:
         self._change_draft(remove_argument(self.draft, message.key), self.spec)
+
+    @on(WeightsChosen)
+    def _choose_weights(self, message: WeightsChosen) -> None:
+        self._change_draft(with_weights(self.draft, message.file), self.spec)
 
     @on(DraftReplaced)
     def _replace_draft(self, message: DraftReplaced) -> None:

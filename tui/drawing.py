@@ -21,6 +21,17 @@ _LEFT_DOTS, _RIGHT_DOTS = (0x40, 0x04, 0x02, 0x01), (0x80, 0x20, 0x10, 0x08)
 _BRAILLE = 0x2800
 
 
+def short_count(count: float) -> str:
+    """A number of things in at most five cells: 812, 5,130, 14.2k, 60k, 25.6M, 1.82G."""
+    if count < 9999.5:
+        return f"{count:,.0f}"
+    for unit in ("k", "M", "G", "T"):
+        count /= 1000
+        if count < 999.5:
+            return f"{count:.3g}{unit}"
+    return f"{count / 1000:.3g}P"
+
+
 def escape(text: str) -> str:
     """Text that markup shows as it is.
 
@@ -125,9 +136,13 @@ def busy(share: float) -> str:
     return "$success" if share >= 0.7 else "$warning"
 
 
+ROOMY = "$series-4"
+"""Color of what may run out, while there is room."""
+
+
 def full(share: float) -> str:
     """Color of what may run out: memory, disk."""
-    return "$series-4" if share < 0.85 else "$warning" if share < 0.95 else "$error"
+    return ROOMY if share < 0.85 else "$warning" if share < 0.95 else "$error"
 
 
 def trace(values: Sequence[float], width: int, height: int = 1, color: str = "$series-1") -> list[str]:

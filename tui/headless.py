@@ -18,13 +18,16 @@ from torchdeck.engine.runs.reader import RunReader
 from .plain_text import printable
 from .process.terminal_notice import notice_for
 from .words.epoch_columns import epoch_columns
-from .words.event_text import TOLD_AS_WRITTEN
+from .words.event_levels import event_level
+from .words.event_text import event_line
 from .words.figures import duration, figure
 from .words.metric_text import best_words, metric_title
 from .words.shell_text import shell_command
 
 # Without a terminal, print a line at least this often, so that a log shows that the run is alive.
 _PLAIN_SECONDS = 60.0
+# Problems that the run itself prints, or that its end tells.
+_PRINTED = ("left_out", "ended", "died")
 
 
 class Display:
@@ -107,7 +110,7 @@ class Display:
         records = reader.epoch_records()
         for record in records[self._shown_epochs :]:
             figures = {"train": "", "validation": "", "ema": ""}
-            for column in epoch_columns(records):
+            for column in epoch_columns(records, reader.score, reader.headline):
                 title = metric_title(column.name).removeprefix("macro ")
                 figures[column.part] += f" {title} {column.text(record)}"
             parts = [f"{part}{words}" for part, words in figures.items() if words and record.get(part)]
@@ -165,8 +168,6 @@ def _bars(console: Console) -> Progress:
 def _event_line(event: dict[str, Any]) -> str:
     """One line for an event that matters at the command line; '' for others."""
     kind = event.get("kind")
-    if kind in TOLD_AS_WRITTEN:
-        return str(event.get("text"))
     if kind == "resumed_from":
         exact = (
             "bit-exact" if event.get("exact") else "not bit-exact: " + "; ".join(event.get("not_exact_because", []))
@@ -176,8 +177,6 @@ def _event_line(event: dict[str, Any]) -> str:
     if kind == "forked_from" and not event.get("exact"):
         reasons = "\n".join(f"  {reason}" for reason in event.get("not_exact_because", []))
         return f"started from {event.get('checkpoint')} after epoch {event.get('epoch')}, not bit-exact:\n{reasons}"
-    if kind == "compile_failed":
-        return f"torch.compile failed, running eager: {event.get('reason')}"
-    if kind == "save_failed":
-        return f"could not save a checkpoint, training continues: {event.get('error')}"
-    return ""
+    if isinstance(text := event.get("text"), str):
+        return text
+    return event_line(event) if event_level(event) != "info" and kind not in _PRINTED else ""

@@ -36,6 +36,17 @@ class ArgumentRemoved(Message):
 
 
 @dataclass
+class WeightsChosen(Message):
+    """Let the draft's model start from the weights in a file.
+
+    Args:
+        file: path of the file; empty for none.
+    """
+
+    file: str
+
+
+@dataclass
 class DraftReplaced(Message):
     """Replace the draft of the next run by a whole config.
 

@@ -15,7 +15,7 @@ from torchdeck.engine.run_files import LOG_FILE
 from .process.importing import no_garbage_sought
 from .process.private_output import carry_over
 from .process.terminal import Terminal
-from .words.run_text import status_forms
+from .words.run_text import run_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
@@ -112,8 +112,7 @@ class OwnRun:
 
             self._reader = RunReader(run.path)
         self._reader.poll()
-        reader = self._reader
-        return status_forms(reader.path.name, reader.status(), reader.progress(), reader.latest_metrics())
+        return run_forms(self._reader, self._reader.status())
 
     def _follow(self, run: LaunchedRun, advice: str) -> LaunchedRun:
         self.launched, self.is_awaited, self._advice, self._path = run, True, advice, None

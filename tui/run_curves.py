@@ -13,7 +13,7 @@ from torchdeck.engine.errors import RunError
 from .polling import BYTES_PER_LOOK
 from .step_axis import Axis, axis_unit, positions
 from .words.charted_metrics import title_of
-from .words.metric_text import charted
+from .words.metric_text import chart_title, charted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -139,15 +139,14 @@ def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str
     import numpy as np
 
     split, _, name = metric.rpartition("/")
-    curves, title = [], ""
+    curves = []
     for run, reader in readers.items():
         x, y = reader.series(metric) if metric in reader.series_names else (np.empty(0), np.empty(0))
-        title, y = charted(name, y)
-        curves.append(RunCurve(run, positions(reader, x, axis), y))
+        curves.append(RunCurve(run, positions(reader, x, axis), charted(name, y)))
     longest = max((float(curve.x[-1]) for curve in curves if len(curve.x)), default=0.0)
     label, size = axis_unit(axis, longest)
     curves = [RunCurve(curve.run, curve.x / size, curve.y) for curve in curves]
-    return label, curves, f"{split[:1].upper()}{split[1:]} {title}" if split else title_of(name)
+    return label, curves, f"{split[:1].upper()}{split[1:]} {chart_title(name)}" if split else title_of(name)
 
 
 def _facts(reader: RunReader) -> RunFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.terminal_theme import TerminalTheme
@@ -12,6 +13,7 @@ from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.theme import Theme
+from textual.types import CSSPathType
 from textual.widget import Widget
 
 from torchdeck.engine.errors import ConfigError
@@ -48,6 +50,9 @@ class Told:
     text: str
 
 
+_HERE = Path(__file__).parent
+
+
 class Stage(TerminalApp[None]):
     """An app in torchdeck's look.
 
@@ -57,7 +62,7 @@ class Stage(TerminalApp[None]):
     """
 
     TITLE = "torchdeck"
-    CSS_PATH = "studio.tcss"
+    CSS_PATH: ClassVar[CSSPathType | None] = [_HERE / "studio.tcss", _HERE / "screens" / "screens.tcss"]
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     ALLOW_IN_MAXIMIZED_VIEW: ClassVar[str] = "TabLine, KeyLine, FilterField, ToastRack"

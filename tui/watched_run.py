@@ -9,7 +9,7 @@ from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
 from .own_run import Refusal
 from .polling import BYTES_PER_LOOK
-from .words.run_text import status_forms
+from .words.run_text import run_forms, status_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun
@@ -92,8 +92,8 @@ class WatchedRun:
     def forms(self) -> tuple[str, ...]:
         """The run in the first line, longest form first."""
         if self.reader is None:
-            return status_forms("", self.status, None, {}) if self.status else ()
-        return status_forms(self.reader.path.name, self.status, self.reader.progress(), self.reader.latest_metrics())
+            return status_forms("", self.status) if self.status else ()
+        return run_forms(self.reader, self.status)
 
     def _forget(self) -> None:
         self.reader, self.launched, self.refusal, self.status = None, None, None, ""

@@ -34,6 +34,11 @@ def is_literal(value: Any) -> bool:
     return bool(value.strip()) and not is_reference(value) and _VARIABLE.fullmatch(value) is None
 
 
+def is_hidden(key: str, value: Any) -> bool:
+    """Whether the value of a setting by its dotted key is a secret itself, so that nothing may show it."""
+    return key in secret_keys() and is_literal(value)
+
+
 def is_secret_place(loc: Sequence[str | int]) -> bool:
     """Whether a value at a path of keys holds a secret: it is one, is part of one, or is in the place of a section."""
     path = ".".join(str(part) for part in loc)

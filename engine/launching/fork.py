@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..config.file import config_from_values, config_values, dump_config, parse_config
+from ..config.starting_weights import weights_from
 from ..errors import CheckpointError
 from ..runs.browsing.references import run_of, step_file_of
 from ..runs.on_disk.directory import config_damage
@@ -82,7 +83,7 @@ def fork_config(
     values["start_from"] = ""
     if weights_only:
         entry = "ema_state_dict" if averaged else "model_state_dict" if report.config else ""
-        values["model"] |= {"pretrained": False, "weights": str(path.absolute()), "weights_entry": entry}
+        values["model"] |= weights_from(str(path.absolute()), entry)
     else:
         values["start_from"] = str(path.absolute())
     config = config_from_values(values, str(path))

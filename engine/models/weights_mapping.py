@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import CheckpointError
+from ..shapes import tensor_words
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
@@ -47,7 +48,7 @@ class ShapeDifference:
     in_model: Shape
 
     def __str__(self) -> str:
-        return f"{self.name} ({shape_text(self.in_file)} in the file, {shape_text(self.in_model)} here)"
+        return f"{self.name} ({tensor_words(self.in_file)} in the file, {tensor_words(self.in_model)} here)"
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,6 @@ def entries_of(file: Shapes) -> list[str]:
 def state_dict_name(name: str) -> str:
     """The name in a state_dict of a tensor that a pickled model keeps below `_modules`, `_parameters`, `_buffers`."""
     return ".".join(part for part in name.split(".") if part not in _MODULE_PARTS)
-
-
-def shape_text(sizes: Sequence[int]) -> str:
-    """Sizes as 64×3×7×7."""
-    return "×".join(map(str, sizes)) or "scalar"
 
 
 def _modern(name: str) -> str:

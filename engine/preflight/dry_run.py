@@ -9,8 +9,8 @@ from pathlib import Path
 from ..build import Prepared, Progress, check_start, prepare
 from ..config import RunConfig
 from ..data.loading.loaders import check_loading, example_inputs
-from ..data.loading.storage import free_disk
 from ..errors import RunError, TorchdeckError
+from ..files.free_disk import free_disk
 from ..run_files import CHECKPOINTS
 from ..shapes import Shape
 from ..user_path import user_path
@@ -93,7 +93,7 @@ def dry_run(config: RunConfig, runs_root: Path, progress: Progress) -> DryRun:
         memory_note=note,
         checkpoints=str(runs_root / f"{config.name}-…" / CHECKPOINTS),
         checkpoint_bytes=held * (2 if config.ema.decay else 1) + state,
-        free_disk=free_disk(str(runs_root)),
+        free_disk=free_disk(runs_root),
     )
 
 

@@ -1,4 +1,4 @@
-"""Outline of a run while its settings are edited: steps and learning rates. No model is built, nothing is fetched."""
+"""Outline of a run while it is edited: steps, saves, learning rates. No model is built, nothing is fetched."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..training.optimization.optimizers import build_optimizer
 from ..user_code import is_user_spec
 from .draft_data import open_draft
 from .plan import rates_of_steps
+from .planned_saves import PlannedSaves, planned_saves
 
 _MOST_POINTS = 512
 
@@ -26,6 +27,7 @@ class RunOutline:
         samples: number of samples in the training split.
         epochs: epochs of the run.
         steps_per_epoch: optimizer steps of an epoch.
+        saves: checkpoints that it will save and keep.
         at_epochs: positions of the learning rates, in epochs.
         rates: learning rates there, of parameters without a factor of their own; empty if unknown.
         peak: the highest learning rate of any step; 0 if unknown.
@@ -35,6 +37,7 @@ class RunOutline:
     samples: int
     epochs: int
     steps_per_epoch: int
+    saves: PlannedSaves
     at_epochs: list[float]
     rates: list[float]
     peak: float
@@ -56,6 +59,7 @@ def outline_run(config: RunConfig) -> RunOutline:
         samples=len(sources.train),
         epochs=config.training.epochs,
         steps_per_epoch=steps_per_epoch,
+        saves=planned_saves(config, steps_per_epoch),
         at_epochs=[at / steps_per_epoch for at in shown],
         rates=[rates[at] for at in shown],
         peak=max(rates, default=0.0),

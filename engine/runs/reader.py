@@ -13,6 +13,7 @@ from typing import Any
 from ..config import RunConfig
 from ..errors import ConfigError, RunError
 from ..files.json_values import number, numbers_restored, whole_number
+from ..metric_names import AUTO
 from ..run_files import (
     CHECKPOINTS,
     CONFIG_FILE,
@@ -228,6 +229,13 @@ class RunReader:
         """What is measured of every training step beside its loss: "accuracy" or "mae"."""
         return self._curves.score
 
+    @property
+    def headline(self) -> str:
+        """The metric that says most of the run besides its loss: the one that picks its best epoch, else `score`."""
+        best = self.best()
+        deciding = best["metric"] if best is not None else self._best_metric()
+        return self.score if deciding in ("loss", AUTO) else deciding
+
     def events(self) -> list[dict[str, Any]]:
         """The events as of the last poll, the oldest first."""
         return self._events
@@ -267,11 +275,14 @@ class RunReader:
         records = [record for record in self._curves.evaluations if record.get("is_best")]
         if not records:
             return None
+        return best_of(records[-1], self._best_metric())
+
+    def _best_metric(self) -> str:
+        """The config's name of the metric that picks the best epoch; the default where the config is damaged."""
         try:
-            metric = self.config().checkpoint.best_metric
+            return self.config().checkpoint.best_metric
         except ConfigError:
-            metric = RunConfig().checkpoint.best_metric
-        return best_of(records[-1], metric)
+            return RunConfig().checkpoint.best_metric
 
     def progress(self) -> Progress:
         """How far the run is, as of the last poll."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from textual.screen import ModalScreen
 
-from torchdeck.tui import stage
 from torchdeck.tui.stage import Stage
 
 
@@ -18,8 +16,6 @@ class Asking(Stage):
         dialog: what is asked.
         answers: every answer that it was closed with.
     """
-
-    CSS_PATH = Path(stage.__file__).with_name("studio.tcss")
 
     def __init__(self, dialog: ModalScreen[Any]) -> None:
         super().__init__()

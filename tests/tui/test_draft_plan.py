@@ -10,6 +10,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.measured_step import StepMeasurement
 from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.preflight.outline import RunOutline
+from torchdeck.engine.preflight.planned_saves import PlannedSaves
 from torchdeck.engine.runs.browsing.used_values import UsedValue
 from torchdeck.tui.draft_form import draft_fields
 from torchdeck.tui.widgets.form_field import FormField
@@ -17,7 +18,7 @@ from torchdeck.tui.words.draft_plan import DraftPlan, plan_lines, schedule_lines
 from torchdeck.tui.words.setting_text import best_used, difference_lines, field_lines, shell_form
 
 RATES = [0.003 * (1 - at / 100) for at in range(100)]
-OUTLINE = RunOutline(1438, 15, 23, [15 * at / 100 for at in range(100)], RATES, 0.003, "")
+OUTLINE = RunOutline(1438, 15, 23, PlannedSaves(15, 4, True), [15 * at / 100 for at in range(100)], RATES, 0.003, "")
 MEMORY = MemoryEstimate(64, "fp32", "cpu", 10**6, 0, 2 * 10**6, 0, 10**6, 4 * 10**6, 8 * 10**6, 0, 10**10)
 MEASURED = StepMeasurement(64, "fp32", "cpu", 8 * 10**6, 0.01, 23, 15)
 COMMAND = "torchdeck train digits --set training.epochs=7 --set 'name=a b'"
@@ -81,7 +82,7 @@ def test_the_schedule_has_its_range_and_the_epochs() -> None:
     assert len(lines) == 7
     assert lines[0].split()[0] == "0.003" and lines[5].split()[0] == "3e-5"
     assert lines[-1].split() == ["0", "5", "10", "15"]
-    constant = RunOutline(1438, 3, 23, [0.0, 1.0], [0.1, 0.1], 0.1, "")
+    constant = RunOutline(1438, 3, 23, PlannedSaves(3, 3, True), [0.0, 1.0], [0.1, 0.1], 0.1, "")
     labels = [plain(line).split()[0] for line in schedule_lines(constant, "", 50, 7)]
     assert labels == ["│", "│", "│", "0.1", "│", "│", "0"]
     assert schedule_lines(None, "CIFAR10 is not here", 50, 7) == ["CIFAR10 is not here"]

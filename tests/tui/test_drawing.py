@@ -10,7 +10,22 @@ from rich.cells import cell_len
 from textual.content import Content
 
 from torchdeck.tui import drawing
-from torchdeck.tui.drawing import area, bar, cells, ends, fits, left, name, pair, prose, right, rule, stacked, trace
+from torchdeck.tui.drawing import (
+    area,
+    bar,
+    cells,
+    ends,
+    fits,
+    left,
+    name,
+    pair,
+    prose,
+    right,
+    rule,
+    short_count,
+    stacked,
+    trace,
+)
 
 HOSTILE = (
     "[red]x[/red]", "[/]", "[", "a\\", "a\\[b]", "\\\\[/", "[@click=app.quit]x[/]", "$error", "\x1b[31m", "a\nb",
@@ -143,3 +158,9 @@ def test_an_area_shows_the_newest_at_the_right() -> None:
 def test_a_busy_device_is_good_and_a_full_one_is_not() -> None:
     assert [drawing.busy(share) for share in (0.1, 0.7, 1.0)] == ["$warning", "$success", "$success"]
     assert [drawing.full(share) for share in (0.1, 0.9, 0.99)] == ["$series-4", "$warning", "$error"]
+
+
+def test_a_count_is_short_and_never_longer_than_five_cells() -> None:
+    counts = (0, 999, 5130, 14_240, 60_000, 999_960, 25_557_032, 1_819_000_000)
+    assert [short_count(count) for count in counts] == ["0", "999", "5,130", "14.2k", "60k", "1M", "25.6M", "1.82G"]
+    assert max(len(short_count(int(1.07**power))) for power in range(500)) == 5

@@ -1,12 +1,14 @@
 """A dry run builds, checks and prints everything, and writes nothing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError, RunError
+from torchdeck.engine.preflight.dry_run import dry_run
 from torchdeck.tui.verbs.dry_run import print_dry_run
 
 
@@ -26,6 +28,17 @@ def test_a_dry_run_says_what_a_run_would_begin_with_and_writes_nothing(
     assert print_dry_run(config, Path("runs"), as_json=False) == 0
     assert "checkpoints: runs/digits-…/checkpoints" in capfd.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_samples_of_several_tensors_have_the_shape_of_each(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config("digits", ["model.name=mlp"])
+    found = dry_run(config, tmp_path, lambda message, done, total: None)
+    several = replace(found, input_shape={"image": (3, 32, 32), "words": (16,)})
+    monkeypatch.setattr("torchdeck.engine.preflight.dry_run.dry_run", lambda *given: several)
+    assert print_dry_run(config, tmp_path, as_json=False) == 0
+    assert "image 3×32×32, words 16 each" in capfd.readouterr().out
 
 
 def test_a_dry_run_is_refused_for_what_a_run_is_refused_for(tmp_path: Path) -> None:

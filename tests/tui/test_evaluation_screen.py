@@ -22,7 +22,7 @@ async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Pa
         assert "validation split, trained weights" in text
         assert "macro F1" in text
         assert "precision" in text
-        await pilot.press("m")
+        await pilot.press("v")
         await until_shown(pilot, "averaged (EMA) weights")
         await pilot.press("escape")
         assert not isinstance(app.screen, EvaluationScreen)
@@ -30,7 +30,7 @@ async def test_a_key_shows_the_newest_evaluation_of_the_watched_run(tmp_path: Pa
 
 def test_an_evaluation_without_classes_shows_its_outputs() -> None:
     tables = {"per_output": {"mae": [0.5, 1.0], "rmse": [0.6, 1.2], "r2": [0.9, 0.1]}}
-    text = evaluation_text({"metrics": {"loss": 0.25, "r2": 0.5}}, tables, [], "", 80).plain
+    text = evaluation_text({"metrics": {"loss": 0.25, "r2": 0.5}}, tables, [], "", 80)
     assert "R²" in text
     assert "0.6" in text
     assert "confusion" not in text

@@ -114,7 +114,7 @@ def test_no_part_of_a_pane_takes_a_key_that_means_something_everywhere() -> None
         if part != "studio" and key in everywhere
     }
     # A key of a screen over the studio hides nothing; zero is where the panes' digits end.
-    over = ("sample.", "checkpoint.", "scores.", "comparison.")
+    over = ("sample.", "checkpoint.", "scores.", "comparison.", "evaluation.", "plan.", "lines.", "groups.")
     assert {each for each in taken if not each.startswith((*over, "chart.outliers"))} == set()
 
 

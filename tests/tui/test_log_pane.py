@@ -16,7 +16,7 @@ from torchdeck.tui.panes.log import LogPane
 from torchdeck.tui.stage import Stage, Told
 from torchdeck.tui.tailed_file import TailedFile
 from torchdeck.tui.watched_run import WatchedRun
-from torchdeck.tui.words.log_text import event_lines, printed_level
+from torchdeck.tui.words.log_text import log_lines, printed_level
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_a_printed_line_has_the_level_that_its_words_say(line: str, level: str) 
 
 
 def test_every_kind_of_event_has_words_and_problems_have_a_level() -> None:
-    lines = event_lines(
+    lines = log_lines(
         [
             {"kind": "saved", "time": 1.0, "file": "step-1.pt", "reason": "epoch", "bytes": 4000, "step": 12},
             {"kind": "save_failed", "time": 2.0, "error": "disk full"},

@@ -5,7 +5,7 @@ import pytest
 
 from torchdeck.engine.metric_names import METRICS
 from torchdeck.tui.words.epoch_columns import epoch_columns
-from torchdeck.tui.words.metric_text import best_words, charted, metric_text, metric_title
+from torchdeck.tui.words.metric_text import best_words, chart_title, charted, metric_text, metric_title
 
 
 @pytest.mark.parametrize(
@@ -33,10 +33,8 @@ def test_every_title_fits_its_column() -> None:
 
 
 def test_a_chart_of_shares_is_in_percent() -> None:
-    title, values = charted("accuracy", np.array([0.5, 1.0]))
-    assert (title, values.tolist()) == ("accuracy %", [50, 100])
-    title, values = charted("loss", np.array([0.5]))
-    assert (title, values.tolist()) == ("loss", [0.5])
+    assert (chart_title("accuracy"), charted("accuracy", np.array([0.5, 1.0])).tolist()) == ("accuracy %", [50, 100])
+    assert (chart_title("loss"), charted("loss", np.array([0.5])).tolist()) == ("loss", [0.5])
 
 
 def test_the_best_result_is_said_in_its_own_unit() -> None:
@@ -47,7 +45,8 @@ def test_the_best_result_is_said_in_its_own_unit() -> None:
 def test_metrics_of_ones_own_are_columns_with_short_headings() -> None:
     names = ["loss", "accuracy", "worst_recall_of_all", "parts.a", "parts.b", "parts.c", "parts.d"]
     record = {"validation": dict.fromkeys(names, 0.5), "train": {}}
-    own = [(column.name, column.heading) for column in epoch_columns([record]) if column.name not in METRICS]
+    columns = epoch_columns([record], "accuracy", "accuracy")
+    own = [(column.name, column.heading) for column in columns if column.name not in METRICS]
     assert own == [("worst_recall_of_all", "worst_reca…"), *((f"parts.{x}", f"parts.{x}") for x in "abc")]
     assert best_words({"metric": "worst_recall_of_all", "value": 0.5, "epoch": 3}).startswith(
         "worst_recall_of_all 0.5"

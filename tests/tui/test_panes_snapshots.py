@@ -81,7 +81,7 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         return (replace(found, free=16 * 10**9) if isinstance(found, MemoryEstimate) else found), why
 
     monkeypatch.setattr(PlanPanel, "_asked", asked_of_known)
-    monkeypatch.setattr("torchdeck.tui.panes.setup_plan._free_disk", lambda folder: 100 * 10**9)
+    monkeypatch.setattr("torchdeck.tui.panes.setup_plan.free_disk", lambda folder: 100 * 10**9)
 
 
 @pytest.mark.parametrize(

@@ -307,13 +307,15 @@ async def test_a_fork_becomes_the_draft(runs: Path, tmp_path: Path) -> None:
 
 
 async def test_weights_are_written_into_the_draft_and_the_rest_of_it_stays(runs: Path, tmp_path: Path) -> None:
-    async with studio(tmp_path, size=(80, 24)) as (app, pilot):
+    async with studio(tmp_path, "model.name=resnet18", "model.pretrained=true", size=(80, 24)) as (app, pilot):
         before = app.draft
         await in_runs(app, pilot, "tab", "w")
         await until(pilot, lambda: app.draft.model.weights != "")
         newest = max((app.query_one(RunsPane).chosen.path / "checkpoints").glob("step-*.pt"))
         assert app.draft.model.weights == str(newest.absolute())
         assert app.draft.model_copy(update={"model": before.model}) == before
+        # A start from both is refused.
+        assert not app.draft.model.pretrained
 
 
 async def test_resuming_a_finished_run_asks_how_many_epochs_in_all(runs: Path, tmp_path: Path) -> None:

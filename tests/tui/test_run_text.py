@@ -39,20 +39,20 @@ def forms(*arguments: object) -> list[str]:
 
 
 def test_the_line_of_the_tabs_says_how_far_and_how_long() -> None:
-    running = forms("run-1", "running", progress(), {"accuracy": 0.9889})
+    running = forms("run-1", "running", progress(), ("accuracy", 0.9889))
     assert running[0].startswith("● run-1  epoch 3/10 ━")
     assert running[0].endswith("42%  98.89%  12 min 05 s left")
     assert running[3] == "● 42%  12 min 05 s"
     assert running[-1] == "● 42%"
-    assert "left" not in forms("run-1", "running", progress(eta_seconds=math.nan), {})[0]
-    assert forms("run-1", "paused", progress(), {})[1] == "● paused 42%"
-    assert forms("", "preparing", None, {})[0] == "●  preparing"
-    assert forms("run-1", "finished", progress(), {"accuracy": 0.9889})[1] == "✓ finished  98.89%"
+    assert "left" not in forms("run-1", "running", progress(eta_seconds=math.nan))[0]
+    assert forms("run-1", "paused", progress())[1] == "● paused 42%"
+    assert forms("", "preparing")[0] == "●  preparing"
+    assert forms("run-1", "finished", progress(), ("accuracy", 0.9889))[1] == "✓ finished  98.89%"
 
 
 @pytest.mark.parametrize("status", ["preparing", "running", "paused", "finished", "stopped", "failed", "died"])
 def test_the_line_of_the_tabs_fits_beside_them_at_80_columns(status: str) -> None:
-    known = forms("run-1", status, progress(step=1000, eta_seconds=86399.0), {"accuracy": 1.0})
+    known = forms("run-1", status, progress(step=1000, eta_seconds=86399.0), ("accuracy", 1.0))
     assert any(len(form) <= 27 for form in known)
 
 

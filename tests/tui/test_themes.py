@@ -12,6 +12,7 @@ from textual.color import Color
 from textual.theme import BUILTIN_THEMES
 
 from torchdeck.tui.look.themes import OWN_THEMES, ansi_colors, meanings_for
+from torchdeck.tui.verbs.output import printed
 
 TUI = Path(__file__).parents[2] / "tui"
 TEXT = (
@@ -110,3 +111,22 @@ def test_no_widget_names_a_color() -> None:
     found = [f"{path.name}: {line.strip()}" for path in [*files, TUI / "studio.tcss"]
              for line in path.read_text(encoding="utf-8").splitlines() if named.search(line)]  # fmt: skip
     assert found == []
+
+
+def test_what_the_screen_shows_has_no_styles_of_a_shell() -> None:
+    """A style of Rich names a color; markup names a meaning of the theme."""
+    styled = re.compile(r"\brich\.(?:text|style)\b|\bstyle=\"")
+    found = [
+        f"{path.name}: {line.strip()}"
+        for folder in ("words", "panes", "screens", "palette")
+        for path in (TUI / folder).rglob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if styled.search(line)
+    ]
+    assert found == []
+
+
+def test_a_shell_gets_the_colors_of_the_terminal_for_what_the_screen_shows() -> None:
+    text = printed("[b]a[/] [$error]b \\[x][/] [$text-muted]c[/] [$text on $success 40%]9[/]")
+    assert text.plain == "a b [x] c 9"
+    assert [str(span.style) for span in text.spans] == ["bold", "red", "dim", "white on rgb(0,102,20)"]

@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from torchdeck.engine.errors import ConfigError, DataError
 from torchdeck.tui.process import worker_process as worker_module
 from torchdeck.tui.process.worker_process import WorkerError, WorkerProcess, python_command
+from torchdeck.tui.words.worker_text import ended_words
 
 
 @pytest.fixture
@@ -46,6 +48,22 @@ async def test_a_process_that_dies_is_told_and_the_next_call_gets_a_new_one() ->
         assert await worker.call("os:getpid") != before
     finally:
         await worker.close()
+
+
+async def test_a_process_that_the_system_kills_names_the_signal_and_the_likeliest_reason() -> None:
+    worker = WorkerProcess()
+    try:
+        with pytest.raises(WorkerError) as killed:
+            await worker.call("signal:raise_signal", signal.SIGKILL)
+        assert killed.value.signal == signal.SIGKILL
+        assert ended_words(killed.value, "try less").endswith("for using too much memory; try less")
+        with pytest.raises(WorkerError) as ended:
+            await worker.call("os:_exit", 7)
+        assert (ended.value.signal, ended_words(ended.value)) == (0, str(ended.value))
+    finally:
+        await worker.close()
+    # A message about another process is no reason to guess.
+    assert ended_words(ConfigError("a rank got SIGKILL")) == "a rank got SIGKILL"
 
 
 async def test_what_the_function_prints_does_not_disturb_the_answers(capfd: pytest.CaptureFixture[str]) -> None:

@@ -89,6 +89,10 @@ _PANES_DO = {
     "log": "what happened and what was printed",
 }
 
+_CLOSE = Command("escape,q", "dismiss", "Back", "Back", "Esc")
+# What `i` opened, `i` closes.
+_CLOSE_INSPECTED = Command("escape,q,i", "dismiss", "Back", "Back", "Esc")
+
 COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "studio": {
         **{
@@ -297,17 +301,30 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "export": Command("x", "export", "Export weights or model to a file", "Export"),
         "export_averaged": Command("", "export_averaged", "Export the averaged (EMA) weights to a file"),
         "copy": Command("y", "copy_path", "Copy the path", "Copy path"),
-        "close": Command("escape,q", "dismiss", "Back", "Back", "Esc"),
+        "close": _CLOSE,
     },
     "comparison": {
         "metric": Command("e", "next_curve", "Next metric", "Next metric"),
         "overlay": Command("o", "overlay", "Overlay curves of a CSV or TensorBoard log", "Overlay a log"),
-        "close": Command("escape,q", "dismiss", "Back", "Back", "Esc"),
+        "close": _CLOSE,
     },
     "scores": {
         "split": Command("m", "next_split", "Measure the next split", "Next split"),
         "averaged": Command("v", "averaged", "Switch between trained and averaged (EMA) weights", "EMA weights"),
-        "close": Command("escape,q", "dismiss", "Back", "Back", "Esc"),
+        "close": _CLOSE,
+    },
+    "evaluation": {
+        "averaged": Command("v", "averaged", "Switch between trained and averaged (EMA) weights", "EMA weights"),
+        "close": _CLOSE_INSPECTED,
+    },
+    "plan": {
+        "close": _CLOSE_INSPECTED,
+    },
+    "lines": {
+        "close": _CLOSE_INSPECTED,
+    },
+    "groups": {
+        "close": _CLOSE,
     },
     "run_chart": {
         "metric": Command("e", "ask('metric')", "Choose the metric", "Metric"),

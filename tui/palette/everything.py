@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
-from textual.keys import format_key
 
 from torchdeck.engine.config.presets import list_presets
 from torchdeck.engine.data.datasets.catalog import list_datasets
@@ -19,6 +18,7 @@ from torchdeck.engine.run_files import CHECKPOINTS
 from ..draft_form import draft_fields
 from ..drawing import left, right
 from ..keys.commands import COMMANDS
+from ..keys.part_titles import key_text, part_title
 from ..plain_text import printable
 from . import by_name
 
@@ -100,15 +100,15 @@ class Everything(Provider):
             if command is None or part == "rows" or not active.enabled or str(binding.id) in seen:
                 continue
             seen.add(str(binding.id))
-            shown = binding.key_display or format_key(key)
-            yield Entry(command.does, part.capitalize(), self._runner(binding.action, node), shown, 1.2)
+            shown = binding.key_display or key_text(key)
+            yield Entry(command.does, part_title(part), self._runner(binding.action, node), shown, 1.2)
         parts = {
             (each.binding.id or "").partition(".")[0]: each.node for each in list(self.screen.active_bindings.values())
         }
         for part, commands in COMMANDS.items():
             for command in commands.values():
                 if not command.keys and part in parts:
-                    yield Entry(command.does, part.capitalize(), self._runner(command.action, parts[part]), "", 1.2)
+                    yield Entry(command.does, part_title(part), self._runner(command.action, parts[part]), "", 1.2)
 
     def _runner(self, action: str, node: object) -> Callable[[], Awaitable[object]]:
         async def run() -> None:

@@ -17,13 +17,12 @@ from torchdeck.engine.config.presets import list_presets
 from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
 from torchdeck.engine.data.datasets.places import datasets_here
 
-from ..drawing import left, name, right, rule
+from ..drawing import left, name, right, rule, short_count
 from ..keys.bindings import bindings
 from ..screens.ask import PromptScreen
 from ..screens.pick import PickEntry, found
 from ..widgets.filter_field import FilterField, ask_filter
 from ..widgets.rows import Rows
-from ..words.figures import short_count
 from ..working import Working
 
 _COUNT_CELLS = 5

@@ -14,7 +14,7 @@ from ..drawing import marked, name
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import Lines
-from ..words.model_text import group_lines
+from ..words.groups_text import group_lines
 from ..working import Working
 
 if TYPE_CHECKING:

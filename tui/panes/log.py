@@ -25,15 +25,12 @@ from ..watched_run import WatchedRun
 from ..widgets.filter_field import FilterField, ask_filter
 from ..widgets.panel import Lines, nothing_here
 from ..widgets.rows import Rows
+from ..words.event_levels import GLYPHS, LEVELS, TONES, Level
 from ..words.log_text import (
-    GLYPHS,
-    LEVELS,
-    TONES,
-    Level,
     LogLine,
     clock,
-    event_lines,
     full_lines,
+    log_lines,
     log_row,
     printed_lines,
 )
@@ -142,7 +139,7 @@ class LogPane(Working, Pane):
         sources = {}
         if (reader := self._run.reader) is not None:
             path = reader.path
-            sources["events"] = Source("events", "Run", path.name, lambda: event_lines(reader.events()))
+            sources["events"] = Source("events", "Run", path.name, lambda: log_lines(reader.events()))
             sources["output"] = self._printed("output", "Run", path / LOG_FILE)
         sources["messages"] = Source("messages", "Studio", "", self._told)
         if self._own is not None:

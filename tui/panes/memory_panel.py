@@ -16,6 +16,7 @@ from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import FocusableLines
 from ..words.model_text import largest_line, measured_lines, memory_lines
 from ..working import Working
+from .measured_step import measured_step
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.inspection import Inspection
@@ -102,17 +103,8 @@ class MemoryPanel(Working, FocusableLines):
             self.app.notify(refusal, title="Not measured", severity="warning")
             return
         self._say(self._estimate_made, *self._words[:1], "[$text-muted]measuring a real step …[/]")
-        process = self._worker.another()
-        try:
-            measured = await process.call(worker_calls.MEASURE_STEP, draft)
-            self._say(self._estimate_made, *self._words[:1], *measured_lines(measured))
-        except TorchdeckError as error:
-            self._say(self._estimate_made, *self._words[:1], wrong=str(error))
-        except WorkerError as error:
-            more = "; the system may have killed it for using too much memory" if "SIGKILL" in str(error) else ""
-            self._say(self._estimate_made, *self._words[:1], wrong=f"{error}{more}")
-        finally:
-            await process.close()
+        measured, why = await measured_step(self._worker, draft)
+        self._say(self._estimate_made, *self._words[:1], *(measured_lines(measured) if measured else ()), wrong=why)
 
     def _say(self, estimate: MemoryEstimate | None, *words: str, wrong: str = "") -> None:
         self._estimate_made, self._words, self._wrong = estimate, list(words), wrong

@@ -18,7 +18,7 @@ from torchdeck.engine.shapes import shape_words
 
 from ..drawing import marked, name, prose
 from ..keys.bindings import bindings
-from ..messages import DraftReplaced
+from ..messages import DraftReplaced, WeightsChosen
 from ..polling import Poll
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
@@ -162,12 +162,8 @@ class ModelPane(Working, Pane):
             self.app.push_screen(WeightsScreen(self._worker, self.draft, path), self._take_weights)
 
     def _take_weights(self, path: str | None) -> None:
-        if path is not None and self.draft is not None:
-            model = self.draft.model
-            # A model starts from pretrained weights or from a file, not from both.
-            pretrained = model.pretrained and not path
-            model = model.model_copy(update={"weights": path, "pretrained": pretrained})
-            self.post_message(DraftReplaced(self.draft.model_copy(update={"model": model})))
+        if path is not None:
+            self.post_message(WeightsChosen(path))
 
     def action_groups(self) -> None:
         """Show the parameter groups of the optimizer in full."""

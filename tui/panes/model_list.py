@@ -10,11 +10,11 @@ from textual.message import Message
 
 from torchdeck.engine.models.catalog import ModelEntry, list_models
 
-from ..drawing import left, right, rule
+from ..drawing import left, right, rule, short_count
 from ..keys.bindings import bindings
 from ..widgets.rows import Rows
 
-_SIZE_CELLS = 5
+_SIZE_CELLS = 6
 _SECTIONS = {"built-in": "Built in", "torchvision": "torchvision"}
 
 
@@ -74,14 +74,9 @@ class ModelList(Rows):
             return rule(entry, width)
         weight = "b" if entry.name == self._current else "not b"
         name = left(entry.name, max(6, width - _SIZE_CELLS))
-        return f"[{weight}]{name}[/][$text-muted]{right(_size(entry.params), _SIZE_CELLS)}[/]"
+        size = short_count(entry.params) if entry.params else "–"
+        return f"[{weight}]{name}[/][$text-muted]{right(size, _SIZE_CELLS)}[/]"
 
 
 def _own(name: str) -> ModelEntry:
     return ModelEntry(name, "user", None, None, None, "")
-
-
-def _size(params: int | None) -> str:
-    if not params:
-        return "–"
-    return f"{params / 1e6:.0f}M" if params >= 1e7 else f"{params / 1e6:.1f}M"

@@ -16,7 +16,7 @@ from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
-from ..messages import DraftEdited, DraftReplaced, ResumeRequested, WatchRequested
+from ..messages import DraftReplaced, ResumeRequested, WatchRequested, WeightsChosen
 from ..process.worker_process import WorkerProcess
 from ..screens.ask import ConfirmScreen, PromptScreen
 from ..screens.exporting import ask_and_export
@@ -208,7 +208,7 @@ class RunActions(Working, Pane):
     async def action_use_weights(self) -> None:
         """Make the draft's model start from the checkpoint's weights; the rest of the draft stays."""
         if (path := await self._checkpoint_to_use()) is not None:
-            self.post_message(DraftEdited("model.weights", str(path.absolute())))
+            self.post_message(WeightsChosen(str(path.absolute())))
             self.app.notify(
                 "2 Model shows which of them fit; u undoes it", title=f"Weights of {path.name} in the draft"
             )

@@ -16,7 +16,7 @@ from ..drawing import name
 from ..keys.bindings import bindings
 from ..widgets.rows import Rows
 from ..widgets.table import layout
-from ..words.metric_text import score_name
+from ..words.metric_text import headline_metric
 from ..words.run_lists import CheckpointRow, checkpoint_columns, marks_width, tag_words
 from ..words.run_text import ENDED_BADLY
 from .run_table import Asking
@@ -89,7 +89,7 @@ class CheckpointTable(Asking, Rows):
         self.entitle(f"Checkpoints  [not bold $text-muted]{name(run.name)}[/]" if run is not None else "Checkpoints")
         rows = [CheckpointRow(each, now, look.path_of(each) in marked) for each in look.checkpoints]
         metrics = next((each.metrics for each in look.checkpoints if each.metrics), {})
-        metric = score_name(metrics, run.best if run is not None else None)
+        metric = headline_metric(metrics, run.best if run is not None else None)
         columns = checkpoint_columns(metric, marks_width(rows))
 
         def head(width: int) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,12 +13,14 @@ from textual.message import Message
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.files.free_disk import free_disk
 
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.panel import FocusableLines
 from ..words.draft_plan import DraftPlan, plan_lines
 from ..working import Working
+from .measured_step import measured_step
 
 _PAUSE = 0.3  # seconds without a change of the draft before more than its check is done
 
@@ -121,7 +122,7 @@ class PlanPanel(Working, FocusableLines):
         if self._wanted != draft:
             return False
         assert self.plan is not None
-        self._tell(draft, free_disk=_free_disk(self._runs_root))
+        self._tell(draft, free_disk=free_disk(self._runs_root))
         if self.plan.outline is None:
             outline, why = await self._asked(worker_calls.OUTLINE_RUN, draft)
             if not self._tell(draft, outline=outline, outline_error=why):
@@ -183,14 +184,8 @@ class PlanPanel(Working, FocusableLines):
             self._tell(draft, work="", work_error=why)
             return
         self._tell(draft, work="measuring a real step …")
-        process = self._worker.another()
-        try:
-            self._tell(draft, work="", measured=await process.call(worker_calls.MEASURE_STEP, draft))
-        except (TorchdeckError, WorkerError) as error:
-            more = "; the system may have killed it for using too much memory" if "SIGKILL" in str(error) else ""
-            self._tell(draft, work="", work_error=f"{error}{more}")
-        finally:
-            await process.close()
+        measured, why = await measured_step(self._worker, draft)
+        self._tell(draft, work="", work_error=why, **({"measured": measured} if measured is not None else {}))
 
     def _draw_plan(self) -> None:
         plan, problem, idle, command = self.plan, self._problem, self._idle, self.command
@@ -199,23 +194,13 @@ class PlanPanel(Working, FocusableLines):
 
 
 def _course_of(config: RunConfig) -> tuple[object, ...]:
-    """What steps and learning rates follow from."""
+    """What steps, saves and learning rates follow from."""
     training = (config.training.epochs, config.training.accumulate)
-    return config.data, config.loader, config.optimizer, config.schedule, config.seed, training
+    saving = (config.checkpoint, config.evaluation.every_steps)
+    return config.data, config.loader, config.optimizer, config.schedule, config.seed, training, saving
 
 
 def _step_of(config: RunConfig) -> tuple[object, ...]:
     """What memory and time of a step follow from."""
     training = config.training.model_copy(update={"epochs": 1})
     return config.data, config.loader, config.model, config.loss, config.optimizer, config.ema, training
-
-
-def _free_disk(folder: Path) -> int:
-    """Free bytes where a folder is or would be made; 0 if unknown."""
-    place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        return shutil.disk_usage(place).free
-    except OSError:
-        return 0

@@ -50,7 +50,15 @@ async def _refuse_nothing(function: str, arguments: object) -> str:
 
 
 class WorkerError(Exception):
-    """The process can't be started, it ended before it answered, or the function failed; the text says which."""
+    """The process can't be started, it ended before it answered, or the function failed; the text says which.
+
+    Attributes:
+        signal: number of the signal that ended the process; 0 if none did.
+    """
+
+    def __init__(self, text: str, signal: int = 0) -> None:
+        super().__init__(text)
+        self.signal = signal
 
 
 class WorkerProcess:
@@ -225,7 +233,8 @@ class WorkerProcess:
                 answer = await process.stdout.readexactly(length)
             except (asyncio.IncompleteReadError, ConnectionError) as error:
                 status = await process.wait()
-                raise WorkerError(f"{function.partition(':')[2]} ended the worker process: {_how(status)}") from error
+                what = f"{function.partition(':')[2]} ended the worker process: {_how(status)}"
+                raise WorkerError(what, max(0, -status)) from error
         try:
             succeeded, value = pickle.loads(answer)
         except Exception as error:

@@ -11,6 +11,7 @@ from torchdeck.engine.plurals import plural
 
 from ..drawing import escape
 from ..plain_text import printable_lines
+from ..widgets.field import Field
 from .dialog import Answer, Dialog, Tone
 
 
@@ -75,7 +76,7 @@ class PromptScreen(Dialog[str | None]):
     def body(self) -> ComposeResult:
         """The field below its explanation."""
         yield Static(f"[$text-muted]{escape(printable_lines(self._explanation))}[/]", classes="words")
-        yield Input(self._value, select_on_focus=False, compact=True)
+        yield Field(self._value, select_on_focus=False)
         if self._error:
             yield Static(f"[$text-error]{escape(printable_lines(self._error))}[/]", classes="words")
         yield Static("[$text-disabled]Enter applies[/]")

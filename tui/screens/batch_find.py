@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -15,9 +15,10 @@ from torchdeck.engine.errors import TorchdeckError
 from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.worker_text import ended_words
 from ..working import Working
-from .dialog import Answer, Dialog
+from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
@@ -25,16 +26,10 @@ if TYPE_CHECKING:
 _LINE_CELLS = 76
 
 
-class BatchSearchScreen(Working, Dialog[int | None]):
+class BatchSearchScreen(Working, SearchScreen[int]):
     """Runs the search in a temporary process; returns the batch size that the user accepted, if any."""
 
-    DEFAULT_CSS = """
-    BatchSearchScreen .dialog {
-        width: 84;
-        & > #words { width: 100%; }
-        & > VerticalScroll { width: 100%; max-height: 20; & > Static { height: auto; } }
-    }
-    """
+    NOTHING: ClassVar[str] = "no batch size was found"
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a search for the draft's model, data, optimizer and precision.
@@ -43,8 +38,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
             draft: config whose largest batch is searched.
             worker: worker process; the search runs in a separate one.
         """
-        answers = [Answer[int | None]("w", "Write it into the draft", None, "primary")]
-        super().__init__(f"Largest batch for {draft.name}", answers, escape=None, way_out="cancels")
+        super().__init__(f"Largest batch for {draft.name}")
         self._draft = draft
         self._worker = worker
         self._found: BatchSearch | None = None
@@ -53,7 +47,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         """What goes on or was found, above the tries."""
         yield Static("[$text-muted]starting …[/]", id="words")
         with VerticalScroll(can_focus=False):
-            yield Static(id="tries", markup=False)
+            yield Static(id="tries")
 
     def on_mount(self) -> None:
         """Start the search."""
@@ -71,7 +65,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         try:
             found = await process.follow(worker_calls.FIND_LARGEST_BATCH, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            lines = drawing.prose(ended_words(str(error)), _LINE_CELLS)
+            lines = drawing.prose(ended_words(error, LOWER_START), _LINE_CELLS)
             words.update("\n".join(f"[$error]{line}[/]" for line in lines))
             return
         finally:
@@ -82,7 +76,7 @@ class BatchSearchScreen(Working, Dialog[int | None]):
         self._found = found
         text = result_text(found)
         if found.largest:
-            text.append(
+            text += (
                 f"\nThe draft has {self._draft.loader.batch_size:,}. The best learning rate changes with the batch "
                 "size: find it anew afterwards."
             )
@@ -93,13 +87,3 @@ class BatchSearchScreen(Working, Dialog[int | None]):
     def suggested(self) -> int | None:
         """The largest batch that fits; None if there is none yet, or at all."""
         return self._found.largest or None if self._found is not None else None
-
-    def action_answer(self, number: int) -> None:
-        """Close with the batch size that was found, or without a result: then the search ends with its process."""
-        if number < 0:
-            self.workers.cancel_node(self)
-            self.dismiss(None)
-        elif self.suggested is not None:
-            self.dismiss(self.suggested)
-        else:
-            self.app.notify("no batch size was found", severity="warning")

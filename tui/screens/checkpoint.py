@@ -6,7 +6,6 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -16,9 +15,9 @@ from textual.widgets import Static
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..drawing import name
+from ..drawing import escape, name
 from ..keys.bindings import bindings
-from ..messages import DraftEdited
+from ..messages import WeightsChosen
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
@@ -38,15 +37,6 @@ if TYPE_CHECKING:
 class CheckpointScreen(Working, OverScreen[None]):
     """The tensors of a file, the settings that differ from the draft's, and whether it can resume bit-exactly."""
 
-    DEFAULT_CSS = """
-    CheckpointScreen {
-        background: $background;
-        & > #file { height: auto; max-height: 9; }
-        & > #tensors { height: 2fr; }
-        & > #comparison { height: 1fr; min-height: 5; }
-        & Static { height: auto; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("checkpoint")
 
     def __init__(self, path: Path, worker: WorkerProcess, draft: RunConfig) -> None:
@@ -86,7 +76,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         try:
             self._report = report = await asyncio.to_thread(inspect_checkpoint, self._path)
         except TorchdeckError as error:
-            about.update(Text(f"✗ {printable_lines(str(error))}", style="red"))
+            about.update(f"[$error]✗ {escape(printable_lines(str(error)))}[/]")
             return
         about.update(report_text(report, has_title=True))
         self._show_tensors(report)
@@ -98,7 +88,7 @@ class CheckpointScreen(Working, OverScreen[None]):
         try:
             found = await self._worker.call(worker_calls.COMPATIBILITY, self._path, self._draft)
         except (TorchdeckError, WorkerError) as error:
-            standing.update(Text(f"✗ {printable_lines(str(error))}", style="red"))
+            standing.update(f"[$error]✗ {escape(printable_lines(str(error)))}[/]")
             return
         standing.update(standing_text(found))
 
@@ -143,6 +133,6 @@ class CheckpointScreen(Working, OverScreen[None]):
 
     def action_use_weights(self) -> None:
         """Make the draft's model start from these weights."""
-        self.app.post_message(DraftEdited("model.weights", str(self._path.absolute())))
+        self.app.post_message(WeightsChosen(str(self._path.absolute())))
         self.app.notify("2 Model shows which of them fit; u undoes it", title="The draft starts from these weights")
         self.dismiss()

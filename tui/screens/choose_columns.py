@@ -20,9 +20,6 @@ from .dialog import OverScreen
 class ChooseColumnsScreen(OverScreen[tuple[str, ...] | None]):
     """A list of columns, each on or off; returns those that are on, in their order, or None if the user cancels."""
 
-    DEFAULT_CSS = """
-    ChooseColumnsScreen Rows { width: 40; height: auto; background: $surface; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("columns")
 
     def __init__(self, columns: Sequence[str], chosen: Sequence[str], default: Sequence[str]) -> None:

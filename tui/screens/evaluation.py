@@ -5,35 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from ..keys.bindings import bindings
 from ..words.figures import percent
-from ..words.metric_text import metric_text, metric_title
-from ..words.score_text import ClassTables, confusion_text, per_class_text
+from ..words.score_text import ClassTables, confusion_text, metric_lines, per_class_text
 from .dialog import OverScreen
 
 _BAR_CELLS = 30
 
 
 class EvaluationScreen(OverScreen[None]):
-    """Shows a run's newest evaluation; `m` switches between the trained and the averaged weights."""
+    """Shows a run's newest evaluation; `v` switches between the trained and the averaged weights."""
 
-    DEFAULT_CSS = """
-    EvaluationScreen { align: center middle; }
-    EvaluationScreen > VerticalScroll {
-        width: 96%; max-width: 130; height: 94%; padding: 0 1;
-        border: round $primary; background: $surface;
-    }
-    EvaluationScreen Static { height: auto; width: auto; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,i", "dismiss", "Back"),
-        Binding("m", "averaged", "EMA weights"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("evaluation")
 
     def __init__(self, evaluation: Mapping[str, Any], classes: list[str]) -> None:
         """Create the screen for an evaluation.
@@ -49,10 +37,11 @@ class EvaluationScreen(OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out a scrolling text."""
-        with VerticalScroll() as box:
+        with Vertical(classes="dialog -large") as box:
             box.border_title = f"Evaluation after step {self._evaluation.get('step', 0):,}"
-            box.border_subtitle = "m EMA weights · ? keys · Esc closes"
-            yield Static(id="figures", markup=False)
+            box.border_subtitle = "[b]v[/] EMA weights   [b]Esc[/] closes"
+            with VerticalScroll(classes="-fill"):
+                yield Static(id="figures")
 
     def on_mount(self) -> None:
         """Show the trained weights first."""
@@ -72,8 +61,8 @@ class EvaluationScreen(OverScreen[None]):
 
 def evaluation_text(
     evaluation: Mapping[str, Any], tables: Mapping[str, Any], classes: list[str], weights: str, width: int
-) -> Text:
-    """Describe an evaluation.
+) -> str:
+    """Describe an evaluation as markup.
 
     Args:
         evaluation: result of `RunReader.evaluation`.
@@ -82,28 +71,25 @@ def evaluation_text(
         weights: "ema" for the averaged weights, "" for the trained ones.
         width: maximum width of a line, in cells.
     """
+    title = f"[b]validation split, {'averaged (EMA)' if weights else 'trained'} weights[/]"
     metrics = evaluation.get("ema" if weights else "metrics", {})
-    text = Text(f"validation split, {'averaged (EMA)' if weights else 'trained'} weights\n", style="bold")
-    for name, value in metrics.items():
-        text.append(f"  {metric_title(name):<12}", style="dim")
-        text.append(f"{metric_text(name, value):>8}\n", style="not bold")
     scored = ClassTables(classes, dict(tables))
-    for part in (per_class_text(scored), confusion_text(scored, width), _calibration_text(tables.get("calibration"))):
-        if part:
-            text.append("\n").append_text(part).append("\n")
-    return text
+    parts = (
+        "\n".join([title, *metric_lines(metrics)]),
+        per_class_text(scored),
+        confusion_text(scored, width),
+        _calibration_text(tables.get("calibration")),
+    )
+    return "\n\n".join(filter(None, parts))
 
 
-def _calibration_text(bins: Mapping[str, list[float]] | None) -> Text:
+def _calibration_text(bins: Mapping[str, list[float]] | None) -> str:
     """Draw accuracy at each confidence as bars; for a calibrated model, the two are equal."""
-    text = Text()
     if not bins:
-        return text
-    text.append("calibration: confidence, accuracy, samples\n", style="bold")
+        return ""
+    lines = ["[b]calibration: confidence, accuracy, samples[/]"]
     for samples, confidence, accuracy in zip(bins["samples"], bins["confidence"], bins["accuracy"], strict=True):
         if samples:
-            bar = "█" * round(_BAR_CELLS * accuracy)
-            line = f"{percent(confidence):>8} {percent(accuracy):>8} {samples:>8,}  "
-            text.append(line, style="not bold").append(f"{bar}\n", style="not bold cyan")
-    text.right_crop(1)
-    return text
+            share = "█" * round(_BAR_CELLS * accuracy)
+            lines.append(f"{percent(confidence):>8} {percent(accuracy):>8} {samples:>8,}  [$series-1]{share}[/]")
+    return "\n".join(lines)

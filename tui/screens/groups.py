@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.binding import BindingType
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..plain_text import printable, printable_lines
+from ..drawing import escape, name
+from ..keys.bindings import bindings
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.groups_text import groups_text
@@ -25,15 +26,7 @@ from .dialog import OverScreen
 class GroupsScreen(Working, OverScreen[None]):
     """Groups the weights in the worker process and lists the groups."""
 
-    DEFAULT_CSS = """
-    GroupsScreen { align: center middle; }
-    GroupsScreen > VerticalScroll {
-        width: 96%; max-width: 130; height: auto; max-height: 94%; padding: 0 1;
-        border: round $primary; background: $surface;
-    }
-    GroupsScreen Static { height: auto; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,g", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("groups")
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create the screen; the groups are computed when it is shown.
@@ -48,10 +41,11 @@ class GroupsScreen(Working, OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the text."""
-        with VerticalScroll() as box:
-            box.border_title = f"Parameter groups of {printable(self._draft.optimizer.name)}"
-            box.border_subtitle = "? keys · Esc closes"
-            yield Static("grouping the weights …", id="groups", markup=False)
+        with Vertical(classes="dialog -large") as box:
+            box.border_title = f"Parameter groups of {name(self._draft.optimizer.name)}"
+            box.border_subtitle = "[b]Esc[/] closes"
+            with VerticalScroll(classes="-fill"):
+                yield Static("[$text-muted]grouping the weights …[/]", id="groups")
 
     def on_mount(self) -> None:
         """Start to group the weights."""
@@ -62,5 +56,5 @@ class GroupsScreen(Working, OverScreen[None]):
         try:
             text = groups_text(await self._worker.call(worker_calls.PARAMETER_GROUPS, self._draft))
         except (TorchdeckError, WorkerError) as error:
-            text = Text(printable_lines(str(error)), style="red")
+            text = f"[$error]{escape(printable_lines(str(error)))}[/]"
         self.query_one("#groups", Static).update(text)

@@ -9,31 +9,19 @@ from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.dom import DOMNode
-from textual.keys import format_key
 from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from ..drawing import left, marked, name
 from ..keys.commands import COMMANDS, PANES
+from ..keys.part_titles import key_text, part_title
 from ..words.event_reasons import Explained
 
 Keys = list[tuple[str, str]]
 
 _KEY_CELLS = 9
 _TWO_COLUMNS_FROM = 110  # cells
-_TITLES = {
-    "studio": "Everywhere",
-    "rows": "Move",
-    "chart": "Charts",
-    "run_table": "Table of runs",
-    "checkpoint_table": "Checkpoints",
-    "run_chart": "Curves of runs",
-    "dialog": "Everywhere",
-    **PANES,
-}
-# Each of these writes the keys of several commands in one line.
-_PANE_COMMANDS = tuple(PANES)
 
 
 class HelpScreen(ModalScreen[None]):
@@ -73,8 +61,8 @@ def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
     groups: dict[str, dict[str, list[str]]] = {}
     for key, active in screen.active_bindings.items():
         if (said := _said(active)) is not None:
-            groups.setdefault(said[0], {}).setdefault(said[1], []).append(_shown(key))
-    titles = sorted(groups, key=lambda title: title == _TITLES["studio"])
+            groups.setdefault(said[0], {}).setdefault(said[1], []).append(key_text(key))
+    titles = sorted(groups, key=lambda title: title == part_title("studio"))
     return [(title, [(" ".join(keys), does) for does, keys in _with_panes(groups[title])]) for title in titles]
 
 
@@ -87,23 +75,19 @@ def _said(active: ActiveBinding) -> tuple[str, str] | None:
     part = (binding.id or "").partition(".")[0]
     if part not in COMMANDS and not type(active.node).__module__.startswith("torchdeck."):
         return None
-    return _TITLES.get(part) or (part.capitalize() if part in COMMANDS else in_words(type(active.node))), does
-
-
-def _shown(key: str) -> str:
-    return "⏎" if key == "enter" else format_key(key)
+    return part_title(part) if part in COMMANDS else in_words(type(active.node)), does
 
 
 def _with_panes(keys: dict[str, list[str]]) -> Iterator[tuple[str, list[str]]]:
     """One line for all panes, in place of one each."""
-    panes = {COMMANDS["studio"][pane].does for pane in _PANE_COMMANDS}
+    panes = {COMMANDS["studio"][pane].does for pane in PANES}
     is_said = False
     for does, shown in keys.items():
         if does not in panes:
             yield does, shown
         elif not is_said:
             is_said = True
-            yield "a pane", [f"1 … {len(_PANE_COMMANDS)}"]
+            yield "a pane", [f"1 … {len(PANES)}"]
 
 
 def other_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
@@ -116,8 +100,8 @@ def other_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
                 break
             part = _part_of(node)
             if part and part not in ("rows", "chart"):
-                title = f"{_TITLES.get(part, part.capitalize())} (Tab)"
-                groups.setdefault(title, [(_shown(each.key.split(",")[0]), each.tooltip) for each in _own(node)])
+                title = f"{part_title(part)} (Tab)"
+                groups.setdefault(title, [(key_text(each.key.split(",")[0]), each.tooltip) for each in _own(node)])
     return list(groups.items())
 
 

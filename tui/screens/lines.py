@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from ..drawing import name
+from ..keys.bindings import bindings
 from .dialog import OverScreen
 
 _WIDTH = 96
@@ -19,11 +20,7 @@ _WIDTH = 96
 class LinesScreen(OverScreen[None]):
     """Scrolls through lines that a panel has no room for."""
 
-    DEFAULT_CSS = """
-    LinesScreen VerticalScroll { width: 100; max-width: 100%; height: auto; max-height: 100%; }
-    LinesScreen Static { width: 1fr; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back", tooltip="Back")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("lines")
 
     def __init__(self, title: str, lines: Callable[[int], list[str]]) -> None:
         """Create the screen.

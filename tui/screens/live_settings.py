@@ -11,10 +11,11 @@ from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from torchdeck.engine.files.json_values import number
-from torchdeck.engine.runs.commands import SetCommand
+from torchdeck.engine.runs.commands import SetCommand, problem_with
 from torchdeck.engine.runs.on_disk.state_file import StateFile
 
 from ..drawing import name
+from ..widgets.field import Field
 from ..words.figures import figure
 from .dialog import Dialog
 
@@ -27,15 +28,13 @@ class LiveSetting:
         key: dotted key of the config.
         label: name on the screen.
         value: current value.
-        is_whole: whether only whole numbers are allowed.
-        may_be_zero: whether 0 is allowed.
+        is_whole: whether it is a whole number.
     """
 
     key: str
     label: str
     value: float
     is_whole: bool = False
-    may_be_zero: bool = False
 
     @property
     def text(self) -> str:
@@ -47,14 +46,12 @@ class LiveSetting:
         if text.strip() == self.text:
             return None
         try:
-            value = float(text)
+            value: float | str = float(text)
         except ValueError:
-            value = math.nan
-        is_allowed = math.isfinite(value) and (value > 0 or (self.may_be_zero and value == 0))
-        if not is_allowed or (self.is_whole and value != int(value)):
-            kind = "a whole number" if self.is_whole else "a number"
-            return f"{self.label}: must be {kind} {'of at least' if self.may_be_zero else 'above'} 0"
-        return {"cmd": "set", "key": self.key, "value": int(value) if self.is_whole else value}
+            value = text
+        if problem := problem_with({"cmd": "set", "key": self.key, "value": value}):
+            return problem
+        return {"cmd": "set", "key": self.key, "value": int(value) if self.is_whole else float(value)}
 
 
 def live_settings(state: StateFile, epochs: int) -> list[LiveSetting]:
@@ -68,12 +65,7 @@ def live_settings(state: StateFile, epochs: int) -> list[LiveSetting]:
     return [
         LiveSetting("optimizer.lr", "learning rate", math.nan if rate is None else rate),
         LiveSetting("training.epochs", "epochs", epochs, is_whole=True),
-        LiveSetting(
-            "training.clip_norm",
-            "clip norm (0 = off)",
-            math.nan if clip_norm is None else clip_norm,
-            may_be_zero=True,
-        ),
+        LiveSetting("training.clip_norm", "clip norm (0 = off)", math.nan if clip_norm is None else clip_norm),
     ]
 
 
@@ -89,7 +81,7 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
         for index, setting in enumerate(self._settings):
             with Horizontal(classes="field"):
                 yield Static(setting.label, classes="label", markup=False)
-                yield Input(setting.text, id=f"setting-{index}", compact=True, select_on_focus=False)
+                yield Field(setting.text, id=f"setting-{index}", select_on_focus=False)
         yield Static("", id="words", classes="note")
         yield Static(
             "[$text-muted]Takes effect at the next step; a checkpoint is saved first.\n"

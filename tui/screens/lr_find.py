@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import work
 from textual.app import ComposeResult
@@ -17,7 +17,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
 from ..working import Working
-from .dialog import Answer, Dialog
+from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.lr_range import RangeTest
@@ -25,18 +25,10 @@ if TYPE_CHECKING:
 _LINE_CELLS = 90
 
 
-class LearningRateScreen(Working, Dialog[float | None]):
+class LearningRateScreen(Working, SearchScreen[float]):
     """Runs the test in the worker process; returns the rate that the user accepted, if any."""
 
-    DEFAULT_CSS = """
-    LearningRateScreen .dialog {
-        width: 110;
-        height: 90%;
-        max-height: 34;
-        & > #words { width: 100%; max-height: 12; }
-        & > Chart { height: 1fr; background: $surface; }
-    }
-    """
+    NOTHING: ClassVar[str] = "there is no suggested rate"
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create a test of the draft's data, model and optimizer.
@@ -45,8 +37,7 @@ class LearningRateScreen(Working, Dialog[float | None]):
             draft: config whose learning rate is searched.
             worker: process that runs the test.
         """
-        answers = [Answer[float | None]("w", "Write it into the draft", None, "primary")]
-        super().__init__(f"Learning rate for {draft.name}", answers, escape=None, way_out="cancels")
+        super().__init__(f"Learning rate for {draft.name}")
         self._draft = draft
         self._worker = worker
         self._found: RangeTest | None = None
@@ -95,13 +86,3 @@ class LearningRateScreen(Working, Dialog[float | None]):
         if self._found is None or math.isnan(self._found.suggested):
             return None
         return float(f"{self._found.suggested:.1e}")
-
-    def action_answer(self, number: int) -> None:
-        """Close with the suggested rate, or without a result: then a running test ends."""
-        if number < 0:
-            self.workers.cancel_node(self)
-            self.dismiss(None)
-        elif self.suggested is not None:
-            self.dismiss(self.suggested)
-        else:
-            self.app.notify("there is no suggested rate", severity="warning")

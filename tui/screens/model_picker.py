@@ -16,8 +16,9 @@ from torchdeck.engine.models.catalog import ModelEntry, list_models, search_mode
 from torchdeck.engine.user_code import defined_names, is_user_spec
 from torchdeck.engine.user_path import user_path
 
-from ..drawing import UNKNOWN, name
+from ..drawing import UNKNOWN, name, short_count
 from ..plain_text import printable
+from ..widgets.field import Field
 from ..widgets.rows import Rows
 from ..widgets.table import Column, layout
 from .dialog import OverScreen
@@ -30,7 +31,7 @@ _ORDERS: dict[str, Callable[[ModelEntry], float]] = {
 }
 _COLUMNS: tuple[Column[ModelEntry], ...] = (
     Column("name", "name", 30, lambda entry, width: f"[b]{name(entry.name, width)}[/]", is_left=True),
-    Column("params", "params", 7, lambda entry, width: _params(entry.params)),
+    Column("params", "params", 7, lambda entry, width: UNKNOWN if entry.params is None else short_count(entry.params)),
     Column("GFLOPs", "GFLOPs", 7, lambda entry, width: f"{entry.gflops:.3g}" if entry.gflops else UNKNOWN, rank=1),
     Column("top-1", "top-1", 7, lambda entry, width: f"{entry.accuracy:.1f}%" if entry.accuracy else UNKNOWN),
     Column("source", "source", 11, lambda entry, width: f"[$text-muted]{name(entry.source)}[/]", is_left=True, rank=2),
@@ -52,11 +53,6 @@ class ModelPicker(OverScreen[str | None]):
     It builds no model. For a path to a Python file, it lists the file's functions and classes without running it.
     """
 
-    DEFAULT_CSS = """
-    ModelPicker .dialog { width: 126; height: 94%; padding: 0 1; }
-    ModelPicker Rows.panel { border: none; padding: 0; background: $surface; }
-    ModelPicker Input { width: 100%; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back", tooltip="Back"),
         Binding("up", "move(-1)", show=False, priority=True, tooltip="Previous model"),
@@ -83,9 +79,7 @@ class ModelPicker(OverScreen[str | None]):
         with Vertical(classes="dialog") as box:
             box.border_title = "Models"
             box.border_subtitle = "[b]Enter[/] chooses · [b]^o[/] sorts · [b]Esc[/] cancels"
-            field = Input(placeholder="part of a name, timm/…, or path/to/file.py", compact=True)
-            field.cursor_blink = False
-            yield field
+            yield Field(placeholder="part of a name, timm/…, or path/to/file.py")
             rows = Rows(id="names")
             rows.can_focus = False
             yield rows
@@ -183,12 +177,3 @@ def _of_file(typed: str) -> tuple[list[ModelEntry], str]:
     ]
     what = "function or class" if len(found) == 1 else "functions and classes"
     return found, f"{len(found)} {what} in {path.name}, listed without running the file"
-
-
-def _params(count: int | None) -> str:
-    if count is None:
-        return UNKNOWN
-    for limit, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if count >= limit:
-            return f"{count / limit:.3g}{unit}" if count < 1000 * limit else f"{count / limit:.0f}{unit}"
-    return str(count)

@@ -6,21 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
+from textual.content import Content
 from textual.fuzzy import Matcher
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ..drawing import name
 from ..plain_text import printable, printable_lines
+from ..widgets.field import Field
 from .dialog import OverScreen
 
 # Cells of a line of the list.
-_WIDEST = 91
+_WIDEST = 89
 
 
 @dataclass(frozen=True)
@@ -41,13 +42,6 @@ class PickEntry:
 class PickScreen(OverScreen[str | None]):
     """A field and a list; returns the chosen name, or None. Letters scattered over a name also find it."""
 
-    DEFAULT_CSS = """
-    PickScreen {
-        & OptionList { height: 1fr; }
-        & OptionList > .option-list--option-highlighted { background: $cursor; text-style: bold; }
-        & #details { width: 100%; height: auto; max-height: 40%; overflow-y: auto; color: $text-muted; margin-top: 1; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Back"),
         Binding("down", "move('cursor_down')", show=False),
@@ -73,9 +67,7 @@ class PickScreen(OverScreen[str | None]):
         with Vertical(classes="dialog -list") as box:
             box.border_title = name(self._title)
             box.border_subtitle = "[b]⏎[/] chooses   [b]Esc[/] cancels"
-            field = Input(placeholder="type a part of the name", compact=True)
-            field.cursor_blink = False
-            yield field
+            yield Field(placeholder="type a part of the name")
             names = OptionList(compact=True, markup=False)
             names.can_focus = False
             yield names
@@ -118,15 +110,16 @@ class PickScreen(OverScreen[str | None]):
         names = self.query_one(OptionList)
         names.clear_options()
         if not entries:
-            names.add_option(Option(Text("no match", "dim"), disabled=True))
+            names.add_option(Option(Content.styled("no match", "$text-muted"), disabled=True))
             self.query_one("#details", Static).update("")
             return
         width = max(len(printable(entry.name)) for entry in self._entries)
-        room = min(_WIDEST, self.app.size.width - 8)
-        lines = [Text(f"{printable(entry.name):<{width}}  ").append(printable(entry.note), "dim") for entry in entries]
-        for line in lines:
-            line.truncate(room, overflow="ellipsis")
-        names.add_options(map(Option, lines))
+        room = min(_WIDEST, self.app.size.width - 12)
+        lines = [
+            Content.assemble(f"{printable(entry.name):<{width}}  ", (printable(entry.note), "$text-muted"))
+            for entry in entries
+        ]
+        names.add_options(Option(line.truncate(room, ellipsis=True)) for line in lines)
         names.highlighted = 0
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual import work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
-from ..plain_text import printable, printable_lines
+from ..drawing import escape, name
+from ..keys.bindings import bindings
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
@@ -26,17 +27,7 @@ from .dialog import OverScreen
 class PlanScreen(Working, OverScreen[None]):
     """Plans the draft in the worker process and shows the plan."""
 
-    DEFAULT_CSS = """
-    PlanScreen { align: center middle; }
-    PlanScreen > Vertical {
-        width: 96%; max-width: 130; height: 94%; padding: 0 1;
-        border: round $primary; background: $surface;
-    }
-    PlanScreen Chart { height: 1fr; min-height: 8; }
-    PlanScreen VerticalScroll { height: auto; max-height: 50%; }
-    PlanScreen Static { height: auto; }
-    """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,i", "dismiss", "Back")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("plan")
 
     def __init__(self, draft: RunConfig, worker: WorkerProcess) -> None:
         """Create the screen; the plan is made when it is shown.
@@ -51,12 +42,12 @@ class PlanScreen(Working, OverScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Lay out the curve above the text."""
-        with Vertical() as box:
-            box.border_title = f"Plan of {printable(self._draft.name)}"
+        with Vertical(classes="dialog -large") as box:
+            box.border_title = f"Plan of {name(self._draft.name)}"
             box.border_subtitle = "[b]Esc[/] closes"
-            yield Chart("learning rate", x_label="step", empty="planning …")
+            yield Chart("Learning rate", x_label="step", empty="planning …")
             with VerticalScroll():
-                yield Static("planning …", id="words", markup=False)
+                yield Static("[$text-muted]planning …[/]", id="words")
 
     def on_mount(self) -> None:
         """Start to plan."""
@@ -68,11 +59,11 @@ class PlanScreen(Working, OverScreen[None]):
         try:
             plan = await self._worker.call(worker_calls.PLAN_RUN, self._draft)
         except (TorchdeckError, WorkerError) as error:
-            words.update(Text(printable_lines(str(error)), style="red"))
+            words.update(f"[$error]{escape(printable_lines(str(error)))}[/]")
             return
         chart = self.query_one(Chart)
-        for name, rates in (("lr", plan.rates), ("lowest", plan.lowest_rates if len(plan.groups) > 1 else [])):
+        for legend, rates in (("lr", plan.rates), ("lowest", plan.lowest_rates if len(plan.groups) > 1 else [])):
             if rates:
-                chart.set_series(name, range(1, len(rates) + 1), rates, is_smoothed=False)
+                chart.set_series(legend, range(1, len(rates) + 1), rates, is_smoothed=False)
         chart.request_redraw()
         words.update(plan_text(plan))

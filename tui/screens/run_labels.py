@@ -14,6 +14,7 @@ from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.runs.on_disk.run_labels import RunLabels, parse_tags
 
 from ..drawing import name
+from ..widgets.field import Field
 from .dialog import Answer, Dialog
 
 # A note may have several lines; a field has one.
@@ -54,7 +55,7 @@ class RunLabelsScreen(Dialog[EditedRun | None]):
         ):
             with Horizontal(classes="field"):
                 yield Static(label, classes="label", markup=False)
-                yield Input(value, placeholder=hint, id=f"run-{label}", compact=True, select_on_focus=False)
+                yield Field(value, placeholder=hint, id=f"run-{label}", select_on_focus=False)
         yield Static("", id="words", classes="note")
         yield Static("[b $key]Enter[/] applies   [b $key]Tab[/] next field")
 

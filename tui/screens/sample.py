@@ -13,6 +13,7 @@ from textual.widgets import Static
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.shapes import shape_words
 
 from ..drawing import left, name, prose, right
 from ..keys.bindings import bindings
@@ -31,13 +32,6 @@ _HINT = "[b]n N[/] draw   [b]← →[/] sample   [b]Esc[/] closes"
 class SampleScreen(Working, OverScreen[int]):
     """A sample on its way into the model. Returns the number of the last draw shown."""
 
-    DEFAULT_CSS = """
-    SampleScreen {
-        & ImageGrid { height: 1fr; min-height: 6; background: $surface; }
-        & #table { width: 100%; height: auto; max-height: 45%; }
-        & #figures { width: 100%; height: auto; text-wrap: nowrap; text-overflow: ellipsis; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("sample")
 
     def __init__(self, worker: WorkerProcess, config: RunConfig, positions: Sequence[int], at: int, draw: int) -> None:
@@ -127,6 +121,6 @@ def figures(trace: SampleTrace) -> list[str]:
 
 def _cells(step: TraceStep) -> tuple[str, ...]:
     time = "–" if step.microseconds is None else f"{step.microseconds:,.1f}"
-    shape = "×".join(map(str, step.shape))
+    shape = shape_words(step.shape)
     values = (f"{value:.4g}" for value in (step.minimum, step.maximum, step.mean))
     return (step.name, shape, step.dtype, *values, time)

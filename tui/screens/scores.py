@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import BindingType
@@ -14,9 +13,9 @@ from textual.widgets import Static
 
 from torchdeck.engine.errors import TorchdeckError
 
-from ..drawing import name
+from ..drawing import escape, name
 from ..keys.bindings import bindings
-from ..plain_text import printable, printable_lines
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.image_grid import GridImage, ImageGrid
@@ -36,17 +35,6 @@ _SPLITS = ("auto", "test", "validation", "train")
 class ScoresScreen(Working, OverScreen[None]):
     """Evaluates a checkpoint in the worker process and shows the result."""
 
-    DEFAULT_CSS = """
-    ScoresScreen {
-        background: $background;
-        & > #scores { height: 1fr; }
-        & #figures { height: auto; width: auto; }
-        & #worst { height: 14; padding: 1 0 0 0; display: none; }
-        & #worst.-any { display: block; }
-        & #worst > Static { height: 1; text-style: bold; }
-        &.-wide #worst { dock: right; width: 50%; height: 100%; padding: 0 1; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = bindings("scores")
 
     def __init__(self, path: Path, worker: WorkerProcess) -> None:
@@ -66,7 +54,7 @@ class ScoresScreen(Working, OverScreen[None]):
         """Lay out scrolling figures, with pictures beside them if there is room, else below."""
         with VerticalScroll(id="scores", classes="panel") as box:
             box.border_title = f"Evaluation  [not bold $text-muted]{name(self._path.name)}[/]"
-            yield Static(Text(f"evaluating {printable(self._path.name)} …"), id="figures")
+            yield Static(f"[$text-muted]evaluating {name(self._path.name)} …[/]", id="figures")
             with Vertical(id="worst"):
                 yield Static("worst mistakes: true → predicted, confidence", markup=False)
                 yield ImageGrid(empty="", id="pictures")
@@ -97,7 +85,7 @@ class ScoresScreen(Working, OverScreen[None]):
 
         def show(message: str, done: int, total: int) -> None:
             share = f" {done:,}/{total:,}" if total else ""
-            figures.update(Text(f"{printable(self._path.name)}, {which}\n{printable(message)}{share} …"))
+            figures.update(f"{name(self._path.name)}, {which}\n[$text-muted]{name(message)}{share} …[/]")
 
         show("evaluating", 0, 0)
         try:
@@ -109,18 +97,15 @@ class ScoresScreen(Working, OverScreen[None]):
                 on_progress=show,
             )
         except (TorchdeckError, WorkerError) as error:
-            figures.update(Text(f"{printable(which)}\n{printable_lines(str(error))}", style="red"))
+            figures.update(f"{name(which)}\n[$error]{escape(printable_lines(str(error)))}[/]")
             self._show_pictures([])
             return
         self._show(scores)
 
     def _show(self, scores: CheckpointScores) -> None:
-        text = metrics_text(scores)
         width = self.size.width // 2 if self.has_class("-wide") else self.size.width
-        for part in (per_class_text(scores), confusion_text(scores, width - 4)):
-            if part:
-                text.append("\n\n").append_text(part)
-        self.query_one("#figures", Static).update(text)
+        parts = (metrics_text(scores), per_class_text(scores), confusion_text(scores, width - 4))
+        self.query_one("#figures", Static).update("\n\n".join(filter(None, parts)))
         self._show_pictures(
             [
                 GridImage(

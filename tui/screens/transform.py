@@ -13,6 +13,7 @@ from textual.widgets import Button, Input, Static
 
 from ..drawing import escape, name
 from ..plain_text import printable_lines
+from ..widgets.field import Field
 from ..widgets.pipeline_list import Parameter, PipelineStep, StepKind, parse_value, shown_value
 from ..working import Working
 from .dialog import OverScreen
@@ -24,21 +25,6 @@ Check = Callable[[PipelineStep], Awaitable[str]]
 class TransformScreen(Working, OverScreen[PipelineStep | None]):
     """Asks for the arguments of a transform; a field left empty keeps the default. Returns None on Escape."""
 
-    DEFAULT_CSS = """
-    TransformScreen {
-        & .dialog { width: 88; }
-        & #summary { width: 100%; color: $text-muted; margin-bottom: 1; }
-        & VerticalScroll { width: 100%; height: auto; max-height: 14; }
-        & .field {
-            width: 100%;
-            height: 1;
-            & .label { width: 21; text-wrap: nowrap; text-overflow: ellipsis; }
-            & Input { width: 18; }
-            & .hint { width: 1fr; color: $text-disabled; text-wrap: nowrap; text-overflow: ellipsis; padding-left: 1; }
-        }
-        & #mistake { width: 100%; color: $text-error; margin-top: 1; display: none; }
-    }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", "Cancel", tooltip="Cancel, and change nothing"),
         Binding("down", "app.focus_next", "Next field", show=False, tooltip="Next field"),
@@ -86,9 +72,7 @@ class TransformScreen(Working, OverScreen[PipelineStep | None]):
         needed = not parameter.default and any(each is parameter for each in self._kind.parameters)
         with Horizontal(classes="field"):
             yield Static(name(parameter.name), classes="label")
-            field = Input(text, placeholder=parameter.default or "needed", compact=True, select_on_focus=False)
-            field.cursor_blink = False
-            yield field
+            yield Field(text, placeholder=parameter.default or "needed", select_on_focus=False)
             hint = f"{parameter.kind}{f', e.g. {parameter.example}' if needed and parameter.example else ''}"
             yield Static(name(hint), classes="hint")
 

@@ -6,15 +6,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
+from textual.content import Content
 from textual.widgets import Static
 
 from torchdeck.engine.plurals import plural
 from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand, WebAddress
 
+from ..drawing import escape, name
 from ..plain_text import printable
 from .dialog import Answer, Dialog
 
@@ -36,11 +37,6 @@ class TrustScreen(Dialog[bool]):
     One answer is for all of them. The code scrolls; the answers stay on the screen.
     """
 
-    DEFAULT_CSS = """
-    TrustScreen .dialog { width: 90%; max-width: 110; height: 90%; }
-    TrustScreen .dialog > Static { width: 1fr; }
-    TrustScreen VerticalScroll { margin: 1 0 0 0; border-left: solid $frame; padding: 0 1; }
-    """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "scroll(-1)", "Scroll up", show=False, tooltip="Scroll up"),
         Binding("down", "scroll(1)", "Scroll down", show=False, tooltip="Scroll down"),
@@ -60,17 +56,15 @@ class TrustScreen(Dialog[bool]):
     def body(self) -> ComposeResult:
         """The list and the content of all, which scroll."""
         # A file that several of them import is listed once.
-        parts = list(
-            {part[0].plain: part for each in reversed(self._files) for part in reversed(_parts_of(each))}.values()
-        )
+        parts = list({part[0]: part for each in reversed(self._files) for part in reversed(_parts_of(each))}.values())
         parts.reverse()
         what = " and ".join(_KINDS[kind] for kind in _KINDS if any(isinstance(each, kind) for each in self._files))
         yield Static(f"This config {what} that you have not approved yet, with your permissions:")
         with VerticalScroll(can_focus=False, classes="-fill"):
             if self._count > 1:
-                yield Static(Text(f"All {self._count}:\n") + Text("\n").join(title for title, _, _ in parts))
+                yield Static("\n".join([f"All {self._count}:", *(title for title, _, _ in parts)]))
             for title, notes, content in parts:
-                yield Static(Text("\n").append_text(title).append(notes))
+                yield Static(f"\n{title}{escape(notes)}")
                 yield Static(content)
 
     def action_scroll(self, by: int) -> None:
@@ -78,44 +72,49 @@ class TrustScreen(Dialog[bool]):
         self.query_one(VerticalScroll).scroll_relative(y=by, animate=False)
 
 
-_Part = tuple[Text, str, Text]
+_Part = tuple[str, str, Content]
 
 
 def _parts_of(each: Runnable) -> list[_Part]:
-    """Title, notes and content: of a command, an address, or a file and each one that it imports from its folder."""
+    """Title as markup, notes, content: of a command, an address, or a file and each that it imports of its folder."""
     if isinstance(each, ShellCommand):
         # Shown in full, so that no part of it is hidden.
         note = "\n  runs in the shell when the run sends a notification"
-        return [(Text(each.setting, style="bold"), note, _lines_of(each.text))]
+        return [(f"[b]{name(each.setting)}[/]", note, _lines_of(each.text))]
     if isinstance(each, WebAddress):
         note = "\n  receives the run's name, directory, host and metrics"
-        return [(Text(each.setting, style="bold"), note, _lines_of(each.text))]
+        return [(f"[b]{name(each.setting)}[/]", note, _lines_of(each.text))]
     called = ", ".join(filter(None, each.names))
     parts = [(_title(each.path), f"\n  calls {printable(called)}" if called else "", _first_lines(each.path))]
     for path in each.imports[:_SHOWN_IMPORTS]:
         parts.append((_title(path), f"\n  imported by {printable(each.path.name)}", _first_lines(path)))
     if (more := len(each.imports) - _SHOWN_IMPORTS) > 0:
         names = ", ".join(printable(str(path)) for path in each.imports[_SHOWN_IMPORTS:])
-        parts.append((Text(f"{more} more files that it imports", style="bold"), "", Text(names, style="dim")))
+        parts.append((f"[b]{more} more files that it imports[/]", "", _as_is(names)))
     return parts
 
 
-def _title(path: Path) -> Text:
-    return Text(printable(str(path)), style="bold")
+def _title(path: Path) -> str:
+    return f"[b]{name(str(path))}[/]"
 
 
-def _lines_of(command: str) -> Text:
-    return Text("\n".join(printable(line, len(line)) for line in command.expandtabs(4).splitlines()), style="dim")
+def _lines_of(command: str) -> Content:
+    return _as_is("\n".join(printable(line, len(line)) for line in command.expandtabs(4).splitlines()))
 
 
-def _first_lines(file: Path) -> Text:
+def _first_lines(file: Path) -> Content:
     try:
         with file.open("rb") as opened:
             content = opened.read(64 << 10).decode("utf-8", "backslashreplace")
     except OSError as error:
-        return Text(printable(f"can't be read: {error.strerror or error}"), style="red")
+        return Content.styled(printable(f"can't be read: {error.strerror or error}"), "$error")
     lines = content.splitlines()
     shown = [printable(line.expandtabs(4), _WIDEST) for line in lines[:_LINES]]
     if (more := len(lines) - _LINES) > 0:
         shown.append(f"… {plural(more, 'more line')} in the first 64 KiB of the file")
-    return Text("\n".join(shown) or "(empty)", style="dim")
+    return _as_is("\n".join(shown) or "(empty)")
+
+
+def _as_is(text: str) -> Content:
+    """Text that is approved as it stands: markup has no notation for some of its backslashes."""
+    return Content.styled(text, "$text-muted")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -12,11 +11,14 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
 from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.starting_weights import with_weights
 from torchdeck.engine.errors import TorchdeckError
 
+from ..drawing import escape
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
+from ..widgets.field import Field
 from ..words.weights_text import mapping_text
 from ..working import Working
 from .dialog import OverScreen
@@ -53,9 +55,7 @@ class WeightsScreen(Working, OverScreen[str | None]):
             box.border_title = "Weights from a file"
             box.border_subtitle = "[b]Esc[/] keeps the draft"
             place = "path/to/weights.pt, .pth, .ckpt, .safetensors"
-            field = Input(self._path or self._draft.model.weights, placeholder=place, compact=True)
-            field.cursor_blink = False
-            yield field
+            yield Field(self._path or self._draft.model.weights, placeholder=place)
             with VerticalScroll(classes="-fill"):
                 yield Static(id="mapping")
             yield Static(_HINT, id="hint")
@@ -76,17 +76,16 @@ class WeightsScreen(Working, OverScreen[str | None]):
 
     @work(exclusive=True, group="weights")
     async def _look(self, path: str) -> None:
-        self._say(Text("reading the file …", style="dim"))
-        model = self._draft.model.model_copy(update={"weights": path, "pretrained": False})
-        draft = self._draft.model_copy(update={"model": model})
+        self._say("[$text-muted]reading the file …[/]")
+        draft = with_weights(self._draft, path)
         try:
             preview: WeightsPreview = await self._worker.call(worker_calls.PREVIEW_WEIGHTS, draft)
         except (TorchdeckError, WorkerError) as error:
-            self._say(Text(printable_lines(str(error)), style="red"))
+            self._say(f"[$error]{escape(printable_lines(str(error)))}[/]")
             return
         self._fitting = "" if preview.problem else path
         self._say(mapping_text(preview, _NAMES))
 
-    def _say(self, text: Text) -> None:
+    def _say(self, text: str) -> None:
         for place in self.query("#mapping").results(Static):
             place.update(text)

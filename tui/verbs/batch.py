@@ -14,6 +14,7 @@ from torchdeck.engine.errors import ConfigError, UnknownRunError
 from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
 from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config
+from torchdeck.engine.shapes import shape_words
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -118,7 +119,7 @@ def printable_text(seen: SeenBatch, every: bool) -> str:
     lines = [f"step {seen.step:,}: epoch {seen.epoch}, batch {seen.batch}, {plural(len(seen.samples), 'sample')}"]
     for name, tensor in [*_parts(seen), ("targets", seen.targets)]:
         figures = _figures(tensor)
-        shape = "×".join(map(str, figures["shape"]))
+        shape = shape_words(figures["shape"])
         spread = f"{figures['min']:.4g} to {figures['max']:.4g}, mean {figures['mean']:.4g}"
         lines.append(f"  {name or 'inputs'}: {shape} {figures['dtype']}, {spread}")
     shown = seen.samples if every else seen.samples[:_PRINTED]

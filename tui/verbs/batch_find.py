@@ -17,10 +17,11 @@ from ..process import worker_calls
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import ended_words, result_text, tries_text
+from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.worker_text import ended_words
 from .completing import configs
 from .options import json_option, set_option
-from .output import print_json
+from .output import print_json, printed
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
@@ -58,7 +59,7 @@ def batch_find(spec: str, overrides: tuple[str, ...], memory: float | None, as_j
         if as_json:
             print_json(asdict(found), output.stdout)
             return 0
-        print(f"{tries_text(found)}\n{result_text(found)}", file=output.stdout)
+        print(printed(f"{tries_text(found)}\n{result_text(found)}").plain, file=output.stdout)
         if found.largest:
             print(f"to train with it: --set loader.batch_size={found.largest}", file=output.stdout)
     return 0 if found.largest else 1
@@ -86,7 +87,7 @@ async def _search(config: RunConfig, memory: int, show: Callable[[str, int, int]
     except TorchUnavailableError as error:
         raise TorchUnavailableError("batch-find", error.failure) from error
     except WorkerError as error:
-        raise RunError(f"looking for the largest batch: {ended_words(str(error))}") from error
+        raise RunError(f"looking for the largest batch: {ended_words(error, LOWER_START)}") from error
     finally:
         await process.close()
     return found

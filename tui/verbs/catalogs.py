@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from torchdeck.engine.machine.torch_import import require_torch, torch_failure
+from torchdeck.engine.shapes import shape_words
 
 from ..plain_text import printable
 from .options import json_option
@@ -58,7 +59,7 @@ def _datasets() -> Rows:
     rows = [
         [
             entry.name,
-            "×".join(map(str, entry.shape)) if entry.shape else "any",
+            shape_words(entry.shape) if entry.shape else "any",
             str(entry.classes or "any"),
             f"{entry.train_size:,}" if entry.train_size else "",
             entry.obtain,

@@ -10,14 +10,15 @@ from rich.table import Table
 from rich.text import Text
 
 from torchdeck.engine.machine.torch_import import require_torch
+from torchdeck.engine.shapes import tensor_words
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
 from ..plain_text import printable
-from ..words.checkpoint_text import report_text, tensor_shape
+from ..words.checkpoint_text import report_text
 from ..words.figures import byte_size, figure
 from .completing import WEIGHTS, files
 from .options import json_option
-from .output import print_json
+from .output import print_json, printed
 
 
 @click.command()
@@ -44,12 +45,12 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
         print_json(document)
         return
     console = Console(soft_wrap=True, highlight=False)
-    console.print(report_text(report))
+    console.print(printed(report_text(report)))
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("tensor", "shape", "dtype", "size", *(["norm"] if norms else [])):
         table.add_column(title, no_wrap=True, justify="right" if title in ("size", "norm") else "left")
     for tensor in report.tensors:
         norm = measured.get(tensor.name)
-        words = (printable(tensor.name), tensor_shape(tensor), tensor.dtype, byte_size(tensor.bytes))
+        words = (printable(tensor.name), tensor_words(tensor.shape), tensor.dtype, byte_size(tensor.bytes))
         table.add_row(*map(Text, words), *([Text("" if norm is None else figure(norm))] if norms else []))
     console.print(table)

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import require_torch
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import shape_words
 
+from ..drawing import escape
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import byte_size
-from ..words.memory_text import memory_text
+from ..words.model_text import memory_lines
 from ..words.plan_text import plan_text
-from .output import print_json
+from .output import print_json, printed
+from .step_cost import LINE_CELLS
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.dry_run import DryRun
-
-_BAR_CELLS = 60
 
 
 def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
@@ -46,8 +47,8 @@ def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
 
 
 def _words(config: RunConfig, found: DryRun) -> str:
-    shape = "×".join(map(str, found.input_shape))
-    memory = str(memory_text(found.memory, _BAR_CELLS)) if found.memory is not None else printable(found.memory_note)
+    shape = shape_words(found.input_shape)
+    memory = memory_lines(found.memory, LINE_CELLS) if found.memory is not None else [escape(found.memory_note)]
     rates = found.plan.rates
     lines = [
         f"data: {printable(config.data.dataset)}, {found.train_samples:,} training samples, "
@@ -55,12 +56,12 @@ def _words(config: RunConfig, found: DryRun) -> str:
         f"{plural(found.classes, 'class', 'classes')}, {shape} each; {found.storage}",
         f"model: {printable(config.model.name)}, {found.parameters:,} parameters, {found.trainable:,} trainable",
         f"on {found.device} in {found.precision}{', compiled' if config.training.compile else ''}",
-        str(plan_text(found.plan)),
+        printed(plan_text(found.plan)).plain,
     ]
     if rates:
         lines.append(f"learning rate: {rates[0]:g} at the start, {max(rates):g} at its peak, {rates[-1]:g} at the end")
     lines += [
-        memory,
+        *(printed(line).plain for line in memory),
         f"checkpoints: {printable(found.checkpoints)}, about {byte_size(found.checkpoint_bytes)} each, "
         f"{byte_size(found.free_disk)} free",
         "dry run: nothing was trained or written",

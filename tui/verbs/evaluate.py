@@ -21,7 +21,7 @@ from ..words.figures import figure
 from ..words.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
 from .completing import runs_and_files
 from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
-from .output import print_json
+from .output import print_json, printed
 
 if TYPE_CHECKING:
     from torchdeck.engine.checkpoints.compare import Comparison
@@ -92,13 +92,13 @@ def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
 
 
 def _print_scores(scores: CheckpointScores, console: Console) -> None:
-    console.print(metrics_text(scores))
+    console.print(printed(metrics_text(scores)))
     if rows := per_class_rows(scores):
         console.print()
         console.print(_table(rows))
     if confusion := confusion_text(scores, console.width):
         console.print()
-        console.print(confusion)
+        console.print(printed(confusion))
     for sample in scores.worst[:10]:
         target, predicted = (printable(scores.classes[index]) for index in (sample.target, sample.predicted))
         words = f"sample {sample.index}: {target} predicted as {predicted}, confidence {sample.confidence:.0%}"
@@ -106,7 +106,7 @@ def _print_scores(scores: CheckpointScores, console: Console) -> None:
 
 
 def _print_comparison(comparison: Comparison, first: Path, second: Path, console: Console) -> None:
-    console.print(comparison_text(comparison, first, second))
+    console.print(printed(comparison_text(comparison, first, second)))
     if rows := setting_rows(comparison):
         console.print(_table([("setting", "first", "second"), *rows]))
     modules = [

@@ -17,6 +17,7 @@ from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.machine.torch_import import require_torch
+from torchdeck.engine.shapes import shape_words
 
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
@@ -25,7 +26,7 @@ from ..words.groups_text import groups_text
 from ..words.weights_text import mapping_document, mapping_text
 from .completing import models
 from .options import json_option
-from .output import print_json
+from .output import print_json, printed
 from .step_cost import run_of, step_cost
 
 if TYPE_CHECKING:
@@ -101,11 +102,11 @@ def model(
             console = Console(file=output.stdout, soft_wrap=True, highlight=False)
             _print_tree(report, depth, console)
             if preview is not None:
-                console.print(mapping_text(preview))
+                console.print(printed(mapping_text(preview)))
             if groups is not None:
-                console.print(groups_text(groups))
+                console.print(printed(groups_text(groups)))
             if cost is not None:
-                console.print(cost.text())
+                console.print(printed("\n".join(cost.lines())))
     sys.stdout.flush()
     return 0
 
@@ -146,7 +147,7 @@ def _print_tree(report: ModelReport, depth: int, console: Console) -> None:
         table.add_row(
             Text("  " * row.depth + printable(name) + (f" = {printable(row.alias_of)}" if row.alias_of else "")),
             Text(printable(row.type)),
-            "×".join(map(str, row.output_shape)) if row.output_shape else "",
+            shape_words(row.output_shape) if row.output_shape else "",
             f"{row.params:,}" if row.params else "",
             f"{row.trainable:,}" if row.trainable else "",
             f"{row.params / report.params:.1%}" if report.params and row.params else "",

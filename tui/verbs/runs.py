@@ -27,9 +27,9 @@ from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.epoch_columns import epoch_columns
-from ..words.event_reasons import Explained, explained
+from ..words.event_reasons import explained
 from ..words.figures import byte_size, duration, figure
-from ..words.metric_text import best_words, measured_scores, metric_text, metric_title, score_name
+from ..words.metric_text import best_words, headline_metric, headline_metrics, metric_text, metric_title
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
@@ -69,8 +69,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     has_tags = any(summary.tags for summary in summaries)
     for heading in ("run", "status"):
         table.add_column(heading, no_wrap=True)
-    scores = [score_name(summary.metrics, summary.best) for summary in summaries]
-    shared = measured_scores(summaries)
+    scores = [headline_metric(summary.metrics, summary.best) for summary in summaries]
+    shared = headline_metrics(summaries)
     heading = metric_title(*shared) if len(shared) == 1 else "score"
     for column in ("epoch", heading, "loss", "age"):
         table.add_column(column, justify="right", no_wrap=True)
@@ -214,16 +214,17 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
         rows.append(("error", str(state["error"])))
     for name, value in rows:
         console.print(Text(f"{name:<10} {printable(value)}"))
-    _print_epochs(console, document["epochs"])
+    _print_epochs(console, reader)
     _print_checkpoints(console, reader)
-    _print_alerts(console, explained(reader.events()))
+    _print_alerts(console, document["alerts"])
 
 
-def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
+def _print_epochs(console: Console, reader: RunReader) -> None:
+    records = reader.epoch_records()
     if not records:
         return
     table = Table(box=None, pad_edge=False, header_style="bold", title_justify="left")
-    columns = epoch_columns(records)
+    columns = epoch_columns(records, reader.score, reader.headline)
     for heading in ("epoch", *(column.heading for column in columns), "lr"):
         table.add_column(heading, justify="right", no_wrap=True)
     for record in records[-20:]:
@@ -233,11 +234,11 @@ def _print_epochs(console: Console, records: list[dict[str, Any]]) -> None:
     console.print(table)
 
 
-def _print_alerts(console: Console, alerts: list[Explained]) -> None:
+def _print_alerts(console: Console, alerts: list[dict[str, Any]]) -> None:
     for alert in alerts:
         console.print()
-        console.print(Text(printable_lines(alert.text), style="bold"))
-        console.print(Text(f"why: {alert.why}"))
+        console.print(Text(printable_lines(alert["text"]), style="bold"))
+        console.print(Text(f"why: {alert['why']}"))
 
 
 def _print_checkpoints(console: Console, reader: RunReader) -> None:
@@ -246,9 +247,7 @@ def _print_checkpoints(console: Console, reader: RunReader) -> None:
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("checkpoint", no_wrap=True)
-    best = reader.best()
-    measured = next((checkpoint.metrics for checkpoint in checkpoints if checkpoint.metrics), {reader.score: 0.0})
-    name = score_name(measured, best)
+    name = reader.headline
     for heading in ("epoch", "step", "size", metric_title(name)):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
 from torchdeck.engine.config import ModelConfig, RunConfig
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import TorchdeckError
 
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.memory_text import largest_text, measured_text, memory_document, memory_text
+from ..words.model_text import largest_line, measured_lines, memory_lines
+from ..words.worker_text import ended_words
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
     from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 
-_BAR_CELLS = 60
+LINE_CELLS = 76
+"""Width of lines about memory, for a shell of any width."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,14 @@ class StepCost:
     def document(self) -> dict[str, Any]:
         """Convert to part of a JSON document, in bytes and seconds."""
         measured = {"measured": asdict(self.measured)} if self.measured is not None else {}
-        return {"memory": {**memory_document(self.estimate, self.largest), **measured}}
+        largest = self.largest.batch_size if self.largest is not None else 0
+        estimate = {**asdict(self.estimate), "fits": self.estimate.fits, "largest_batch": largest}
+        return {"memory": {**estimate, **measured}}
 
-    def text(self) -> Text:
-        """Convert to lines of text."""
-        lines = [memory_text(self.estimate, _BAR_CELLS), largest_text(self.largest)]
-        if self.measured is not None:
-            lines.append(measured_text(self.measured))
-        return Text("\n").join(lines)
+    def lines(self) -> list[str]:
+        """Convert to lines of markup."""
+        measured = measured_lines(self.measured) if self.measured is not None else []
+        return [*memory_lines(self.estimate, LINE_CELLS), largest_line(self.largest), *measured]
 
 
 def run_of(
@@ -95,7 +95,7 @@ async def _measured(config: RunConfig, classes: int, shape: tuple[int, ...]) -> 
     try:
         measured: StepMeasurement = await process.call(worker_calls.MEASURE_STEP_OF_MODEL, config, classes, shape)
     except WorkerError as error:
-        raise TorchdeckError(f"measuring a step: {error}") from error
+        raise TorchdeckError(f"measuring a step: {ended_words(error)}") from error
     finally:
         await process.close()
     return measured

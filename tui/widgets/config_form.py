@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from ..drawing import name, rule
 from ..keys.bindings import bindings
+from .field import Field
 from .form_field import FormField, field_line, value_place
 from .rows import Rows
 
@@ -35,7 +36,7 @@ class FormSection:
     fields: tuple[FormField, ...]
 
 
-class FieldEditor(Input):
+class FieldEditor(Field):
     """Takes the place of a value while it is typed. Enter applies it, Escape restores the value, Tab goes on."""
 
     DEFAULT_CSS = "FieldEditor { position: absolute; }"
@@ -43,8 +44,7 @@ class FieldEditor(Input):
 
     def __init__(self, field: FormField) -> None:
         completer = SuggestFromList(field.choices, case_sensitive=False) if field.choices else None
-        super().__init__(field.shown, compact=True, suggester=completer)
-        self.cursor_blink = False
+        super().__init__(field.shown, suggester=completer)
         self.field = field
         self.is_done = False
 

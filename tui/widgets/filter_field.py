@@ -10,10 +10,11 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from .field import Field
 from .key_line import KeyLine
 
 
-class FilterField(Input):
+class FilterField(Field):
     """Enter keeps the filter, Escape ends it; either way the focus goes back to the filtered panel."""
 
     DEFAULT_CSS = "FilterField { dock: bottom; width: 100%; }"
@@ -35,8 +36,7 @@ class FilterField(Input):
             return self.target
 
     def __init__(self, target: Widget, text: str, examples: str) -> None:
-        super().__init__(text, placeholder=f"{examples}    Enter keeps it · Esc shows all", compact=True)
-        self.cursor_blink = False
+        super().__init__(text, placeholder=f"{examples}    Enter keeps it · Esc shows all")
         self._target = target
 
     def on_input_changed(self, event: Input.Changed) -> None:

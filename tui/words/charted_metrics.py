@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 from torchdeck.engine.files.json_values import number
 from torchdeck.engine.metric_names import metric
 
-from .metric_text import charted
+from .metric_text import chart_title, charted
 
 if TYPE_CHECKING:
-    import numpy as np
-
+    from torchdeck.engine.runs.on_disk.series import Points
     from torchdeck.engine.runs.reader import RunReader
-
-    Points = tuple[np.ndarray, np.ndarray]
 
 AUTOMATIC = ("loss", "score", "gradient_norm", "throughput", "lr", "gap", "macro_f1", "memory", "cpu")
 """What is shown where the user has not chosen, in this order; "score" is accuracy or mean absolute error."""
@@ -96,9 +93,7 @@ _OTHERS = {
 
 
 def _of_splits(reader: RunReader, name: str) -> ChartedMetric:
-    import numpy as np
-
-    title, per_step = charted(name, np.empty(0))[0], ("loss", reader.score)
+    per_step = ("loss", reader.score)
     lines = tuple(
         # Training has a value for every step only of these; others are of epochs.
         ChartedLine(legend, color, split == "train" and name in per_step, _series(f"{split}/{name}", name))
@@ -107,7 +102,7 @@ def _of_splits(reader: RunReader, name: str) -> ChartedMetric:
         if split == "train" or len(reader.series(f"{split}/{name}")[0])
     )
     description = metric(name).description or "a metric of your own"
-    return ChartedMetric(name, _capitalized(title), description, lines)
+    return ChartedMetric(name, _capitalized(chart_title(name)), description, lines)
 
 
 def _of_training(reader: RunReader) -> list[ChartedMetric]:
@@ -149,7 +144,7 @@ def _other(
 def _series(series: str, name: str) -> Callable[[RunReader], Points]:
     def points(reader: RunReader) -> Points:
         x, y = reader.series(series)
-        return x, charted(name, y)[1]
+        return x, charted(name, y)
 
     return points
 
@@ -180,7 +175,7 @@ def _gap(reader: RunReader) -> Points:
         if score in record["train"] and score in record.get("validation", {})
     ]
     x, y = np.array([step for step, _ in rows]), np.array([gap for _, gap in rows])
-    return x, charted(score, y)[1]
+    return x, charted(score, y)
 
 
 def _samples(path: tuple[str, ...], scale: float) -> Callable[[RunReader], Points]:

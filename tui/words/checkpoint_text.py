@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
-from rich.text import Text
 
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import tensor_words
 
-from ..drawing import UNKNOWN, escape
+from ..drawing import UNKNOWN, escape, name
 from ..plain_text import printable
 from ..widgets.table import Column
 from .figures import byte_size, figure
@@ -25,38 +25,35 @@ if TYPE_CHECKING:
 _SHOWN = 8
 
 
-def report_text(report: CheckpointReport, *, has_title: bool = False) -> Text:
+def report_text(report: CheckpointReport, *, has_title: bool = False) -> str:
     """Summarize a file: format, training progress, content, and objects that can't be loaded.
 
     Args:
         report: what is in the file.
         has_title: whether the file is named above the text.
     """
-    text = Text("" if has_title else f"{printable(str(report.path))}\n", style="bold")
+    lines = [] if has_title else [f"[b]{name(str(report.path))}[/]"]
     total = sum(tensor.bytes for tensor in report.tensors)
     words = f"{report.format}, {byte_size(report.bytes)}, {len(report.tensors):,} tensors of {byte_size(total)}"
-    for name, value in (("epoch", report.epoch), ("step", report.step)):
+    for what, value in (("epoch", report.epoch), ("step", report.step)):
         if value is not None:
-            words += f", {name} {value:,}"
-    text.append(f"{words}\n", style="not bold")
+            words += f", {what} {value:,}"
+    lines.append(name(words))
     if report.metrics:
-        shown = ", ".join(
-            f"{printable(metric_title(name))} {metric_text(name, value)}" for name, value in report.metrics.items()
-        )
-        text.append(f"{shown}\n", style="not bold")
-    keys = ", ".join(printable(key, 60) for key in report.keys[:_SHOWN])
+        shown = (f"{metric_title(key)} {metric_text(key, value)}" for key, value in report.metrics.items())
+        lines.append(name(", ".join(shown)))
+    keys = ", ".join(name(key, 60) for key in report.keys[:_SHOWN])
     more = f" and {len(report.keys) - _SHOWN:,} more" if len(report.keys) > _SHOWN else ""
     if keys:
-        text.append(f"keys: {keys}{more}\n", style="not bold dim")
+        lines.append(f"[$text-muted]keys: {keys}{more}[/]")
     if report.foreign:
-        text.append(f"{foreign_words(report)}\n", style="not bold yellow")
-    text.right_crop(1)
-    return text
+        lines.append(f"[$warning]{escape(foreign_words(report))}[/]")
+    return "\n".join(lines)
 
 
 def foreign_words(report: CheckpointReport) -> str:
     """Describe the objects that only code could rebuild, and what can be loaded without it."""
-    names = ", ".join(printable(name, 60) for name in report.foreign[:4])
+    names = ", ".join(printable(each, 60) for each in report.foreign[:4])
     more = f" and {len(report.foreign) - 4} more" if len(report.foreign) > 4 else ""
     root = report.values.get("(the whole file)")
     if isinstance(root, str):
@@ -66,11 +63,6 @@ def foreign_words(report: CheckpointReport) -> str:
             f"Its {plural(len(report.tensors), 'tensor')} can be loaded into a model or exported"
         )
     return f"holds objects of {names}{more}: these are not loaded, the tensors can be"
-
-
-def tensor_shape(tensor: TensorInfo) -> str:
-    """Write a tensor's shape: 64×3×7×7."""
-    return "×".join(map(str, tensor.shape)) or "scalar"
 
 
 @dataclass(frozen=True)
@@ -83,10 +75,10 @@ class TensorRow:
 
 def _tensor_name(row: TensorRow, width: int) -> str:
     """A name that is too long loses its start, since its end differs from its neighbors."""
-    name = printable(row.tensor.name)
-    if cell_len(name) > width:
-        name = "…" + set_cell_size(name[-width + 1 :], width - 1).rstrip()
-    return escape(name)
+    shown = printable(row.tensor.name)
+    if cell_len(shown) > width:
+        shown = "…" + set_cell_size(shown[-width + 1 :], width - 1).rstrip()
+    return escape(shown)
 
 
 def _tensor_norm(row: TensorRow, width: int) -> str:
@@ -97,7 +89,7 @@ def _tensor_norm(row: TensorRow, width: int) -> str:
 
 TENSOR_COLUMNS: tuple[Column[TensorRow], ...] = (
     Column("tensor", "tensor", 20, _tensor_name, is_left=True, is_wide=True),
-    Column("shape", "shape", 15, lambda row, width: escape(tensor_shape(row.tensor))),
+    Column("shape", "shape", 15, lambda row, width: escape(tensor_words(row.tensor.shape))),
     Column("dtype", "dtype", 8, lambda row, width: f"[$text-muted]{escape(printable(row.tensor.dtype))}[/]", rank=1),
     Column("size", "size", 7, lambda row, width: f"[$text-muted]{byte_size(row.tensor.bytes)}[/]", rank=2),
     Column("norm", "norm", 9, _tensor_norm, rank=3),
@@ -105,23 +97,20 @@ TENSOR_COLUMNS: tuple[Column[TensorRow], ...] = (
 """Columns of the table of tensors."""
 
 
-def standing_text(standing: CheckpointStanding) -> Text:
+def standing_text(standing: CheckpointStanding) -> str:
     """Say whether a checkpoint can resume bit-exactly, where the draft differs, and its environment."""
-    text = Text()
     if standing.unknown:
-        text.append(f"? may not resume bit-exactly: {printable(standing.unknown)}\n", style="yellow")
+        lines = [f"[$warning]? may not resume bit-exactly: {name(standing.unknown)}[/]"]
     elif standing.inexact:
-        text.append("✗ can't resume bit-exactly\n", style="yellow")
-        for reason in standing.inexact:
-            text.append(f"  {printable(reason)}\n", style="yellow")
+        lines = ["[$warning]✗ can't resume bit-exactly[/]"]
+        lines += [f"  [$warning]{name(reason)}[/]" for reason in standing.inexact]
     else:
-        text.append("✓ can resume bit-exactly\n", style="green")
+        lines = ["[$success]✓ can resume bit-exactly[/]"]
     changed = standing.changed
     differ = f"{plural(len(changed), 'setting')} {'differs' if len(changed) == 1 else 'differ'} from your draft"
-    text.append(f"{differ}\n" if changed else "same settings as your draft\n")
-    for key, (own, other) in changed.items():
-        values = " → ".join("–" if value is None else printable(str(value), 60) for value in (own, other))
-        text.append(f"  {key}: ", style="dim").append(f"{values}\n")
-    words = ", ".join(f"{name} {value}" for name, value in standing.environment.items() if value not in ("", None))
-    text.append(f"computed with {printable(words)}", style="dim")
-    return text
+    lines.append(differ if changed else "same settings as your draft")
+    for key, both in changed.items():
+        values = " → ".join("–" if value is None else name(str(value), 60) for value in both)
+        lines.append(f"  [$text-muted]{name(key)}: [/]{values}")
+    words = ", ".join(f"{what} {value}" for what, value in standing.environment.items() if value not in ("", None))
+    return "\n".join([*lines, f"[$text-muted]computed with {name(words)}[/]"])

@@ -10,6 +10,7 @@ from torchdeck.engine.data.datasets.places import download_bytes
 from torchdeck.engine.data.exploration.balance import NEARLY, imbalance
 from torchdeck.engine.data.exploration.findings import describe_duplicates, describe_sizes
 from torchdeck.engine.plurals import plural
+from torchdeck.engine.shapes import shape_words
 
 from ..drawing import bar, cells, fits, marked, name, prose, right, rule, stacked
 from ..widgets.charts.histogram import histogram_lines
@@ -49,7 +50,7 @@ def listed(entry: DatasetEntry, width: int, *, is_here: bool) -> list[str]:
     if entry.classes is not None:
         facts.append((f"{entry.classes:,}", "classes"))
     if entry.shape is not None:
-        facts.append(("×".join(map(str, entry.shape)), "each"))
+        facts.append((shape_words(entry.shape), "each"))
     lines = [title_line(entry.name, width), fact_line(facts, width)]
     if is_here or entry.obtain == "embedded":
         lines.append("[b $key]⏎[/] [$text-muted]opens it[/]")
@@ -151,7 +152,7 @@ def numbers(look: DataLook, samples: SampleLook | None, width: int, height: int)
         height: lines of the panel; a histogram is drawn where there is room.
     """
     pixels = look.pixels
-    lines = _moments(pixels, look.train_size, width)
+    lines = _moments(pixels, width)
     if pixels.histogram:
         lines += histogram(pixels.histogram, width, 7 if height >= 30 else 3 if height >= 14 else 1)
     lines += [rule("Found", width), *_found_lines(look, samples, width)]
@@ -165,7 +166,7 @@ def is_balanced(look: DataLook) -> bool:
     return imbalance(look.class_counts) < NEARLY
 
 
-def _moments(pixels: PixelStatistics, train_size: int, width: int) -> list[str]:
+def _moments(pixels: PixelStatistics, width: int) -> list[str]:
     if pixels.trouble:
         return marked(_LOOK, pixels.trouble, width)
     if not pixels.mean:

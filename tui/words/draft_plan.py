@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torchdeck.engine.config import RunConfig
 
 from ..drawing import fits, left, marked, name, pair, prose, right, trace
-from .figures import byte_size, duration
+from .figures import byte_size, duration, step_time
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
@@ -125,7 +125,8 @@ def _facts(plan: DraftPlan, width: int) -> list[str]:
         lines += _labeled("steps", plan.outline_error, width)
     if plan.memory is not None:
         lines += _memory(plan.memory, width)
-        lines.append(_disk(plan, plan.memory, width))
+        if outline is not None:
+            lines.append(_disk(plan, outline, plan.memory, width))
     elif plan.memory_error:
         lines += _labeled("memory", plan.memory_error, width)
     return lines
@@ -142,7 +143,7 @@ def _time(plan: DraftPlan, steps: int, width: int) -> str:
         measures = "  [b $key]m[/] [$text-muted]measures a step[/]"
         return fits(pair("time", "[$text-muted]not measured[/]", _LABEL), measures, width)
     seconds = plan.measured.seconds
-    step = f"{1000 * seconds:.3g} ms per step" if seconds < 1 else f"{duration(seconds)} per step"
+    step = f"{step_time(seconds)} per step"
     return pair("time", f"about [b]{duration(seconds * steps)}[/]", _LABEL, note=step, room=width)
 
 
@@ -153,19 +154,12 @@ def _memory(memory: MemoryEstimate, width: int) -> list[str]:
     return [pair("memory", value, _LABEL, note=note, room=width)]
 
 
-def _disk(plan: DraftPlan, memory: MemoryEstimate, width: int) -> str:
-    saving, epochs = plan.draft.checkpoint, plan.draft.training.epochs
-    size = memory.parameters + memory.buffers + memory.averages + memory.optimizer_state
-    if not (saving.every_epochs or saving.every_steps or saving.every_minutes):
-        return pair("saves", "[$text-muted]never[/]", _LABEL)
-    steps = plan.outline.steps_per_epoch * plan.outline.epochs if plan.outline is not None else 0
-    saves = epochs // saving.every_epochs if saving.every_epochs else 0
-    saves += steps // saving.every_steps if saving.every_steps else 0
-    kept = min(saves, saving.keep_last + 1) if saves else saving.keep_last + 1
+def _disk(plan: DraftPlan, outline: RunOutline, memory: MemoryEstimate, width: int) -> str:
+    size, saves = memory.parameters + memory.buffers + memory.averages + memory.optimizer_state, outline.saves
     free = f"{byte_size(plan.free_disk)} free" if plan.free_disk else ""
-    times = f"{saves:,} × " if saves else ""
-    is_full = 0 < plan.free_disk < kept * size
-    value = f"{times}[{'b $error' if is_full else 'b'}]{byte_size(size)}[/], {kept} kept"
+    is_full = 0 < plan.free_disk < saves.kept * size
+    times = f"{'' if saves.is_exact else 'at least '}{saves.count:,} ×"
+    value = f"{times} [{'b $error' if is_full else 'b'}]{byte_size(size)}[/], {saves.kept:,} kept"
     return pair("saves", value, _LABEL, note=free, room=width)
 
 

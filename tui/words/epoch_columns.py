@@ -8,7 +8,7 @@ from typing import Any
 
 from torchdeck.engine.metric_names import METRICS
 
-from .metric_text import metric_text, metric_title, score_name
+from .metric_text import metric_text, metric_title
 
 # Of a metric with a figure per class, a table has room for the first; an evaluation shows all.
 _OWN_METRICS = 4
@@ -33,11 +33,16 @@ class Column:
         return metric_text(self.name, (record.get(self.part) or {}).get(self.name))
 
 
-def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
-    """Choose the columns for a run's epoch records."""
+def epoch_columns(records: Sequence[Mapping[str, Any]], score: str, headline: str) -> list[Column]:
+    """Choose the columns for a run's epoch records.
+
+    Args:
+        records: its epochs.
+        score: what every training step measures beside its loss; see `RunReader.score`.
+        headline: metric that says most of the run; see `RunReader.headline`.
+    """
     parts = [record[part] for part in ("validation", "train") for record in records if record.get(part)]
     measured: Mapping[str, float] = parts[0] if parts else {}
-    score = score_name(measured, None)
     second = "r2" if score == "mae" else "macro_f1"
     is_counted = any(second in record["train"] for record in records)
     columns = [
@@ -45,11 +50,10 @@ def epoch_columns(records: Sequence[Mapping[str, Any]]) -> list[Column]:
         Column("train", score, metric_title(score)),
         *([Column("train", second, metric_title(second))] if is_counted else []),
         Column("validation", "loss", "val. loss"),
-        Column("validation", score, metric_title(score)),
-        Column("validation", second, metric_title(second)),
+        *(Column("validation", name, metric_title(name)) for name in dict.fromkeys((headline, score, second))),
     ]
-    own = [name for name in measured if name not in METRICS][:_OWN_METRICS]
+    own = [name for name in measured if name not in METRICS and name != headline][:_OWN_METRICS]
     columns += [Column("validation", name, metric_title(name)) for name in own]
     if any(record.get("ema") for record in records):
-        columns.append(Column("ema", score, f"EMA {metric_title(score)}"))
+        columns.append(Column("ema", headline, f"EMA {metric_title(headline)}"))
     return columns

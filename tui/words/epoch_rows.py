@@ -26,12 +26,12 @@ _SECOND = 7  # a second metric of the validation
 _TIME_RANK = 6
 
 
-def epoch_table(records: Sequence[EpochRecord]) -> list[Column[EpochRecord]]:
-    """The columns for a run's epoch records; the best epoch has a star."""
+def epoch_table(records: Sequence[EpochRecord], score: str, headline: str) -> list[Column[EpochRecord]]:
+    """The columns for a run's epoch records; see `epoch_columns`. The best epoch has a star."""
     best = max((record["epoch"] for record in records if record.get("is_best")), default=-1)
     columns: list[Column[EpochRecord]] = [Column("epoch", "epoch", 5, _number)]
     seen: set[tuple[str, bool]] = set()
-    for column in epoch_columns(records):
+    for column in epoch_columns(records, score, headline):
         kind = (column.part, column.name == "loss")
         rank = _SECOND if kind in seen else _RANKS.get(kind, _SECOND)
         columns.append(_figures(column, rank, best))

@@ -6,36 +6,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torchdeck.engine.files.json_values import number, whole_number
+from torchdeck.engine.plurals import plural
 
 from .. import drawing
 from ..plain_text import printable
+from .event_levels import GLYPHS, TONES, event_level
 from .figures import byte_size, figure
 
 # An event stays on the screen this long, even if saves follow it.
 _STAYS_SECONDS = 20.0
-
-# Events whose text is shown as it is.
-TOLD_AS_WRITTEN = (
-    "note",
-    "directory_moved",
-    "directory_deleted",
-    "rescued",
-    "stopped_early",
-    "disk_filling",
-    "stalled",
-    "out_of_memory",
-    "rolled_back",
-    "callback_failed",
-    "profiled",
-    "compiled",
-    "recompiled",
-    "gradients",
-    "loss",
-    "advice",
-    "lock_lost",
-)
-# Those of them that are no problem.
-_HARMLESS = ("note", "profiled", "compiled", "stopped_early", "directory_moved")
 
 _REASONS = {
     "epoch": "at the end of the epoch",
@@ -58,6 +37,8 @@ _SETTINGS = {
     "training.clip_norm": ("C", "clip norm"),
 }
 _OTHER_SETTING = ("S", "setting")
+# Glyphs of events that say that something was done as asked.
+_DONE = {"saved": "↓", "set": "S", "resumed_from": "R"}
 _STEP_CELLS = 9
 
 
@@ -142,29 +123,53 @@ def _line(told: tuple[str, str, str]) -> str:
 
 def _told(event: Mapping[str, Any]) -> tuple[str, str, str] | None:
     """Glyph, theme variable and text of an event; None if it is not shown."""
-    kind = str(event.get("kind"))
-    mark = _mark(event)
-    letter = mark[0] if mark is not None else ""
-    if kind == "saved":
-        reason = _REASONS.get(str(event.get("reason")), str(event.get("reason")))
-        size = f", {byte_size(event['bytes'])}" if isinstance(event.get("bytes"), int) else ""
-        return "↓", "$success", f"saved {event.get('file')} {reason}{size}"
-    if kind == "save_failed":
-        return "✗", "$error", f"SAVE FAILED, training continues: {event.get('error')}"
-    if kind == "compile_failed":
-        return "▲", "$warning", f"torch.compile failed, running eager: {event.get('reason')}"
-    if kind in TOLD_AS_WRITTEN:
-        tone = "$text-muted" if kind in _HARMLESS else "$warning"
-        return letter or ("·" if kind in _HARMLESS else "▲"), tone, str(event.get("text"))
-    if kind == "set":
-        name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]
-        change = f"{name}: {_shown(event.get('before'))} → {_shown(event.get('after'))}"
-        return letter or "S", "$success", f"{change} at step {whole_number(event.get('step'))}"
-    if kind == "resumed_from":
-        return letter or "R", "$success", f"resumed from {event.get('checkpoint')}"
-    if kind == "paused":
-        return letter or "P", "$warning", "paused"
-    return None
+    text = _text(event)
+    if text is None:
+        return None
+    kind, level, mark = event.get("kind"), event_level(event), _mark(event)
+    if kind in _DONE:
+        return mark[0] if mark is not None else _DONE[str(kind)], "$success", text
+    glyph = "·" if level == "info" else GLYPHS[level]
+    return mark[0] if mark is not None else glyph, TONES[level], text
+
+
+def _text(event: Mapping[str, Any]) -> str | None:
+    """What an event says, as plain text; None for kinds without words of their own."""
+    if isinstance(text := event.get("text"), str):
+        return text
+    error = event.get("error")
+    match event.get("kind"):
+        case "saved":
+            reason = _REASONS.get(str(event.get("reason")), str(event.get("reason")))
+            size = f", {byte_size(event['bytes'])}" if isinstance(event.get("bytes"), int) else ""
+            return f"saved {event.get('file')} {reason}{size}"
+        case "save_failed" | "saver_failed":
+            return f"SAVE FAILED, training continues: {error}"
+        case "old_checkpoints_kept":
+            return f"old checkpoints are kept, as they can't be removed: {error}"
+        case "state_not_written" | "evaluation_not_written":
+            return f"{event['kind'].partition('_')[0]}.json was not written: {error}"
+        case "compile_failed":
+            return f"torch.compile failed, running eager: {event.get('reason')}"
+        case "left_out":
+            return _left_out(event.get("files"))
+        case "set":
+            name = _SETTINGS.get(str(event.get("key")), ("", str(event.get("key"))))[1]
+            change = f"{name}: {_shown(event.get('before'))} → {_shown(event.get('after'))}"
+            return f"{change} at step {whole_number(event.get('step'))}"
+        case "resumed_from":
+            return f"resumed from {event.get('checkpoint')}"
+        case "paused":
+            return "paused"
+        case _:
+            return None
+
+
+def _left_out(files: Any) -> str:
+    """Which files of the data are left out: the first of them with its problem, and how many there are."""
+    known = files if isinstance(files, list) else []
+    first = ": ".join(map(str, known[0])) if known and isinstance(known[0], list) else ""
+    return f"{plural(len(known), 'file')} of the data left out{f', first {first}' if first else ''}"
 
 
 def _time(event: Mapping[str, Any]) -> float:

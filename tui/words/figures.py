@@ -21,6 +21,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600} h"
 
 
+def step_time(seconds: float) -> str:
+    """Write the time of a training step: 9.87 ms, 1.2 s."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else duration(seconds)
+
+
 def rough_duration(seconds: float) -> str:
     """Write an age in one unit: <1m, 5m, 3h, 12d."""
     if seconds < 60:
@@ -38,16 +43,6 @@ def byte_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} TB"
-
-
-def short_count(count: int) -> str:
-    """Write a number of things in at most five cells: 812, 1,797, 14.2k, 60k, 1.8M."""
-    for unit, size in (("G", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size * (10 if unit == "k" else 1):
-            return (
-                f"{count / size:.1f}".removesuffix(".0") + unit if count < 100 * size else f"{count / size:.0f}{unit}"
-            )
-    return f"{count:,}"
 
 
 def flops_per_sample(flops: float) -> str:

@@ -6,16 +6,12 @@ import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from ..drawing import left, name, prose
+from .event_levels import GLYPHS, TONES, Level, event_level
 from .event_reasons import why
 from .event_text import event_line
-
-Level = Literal["info", "warning", "error"]
-LEVELS: tuple[Level, ...] = ("info", "warning", "error")
-TONES: dict[Level, str] = {"info": "$text-muted", "warning": "$warning", "error": "$error"}
-GLYPHS: dict[Level, str] = {"info": " ", "warning": "▲", "error": "✗"}
 
 _TIME_CELLS, _KIND_CELLS = 8, 9
 # What a program prints about its own problems. A traceback's last line names the exception.
@@ -24,11 +20,6 @@ _ERRORS = re.compile(
     r"|^Traceback |\b(?:ERROR|CRITICAL|FATAL)\b|Segmentation fault"
 )
 _WARNINGS = re.compile(r"\bWARN(?:ING)?\b|^\s*\w*Warning:|: \w*Warning:")
-_WARNING_EVENTS = {
-    "note", "directory_moved", "stopped_early", "disk_filling", "stalled", "rolled_back", "compile_failed",
-    "gradients", "loss", "advice", "lock_lost", "state_not_written", "evaluation_not_written",
-}  # fmt: skip
-_ERROR_EVENTS = {"save_failed", "out_of_memory", "callback_failed", "directory_deleted", "died", "not_written"}
 
 
 @dataclass(frozen=True)
@@ -57,16 +48,15 @@ class LogLine:
         return self.level != "info"
 
 
-def event_lines(events: Sequence[dict[str, Any]]) -> list[LogLine]:
+def log_lines(events: Sequence[dict[str, Any]]) -> list[LogLine]:
     """The events of a run, oldest first."""
     lines = []
     for event in events:
         kind = str(event.get("kind"))
-        level: Level = "error" if kind in _ERROR_EVENTS else "warning" if kind in _WARNING_EVENTS else "info"
         at = event.get("time")
         step = f"step {event['step']:,}" if isinstance(event.get("step"), int) else ""
         moment = float(at) if isinstance(at, int | float) else None
-        lines.append(LogLine(moment, level, kind.replace("_", " "), event_line(event), step, why(event)))
+        lines.append(LogLine(moment, event_level(event), kind.replace("_", " "), event_line(event), step, why(event)))
     return lines
 
 

@@ -159,7 +159,7 @@ def _memory(samples: Sequence[Mapping[str, Any]]) -> _Device:
         used = _number(sample, "memory")
         room = used + _number(sample, "memory_free")
         history.append(used / room if room > 0 else math.nan)
-    tone = drawing.full(history[-1]) if history[-1] == history[-1] else "$series-4"
+    tone = drawing.full(history[-1]) if history[-1] == history[-1] else drawing.ROOMY
     facts = (f"[$text-muted]of {byte_size(room)}[/]",) if room == room else ()
     return _Device("RAM", history[-1], byte_size(used) if used == used else "–", history, tone, facts)
 
@@ -181,7 +181,7 @@ def _gpu_facts(gpu: Mapping[str, Any]) -> list[str]:
     if used == used:
         tone = drawing.full(used / total) if total > 0 else "$text"
         limit = f"[$text-muted] of {byte_size(total)}[/]" if total > 0 else ""
-        facts.append(f"[{tone if tone != '$series-4' else '$text'}]{byte_size(used)}[/]{limit}")
+        facts.append(f"[{tone if tone != drawing.ROOMY else '$text'}]{byte_size(used)}[/]{limit}")
     degrees, watts = _number(gpu, "temperature"), _number(gpu, "power")
     if degrees == degrees:
         facts.append(f"[{'$warning' if degrees >= _HOT else '$text-muted'}]{degrees:.0f} °C[/]")

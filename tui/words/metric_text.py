@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from torchdeck.engine.metric_names import metric
+from torchdeck.engine.metric_names import TRAINING_SCORE, metric
 
 from .figures import percent
 
@@ -43,22 +43,22 @@ def metric_text(name: str, value: float | None, digits: int = 4) -> str:
     return f"{value:#.{digits}g}".removesuffix(".")
 
 
-def score_name(metrics: Mapping[str, float], best: Mapping[str, Any] | None) -> str:
-    """The metric that says most of a run beside its loss: the one that its decisions follow, else its score.
+def headline_metric(metrics: Collection[str], best: Mapping[str, Any] | None) -> str:
+    """The metric that says most of a run besides its loss, where only its summary is read; see `RunReader.headline`.
 
     Args:
-        metrics: of an evaluation of the run.
-        best: as `RunReader.best` gives it.
+        metrics: names of what an evaluation of the run measured.
+        best: best result, as a summary has it.
     """
     deciding = str((best or {}).get("metric", ""))
     if deciding and deciding != "loss":
         return deciding
-    return "mae" if "mae" in metrics else "accuracy"
+    return next((score for score in TRAINING_SCORE.values() if score in metrics), TRAINING_SCORE["classes"])
 
 
-def measured_scores(runs: Iterable[RunSummary]) -> frozenset[str]:
+def headline_metrics(runs: Iterable[RunSummary]) -> frozenset[str]:
     """The metrics that say most of these runs; of those that were measured."""
-    return frozenset(score_name(run.metrics, run.best) for run in runs if run.metrics)
+    return frozenset(headline_metric(run.metrics, run.best) for run in runs if run.metrics)
 
 
 def best_words(best: Mapping[str, Any]) -> str:
@@ -67,8 +67,11 @@ def best_words(best: Mapping[str, Any]) -> str:
     return f"{metric(name).title} {metric_text(name, best['value'])} in epoch {best['epoch']}"
 
 
-def charted(name: str, values: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return a metric's title and values for a chart; shares are drawn in percent."""
-    if metric(name).is_share:
-        return f"{metric(name).title} %", values * 100
-    return metric(name).title, values
+def chart_title(name: str) -> str:
+    """A metric's title over a chart, with the unit of a share."""
+    return f"{metric(name).title}{' %' if metric(name).is_share else ''}"
+
+
+def charted(name: str, values: np.ndarray) -> np.ndarray:
+    """A metric's values as a chart draws them: shares in percent."""
+    return values * 100 if metric(name).is_share else values

@@ -1,17 +1,15 @@
-"""A model's cost in lines of markup: the memory of a step, and the parameter groups of the optimizer."""
+"""A model's cost in lines of markup: memory and time of a step."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..drawing import cells, left, name, right, stacked
-from .figures import byte_size, duration, figure
-from .memory_text import PARTS
+from ..drawing import cells, name, stacked
+from .figures import byte_size, duration, step_time
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.measured_step import StepMeasurement
     from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
-    from torchdeck.engine.preflight.weight_groups import WeightGroups
 
 _TONES = {
     "parameters": "$series-1",
@@ -31,7 +29,7 @@ def memory_lines(estimate: MemoryEstimate, width: int) -> list[str]:
         estimate: estimate of one step.
         width: cells of a line.
     """
-    known = {part: int(getattr(estimate, part)) for part in PARTS}
+    known = {part: int(getattr(estimate, part)) for part in _TONES}
     rest = max(0, estimate.free - estimate.peak)
     shares = [(size, _TONES[part]) for part, size in known.items() if size]
     lines = [stacked([*shares, (rest, "$track")], width)]
@@ -75,8 +73,8 @@ def largest_line(largest: MemoryEstimate | None) -> str:
 
 def measured_lines(measured: StepMeasurement) -> list[str]:
     """A measured step, and the resulting time per epoch and for the run."""
-    ms = f"{1000 * measured.seconds:.3g} ms" if measured.seconds < 1 else duration(measured.seconds)
-    lines = [f"[$success]✓[/] measured: [b]{ms}[/] per step, [b]{byte_size(measured.peak)}[/] at its peak"]
+    time, peak = step_time(measured.seconds), byte_size(measured.peak)
+    lines = [f"[$success]✓[/] measured: [b]{time}[/] per step, [b]{peak}[/] at its peak"]
     if measured.steps_per_epoch:
         epoch = measured.seconds * measured.steps_per_epoch
         run = duration(epoch * measured.epochs)
@@ -85,26 +83,3 @@ def measured_lines(measured: StepMeasurement) -> list[str]:
             "  [$text-disabled]without loading and evaluation[/]"
         )
     return lines
-
-
-def group_lines(groups: WeightGroups, width: int) -> list[str]:
-    """The parameter groups of an optimizer: numbers in columns, and what is frozen.
-
-    Args:
-        groups: the groups.
-        width: cells of a line.
-    """
-    heads = ("lr", "decay", "tensors", "params")
-    lines = [f"[$text-disabled]{left('group', 16)}{''.join(right(head, 11) for head in heads)}[/]"]
-    for number, group in enumerate(groups.groups):
-        words = group.patterns[0] if group.patterns else group.method if group.weight_decay else "no decay"
-        decay = "–" if group.weight_decay is None else figure(group.weight_decay)
-        figures = (figure(group.lr), decay, f"{len(group.tensors):,}", f"{group.params:,}")
-        tone = f"$series-{number % 8 + 1}"
-        lines.append(f"[{tone}]■[/] {left(words, 14)}{''.join(right(each, 11) for each in figures)}")
-    if groups.frozen_tensors:
-        figures = ("–", "–", f"{groups.frozen_tensors:,}", f"{groups.frozen_params:,}")
-        lines.append(f"[$series-1]❄[/] {left('frozen', 14)}{''.join(right(each, 11) for each in figures)}")
-    shares = [(group.params, f"$series-{number % 8 + 1}") for number, group in enumerate(groups.groups)]
-    lines.append(stacked([*shares, (groups.frozen_params, "$track")], width))
-    return lines + [f"[$warning]▲ {name(note)}[/]" for note in groups.notes]

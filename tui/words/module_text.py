@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from torchdeck.engine.shapes import shape_words, tensor_words
+
 from ..drawing import escape, left, name, pair, prose, right, rule, trace
 from ..plain_text import printable
 from ..widgets.charts.histogram import histogram_lines
@@ -27,7 +29,7 @@ def tree_rows(report: ModelReport) -> list[ModuleTreeRow]:
             type=row.type,
             params=row.params,
             trainable=row.trainable,
-            output="×".join(map(str, row.output_shape)) if row.output_shape else "",
+            output=shape_words(row.output_shape) if row.output_shape else "",
             note=_note(row),
             own=row.own_params,
             buffers=row.buffers,
@@ -116,7 +118,7 @@ def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str, str]]:
     if row.buffers:
         facts.append(("buffers", f"{row.buffers:,}", "elements"))
     ran = "" if row.calls == 1 else f"{row.calls:,} calls" if row.calls else "not run"
-    output = "×".join(map(str, row.output_shape)) if row.output_shape else "unknown"
+    output = shape_words(row.output_shape) if row.output_shape else "unknown"
     facts.append(("output", f"[b]{output}[/]", ran if report.error is None or row.calls else "unknown calls"))
     facts.append(("FLOPs", f"[b]{row.flops:,}[/]" if row.flops is not None else "unknown", "per sample"))
     if not row.training:
@@ -126,7 +128,7 @@ def _facts(row: ModuleRow, report: ModelReport) -> list[tuple[str, str, str]]:
 
 def _tensor(tensor: TensorRow) -> tuple[str, str]:
     """Shape and the rest of a tensor."""
-    shape = "×".join(map(str, tensor.shape)) or "scalar" if tensor.shape is not None else "shape unknown"
+    shape = tensor_words(tensor.shape) if tensor.shape is not None else "shape unknown"
     words = f"{tensor.dtype} · {byte_size(tensor.bytes)}"
     words += "" if tensor.persistent else " · not saved"
     return shape, words + (" · trained" if tensor.trainable else "")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from torchdeck.engine.config.secret_keys import REDACTED, is_literal, secret_keys
+from torchdeck.engine.config.secret_keys import REDACTED, is_hidden
 from torchdeck.engine.metric_names import metric
 from torchdeck.engine.user_path import user_path
 
@@ -91,7 +91,7 @@ def _results(runs: Sequence[ComparedRun]) -> list[Difference]:
 def _written(key: str, value: Any) -> str:
     if value is None or value == "":
         return "–"
-    if key in secret_keys() and is_literal(str(value)):
+    if is_hidden(key, value):
         return REDACTED
     if isinstance(value, bool):
         return str(value).lower()
@@ -109,7 +109,7 @@ def head_line(runs: Sequence[ComparedRun], width: int) -> str:
     cells = []
     for run in runs[: columns_that_fit(len(runs), width)]:
         mark = "━━ " if run.color else ""
-        cells.append(f"[{run.color or '$text-muted'}]{right(mark + _cut(run.label, each - len(mark)), each)}[/]")
+        cells.append(f"[{run.color or '$text-muted'}]{right(mark + run.label, each)}[/]")
     return f"[$text-disabled]{left('setting', key)}[/]" + "".join(" " * _GAP + cell for cell in cells)
 
 
@@ -134,7 +134,3 @@ def _cells(runs: int, width: int) -> tuple[int, int]:
     count = columns_that_fit(runs, width)
     each = max(_VALUE_CELLS, min(_MOST_VALUE_CELLS, (width - _KEY_CELLS) // count - _GAP))
     return max(8, width - count * (each + _GAP)), each
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: max(1, width - 1)]}…"

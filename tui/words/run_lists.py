@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from torchdeck.engine.runs.on_disk.directory import split_run_id
+
 from ..drawing import UNKNOWN, cells, left, name, trace
 from ..widgets.table import Column
 from .figures import byte_size, figure, rough_duration
-from .metric_text import metric_text, metric_title, score_name, short_title
+from .metric_text import headline_metric, metric_text, metric_title, short_title
 from .run_text import STATUS_TONES
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ SERIES_COLORS = tuple(f"$series-{number}" for number in range(1, 9))
 """Colors of marked runs and of their curves, in the order in which they were marked."""
 
 _TRACE_CELLS = 10
-_ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
 
 
 @dataclass(frozen=True)
@@ -56,18 +56,12 @@ class CheckpointRow:
     is_marked: bool = False
 
 
-def short_name(run_id: str) -> tuple[str, str]:
-    """The name that a run was given, and the number that makes it unique; the second is empty if there is none."""
-    found = _ADDED.search(run_id)
-    return (run_id[: found.start()], found[1]) if found else (run_id, "")
-
-
 def curve_labels(run_ids: Sequence[str], width: int) -> list[str]:
     """Names that tell some runs apart: given names if all differ and have at most `width` cells, else the numbers.
 
     Where a run has no number, or two have the same, the names of the directories are left.
     """
-    shorts = [short_name(run_id) for run_id in run_ids]
+    shorts = [split_run_id(run_id) for run_id in run_ids]
     for labels in ([given for given, _ in shorts], [number or given for given, number in shorts]):
         if len(set(labels)) == len(labels) and all(len(label) <= width for label in labels):
             return labels
@@ -98,7 +92,7 @@ def shared_metric(runs: Sequence[RunSummary]) -> str:
 
 def _name_cell(row: RunRow, width: int) -> str:
     """The name, whole if there is room, with the tags if there is room for those too."""
-    given, number = short_name(row.run.name)
+    given, number = split_run_id(row.run.name)
     if number and len(given) + 1 + len(number) > width:
         # The end tells runs of one name apart.
         given = f"{given[: max(1, width - len(number) - 2)]}…"
@@ -127,7 +121,7 @@ def _score_cell(metric: str) -> Callable[[RunRow, int], str]:
     """The newest value of the metric that says most of the run; its name where the runs differ in it."""
 
     def cell(row: RunRow, width: int) -> str:
-        own = score_name(row.run.metrics, row.run.best)
+        own = headline_metric(row.run.metrics, row.run.best)
         if own not in row.run.metrics:
             return UNKNOWN
         title = "" if metric == own else f"[$text-muted]{name(short_title(own))}[/] "

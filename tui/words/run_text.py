@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from .. import drawing
 from .figures import duration
-from .metric_text import metric_text, metric_title, score_name
+from .metric_text import metric_text, metric_title
 
 if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
     from torchdeck.engine.runs.on_disk.state_file import StateFile
-    from torchdeck.engine.runs.reader import Progress
+    from torchdeck.engine.runs.reader import Progress, RunReader
 
 _SHORTEST_BAR = 6
 RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
@@ -44,20 +44,29 @@ def nothing_live(status: str) -> str:
     return f"this run is {status}: {'press S to start another' if status == 'finished' else RESUME_ADVICE}"
 
 
-def status_forms(name: str, status: str, progress: Progress | None, metrics: Mapping[str, float]) -> tuple[str, ...]:
+def run_forms(reader: RunReader, status: str) -> tuple[str, ...]:
+    """Describe a run for the end of the first line; see `status_forms`."""
+    metrics, headline = reader.latest_metrics(), reader.headline
+    newest = (headline, metrics.get(headline)) if metrics else None
+    return status_forms(reader.path.name, status, reader.progress(), newest)
+
+
+def status_forms(
+    name: str, status: str, progress: Progress | None = None, newest: tuple[str, float | None] | None = None
+) -> tuple[str, ...]:
     """Describe a run for the end of the first line, as markup, from the longest form to the shortest.
 
     Args:
         name: name of the run; empty if it has none yet.
         status: status from the reader.
         progress: progress of the run; None if unknown.
-        metrics: validation metrics of its newest evaluation.
+        newest: the metric that says most of the run, and its newest value; None before the first evaluation.
     """
     tone, glyph = STATUS_TONES.get(status, ("$text", "●"))
     dot = f"[{tone}]{glyph}[/]"
     share = progress.step / progress.total_steps if progress is not None and progress.total_steps else None
     percent = f" {share:.0%}" if share is not None else ""
-    score = _score_markup(metrics)
+    score = _score_markup(*newest) if newest is not None else ""
     known = f" [b]{drawing.name(name)}[/]" if name else ""
     if status != "running" or progress is None or share is None:
         words = f"{dot} [{tone}]{status}[/]"
@@ -75,13 +84,10 @@ def status_forms(name: str, status: str, progress: Progress | None, metrics: Map
     )
 
 
-def _score_markup(metrics: Mapping[str, float]) -> str:
+def _score_markup(metric: str, value: float | None) -> str:
     """The result that a run is judged by, named where it is not the accuracy."""
-    if not metrics:
-        return ""
-    score = score_name(metrics, None)
-    named = "" if score == "accuracy" else f"{metric_title(score)} "
-    return f"[$best]{drawing.escape(named)}{drawing.escape(metric_text(score, metrics.get(score)))}[/]"
+    named = "" if metric == "accuracy" else f"{metric_title(metric)} "
+    return f"[$best]{drawing.escape(named)}{drawing.escape(metric_text(metric, value))}[/]"
 
 
 def head_title(name: str, status: str, progress: Progress, what: str) -> str:

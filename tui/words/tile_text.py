@@ -14,7 +14,7 @@ from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
 from .. import drawing
 from .figures import figure
-from .metric_text import metric_text, score_name
+from .metric_text import chart_title, metric_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +51,9 @@ class Figure:
 def tile_figures(reader: RunReader, status: str) -> dict[str, Figure]:
     """The figures of a run by the names of `TILES`."""
     evaluations = reader.evaluation_records()
-    name = score_name(reader.latest_metrics(), None)
     is_live = status in LIVE_STATUSES
     return {
-        "score": _evaluated(evaluations, name, _best_note(reader)),
+        "score": _evaluated(evaluations, reader.headline, _best_note(reader)),
         "val_loss": _evaluated(evaluations, "loss", ""),
         "train_loss": _train_loss(reader),
         "throughput": _throughput(reader, is_live=is_live),
@@ -84,8 +83,7 @@ def _evaluated(evaluations: Sequence[ResultRecord], name: str, note: str) -> Fig
     shown = [value * 100 for value in values] if is_share else values
     change = _change(known, 100 if is_share else 1)
     value = metric_text(name, known[-1] if known else None).removesuffix("%")
-    title = f"Val. {metric(name).title}{' %' if is_share else ''}"
-    return Figure(title, value, note or change, shown[-_TREND:], "$series-2")
+    return Figure(f"Val. {chart_title(name)}", value, note or change, shown[-_TREND:], "$series-2")
 
 
 def _change(values: Sequence[float], scale: float) -> str:

@@ -1,13 +1,11 @@
-"""How a weights file fits a model, as text, for the verb and the screen."""
+"""How a weights file fits a model, as lines of markup, for the verb and the screen."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from rich.text import Text
-
-from ..plain_text import printable
+from ..drawing import name
 
 if TYPE_CHECKING:
     from torchdeck.engine.models.weights import WeightsPreview
@@ -15,23 +13,25 @@ if TYPE_CHECKING:
 _SHOWN = 12
 
 
-def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> Text:
+def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> str:
     """Describe a mapping in four parts, with at most `most` names each."""
     mapping = preview.mapping
-    text = Text(f"weights in {printable(preview.file.name)} ({preview.format})", style="bold")
-    if mapping.prefix:
-        text.append(f", under {printable(mapping.prefix)}", style="dim")
-    text.append(f"\n  matched  {len(mapping.matched)} of {preview.tensors} tensors", style="green")
+    under = f"[$text-muted], under {name(mapping.prefix)}[/]" if mapping.prefix else ""
     verdict = "does not fit: these tensors differ, apart from the head" if preview.problem else "can be loaded"
-    text.append(f"\n  {verdict}", style="red" if preview.problem else "green")
+    tone = "$error" if preview.problem else "$success"
     head = set(preview.head)
-    _part(text, "missing from the file", [_fresh(name, head) for name in mapping.missing], most)
-    _part(text, "shape differs", [_fresh(str(entry), head, entry.name) for entry in mapping.different], most)
-    _part(text, "only in the file", mapping.unexpected, most)
+    lines = [
+        f"[b]weights in {name(preview.file.name)} ({name(preview.format)})[/]{under}",
+        f"  [$success]matched  {len(mapping.matched)} of {preview.tensors} tensors[/]",
+        f"  [{tone}]{verdict}[/]",
+        *_part("missing from the file", [_fresh(each, head) for each in mapping.missing], most),
+        *_part("shape differs", [_fresh(str(entry), head, entry.name) for entry in mapping.different], most),
+        *_part("only in the file", mapping.unexpected, most),
+    ]
     if mapping.alternatives:
         others = ", ".join(prefix.removesuffix(".") or "the top" for prefix in mapping.alternatives)
-        text.append(f"\n  also fits: {printable(others)} (set weights_entry to choose)", style="dim")
-    return text
+        lines.append(f"  [$text-muted]also fits: {name(others)} (set weights_entry to choose)[/]")
+    return "\n".join(lines)
 
 
 def mapping_document(preview: WeightsPreview) -> dict[str, Any]:
@@ -54,15 +54,12 @@ def mapping_document(preview: WeightsPreview) -> dict[str, Any]:
     }
 
 
-def _fresh(text: str, head: set[str], name: str = "") -> str:
-    return f"{text}  (head: starts fresh)" if (name or text) in head else text
+def _fresh(text: str, head: set[str], tensor: str = "") -> str:
+    return f"{text}  (head: starts fresh)" if (tensor or text) in head else text
 
 
-def _part(text: Text, title: str, lines: Sequence[str], most: int) -> None:
+def _part(title: str, lines: Sequence[str], most: int) -> list[str]:
     if not lines:
-        return
-    text.append(f"\n  {title}  {len(lines)}", style="yellow")
-    for line in lines[:most]:
-        text.append(f"\n    {printable(line)}")
-    if len(lines) > most:
-        text.append(f"\n    and {len(lines) - most} more", style="dim")
+        return []
+    more = [f"    [$text-muted]and {len(lines) - most} more[/]"] if len(lines) > most else []
+    return [f"  [$warning]{title}  {len(lines)}[/]", *(f"    {name(line)}" for line in lines[:most]), *more]

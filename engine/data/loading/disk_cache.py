@@ -21,12 +21,13 @@ from torch import Tensor
 from ...config import Component
 from ...errors import DataError
 from ...files.durable import atomic_write
+from ...files.free_disk import free_disk
 from ...progress import Progress
 from ..datasets.fingerprint import fingerprint_splits
 from ..datasets.folder import FolderDataset
 from ..datasets.samples import is_own
 from ..datasets.splits import Split
-from .storage import DecodedSplit, ImageStore, free_disk
+from .storage import DecodedSplit, ImageStore
 
 _FORMAT = 1
 # Samples of a data set of the user's own that are compared with the file: its hash sees labels only.

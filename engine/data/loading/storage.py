@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +13,11 @@ from torch import Tensor
 
 from ...config import Component
 from ...errors import DataError
+from ...files.free_disk import free_disk
 from ...machine.free_memory import available_memory
 from ...machine.thread_map import map_in_threads
 from ...progress import Progress
 from ...user_code import raise_user_error
-from ...user_path import user_path
 from ..datasets.folder import FolderDataset
 from ..datasets.samples import is_own, read_sample, require_same_target, sample_name
 from ..datasets.splits import ArrayDataset, Split
@@ -83,17 +82,6 @@ def measure_room(device: torch.device, cache: str = "") -> Room:
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
     memory = int(available_memory() * MEMORY_SHARE)
     return Room(int(free * DEVICE_SHARE), memory, int(free_disk(cache) * DISK_SHARE) if cache else 0)
-
-
-def free_disk(folder: str) -> int:
-    """Free bytes for this user on the disk of a folder that may not exist yet; 0 if unknown."""
-    path = user_path(folder)
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    try:
-        return shutil.disk_usage(path).free
-    except OSError:
-        return 0
 
 
 class DecodedSplit:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ...errors import ConfigError, did_you_mean
 from ...machine.installation import install_command
 from ...runs.saving.checkpoint import load_checkpoint
+from ...shapes import shape_words
 from .timm_catalog import TIMM_PREFIX, timm_modules
 
 # Arguments that are set from the data or from other settings, so the config can't set them.
@@ -105,7 +106,7 @@ def build_pretrained_timm(
     if num_classes != published.num_classes:
         note += f", with a new head for {num_classes} classes instead of {published.num_classes}"
     if tuple(input_shape) != tuple(published.input_size):
-        trained, given = ("×".join(map(str, shape)) for shape in (published.input_size, input_shape))
+        trained, given = map(shape_words, (published.input_size, input_shape))
         note += f"; trained on {trained}, but the data's samples are {given}"
     return model, note
 
@@ -146,7 +147,7 @@ def _create(
         derived["num_classes"] = num_classes
     if input_shape is not None:
         if len(input_shape) != 3:
-            shape = "×".join(map(str, input_shape))
+            shape = shape_words(input_shape)
             raise ConfigError(f"model {name}: takes samples of channels × height × width; the data's are {shape}")
         derived["in_chans"] = input_shape[0]
         if published.fixed_input_size and tuple(input_shape[1:]) != tuple(published.input_size[1:]):

@@ -12,6 +12,7 @@ from torch import nn
 from torchvision.models import GoogLeNet, Inception3, WeightsEnum
 
 from ...errors import ConfigError, did_you_mean
+from ...shapes import shape_words
 
 # Arguments that are set from the data or from other settings, so the config can't set them.
 _OURS = {
@@ -137,7 +138,7 @@ def _image_size(name: str, input_shape: Sequence[int] | None) -> tuple[int, int]
         side = default_image_size(name)
         return side, side
     if len(input_shape) != 3:
-        shape = "×".join(map(str, input_shape))
+        shape = shape_words(input_shape)
         raise ConfigError(f"model {name}: takes samples of channels × height × width; the data's are {shape}")
     return input_shape[1], input_shape[2]
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import ConfigError
+from ...shapes import shape_words
 from .argument_checks import positive_integers
 
 # Added to the variances, so that directions with next to none are not blown up.
@@ -116,7 +117,7 @@ def airbench(
     if len(widths) != 3:
         raise ConfigError(f"model.channels = {list(widths)}: must be three widths, one for each group")
     if len(input_shape) != 3 or min(input_shape[1:]) < _SMALLEST_SIDE:
-        shape = "×".join(map(str, input_shape))
+        shape = shape_words(input_shape)
         raise ConfigError(
             f"model airbench: takes samples of channels × height × width, at least {_SMALLEST_SIDE} high and wide; "
             f"the data's are {shape}"

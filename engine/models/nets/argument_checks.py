@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...errors import ConfigError
+from ...shapes import shape_words
 
 
 def is_integer(value: object) -> bool:
@@ -39,5 +40,5 @@ def check_stages(sizes: Sequence[int], stages: int) -> None:
     """Check that samples are large enough to be halved between the stages."""
     if min(sizes) < 2 ** (stages - 1):
         fitting = int(math.log2(min(sizes))) + 1
-        shape = "×".join(map(str, sizes))
+        shape = shape_words(sizes)
         raise ConfigError(f"model.channels: {stages} halvings are too many for a sample of {shape}; at most {fitting}")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor, nn
 
 from ...errors import ConfigError, did_you_mean
+from ...shapes import shape_words
 from .airbench import airbench
 from .argument_checks import check_probability, check_stages, is_integer, positive_integers
 from .signal_nets import cnn1d, cnn3d
@@ -215,7 +216,7 @@ def _residual_stage(in_channels: int, out_channels: int, blocks: int, stride: in
 
 def _image_shape(name: str, input_shape: Sequence[int]) -> tuple[int, int, int]:
     if len(input_shape) != 3:
-        shape = "×".join(map(str, input_shape))
+        shape = shape_words(input_shape)
         raise ConfigError(f"model {name}: takes samples of channels × height × width; the data's are {shape}")
     channels, height, width = input_shape
     return channels, height, width

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor, nn
 
 from ...errors import ConfigError
+from ...shapes import shape_words
 from .argument_checks import check_probability, check_stages, positive_integer, positive_integers
 
 
@@ -129,7 +130,7 @@ def _network(
 ) -> SignalCNN:
     if len(input_shape) != dimensions + 1:
         wanted = "channels × length" if dimensions == 1 else "channels × depth × height × width"
-        shape = "×".join(map(str, input_shape))
+        shape = shape_words(input_shape)
         raise ConfigError(f"model {name}: takes samples of {wanted}; the data's are {shape}")
     stages = positive_integers("model.channels", channels)
     positive_integer("model.convolutions", convolutions)

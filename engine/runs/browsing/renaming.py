@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 from ...config.file import dump_config, replace_value
@@ -12,9 +11,7 @@ from ...errors import RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
 from ...run_files import CONFIG_FILE, INFO_FILE
-from ..on_disk.directory import is_run, load_run_config, own_run, read_info
-
-_MADE = re.compile(r".+(-\d{8}-\d{6}-[0-9a-f]{4})")
+from ..on_disk.directory import given_name, is_run, load_run_config, own_run, read_info
 
 
 def rename_run(run: Path, name: str) -> Path:
@@ -34,8 +31,7 @@ def rename_run(run: Path, name: str) -> Path:
     if not is_run(run):
         raise RunError(f"{run}: is not the directory of a run")
     config = with_secrets_kept(replace_value(load_run_config(run), "name", name))
-    made = _MADE.fullmatch(run.name)
-    target = run.with_name(f"{config.name}{made[1] if made else ''}")
+    target = run.with_name(f"{config.name}{run.name.removeprefix(given_name(run.name))}")
     if target == run:
         return run
     try:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ...config.secret_keys import is_hidden
 from ...metric_names import metric
 from .run_catalog import RunCatalog
 
@@ -60,7 +61,8 @@ def past_runs(catalog: RunCatalog) -> list[PastRun]:
 def used_values(runs: Sequence[PastRun], key: str, dataset: str) -> list[UsedValue]:
     """The values of a setting in runs on one data set, best result first.
 
-    Results are compared by the metric of the newest of these runs; runs judged by another one are left out.
+    Results are compared by the metric of the newest of these runs; runs judged by another one are left out, and so
+    are those whose value is a secret.
 
     Args:
         runs: runs, the newest first.
@@ -71,7 +73,9 @@ def used_values(runs: Sequence[PastRun], key: str, dataset: str) -> list[UsedVal
     comparable = [run for run in comparable if run.metric == comparable[0].metric]
     by_value: dict[Any, list[float]] = {}
     for run in comparable:
-        by_value.setdefault(run.settings.get(key), []).append(run.best)
+        value = run.settings.get(key)
+        if not is_hidden(key, value):
+            by_value.setdefault(value, []).append(run.best)
     if not by_value:
         return []
     name = comparable[0].metric

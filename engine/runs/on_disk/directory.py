@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -39,6 +40,8 @@ DAMAGED = "damaged"
 _MAX_STATE_BYTES = 4 << 20
 # The names of all classes are in it.
 _MAX_INFO_BYTES = 16 << 20
+# What a directory's name has after the given one: date, time and number.
+_ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
 
 
 @dataclass(frozen=True)
@@ -313,9 +316,18 @@ def is_run(path: Path) -> bool:
     return (path / CONFIG_FILE).is_file() and (path / CHECKPOINTS).is_dir()
 
 
+def split_run_id(run_id: str) -> tuple[str, str]:
+    """The name that a run was given, and the number that makes it unique.
+
+    The number is empty for a directory that was named by hand: then its whole name is the run's.
+    """
+    found = _ADDED.search(run_id)
+    return (run_id[: found.start()], found[1]) if found else (run_id, "")
+
+
 def given_name(run_id: str) -> str:
     """The name a run was given: its directory's name without date, time and number."""
-    return run_id.rsplit("-", 3)[0]
+    return split_run_id(run_id)[0]
 
 
 def run_directories(root: Path, is_known: Callable[[str], bool] = lambda name: False) -> list[Path]:

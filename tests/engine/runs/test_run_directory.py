@@ -16,7 +16,7 @@ from run_cases import epoch_record, new_run
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import RunError
-from torchdeck.engine.runs.on_disk.directory import create_run_directory, find_run, list_runs
+from torchdeck.engine.runs.on_disk.directory import create_run_directory, find_run, list_runs, split_run_id
 from torchdeck.engine.runs.writer import RunWriter
 
 # JSON has whole numbers that no float holds.
@@ -126,6 +126,12 @@ def test_a_run_is_found_by_path_by_name_by_beginning_and_by_what_it_was_called(t
     assert find_run(tmp_path, "resn") == other
     assert find_run(tmp_path, "mlp") == newer
     assert find_run(tmp_path, "ml") == newer
+
+
+def test_the_name_that_a_run_was_given_is_without_what_was_added_to_it() -> None:
+    assert split_run_id("my-run-20260101-120000-0a1b") == ("my-run", "0a1b")
+    # Named by hand, with as many hyphens.
+    assert split_run_id("best-of-all-runs") == ("best-of-all-runs", "")
 
 
 def test_a_beginning_that_fits_different_runs_is_refused_with_their_names(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ def test_a_smaller_loss_is_better() -> None:
     assert [used.value for used in used_values(runs, "seed", "digits")] == [2, 1]
 
 
+def test_a_secret_of_an_earlier_run_is_not_among_them() -> None:
+    secrets = ("https://hooks.example.com/T0/secret", "$WEBHOOK", "")
+    runs = [run(f"r{at}", 0.9, **{"notify.webhook": secret}) for at, secret in enumerate(secrets)]
+    assert [used.value for used in used_values(runs, "notify.webhook", "digits")] == ["$WEBHOOK", ""]
+
+
 def test_runs_without_a_result_are_left_out(tmp_path: Path) -> None:
     for name, value in (("good", 0.5), ("nothing", None), ("broken", math.nan)):
         writer = new_run(tmp_path, name)

@@ -171,8 +171,8 @@ def test_every_epochs_training_f1_is_a_curve_a_column_and_a_scalar_of_tensorboar
     recorded = [record["train"]["macro_f1"] for record in reader.epoch_records()]
     steps, curve = reader.series("train/macro_f1")
     assert (list(steps), list(curve)) == ([5.0, 10.0], recorded)
-    columns = [column for column in epoch_columns(reader.epoch_records()) if column.part == "train"]
-    assert [column.name for column in columns] == ["loss", "accuracy", "macro_f1"]
+    columns = epoch_columns(reader.epoch_records(), reader.score, reader.headline)
+    assert [column.name for column in columns if column.part == "train"] == ["loss", "accuracy", "macro_f1"]
     file = StringIO()
     write_csv(step_rows(reader), file)
     rows = list(csv.DictReader(StringIO(file.getvalue())))

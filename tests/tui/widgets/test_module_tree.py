@@ -10,7 +10,6 @@ from rich.cells import cell_len
 from textual.app import App, ComposeResult
 
 from torchdeck.tui.look.themes import meanings_for
-from torchdeck.tui.widgets.modules.module_columns import short_number
 from torchdeck.tui.widgets.modules.module_outline import Outline
 from torchdeck.tui.widgets.modules.module_tree import ModuleHeat, ModuleTree, ModuleTreeRow
 
@@ -345,14 +344,3 @@ async def test_the_same_model_keeps_its_place(lines_of) -> None:
         await pilot.pause()
         assert app.modules.current_row == frozen[6]
         assert "bn1" in names(lines_of(app))
-
-
-def test_numbers_are_short() -> None:
-    assert [short_number(count) for count in (0, 999, 5130, 11_181_642, 1_819_000_000, None)] == [
-        "–",
-        "999",
-        "5130",
-        "11.2M",
-        "1.82G",
-        "–",
-    ]

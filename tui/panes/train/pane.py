@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 # Share of a core that showing a live run may take besides its charts, and seconds between two updates at most.
 _BUDGET, _LONGEST_WAIT = 0.005, 3.0
+_NO_EPOCHS = (-1, -1, "")  # of a table that is still to be filled
 
 
 class TrainPane(Working, Pane):
@@ -71,7 +72,7 @@ class TrainPane(Working, Pane):
         self._shown_changes = -1
         self._shown_reader: RunReader | None = None
         self._what = ""
-        self._shown_epochs = (-1, -1)
+        self._shown_epochs = _NO_EPOCHS
         self._next_update = 0.0
         self._timer: Timer | None = None
 
@@ -111,7 +112,7 @@ class TrainPane(Working, Pane):
         if self._run.reader is not self._shown_reader or self._run.reader is None:
             self._shown_reader = self._run.reader
             self._shown_changes, self._next_update, self._what = -1, 0.0, ""
-            self._shown_epochs = (-1, -1)
+            self._shown_epochs = _NO_EPOCHS
             self.query_one(RunCharts).clear()
         if self._run.reader is None:
             self._say_what_is_not()
@@ -219,12 +220,12 @@ class TrainPane(Working, Pane):
         self._show_epochs(reader)
 
     def _show_epochs(self, reader: RunReader) -> None:
-        count = (len(reader.epoch_records()), len(reader.evaluation_records()))
+        count = (len(reader.epoch_records()), len(reader.evaluation_records()), reader.headline)
         if count == self._shown_epochs:
             return
         self._shown_epochs = count
         records = list(reversed(reader.epoch_records()))
-        columns = epoch_table(reader.epoch_records())
+        columns = epoch_table(reader.epoch_records(), reader.score, reader.headline)
         fitted = lru_cache(maxsize=4)(lambda width: layout(columns, width))
         self.query_one("#epochs", Rows).set_rows(
             len(records),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from ...drawing import UNKNOWN, bar, left, name, right
+from ...drawing import UNKNOWN, bar, left, name, right, short_count
 from .module_outline import ModuleTreeRow
 
 View = Literal["overview", "parameters", "compute", "gradients"]
@@ -103,17 +103,6 @@ def columns_for(view: View, width: int, totals: Totals) -> tuple[int, list[Colum
     return max(width - _taken(grown), 8), grown
 
 
-def short_number(count: float | None) -> str:
-    """Write a count in at most 6 cells: 5130, 11.2M, 1.82G; "–" for none."""
-    if not count:
-        return "–"
-    for unit in ("", "k", "M", "G", "T"):
-        if count < (10_000 if not unit else 1000):
-            return f"{count:.0f}" if not unit else f"{count:.3g}{unit}"
-        count /= 1000
-    return f"{count:.3g}P"
-
-
 def trainable_mark(row: ModuleTreeRow) -> str:
     """✓ trained, ◐ partly, ❄ frozen; ? not initialized; blank without parameters."""
     if row.is_uninitialized:
@@ -183,7 +172,7 @@ def _count(of: Callable[[ModuleTreeRow], int]) -> Cell:
     def cell(row: ModuleTreeRow, totals: Totals, width: int) -> str:
         count = of(row)
         full = f"{count:,}"
-        text = full if count and len(full) <= width else short_number(count)
+        text = full if count and len(full) <= width else short_count(count)
         return right(text, width) if count else f"[$text-disabled]{right('–', width)}[/]"
 
     return cell
