@@ -20,7 +20,7 @@ import psutil
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.tui.app import Studio
-from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.panes.data.pane import DataPane
 from torchdeck.tui.widgets.image_grid import ImageGrid
 
 GOAL = 0.2  # seconds

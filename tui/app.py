@@ -90,25 +90,25 @@ class Studio(RunControl):
     def _made(self, name: str) -> Pane:
         """Make a pane. What is not looked at is not imported."""
         if name == "data":
-            from .panes.data import DataPane
+            from .panes.data.pane import DataPane
 
             return DataPane(self.worker, id=name).data_bind(Studio.draft)
         if name == "model":
-            from .panes.model import ModelPane
+            from .panes.model.pane import ModelPane
 
             return ModelPane(self.worker, id=name).data_bind(Studio.draft, Studio.watched)
         if name == "setup":
-            from .panes.setup import SetupPane
+            from .panes.setup.pane import SetupPane
 
             return SetupPane(self.worker, self.runs_root, id=name).data_bind(
                 Studio.draft, Studio.draft_error, Studio.spec
             )
         if name == "train":
-            from .panes.train import TrainPane
+            from .panes.train.pane import TrainPane
 
             return TrainPane(self.watched_run, id=name).data_bind(Studio.draft)
         if name == "runs":
-            from .panes.runs import RunsPane
+            from .panes.runs.pane import RunsPane
 
             return RunsPane(self.worker, self.runs_root, id=name).data_bind(Studio.draft)
         from .panes.log import LogPane
@@ -177,7 +177,7 @@ class Studio(RunControl):
 
     async def action_find_value(self, key: str) -> None:
         """Search for a value of a setting that can be found, in the setup pane."""
-        from .panes.setup import SetupPane
+        from .panes.setup.pane import SetupPane
 
         await self.action_show("setup")
         pane = self.screen_stack[0].query_one(SetupPane)

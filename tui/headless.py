@@ -17,12 +17,12 @@ from torchdeck.engine.runs.reader import RunReader
 
 from .plain_text import printable
 from .process.terminal_notice import notice_for
-from .words.epoch_columns import epoch_columns
 from .words.event_levels import event_level
-from .words.event_text import event_line
 from .words.figures import duration, figure
 from .words.metric_text import best_words, metric_title
 from .words.shell_text import shell_command
+from .words.train.epoch_columns import epoch_columns
+from .words.train.event_text import event_line
 
 # Without a terminal, print a line at least this often, so that a log shows that the run is alive.
 _PLAIN_SECONDS = 60.0

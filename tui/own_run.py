@@ -15,7 +15,7 @@ from torchdeck.engine.run_files import LOG_FILE
 from .process.importing import no_garbage_sought
 from .process.private_output import carry_over
 from .process.terminal import Terminal
-from .words.run_text import run_forms
+from .words.train.run_text import run_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun

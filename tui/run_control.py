@@ -25,7 +25,7 @@ from .process.terminal import Terminal
 from .process.terminal_notice import notice_of
 from .watched_run import WatchedRun
 from .words.figures import duration
-from .words.run_text import nothing_live
+from .words.train.run_text import nothing_live
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun

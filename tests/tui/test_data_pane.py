@@ -15,9 +15,9 @@ from studio_pilot import paste, screen_text, studio, told, until, until_shown
 from textual.widgets import Input, OptionList
 
 from torchdeck.tui.app import Studio
-from torchdeck.tui.panes.data import DataPane
-from torchdeck.tui.panes.data_catalog import DataCatalog
-from torchdeck.tui.panes.data_transforms import TransformsView
+from torchdeck.tui.panes.data.catalog import DataCatalog
+from torchdeck.tui.panes.data.pane import DataPane
+from torchdeck.tui.panes.data.transforms import TransformsView
 from torchdeck.tui.screens.ask import ConfirmScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.screens.sample import SampleScreen

@@ -14,8 +14,8 @@ from torchdeck.engine.files.state_folder import state_folder
 from torchdeck.tui.app import Studio
 from torchdeck.tui.draft_form import change_lines
 from torchdeck.tui.kept_draft import DraftFile, KeptDraft
-from torchdeck.tui.panes.data import DataPane
-from torchdeck.tui.panes.data_transforms import TransformsView
+from torchdeck.tui.panes.data.pane import DataPane
+from torchdeck.tui.panes.data.transforms import TransformsView
 from torchdeck.tui.screens.kept_draft import KeptDraftScreen
 from torchdeck.tui.widgets.config_form import ConfigForm
 

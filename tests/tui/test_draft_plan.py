@@ -14,8 +14,8 @@ from torchdeck.engine.preflight.planned_saves import PlannedSaves
 from torchdeck.engine.runs.browsing.used_values import UsedValue
 from torchdeck.tui.draft_form import draft_fields
 from torchdeck.tui.widgets.form_field import FormField
-from torchdeck.tui.words.draft_plan import DraftPlan, plan_lines, schedule_lines
-from torchdeck.tui.words.setting_text import best_used, difference_lines, field_lines, shell_form
+from torchdeck.tui.words.setup.draft_plan import DraftPlan, plan_lines, schedule_lines
+from torchdeck.tui.words.setup.setting_text import best_used, difference_lines, field_lines, shell_form
 
 RATES = [0.003 * (1 - at / 100) for at in range(100)]
 OUTLINE = RunOutline(1438, 15, 23, PlannedSaves(15, 4, True), [15 * at / 100 for at in range(100)], RATES, 0.003, "")

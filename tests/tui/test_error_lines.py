@@ -12,8 +12,8 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.inspection import Inspection
 from torchdeck.tui import stage
 from torchdeck.tui.drawing import cells, marked
-from torchdeck.tui.panes.data_numbers import NumbersView
-from torchdeck.tui.panes.memory_panel import MemoryPanel
+from torchdeck.tui.panes.data.numbers import NumbersView
+from torchdeck.tui.panes.model.memory import MemoryPanel
 from torchdeck.tui.process.worker_process import WorkerError, WorkerProcess
 from torchdeck.tui.stage import Stage
 

@@ -8,8 +8,8 @@ import pytest
 
 import torchdeck.engine
 from torchdeck.tui.words.event_levels import EVENT_LEVELS, event_level
-from torchdeck.tui.words.event_text import event_line, newest_event
-from torchdeck.tui.words.log_text import log_lines
+from torchdeck.tui.words.train.event_text import event_line, newest_event
+from torchdeck.tui.words.train.log_text import log_lines
 
 ENGINE = Path(torchdeck.engine.__path__[0]).resolve()
 # Kinds that the code chooses among, by the file that does.

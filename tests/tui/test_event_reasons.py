@@ -14,7 +14,7 @@ from torchdeck.engine.launching.launch import launch
 from torchdeck.tui.app import Studio
 from torchdeck.tui.screens.help import HelpScreen
 from torchdeck.tui.verbs.runs import show
-from torchdeck.tui.words.event_reasons import _REASONS, explained, why
+from torchdeck.tui.words.train.event_reasons import _REASONS, explained, why
 
 WORDS_OF_LOSS = "Each step overshoots the minimum"
 

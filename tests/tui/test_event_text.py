@@ -2,7 +2,7 @@
 
 from plain_markup import plain
 
-from torchdeck.tui.words.event_text import event_lines, letters_legend, marks, newest_event
+from torchdeck.tui.words.train.event_text import event_lines, letters_legend, marks, newest_event
 
 SAVED = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000, "time": 30.0, "step": 40}
 

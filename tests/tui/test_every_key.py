@@ -15,9 +15,9 @@ from torchdeck.engine.launching.launch import launch
 from torchdeck.tui.app import Studio
 from torchdeck.tui.keys.commands import COMMANDS, command_id
 from torchdeck.tui.messages import WatchRequested
-from torchdeck.tui.panes.data import DataPane
-from torchdeck.tui.panes.model import ModelPane
-from torchdeck.tui.panes.runs import RunsPane
+from torchdeck.tui.panes.data.pane import DataPane
+from torchdeck.tui.panes.model.pane import ModelPane
+from torchdeck.tui.panes.runs.pane import RunsPane
 from torchdeck.tui.widgets.charts.chart import Chart
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree
 from torchdeck.tui.widgets.rows import Rows

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from studio_pilot import choose_in_palette, screen_text, studio, until, until_shown
 
-from torchdeck.tui.panes.setup import SetupPane
+from torchdeck.tui.panes.setup.pane import SetupPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 
 ROOT = Path(__file__).parents[2]

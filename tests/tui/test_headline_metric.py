@@ -8,9 +8,9 @@ from textual.content import Content
 from torchdeck.engine.config import CheckpointConfig, RunConfig
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
-from torchdeck.tui.words.epoch_columns import epoch_columns
-from torchdeck.tui.words.run_text import run_forms
-from torchdeck.tui.words.tile_text import tile_figures
+from torchdeck.tui.words.train.epoch_columns import epoch_columns
+from torchdeck.tui.words.train.run_text import run_forms
+from torchdeck.tui.words.train.tile_text import tile_figures
 
 
 def block(**scores: list[float]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torchdeck.tui.panes.log import LogPane
 from torchdeck.tui.stage import Stage, Told
 from torchdeck.tui.tailed_file import TailedFile
 from torchdeck.tui.watched_run import WatchedRun
-from torchdeck.tui.words.log_text import log_lines, printed_level
+from torchdeck.tui.words.train.log_text import log_lines, printed_level
 
 
 @pytest.mark.parametrize(

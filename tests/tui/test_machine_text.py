@@ -3,7 +3,7 @@
 import pytest
 from plain_markup import plain
 
-from torchdeck.tui.words.machine_text import device_lines, devices_title, time_line, time_shares
+from torchdeck.tui.words.train.machine_text import device_lines, devices_title, time_line, time_shares
 
 SECONDS = {"computing": 6.0, "data": 3.0, "evaluation": 1.0, "saving": 0.01, "compiling": 0.0}
 SAMPLE = {"time": 100.0, "cpu": 1.87, "memory": 1_200_000_000, "memory_free": 10_800_000_000, "gpu": None}

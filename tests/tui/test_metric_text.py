@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from torchdeck.engine.metric_names import METRICS
-from torchdeck.tui.words.epoch_columns import epoch_columns
 from torchdeck.tui.words.metric_text import best_words, chart_title, charted, metric_text, metric_title
+from torchdeck.tui.words.train.epoch_columns import epoch_columns
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from studio_pilot import SMALL, screen_text, studio, until, until_shown
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.launching.launch import launch
 from torchdeck.tui.messages import WatchRequested
-from torchdeck.tui.panes.model import with_rule
+from torchdeck.tui.panes.model.pane import with_rule
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree
 
 

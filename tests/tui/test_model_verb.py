@@ -10,7 +10,7 @@ from campaign import is_full_campaign
 from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.models.catalog import list_models
 from torchdeck.engine.models.module_tree import inspect_model, report_json
-from torchdeck.tui.words.module_text import tree_rows
+from torchdeck.tui.words.model.module_text import tree_rows
 
 A_FEW = ["mobilenet_v3_small", "googlenet"]
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]

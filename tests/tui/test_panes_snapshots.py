@@ -20,7 +20,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.app import Studio
-from torchdeck.tui.panes.setup_plan import PlanPanel
+from torchdeck.tui.panes.setup.plan import PlanPanel
 
 SIZES = [(80, 24), (200, 60)]
 
@@ -58,9 +58,9 @@ def studio_on(root: Path, *overrides: str) -> Studio:
 @pytest.mark.parametrize("size", SIZES)
 def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
     # The amount of memory differs between machines.
-    monkeypatch.setattr("torchdeck.tui.panes.data_numbers.data_words.storage", lambda *_: ["236 kB in memory"])
+    monkeypatch.setattr("torchdeck.tui.panes.data.numbers.data_words.storage", lambda *_: ["236 kB in memory"])
     # So does the time of a transform.
-    monkeypatch.setattr("torchdeck.tui.panes.data_transforms.TransformsView.show_costs", lambda *_: None)
+    monkeypatch.setattr("torchdeck.tui.panes.data.transforms.TransformsView.show_costs", lambda *_: None)
     assert snap_compare(
         studio_on(runs_root), terminal_size=size, run_before=shown("1", "1,438 train", "✓ balanced", "→ as trained")
     )
@@ -81,7 +81,7 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
         return (replace(found, free=16 * 10**9) if isinstance(found, MemoryEstimate) else found), why
 
     monkeypatch.setattr(PlanPanel, "_asked", asked_of_known)
-    monkeypatch.setattr("torchdeck.tui.panes.setup_plan.free_disk", lambda folder: 100 * 10**9)
+    monkeypatch.setattr("torchdeck.tui.panes.setup.plan.free_disk", lambda folder: 100 * 10**9)
 
 
 @pytest.mark.parametrize(

@@ -19,10 +19,10 @@ from torchdeck.engine.runs.on_disk.directory import given_name, list_runs
 from torchdeck.engine.runs.saving.pins import pinned_checkpoints
 from torchdeck.tui.app import Studio
 from torchdeck.tui.look.preferences import preferences_path, read_preferences
-from torchdeck.tui.panes.run_checkpoints import CheckpointTable
-from torchdeck.tui.panes.run_side import RunsChart
-from torchdeck.tui.panes.run_table import RunTable
-from torchdeck.tui.panes.runs import RunsPane
+from torchdeck.tui.panes.runs.checkpoints import CheckpointTable
+from torchdeck.tui.panes.runs.pane import RunsPane
+from torchdeck.tui.panes.runs.side import RunsChart
+from torchdeck.tui.panes.runs.table import RunTable
 from torchdeck.tui.screens.ask import ConfirmScreen, PromptScreen
 from torchdeck.tui.screens.checkpoint import CheckpointScreen
 from torchdeck.tui.screens.choose_columns import ChooseColumnsScreen

@@ -5,7 +5,7 @@ import math
 from plain_markup import plain
 from textual.content import Content
 
-from torchdeck.tui.words.run_differences import (
+from torchdeck.tui.words.runs.run_differences import (
     ComparedRun,
     Difference,
     columns_that_fit,

@@ -11,7 +11,7 @@ from torchdeck.engine.runs.browsing.run_catalog import RunExtent
 from torchdeck.engine.runs.on_disk.directory import RunSummary
 from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 from torchdeck.tui.widgets.table import layout
-from torchdeck.tui.words.run_lists import (
+from torchdeck.tui.words.runs.run_lists import (
     COLUMN_NAMES,
     DEFAULT_COLUMNS,
     CheckpointRow,

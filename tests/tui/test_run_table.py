@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from torchdeck.engine.runs.on_disk.directory import RunSummary
-from torchdeck.tui.panes.run_table import RunTable
-from torchdeck.tui.words.run_lists import RunRow
+from torchdeck.tui.panes.runs.table import RunTable
+from torchdeck.tui.words.runs.run_lists import RunRow
 
 
 def _summary(epoch: int) -> RunSummary:

@@ -7,8 +7,8 @@ from plain_markup import plain
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.reader import Progress
-from torchdeck.tui.words.no_run_text import invitation, preparing, refusal
-from torchdeck.tui.words.run_text import (
+from torchdeck.tui.words.train.no_run_text import invitation, preparing, refusal
+from torchdeck.tui.words.train.run_text import (
     head_title,
     nothing_live,
     notices,

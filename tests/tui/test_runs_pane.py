@@ -15,9 +15,9 @@ from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import RunSummary
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.tui.panes.run_checkpoints import CheckpointTable
-from torchdeck.tui.panes.run_table import RunTable
-from torchdeck.tui.panes.runs import RunsPane
+from torchdeck.tui.panes.runs.checkpoints import CheckpointTable
+from torchdeck.tui.panes.runs.pane import RunsPane
+from torchdeck.tui.panes.runs.table import RunTable
 
 
 def train(root: Path, *overrides: str) -> Path:

@@ -9,7 +9,7 @@ from textual.widgets import ContentSwitcher, Input
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
-from torchdeck.tui.panes.setup import SetupPane
+from torchdeck.tui.panes.setup.pane import SetupPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.screens.plan import PlanScreen

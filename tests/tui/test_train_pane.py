@@ -19,7 +19,7 @@ from torchdeck.tui.panes.train.charts import RunCharts, charts_that_fit, grid_co
 from torchdeck.tui.screens.evaluation import EvaluationScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.widgets.charts.chart import Chart
-from torchdeck.tui.words.charted_metrics import automatic_choice, charted_metrics
+from torchdeck.tui.words.train.charted_metrics import automatic_choice, charted_metrics
 
 
 @pytest.fixture(autouse=True)

@@ -10,7 +10,7 @@ from textual.widgets import Input
 from torchdeck.engine.data.exploration.transform_catalog import list_transforms
 from torchdeck.tui.screens.transform import TransformScreen
 from torchdeck.tui.widgets.pipeline_list import PipelineStep, StepKind
-from torchdeck.tui.words.transform_text import parameter_words
+from torchdeck.tui.words.data.transform_text import parameter_words
 
 ROTATION = StepKind(
     "RandomRotation",

@@ -15,7 +15,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.data.exploration.look import look
 from torchdeck.engine.errors import DataError
 from torchdeck.engine.preflight.plan import plan_run
-from torchdeck.tui.panes.data import DataPane
+from torchdeck.tui.panes.data.pane import DataPane
 from torchdeck.tui.process.worker_process import WorkerProcess
 from torchdeck.tui.screens.plan import PlanScreen
 

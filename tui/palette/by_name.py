@@ -9,13 +9,13 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import TorchdeckError
 
 from ..messages import DraftReplaced, WatchRequested
-from ..panes.data_catalog import data_of
+from ..panes.data.catalog import data_of
 from ..run_control import RunControl
 
 
 async def go_to_setting(studio: RunControl, key: str) -> None:
     """Put the cursor on a field of the setup pane."""
-    from ..panes.setup import SetupPane
+    from ..panes.setup.pane import SetupPane
 
     await studio.run_action("show('setup')")
     studio.query_one(SetupPane).go_to(key)
@@ -55,7 +55,7 @@ async def show_run(studio: RunControl, path: Path) -> None:
 
 async def open_checkpoint(studio: RunControl, path: Path) -> None:
     """Show what is inside a checkpoint."""
-    from ..panes.runs import RunsPane
+    from ..panes.runs.pane import RunsPane
 
     await studio.run_action("show('runs')")
     studio.query_one(RunsPane).look_inside(path)

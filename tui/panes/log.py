@@ -26,14 +26,7 @@ from ..widgets.filter_field import FilterField, ask_filter
 from ..widgets.panel import Lines, nothing_here
 from ..widgets.rows import Rows
 from ..words.event_levels import GLYPHS, LEVELS, TONES, Level
-from ..words.log_text import (
-    LogLine,
-    clock,
-    full_lines,
-    log_lines,
-    log_row,
-    printed_lines,
-)
+from ..words.train.log_text import LogLine, clock, full_lines, log_lines, log_row, printed_lines
 from ..working import Working
 from .pane import Pane
 

@@ -15,7 +15,7 @@ from torchdeck.engine.errors import TorchdeckError
 from .. import drawing
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.setup.batch_search_text import LOWER_START, result_text, tries_text
 from ..words.worker_text import ended_words
 from ..working import Working
 from .search import SearchScreen

@@ -25,7 +25,7 @@ from ..widgets.key_line import KeyLine
 from ..widgets.panel import Box
 from ..widgets.rows import Rows
 from ..widgets.table import layout
-from ..words.checkpoint_text import TENSOR_COLUMNS, TensorRow, report_text, standing_text
+from ..words.runs.checkpoint_text import TENSOR_COLUMNS, TensorRow, report_text, standing_text
 from ..working import Working
 from .dialog import OVER_KEYS, OverScreen
 from .exporting import ask_and_export

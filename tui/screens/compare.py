@@ -29,7 +29,7 @@ from ..widgets.charts.chart import Chart
 from ..widgets.key_line import KeyLine
 from ..widgets.panel import Box
 from ..words.metric_text import charted
-from ..words.score_text import comparison_text, distance_text, settings_text
+from ..words.runs.score_text import comparison_text, distance_text, settings_text
 from ..working import Working
 from .ask import PromptScreen
 from .dialog import OVER_KEYS, OverScreen

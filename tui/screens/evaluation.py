@@ -12,7 +12,7 @@ from textual.widgets import Static
 
 from ..keys.bindings import bindings
 from ..words.figures import percent
-from ..words.score_text import ClassTables, confusion_text, metric_lines, per_class_text
+from ..words.runs.score_text import ClassTables, confusion_text, metric_lines, per_class_text
 from .dialog import OverScreen
 
 _BAR_CELLS = 30

@@ -18,7 +18,7 @@ from ..keys.bindings import bindings
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.groups_text import groups_text
+from ..words.model.groups_text import groups_text
 from ..working import Working
 from .dialog import OverScreen
 

@@ -16,7 +16,7 @@ from textual.widgets import Input, Static
 from ..drawing import left, marked, name
 from ..keys.commands import COMMANDS, PANES
 from ..keys.part_titles import key_text, part_title
-from ..words.event_reasons import Explained
+from ..words.train.event_reasons import Explained
 
 Keys = list[tuple[str, str]]
 

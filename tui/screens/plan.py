@@ -19,7 +19,7 @@ from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
-from ..words.plan_text import plan_text
+from ..words.setup.plan_text import plan_text
 from ..working import Working
 from .dialog import OverScreen
 

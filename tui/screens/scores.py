@@ -20,7 +20,7 @@ from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.image_grid import GridImage, ImageGrid
 from ..widgets.key_line import KeyLine
-from ..words.score_text import confusion_text, metrics_text, per_class_text
+from ..words.runs.score_text import confusion_text, metrics_text, per_class_text
 from ..working import Working
 from .dialog import OVER_KEYS, OverScreen
 

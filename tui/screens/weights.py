@@ -19,7 +19,7 @@ from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.field import Field
-from ..words.weights_text import mapping_text
+from ..words.model.weights_text import mapping_text
 from ..working import Working
 from .dialog import OverScreen
 

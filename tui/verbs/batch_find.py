@@ -17,7 +17,7 @@ from ..process import worker_calls
 from ..process.private_output import PrivateOutput
 from ..process.stop_signals import StopSignals
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.batch_search_text import LOWER_START, result_text, tries_text
+from ..words.setup.batch_search_text import LOWER_START, result_text, tries_text
 from ..words.worker_text import ended_words
 from .completing import configs
 from .options import json_option, set_option

@@ -14,8 +14,8 @@ from torchdeck.engine.shapes import tensor_words
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint, report_json
 
 from ..plain_text import printable
-from ..words.checkpoint_text import report_text
 from ..words.figures import byte_size, figure
+from ..words.runs.checkpoint_text import report_text
 from .completing import WEIGHTS, files
 from .options import json_option
 from .output import print_json, printed

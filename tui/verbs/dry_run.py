@@ -15,8 +15,8 @@ from ..drawing import escape
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import byte_size
-from ..words.model_text import memory_lines
-from ..words.plan_text import plan_text
+from ..words.model.model_text import memory_lines
+from ..words.setup.plan_text import plan_text
 from .output import print_json, printed
 from .step_cost import LINE_CELLS
 

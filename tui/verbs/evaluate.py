@@ -18,7 +18,7 @@ from torchdeck.engine.runs.browsing.references import find_checkpoint
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import figure
-from ..words.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
+from ..words.runs.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
 from .completing import runs_and_files
 from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json, printed

@@ -22,8 +22,8 @@ from torchdeck.engine.shapes import shape_words
 from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import flops_per_sample
-from ..words.groups_text import groups_text
-from ..words.weights_text import mapping_document, mapping_text
+from ..words.model.groups_text import groups_text
+from ..words.model.weights_text import mapping_document, mapping_text
 from .completing import models
 from .options import json_option
 from .output import print_json, printed

@@ -26,10 +26,10 @@ from torchdeck.engine.runs.on_disk.run_labels import read_labels
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
-from ..words.epoch_columns import epoch_columns
-from ..words.event_reasons import explained
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, headline_metric, headline_metrics, metric_text, metric_title
+from ..words.train.epoch_columns import epoch_columns
+from ..words.train.event_reasons import explained
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json

@@ -13,7 +13,7 @@ from torchdeck.engine.errors import TorchdeckError
 
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..words.model_text import largest_line, measured_lines, memory_lines
+from ..words.model.model_text import largest_line, measured_lines, memory_lines
 from ..words.worker_text import ended_words
 
 if TYPE_CHECKING:

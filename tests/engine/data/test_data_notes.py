@@ -12,7 +12,7 @@ from torchdeck.engine.data.exploration.look import look, look_at_samples
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.preflight.dry_run import dry_run
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.tui.words.data_text import notes_of as notes_of_the_pane
+from torchdeck.tui.words.data.data_text import notes_of as notes_of_the_pane
 
 DATA = """
 import numpy as np

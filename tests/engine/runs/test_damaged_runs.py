@@ -21,7 +21,7 @@ from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.cli import run_command
-from torchdeck.tui.words.run_text import notices
+from torchdeck.tui.words.train.run_text import notices
 
 DEEP = '{"a":' * 600 + "1" + "}" * 600
 CONFIGS = {

@@ -31,7 +31,7 @@ from torchdeck.engine.training.compute.objective import Objective, build_objecti
 from torchdeck.engine.training.metrics.meter import MetricOptions, new_meter
 from torchdeck.engine.training.state import Totals
 from torchdeck.engine.training.step_log import StepLog
-from torchdeck.tui.words.epoch_columns import epoch_columns
+from torchdeck.tui.words.train.epoch_columns import epoch_columns
 
 CPU = torch.device("cpu")
 LOSS = torch.tensor(1.0)

@@ -15,14 +15,8 @@ from ...plain_text import printable
 from ...step_axis import Axis, axis_unit, next_axis, positions
 from ...widgets.charts.chart import Chart
 from ...widgets.charts.chart_view import View
-from ...words.charted_metrics import (
-    ChartedMetric,
-    automatic_choice,
-    charted_metrics,
-    chosen_metric,
-    title_of,
-)
-from ...words.event_text import letters_legend, marks
+from ...words.train.charted_metrics import ChartedMetric, automatic_choice, charted_metrics, chosen_metric, title_of
+from ...words.train.event_text import letters_legend, marks
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.reader import RunReader

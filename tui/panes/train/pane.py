@@ -26,14 +26,14 @@ from ...watched_run import WatchedRun
 from ...widgets.panel import FocusableLines, Lines
 from ...widgets.rows import Rows
 from ...widgets.table import layout
-from ...words.charted_metrics import charted_metrics
-from ...words.epoch_rows import epoch_table
-from ...words.event_reasons import Explained, explained
-from ...words.event_text import event_lines, newest_event
-from ...words.machine_text import device_lines, devices_title, time_line
-from ...words.no_run_text import invitation, preparing, refusal
-from ...words.run_text import head_title, notices, progress_line, what_trains
-from ...words.tile_text import TILES, tile_figures
+from ...words.train.charted_metrics import charted_metrics
+from ...words.train.epoch_rows import epoch_table
+from ...words.train.event_reasons import Explained, explained
+from ...words.train.event_text import event_lines, newest_event
+from ...words.train.machine_text import device_lines, devices_title, time_line
+from ...words.train.no_run_text import invitation, preparing, refusal
+from ...words.train.run_text import head_title, notices, progress_line, what_trains
+from ...words.train.tile_text import TILES, tile_figures
 from ...working import Working
 from ..pane import Pane
 from .charts import MOST_CHARTS, Choice, RunCharts

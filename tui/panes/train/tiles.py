@@ -7,7 +7,7 @@ from textual.widgets import Digits
 
 from ...drawing import name
 from ...widgets.panel import Box, Lines
-from ...words.tile_text import Figure, tile_lines
+from ...words.train.tile_text import Figure, tile_lines
 
 
 class Tile(Box):

@@ -1,0 +1,1 @@
+"""The model pane: the tree of modules, its memory, and the models to choose from."""

@@ -1,0 +1,1 @@
+"""The runs pane: the table of runs, their checkpoints, curves and actions."""

@@ -1,0 +1,1 @@
+"""What the train pane and the log say about a run."""
