@@ -2,7 +2,7 @@
 
 from plain_markup import plain
 
-from torchdeck.tui.words.train.event_text import event_lines, letters_legend, marks, newest_event
+from torchdeck.tui.words.train.event_text import event_line, event_lines, letters_legend, marks, newest_event
 
 SAVED = {"kind": "saved", "file": "step-000000040.pt", "reason": "asked", "bytes": 3_500_000, "time": 30.0, "step": 40}
 
@@ -62,3 +62,13 @@ def test_the_list_has_steps_letters_and_the_whole_text_newest_first_and_one_save
 
 def test_texts_from_files_are_text_and_not_markup() -> None:
     assert plain(newest_event([{"kind": "note", "text": "a\x1b[31mb[red]"}])) == "· a\\x1b[31mb[red]"
+
+
+def test_the_end_of_a_run_is_a_word_in_the_log_and_its_error_follows() -> None:
+    assert event_line({"kind": "ended", "time": 1.0, "status": "finished", "error": None}) == "finished"
+    failed = {"kind": "ended", "time": 1.0, "status": "failed", "error": "the loss is nan"}
+    assert event_line(failed) == "failed: the loss is nan"
+
+
+def test_a_kind_without_words_shows_the_fields_that_it_has() -> None:
+    assert event_line({"kind": "later", "time": 1.0, "count": 3, "reason": None}) == "count 3"

@@ -111,8 +111,9 @@ def _of_training(reader: RunReader) -> list[ChartedMetric]:
         line = ChartedLine("lr", "$series-3", False, lambda reader: reader.series("lr"))
         found.append(ChartedMetric("lr", "Learning rate", "of the first parameter group", (line,)))
     if reader.gradients_so_far().looks:
-        found.append(_other("gradient_norm", "all", "$series-4", _gradients))
-        found.append(_other("update_ratio", "all", "$series-4", _updates))
+        # A probe looks at few steps: smoothed, its curve would trail far behind what was measured.
+        found.append(_other("gradient_norm", "all", "$series-4", _gradients, is_smoothed=False))
+        found.append(_other("update_ratio", "all", "$series-4", _updates, is_smoothed=False))
     if len(reader.series("throughput")[0]):
         found.append(_other("throughput", "train", "$series-5", lambda reader: reader.series("throughput")))
     if reader.evaluation_records():

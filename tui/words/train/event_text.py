@@ -110,8 +110,10 @@ def event_line(event: Mapping[str, Any]) -> str:
     told = _told(event)
     if told is not None:
         return printable(told[2])
+    if event.get("kind") == "ended":
+        return printable(": ".join(str(event[key]) for key in ("status", "error") if event.get(key)))
     # A kind without words of its own is shown by its fields.
-    known = {key: value for key, value in event.items() if key not in ("kind", "time")}
+    known = {key: value for key, value in event.items() if key not in ("kind", "time") and value is not None}
     words = ", ".join(f"{key} {_shown(value)}" for key, value in known.items())
     return printable(words or str(event.get("kind")).replace("_", " "))
 
