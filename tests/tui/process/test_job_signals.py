@@ -15,7 +15,7 @@ import torch
 
 from torchdeck.engine.runs.reader import RunReader
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def started(runs: Path, *arguments: str, is_own_group: bool = False, **environment: str) -> subprocess.Popen[str]:

@@ -166,7 +166,7 @@ async def test_what_is_printed_goes_into_the_log_wherever_descriptor_2_points(
     assert "hello" not in capfd.readouterr().err
 
 
-@pytest.mark.parametrize("path", ["", str(Path(__file__).parents[2])])
+@pytest.mark.parametrize("path", ["", str(Path(__file__).parents[3])])
 def test_modules_of_ours_are_not_taken_from_the_working_folder(tmp_path: Path, path: str) -> None:
     for name in ("engine.py", "tui/__init__.py", "tui/aside.py"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

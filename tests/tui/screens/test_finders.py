@@ -13,7 +13,7 @@ from studio_pilot import choose_in_palette, screen_text, studio, until, until_sh
 from torchdeck.tui.panes.setup.pane import SetupPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and_w_takes_the_rate(

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from warm_python import warm_python
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 FAST = ["--set", "training.epochs=2", "--set", "loader.batch_size=128"]
 
 

@@ -16,7 +16,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.runs.reader import RunReader
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = ("model.name=mlp", "loader.batch_size=512", "training.epochs=1", "training.device=cpu")
 
 

@@ -17,7 +17,7 @@ from torchdeck.engine.runs.on_disk.directory import create_run_directory
 from torchdeck.tui.commands import torchdeck
 from torchdeck.tui.verbs.table import VERBS
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 MODEL = "def make_small():\n    ...\n\n\ndef make_large():\n    ...\n"
 
 
