@@ -47,3 +47,19 @@ async def test_another_title_shows_all_lines(look_with: Look, lines_of: Lines) -
         chart.draw_last()
         await pilot.pause()
         assert "━ val." in lines_of(app)[0]
+
+
+async def test_a_key_shows_each_line_alone_and_then_all(look_with: Look, lines_of: Lines) -> None:
+    chart = Chart("Loss")
+    app = look_with(chart)
+    async with app.run_test(size=(80, 16)) as pilot:
+        for name in ("train", "val."):
+            chart.set_series(name, range(5), range(5))
+        chart.focus()
+        heads = []
+        for _ in range(3):
+            await pilot.press("h")
+            await pilot.pause()
+            heads.append(lines_of(app)[0])
+        assert ["━ train" in head for head in heads] == [True, False, True]
+        assert ["━ val." in head for head in heads] == [False, True, True]

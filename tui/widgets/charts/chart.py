@@ -249,6 +249,17 @@ class Chart(ChartContent, can_focus=True):
         self._hidden ^= {name}
         self._redraw()
 
+    def action_next_line(self) -> None:
+        """Show the next line of the legend alone; after the last one, all."""
+        names = list(self._in_legend())
+        if len(names) < 2:
+            self.app.notify("this chart has no other lines")
+            return
+        shown = [name for name in names if name not in self._hidden]
+        following = names.index(shown[0]) + 1 if len(shown) == 1 else 0
+        self._hidden = frozenset(names) - {names[following]} if following < len(names) else frozenset()
+        self._redraw()
+
     # Drawing
 
     def on_mount(self) -> None:
