@@ -13,15 +13,15 @@ from torchdeck.tui.keys.commands import COMMANDS, PANES
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-EVERYWHERE = ("studio", "dialog", "rows")
+EVERYWHERE = ("studio", "dialog", "rows", "lines")
 PARTS = {
     "data": ("data", "catalog", "samples", "pictures", "transforms", "numbers", "batch", "sample"),
-    "model": ("model", "models", "tree"),
-    "setup": ("setup", "sections", "form", "typing"),
-    "train": ("train", "chart"),
+    "model": ("model", "models", "tree", "groups"),
+    "setup": ("setup", "sections", "form", "typing", "plan"),
+    "train": ("train", "chart", "evaluation"),
     "runs": (
         *("runs", "run_table", "checkpoint_table", "run_chart", "chart"),
-        *("columns", "checkpoint", "comparison", "scores"),
+        *("columns", "checkpoint", "comparison", "scores", "evaluation"),
     ),
     "log": ("log",),
 }
