@@ -1,5 +1,6 @@
 """What every test needs: one thread a process, and nothing of the user's own machine."""
 
+import gc
 import os
 import signal
 from collections.abc import Iterator
@@ -10,6 +11,13 @@ import pytest
 # Before torch is imported: tests run side by side, and more threads than cores make them crawl.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _what_is_imported_stays() -> None:
+    """A run collects garbage at its end, which would go through torch and all collected tests every time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -140,10 +141,10 @@ class Shell:
         return result
 
 
-def run_every_verb(shell: Shell, *settings: str) -> None:
-    """Run every verb there, the short form what starts processes of its own; the first run has the settings."""
+def run_every_verb(shell: Shell, *settings: str, short: Sequence[str] = tuple(PROCESSES)) -> None:
+    """Run every verb there, or the `short` ones outside a full campaign; the first run has the settings."""
     network = "network.py:make" if (shell.folder / "network.py").exists() else "network/network.py:make"
-    commands = {**PROCESSES, **(OTHERS if is_full_campaign() else {})}
+    commands = {**PROCESSES, **OTHERS} if is_full_campaign() else {name: PROCESSES[name] for name in short}
     commands["workers"] = " --set ".join([commands["workers"], *settings])
     for words in commands.values():
         (checkpoint, *_) = [*shell.folder.glob("runs/first-*/checkpoints/last.pt"), ""]
@@ -192,7 +193,7 @@ def test_a_folder_with_own_files_of_our_names_on_the_path(installed: Path, tmp_p
         "import subprocess\nimport sys\n\n\n"
         "def begin(worker):\n    subprocess.run([sys.executable, '-c', 'import aside'], check=True)\n"
     )
-    run_every_verb(shell, "loader.worker_init=work.py:begin")
+    run_every_verb(shell, "loader.worker_init=work.py:begin", short=("workers", "runs"))
 
 
 @pytest.mark.installed

@@ -174,6 +174,7 @@ class RunState:
     position: Position = field(default_factory=Position)
     totals: Totals = field(default_factory=Totals)
     evaluated_step: int = 0
+    _config_text: tuple[RunConfig, str] | None = None
 
     def weights_are_finite(self) -> bool:
         """Whether no trained weight is NaN or infinite. Waits for the device."""
@@ -182,6 +183,12 @@ class RunState:
         if bool(torch.stack([weight.sum().isfinite() for weight in weights]).all()):
             return True
         return bool(torch.stack([weight.isfinite().all() for weight in weights]).all())
+
+    def _config_as_text(self) -> str:
+        """The config as TOML. Writing it takes as long as a small step, so it is done once for all saves with it."""
+        if self._config_text is None or self._config_text[0] is not self.config:
+            self._config_text = self.config, dump_config(self.config)
+        return self._config_text[1]
 
     def capture(self, metrics: dict[str, float], live_settings: dict[str, float], snapshot: Snapshot) -> Checkpoint:
         """A copy of the state on the CPU, as a checkpoint without the callbacks' states.
@@ -206,7 +213,7 @@ class RunState:
             "evaluated_step": self.evaluated_step,
             "metrics": dict(metrics),
             "live_settings": dict(live_settings),
-            "config": dump_config(self.config),
+            "config": self._config_as_text(),
             "classes": self.identity["classes"],
             "data_fingerprint": self.identity["data_fingerprint"],
             "environment": self.identity["environment"],

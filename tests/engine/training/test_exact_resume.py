@@ -24,7 +24,10 @@ in_full_campaigns_only = pytest.mark.skipif(not is_full_campaign(), reason="take
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param(["--change", "training.probe_every=0|3"], id="augmentation, accumulation, probes on and off"),
+        pytest.param(
+            ["--change", "training.probe_every=0|3", "--epochs", "2" if is_full_campaign() else "1"],
+            id="augmentation, accumulation, probes on and off",
+        ),
         pytest.param(
             ["--precision", "fp16", "--model", "mlp", "--accumulate", "1", "--epochs", "1"], id="fp16 with GradScaler"
         ),
@@ -43,7 +46,7 @@ in_full_campaigns_only = pytest.mark.skipif(not is_full_campaign(), reason="take
     ],
 )
 def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_one(options: list[str]) -> None:
-    trials = "50" if is_full_campaign() else "3"
+    trials = "50" if is_full_campaign() else "2"
     result = campaign("--trials", trials, *options)
     assert result["mismatches"] == [], result
     assert result["kills"], result

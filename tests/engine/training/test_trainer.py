@@ -20,6 +20,8 @@ from training_cases import (
     write_model,
 )
 
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.config.file import dump_config
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.training import step_records
@@ -381,3 +383,16 @@ def test_every_epoch_and_the_end_are_saved_as_the_config_says(tmp_path: Path) ->
         assert saved[every] <= allowed
         assert 7 in saved[every]
     assert saved[0] == {7}
+
+
+def test_saves_with_one_config_write_it_out_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[RunConfig] = []
+
+    def counted(config: RunConfig) -> str:
+        written.append(config)
+        return dump_config(config)
+
+    monkeypatch.setattr("torchdeck.engine.training.state.dump_config", counted)
+    run = train(tmp_path, "checkpoint.every_steps=1")
+    assert len(events_of(run, "saved")) > 2
+    assert len(written) == 1
