@@ -14,10 +14,13 @@ os.environ["MKL_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _what_is_imported_stays() -> None:
+def _what_is_imported_stays() -> Iterator[None]:
     """A run collects garbage at its end, which would go through torch and all collected tests every time."""
     gc.collect()
     gc.freeze()
+    yield
+    # Libraries of torch report leaks of what no collection has seen at the end.
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)
