@@ -8,11 +8,14 @@ curve is the mean of the steps of one record, about five records per second.
 
 from __future__ import annotations
 
+import fcntl
 import math
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -70,8 +73,19 @@ def mirror(run: Path, folder: Path, *, follow: bool) -> int:
     require_tensorboard()
     make_folder(folder)
     # The writer opens its file by name for every write; the folder moves when the run's directory is renamed.
-    with held_folder(folder.resolve()) as held:
+    with held_folder(folder.resolve()) as held, _alone_in(held):
         return _mirror_into(held, run, follow=follow)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait for a mirror that still follows the run: it goes on when the run is resumed before it saw the end."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _mirror_into(folder: Path, run: Path, *, follow: bool) -> int:

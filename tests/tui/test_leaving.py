@@ -131,7 +131,7 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
             second.until_shown(run.path.name[:20])
             second.until_shown("running")
             second.press("\r")
-            second.until_shown("epoch ")
+            second.until_shown("compute")
             second.press("X")
             second.until_shown("Stopping saves")
             second.press("s")

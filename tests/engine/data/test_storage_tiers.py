@@ -1,6 +1,5 @@
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from torchdeck.engine.data.batched.boxes import crop_box, crop_boxes, crop_tries
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.data.datasets.splits import ArrayDataset, LabeledDataset, Split
 from torchdeck.engine.data.exploration.preview import preview
-from torchdeck.engine.data.loading import storage
+from torchdeck.engine.data.loading import disk_cache
 from torchdeck.engine.data.loading.disk_cache import cache_file, mapped_split
 from torchdeck.engine.data.loading.encoded import find_head
 from torchdeck.engine.data.loading.storage import DecodedSplit, Room, read_image
@@ -227,7 +226,7 @@ def test_a_users_data_that_changed_are_decoded_anew(tmp_path: Path) -> None:
 
 
 def test_no_space_is_said_before_anything_is_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(storage.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    monkeypatch.setattr(disk_cache, "free_disk", lambda _: 1000)
     with pytest.raises(DataError, match=r"no space for the 0\.00 GB of the decoded train split; set data\.cache"):
         mapped_split(split_of(Images()), [], tmp_path, "", no_progress)
     assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -106,3 +107,25 @@ def test_the_command_writes_tables_and_event_files(tmp_path: Path) -> None:
     torchdeck("--epochs", "--out", str(tmp_path / "epochs.csv"))
     assert (tmp_path / "epochs.csv").read_text().startswith("epoch,step,seconds,lr,train/loss")
     assert "7 scalars" in torchdeck("--tensorboard", str(tmp_path / "events"))
+
+
+def test_a_run_that_is_resumed_before_its_mirror_saw_the_end_has_one_event_file(tmp_path: Path) -> None:
+    run = RunWriter.create(tmp_path, RunConfig(), {})
+    run.update_state(status="running")
+    run.record(block(2))
+    run.flush()
+    mirrors = [threading.Thread(target=mirror, args=(run.path, tmp_path / "events"), kwargs={"follow": True})]
+    mirrors[0].start()
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "events").glob("*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    mirrors.append(threading.Thread(target=mirror, args=(run.path, tmp_path / "events"), kwargs={"follow": True}))
+    mirrors[1].start()
+    time.sleep(0.5)
+    run.record(block(4))
+    run.close("finished")
+    for thread in mirrors:
+        thread.join(60)
+    assert len(list((tmp_path / "events").glob("*"))) == 1
+    assert read_curves(tmp_path / "events")["train/loss"][0].tolist() == [2.0, 4.0]

@@ -20,6 +20,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.preflight.memory_estimate import MemoryEstimate
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.app import Studio
+from torchdeck.tui.panes.model.memory import MemoryPanel
 from torchdeck.tui.panes.setup.plan import PlanPanel
 
 SIZES = [(80, 24), (200, 60)]
@@ -67,7 +68,9 @@ def test_data(snap_compare, runs_root, size, monkeypatch) -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_model(snap_compare, runs_root, size) -> None:
+def test_model(snap_compare, runs_root, size, monkeypatch) -> None:
+    # The memory that there is differs between machines, and its estimate takes its time.
+    monkeypatch.setattr(MemoryPanel, "_say", lambda self, *_, **__: self.show(lambda *_: ["8.4 MB of 24 GB"]))
     assert snap_compare(studio_on(runs_root), terminal_size=size, run_before=shown("2", "features"))
 
 

@@ -51,7 +51,7 @@ def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp
             studio.until_shown("Stopping saves")
             studio.press("s")
             studio.until(lambda: run.status() == "stopped")
-        assert terminal.exit_status() == 0
+            assert terminal.exit_status() == 0
         assert run.status() == "stopped"
         assert run.checkpoints()
 

@@ -59,9 +59,7 @@ class ModelList(Rows):
     def action_choose(self) -> None:
         """Put the model under the cursor into the draft."""
         entry = self._entries[self.cursor] if self._entries else ""
-        if isinstance(entry, ModelEntry) and entry.name == self._current:
-            self.app.notify("it is the draft's model already", title=entry.name)
-        elif isinstance(entry, ModelEntry):
+        if isinstance(entry, ModelEntry):
             self.post_message(self.Chosen(entry.name))
 
     def action_find(self) -> None:

@@ -202,6 +202,8 @@ class ModelPane(Working, Pane):
         if self.draft is None:
             return
         if name == self.draft.model.name:
+            if self._inspection is not None:
+                self.app.notify("it is the draft's model already; read anew", title=name)
             self._inspected = ()
             self._inspect_when_seen()
         else:
