@@ -174,7 +174,7 @@ class RunState:
     position: Position = field(default_factory=Position)
     totals: Totals = field(default_factory=Totals)
     evaluated_step: int = 0
-    _config_text: tuple[RunConfig, str] | None = None
+    _config_text: tuple[RunConfig, str] | None = field(default=None, init=False, repr=False, compare=False)
 
     def weights_are_finite(self) -> bool:
         """Whether no trained weight is NaN or infinite. Waits for the device."""

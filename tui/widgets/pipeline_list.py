@@ -173,7 +173,7 @@ class PipelineList(Rows):
         title: str,
         sections: Mapping[str, tuple[str, str]],
         *,
-        counted: Callable[[int], str],
+        count_words: Callable[[int], str],
         empty: str,
         id: str | None = None,
     ) -> None:
@@ -182,13 +182,13 @@ class PipelineList(Rows):
         Args:
             title: title of the panel.
             sections: title and hint of each pipeline, by its name.
-            counted: a number of steps in words.
+            count_words: a number of steps in words.
             empty: text in place of the steps of an empty pipeline.
             id: id of the widget.
         """
         super().__init__(title, id=id)
         self._sections = {key: _Section(*words) for key, words in sections.items()}
-        self._count_words = counted
+        self._count_words = count_words
         self._empty_words = empty
         self._listed: list[_Row] = []
         self._total = ""

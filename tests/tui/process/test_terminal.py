@@ -143,7 +143,7 @@ class Screen(Screen):
         yield ConfigForm([FormSection("Optimizer", "", (FormField("lr", "lr", "float", "0.1"),))])
         yield Chart("loss")
         yield ModuleTree()
-        yield PipelineList("Transforms", {"train": ("Train", "")}, counted="{} steps".format, empty="none")
+        yield PipelineList("Transforms", {"train": ("Train", "")}, count_words="{} steps".format, empty="none")
         yield Lines("Work", id="work")
     def on_ready(self) -> None:
         self.query_one(Chart).set_series("train", range(100), range(100))

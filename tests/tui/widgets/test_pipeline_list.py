@@ -29,7 +29,7 @@ class PipelineApp(App[None]):
         self.wanted: list[tuple[str, int | None]] = []
 
     def compose(self) -> ComposeResult:
-        yield PipelineList("Transforms", SECTIONS, counted="{} steps".format, empty="none: a adds one")
+        yield PipelineList("Transforms", SECTIONS, count_words="{} steps".format, empty="none: a adds one")
 
     def on_mount(self) -> None:
         self.pipelines.set_steps("train", [FLIP, CROP, NORMALIZE])

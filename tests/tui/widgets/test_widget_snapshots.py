@@ -64,7 +64,7 @@ class FormApp(LookApp):
             FormField("training.compile", "compile", "bool", "true", help="torch.compile", origin="true"),
         )
         yield ConfigForm([FormSection("Data", "what is read", data), FormSection("Optimizer", "", optimizer)])
-        pipeline = PipelineList("Transforms", {"train": ("Train", "")}, counted="{} steps".format, empty="none")
+        pipeline = PipelineList("Transforms", {"train": ("Train", "")}, count_words="{} steps".format, empty="none")
         pipeline.styles.margin = (1, 0)
         yield pipeline
 

@@ -51,7 +51,9 @@ class TransformsView(Working, PipelineList):
         """The user wants to see a sample after each step."""
 
     def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        super().__init__("Transforms", _SECTIONS, counted=lambda count: plural(count, "step"), empty=_NOTHING, id=id)
+        super().__init__(
+            "Transforms", _SECTIONS, count_words=lambda count: plural(count, "step"), empty=_NOTHING, id=id
+        )
         self._worker = worker
         self._kinds: dict[str, StepKind] = {}
 

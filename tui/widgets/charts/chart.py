@@ -139,7 +139,7 @@ class Chart(ChartContent, can_focus=True):
         self.log_y = not self.log_y
 
     def action_toggle_outliers(self) -> None:
-        """Let the y axis reach to every value, or leave the few out that would flatten the others."""
+        """Let the y axis reach to every value, or leave out the few that would flatten the others."""
         if self._frame is not None and not self.with_outliers and not self._frame.has_outliers:
             self.app.notify("every value is within the axis")
             return
@@ -396,7 +396,7 @@ class Chart(ChartContent, can_focus=True):
         if not any(len(series.y) for series in self._series.values()):
             return self._empty
         if self._hidden >= set(self._in_legend()):
-            return "all lines are hidden: a click on a name above shows its line"
+            return "all lines are hidden: h, or a click on a name above, shows one"
         if self._view.window is not None:
             return "no data in this range"
         return "no values above 0 for a log axis" if self.log_y else "no finite values"
