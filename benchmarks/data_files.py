@@ -24,7 +24,7 @@ from torchvision import transforms
 from torchvision.datasets import ImageFolder
 
 from torchdeck.engine.config import Component, DataConfig, LoaderConfig, RunConfig
-from torchdeck.engine.data.datasets.jpeg import torchcodec_decoder
+from torchdeck.engine.data.datasets.images.jpeg import torchcodec_decoder
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.data.exploration.preview import preview
 from torchdeck.engine.data.loading.loaders import build_loaders

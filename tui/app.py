@@ -19,11 +19,11 @@ from .graphics.support import Wish
 from .keys.bindings import bindings
 from .keys.commands import PANES
 from .messages import StartRequested, WatchRequested
-from .own_run import import_engine
 from .panes.pane import Pane
 from .process.terminal import Terminal
 from .process.worker_process import WorkerError, WorkerProcess
 from .run_control import RunControl
+from .runs.own_run import import_engine
 from .widgets.key_line import KeyLine
 from .widgets.tab_line import TabLine
 

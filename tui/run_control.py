@@ -19,11 +19,11 @@ from torchdeck.engine.runs.on_disk.directory import load_run_config
 from .draft_editing import DraftEditing
 from .graphics.support import Wish
 from .messages import CommandRequested, ResumeRequested, StartRequested, WatchRequested
-from .own_run import OwnRun, Refusal
 from .polling import Poll
 from .process.terminal import Terminal
 from .process.terminal_notice import notice_of
-from .watched_run import WatchedRun
+from .runs.own_run import OwnRun, Refusal
+from .runs.watched_run import WatchedRun
 from .words.figures import duration
 from .words.train.run_text import nothing_live
 

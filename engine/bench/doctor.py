@@ -72,8 +72,8 @@ def _torch() -> list[Finding]:
 
 
 def _data_sets() -> list[Finding]:
-    from ..data.datasets.torchvision_changes import catalog_changes
-    from ..data.datasets.torchvision_table import ROWS
+    from ..data.datasets.torchvision.changes import catalog_changes
+    from ..data.datasets.torchvision.table import ROWS
 
     if changes := catalog_changes():
         return [Finding("data sets", "limited", "; ".join(changes), "the others work; look for a newer torchdeck")]

@@ -11,22 +11,22 @@ from ..data.loading.batching import optimizer_steps
 from ..randomness import StepRandomness
 from ..training.bookkeeping import Bookkeeping, Watchers
 from ..training.callbacks import CallbackRun, Callbacks
-from ..training.clock import TrainingClock
 from ..training.compute.executor import Executor
 from ..training.compute.memory_recovery import Parts, parts_in_words
 from ..training.compute.objective import DecisiveMetrics
 from ..training.compute.step import TrainStep
 from ..training.environment import describe_environment
-from ..training.gradient_watch import GradientWatch
 from ..training.live_settings import LiveSettings
+from ..training.monitors.gradient_watch import GradientWatch
 from ..training.optimization.optimizers import build_optimizer
 from ..training.optimization.schedules import build_schedule
 from ..training.profiling import Profiling
+from ..training.records.clock import TrainingClock
+from ..training.records.status import TrainingStatus
+from ..training.records.step_records import StepRecords
+from ..training.records.time_breakdown import TimeShares
 from ..training.saving import Saving
 from ..training.state import Identity, Position, RunState, new_run_state
-from ..training.status import TrainingStatus
-from ..training.step_records import StepRecords
-from ..training.time_breakdown import TimeShares
 from ..training.trainer import Trainer
 from ..training.validation import Validation
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ..runs.writer import RunWriter
 from .callbacks import Callbacks
-from .clock import TrainingClock
-from .gradient_watch import GradientWatch
+from .monitors.gradient_watch import GradientWatch
 from .profiling import Profiling
-from .status import TrainingStatus
-from .step_records import StepRecords
-from .time_breakdown import TimeShares
+from .records.clock import TrainingClock
+from .records.status import TrainingStatus
+from .records.step_records import StepRecords
+from .records.time_breakdown import TimeShares
 
 
 @dataclass(frozen=True)

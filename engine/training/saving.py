@@ -9,9 +9,9 @@ import torch
 from ..runs.saving.checkpoint_format import Checkpoint
 from ..runs.writer import RunWriter
 from .callbacks import Callbacks
-from .clock import TrainingClock
 from .live_settings import LiveSettings
 from .nonfinite import NonFiniteLossError, diverged
+from .records.clock import TrainingClock
 from .snapshot import Snapshot, SnapshotBuffers
 from .state import RunState
 

@@ -17,12 +17,12 @@ from ..randomness import capture_python_randomness, restore_python_randomness
 from ..runs.saving.checkpoint_format import FORMAT, Checkpoint, SavedBest, SavedPosition, SavedTotals
 from .compute.objective import DecisiveMetrics, Objective
 from .compute.step import TrainStep
-from .early_stopping import EarlyStopping
 from .metrics.prediction_counts import counted_metrics
+from .monitors.early_stopping import EarlyStopping
 from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
+from .records.step_log import StepBlock
 from .snapshot import Snapshot
-from .step_log import StepBlock
 
 
 @dataclass

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from ..runs.on_disk.metrics_record import Measured
 from ..runs.writer import RunWriter
-from .advice import OscillationAdvice
 from .compute.evaluation import Evaluation
+from .monitors.advice import OscillationAdvice
 from .state import RunState
 
 Evaluate = Callable[[], Evaluation | None]

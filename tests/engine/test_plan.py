@@ -73,7 +73,7 @@ def test_no_look_at_a_draft_fetches_anything(
     look: Callable[[RunConfig], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched: list[str] = []
-    place = "torchdeck.engine.data.datasets.torchvision_transfers.fetch_file"
+    place = "torchdeck.engine.data.datasets.torchvision.transfers.fetch_file"
     monkeypatch.setattr(place, lambda url, *_, **__: fetched.append(url))
     text = f'[data]\ndataset = "KMNIST"\nroot = "{tmp_path}"\ndownload = true\n[model]\nname = "mlp"\nhidden = [8]\n'
     look(parse_config(text, "test"))

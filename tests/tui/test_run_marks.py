@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from torchdeck.tui.run_marks import RunMarks
+from torchdeck.tui.runs.marks import RunMarks
 
 A, B, C = map(Path, "abc")
 

@@ -12,7 +12,7 @@ from written_runs import written_run
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
-from torchdeck.tui.step_axis import AXES, Axis, axis_unit, next_axis, positions
+from torchdeck.tui.runs.step_axis import AXES, Axis, axis_unit, next_axis, positions
 
 
 def read(run: Path) -> RunReader:

@@ -18,10 +18,10 @@ from torchdeck.engine.user_path import user_path
 from ..drawing import left, name, right, rule
 from ..keys.bindings import bindings
 from ..polling import Poll
+from ..runs.watched_run import WatchedRun
 from ..screens.ask import PromptScreen
 from ..screens.lines import LinesScreen
 from ..tailed_file import TailedFile
-from ..watched_run import WatchedRun
 from ..widgets.filter_field import FilterField, ask_filter
 from ..widgets.panel import Lines, nothing_here
 from ..widgets.rows import Rows

@@ -24,7 +24,7 @@ from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
-from ..run_curves import CurvesLook, RunCurves
+from ..runs.curves import CurvesLook, RunCurves
 from ..widgets.charts.chart import Chart
 from ..widgets.key_line import KeyLine
 from ..widgets.panel import Box

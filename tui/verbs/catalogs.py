@@ -51,7 +51,7 @@ def _datasets() -> Rows:
     if failure := torch_failure():
         click.echo(f"not compared with the installed torchvision, which can't be imported: {failure}", err=True)
     else:
-        from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
+        from torchdeck.engine.data.datasets.torchvision.changes import catalog_changes
 
         for change in catalog_changes():
             click.echo(f"the installed torchvision differs: {change}", err=True)

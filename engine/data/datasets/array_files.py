@@ -18,7 +18,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from ...errors import ConfigError, DataError
-from .image_files import open_binary
+from .images.files import open_binary
 from .samples import is_channels_first
 from .splits import ArrayDataset, DatasetParts
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .facts import DatasetFacts
-from .torchvision_table import ROWS, TorchvisionRow
+from .torchvision.row import TorchvisionRow
+from .torchvision.table import ROWS
 
 
 @dataclass(frozen=True)

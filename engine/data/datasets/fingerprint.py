@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .folder import FolderDataset
+from .images.folder import FolderDataset
 from .splits import ArrayDataset, LabeledDataset, SampleDataset, Split
 
 # Checkpoints hold the hash, so these stay as they are whatever the classes are called.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...user_path import user_path
 from .catalog import DatasetEntry, list_datasets
-from .torchvision_table import find_row
+from .torchvision.table import find_row
 
 DEBIAN: Mapping[str, Path] = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 """Where Debian's packages put data sets."""

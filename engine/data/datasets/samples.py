@@ -14,7 +14,7 @@ from torch import Tensor
 from ...errors import DataError, TorchdeckError
 from ...inputs import tensors_of
 from ...user_code import raise_user_error
-from .folder import FolderDataset
+from .images.folder import FolderDataset
 from .splits import ArrayDataset, LabeledDataset, SampleDataset, Split
 from .targets import is_same_target
 

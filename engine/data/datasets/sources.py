@@ -18,12 +18,12 @@ from .array_files import holds_arrays, open_arrays
 from .catalog import find_dataset, list_datasets
 from .digits import read_digits
 from .fingerprint import fingerprint_splits
-from .folder import FolderDataset, find_classes, first_colored, open_folder
-from .folder_listing import LeftOut, class_folders
+from .images.folder import FolderDataset, find_classes, first_colored, open_folder
+from .images.folder_listing import LeftOut, class_folders
 from .samples import is_image, is_own, layout_note, read_sample
 from .splits import DatasetParts, SampleDataset, Split, class_names, random_split, stratified_split
 from .targets import Targets, kind_of, num_outputs, read_targets, untaught_classes
-from .torchvision_table import find_row
+from .torchvision.table import find_row
 
 # These are read without torchvision's decoding, or found in more places than torchvision looks.
 _READ_HERE = frozenset({"MNIST", "FashionMNIST", "CIFAR10", "CIFAR100"})
@@ -121,7 +121,7 @@ def open_parts(config: DataConfig, progress: Progress = unreported) -> DatasetPa
     """
     if not config.download:
         return _open(config, progress)
-    from .torchvision_transfers import transfers
+    from .torchvision.transfers import transfers
 
     with transfers(progress):
         return _open(config, progress)
@@ -135,7 +135,7 @@ def _open(config: DataConfig, progress: Progress) -> DatasetParts:
         return open_user_dataset(config)
     row = None if entry is None else find_row(entry.name)
     if row is not None and row.name not in _READ_HERE:
-        from .torchvision_datasets import open_torchvision
+        from .torchvision.opening import open_torchvision
 
         return open_torchvision(row, user_path(config.root), config.download, config.arguments)
     if config.arguments:

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from ...errors import TorchdeckError
 from ...inputs import tensors_of
 from ...progress import Progress
-from ..datasets.folder import FolderDataset
-from ..datasets.image_files import open_binary
+from ..datasets.images.files import open_binary
+from ..datasets.images.folder import FolderDataset
 from ..datasets.samples import as_tensors, read_sample
 from ..datasets.sources import DataSources
 from ..datasets.splits import Split

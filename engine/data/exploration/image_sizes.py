@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...progress import Progress
-from ..datasets.folder import FolderDataset
-from ..datasets.image_files import QUARTER_TURNS, open_image, orientation
+from ..datasets.images.files import QUARTER_TURNS, open_image, orientation
+from ..datasets.images.folder import FolderDataset
 from ..datasets.samples import sample_name
 from ..datasets.splits import ArrayDataset, Split
 from ..loading.storage import read_image

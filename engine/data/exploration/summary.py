@@ -13,7 +13,7 @@ from torch import Tensor
 from ...errors import DataError, TorchdeckError
 from ...machine.thread_map import map_in_threads
 from ...progress import Progress
-from ..datasets.folder import FolderDataset
+from ..datasets.images.folder import FolderDataset
 from ..datasets.samples import sample_name
 from ..datasets.splits import ArrayDataset, Split
 from ..datasets.targets import kind_of

@@ -22,8 +22,8 @@ from ...machine.thread_map import map_in_threads
 from ...plurals import plural
 from ...progress import Progress
 from ...user_path import user_path
-from ..datasets.folder import FolderDataset
-from ..datasets.jpeg import torchcodec_decoder
+from ..datasets.images.folder import FolderDataset
+from ..datasets.images.jpeg import torchcodec_decoder
 from ..datasets.sources import DataSources, open_sources
 from ..datasets.splits import Split
 from .user_order import take_subset

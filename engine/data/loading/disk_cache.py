@@ -24,7 +24,7 @@ from ...files.durable import atomic_write
 from ...files.free_disk import free_disk
 from ...progress import Progress
 from ..datasets.fingerprint import fingerprint_splits
-from ..datasets.folder import FolderDataset
+from ..datasets.images.folder import FolderDataset
 from ..datasets.samples import is_own
 from ..datasets.splits import Split
 from .storage import DecodedSplit, ImageStore

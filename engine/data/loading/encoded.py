@@ -24,8 +24,8 @@ from ...plurals import plural
 from ..batched.batch_plan import BatchPlan, fixed_size
 from ..batched.batch_steps import ResizedCropStep
 from ..batched.boxes import crop_box, crop_tries
-from ..datasets.folder import FolderDataset
-from ..datasets.jpeg import torchcodec_decoder
+from ..datasets.images.folder import FolderDataset
+from ..datasets.images.jpeg import torchcodec_decoder
 from ..datasets.splits import Split
 from ..random_keys import SampleKeys, sample_keys
 from .batching import Batching

@@ -18,7 +18,7 @@ from ...machine.free_memory import available_memory
 from ...machine.thread_map import map_in_threads
 from ...progress import Progress
 from ...user_code import raise_user_error
-from ..datasets.folder import FolderDataset
+from ..datasets.images.folder import FolderDataset
 from ..datasets.samples import is_own, read_sample, require_same_target, sample_name
 from ..datasets.splits import ArrayDataset, Split
 from ..transforms.pipeline import SamplePipeline, to_tensor

@@ -12,7 +12,7 @@ from ...config import DataConfig
 from ...errors import ConfigError
 from ..batched.augment import window_store_bytes
 from ..batched.batch_plan import BatchPlan, Unbatched, fixed_size, plan_batches
-from ..datasets.folder import FolderDataset
+from ..datasets.images.folder import FolderDataset
 from ..datasets.splits import ArrayDataset, Split
 from ..datasets.targets import is_same_target
 from .encoded import Head, encoded_words, find_head, is_encoded

@@ -20,7 +20,7 @@ from torchvision.datasets import utils
 from torchdeck.engine.data.datasets import http_download as transfer
 from torchdeck.engine.data.datasets.download import download
 from torchdeck.engine.data.datasets.http_download import TransferError, fetch_file
-from torchdeck.engine.data.datasets.torchvision_transfers import transfers
+from torchdeck.engine.data.datasets.torchvision.transfers import transfers
 from torchdeck.engine.errors import ConfigError, DataError
 from torchdeck.tui.cli import run_command
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from data_cases import open_and_build, run_config, write_images
 
-from torchdeck.engine.data.datasets.folder_listing import LeftOut, image_files
+from torchdeck.engine.data.datasets.images.folder_listing import LeftOut, image_files
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.errors import DataError
 

@@ -7,7 +7,7 @@ import pytest
 from data_cases import CPU, component, open_and_build, run_config, same, write_images
 from PIL import Image
 
-from torchdeck.engine.data.datasets.folder import find_classes, open_folder
+from torchdeck.engine.data.datasets.images.folder import find_classes, open_folder
 from torchdeck.engine.data.datasets.sources import open_sources
 from torchdeck.engine.data.loading.in_memory_loader import InMemoryLoader
 from torchdeck.engine.data.loading.loaders import build_loaders, sample_shape

@@ -13,7 +13,7 @@ import torch
 from data_cases import component, no_progress, open_and_build, run_config, write_images
 from PIL import Image
 
-from torchdeck.engine.data.datasets.folder import FolderDataset
+from torchdeck.engine.data.datasets.images.folder import FolderDataset
 from torchdeck.engine.data.exploration.image_sizes import look_at_sizes
 from torchdeck.engine.data.exploration.preview import preview
 from torchdeck.engine.data.loading.bad_files import find_bad_files

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from torchdeck.engine.data.datasets import jpeg
-from torchdeck.engine.data.datasets.folder import FolderDataset
-from torchdeck.engine.data.datasets.jpeg import jpeg_header, read_jpeg, torchcodec_decoder
+from torchdeck.engine.data.datasets.images import jpeg
+from torchdeck.engine.data.datasets.images.folder import FolderDataset
+from torchdeck.engine.data.datasets.images.jpeg import jpeg_header, read_jpeg, torchcodec_decoder
 from torchdeck.engine.errors import DataError
 
 needs_torchcodec = pytest.mark.skipif(torchcodec_decoder() is None, reason="torchcodec is not installed")

@@ -10,7 +10,7 @@ from torchvision import datasets
 
 from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
 from torchdeck.engine.data.datasets.places import DEBIAN, IDX_FILES, datasets_here, download_bytes
-from torchdeck.engine.data.datasets.torchvision_table import ROWS
+from torchdeck.engine.data.datasets.torchvision.table import ROWS
 
 PLACES = {row.name: row.place for row in ROWS if row.place}
 

@@ -19,7 +19,7 @@ from torchvision import datasets
 from torchdeck.engine.config import DataConfig
 from torchdeck.engine.data.datasets import published
 from torchdeck.engine.data.datasets.fingerprint import fingerprint_splits
-from torchdeck.engine.data.datasets.folder import FolderDataset
+from torchdeck.engine.data.datasets.images.folder import FolderDataset
 from torchdeck.engine.data.datasets.sources import DataSources, open_sources
 from torchdeck.engine.data.datasets.splits import ArrayDataset, LabeledDataset, SampleDataset, Split
 from torchdeck.engine.errors import ConfigError, DataError, UserCodeError

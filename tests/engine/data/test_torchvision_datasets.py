@@ -16,11 +16,12 @@ from data_cases import component, no_progress, open_and_build, run_config, write
 from torchvision import datasets
 
 from torchdeck.engine.data.datasets.catalog import find_dataset, list_datasets
-from torchdeck.engine.data.datasets.folder import FolderDataset
+from torchdeck.engine.data.datasets.images.folder import FolderDataset
 from torchdeck.engine.data.datasets.sources import open_sources
-from torchdeck.engine.data.datasets.torchvision_changes import catalog_changes
-from torchdeck.engine.data.datasets.torchvision_datasets import accepted_arguments, open_torchvision
-from torchdeck.engine.data.datasets.torchvision_table import ROWS, TorchvisionRow, find_row
+from torchdeck.engine.data.datasets.torchvision.changes import catalog_changes
+from torchdeck.engine.data.datasets.torchvision.opening import accepted_arguments, open_torchvision
+from torchdeck.engine.data.datasets.torchvision.row import TorchvisionRow
+from torchdeck.engine.data.datasets.torchvision.table import ROWS, find_row
 from torchdeck.engine.data.loading.bad_files import find_bad_files, open_usable
 from torchdeck.engine.data.loading.encoded import EncodedLoader
 from torchdeck.engine.data.transforms.pipeline import to_tensor

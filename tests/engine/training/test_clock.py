@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from torchdeck.engine.training.clock import TrainingClock
+from torchdeck.engine.training.records.clock import TrainingClock
 
 
 class Time:

@@ -8,8 +8,8 @@ import pytest
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.engine.training.advice import OscillationAdvice
-from torchdeck.engine.training.loss_watch import LossWatch
+from torchdeck.engine.training.monitors.advice import OscillationAdvice
+from torchdeck.engine.training.monitors.loss_watch import LossWatch
 
 
 def said(losses: list[float], *, is_resumed: bool = False, block: int = 3) -> list[str]:

@@ -21,8 +21,8 @@ from torchdeck.engine.training.compute.losses import UserLoss
 from torchdeck.engine.training.compute.memory_recovery import RecoveringPasses, SplitLoader
 from torchdeck.engine.training.compute.objective import Objective, build_objective
 from torchdeck.engine.training.compute.step import Batch, TrainStep
+from torchdeck.engine.training.records.step_log import StepBlock, StepLog
 from torchdeck.engine.training.state import Totals
-from torchdeck.engine.training.step_log import StepBlock, StepLog
 
 CPU = torch.device("cpu")
 TARGETS = torch.tensor([0, 0, 1, 2, 0, 0, 2, 1, 0, 0, 0, 0, 1, 0, 2, 2])

@@ -17,7 +17,7 @@ from torchdeck.engine.training.metrics.class_metrics import (
     macro_average,
 )
 from torchdeck.engine.training.metrics.meter import Meter, MetricOptions, new_meter
-from torchdeck.engine.training.step_log import StepLog
+from torchdeck.engine.training.records.step_log import StepLog
 
 CPU = torch.device("cpu")
 

@@ -15,8 +15,8 @@ from torchdeck.engine.config import EvaluationConfig, LossConfig
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.metric_names import METRICS, metric_key
 from torchdeck.engine.training.compute.objective import DecisiveMetrics, build_objective
-from torchdeck.engine.training.early_stopping import EarlyStopping
 from torchdeck.engine.training.metrics.own_metrics import check_metrics
+from torchdeck.engine.training.monitors.early_stopping import EarlyStopping
 from torchdeck.engine.training.state import Best
 
 METRICS_FILE = """

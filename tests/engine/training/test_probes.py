@@ -26,7 +26,7 @@ from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.training.compute.probes import GradientLook, GradientProbe
 from torchdeck.engine.training.compute.step import TrainStep
-from torchdeck.engine.training.gradient_watch import GradientAlerts
+from torchdeck.engine.training.monitors.gradient_watch import GradientAlerts
 
 
 def model() -> nn.Sequential:

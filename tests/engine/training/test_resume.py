@@ -27,7 +27,7 @@ from torchdeck.engine.errors import CheckpointError
 from torchdeck.engine.launching.launch import launch_resumed
 from torchdeck.engine.randomness import StepRandomness, capture_python_randomness, restore_python_randomness
 from torchdeck.engine.training.callbacks import Callbacks
-from torchdeck.engine.training.early_stopping import EarlyStopping
+from torchdeck.engine.training.monitors.early_stopping import EarlyStopping
 from torchdeck.engine.training.optimization.ema import AveragedWeights
 from torchdeck.engine.training.optimization.schedules import Schedule
 from torchdeck.engine.training.state import Best, Position, RunState, Totals

@@ -9,9 +9,9 @@ from training_cases import make_trainer, objective
 
 from torchdeck.engine.errors import CheckpointError
 from torchdeck.engine.randomness import capture_python_randomness, restore_python_randomness, step_seed
+from torchdeck.engine.training.records.step_log import StepBlock
 from torchdeck.engine.training.snapshot import SnapshotBuffers
 from torchdeck.engine.training.state import Best, Totals
-from torchdeck.engine.training.step_log import StepBlock
 
 CPU = torch.device("cpu")
 

@@ -2,7 +2,7 @@
 
 import threading
 
-from torchdeck.engine.training.time_breakdown import TimeShares
+from torchdeck.engine.training.records.time_breakdown import TimeShares
 
 
 def test_a_thread_that_is_given_up_at_a_boundary_goes_on_when_that_is_taken_back() -> None:

@@ -24,10 +24,10 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.file import dump_config
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.launch import launch
-from torchdeck.engine.training import step_records
 from torchdeck.engine.training.compute.step import TrainStep
 from torchdeck.engine.training.nonfinite import NonFiniteLossError
-from torchdeck.engine.training.step_records import StepRecords
+from torchdeck.engine.training.records import step_records
+from torchdeck.engine.training.records.step_records import StepRecords
 from torchdeck.engine.training.trainer import Trainer
 
 

@@ -29,8 +29,8 @@ from torchdeck.engine.interchange.tensorboard_mirror import scalars
 from torchdeck.engine.metric_names import MEASURED, TargetKind
 from torchdeck.engine.training.compute.objective import Objective, build_objective
 from torchdeck.engine.training.metrics.meter import MetricOptions, new_meter
+from torchdeck.engine.training.records.step_log import StepLog
 from torchdeck.engine.training.state import Totals
-from torchdeck.engine.training.step_log import StepLog
 from torchdeck.tui.words.train.epoch_columns import epoch_columns
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from training_cases import case, ended, events_of, finished, reader_of, resume_c
 
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.launch import launch, launch_resumed
-from torchdeck.engine.training.early_stopping import EarlyStopping
+from torchdeck.engine.training.monitors.early_stopping import EarlyStopping
 
 
 def evaluated_steps(path: Path) -> list[int]:

@@ -13,9 +13,9 @@ from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.tui import stage
 from torchdeck.tui.messages import WatchRequested
 from torchdeck.tui.panes.log import LogPane
+from torchdeck.tui.runs.watched_run import WatchedRun
 from torchdeck.tui.stage import Stage, Told
 from torchdeck.tui.tailed_file import TailedFile
-from torchdeck.tui.watched_run import WatchedRun
 from torchdeck.tui.words.train.log_text import log_lines, printed_level
 
 

@@ -14,8 +14,8 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.app import Studio
 from torchdeck.tui.look.preferences import preferences_path
 from torchdeck.tui.messages import WatchRequested
-from torchdeck.tui.own_run import Refusal
 from torchdeck.tui.panes.train.charts import RunCharts, charts_that_fit, grid_columns
+from torchdeck.tui.runs.own_run import Refusal
 from torchdeck.tui.screens.evaluation import EvaluationScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.widgets.charts.chart import Chart

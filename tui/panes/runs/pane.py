@@ -23,9 +23,9 @@ from ...drawing import bar, name, prose
 from ...keys.bindings import bindings
 from ...messages import WatchRequested
 from ...process.worker_process import WorkerProcess
-from ...run_choice import NEWEST, RunChoice
-from ...run_curves import MOST_CURVES, RunCurves
-from ...run_marks import RunMarks
+from ...runs.choice import NEWEST, RunChoice
+from ...runs.curves import MOST_CURVES, RunCurves
+from ...runs.marks import RunMarks
 from ...stage import Stage
 from ...widgets.filter_field import FilterField, ask_filter
 from ...widgets.panel import nothing_here

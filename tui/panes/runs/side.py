@@ -17,11 +17,11 @@ from torchdeck.engine.config import RunConfig
 
 from ...drawing import name
 from ...keys.bindings import bindings
-from ...run_curves import CurvesLook
-from ...run_marks import RunMarks
+from ...runs.curves import CurvesLook
+from ...runs.marks import RunMarks
+from ...runs.step_axis import AXES, Axis, next_axis
 from ...screens.pick import PickEntry, PickScreen
 from ...stage import Stage
-from ...step_axis import AXES, Axis, next_axis
 from ...widgets.charts.chart import Chart
 from ...widgets.rows import Rows
 from ...words.metric_text import metric_title

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import Container
 
 from ...plain_text import printable
-from ...step_axis import Axis, axis_unit, next_axis, positions
+from ...runs.step_axis import Axis, axis_unit, next_axis, positions
 from ...widgets.charts.chart import Chart
 from ...widgets.charts.chart_view import View
 from ...words.train.charted_metrics import ChartedMetric, automatic_choice, charted_metrics, chosen_metric, title_of

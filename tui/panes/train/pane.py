@@ -20,9 +20,9 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import ConfigError
 
 from ...keys.bindings import bindings
+from ...runs.step_axis import AXES
+from ...runs.watched_run import WatchedRun
 from ...stage import Stage
-from ...step_axis import AXES
-from ...watched_run import WatchedRun
 from ...widgets.panel import FocusableLines, Lines
 from ...widgets.rows import Rows
 from ...widgets.table import layout

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from .words.runs.run_lists import SERIES_COLORS
+from ..words.runs.run_lists import SERIES_COLORS
 
 
 class RunMarks:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from ...progress import Progress
-from .http_download import TransferError, fetch_file
+from ....progress import Progress
+from ..http_download import TransferError, fetch_file
 
 
 @contextlib.contextmanager

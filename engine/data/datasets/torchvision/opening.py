@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torchvision import datasets
 
-from ...errors import ConfigError, DataError, did_you_mean
-from ...machine.installation import install_command
-from ...plurals import plural
-from .folder import FolderDataset
-from .folder_listing import is_tool_folder
-from .splits import ArrayDataset, DatasetParts, LabeledDataset, SampleDataset
-from .torchvision_table import TorchvisionRow
-from .unpacking import own_unpacking
+from ....errors import ConfigError, DataError, did_you_mean
+from ....machine.installation import install_command
+from ....plurals import plural
+from ..images.folder import FolderDataset
+from ..images.folder_listing import is_tool_folder
+from ..splits import ArrayDataset, DatasetParts, LabeledDataset, SampleDataset
+from ..unpacking import own_unpacking
+from .row import TorchvisionRow
 
 _NOT_THE_USERS = frozenset({"self", "root", "download", "transform", "target_transform", "transforms"})
 _DEFAULT_ATTRIBUTE = "Smiling"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from torchdeck.engine.errors import ConfigError
 
-from .words.runs.run_lists import shared_metric
+from ..words.runs.run_lists import shared_metric
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunCatalog

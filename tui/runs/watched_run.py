@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
 
+from ..polling import BYTES_PER_LOOK
+from ..words.train.run_text import run_forms, status_forms
 from .own_run import Refusal
-from .polling import BYTES_PER_LOOK
-from .words.train.run_text import run_forms, status_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun

@@ -11,8 +11,8 @@ from typing import Literal
 
 from torch import nn
 
-from ..runs.writer import RunWriter
-from .compute.probes import GradientLook, GradientProbe
+from ...runs.writer import RunWriter
+from ..compute.probes import GradientLook, GradientProbe
 
 Problem = Literal["non-finite", "exploding", "vanishing"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .compute.loss_weights import on_host
-from .compute.objective import Objective
-from .metrics.output_buffer import HeldOutputs
-from .metrics.prediction_counts import PredictionCounts
+from ..compute.loss_weights import on_host
+from ..compute.objective import Objective
+from ..metrics.output_buffer import HeldOutputs
+from ..metrics.prediction_counts import PredictionCounts
 
 
 @dataclass(frozen=True)

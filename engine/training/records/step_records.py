@@ -6,14 +6,14 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from ..runs.on_disk.metrics_record import TrainRecord
-from ..runs.writer import RunWriter
+from ...runs.on_disk.metrics_record import TrainRecord
+from ...runs.writer import RunWriter
+from ..compute.objective import Objective
+from ..monitors.gradient_watch import GradientWatch
+from ..monitors.loss_watch import LossWatch
+from ..nonfinite import NonFiniteLossError, diverged
+from ..state import RunState
 from .clock import TrainingClock
-from .compute.objective import Objective
-from .gradient_watch import GradientWatch
-from .loss_watch import LossWatch
-from .nonfinite import NonFiniteLossError, diverged
-from .state import RunState
 from .step_log import StepLog
 
 # Steps are read back from the device this often. A live panel lags by no more than this and one poll.

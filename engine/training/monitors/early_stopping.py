@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ..metric_names import metric
-from ..runs.saving.checkpoint_format import SavedStopping
+from ...metric_names import metric
+from ...runs.saving.checkpoint_format import SavedStopping
 
 
 @dataclass

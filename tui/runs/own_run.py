@@ -12,10 +12,10 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import torch_failure
 from torchdeck.engine.run_files import LOG_FILE
 
-from .process.importing import no_garbage_sought
-from .process.private_output import carry_over
-from .process.terminal import Terminal
-from .words.train.run_text import run_forms
+from ..process.importing import no_garbage_sought
+from ..process.private_output import carry_over
+from ..process.terminal import Terminal
+from ..words.train.run_text import run_forms
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.launch import LaunchedRun

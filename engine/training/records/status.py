@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ..runs.on_disk.state_file import StateFile
-from ..runs.writer import RunWriter
-from .live_settings import LiveSettings
-from .state import RunState
+from ...runs.on_disk.state_file import StateFile
+from ...runs.writer import RunWriter
+from ..live_settings import LiveSettings
+from ..state import RunState
 from .time_breakdown import TimeShares
 
 

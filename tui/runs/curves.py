@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from torchdeck.engine.errors import RunError
 
-from .polling import BYTES_PER_LOOK
+from ..polling import BYTES_PER_LOOK
+from ..words.metric_text import chart_title, charted
+from ..words.train.charted_metrics import title_of
 from .step_axis import Axis, axis_unit, positions
-from .words.metric_text import chart_title, charted
-from .words.train.charted_metrics import title_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -18,7 +18,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from ...files.regular_file import open_regular_file
+from ....files.regular_file import open_regular_file
 
 SUFFIXES = frozenset({".jpg", ".jpeg"})
 

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
-from ...errors import DataError
-from ...files.regular_file import open_regular_file
-from .image_metadata import without_metadata
+from ....errors import DataError
+from ....files.regular_file import open_regular_file
+from .metadata import without_metadata
 
 # EXIF's orientation tag, and what undoes each of its values (CIPA DC-008, 4.6.5.1.6).
 _ORIENTATION = 0x0112

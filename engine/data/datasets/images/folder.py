@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ...errors import DataError
-from ...progress import Progress, unreported
+from ....errors import DataError
+from ....progress import Progress, unreported
+from .files import QUARTER_TURNS, open_image, orientation, read_pixels, refuse_deep
 from .folder_listing import EXTENSIONS, LeftOut, class_folders, image_files
-from .image_files import QUARTER_TURNS, open_image, orientation, read_pixels, refuse_deep
 from .jpeg import SUFFIXES, read_jpeg
 
 # Takes a second or two.

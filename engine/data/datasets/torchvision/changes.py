@@ -9,8 +9,9 @@ from collections.abc import Iterable
 
 from torchvision import datasets
 
-from .torchvision_datasets import accepted_arguments
-from .torchvision_table import ROWS, TorchvisionRow
+from .opening import accepted_arguments
+from .row import TorchvisionRow
+from .table import ROWS
 
 # Besides classification of single images: boxes, masks, captions, video, pairs, optical flow; and base classes.
 OTHER_TASKS = frozenset(

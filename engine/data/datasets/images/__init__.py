@@ -1,0 +1,1 @@
+"""Images in files: folders of them, their headers and orientation, decoding."""

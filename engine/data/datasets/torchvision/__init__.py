@@ -1,0 +1,1 @@
+"""torchvision's data sets: which there are, and how each is opened and fetched."""

@@ -1,0 +1,1 @@
+"""What watches a run in training, and says or decides something of it."""

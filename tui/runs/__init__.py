@@ -1,0 +1,1 @@
+"""The runs that the studio trains, watches, lists and draws."""
