@@ -151,6 +151,7 @@ class Worker:
 
     def _train(self, number: int) -> None:
         """Have a trial trained to its end, and tell it. Leaves it open where this worker is told to stop."""
+        self._show(number)
         try:
             settings = self._study.choose(number)
             config = self._definition.trial_config(settings)

@@ -159,7 +159,7 @@ def _print_report(report: SweepReport, most: int) -> None:
     shown = " · ".join(f"{count} {state}" for state, count in counts.items()) or "no trials yet"
     click.echo(f"{printable(report.folder.name)}   {shown}   of {definition.trials}")
     for worker in report.folder.workers():
-        what = f"trial {worker.trial}  {worker.run}" if worker.trial is not None else "idle"
+        what = f"trial {worker.trial}  {worker.run or 'starts'}" if worker.trial is not None else "idle"
         click.echo(printable(f"worker {worker.slot}   {worker.host} {worker.pid} {worker.device}  {what}"))
     if abandoned := report.abandoned():
         numbers = ", ".join(map(str, abandoned))
