@@ -54,6 +54,7 @@ LAYERS = (
     "engine.build",
     "engine.preflight",
     "engine.launching",
+    "engine.sweeps",
     "engine.checkpoints",
     "engine.bench",
     "tui.plain_text",

@@ -43,6 +43,8 @@ _MODULES = (
     "torchdeck.engine.launching.launch",
     "torchdeck.engine.training.trainer",
     "torchdeck.tui.commands",
+    "optuna.importance",
+    "optuna.storages.journal",
 )
 
 

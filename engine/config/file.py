@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from ..errors import ConfigError, did_you_mean
@@ -18,6 +19,9 @@ from ..user_path import user_path
 from . import Component, RunConfig
 from .presets import list_presets
 from .secret_keys import REDACTED, hidden_in_line, hides_section, is_secret_place
+from .sweep import SWEEP_SECTION, SweptRun
+
+_Config = TypeVar("_Config", bound=RunConfig)
 
 MAX_CONFIG_BYTES = 1 << 20
 """Of a config file; the largest that ships has 3 KB."""
@@ -37,6 +41,19 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     Raises:
         ConfigError: unknown preset, unreadable file, damaged TOML, or values that are not allowed.
     """
+    path, text = _read_config(spec)
+    return parse_config(text, place=str(path), overrides=overrides)
+
+
+def load_sweep(spec: str, overrides: Sequence[str] = ()) -> SweptRun:
+    """The run that `spec` names with its section [sweep], as `load_config` reads the run alone. Raises ConfigError."""
+    path, text = _read_config(spec)
+    values = _parsed(text, str(path))
+    overridden = {apply_override(values, override) for override in overrides}
+    return _checked(SweptRun, values, str(path), text, overridden)
+
+
+def _read_config(spec: str) -> tuple[Path, str]:
     path = find_config(spec)
     try:
         text = decoded(read_regular_file(path, MAX_CONFIG_BYTES, follow_links=True)).removeprefix("\ufeff")
@@ -46,7 +63,7 @@ def load_config(spec: str, overrides: Sequence[str] = ()) -> RunConfig:
     if path.name == CONFIG_FILE and not text.strip():
         # As TOML it is a config of defaults, which no run ever had.
         raise ConfigError(f"{path}: damaged: is empty; a run's config holds every setting")
-    return parse_config(text, place=str(path), overrides=overrides)
+    return path, text
 
 
 def find_config(spec: str) -> Path:
@@ -67,15 +84,28 @@ def find_config(spec: str) -> Path:
 
 
 def parse_config(text: str, place: str, overrides: Sequence[str] = ()) -> RunConfig:
-    """A RunConfig from TOML text. `place` is put before error messages. Raises ConfigError."""
-    try:
-        values = parse_toml(text)
-    except DocumentError as error:
-        raise ConfigError(f"{place}: {error}{_quoted_line(text, str(error))}") from error
+    """A RunConfig from TOML text; a section [sweep] is no part of it. Raises ConfigError.
+
+    Args:
+        text: the TOML.
+        place: put before error messages.
+        overrides: dotted assignments.
+    """
+    values = _parsed(text, place)
+    values.pop(SWEEP_SECTION, None)
     overridden: set[str] = set()
     for override in overrides:
-        overridden.add(apply_override(values, override))
+        overridden.add(key := apply_override(values, override))
+        if key.partition(".")[0] == SWEEP_SECTION:
+            raise ConfigError(f"--set {key}: is a setting of a sweep, not of a run; torchdeck sweep FILE takes it")
     return _validated(values, place, text, overridden)
+
+
+def _parsed(text: str, place: str) -> dict[str, Any]:
+    try:
+        return parse_toml(text)
+    except DocumentError as error:
+        raise ConfigError(f"{place}: {error}{_quoted_line(text, str(error))}") from error
 
 
 def apply_override(values: dict[str, Any], override: str) -> str:
@@ -181,19 +211,29 @@ def _toml_value(text: str) -> Any:
 
 def is_text_field(parts: list[str]) -> bool:
     """Whether the key names a text field, whose value may look like a number."""
-    model: Any = RunConfig
-    for part in parts[:-1]:
-        field = model.model_fields.get(part)
-        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
-            return False
-        model = field.annotation
-    field = model.model_fields.get(parts[-1])
+    field = field_at(parts)
     return field is not None and field.annotation is str
 
 
+def field_at(parts: Sequence[str]) -> FieldInfo | None:
+    """The definition of the setting at a dotted key, in parts; None for a library's argument and an unknown one."""
+    model: Any = SweptRun
+    for part in parts[:-1]:
+        field = model.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+            return None
+        model = field.annotation
+    found: FieldInfo | None = model.model_fields.get(parts[-1])
+    return found
+
+
 def _validated(values: dict[str, Any], place: str, text: str, overridden: set[str]) -> RunConfig:
+    return _checked(RunConfig, values, place, text, overridden)
+
+
+def _checked(kind: type[_Config], values: dict[str, Any], place: str, text: str, overridden: set[str]) -> _Config:
     try:
-        return RunConfig.model_validate(values)
+        return kind.model_validate(values)
     except ValidationError as error:
         lines = []
         problems = error.errors(include_url=False)
@@ -263,7 +303,7 @@ def _nearest(context: dict[str, Any], value: Any) -> str:
 
 def _model_at(loc: Sequence[str | int]) -> Any:
     """The section class at a path of keys, or None."""
-    model: Any = RunConfig
+    model: Any = SweptRun
     for part in loc:
         if isinstance(part, int):
             model = next(iter(get_args(model)), Component)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
@@ -29,9 +30,15 @@ __all__ = ["LaunchedRun", "launch", "launch_resumed"]
 
 class _NewRun(LaunchedRun):
     def __init__(
-        self, config: RunConfig, runs_root: Path, argv: Sequence[str], on_directory: Callable[[Path], None]
+        self,
+        config: RunConfig,
+        runs_root: Path,
+        argv: Sequence[str],
+        on_directory: Callable[[Path], None],
+        part_of: Mapping[str, Any],
     ) -> None:
         super().__init__(on_directory)
+        self._part_of = dict(part_of)
         # From here on the config holds no secret: whatever is written, logged or saved of it has none either.
         self._config = with_secrets_kept(with_absolute_paths(config))
         self._runs_root = runs_root
@@ -46,7 +53,7 @@ class _NewRun(LaunchedRun):
         check_start(self._config)
         prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
         fork = begin_fork(prepared) if self._config.start_from else None
-        info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config)}
+        info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config), **self._part_of}
         run = RunWriter.create(self._runs_root, prepared.config, info)
         if fork is None:
             return self._run_engine(prepared, run, checkpoint=None, fields={})
@@ -145,6 +152,7 @@ def launch(
     *,
     argv: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
+    part_of: Mapping[str, Any] = MappingProxyType({}),
 ) -> LaunchedRun:
     """Start a new run in a thread and return immediately.
 
@@ -153,8 +161,9 @@ def launch(
         runs_root: the folder that holds the run directories; made when it isn't there.
         argv: the command that started it, for the record.
         on_directory: called in the engine's thread when the run's directory has been made.
+        part_of: what `run.json` says of the sweep, the trial or the job that the run belongs to.
     """
-    run = _NewRun(config, runs_root, argv, on_directory)
+    run = _NewRun(config, runs_root, argv, on_directory, part_of)
     run._start()
     return run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -52,6 +53,21 @@ set_option = click.option(
     multiple=True,
     help="Change one value of the run.",
     shell_complete=settings,
+)
+
+
+def _parsed_part_of(context: click.Context, option: click.Parameter, words: tuple[str, ...]) -> dict[str, Any]:
+    pairs = (word.partition("=") for word in words)
+    return {key: int(value) if value.isdecimal() else value for key, _, value in pairs}
+
+
+part_of_option = click.option(
+    "--part-of",
+    "part_of",
+    multiple=True,
+    hidden=True,
+    callback=_parsed_part_of,
+    help="What run.json says of the sweep, trial or job that started the run: sweep=NAME.",
 )
 
 

@@ -34,6 +34,7 @@ VERBS = {
     "note": Verb("keeping", "note", "Write a note about a run."),
     "rename": Verb("keeping", "rename", "Rename a run."),
     "delete": Verb("keeping", "delete", "Delete a run or a checkpoint."),
+    "sweep": Verb("sweep", "sweep", "Search settings: many runs of one file, by Optuna."),
     "model": Verb("model", "model", "Show the module tree of a model, with parameter counts."),
     "checkpoint": Verb("checkpoint", "checkpoint", "Show what is inside a checkpoint, without loading it."),
     "evaluate": Verb("evaluate", "evaluate", "Evaluate a checkpoint: metrics, classes, confusion, worst mistakes."),

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TextIO
 
 import click
@@ -37,7 +38,15 @@ from ..process.stop_signals import StopSignals
 from ..words.shell_text import shell_command
 from .completing import checkpoints, configs, runs, runs_and_files
 from .dry_run import print_dry_run
-from .options import TRUST_CODE, from_option, json_option, runs_root_option, set_option, trust_option
+from .options import (
+    TRUST_CODE,
+    from_option,
+    json_option,
+    part_of_option,
+    runs_root_option,
+    set_option,
+    trust_option,
+)
 from .output import print_json
 
 _FOLLOWING = (
@@ -65,6 +74,7 @@ def _follows_a_run(verb: Verb) -> Verb:
 @_follows_a_run
 @click.option("--name", help="Name of the run; without it, the preset's name.")
 @click.option("--dry-run", is_flag=True, help="Build, check and print everything, then stop; writes nothing.")
+@part_of_option
 def train(
     spec: str,
     overrides: tuple[str, ...],
@@ -73,6 +83,7 @@ def train(
     name: str | None,
     detach: bool,
     dry_run: bool,
+    part_of: dict[str, Any],
     as_json: bool,
     announce: int,
 ) -> int:
@@ -96,7 +107,7 @@ def train(
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
         return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
-    return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
+    return _follow(lambda on_directory: _launched(config, runs_root, on_directory, part_of), as_json, announce)
 
 
 @click.command()
@@ -181,8 +192,14 @@ def fork(
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
 
 
-def _launched(config: RunConfig, runs_root: Path, on_directory: Callable[[Path], None]) -> LaunchedRun:
-    return launch(config, runs_root, argv=["torchdeck", *sys.argv[1:]], on_directory=on_directory)
+def _launched(
+    config: RunConfig,
+    runs_root: Path,
+    on_directory: Callable[[Path], None],
+    part_of: Mapping[str, Any] = MappingProxyType({}),
+) -> LaunchedRun:
+    argv = ["torchdeck", *sys.argv[1:]]
+    return launch(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

@@ -1,0 +1,1 @@
+"""Words of sweeps: trials, settings, results."""
