@@ -73,5 +73,5 @@ def _number_of(value: Any) -> float | NotANumber:
             value = value.tensor.item()
         return float(value) if not isinstance(value, str) else NotANumber(f"{value[:40]!r} is text")
     except Exception as error:
-        # Whatever a library raises of a value that is no number: it must not end the recording.
+        # Whatever a library raises of a value that is not a number must not end the recording.
         return NotANumber(f"{type(value).__name__}: {error}"[:200])
