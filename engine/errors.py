@@ -14,6 +14,10 @@ class ConfigError(TorchdeckError):
     """The configuration, or something it names, is not usable. Raised before anything is written."""
 
 
+class RecordedRunError(ConfigError):
+    """A run was trained by another program, so that it has no config of torchdeck's."""
+
+
 class DataError(TorchdeckError):
     """The data set can't be read as configured; names the file or the index."""
 

@@ -1,4 +1,4 @@
-"""torchdeck from Python: train, resume, fork and evaluate runs, read what they wrote, inspect models and batches.
+"""torchdeck from Python: train, resume, fork and evaluate runs, record your own loops, read runs, inspect models.
 
 Importing this module is light: each name is imported when it is used, and torch only when a function needs it.
 docs/python.md has examples. Settings are changed by keywords: `training__epochs=3`, or `epochs=3` if only one setting
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
 
     from .engine.config import RunConfig
     from .engine.errors import TorchdeckError as Error
+    from .engine.recording.recorder import Recorder, record
     from .inspecting import build_loaders, evaluate, list_runs, load_config, load_model, module_tree, open_run
     from .training import Result, fork, resume, train
 
 __all__ = [
     "Error",
+    "Recorder",
     "Result",
     "RunConfig",
     "build_loaders",
@@ -31,6 +33,7 @@ __all__ = [
     "load_model",
     "module_tree",
     "open_run",
+    "record",
     "resume",
     "train",
 ]
@@ -43,6 +46,7 @@ _HOMES = {
         ("build_loaders", "evaluate", "list_runs", "load_config", "load_model", "module_tree", "open_run"),
         "inspecting",
     ),
+    **dict.fromkeys(("Recorder", "record"), "engine.recording.recorder"),
     **dict.fromkeys(("Result", "fork", "resume", "train"), "training"),
 }
 

@@ -87,8 +87,9 @@ def studio(parent: Any, words: tuple[str, ...], overrides: tuple[str, ...], runs
     """Open the studio with a run loaded."""
     with no_garbage_sought():
         from torchdeck.engine.config.file import load_config
+        from torchdeck.engine.config.presets import DEFAULT_PRESET
 
-    spec = words[0] if words else "digits"
+    spec = words[0] if words else DEFAULT_PRESET
     _check_spec(spec)
     if len(words) > 1:
         raise ConfigError(f"{' '.join(words)}: the studio opens one preset or file")

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+DEFAULT_PRESET = "digits"
+"""It needs no download."""
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -33,4 +36,4 @@ def list_presets() -> list[Preset]:
         with path.open(encoding="utf-8") as file:
             description = file.readline().lstrip("#").strip()
         presets.append(Preset(path.stem, path, description))
-    return sorted(presets, key=lambda preset: (preset.name != "digits", preset.name))
+    return sorted(presets, key=lambda preset: (preset.name != DEFAULT_PRESET, preset.name))

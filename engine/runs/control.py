@@ -26,7 +26,7 @@ from ..errors import RunError
 from ..files.documents import DocumentError, parse_json
 from ..files.state_folder import state_folder
 from .commands import Answer, Command, problem_with
-from .on_disk.directory import owner_pid
+from .on_disk.directory import owner_pid, read_state
 
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1
@@ -272,6 +272,11 @@ def send(run: Path, command: Command, timeout: float = _ANSWER_SECONDS) -> Answe
     """
     if (owner := owner_pid(run)) is None:
         raise RunError(f"{run.name}: is not training, so {command.get('cmd')} can't be sent to it")
+    if read_state(run).get("reads_commands") is False:
+        raise RunError(
+            f"{run.name}: its program reads no commands, so {command.get('cmd')} can't be sent to it; a loop "
+            "reads them with run.commands()"
+        )
     line = json.dumps({"id": uuid.uuid4().hex, **command}).encode() + b"\n"
     problem: OSError | ValueError | None = None
     for path in _socket_paths(run):

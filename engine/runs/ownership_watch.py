@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from .writer import RunWriter
+from .owner import RunOwner
 
 _EVERY_SECONDS = 2.0
 
@@ -14,7 +14,7 @@ class OwnershipWatch:
     takes the run's lock again where a cleaner of the disk removed its file.
     """
 
-    def __init__(self, run: RunWriter) -> None:
+    def __init__(self, run: RunOwner) -> None:
         self._run = run
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="ownership", daemon=True)

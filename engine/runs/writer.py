@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import socket
-import sys
-import threading
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Self, Unpack
+from typing import Any, Self
 
 from ..config import RunConfig
 from ..config.file import dump_config
 from ..errors import RunError
 from ..files.durable import SYSTEM, FileOperations
-from ..machine.process_identity import boot_id, start_ticks
-from ..run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE
+from ..run_files import CHECKPOINTS, CONFIG_FILE
 from .best_result import best_of
 from .on_disk.directory import create_run_directory, is_run, own_run, read_state
 from .on_disk.journal import Journal
-from .on_disk.lock import LOCK_FILE, RunLock, acquire
-from .on_disk.metrics_record import MetricsRecord
+from .on_disk.lock import RunLock, acquire
 from .on_disk.own_files import require_own_files
-from .on_disk.run_folder import Place, RunFolder, make_rescue_folder, rescue_root
+from .on_disk.run_folder import rescue_root
 from .on_disk.state_file import StateFile
+from .owner import RunOwner, crc_of, first_state
 from .provenance import describe_origin
-from .reader import RunReader
 from .rewind import newest_results, replace_config, take_back
 from .saving.checkpoint_format import Checkpoint
 from .saving.checkpoint_index import step_file
@@ -36,16 +28,11 @@ from .saving.checkpoint_saver import CheckpointSaver, SaveRequest
 from .saving.retention import Retention
 
 
-class RunWriter:
+class RunWriter(RunOwner):
     """Writer of a run's directory, which it owns while the run trains.
 
     Its methods return immediately and never raise into the training, except `flush` and `close`, which wait. They are
     called by one thread.
-
-    Attributes:
-        path: the run's directory. It changes when that is renamed, or deleted and replaced.
-        on_moved: called when `path` has changed, in the thread that noticed it.
-        relocation: why the run is written on elsewhere, and where; empty while it is in its own directory.
     """
 
     def __init__(
@@ -58,36 +45,14 @@ class RunWriter:
         resumed_from: str = "",
     ) -> None:
         """Use `create` or `reopen`."""
-        self.path = path
-        self.on_moved: Callable[[], object] = lambda: None
-        self.relocation = ""
-        self._folder = RunFolder(path, lock.held)
-        # What makes a directory a run, for one that has to be made anew.
-        self._documents = _documents_of(lock.held)
-        self._place_turn = threading.Lock()
+        super().__init__(path, lock, state, operations)
         self._best_metric = config.checkpoint.best_metric
-        self._lock = lock
-        # Of the directory that the run left; it is released when nobody writes by way of its descriptor any more.
-        self._lost: RunLock | None = None
-        # It was taken under the temporary name of a new run.
-        lock.path = path / LOCK_FILE
-        self._is_closed = False
-        self._is_disowned = False
-        self._is_out_of_reach = False
-        self._operations = operations
-        self._open_files(config, state, resumed_from)
+        self._saver = self._opened_saver(config, resumed_from)
 
-    def _open_files(self, config: RunConfig, state: StateFile, resumed_from: str) -> None:
-        self._journal = Journal(self.held, state, self._operations)
-        self._saver = CheckpointSaver(
+    def _opened_saver(self, config: RunConfig, resumed_from: str) -> CheckpointSaver:
+        return CheckpointSaver(
             self.held / CHECKPOINTS, _retention(config, resumed_from), self._journal, self._operations
         )
-        self._has_open_files = True
-
-    @property
-    def held(self) -> Path:
-        """The run's directory by way of a descriptor, for writing: nothing gets into what is put in its place."""
-        return self._lock.held
 
     @classmethod
     def create(cls, root: Path, config: RunConfig, info: dict[str, Any]) -> Self:
@@ -166,36 +131,6 @@ class RunWriter:
             lock.release()
             raise RunError(f"{path.name}: its files can't be opened: {error.strerror or error}") from error
 
-    def keep_ownership(self) -> None:
-        """See that the run's lock is in place, and take it again where its file was removed or replaced."""
-        try:
-            if self._lock.keep():
-                self.event("note", text="run.lock was removed or replaced while the run trains; it is locked again")
-                self._is_disowned = False
-        except (RunError, OSError) as error:
-            if not self._is_disowned:
-                self._is_disowned = True
-                self.event("lock_lost", text=f"the run's lock is lost and can't be taken again: {error}")
-
-    def follow_directory(self) -> None:
-        """See where the run's directory is: renamed, it is followed; deleted, everything is written on elsewhere."""
-        with self._place_turn:
-            if self.relocation or not self._has_open_files or self._is_closed:
-                return
-            before, place = self.path, self._folder.look()
-            self._say_reach(is_out=place is Place.OUT_OF_REACH)
-            if place in (Place.THERE, Place.OUT_OF_REACH):
-                return
-            if place is Place.RENAMED:
-                self._move(self._folder.path)
-                self.event(
-                    "directory_moved", text=f"{before} was renamed to {self.path}: the run is written there now"
-                )
-            else:
-                self.relocation = f"{before} was deleted while the run trains"
-                self._write_on_elsewhere("directory_deleted", [before.parent, rescue_root()])
-        self._say_moved()
-
     def rescue(self) -> None:
         """Where the last save failed: write the run on below the user's state folder, and save it there. Waits."""
         with self._place_turn:
@@ -205,44 +140,6 @@ class RunWriter:
             self._write_on_elsewhere("rescued", [rescue_root()])
         self._say_moved()
         self._saver.retry_last()
-
-    def _say_moved(self) -> None:
-        self.on_moved()
-        lost, self._lost = self._lost, None
-        if lost is not None:
-            lost.release()
-
-    def _say_reach(self, *, is_out: bool) -> None:
-        if is_out == self._is_out_of_reach:
-            return
-        self._is_out_of_reach = is_out
-        text = (
-            f"{self.path} is out of reach, as if its disk was unmounted: training continues, and saves that fail are "
-            "tried again"
-            if is_out
-            else f"{self.path} can be reached again"
-        )
-        # A reader can't see the event before the directory is back.
-        print(f"torchdeck: {text}", file=sys.stderr)
-        self.event("note", text=text)
-
-    def _move(self, path: Path) -> None:
-        self.path = path
-        self._lock.move(path)
-
-    def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> None:
-        try:
-            path = make_rescue_folder(self.path, self._documents, CHECKPOINTS, roots)
-            lock = acquire(path)
-            self._journal.write_on_at(lock.held)
-        except (OSError, RunError) as error:
-            self.relocation += f", and nothing can be saved elsewhere: {error}"
-            print(f"torchdeck: {self.relocation}", file=sys.stderr)
-            return
-        self._saver.move(lock.held / CHECKPOINTS)
-        self.path, self._lock, self._lost = path, lock, self._lock
-        self.relocation += f": it is saved and ended in {path}; to resume it: torchdeck resume {path}"
-        self.event(kind, text=self.relocation)
 
     def go_back(self, config: RunConfig, at_step: int, at_epoch: int, evaluated_step: int) -> None:
         """Take the directory back to step `at_step`, as `reopen` does, and write on from there. Waits.
@@ -261,22 +158,15 @@ class RunWriter:
             metrics, best = newest_results(self.held)
             state |= {
                 "step": at_step,
-                "config_crc": _crc(config_toml),
+                "config_crc": crc_of(config_toml),
                 "metrics": metrics,
                 "best": best_of(best, self._best_metric) if best is not None else None,
             }
-            self._open_files(config, state, resumed_from=step_file(at_step))
+            self._journal = Journal(self.held, state, self._operations)
+            self._saver = self._opened_saver(config, step_file(at_step))
+            self._has_open_files = True
         except OSError as error:
             raise RunError(f"{self.path.name}: can't be rewound: {error.strerror or error}") from error
-
-    def record(self, record: MetricsRecord) -> None:
-        """Append to `metrics.jsonl`; the record must not be changed afterwards. Costs an append to a queue."""
-        self._journal.record(record)
-        if record["kind"] != "train" and record.get("validation"):
-            fields: StateFile = {"metrics": record["validation"]}
-            if record.get("is_best"):
-                fields["best"] = best_of(record, self._best_metric)
-            self._journal.update_state(**fields)
 
     def write_evaluation(self, evaluation: dict[str, Any]) -> None:
         """Replace `evaluation.json`, the newest evaluation in full; the value must not be changed afterwards."""
@@ -286,21 +176,13 @@ class RunWriter:
         """Append to `probes.jsonl`, what was observed inside the model; the record must not be changed afterwards."""
         self._journal.probe(record)
 
-    def event(self, kind: str, **fields: Any) -> None:
-        """Append to `events.jsonl`, with the time of day."""
-        self._journal.event(kind, **fields)
-
-    def update_state(self, **fields: Unpack[StateFile]) -> None:
-        """Change fields of `state.json`. A new status is written immediately, anything else within half a second."""
-        self._journal.update_state(**fields)
-
     def replace_config(self, config: RunConfig) -> None:
         """Write the current config to `run.toml`; the previous file is kept as `run.<n>.toml`."""
         try:
             config_toml = dump_config(config)
             replace_config(self.held, config_toml)
             self._documents[CONFIG_FILE] = config_toml.encode()
-            self.update_state(config_crc=_crc(config_toml))
+            self.update_state(config_crc=crc_of(config_toml))
         except OSError as error:
             self.event("note", text=f"run.toml can't be written and keeps the old settings: {error}")
 
@@ -334,10 +216,6 @@ class RunWriter:
             SaveRequest(state, step, epoch, dict(metrics), reason, is_best, is_last=is_last, when_done=when_done)
         )
 
-    def state(self) -> StateFile:
-        """A copy of the state as it will be written."""
-        return self._journal.state()
-
     @property
     def save_error(self) -> str:
         """Why the newest save failed; empty when it didn't."""
@@ -346,42 +224,19 @@ class RunWriter:
     def flush(self) -> None:
         """Wait until every save asked for is done and every record is on disk."""
         self._saver.flush()
-        self._journal.flush()
+        super().flush()
 
-    def close(self, status: str, error: str | None = None) -> None:
-        """Finish all writing, write how the run ended and give its directory up. A second call does nothing.
+    def _finish_saves(self) -> None:
+        self._saver.close()
 
-        Args:
-            status: finished, stopped or failed.
-            error: why it failed.
-        """
-        with self._place_turn:
-            if self._is_closed:
-                return
-            self._is_closed = True
-        try:
-            if not self._has_open_files:
-                return
-            self._saver.close()
-            self._journal.event("ended", status=status, error=error)
-            self._journal.update_state(status=status, phase="", message="", error=error)
-            self._journal.close()
-            # A directory that was removed has no reader to be spared anything.
-            with contextlib.suppress(RunError):
-                # A long run's curves are parsed once here rather than by the first who opens it.
-                RunReader(self.held).poll()
-        finally:
-            self._folder.close()
-            self._lock.release()
+    def _write_on_elsewhere(self, kind: str, roots: Sequence[Path]) -> bool:
+        is_moved = super()._write_on_elsewhere(kind, roots)
+        if is_moved:
+            self._saver.move(self.held / CHECKPOINTS)
+        return is_moved
 
-
-def _documents_of(run: Path) -> dict[str, bytes]:
-    documents: dict[str, bytes] = {}
-    for name in (CONFIG_FILE, INFO_FILE):
-        # A run whose information was removed is a run all the same.
-        with contextlib.suppress(FileNotFoundError):
-            documents[name] = (run / name).read_bytes()
-    return documents
+    def _way_back(self, path: Path) -> str:
+        return f"it is saved and ended in {path}; to resume it: torchdeck resume {path}"
 
 
 def _retention(config: RunConfig, resumed_from: str) -> Retention:
@@ -389,28 +244,5 @@ def _retention(config: RunConfig, resumed_from: str) -> Retention:
     return Retention(settings.keep_last, settings.keep_every, frozenset({resumed_from} - {""}))
 
 
-def _crc(config_toml: str) -> int:
-    return zlib.crc32(config_toml.encode())
-
-
 def _first_state(config: RunConfig, config_toml: str) -> StateFile:
-    return {
-        "status": "preparing",
-        "phase": "",
-        "message": "",
-        "epoch": 0,
-        "epochs": config.training.epochs,
-        "step": 0,
-        "total_steps": 0,
-        "step_in_epoch": 0,
-        "steps_per_epoch": 0,
-        "batch_size": config.loader.batch_size,
-        "config_crc": _crc(config_toml),
-        "pid": os.getpid(),
-        "pid_started": start_ticks(os.getpid()),
-        "host": socket.gethostname(),
-        "boot_id": boot_id(),
-        "started": time.time(),
-        "error": None,
-        "resumed_from": None,
-    }
+    return {**first_state(config_toml, config.training.epochs), "batch_size": config.loader.batch_size}

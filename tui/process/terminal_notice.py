@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torchdeck.engine.errors import TorchdeckError
+from torchdeck.engine.config import RunConfig
+from torchdeck.engine.errors import RecordedRunError, TorchdeckError
 from torchdeck.engine.files.json_values import number
 
 from ..plain_text import printable
@@ -27,7 +28,12 @@ def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -
         status: finished, stopped, failed, died or stalled.
         environment: environment of the process, which names the terminal.
     """
-    settings, state = reader.config().notify, reader.state()
+    state = reader.state()
+    try:
+        settings = reader.config().notify
+    except RecordedRunError:
+        # The run of another program: as the defaults say.
+        settings = RunConfig().notify
     # A killed process could not notify by itself; to the user, the run failed.
     asked_for = "failed" if status == "died" else status
     began, updated = number(state.get("started")), number(state.get("updated"))

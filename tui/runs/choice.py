@@ -63,6 +63,13 @@ class RunChoice:
         """The metric of the best value of every shown run; empty if they differ in it."""
         return shared_metric(self.runs)
 
+    @property
+    def has_sources(self) -> bool:
+        """Whether some of the shown runs are of other programs."""
+        from torchdeck.engine.runs.on_disk.directory import TORCHDECK
+
+        return any(run.source != TORCHDECK for run in self.runs)
+
     def sort_by(self, order: str) -> None:
         """Sort by this column; if it is the current one, reverse it."""
         self.is_reversed = not self.is_reversed if order == self.order else False

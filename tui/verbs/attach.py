@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from torchdeck.engine.errors import RunError
+from torchdeck.engine.config.file import load_config
+from torchdeck.engine.config.presets import DEFAULT_PRESET
+from torchdeck.engine.errors import RecordedRunError, RunError
 from torchdeck.engine.run_files import CONFIG_FILE
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs, load_run_config
 
@@ -31,11 +33,14 @@ def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int
     Keys reach the run through its control socket. Quitting the studio does not affect the run.
     """
     path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
-    config = load_run_config(path)
+    try:
+        config, spec = load_run_config(path), str(path / CONFIG_FILE)
+    except RecordedRunError:
+        config, spec = load_config(DEFAULT_PRESET), DEFAULT_PRESET
     with no_garbage_sought():
         from ..studio import open_studio
 
-    return open_studio(config, str(path / CONFIG_FILE), runs_root, parent, watch=path, graphics=graphics)
+    return open_studio(config, spec, runs_root, parent, watch=path, graphics=graphics)
 
 
 def newest_live_run(runs_root: Path) -> Path:

@@ -13,21 +13,24 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from torchdeck.engine.config.file import flat_values
 from torchdeck.engine.config.secret_settings import redacted_values
-from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.errors import ConfigError, RecordedRunError
 from torchdeck.engine.files.json_values import whole_number
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
-from torchdeck.engine.runs.on_disk.directory import DAMAGED, find_run
+from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, read_settings_file, source_of
+from torchdeck.engine.runs.on_disk.recorded_config import settings_in
 from torchdeck.engine.runs.on_disk.run_labels import read_labels
 from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable, printable_lines
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, headline_metric, headline_metrics, metric_text, metric_title
+from ..words.runs.run_lists import epochs_text
 from ..words.train.epoch_columns import epoch_columns
 from ..words.train.event_reasons import explained
 from . import completing
@@ -67,8 +70,9 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     has_tags = any(summary.tags for summary in summaries)
-    for heading in ("run", "status"):
-        table.add_column(heading, no_wrap=True)
+    has_sources = any(summary.source != TORCHDECK for summary in summaries)
+    for column in ("run", "status", *(["source"] if has_sources else [])):
+        table.add_column(column, no_wrap=True)
     scores = [headline_metric(summary.metrics, summary.best) for summary in summaries]
     shared = headline_metrics(summaries)
     heading = metric_title(*shared) if len(shared) == 1 else "score"
@@ -81,7 +85,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
         table.add_row(
             Text(printable(summary.name)),
             summary.status,
-            f"{summary.epoch}/{summary.epochs}" if summary.epochs else "–",
+            *([Text(printable(summary.source))] if has_sources else []),
+            epochs_text(summary),
             f"{metric_title(name)} {score}" if len(shared) > 1 and summary.metrics else score,
             metric_text("loss", summary.metrics.get("loss")),
             duration(max(0.0, time.time() - summary.modified)),
@@ -160,9 +165,11 @@ def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
 
 
 def _config_of(reader: RunReader) -> dict[str, Any]:
-    """The config of a run; empty where it is damaged."""
+    """The config of a run; of a recorded one the settings of its program; empty where it is damaged."""
     try:
         return redacted_values(reader.config())
+    except RecordedRunError:
+        return settings_in(read_settings_file(reader.path))
     except ConfigError:
         return {}
 
@@ -174,6 +181,7 @@ def _document(reader: RunReader) -> dict[str, Any]:
         "run": reader.path.name,
         "path": str(reader.path),
         "status": reader.status(),
+        "source": source_of(reader.info()),
         "damage": damage,
         "config": _config_of(reader),
         "info": reader.info(),
@@ -195,11 +203,15 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
     state = document["state"]
     rows = [
         ("status", document["status"]),
-        ("epoch", f"{progress.epoch}/{progress.epochs}"),
-        ("step", f"{progress.step:,}/{progress.total_steps:,}"),
+        ("epoch", f"{progress.epoch}/{progress.epochs}" if progress.epochs else str(progress.epoch or "–")),
+        ("step", f"{progress.step:,}/{progress.total_steps:,}" if progress.total_steps else f"{progress.step:,}"),
         ("directory", str(reader.path)),
     ]
-    if config := document["config"]:
+    config = document["config"]
+    if document["source"] != TORCHDECK:
+        rows.append(("source", document["source"]))
+        rows += [(key, str(value)) for key, value in flat_values(config).items() if key != "name"]
+    elif config:
         parameters = whole_number(document["info"].get("parameters"))
         rows.append(("data", f"{config['data']['dataset']}, {state.get('storage', 'storage unknown')}"))
         rows.append(("model", f"{config['model']['name']}, {parameters:,} parameters"))

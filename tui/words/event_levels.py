@@ -26,6 +26,7 @@ EVENT_LEVELS: dict[str, Level] = {
     "left_out": "warning",
     "lock_lost": "warning",
     "loss": "warning",
+    "not_logged": "warning",
     "not_written": "error",
     "note": "info",
     "old_checkpoints_kept": "warning",

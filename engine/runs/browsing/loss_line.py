@@ -59,13 +59,14 @@ def _sampled(file: BinaryIO, size: int, points: int) -> list[float]:
 
 
 def _losses(line: bytes) -> list[float]:
-    """The losses of a record of training steps; empty for any other line."""
-    if b'"train"' not in line[:200]:
+    """The losses of a record of training steps, or of what was logged; empty for any other line."""
+    if b'"train"' not in line[:200] and not (b'"log"' in line[:200] and b'"train/loss"' in line):
         return []
     try:
         record: Any = parse_json(line)
-        losses = numbers_restored(record["loss"])
-        return [float(loss) for loss in losses] if record["kind"] == "train" else []
+        kind = record["kind"]
+        losses = numbers_restored(record["values"]["train/loss"] if kind == "log" else record["loss"])
+        return [float(loss) for loss in losses] if kind in ("train", "log") else []
     except (ValueError, TypeError, KeyError):
         return []
 

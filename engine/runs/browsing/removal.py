@@ -17,7 +17,7 @@ from ..on_disk.directory import is_run, own_run
 from ..saving.checkpoint_index import find_checkpoint_files, read_index, step_of, write_index
 from ..saving.pins import pin_name, pinned_by
 
-_CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|index\.json|\..*\.tmp"
+_CHECKPOINT_FILES = r"(pinned-)?step-\d{9,18}\.pt|(last|best)\.pt|(index|recorded)\.json|\..*\.tmp"
 # Folders of a run's directory, "" being itself, and what the engine writes into them.
 _MANIFEST = {
     r"": r"run(\.\d+)?\.toml|(run|state|evaluation|labels)\.json|run\.lock|control\.sock|engine(\.\w+)?\.log(\.\d+)?|"
@@ -111,6 +111,8 @@ def delete_checkpoint(run: Path, name: str) -> int:
 
 
 def _delete_checkpoint(folder: Path, name: str) -> int:
+    if os.path.isabs(name):
+        raise RunError(f"{name}: was saved by another program; delete it with that, or as any other file")
     found = {file.path.name: file for file in find_checkpoint_files(folder)}
     if name not in found:
         raise RunError(f"{name}: no such checkpoint")

@@ -12,6 +12,7 @@ from ...config.file import MAX_CONFIG_BYTES, config_values, flat_values
 from ...files.documents import DocumentError, read_toml
 from ...run_files import CHECKPOINTS, CONFIG_FILE, LABELS_FILE, METRICS_FILE, STATE_FILE
 from ..on_disk.directory import DAMAGED, ENDED_STATUSES, RunSummary, newest_first, run_directories, summarize_run
+from ..on_disk.recorded_config import settings_in
 from ..saving.checkpoint_index import list_checkpoints
 from .loss_line import loss_line
 
@@ -127,7 +128,7 @@ def read_settings(path: Path) -> dict[str, Any]:
         values = read_toml(path, MAX_CONFIG_BYTES)
     except (OSError, DocumentError):
         return {}
-    return _shown(values)
+    return _shown(settings_in(values))
 
 
 def _shown(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Choosing runs by a few words: `lr>0.01 model=resnet acc>0.9`.
 
 Every word has to hold. A bare word is looked for in the run's name, tags and note, with `!` before it is left out.
-`KEY OP VALUE`, written without spaces, compares: KEY is `status`, `tag`, `note`, `age`, `epoch`, `step`, `best`, a
-validation metric or the beginning of its name, or a setting by its dotted key or a part of it (`lr`, `optimizer.lr`,
-`model`). OP is one of = != == < <= > >=. On text `=` means contains, `==` is; case does not count. Ages have a unit:
-`age<2d`.
+`KEY OP VALUE`, written without spaces, compares: KEY is `status`, `tag`, `note`, `source`, `age`, `epoch`, `step`,
+`best`, a validation metric or the beginning of its name, or a setting by its dotted key or a part of it (`lr`,
+`optimizer.lr`, `model`). OP is one of = != == < <= > >=. On text `=` means contains, `==` is; case does not count.
+Ages have a unit: `age<2d`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..on_disk.directory import RunSummary
 _WORD = re.compile(r"([A-Za-z_][A-Za-z0-9_.-]*)(==|!=|<=|>=|=|<|>)(.*)", re.DOTALL)
 _AGE = re.compile(r"(\d+(?:\.\d*)?)([smhdw])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_FIELDS = ("name", "status", "epoch", "epochs", "step", "age", "best", "tag", "note")
+_FIELDS = ("name", "status", "epoch", "epochs", "step", "age", "best", "tag", "note", "source")
 _SHORTEST_PREFIX = 2
 
 
@@ -128,7 +128,7 @@ def _value(key: str, run: RunSummary, settings: Mapping[str, Any]) -> Any:
         return (run.name, *run.tags, run.note)
     if key in ("tag", "tags"):
         return run.tags
-    if key in ("name", "status", "epoch", "epochs", "step", "note"):
+    if key in ("name", "status", "epoch", "epochs", "step", "note", "source"):
         return getattr(run, key)
     if key == "age":
         return max(0.0, time.time() - run.modified)

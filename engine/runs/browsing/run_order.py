@@ -24,6 +24,7 @@ _ORDERS: dict[str, tuple[_Key, bool]] = {
     "run": (lambda run: run.name.lower(), False),
     "age": (lambda run: run.modified, True),
     "tags": (lambda run: " ".join(run.tags) or None, False),
+    "source": (lambda run: run.source, False),
     "note": (lambda run: run.note or None, False),
 }
 ORDERS = tuple(_ORDERS)

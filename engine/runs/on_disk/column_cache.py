@@ -29,9 +29,9 @@ CACHE_FILE = "metrics.columns"
 # Parsing less than this takes less time than anybody sees.
 WORTH_CACHING_BYTES = 4 << 20
 
-# Another one is not read: its number, and the curves that are kept.
+# Another one is not read: its number, and the curves that every cache holds beside the logged ones.
 _SERIES = (*STEP_SERIES, *BLOCK_SERIES)
-_LAYOUT = [3, *_SERIES]
+_LAYOUT = [4, *_SERIES]
 # Bytes at the beginning and before the end of what was read that must be the same for a cache to count.
 _PROBE_BYTES = 64 << 10
 
@@ -97,7 +97,9 @@ def _writer(cached: CachedCurves, probe: int) -> FileContent:
         columns.append(column)
         return len(columns) - 1
 
-    points: dict[str, Points] = {name: cached.curves.points(name) for name in _SERIES}
+    points: dict[str, Points] = {
+        name: cached.curves.points(name) for name in (*_SERIES, *sorted(cached.curves.logged))
+    }
     places = {name: (number(x), number(y)) for name, (x, y) in points.items()}
     header = to_json(
         {

@@ -10,14 +10,14 @@ import shutil
 import socket
 import time
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...config import RunConfig
 from ...config.file import MAX_CONFIG_BYTES, load_config
-from ...errors import ConfigError, RunError, UnknownRunError, did_you_mean
+from ...errors import ConfigError, RecordedRunError, RunError, UnknownRunError, did_you_mean
 from ...files import documents
 from ...files.durable import atomic_write, fsync_directory, make_folder
 from ...files.json_values import number, numbers, numbers_restored, to_json, whole_number
@@ -26,6 +26,7 @@ from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
 from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
+from .recorded_config import is_recorded
 from .run_labels import read_labels
 from .state_file import BestResult, StateFile
 
@@ -38,8 +39,12 @@ ENDED_STATUSES = ("finished", "stopped", "failed")
 DAMAGED = "damaged"
 
 _MAX_STATE_BYTES = 4 << 20
+_LONGEST_SOURCE = 40
 # The names of all classes are in it.
 _MAX_INFO_BYTES = 16 << 20
+TORCHDECK = "torchdeck"
+"""The source of a run that torchdeck trained."""
+
 # What a directory's name has after the given one: date, time and number.
 _ADDED = re.compile(r"-\d{8}-\d{6}-([0-9a-f]{4})\Z")
 
@@ -62,6 +67,7 @@ class RunSummary:
         error: why it failed, or what is damaged of it, in one line or several; empty when it did not.
         tags: words that the user gave it.
         note: what the user wrote about it, in any number of lines; empty for nothing.
+        source: what wrote it: "torchdeck" for a run that it trained, "recorded", or the name of another format.
     """
 
     name: str
@@ -77,6 +83,7 @@ class RunSummary:
     error: str = ""
     tags: tuple[str, ...] = ()
     note: str = ""
+    source: str = TORCHDECK
 
 
 def create_run_directory(
@@ -186,7 +193,13 @@ def summarize_run(run: Path) -> RunSummary:
         error=damage or str(state.get("error") or ""),
         tags=labels.tags,
         note=labels.note,
+        source=source_of(info),
     )
+
+
+def source_of(info: Mapping[str, Any]) -> str:
+    """What wrote a run, from its `run.json`."""
+    return str(info.get("source") or TORCHDECK)[:_LONGEST_SOURCE]
 
 
 def owner_pid(run: Path) -> int | None:
@@ -286,14 +299,28 @@ def load_run_config(run: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """The config of the run in directory `run`, with `KEY=VALUE` overrides applied.
 
     Raises:
+        RecordedRunError: it was only recorded, so that there is no config of torchdeck's.
         ConfigError: its config is damaged, with what to do about it, or an override is not allowed.
     """
+    if is_recorded(read_settings_file(run)):
+        raise RecordedRunError(
+            f"{run.name}: was trained by another program, which torchdeck only recorded: it has no config of "
+            "torchdeck's, so it can't be resumed, forked or evaluated here; start it again with its own program"
+        )
     if damage := config_damage(run):
         raise ConfigError(
             f"{run.name}: {damage}; put an earlier one (run.N.toml) in its place, or start a new run from the last "
             f"checkpoint, which holds the config too: torchdeck fork {run.name}"
         )
     return load_config(str(run / CONFIG_FILE), overrides)
+
+
+def read_settings_file(run: Path) -> dict[str, Any]:
+    """The content of a run's `run.toml`, unchecked; empty when it can't be read."""
+    try:
+        return documents.read_toml(run / CONFIG_FILE, MAX_CONFIG_BYTES, follow_links=True)
+    except (OSError, documents.DocumentError):
+        return {}
 
 
 def _read_object(path: Path, max_bytes: int) -> tuple[dict[str, Any], str]:

@@ -123,7 +123,7 @@ class LineFile:
         kept = [lines[0]]
         dropped = 0
         for number, line in enumerate(lines[1:-1]):
-            if number % 2 and line.startswith(b'{"kind":"train"'):
+            if number % 2 and line.startswith((b'{"kind":"train"', b'{"kind":"log"')):
                 dropped += 1
             else:
                 kept.append(line)

@@ -1,4 +1,4 @@
-"""The lines of `metrics.jsonl`: blocks of training steps, epochs, and evaluations between them."""
+"""The lines of `metrics.jsonl`: blocks of training steps or of what was logged, epochs, evaluations between them."""
 
 from __future__ import annotations
 
@@ -107,5 +107,23 @@ class EpochRecord(Measured):
 ResultRecord = EpochRecord | EvaluationRecord
 """A record that may hold an evaluation."""
 
-MetricsRecord = TrainRecord | EpochRecord | EvaluationRecord
+
+class LogRecord(TypedDict):
+    """Consecutive entries of a recorded run that have the same names, written a few times a second.
+
+    Attributes:
+        step: step of each entry.
+        t: time of the run after the last of them, in seconds.
+        seconds: time since the previous record.
+        values: by the name of its series, a value per entry.
+    """
+
+    kind: Literal["log"]
+    step: list[int]
+    t: float
+    seconds: float
+    values: dict[str, list[float]]
+
+
+MetricsRecord = TrainRecord | EpochRecord | EvaluationRecord | LogRecord
 """A record that a run writes; `kind` says which."""

@@ -70,6 +70,7 @@ class Curves:
         newest_blocks: samples, seconds and steps of the newest training blocks.
         other_records: every record but the training blocks, as it was read.
         score: metric of every training step besides its loss.
+        logged: names of the series of log records, whose points no other record holds.
     """
 
     def __init__(self) -> None:
@@ -80,6 +81,7 @@ class Curves:
         self.last_step = 0
         self.last_rate = float("nan")
         self.score = _SCORES[0]
+        self.logged: set[str] = set()
         self._series = {name: GrowingSeries() for name in (*SERIES, *BLOCK_SERIES)}
 
     def points(self, name: str) -> Points:
@@ -92,6 +94,9 @@ class Curves:
             kind = record["kind"]
             if kind == "train":
                 self._add_block(record)
+                return True
+            if kind == "log":
+                self._add_log(record)
                 return True
             if kind == "epoch":
                 self._add_epoch(numbers_restored(record))
@@ -108,21 +113,26 @@ class Curves:
         """Restore saved curves into this empty one. Returns False if they don't have the right form.
 
         Args:
-            step_series: points of `STEP_SERIES` and `BLOCK_SERIES` by name.
-            newest_blocks: samples, seconds and steps of the newest training blocks.
-            other_records: every record but the training blocks.
+            step_series: points of `STEP_SERIES`, `BLOCK_SERIES` and the logged series by name.
+            newest_blocks: samples, seconds and steps of the newest blocks.
+            other_records: every record but the blocks.
         """
         try:
             for name in (*STEP_SERIES, *BLOCK_SERIES):
                 x, y = step_series[name]
                 self._series[name].extend(x, y)
+            self.logged = set(step_series) - {*STEP_SERIES, *BLOCK_SERIES}
+            for name in step_series:
+                if name in self.logged:
+                    self._curve(name).extend(*step_series[name])
+                    self.last_step = max(self.last_step, *(int(step) for step in step_series[name][0][-1:]), 0)
             self.newest_blocks = [
                 (float(samples), float(seconds), int(steps)) for samples, seconds, steps in newest_blocks
             ]
             self.score = next((name for name in _SCORES if len(self._series[f"train/{name}"])), self.score)
             steps, rates = self.points("lr")
             if len(steps):
-                self.last_step, self.last_rate = int(steps[-1]), float(rates[-1])
+                self.last_step, self.last_rate = max(self.last_step, int(steps[-1])), float(rates[-1])
             return all(self.add(record) for record in other_records)
         except (KeyError, TypeError, ValueError, OverflowError, IndexError):
             return False
@@ -155,6 +165,25 @@ class Curves:
         self.newest_blocks = [*self.newest_blocks[-19:], (samples, seconds, count)]
         self.last_step, self.last_rate = step, float(rate[-1])
 
+    def _add_log(self, record: dict[str, Any]) -> None:
+        steps = [_whole(step) for step in record["step"]]
+        columns = {str(name): _vector(values) for name, values in record["values"].items()}
+        if not steps or any(len(column) != len(steps) for column in columns.values()):
+            raise ValueError("the record's lists don't match its steps")
+        x = np.array(steps, dtype=np.float64)
+        for name, column in columns.items():
+            if name in STEP_SERIES and name != "lr" and (score := name.partition("/")[2]) in _SCORES:
+                self.score = score
+            if name not in STEP_SERIES:
+                self.logged.add(name)
+            self._curve(name).extend(x, column)
+        seconds, before = float(record["seconds"]), self.last_step
+        self._add_pace(steps[-1], 0.0, 0.0, number(record.get("t")))
+        self.last_step = max(before, steps[-1])
+        self.newest_blocks = [*self.newest_blocks[-19:], (0.0, seconds, self.last_step - before)]
+        if "lr" in columns:
+            self.last_rate = float(columns["lr"][-1])
+
     def _add_pace(self, step: int, samples: float, seconds: float, at: float | None) -> None:
         place = np.array([float(step)])
         if seconds > 0:
@@ -177,8 +206,6 @@ class Curves:
         for part in ("validation", "ema"):
             if part == "validation" or part in record:
                 parts[part] = {str(name): float(value) for name, value in record[part].items()}
-        if parts["validation"]:
-            parts["validation"]["loss"] = float(record["validation"]["loss"])
         for part, values in parts.items():
             for name, value in values.items():
                 self._curve(f"{part}/{name}").extend(np.array([float(step)]), np.array([value]))

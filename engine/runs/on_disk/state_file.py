@@ -81,6 +81,7 @@ class StateFile(TypedDict, total=False):
         forked_from: where a forked run began.
         exact: whether the run continues bit for bit what it was resumed or forked from.
         not_exact_because: why not.
+        reads_commands: of a recorded run, whether its program asks for commands; missing for torchdeck's own.
     """
 
     status: str
@@ -119,6 +120,7 @@ class StateFile(TypedDict, total=False):
     forked_from: ForkOrigin
     exact: bool
     not_exact_because: list[str]
+    reads_commands: bool
 
 
 class Report(Protocol):

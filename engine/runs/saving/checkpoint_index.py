@@ -20,6 +20,7 @@ from ...run_files import BEST_FILE, CHECKPOINTS, LAST_FILE
 from ...tensor_files.checkpoint_file import inspect_checkpoint
 from ..on_disk.directory import read_json_object
 from .pins import pinned_by
+from .recorded_checkpoints import RecordedCheckpoint, extent_of, read_recorded
 
 INDEX_FILE = "index.json"
 
@@ -54,7 +55,7 @@ class CheckpointInfo:
     """One checkpoint of a run as a list shows it.
 
     Attributes:
-        file: its name in the run's `checkpoints` folder.
+        file: its name in the run's `checkpoints` folder; of one that another program saved its absolute path.
         step: optimizer steps done.
         epoch: epochs completed; 0 when its file doesn't say.
         metrics: validation metrics at that point, if it was evaluated there.
@@ -133,7 +134,28 @@ def list_checkpoints(run: Path) -> list[CheckpointInfo]:
     folder = run / CHECKPOINTS
     index = read_index(folder)
     checkpoints = [_info(found, index.get(found.name)) for found in find_checkpoint_files(folder)]
+    checkpoints += recorded_infos(read_recorded(folder))
     return sorted(checkpoints, key=lambda checkpoint: (checkpoint.step, checkpoint.file), reverse=True)
+
+
+def recorded_infos(recorded: list[RecordedCheckpoint]) -> list[CheckpointInfo]:
+    """Checkpoints of another program, as far as they are still there; the newest of the best ones is the best."""
+    there = [(known, extent) for known in recorded if (extent := extent_of(Path(known.path))) is not None]
+    best = max((at for at, (known, _) in enumerate(there) if known.was_best), default=-1)
+    return [
+        CheckpointInfo(
+            file=known.path,
+            step=known.step,
+            epoch=known.epoch,
+            metrics=known.metrics,
+            bytes=extent[0],
+            modified=extent[1],
+            is_best=at == best,
+            is_last=at == len(there) - 1,
+            reason="recorded",
+        )
+        for at, (known, extent) in enumerate(there)
+    ]
 
 
 def find_checkpoint_files(folder: Path) -> list[_Found]:

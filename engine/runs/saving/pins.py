@@ -28,6 +28,8 @@ def pin(folder: Path, name: str) -> None:
     Raises:
         CheckpointError: there is no such checkpoint, or the folder can't be written to.
     """
+    if os.path.isabs(name):
+        raise CheckpointError(f"{name}: was saved by another program, which may delete it; copy it to keep it")
     if not _PINNABLE.fullmatch(name):
         raise CheckpointError(f"{name}: can't be pinned; only files named like step-000000123.pt can")
     try:

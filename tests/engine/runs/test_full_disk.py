@@ -63,3 +63,37 @@ def test_a_run_outlasts_a_full_disk(
     assert outcome["skipped"] == 0
     assert outcome["checkpoints"] == [3, 1]
     assert outcome["status"] == "finished"
+
+
+RECORDED = """
+import json, sys, time
+from pathlib import Path
+import torchdeck
+from torchdeck.engine.runs.on_disk import journal
+journal.RETRY_SECONDS = 0.05
+root = Path(sys.argv[1])
+run = torchdeck.record("full", runs=root)
+run.log(loss=1)
+run.flush()
+filler = (root / "filler").open("wb", buffering=0)
+try:
+    while True:
+        filler.write(bytes(4096))
+except OSError:
+    pass
+for step in range(2, 20002):
+    run.log(loss=step, note=step)
+run.flush()
+trouble = run._owner._journal.error
+(root / "filler").unlink()
+filler.close()
+run.finish()
+reader = torchdeck.open_run(run.path)
+print(json.dumps({"trouble": trouble, "steps": len(reader.series("train/loss")[0]), "status": reader.status()}))
+"""
+
+
+def test_a_recorded_run_outlasts_a_full_disk(on_small_disk: Callable[[str, str], dict[str, Any]]) -> None:
+    outcome = on_small_disk(RECORDED, "2m")
+    assert "No space left on device" in outcome["trouble"]
+    assert (outcome["steps"], outcome["status"]) == (20001, "finished")

@@ -15,10 +15,11 @@ ENGINE = Path(torchdeck.engine.__path__[0]).resolve()
 # Kinds that the code chooses among, by the file that does.
 CHOSEN = {
     "training/compute/compiled_run.py": {"compiled", "compile_failed"},
-    "runs/writer.py": {"directory_deleted", "rescued"},
+    "recording/recorder.py": {"not_logged", "note"},
+    "runs/owner.py": {"directory_deleted", "rescued"},
 }
 # Kinds of lines that other files of a run hold.
-OF_OTHER_FILES = {"train", "evaluation", "epoch", "gap", "layout", "gradients", "system", "state", "weights"}
+OF_OTHER_FILES = {"train", "evaluation", "epoch", "gap", "layout", "gradients", "system", "state", "weights", "log"}
 
 
 def written_kinds() -> Iterator[tuple[str, str]]:

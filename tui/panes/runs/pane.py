@@ -350,7 +350,7 @@ class RunsPane(RunActions):
         choice.runs = runs
         self._marks.keep(choice.paths)
         at = next((at for at, run in enumerate(runs) if chosen is not None and run.path == chosen.path), None)
-        table.metric = choice.metric
+        table.metric, table.has_sources = choice.metric, choice.has_sources
         table.entitle(self._title())
         table.show(
             len(runs),

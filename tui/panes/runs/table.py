@@ -44,6 +44,7 @@ class RunTable(Asking, Rows):
     Attributes:
         columns: names of the columns, in their order.
         metric: metric of the best values; empty if the runs differ in it.
+        has_sources: whether some of the runs are of other programs.
         column: name of the column under the column cursor; empty until it was moved or sorted by.
     """
 
@@ -53,6 +54,7 @@ class RunTable(Asking, Rows):
         super().__init__(title, id=id, classes=classes)
         self.columns: Sequence[str] = DEFAULT_COLUMNS
         self.metric = ""
+        self.has_sources = False
         self.column = ""
         self._sorted_by, self._is_reversed = "", False
         self._row_of: Callable[[int], RunRow] | None = None
@@ -108,9 +110,10 @@ class RunTable(Asking, Rows):
         self.refresh_head()
 
     def _layout(self, width: int) -> Layout[RunRow]:
-        key = (width, tuple(self.columns), self.metric)
+        key = (width, tuple(self.columns), self.metric, self.has_sources)
         if key not in self._layouts:
-            self._layouts = {key: layout(chosen_columns(self.columns, self.metric), max(1, width - len(_MARK)))}
+            columns = chosen_columns(self.columns, self.metric, has_sources=self.has_sources)
+            self._layouts = {key: layout(columns, max(1, width - len(_MARK)))}
             self._lines.clear()
         return self._layouts[key]
 

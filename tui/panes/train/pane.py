@@ -18,6 +18,7 @@ from textual.timer import Timer
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.runs.on_disk.directory import source_of
 
 from ...keys.bindings import bindings
 from ...runs.step_axis import AXES
@@ -187,12 +188,14 @@ class TrainPane(Working, Pane):
 
     def _show_head(self, reader: RunReader) -> None:
         progress, state, status = reader.progress(), reader.state(), self._run.status
-        self._what = self._what or what_trains(_config_of(reader), _environment_of(reader))
+        self._what = self._what or what_trains(_config_of(reader), _environment_of(reader), source_of(reader.info()))
         head = self.query_one("#head", Lines)
+        can_resume = "reads_commands" not in state
         reason, is_live = _why_died(status, reader.path), self._run.is_live
 
         def draw(width: int, height: int) -> list[str]:
-            below = [time_line(state, width), *notices(status, state, reason, width)]
+            told = notices(status, state, reason, width, can_resume=can_resume)
+            below = [time_line(state, width), *told]
             return [progress_line(progress, width, is_live=is_live), *(line for line in below if line)]
 
         lines = draw(max(20, head.size.width or self.size.width - 4), 0)

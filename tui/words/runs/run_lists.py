@@ -102,8 +102,13 @@ def _name_cell(row: RunRow, width: int) -> str:
     return f"{head}{tags}" if tags and cells(head + tags) <= width else head
 
 
+def epochs_text(run: RunSummary) -> str:
+    """Write how far a run is in epochs: 3/10; 3 where nothing says of how many; "–" where it counts none."""
+    return f"{run.epoch}/{run.epochs}" if run.epochs else str(run.epoch or "–")
+
+
 def _epoch_cell(row: RunRow, width: int) -> str:
-    return f"[$text-muted]{row.run.epoch}/{row.run.epochs}[/]" if row.run.epochs else UNKNOWN
+    return f"[$text-muted]{epochs_text(row.run)}[/]" if row.run.epochs or row.run.epoch else UNKNOWN
 
 
 def _best_cell(metric: str) -> Callable[[RunRow, int], str]:
@@ -149,13 +154,23 @@ def _curve_cell(row: RunRow, width: int) -> str:
 
 def _setting(key: str, tone: str = "$text") -> Callable[[RunRow, int], str]:
     def cell(row: RunRow, width: int) -> str:
-        value = row.settings.get(key) if row.settings is not None else None
+        value = _own_or_like(key, row.settings) if row.settings is not None else None
         if value is None:
             return UNKNOWN if row.settings is not None else ""
         text = figure(value) if isinstance(value, float) else str(value)
         return f"[{tone}]{name(text, width)}[/]"
 
     return cell
+
+
+def _own_or_like(key: str, settings: Mapping[str, Any]) -> Any:
+    """A setting of torchdeck's, or what another program calls by a part of its key: "lr" of optimizer.lr."""
+    from torchdeck.engine.runs.browsing.run_filter import setting_of
+
+    if key in settings:
+        return settings[key]
+    parts = (setting_of(part, settings) for part in reversed(key.split(".")) if part != "name")
+    return next((value for value in parts if value is not None), None)
 
 
 def _muted(write: Callable[[RunRow], str]) -> Callable[[RunRow, int], str]:
@@ -191,6 +206,7 @@ def run_columns(metric: str = "") -> tuple[Column[RunRow], ...]:
             rank=9,
             can_sort=False,
         ),
+        Column("source", "source", 14, _muted(lambda row: row.run.source), is_left=True, rank=10),
         Column("step", "step", 9, _muted(lambda row: f"{row.run.step:,}"), rank=14),
         Column("tags", "tags", 16, lambda row, width: tag_words(row.run.tags), is_left=True, rank=12),
         Column("note", "note", 24, _muted(lambda row: " ".join(row.run.note.split())), is_left=True, rank=13),
@@ -202,10 +218,17 @@ DEFAULT_COLUMNS = ("run", "status", "epoch", "best", "loss", "age", "curve", "mo
 """Columns that are shown where there is room, unless the user chose others."""
 
 
-def chosen_columns(names: Sequence[str], metric: str) -> list[Column[RunRow]]:
-    """The columns of these names, in this order. Where there is no room, the last ones are left out."""
+def chosen_columns(names: Sequence[str], metric: str, *, has_sources: bool = False) -> list[Column[RunRow]]:
+    """The columns of these names, in this order. Where there is no room, the last ones are left out.
+
+    Args:
+        names: chosen columns.
+        metric: metric of the best value of every run; empty if the runs differ in it.
+        has_sources: whether some of the runs are of other programs; the source is then a default column, too.
+    """
     if tuple(names) == DEFAULT_COLUMNS:
-        return [column for column in run_columns(metric) if column.name in names]
+        added = ("source",) if has_sources else ()
+        return [column for column in run_columns(metric) if column.name in (*names, *added)]
     known = {column.name: column for column in run_columns(metric)}
     columns = [known[each] for each in names]
     # What the user put first, the user wants to see first.

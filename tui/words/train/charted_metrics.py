@@ -18,7 +18,12 @@ if TYPE_CHECKING:
 AUTOMATIC = ("loss", "score", "gradient_norm", "throughput", "lr", "gap", "macro_f1", "memory", "cpu")
 """What is shown where the user has not chosen, in this order; "score" is accuracy or mean absolute error."""
 
-_SPLITS = (("train", "train", "$series-1"), ("validation", "val.", "$series-2"), ("ema", "EMA", "$series-6"))
+_SPLITS = (
+    ("train", "train", "$series-1"),
+    ("validation", "val.", "$series-2"),
+    ("test", "test", "$series-7"),
+    ("ema", "EMA", "$series-6"),
+)
 _GIGABYTE = 1e9
 
 
@@ -70,8 +75,13 @@ def chosen_metric(reader: RunReader, name: str, found: dict[str, ChartedMetric])
 
 
 def automatic_choice(reader: RunReader, found: dict[str, ChartedMetric], count: int) -> list[str]:
-    """The first so many of `AUTOMATIC` that the run has recorded."""
-    return [name for name in AUTOMATIC if chosen_metric(reader, name, found) is not None][:count]
+    """The first so many of `AUTOMATIC` that the run has recorded, then what else its program measures."""
+    names = [name for name in AUTOMATIC if chosen_metric(reader, name, found) is not None]
+    scores = {f"{split}/{reader.score}" for split in ("train", "validation")}.intersection(reader.series_names)
+    if not reader.progress().step or any(len(reader.series(score)[0]) for score in scores):
+        return names[:count]
+    others = [name for name in found if name not in (reader.score, *AUTOMATIC)]
+    return ["loss", *others, *(name for name in names if name not in ("loss", "score"))][:count]
 
 
 def title_of(name: str) -> str:
@@ -116,7 +126,7 @@ def _of_training(reader: RunReader) -> list[ChartedMetric]:
         found.append(_other("update_ratio", "all", "$series-4", _updates, is_smoothed=False))
     if len(reader.series("throughput")[0]):
         found.append(_other("throughput", "train", "$series-5", lambda reader: reader.series("throughput")))
-    if reader.evaluation_records():
+    if any(reader.score in record["validation"] for record in reader.evaluation_records()):
         gap = _other("gap", "train − val.", "$series-6", _gap, is_smoothed=False)
         title = f"Gap, {metric(reader.score).title}"
         found.append(ChartedMetric("gap", title, gap.about, gap.lines))

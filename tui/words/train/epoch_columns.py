@@ -56,4 +56,9 @@ def epoch_columns(records: Sequence[Mapping[str, Any]], score: str, headline: st
     columns += [Column("validation", name, metric_title(name)) for name in own]
     if any(record.get("ema") for record in records):
         columns.append(Column("ema", headline, f"EMA {metric_title(headline)}"))
-    return columns
+    return [column for column in columns if column.name == "loss" or not records or _is_measured(column, records)]
+
+
+def _is_measured(column: Column, records: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether an epoch has this figure; programs that torchdeck only records measure what they like."""
+    return any(column.name in (record.get(column.part) or {}) for record in records)

@@ -22,6 +22,7 @@ _REASONS = {
     "minutes": "on the time schedule",
     "asked": "on request",
     "stop": "before stopping",
+    "recorded": "by its program",
 }
 # Letters of the marks in a chart, and what they mean.
 _MARKS = {

@@ -98,15 +98,16 @@ def head_title(name: str, status: str, progress: Progress, what: str) -> str:
     return f"{drawing.name(name)}  {words}  [not bold $text-muted]{drawing.name(what)}[/]"
 
 
-def what_trains(config: RunConfig | None, environment: Mapping[str, Any]) -> str:
+def what_trains(config: RunConfig | None, environment: Mapping[str, Any], source: str = "") -> str:
     """What trains where, as plain text: resnet18 · FashionMNIST · bf16 · NVIDIA H200.
 
     Args:
         config: config of the run; None if it can't be read.
         environment: hardware and software, as `run.json` has it.
+        source: what wrote the run, if another program trained it.
     """
     device = str(environment.get("gpu") or environment.get("device") or "")
-    words = [config.model.name, config.data.dataset] if config is not None else []
+    words = [config.model.name, config.data.dataset] if config is not None else [source]
     return " · ".join(filter(None, (*words, str(environment.get("precision", "")), device)))
 
 
@@ -119,7 +120,12 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> str:
         is_live: whether to show the time left.
     """
     share = progress.step / progress.total_steps if progress.total_steps else 0.0
-    head = f"epoch [b]{progress.epoch}[/] [$text-muted]of {progress.epochs}[/]   step [b]{progress.step:,}[/]"
+    of_epochs = f" [$text-muted]of {progress.epochs}[/]" if progress.epochs else ""
+    # Programs that torchdeck only records or watches may count no epochs, or say of none how many there will be.
+    head = f"epoch [b]{progress.epoch}[/]{of_epochs}   " if progress.epoch or progress.epochs else ""
+    head += f"step [b]{progress.step:,}[/]"
+    if progress.step and not progress.total_steps:
+        return head
     head += f" [$text-muted]of {progress.total_steps:,}[/]" if progress.total_steps else ""
     tail = f" [b]{share:4.0%}[/]"
     if is_live and progress.eta_seconds == progress.eta_seconds:
@@ -130,7 +136,7 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> str:
     return f"{head}   {drawing.bar(share, room)}{tail}"
 
 
-def notices(status: str, state: StateFile, reason: str, width: int) -> list[str]:
+def notices(status: str, state: StateFile, reason: str, width: int, *, can_resume: bool = True) -> list[str]:
     """Lines of markup about what needs the user: an error, what can't be written, how to resume.
 
     Args:
@@ -138,15 +144,17 @@ def notices(status: str, state: StateFile, reason: str, width: int) -> list[str]
         state: state of the run.
         reason: the likeliest one, if the status is "died"; what can't be read, if it is "damaged".
         width: room in cells.
+        can_resume: whether torchdeck can resume it, which it can't what another program trained.
     """
+    resume = f"[$text-muted]{RESUME_ADVICE}[/]" if can_resume else ""
     if status == "failed" and state.get("error"):
         lines = [f"[$error]{line}[/]" for line in drawing.prose(str(state["error"]), width)]
-        return [*lines, f"[$text-muted]press 6 for its output; {RESUME_ADVICE}[/]"]
+        return [*lines, f"[$text-muted]press 6 for its output; {RESUME_ADVICE}[/]" if can_resume else ""]
     if status == "damaged":
         return [f"[$error]{line}[/]" for line in drawing.prose(reason, width)]
     if status == "died":
         lines = [f"[$error]{line}[/]" for line in drawing.prose(reason or "its process is gone", width)]
-        return [*lines, f"[$text-muted]{RESUME_ADVICE}[/]"]
+        return [*lines, resume]
     lines = []
     if state.get("write_error"):
         lines.append("[$error]✗[/] can't write to disk: records are kept in memory")
@@ -160,5 +168,5 @@ def notices(status: str, state: StateFile, reason: str, width: int) -> list[str]
     if message := state.get("message"):
         lines.append(f"[$text-muted]{drawing.name(str(message))}[/]")
     if status == "stopped":
-        lines.append(f"[$text-muted]{RESUME_ADVICE}[/]")
+        lines.append(resume)
     return lines

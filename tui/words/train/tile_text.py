@@ -106,9 +106,8 @@ def _train_loss(reader: RunReader) -> Figure:
     newest = newest[np.isfinite(newest)]
     mean = float(newest.mean()) if len(newest) else None
     epochs = reader.epoch_records()
-    note = ""
-    if mean is not None and epochs:
-        note = f"[$text-muted]{mean - epochs[-1]['train']['loss']:+.3g}[/]"
+    change = mean - epochs[-1]["train"]["loss"] if mean is not None and epochs else math.nan
+    note = f"[$text-muted]{change:+.3g}[/]" if math.isfinite(change) else ""
     return Figure("Train loss", metric_text("loss", mean), note, _means(losses), "$series-1")
 
 
