@@ -21,6 +21,7 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.verbs.table import VERBS
 
 ROOT = Path(__file__).parents[2]
+COLD = (sys.executable,)
 TRAIN = (*warm_python(), "-m", "torchdeck", "train", "digits", "--set", "loader.batch_size=256")
 
 NEEDING = {
@@ -208,7 +209,7 @@ def test_a_run_is_sent_commands(live: RunReader, blocked: Path) -> None:
 
 def test_the_studio_watches_a_live_run_and_browses(live: RunReader, blocked: Path) -> None:
     program = STUDIO.format(path=f"{blocked}{os.pathsep}{ROOT}", blocked=str(blocked))
-    with studio_in_terminal(live.path.parent.parent, "attach", program=("-c", program)) as studio:
+    with studio_in_terminal(live.path.parent.parent, "attach", program=("-c", program), python=COLD) as studio:
         _watch(studio, live)
         studio.press("5")
         studio.until_shown("Checkpoints")
@@ -237,7 +238,7 @@ def _watch(studio: StudioTerminal, live: RunReader) -> None:
 
 def test_a_run_that_the_studio_cannot_train_is_refused_in_one_line(tmp_path: Path, blocked: Path) -> None:
     program = STUDIO.format(path=f"{blocked}{os.pathsep}{ROOT}", blocked=str(blocked))
-    with studio_in_terminal(tmp_path, "digits", program=("-c", program)) as studio:
+    with studio_in_terminal(tmp_path, "digits", program=("-c", program), python=COLD) as studio:
         studio.until_shown("Data")
         studio.press("S")
         studio.until_shown("Start the run")
