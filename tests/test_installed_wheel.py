@@ -58,6 +58,7 @@ OTHERS = {
     "lr-find": "lr-find digits --steps 5",
     "dry run": "train digits --dry-run",
     "delete": "delete other --yes",
+    "sweep": "sweep search.toml",
     "completion": "completion bash",
 }
 NEED_A_NETWORK = {"download"}
@@ -72,6 +73,16 @@ import utils
 
 def make(num_classes=10):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, utils.classes(num_classes)))
+"""
+SEARCH = """
+name = "search"
+[data]
+validation = 0.2
+[sweep]
+trials = 1
+epochs = 1
+[sweep.space]
+"optimizer.lr" = [0.001, 0.002]
 """
 OWN_UTILS = "def classes(number):\n    return number\n"
 RAISES = "raise SystemExit('a file of the user was imported: ' + __file__)\n"
@@ -107,6 +118,7 @@ def own_files(folder: Path) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(OWN_UTILS if name == "utils.py" else RAISES)
     (folder / "network.py").write_text(MODEL)
+    (folder / "search.toml").write_text(SEARCH)
     return folder
 
 
@@ -117,6 +129,7 @@ def files_of_libraries(folder: Path, names: tuple[str, ...] = NAMES_OF_LIBRARIES
     (folder / "network").mkdir()
     (folder / "network" / "network.py").write_text(MODEL)
     (folder / "network" / "utils.py").write_text(OWN_UTILS)
+    (folder / "search.toml").write_text(SEARCH)
     return folder
 
 
@@ -166,7 +179,7 @@ def run_every_verb(shell: Shell, *settings: str, short: Sequence[str]) -> None:
     while not list(shell.folder.glob("runs/*/tensorboard/*tfevents*")):
         assert time.monotonic() < deadline, "no mirror of the curves"
         time.sleep(0.1)
-    logs = {run.name: (run / "engine.log").read_text() for run in shell.folder.glob("runs/*")}
+    logs = {log.parent.name: log.read_text() for log in shell.folder.glob("runs/*/engine.log")}
     assert {name: log for name, log in logs.items() if "Traceback" in log or "was imported" in log} == {}
 
 
