@@ -2,9 +2,7 @@
 
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -175,16 +173,17 @@ def live() -> Iterator[RunReader]:
     """A run that another process trains, with torch; in a folder with a short path, as sockets have it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [*TRAIN, "--set", "training.epochs=100000", "--name", "afar", "--detach", "--json"]
-        began = subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
-        announced = json.loads(began.stdout)
-        try:
-            yield RunReader(folder / announced["path"])
-        finally:
-            end = os.pidfd_open(announced["pid"])
-            os.kill(announced["pid"], signal.SIGKILL)
-            select.select([end], [], [])
-            os.close(end)
+        command = [*TRAIN, "--set", "training.epochs=100000", "--name", "afar"]
+        with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            word, path = process.stdout.readline().split()
+            assert word == "run"
+            try:
+                yield RunReader(folder / path)
+            finally:
+                process.kill()
+                # The run's process, which ends with this one, holds the other end of the pipe.
+                process.stdout.read()
 
 
 STUDIO = """
