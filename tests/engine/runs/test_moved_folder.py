@@ -56,7 +56,7 @@ def test_a_renamed_directory_is_followed_by_everything(process: subprocess.Popen
     assert reader.owner_pid() == owner
     assert not run.exists()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     reader.poll()
     assert reader.status() == "stopped"
@@ -69,7 +69,7 @@ def test_a_deleted_directory_ends_the_run_with_everything_saved_beside_it(proces
     said(process, "epoch ")
     shutil.rmtree(run, ignore_errors=True)
     said(process, "was deleted while the run trains")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     rescued = run.with_name(f"{run.name}-rescued")
     assert process.returncode == 1
     assert f"torchdeck resume {rescued}" in errors

@@ -66,14 +66,14 @@ def test_sigusr1_saves_and_requeues_the_job_whose_next_life_goes_on_with_the_run
     first = started(tmp_path / "runs", *arguments, **job)
     read_until(first, "epoch")
     first.send_signal(signal.SIGUSR1)
-    _, errors = first.communicate(timeout=60)
+    _, errors = first.communicate(timeout=300)
     assert first.returncode == 128 + signal.SIGUSR1
     assert "job 4711 was requeued" in errors
     assert (tmp_path / "called").read_text() == "requeue 4711\n"
     second = started(tmp_path / "runs", *arguments, **{**job, "SLURM_RESTART_COUNT": "1"})
     assert "bit-exact" in read_until(second, "resumed from")
     second.send_signal(signal.SIGTERM)
-    second.communicate(timeout=60)
+    second.communicate(timeout=300)
     assert second.returncode == 128 + signal.SIGTERM
     (run,) = (tmp_path / "runs").iterdir()
     assert json.loads((run / "run.json").read_text())["slurm_job"] == "4711"
@@ -105,7 +105,7 @@ def test_a_stop_ends_a_preparation_in_code_that_never_returns(tmp_path: Path, pl
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     runs = list((tmp_path / "runs").iterdir()) if place == "decoding" else []
     assert [RunReader(run).status() for run in runs] == ["stopped"] * (place == "decoding")
@@ -139,7 +139,7 @@ def test_a_stop_while_no_batch_comes_saves_the_last_step_and_ends_the_process(tm
         assert process.poll() is None
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     reader = RunReader(run)
     reader.poll()

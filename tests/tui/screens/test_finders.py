@@ -55,7 +55,7 @@ def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Pat
     while process.poll() is None and not _is_training(process.pid):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (143, "torchdeck: ended by SIGTERM; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
 

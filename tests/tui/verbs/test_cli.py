@@ -175,7 +175,7 @@ def test_a_signal_saves_and_ends_and_the_run_goes_on_exactly(number: int, status
         if line.startswith("epoch"):
             break
     process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == status, err
     assert "to resume: torchdeck resume" in out
     (run,) = document(torchdeck("runs", "--runs", str(tmp_path), "--json"))
