@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,11 +27,12 @@ NAMES_OF_LIBRARIES = ("random.py", "types.py", "torch.py", "numpy.py", "typing.p
 # What `python -m` itself imports before any of our code runs can't be there for it.
 NAMES_PYTHON_NEEDS = ("types.py", "contextlib.py")
 
-WORKERS = f"train digits {QUICK} --name first --set loader.num_workers=2 --set data.storage=loader"
+WITH_WORKERS = f"{QUICK} --set loader.num_workers=2 --set data.storage=loader"
+OF_THE_USER = "--set model.name=network.py:make --set mirror.tensorboard=true"
 # What starts processes of its own: workers, a mirror, a run's watcher, a detached run, a search.
 PROCESSES = {
-    "workers": f"{WORKERS} --set model.name=network.py:make --set mirror.tensorboard=true",
-    "detached": f"train digits {QUICK} --name away --detach --json",
+    "workers": f"train digits {WITH_WORKERS} {OF_THE_USER} --name first",
+    "detached": f"train digits {WITH_WORKERS} {OF_THE_USER} --name away --detach --json",
     "batch-find": "batch-find digits --memory 0.2 --json",
     "runs": "runs --json",
 }
@@ -56,6 +58,7 @@ OTHERS = {
     "lr-find": "lr-find digits --steps 5",
     "dry run": "train digits --dry-run",
     "delete": "delete other --yes",
+    "sweep": "sweep search.toml",
     "completion": "completion bash",
 }
 NEED_A_NETWORK = {"download"}
@@ -70,6 +73,16 @@ import utils
 
 def make(num_classes=10):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, utils.classes(num_classes)))
+"""
+SEARCH = """
+name = "search"
+[data]
+validation = 0.2
+[sweep]
+trials = 1
+epochs = 1
+[sweep.space]
+"optimizer.lr" = [0.001, 0.002]
 """
 OWN_UTILS = "def classes(number):\n    return number\n"
 RAISES = "raise SystemExit('a file of the user was imported: ' + __file__)\n"
@@ -105,6 +118,7 @@ def own_files(folder: Path) -> Path:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(OWN_UTILS if name == "utils.py" else RAISES)
     (folder / "network.py").write_text(MODEL)
+    (folder / "search.toml").write_text(SEARCH)
     return folder
 
 
@@ -115,6 +129,7 @@ def files_of_libraries(folder: Path, names: tuple[str, ...] = NAMES_OF_LIBRARIES
     (folder / "network").mkdir()
     (folder / "network" / "network.py").write_text(MODEL)
     (folder / "network" / "utils.py").write_text(OWN_UTILS)
+    (folder / "search.toml").write_text(SEARCH)
     return folder
 
 
@@ -140,20 +155,32 @@ class Shell:
         assert "a file of the user was imported" not in result.stdout + result.stderr
         return result
 
+    def finish(self, name: str) -> None:
+        """Wait for the end of a detached run."""
+        deadline = time.monotonic() + 300
+        while (status := json.loads(self.run(f"show {name} --json").stdout)["status"]) in ("preparing", "running"):
+            assert time.monotonic() < deadline, f"{name} goes on"
+            time.sleep(1)
+        assert status == "finished"
 
-def run_every_verb(shell: Shell, *settings: str, short: Sequence[str] = tuple(PROCESSES)) -> None:
+
+def run_every_verb(shell: Shell, *settings: str, short: Sequence[str]) -> None:
     """Run every verb there, or the `short` ones outside a full campaign; the first run has the settings."""
     network = "network.py:make" if (shell.folder / "network.py").exists() else "network/network.py:make"
     commands = {**PROCESSES, **OTHERS} if is_full_campaign() else {name: PROCESSES[name] for name in short}
-    commands["workers"] = " --set ".join([commands["workers"], *settings])
+    if settings:
+        commands["workers"] = " --set ".join([commands["workers"], *settings])
     for words in commands.values():
         (checkpoint, *_) = [*shell.folder.glob("runs/first-*/checkpoints/last.pt"), ""]
         result = shell.run(words.replace("network.py:make", network).format(checkpoint=checkpoint))
         if "--detach" in words:
-            shell.run(f"show {Path(json.loads(result.stdout)['path']).name}")
-    logs = {run.name: (run / "engine.log").read_text() for run in shell.folder.glob("runs/*")}
+            shell.finish(Path(json.loads(result.stdout)["path"]).name)
+    deadline = time.monotonic() + 120
+    while not list(shell.folder.glob("runs/*/tensorboard/*tfevents*")):
+        assert time.monotonic() < deadline, "no mirror of the curves"
+        time.sleep(0.1)
+    logs = {log.parent.name: log.read_text() for log in shell.folder.glob("runs/*/engine.log")}
     assert {name: log for name, log in logs.items() if "Traceback" in log or "was imported" in log} == {}
-    assert list(shell.folder.glob("runs/first-*/tensorboard/*tfevents*"))
 
 
 def test_the_wheel_holds_one_import_name_and_its_licenses(wheel: Path) -> None:
@@ -198,7 +225,9 @@ def test_a_folder_with_own_files_of_our_names_on_the_path(installed: Path, tmp_p
 
 @pytest.mark.installed
 def test_a_folder_with_files_named_like_those_of_libraries(installed: Path, tmp_path: Path) -> None:
-    run_every_verb(Shell([str(installed / "torchdeck")], files_of_libraries(tmp_path)))
+    shell = Shell([str(installed / "torchdeck")], files_of_libraries(tmp_path))
+    # A run in the foreground, there: test_as_a_module_it_is_the_same.
+    run_every_verb(shell, short=("detached", "batch-find", "runs"))
 
 
 @pytest.mark.installed
@@ -208,4 +237,4 @@ def test_as_a_module_it_is_the_same(installed: Path, tmp_path: Path) -> None:
     for module in ("torchdeck", "torchdeck.tui"):
         shell = Shell([str(installed / "python"), "-m", module], tmp_path)
         assert shell.run("--version").stdout.startswith("torchdeck, version")
-    shell.run(WORKERS)
+    shell.run(f"train digits {WITH_WORKERS}")

@@ -132,7 +132,7 @@ def test_ctrl_c_saves_stops_and_is_reported(tmp_path: Path) -> None:
         "print(result.status, result.step > 0, result.checkpoint.exists())\n"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
+        [*warm_python(), "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
     assert process.stdout is not None
     while "epoch   1" not in process.stdout.readline():

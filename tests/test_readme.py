@@ -6,7 +6,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import time
 import tomllib
 from dataclasses import dataclass
@@ -52,11 +51,12 @@ def commands(page: Path) -> list[str]:
 class Shell:
     """Runs commands as a reader would, in a folder of its own: this checkout's torchdeck, without uv around it.
 
-    With `warm_python` each is a fork of a process that has torch imported already: the pages have dozens of commands.
-    Otherwise it is a process that begins from nothing, as the reader's.
+    Each is a fork of a process that has torch imported already: the pages have dozens of commands. As processes that
+    begin from nothing, tests/test_installed_wheel.py runs them.
     """
 
-    def __init__(self, folder: Path, python: tuple[str, ...] = (sys.executable,)) -> None:
+    def __init__(self, folder: Path) -> None:
+        python = warm_python()
         self._folder = folder
         tools = folder / ".tools"
         tools.mkdir()
@@ -102,8 +102,7 @@ def as_run_here(command: str) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_on_the_page_works(page: Path, tmp_path: Path) -> None:
-    # The README's commands are what a newcomer types first: they run as they would there.
-    shell = Shell(tmp_path) if page.name == "README.md" else Shell(tmp_path, warm_python())
+    shell = Shell(tmp_path)
     for block in blocks(page):
         if block.file_name:
             (tmp_path / block.file_name).write_text(block.text, encoding="utf-8")

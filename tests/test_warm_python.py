@@ -1,4 +1,5 @@
 import os
+import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -67,3 +68,20 @@ def test_the_fork_ends_when_what_stands_for_it_is_killed() -> None:
         process.kill()
         # The fork holds the other end of the pipe.
         assert process.stdout.read() == ""
+
+
+def test_a_terminal_whose_session_the_asking_process_leads_becomes_the_forks(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys, time\n"
+        f"signal.signal(signal.SIGHUP, lambda *_: open('{tmp_path}/hung up', 'w').close() or sys.exit(4))\n"
+        "print(os.ttyname(0), os.tcgetpgrp(0) == os.getpgrp(), flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    command = [*warm_python(), "-c", code]
+    process, terminal = pty.fork()
+    if process == 0:
+        os.execv(command[0], command)
+    assert os.read(terminal, 100).decode().split()[1:] == ["True"]
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 4
+    assert (tmp_path / "hung up").exists()

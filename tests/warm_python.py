@@ -3,7 +3,8 @@
 An import of torch takes seconds of processor time, and hundreds of tests start a process that needs it. Here one
 process a test session, the warm one, imports what they need and then only forks. Each fork gets the command line, the
 environment, the working folder and the descriptors 0 to 2 of whoever asked, and lives in a session of its own, so
-that no signal to its group reaches the warm process.
+that no signal to its group reaches the warm process. A terminal whose session the asking process leads becomes that of
+the fork's session: closing it hangs up the fork.
 
 `warm_python()` is what tests use. This file is also both ends of it:
 
@@ -14,8 +15,8 @@ that no signal to its group reaches the warm process.
         killing it kills the fork, and it ends as the fork did.
 
 What differs from a process that imports for itself: that the import has happened, the process number, the process
-group, the controlling terminal, the hash seed, and that at its end modules are not taken down one by one. What a test
-says of these, it says of `sys.executable`.
+group, the hash seed, and that at its end modules are not taken down one by one. What a test says of these, it says of
+`sys.executable`.
 """
 
 import marshal
@@ -34,6 +35,7 @@ _FORWARDED = (
     signal.SIGUSR1,
     signal.SIGUSR2,
     signal.SIGALRM,
+    signal.SIGXCPU,
 )
 # What every command that builds a model or trains imports.
 _MODULES = (
@@ -82,7 +84,7 @@ def ask(path: str, command: list[str]) -> None:
         connection.connect(path)
         for number in _FORWARDED:
             signal.signal(number, lambda number, _: connection.send(bytes([number])))
-        request = marshal.dumps((command, dict(os.environb), os.getcwd()))
+        request = marshal.dumps((command, dict(os.environb), os.getcwd(), _give_up_terminal()))
         socket.send_fds(connection, [len(request).to_bytes(8, "little")], [0, 1, 2])
         connection.sendall(request)
         # The fork's streams are its own from here on: a reader must see them end with it.
@@ -96,6 +98,20 @@ def ask(path: str, command: list[str]) -> None:
             signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     os._exit(status)
+
+
+def _give_up_terminal() -> bool:
+    """Leave the terminal at standard input to another session. Returns whether it was the one of this session."""
+    import fcntl
+    import termios
+
+    if not os.isatty(0) or os.getsid(0) != os.getpid():
+        return False
+    # The kernel hangs up the terminal's foreground group, this process.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    fcntl.ioctl(0, termios.TIOCNOTTY)
+    signal.signal(signal.SIGHUP, before)
+    return True
 
 
 def serve(descriptor: int) -> list[str]:
@@ -135,11 +151,11 @@ def _fork_and_keep(connection: socket.socket) -> list[str]:
     request = b""
     while len(request) < size and (piece := connection.recv(size - len(request))):
         request += piece
-    command, environment, folder = marshal.loads(request)
+    command, environment, folder, leads_terminal = marshal.loads(request)
     child = os.fork()
     if child == 0:
         connection.close()
-        _become(environment, folder, descriptors)
+        _become(environment, folder, descriptors, leads_terminal)
         return command
     for descriptor in (0, 1, 2, *descriptors):
         os.close(descriptor)
@@ -159,12 +175,17 @@ def _fork_and_keep(connection: socket.socket) -> list[str]:
     os._exit(0)
 
 
-def _become(environment: dict[bytes, bytes], folder: str, descriptors: list[int]) -> None:
+def _become(environment: dict[bytes, bytes], folder: str, descriptors: list[int], leads_terminal: bool) -> None:
     """Take the place of the process that asked."""
     os.setsid()
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    if leads_terminal:
+        import fcntl
+        import termios
+
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     # The server's streams know whether its own descriptors could seek, which says nothing of the new ones.
     sys.stdin = os.fdopen(0, encoding=sys.stdin.encoding, closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding=sys.stdout.encoding, errors=sys.stdout.errors, closefd=False)

@@ -86,7 +86,7 @@ class ProgramTerminal(EmulatedTerminal):
 
     def wait_for(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition holds, and read nothing from the terminal unless the condition does."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not condition():
             assert time.monotonic() < deadline, "\n".join(self.emulator.display) + self.log()
             time.sleep(0.02)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,11 +24,11 @@ class StudioTerminal(EmulatedTerminal):
         runs: the folder of its runs.
     """
 
-    def __init__(self, folder: Path, arguments: list[str], program: list[str]) -> None:
+    def __init__(self, folder: Path, command: list[str]) -> None:
         self.runs = folder / "runs"
         environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm-256color"}
         environment.update(OMP_NUM_THREADS="1", TORCHDECK_RUNS=str(self.runs))
-        super().__init__([sys.executable, *program, *arguments], environment, folder, 100, 30)
+        super().__init__(command, environment, folder, 100, 30)
 
     def until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         deadline = time.monotonic() + seconds
@@ -97,14 +96,18 @@ sys.exit(main())
 
 
 @contextmanager
-def studio_in_terminal(folder: Path, *arguments: str, program: tuple[str, ...] = ()) -> Iterator[StudioTerminal]:
+def studio_in_terminal(
+    folder: Path, *arguments: str, program: tuple[str, ...] = (), python: tuple[str, ...] = ()
+) -> Iterator[StudioTerminal]:
     """Start the studio with command-line arguments; ends it and its runs at the end.
 
     Args:
         program: what Python runs in place of the studio, such as `-m torchdeck`, the studio without any change.
+        python: what runs it, such as `(sys.executable,)`, a process that begins from nothing. By itself a fork of one
+            that has torch imported already.
     """
     program = program or ("-c", STUDIO.format(warm=warm_python()))
-    terminal = StudioTerminal(folder, list(arguments), list(program))
+    terminal = StudioTerminal(folder, [*(python or warm_python()), *program, *arguments])
     try:
         yield terminal
     finally:

@@ -53,5 +53,5 @@ async def test_the_studio_looks_often_only_while_a_run_lives(tmp_path: Path, mon
         last_step = 2 * math.ceil(1438 / 128)
         drawn = [line.x[-1] for chart in app.query(Chart) for line in chart._series.values()]
         assert set(drawn) == {last_step}
-        await until(pilot, lambda: not any(chart._is_changed for chart in app.query(Chart)), 20)
+        await until(pilot, lambda: not any(chart._is_changed for chart in app.query(Chart)))
         await until(pilot, lambda: not poll.is_often)

@@ -2,9 +2,7 @@
 
 import json
 import os
-import select
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -21,6 +19,7 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.verbs.table import VERBS
 
 ROOT = Path(__file__).parents[2]
+COLD = (sys.executable,)
 TRAIN = (*warm_python(), "-m", "torchdeck", "train", "digits", "--set", "loader.batch_size=256")
 
 NEEDING = {
@@ -174,16 +173,17 @@ def live() -> Iterator[RunReader]:
     """A run that another process trains, with torch; in a folder with a short path, as sockets have it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        command = [*TRAIN, "--set", "training.epochs=100000", "--name", "afar", "--detach", "--json"]
-        began = subprocess.run(command, cwd=folder, env=environment(), check=True, capture_output=True)
-        announced = json.loads(began.stdout)
-        try:
-            yield RunReader(folder / announced["path"])
-        finally:
-            end = os.pidfd_open(announced["pid"])
-            os.kill(announced["pid"], signal.SIGKILL)
-            select.select([end], [], [])
-            os.close(end)
+        command = [*TRAIN, "--set", "training.epochs=100000", "--name", "afar"]
+        with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            word, path = process.stdout.readline().split()
+            assert word == "run"
+            try:
+                yield RunReader(folder / path)
+            finally:
+                process.kill()
+                # The run's process, which ends with this one, holds the other end of the pipe.
+                process.stdout.read()
 
 
 STUDIO = """
@@ -208,7 +208,7 @@ def test_a_run_is_sent_commands(live: RunReader, blocked: Path) -> None:
 
 def test_the_studio_watches_a_live_run_and_browses(live: RunReader, blocked: Path) -> None:
     program = STUDIO.format(path=f"{blocked}{os.pathsep}{ROOT}", blocked=str(blocked))
-    with studio_in_terminal(live.path.parent.parent, "attach", program=("-c", program)) as studio:
+    with studio_in_terminal(live.path.parent.parent, "attach", program=("-c", program), python=COLD) as studio:
         _watch(studio, live)
         studio.press("5")
         studio.until_shown("Checkpoints")
@@ -237,7 +237,7 @@ def _watch(studio: StudioTerminal, live: RunReader) -> None:
 
 def test_a_run_that_the_studio_cannot_train_is_refused_in_one_line(tmp_path: Path, blocked: Path) -> None:
     program = STUDIO.format(path=f"{blocked}{os.pathsep}{ROOT}", blocked=str(blocked))
-    with studio_in_terminal(tmp_path, "digits", program=("-c", program)) as studio:
+    with studio_in_terminal(tmp_path, "digits", program=("-c", program), python=COLD) as studio:
         studio.until_shown("Data")
         studio.press("S")
         studio.until_shown("Start the run")

@@ -61,6 +61,7 @@ class TestWorkerProcesses:
                 signal.SIGUSR1,
                 signal.SIGUSR2,
                 signal.SIGALRM,
+                signal.SIGXCPU,
             ):
                 os.kill(pid, number)
         assert same(list(with_two.batches(1)), list(without.batches(1)))
@@ -76,7 +77,7 @@ class TestWorkerProcesses:
         assert [worker.pid for worker in workers] == worker_pids(loader)
         for worker in workers:
             os.kill(worker.pid, signal.SIGTERM)
-        assert psutil.wait_procs(workers, timeout=20)[1] == []
+        assert psutil.wait_procs(workers, timeout=90)[1] == []
 
     def test_a_killed_one_is_noticed_with_advice(self) -> None:
         loader = digits(train_transforms=JITTERED, loader={"num_workers": 1, "batch_size": 16})
@@ -255,4 +256,4 @@ def test_no_worker_process_is_left_when_a_loader_is_gone() -> None:
     list(loader.batches(0))
     processes = [psutil.Process(pid) for pid in worker_pids(loader)]
     del loader
-    assert psutil.wait_procs(processes, timeout=10)[1] == []
+    assert psutil.wait_procs(processes, timeout=90)[1] == []

@@ -28,7 +28,7 @@ CONFIGS = {
     "brackets": "a = " + "[" * 100_000,
     "digits": "a = " + "1" * 100_000,
     "key": "a" + ".a" * 50_000 + " = 1",
-    "unknown": "\n".join(f"key{number} = 1" for number in range(50_000)),
+    "unknown": "\n".join(f"key{number} = 1" for number in range(10_000)),
     "bytes": "a = '" + "x" * (2 << 20) + "'",
 }
 

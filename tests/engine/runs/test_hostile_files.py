@@ -14,6 +14,7 @@ import pytest
 import torch
 from hostile_files import OPENER, hostile_files, zipped
 from run_cases import plain_state
+from warm_python import warm_python
 
 from torchdeck.engine.errors import CheckpointError
 from torchdeck.engine.tensor_files.checkpoint_file import inspect_checkpoint
@@ -32,8 +33,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def open_all(mode: str, memory: int, folder: Path) -> dict[str, str]:
+    # What lists needs no torch, and little address space.
+    python = (sys.executable,) if mode == "inspect" else warm_python()
     result = subprocess.run(
-        [sys.executable, "-c", OPENER, mode, str(memory), str(folder)], capture_output=True, text=True, timeout=600
+        [*python, "-c", OPENER, mode, str(memory), str(folder)], capture_output=True, text=True, timeout=600
     )
     assert result.returncode == 0, result.stderr
     outcomes: dict[str, str] = json.loads(result.stdout)

@@ -7,13 +7,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from run_cases import new_run, save
+from warm_python import warm_python
 
 from torchdeck.engine.config import NotifyConfig, RunConfig
 from torchdeck.engine.launching import run_watcher
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture
 def process(tmp_path: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "torchdeck", "train", "digits", "--runs", str(tmp_path / "runs")]
+    command = [*warm_python(), "-m", "torchdeck", "train", "digits", "--runs", str(tmp_path / "runs")]
     return subprocess.Popen(
         [*command, "--set", "training.epochs=100000", "--set", "model.name=mlp"],
         stdout=subprocess.PIPE,
@@ -49,14 +49,14 @@ def said(process: subprocess.Popen[str], words: str) -> str:
 def test_a_renamed_directory_is_followed_by_everything(process: subprocess.Popen[str]) -> None:
     run = Path(said(process, "run ").split(" ", 1)[1].strip())
     said(process, "epoch ")
-    new = run.with_name("renamed")
+    new, owner = run.with_name("renamed"), RunReader(run).owner_pid()
     run.rename(new)
     assert str(new) in said(process, "was renamed to")
     reader = RunReader(new)
-    assert reader.owner_pid() == process.pid
+    assert reader.owner_pid() == owner
     assert not run.exists()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM
     reader.poll()
     assert reader.status() == "stopped"
@@ -69,7 +69,7 @@ def test_a_deleted_directory_ends_the_run_with_everything_saved_beside_it(proces
     said(process, "epoch ")
     shutil.rmtree(run, ignore_errors=True)
     said(process, "was deleted while the run trains")
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     rescued = run.with_name(f"{run.name}-rescued")
     assert process.returncode == 1
     assert f"torchdeck resume {rescued}" in errors

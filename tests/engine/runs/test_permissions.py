@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 SCRIPT = """
 import os, sys
@@ -30,7 +30,7 @@ else:
 
 @pytest.mark.parametrize("way", ["library", "command"])
 def test_files_and_folders_are_never_wider_than_0644_and_0755(tmp_path: Path, way: str) -> None:
-    subprocess.run([sys.executable, "-c", SCRIPT, way], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run([*warm_python(), "-c", SCRIPT, way], cwd=tmp_path, check=True, capture_output=True)
     made = [tmp_path / "made", *(tmp_path / "made").rglob("*")]
     assert any(path.name == "run.toml" for path in made)
     wide = {

@@ -23,7 +23,7 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.writer import RunWriter
 
 
-def wait_for_change(reader: RunReader, seconds: float = 20.0) -> None:
+def wait_for_change(reader: RunReader, seconds: float = 90.0) -> None:
     end = time.monotonic() + seconds
     while not reader.poll():
         assert time.monotonic() < end, "nothing changed"

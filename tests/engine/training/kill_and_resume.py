@@ -8,6 +8,7 @@ import json
 import math
 import os
 import random
+import select
 import signal
 import sys
 import tempfile
@@ -60,7 +61,7 @@ device = "cpu"
 [ema]
 decay = 0.99
 [evaluation]
-every_steps = 7
+every_steps = %(evaluate_every)d
 [early_stopping]
 patience = 1000
 [checkpoint]
@@ -169,7 +170,9 @@ def run_trial(
             f"{key}={chance.choice(values.split('|'))}" for key, _, values in (c.partition("=") for c in changes)
         ]
         pid = in_child(partial(train, config_text, runs) if path is None else partial(resume, path, overrides))
-        time.sleep(chance.uniform(0, lifetime))
+        end = os.pidfd_open(pid)
+        select.select([end], [], [], chance.uniform(0, lifetime))
+        os.close(end)
         ended, status = os.waitpid(pid, os.WNOHANG)
         if not ended:
             os.kill(pid, signal.SIGKILL)
@@ -190,6 +193,7 @@ def main() -> int:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--accumulate", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=2)
+    parser.add_argument("--evaluate-every", type=int, default=7, metavar="STEPS")
     parser.add_argument("--storage", default="auto")
     parser.add_argument("--num-workers", type=int, default=0)
     parser.add_argument("--model", default="cnn")

@@ -46,7 +46,7 @@ in_full_campaigns_only = pytest.mark.skipif(not is_full_campaign(), reason="take
     ],
 )
 def test_a_run_killed_at_random_moments_ends_bit_identical_to_an_uninterrupted_one(options: list[str]) -> None:
-    trials = "50" if is_full_campaign() else "2"
-    result = campaign("--trials", trials, *options)
+    length = ["--trials", "50"] if is_full_campaign() else ["--trials", "2", "--evaluate-every", "16"]
+    result = campaign(*length, *options)
     assert result["mismatches"] == [], result
     assert result["kills"], result

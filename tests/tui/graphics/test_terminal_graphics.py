@@ -76,7 +76,7 @@ class ScriptedTerminal:
         return received
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while text.encode() not in self.received:
             assert time.monotonic() < deadline, self.received
             self.read(0.05)

@@ -128,7 +128,7 @@ async def test_messages_are_shown_however_many_came_before(tmp_path: Path) -> No
         await until_shown(pilot, "message 999")
         app.notify("one more")
         app.clear_notifications()
-        await until_shown(pilot, "one more", 5)
+        await until_shown(pilot, "one more")
 
 
 async def test_logs_of_runs_that_are_no_longer_watched_are_not_read(

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from campaign import is_full_campaign
 from studio_terminal import REPOSITORY, StudioTerminal, studio_in_terminal
+from warm_python import warm_python
 
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.process.stop_signals import STOP_SIGNALS
@@ -24,7 +25,7 @@ def finished(terminal: StudioTerminal, run: RunReader) -> None:
 
 
 def test_a_run_without_the_studio_outlives_its_terminal_with_its_output_in_the_log(tmp_path: Path) -> None:
-    epochs = ("--set", "training.epochs=8")
+    epochs = ("--set", "training.epochs=4")
     with studio_in_terminal(tmp_path, "train", "digits", *epochs, program=PROGRAM) as terminal:
         run = terminal.run()
         terminal.until_trained(run, 1)
@@ -32,11 +33,11 @@ def test_a_run_without_the_studio_outlives_its_terminal_with_its_output_in_the_l
         terminal.hang_up()
         finished(terminal, run)
         assert terminal.exit_status() == 0
-        assert (run.status(), len(run.epoch_records())) == ("finished", 8)
-        assert at_hang_up < 8
+        assert (run.status(), len(run.epoch_records())) == ("finished", 4)
+        assert at_hang_up < 4
         log = (run.path / "engine.log").read_text()
-        assert "epoch   8" in log and "finished at epoch 8" in log
-        assert "\x1b[" not in log.split("epoch   8")[1] and "Traceback" not in log
+        assert "epoch   4" in log and "finished at epoch 4" in log
+        assert "\x1b[" not in log.split("epoch   4")[1] and "Traceback" not in log
 
 
 def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp_path: Path) -> None:
@@ -58,7 +59,9 @@ def test_a_run_that_outlived_its_terminal_is_found_and_stopped_from_a_studio(tmp
 
 def test_a_terminal_that_closes_before_the_run_exists_does_not_end_it(tmp_path: Path) -> None:
     epochs = ("--set", "training.epochs=2")
-    with studio_in_terminal(tmp_path, "train", "digits", *epochs, program=PROGRAM) as terminal:
+    # Its imports are the time before the run exists.
+    cold = (sys.executable,)
+    with studio_in_terminal(tmp_path, "train", "digits", *epochs, program=PROGRAM, python=cold) as terminal:
         # The progress bars are the sign that hang-ups are handled.
         terminal.until(lambda: b"\x1b[?25l" in terminal.received)
         assert not terminal.runs.exists() or not list(terminal.runs.glob("[!.]*"))
@@ -70,9 +73,9 @@ def test_a_terminal_that_closes_before_the_run_exists_does_not_end_it(tmp_path: 
 
 
 def test_a_pipe_that_nobody_reads_any_more_does_not_end_a_run(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torchdeck", "train", "digits", "--runs", str(tmp_path)]
+    command = [*warm_python(), "-m", "torchdeck", "train", "digits", "--runs", str(tmp_path)]
     process = subprocess.Popen(
-        [*command, "--set", "training.epochs=8"],
+        [*command, "--set", "training.epochs=3"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -84,8 +87,8 @@ def test_a_pipe_that_nobody_reads_any_more_does_not_end_a_run(tmp_path: Path) ->
     process.stderr.close()
     assert process.wait(timeout=120) == 0
     run.poll()
-    assert (run.status(), len(run.epoch_records())) == ("finished", 8)
-    assert "finished at epoch 8" in (run.path / "engine.log").read_text()
+    assert (run.status(), len(run.epoch_records())) == ("finished", 3)
+    assert "finished at epoch 3" in (run.path / "engine.log").read_text()
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ signal.signal(signal.SIGTERM, lambda *_: terminal.lose())
     process.wait_for((process.folder / "flooding").exists)
     time.sleep(2)
     os.kill(process.pid, signal.SIGTERM)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 90
     while os.waitpid(process.pid, os.WNOHANG)[0] == 0:
         assert time.monotonic() < deadline, "it waits for the terminal"
         time.sleep(0.05)

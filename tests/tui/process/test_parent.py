@@ -35,7 +35,7 @@ def start(body: str, **options: object) -> subprocess.Popen[str]:
     )
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 90) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
@@ -53,13 +53,13 @@ def state_of(pid: int) -> str:
 @pytest.mark.parametrize("status", [0, 1, 2, 130])
 def test_passes_on_the_exit_status(status: int) -> None:
     process = start(f"return {status}")
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert process.returncode == status
 
 
 def test_passes_on_the_status_of_sys_exit() -> None:
     process = start("sys.exit(7)")
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert process.returncode == 7
 
 
@@ -67,13 +67,13 @@ def test_passes_on_the_status_of_sys_exit() -> None:
 def test_a_child_killed_by_a_signal_gives_128_plus_its_number(number: signal.Signals) -> None:
     body = f"signal.signal({signal.SIGINT:d}, signal.SIG_DFL)\nos.kill(os.getpid(), {number:d})\ntime.sleep(60)"
     process = start(body)
-    process.communicate(timeout=20)
+    process.communicate(timeout=90)
     assert process.returncode == 128 + number
 
 
 def test_an_exception_in_the_child_is_shown_and_gives_one() -> None:
     process = start("raise ValueError('no such thing')")
-    _, errors = process.communicate(timeout=20)
+    _, errors = process.communicate(timeout=90)
     assert process.returncode == 1
     assert errors.count("no such thing") == 1
 
@@ -82,7 +82,7 @@ def test_a_descendant_that_holds_the_pipe_does_not_keep_the_parent_waiting() -> 
     process = start("pid = os.fork()\nif not pid:\n    time.sleep(60)\nprint(pid, flush=True)\nos._exit(5)")
     assert process.stdout is not None
     descendant = int(process.stdout.readline())
-    assert process.wait(timeout=20) == 5
+    assert process.wait(timeout=90) == 5
     os.kill(descendant, signal.SIGKILL)
 
 
@@ -97,7 +97,7 @@ time.sleep(0.5)
 open({str(done)!r}, "w").write(f"{{os.getsid(0) == os.getpid()}} {{os.readlink('/proc/self/fd/0')}}")
 return 3"""
     process = start(body)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=90)
     assert process.returncode == 0
     assert output == "before\n"
     assert errors == "run r1 goes on\n"
@@ -129,7 +129,7 @@ try: parent.detach("gone", {str(tmp_path / "missing" / "engine.log")!r})
 except FileNotFoundError: print("still here", parent.is_detached)
 return 4"""
     process = start(body)
-    output, errors = process.communicate(timeout=20)
+    output, errors = process.communicate(timeout=90)
     assert (process.returncode, output, errors) == (4, "still here False\n", "")
 
 
@@ -143,7 +143,7 @@ time.sleep(60)"""
     assert process.stdout is not None
     process.stdout.readline()
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=90)
     assert (process.returncode, output) == (130, "asked to stop\n")
 
 
@@ -157,7 +157,7 @@ time.sleep(60)"""
     assert process.stdout is not None
     process.stdout.readline()
     process.terminate()
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=90)
     assert (process.returncode, output) == (143, "saved\n")
 
 
@@ -165,7 +165,7 @@ def test_the_parent_stops_and_goes_on_with_the_child() -> None:
     process = start("os.kill(os.getpid(), signal.SIGSTOP)\nprint('on again', flush=True)\nreturn 6")
     wait_until(lambda: state_of(process.pid) == "T")
     os.killpg(process.pid, signal.SIGCONT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=90)
     assert (process.returncode, output) == (6, "on again\n")
 
 
@@ -181,7 +181,7 @@ return 0"""
     assert process.stdout is not None
     process.stdout.readline()
     os.killpg(process.pid, signal.SIGHUP)
-    assert process.wait(timeout=20) == -signal.SIGHUP
+    assert process.wait(timeout=90) == -signal.SIGHUP
     wait_until(done.exists)
 
 

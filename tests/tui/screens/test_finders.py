@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from studio_pilot import choose_in_palette, screen_text, studio, until, until_shown
+from warm_python import warm_python
 
 from torchdeck.tui.panes.setup.pane import SetupPane
 from torchdeck.tui.screens.lr_find import LearningRateScreen
@@ -42,19 +43,19 @@ async def test_the_palette_finds_the_search_for_a_rate_which_draws_the_curve_and
 
 
 def test_the_verb_prints_one_document_and_a_signal_ends_it_at_once(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "torchdeck", "lr-find", "digits", "--set", "model.name=mlp", "--json", "--steps"]
+    command = ["-m", "torchdeck", "lr-find", "digits", "--set", "model.name=mlp", "--json", "--steps"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run([*command, "20"], capture_output=True, text=True, cwd=tmp_path, env=environment)
+    twenty = [*warm_python(), *command, "20"]
+    result = subprocess.run(twenty, capture_output=True, text=True, cwd=tmp_path, env=environment)
     found = json.loads(result.stdout)
     assert set(found) == {"learning_rates", "losses", "suggested", "diverged"}
     assert 10 <= len(found["learning_rates"]) <= 20
-    process = subprocess.Popen(
-        [*command, "1000000", "--to", "1e-6"], stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment
-    )
+    without_end = [sys.executable, *command, "1000000", "--to", "1e-6"]
+    process = subprocess.Popen(without_end, stderr=subprocess.PIPE, text=True, cwd=tmp_path, env=environment)
     while process.poll() is None and not _is_training(process.pid):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (143, "torchdeck: ended by SIGTERM; nothing was written\n")
     assert list(tmp_path.iterdir()) == []
 

@@ -2,10 +2,10 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 from campaign import is_full_campaign
+from warm_python import warm_python
 
 from torchdeck.engine.config import ModelConfig
 from torchdeck.engine.models.catalog import list_models
@@ -14,7 +14,6 @@ from torchdeck.tui.words.model.module_text import tree_rows
 
 A_FEW = ["mobilenet_v3_small", "googlenet"]
 TORCHVISION = [entry.name for entry in list_models() if entry.source == "torchvision"]
-# One process for all of them, since torch takes seconds to start.
 ALL_OF_THEM = """
 import sys
 from torchdeck.tui.verbs.model import model
@@ -26,7 +25,7 @@ for name in sys.argv[1:]:
 @pytest.mark.campaign
 def test_the_verb_prints_the_tree_that_the_pane_shows() -> None:
     names = TORCHVISION if is_full_campaign() else A_FEW
-    printed = subprocess.run([sys.executable, "-c", ALL_OF_THEM, *names], capture_output=True, text=True, check=True)
+    printed = subprocess.run([*warm_python(), "-c", ALL_OF_THEM, *names], capture_output=True, text=True, check=True)
     decoder, place = json.JSONDecoder(), 0
     for name in names:
         document, place = decoder.raw_decode(printed.stdout, place)

@@ -76,7 +76,7 @@ def test_of_two_resumes_at_once_one_trains_and_the_other_names_its_process(train
         while all(process.poll() is None for process in processes):
             time.sleep(0.1)
         loser, winner = sorted(processes, key=lambda process: process.poll() is None)
-        _, errors = loser.communicate(timeout=60)
+        _, errors = loser.communicate(timeout=300)
         assert loser.returncode in (1, 2)
         assert f"is being trained by process {RunReader(trained).owner_pid()}; stop it first" in errors
         assert winner.poll() is None
