@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ...data.loading.batch_loader import BatchLoader
+from ...distributed.ranks import ALONE, Ranks
 from ...inputs import call_model, channels_last
 from ...models.tree.prediction import prediction_of
+from ..metrics.meter import Meter
 from ..metrics.output_buffer import HeldOutputs
 from .objective import Objective
 from .placement import Placement
@@ -39,6 +41,7 @@ def evaluate(
     objective: Objective,
     placement: Placement,
     interrupted: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> Evaluation | None:
     """Evaluate `model` on every batch of `loader`.
 
@@ -48,6 +51,7 @@ def evaluate(
         objective: the loss and what else is measured.
         placement: precision and memory format, as in training.
         interrupted: asked between batches; when it says True, evaluation ends.
+        ranks: the processes, each of which evaluates its block of the split; all have the scores of the whole.
 
     Returns:
         The scores, or None when interrupted.
@@ -56,11 +60,16 @@ def evaluate(
     total_loss = torch.zeros((), dtype=torch.float64, device=placement.device)
     samples = 0
     total_weight: Tensor | int = 0
+    # Running statistics of a batch norm are those of the first process, which saves them.
+    ranks.spread(list(model.buffers()))
     # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
     with eval_mode(model), torch.no_grad():
         for inputs, targets in loader.batches(epoch=0):
             if interrupted():
                 return None
+            if not len(targets):
+                # A process without a sample of the last batch.
+                continue
             if placement.channels_last:
                 inputs = channels_last(inputs)
             with torch.autocast(
@@ -80,9 +89,24 @@ def evaluate(
             samples += len(targets)
         if held:
             meter.update(*held.take())
+    if ranks.world > 1:
+        total_weight, samples = _of_all(ranks, meter, total_loss, total_weight, samples)
     weight_in_all = float(total_weight)
     mean_loss = float(total_loss) / weight_in_all if weight_in_all else float("nan")
-    return Evaluation({"loss": mean_loss, **meter.metrics()}, meter.tables(), samples)
+    evaluation = Evaluation({"loss": mean_loss, **meter.metrics()}, meter.tables(), samples)
+    # Decisions follow from it: a last bit that differs on one process must not make it decide otherwise.
+    return replace(evaluation, metrics=ranks.agreed(evaluation.metrics))
+
+
+def _of_all(
+    ranks: Ranks, meter: Meter, total_loss: Tensor, total_weight: Tensor | int, samples: int
+) -> tuple[Tensor, int]:
+    """Add up what all processes measured, in place; returns weights and samples of all."""
+    weights = torch.as_tensor(total_weight, dtype=torch.float64).to(total_loss.device).reshape(1)
+    counted = torch.tensor([samples], device=total_loss.device)
+    ranks.add_up([total_loss, weights, counted])
+    meter.add_up(ranks)
+    return weights[0], int(counted)
 
 
 @contextmanager
