@@ -10,6 +10,8 @@ from typing import Any, TypeVar, cast
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from ..errors import RankError
 
@@ -52,7 +54,10 @@ class ProcessGroup:
         self.local_rank, self.local_world = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
         timeout = datetime.timedelta(minutes=timeout_minutes)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=timeout)
+        store, _, _ = next(rendezvous("env://", timeout=timeout))
+        # The agent's store outlives its processes: addresses of an earlier life must not be taken for those of this.
+        life = PrefixStore(f"life {environment.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        dist.init_process_group(backend, store=life, rank=self.rank, world_size=self.world, timeout=timeout)
         self.control: Any = dist.new_group(backend="gloo", timeout=timeout)
         self._preparing: Any = dist.new_group(backend="gloo", timeout=_PREPARING)
 

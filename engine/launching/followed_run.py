@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Protocol
 
+from ..runs.commands import Answer, Command
 from .launched_run import Status
 
 
@@ -16,12 +17,14 @@ class FollowedRun(Protocol):
         status: current or final status.
         message: current step of the preparation, for display.
         error: why it failed.
+        outlives_us: whether it trains on when this process ends.
     """
 
     path: Path | None
     status: Status
     message: str
     error: BaseException | None
+    outlives_us: bool
 
     @property
     def is_alive(self) -> bool:
@@ -30,6 +33,10 @@ class FollowedRun(Protocol):
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, with short timeouts."""
+        ...
+
+    def submit(self, command: Command) -> Answer:
+        """Hand it a command before it has a directory, and with that a socket."""
         ...
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:

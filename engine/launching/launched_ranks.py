@@ -17,6 +17,7 @@ from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..errors import ConfigError, RunError, TorchdeckError
 from ..machine.python_process import module_command, python_command
 from ..runs.cause_of_death import why_died
+from ..runs.commands import Answer, Command, problem_with
 from ..runs.control import send
 from ..runs.on_disk.directory import ENDED_STATUSES, load_run_config, read_state
 from ..runs.reader import RunReader
@@ -38,7 +39,10 @@ class LaunchedRanks:
         status: current or final status.
         message: current step of the preparation, for display.
         error: why it failed.
+        outlives_us: True: its processes have a session of their own.
     """
+
+    outlives_us = True
 
     def __init__(self, launch: Launch, on_directory: Callable[[Path], None]) -> None:
         self.path: Path | None = None
@@ -48,6 +52,7 @@ class LaunchedRanks:
         self._launch = launch
         self._on_directory = on_directory
         self._asked: float | None = None
+        self._waiting: list[Command] = []
         self._is_terminated = False
         self._folder = LaunchFolder.make(launch)
         self._agent = self._started()
@@ -74,6 +79,16 @@ class LaunchedRanks:
         self._look()
         if self._agent.returncode is not None:
             self._end()
+
+    def submit(self, command: Command) -> Answer:
+        """Hand the run a command; before it has a socket, the command waits here, and a stop ends its processes."""
+        if problem := problem_with(command):
+            return {"ok": False, "error": problem}
+        if command["cmd"] == "stop":
+            self.stop(command.get("after", "step"), command.get("reason", ""))
+        else:
+            self._waiting.append(command)
+        return {"ok": True}
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
         """Ask the run to save and end at the next boundary."""
@@ -131,6 +146,11 @@ class LaunchedRanks:
         if self.path is None and (path := self._folder.run_path()) is not None:
             self.path, self.status = path, "running"
             self._on_directory(path)
+        if self.path is not None and self._waiting:
+            # There may be no socket yet: then at the next look.
+            with contextlib.suppress(RunError):
+                send(self.path, self._waiting[0])
+                del self._waiting[0]
 
     def _end(self) -> None:
         """Find out how it ended: the agent's own exit status says nothing of the run."""

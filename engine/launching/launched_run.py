@@ -18,6 +18,7 @@ from ..config import NotifyConfig
 from ..distributed.ranks import ALONE, Ranks
 from ..errors import RankError, RunError, TorchdeckError
 from ..interchange.tensorboard_mirror import start_mirror
+from ..runs.commands import Answer, Command
 from ..runs.control import Control, ControlServer
 from ..runs.on_disk.state_file import StateFile
 from ..runs.onlooker import Onlooker
@@ -58,7 +59,10 @@ class LaunchedRun:
         message: current step of the preparation, for display.
         error: why it failed.
         trainer: the loop itself, for measurements; None until training begins and when it has ended.
+        outlives_us: False: it trains in this process.
     """
+
+    outlives_us = False
 
     def __init__(self, on_directory: Callable[[Path], None], ranks: Ranks = ALONE) -> None:
         self.control = Control()
@@ -91,6 +95,10 @@ class LaunchedRun:
         """Wait for the run to end. Call it with short timeouts from the main thread, so that signals arrive."""
         # Thread.join of Python 3.11 takes a thread for ended when Ctrl-C interrupts it.
         self._has_ended.wait(timeout)
+
+    def submit(self, command: Command) -> Answer:
+        """Hand the run a command. Any thread may call it, but no signal handler."""
+        return self.control.submit(command)
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
         """Ask the run to save and end at the next boundary. Any thread may call it, but no signal handler.

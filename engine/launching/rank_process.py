@@ -38,10 +38,15 @@ _PR_SET_PDEATHSIG = 1
 
 
 class _Stops:
-    """Remembers that a signal asked to stop. A second one is the same request: launchers send several."""
+    """Remembers that a signal asked to stop. A second one is the same request: launchers send several.
+
+    Attributes:
+        is_heeded: whether there is a run that can be asked; before that, a signal ends the process.
+    """
 
     def __init__(self) -> None:
         self.name = ""
+        self.is_heeded = False
         self._is_passed_on = False
         for number in _STOP_SIGNALS:
             signal.signal(number, self._on_signal)
@@ -53,6 +58,8 @@ class _Stops:
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.name = self.name or signal.Signals(number).name
+        if not self.is_heeded:
+            os._exit(128 + number)
 
 
 def main(folder: Path) -> int:
@@ -80,6 +87,7 @@ def main(folder: Path) -> int:
     except TorchdeckError as error:
         launch.refuse(describe_failure(error), rank)
         return 0
+    stops.is_heeded = True
     while run.is_alive:
         run.join(_LOOK_SECONDS)
         stops.pass_on(run)

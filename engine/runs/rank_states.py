@@ -145,6 +145,12 @@ def read_ranks(run: Path) -> list[RankState]:
     return found
 
 
+def rank_logs(run: Path) -> list[Path]:
+    """The logs of a run's processes but the first, by their numbers."""
+    logs = [path for path in (run / RANKS_FOLDER).glob("*.log") if path.stem.isdigit()]
+    return sorted(logs, key=lambda path: int(path.stem))
+
+
 def silent_ranks(states: list[RankState], now: float, seconds: float) -> list[RankState]:
     """Those that said nothing for so long, as the clocks of their machines go."""
     return [state for state in states if now - state["time"] > seconds]

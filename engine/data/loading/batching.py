@@ -11,7 +11,7 @@ from ...distributed.part import WHOLE, Part
 from ...distributed.ranks import Ranks
 from ...errors import ConfigError
 from ..datasets.splits import Split
-from .sampling import Deal, EpochSampler, sequential_sampler, train_sampler
+from .sampling import Deal, DealtBatches, EpochSampler, sequential_sampler, train_sampler
 
 _LEAST_EVAL_BATCH = 256
 _CPU = torch.device("cpu")
@@ -92,12 +92,20 @@ def check_divisible(batch_size: int, shards: int) -> None:
 
 
 def evaluation_batching(split: Split, config: RunConfig, device: torch.device, part: Part = WHOLE) -> Batching:
-    """The batches of a split that is measured: every sample once, in order; of several processes, each has a block."""
+    """The batches of a split that is measured: every sample once, in order.
+
+    Of several processes, each has a block; with `parallel.exact_shards`, whole batches in turn.
+    """
     size = config.loader.eval_batch_size or max(config.loader.batch_size, _LEAST_EVAL_BATCH)
     sampler = sequential_sampler(split)
     if not part.is_whole:
-        sampler = replace(sampler, deal=Deal(Part(part.rank, part.world, part.world), max(1, len(split))))
+        deal = DealtBatches(part, size) if config.parallel.exact_shards else Deal(_blocks(part), max(1, len(split)))
+        sampler = replace(sampler, deal=deal)
     return Batching(sampler, size, device=device)
+
+
+def _blocks(part: Part) -> Part:
+    return Part(part.rank, part.world, part.world)
 
 
 def optimizer_steps(num_batches: int, config: RunConfig) -> int:

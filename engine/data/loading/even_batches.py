@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
 
 from ...inputs import Inputs, map_tensors
@@ -32,6 +33,7 @@ class EvenBatches:
             yield newest
             yielded += 1
         if yielded < self.num_batches:
-            # Its shape without its samples.
-            inputs, targets = newest or next(iter(self._loader.batches(epoch)))
+            # The shape of a batch without its samples; of a process that has none at all, nothing is known.
+            nothing = torch.empty(0)
+            inputs, targets = newest or next(iter(self._loader.batches(epoch)), (nothing, nothing))
             yield map_tensors(lambda tensor: tensor[:0], inputs), targets[:0]

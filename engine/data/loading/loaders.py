@@ -60,12 +60,14 @@ def build_loaders(
     validation = _loader(sources.validation, validation_tier, config, device, progress, train=False, part=part)
     if not part.is_whole:
         train = EvenBatches(train, num_train_batches(sources, config))
-        # The first process has the largest block.
-        first = evaluation_batching(sources.validation, config, device, Part(0, part.world, part.world))
+        # The first process has the most.
+        first = evaluation_batching(sources.validation, config, device, Part(0, part.world, part.shards))
         validation = EvenBatches(validation, first.num_batches)
     storage = train_tier.words
     if validation_tier.words != storage:
         storage = f"{storage}; validation: {validation_tier.words}"
+    if not part.is_whole and isinstance(train_tier.plan, BatchPlan):
+        storage += f"; decoded once, mapped from {config.data.cache}"
     return TrainingData(
         train,
         validation,
@@ -264,7 +266,8 @@ def _loader(
     if isinstance(tier.plan, Head):
         return EncodedLoader(split, tier.plan, batching, seed=seed, options=options, where=where)
     if isinstance(tier.plan, BatchPlan):
-        if tier.name == "mmap":
+        # Several processes of a machine share what one of them decodes.
+        if tier.name == "mmap" or not part.is_whole:
             store = mapped_split(split, tier.plan.baked, user_path(config.data.cache), where, progress)
         else:
             store = DecodedSplit(split, tier.plan.baked, where).decode(progress)

@@ -61,6 +61,24 @@ class Deal:
 
 
 @dataclass(frozen=True)
+class DealtBatches:
+    """How one process takes whole batches of a split in turn, each of which is then the same however many there are.
+
+    Attributes:
+        part: this process among the others.
+        batch_size: samples of a batch.
+    """
+
+    part: Part
+    batch_size: int
+
+    def positions(self, total: int) -> Tensor:
+        """Places in an order of `total` samples that are this process's, int64."""
+        places = torch.arange(total)
+        return places[(places // self.batch_size) % self.part.world == self.part.rank]
+
+
+@dataclass(frozen=True)
 class EpochSampler:
     """Sampler that draws epochs from a split.
 
@@ -82,7 +100,7 @@ class EpochSampler:
     seed: int
     targets: NDArray[np.int64] | None = None
     weights: NDArray[np.float64] | None = None
-    deal: Deal | None = None
+    deal: Deal | DealtBatches | None = None
 
     @property
     def length(self) -> int:

@@ -64,7 +64,7 @@ SETTINGS = {
         "{name='RandomChoice',transforms=[{name='MixUp',alpha=0.2},{name='CutMix'}]}]",
         "training.accumulate=2",
     ],
-    "a share of every epoch": ["loader={batch_size=64, sampler='distributed', num_replicas=3, rank=2}"],
+    "exact shards": ["parallel.exact_shards=4"],
     "batch norm, momentum": [
         "model={name='cnn',channels=[4],convolutions=1}",
         "optimizer={name='SGD',lr=0.05,momentum=0.9}",
