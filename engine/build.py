@@ -12,7 +12,7 @@ from .config import RunConfig
 from .config.secret_settings import missing_secrets
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
-from .data.loading.batching import part_of
+from .data.loading.batching import rank_part
 from .data.loading.loaders import check_batches, check_loading, data_notes, example_inputs, num_train_steps
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
@@ -173,7 +173,7 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True,
             "split: every step uses all of them"
         )
     check_parallel_data(config, sources, ranks)
-    refuse_single_sample(config, sources, built.model, example, part_of(config, ranks))
+    refuse_single_sample(config, sources, built.model, example, rank_part(config, ranks))
     notes += objective.notes
     notes += _check_optimization(config, built.model, sources, decisive)
     notes += idle_rules(config.optimizer, built.model)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 
 from ..config import TrainingConfig
-from ..data.loading.batching import optimizer_steps, part_of, train_batching
+from ..data.loading.batching import optimizer_steps, rank_part, train_batching
 from ..data.loading.collation import with_collate
 from ..distributed.ranks import ALONE, Ranks
 from ..randomness import StepRandomness
@@ -119,7 +119,7 @@ def _join(step: TrainStep, prepared: Prepared, state: RunState, seeds: _StepSeed
         return sum(samples_of_batches()) if targets_tell_samples else None
 
     if isinstance(step, ShardedStep):
-        step.join(ranks, part_of(prepared.config, ranks), seeds.seed_shard, samples_of_batches)
+        step.join(ranks, rank_part(prepared.config, ranks), seeds.seed_shard, samples_of_batches)
     elif ranks.world > 1:
         from ..training.compute.reduced_step import ReducedStep
 

@@ -274,12 +274,12 @@ class LaunchedRun:
 
     def _assembled(self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | ForeignState | None) -> Trainer:
         """The trainer, where the run begins or goes on."""
-        from ..data.loading.batching import part_of
+        from ..data.loading.batching import rank_part
         from ..data.loading.loaders import build_loaders
         from .assembly import assemble_trainer
 
         progress, device = self._progress_into(run), prepared.placement.device
-        part = part_of(prepared.config, self._ranks)
+        part = rank_part(prepared.config, self._ranks)
         data = self._ranks.together(
             lambda: build_loaders(prepared.sources, prepared.config, device, progress, part), host_first=True
         )

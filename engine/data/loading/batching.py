@@ -49,7 +49,7 @@ class Batching:
         return min(self.batch_size, self.num_samples - batch * self.batch_size)
 
 
-def part_of(config: RunConfig, ranks: Ranks) -> Part:
+def rank_part(config: RunConfig, ranks: Ranks) -> Part:
     """The part of every batch that a process computes.
 
     Raises:

@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import SyncBatchNorm, _BatchNorm
 
 from ...config import RunConfig
 from ...data.datasets.sources import DataSources
-from ...data.loading.batching import check_divisible, part_of
+from ...data.loading.batching import check_divisible, rank_part
 from ...data.loading.collation import with_collate
 from ...data.transforms.mixing import make_mixes
 from ...distributed.ranks import Ranks
@@ -21,7 +21,7 @@ def check_parallel(config: RunConfig, ranks: Ranks, placement: Placement) -> Non
     Raises:
         ConfigError: what they can't have.
     """
-    part = part_of(config, ranks)
+    part = rank_part(config, ranks)
     if part.shards == 1:
         return
     check_divisible(config.loader.batch_size, part.shards)
@@ -60,7 +60,7 @@ def check_parallel_data(config: RunConfig, sources: DataSources, ranks: Ranks) -
 
 def parallel_notes(config: RunConfig, model: nn.Module, ranks: Ranks) -> list[str]:
     """What a run computes otherwise than one process with whole batches does."""
-    part = part_of(config, ranks)
+    part = rank_part(config, ranks)
     if part.shards == 1:
         return []
     samples = config.loader.batch_size // part.shards

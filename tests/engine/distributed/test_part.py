@@ -5,7 +5,7 @@ import torch
 
 from torchdeck.engine.config import ParallelConfig
 from torchdeck.engine.config.file import load_config, parse_config
-from torchdeck.engine.data.loading.batching import check_divisible, part_of
+from torchdeck.engine.data.loading.batching import check_divisible, rank_part
 from torchdeck.engine.data.loading.sampling import Deal, DealtBatches, EpochSampler
 from torchdeck.engine.distributed.part import Part
 from torchdeck.engine.errors import ConfigError
@@ -59,7 +59,7 @@ def test_exact_shards_need_a_power_of_two_of_processes_that_divides_them(world: 
     with pytest.raises(
         ConfigError, match=f"parallel.exact_shards = 8: needs 1, 2, 4, … processes.* there are {world}"
     ):
-        part_of(config, _Ranks(world))  # type: ignore[arg-type]
+        rank_part(config, _Ranks(world))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
