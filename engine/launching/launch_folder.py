@@ -11,9 +11,8 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from ..config import RunConfig
@@ -48,7 +47,7 @@ class Launch:
     config: RunConfig
     runs_root: Path
     argv: tuple[str, ...] = ()
-    part_of: Mapping[str, Any] = MappingProxyType({})
+    part_of: Mapping[str, Any] = field(default_factory=dict)
     run: Path | None = None
     checkpoint: Path | None = None
     overrides: tuple[str, ...] = ()

@@ -43,7 +43,7 @@ def _line(state: RankState, now: float, width: int, *, is_live: bool) -> str:
         facts.append(f"[$text-muted]{byte_size(memory)}[/]" if memory is not None else "")
         seconds, waits = state.get("step_seconds"), state.get("waits")
         if seconds:
-            facts.append(f"[$text-muted]{1000 * seconds:,.0f} ms a step[/]")
+            facts.append(f"[$text-muted]{1000 * seconds:,.0f} ms per step[/]")
         if waits is not None and waits > _WAITS:
             facts.append(f"[$warning]waits {waits:.0%} for data[/]")
     line = f"[$text-muted]{drawing.left(name, _NAME_CELLS)}[/] {facts[0]}"
