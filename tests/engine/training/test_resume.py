@@ -134,7 +134,7 @@ def test_a_callbacks_state_that_is_forgotten_shows(tmp_path: Path, monkeypatch: 
 
 
 def forget_seeding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StepRandomness, "seed_step", lambda randomness, step: None)
+    monkeypatch.setattr(StepRandomness, "seed_step", lambda randomness, step, rank=0: None)
 
 
 def forget_part(name: str) -> Callable[[pytest.MonkeyPatch], None]:
