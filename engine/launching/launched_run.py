@@ -245,6 +245,10 @@ class LaunchedRun:
         from ..training.compute.placement import gpu_uuid_of, placed
         from ..training.divergence import fit_past_divergence
 
+        # Whatever training imports is there before the run says that it trains: once the main thread has ended,
+        # nothing can be imported that starts threads.
+        from . import assembly  # noqa: F401
+
         uuid = gpu_uuid_of(prepared.placement.device)
         with ExitStack() as services:
             if self._ranks.is_first:
