@@ -133,6 +133,7 @@ def measure_without_screen(config: RunConfig, options: argparse.Namespace, folde
 
 def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, results: dict[str, object]) -> None:
     """The bare loop, the engine with another pane shown, and the engine with the live panel; then the idle studio."""
+    from torchdeck.engine.launching.launched_run import LaunchedRun
     from torchdeck.tui.messages import StartRequested
 
     try:
@@ -140,7 +141,7 @@ def measure_with_studio(app: Studio, options: argparse.Namespace, folder: Path, 
             time.sleep(0.05)
         time.sleep(1.0)
         app.call_from_thread(app.post_message, StartRequested())
-        while app.launched is None:
+        while not isinstance(app.launched, LaunchedRun):
             time.sleep(0.05)
 
         def show(name: str) -> None:

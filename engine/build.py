@@ -12,10 +12,11 @@ from .config import RunConfig
 from .config.secret_settings import missing_secrets
 from .data.datasets.sources import DataSources
 from .data.loading.bad_files import BadFile, find_bad_files, find_unopenable, open_usable, refuse_bad_files
+from .data.loading.batching import rank_part
 from .data.loading.loaders import check_batches, check_loading, data_notes, example_inputs, num_train_steps
-from .data.loading.process_share import process_share, share_words, with_process_share
 from .data.loading.single_sample import refuse_single_sample
 from .data.transforms.pipeline import check_transforms
+from .distributed.ranks import ALONE, Ranks
 from .errors import CheckpointError, ConfigError
 from .inputs import sample_shape_of
 from .interchange.tensorboard_mirror import require_tensorboard
@@ -29,7 +30,8 @@ from .tensor_files.checkpoint_file import CheckpointReport, inspect_checkpoint
 from .training.callbacks import check_callbacks
 from .training.compute.losses import check_loss
 from .training.compute.objective import DecisiveMetrics, Objective, build_objective
-from .training.compute.placement import Placement, choose_placement, compile_notes
+from .training.compute.parallel_limits import check_parallel, check_parallel_data, parallel_notes
+from .training.compute.placement import Placement, compile_notes, placement_of_rank
 from .training.metrics.own_metrics import check_metrics
 from .training.optimization.optimizers import build_optimizer, check_optimizer
 from .training.optimization.parameter_groups import idle_rules
@@ -47,11 +49,11 @@ class Prepared:
     """A run that can start: its config is checked, its data are open, its model is built on the CPU.
 
     Attributes:
-        config: the run, with the rank and the number of processes that the launcher gave.
+        config: the run.
         objective: loss and metrics, on the run's device.
         input_shape: shape of a sample after the eval transforms; (C, H, W) for images.
-        notes: what deserves a word: of the data and how they are read; the share of an epoch that this process trains
-            on; of the model, weights that stayed fresh and freeze rules that matched nothing.
+        notes: what deserves a word: of the data and how they are read; of the parts that several processes compute; of
+            the model, weights that stayed fresh and freeze rules that matched nothing.
         left_out: image files that can't be decoded, removed from the splits.
     """
 
@@ -65,7 +67,7 @@ class Prepared:
     left_out: list[BadFile] = field(default_factory=list)
 
 
-def check(config: RunConfig) -> Placement:
+def check(config: RunConfig, ranks: Ranks = ALONE) -> Placement:
     """Check every name and argument of a config against the libraries that take them, and the hardware.
 
     Opens no data and builds no model, but imports the user's own files that the config names.
@@ -73,11 +75,11 @@ def check(config: RunConfig) -> Placement:
     Raises:
         ConfigError, UserCodeError: the first thing that is wrong, with what is allowed.
     """
-    placement = choose_placement(config.training)
+    placement = placement_of_rank(config, ranks)
+    check_parallel(config, ranks, placement)
     check_loss(config.loss)
     check_optimizer(config.optimizer)
     check_schedule(config.schedule, config.optimizer.lr)
-    process_share(config.loader)
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
@@ -88,13 +90,13 @@ def check(config: RunConfig) -> Placement:
     return placement
 
 
-def check_start(config: RunConfig) -> Placement:
+def check_start(config: RunConfig, ranks: Ranks = ALONE) -> Placement:
     """Check whatever a start can be refused for without its data: the form, the dry run and the start share it.
 
     Raises:
         TorchdeckError: the first thing that is wrong, with what is allowed.
     """
-    placement = check(config)
+    placement = check(config, ranks)
     if config.start_from:
         path = user_path(config.start_from)
         report = inspect_checkpoint(path)
@@ -124,7 +126,7 @@ def refuse_used_up_epochs(checkpoint: Path, trained: int, epochs: int) -> None:
         )
 
 
-def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True) -> Prepared:
+def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True, ranks: Ranks = ALONE) -> Prepared:
     """Check the config, open the data, build the model. Writes nothing.
 
     Seeds torch, Python and NumPy from the config, so that the weights are a function of the seed.
@@ -133,12 +135,13 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
         config: the run.
         progress: called with what is being done, how much of it is done, and how much there is (0 for unknown).
         load_weights: whether the model starts from the weights that the config names; a checkpoint has others.
+        ranks: the processes that will train together.
 
     Raises:
         TorchdeckError: whatever is wrong, in one message.
     """
     progress("checking the config", 0, 0)
-    placement = check(config)
+    placement = check(config, ranks)
     progress(f"opening {config.data.dataset}", 0, 0)
     sources, left_out = open_usable(config, progress)
     tiers = check_loading(sources, config, placement.device)
@@ -169,17 +172,14 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True)
             f"loader.batch_size = {config.loader.batch_size:,} is more than the {samples:,} samples of the training "
             "split: every step uses all of them"
         )
-    refuse_single_sample(config, sources, built.model, example)
+    check_parallel_data(config, sources, ranks)
+    refuse_single_sample(config, sources, built.model, example, rank_part(config, ranks))
     notes += objective.notes
     notes += _check_optimization(config, built.model, sources, decisive)
-    share = process_share(config.loader)
     notes += idle_rules(config.optimizer, built.model)
     notes += missing_secrets(config)
-    if share is not None:
-        notes.insert(0, share_words(share, len(sources.train)))
-    return Prepared(
-        with_process_share(config), placement, sources, objective, input_shape, built.model, notes, left_out
-    )
+    notes = [*parallel_notes(config, built.model, ranks), *notes]
+    return Prepared(config, placement, sources, objective, input_shape, built.model, notes, left_out)
 
 
 def _check_optimization(

@@ -30,6 +30,21 @@ class RunError(TorchdeckError):
     """A run directory can't be used as asked: not there, owned by a live process, nothing to resume from."""
 
 
+class RankError(RunError):
+    """Another process of the run failed.
+
+    Attributes:
+        kind: the type of what was raised there.
+    """
+
+    def __init__(self, rank: int, kind: str, text: str) -> None:
+        super().__init__(rank, kind, text)
+        self.kind = kind
+
+    def __str__(self) -> str:
+        return f"process {self.args[0]} of the run: {self.args[2] or self.kind}"
+
+
 class UnknownRunError(RunError):
     """A reference names no run, or several."""
 

@@ -56,9 +56,9 @@ class StepRandomness:
         elif device.type == "mps":
             self._generators.append(torch.mps._get_default_mps_generator())
 
-    def seed_step(self, step: int) -> None:
-        """Set the generators for `step`, counted from 0."""
-        seed = _seed_of(self._mixed_seed, step)
+    def seed_step(self, step: int, rank: int = 0) -> None:
+        """Set the generators for `step`, counted from 0, of one process or one shard of the batch."""
+        seed = _seed_of(self._mixed_seed, step, rank)
         for generator in self._generators:
             generator.manual_seed(seed)
 

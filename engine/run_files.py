@@ -13,6 +13,9 @@ SYSTEM_FILE = "system.jsonl"
 LABELS_FILE = "labels.json"
 LOG_FILE = "engine.log"
 
+RANKS_FOLDER = "ranks"
+"""Of a run of several processes: where each stands, and the log of each but the first."""
+
 CHECKPOINTS = "checkpoints"
 """The folder of checkpoints; `LAST_FILE` and `BEST_FILE` in it are further names of two of them."""
 LAST_FILE = "last.pt"

@@ -38,6 +38,7 @@ LAYERS = (
     "engine.runs",
     "engine.runs.browsing",
     "engine.interchange",
+    "engine.distributed",
     "engine.recording",
     "engine.data.random_keys",
     "engine.data.datasets",

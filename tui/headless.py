@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 from rich.text import Text
 
-from torchdeck.engine.launching.launch import LaunchedRun
+from torchdeck.engine.launching.followed_run import FollowedRun
 from torchdeck.engine.runs.reader import RunReader
 
 from .plain_text import printable
@@ -51,7 +51,7 @@ class Display:
         if self._bars is not None:
             self._bars.start()
 
-    def update(self, run: LaunchedRun) -> None:
+    def update(self, run: FollowedRun) -> None:
         """Show what is new since the last call."""
         if self._quiet:
             return
@@ -67,7 +67,7 @@ class Display:
         self._show_epochs(self._reader)
         self._show_progress(self._reader)
 
-    def finish(self, run: LaunchedRun) -> None:
+    def finish(self, run: FollowedRun) -> None:
         """Show how the run ended."""
         self.update(run)
         if self._bars is not None:

@@ -28,7 +28,7 @@ from .words.figures import duration
 from .words.train.run_text import nothing_live
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.launching.followed_run import FollowedRun
 
     from .screens.leave import LeaveScreen
 
@@ -62,7 +62,7 @@ class RunControl(DraftEditing):
         self._is_start_offered = True
 
     @property
-    def launched(self) -> LaunchedRun | None:
+    def launched(self) -> FollowedRun | None:
         """The run that this process is training, or trained last."""
         return self.own_run.launched
 
@@ -91,8 +91,13 @@ class RunControl(DraftEditing):
     async def _start(self) -> None:
         if self._is_training() or not await self.may_train(self.draft) or self._is_training():
             return
+        try:
+            run = self.own_run.start(self.draft)
+        except TorchdeckError as error:
+            self.notify(str(error), severity="warning")
+            return
         self.draft_started(self.draft)
-        self._follow(self.own_run.start(self.draft))
+        self._follow(run)
 
     @on(ResumeRequested)
     @work(group="start")
@@ -119,7 +124,7 @@ class RunControl(DraftEditing):
         self.look_after_runs()
         self.run_is_shown()
 
-    def _follow(self, run: LaunchedRun) -> None:
+    def _follow(self, run: FollowedRun) -> None:
         # A resumed run has the same directory as before.
         self.watched = None
         self.watched_run.prepare(run)
@@ -139,7 +144,7 @@ class RunControl(DraftEditing):
     def _command(self, message: CommandRequested) -> None:
         if self.watched is None and self.own_run.is_awaited and self.launched is not None:
             # It has no directory yet, hence no socket.
-            self.launched.control.submit(message.command)
+            self.launched.submit(message.command)
         elif self.watched is None or not self.watched_run.is_live:
             self._say_nothing_live()
         else:
@@ -219,7 +224,7 @@ class RunControl(DraftEditing):
                 self.launched.stop(reason="the studio was closed")
         self.exit()
 
-    def _leave_question(self, run: LaunchedRun) -> LeaveScreen:
+    def _leave_question(self, run: FollowedRun) -> LeaveScreen:
         from .screens.leave import LeaveScreen
 
         reader = self.watched_run.reader

@@ -20,7 +20,7 @@ from .process.terminal import Terminal
 from .words.shell_text import shell_command
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.launching.followed_run import FollowedRun
 
     from .process.parent import Parent
 
@@ -87,6 +87,9 @@ def _after_the_screen(
         if signals.received or app.leaving == "stop":
             run.stop(after="step", reason=signals.name or "the studio was closed")
             _tell(terminal, f"saving {_name(run)} …")
+        elif run.outlives_us:
+            _tell(terminal, _how_to_come_back_to(run))
+            return 0
         else:
             message = f"the run keeps training in process {os.getpid()}"
             if run.path is not None:
@@ -118,7 +121,17 @@ def how_to_come_back(run: Path, pid: int) -> str:
     )
 
 
-def _name(run: LaunchedRun) -> str:
+def _how_to_come_back_to(run: FollowedRun) -> str:
+    """The same of a run whose processes are not this one's."""
+    if run.path is None:
+        return "the run keeps training in processes of its own"
+    from torchdeck.engine.runs.reader import RunReader
+
+    owner = RunReader(run.path).owner_pid()
+    return how_to_come_back(run.path, owner) if owner is not None else shell_command("attach", run.path)
+
+
+def _name(run: FollowedRun) -> str:
     return run.path.name if run.path is not None else "the run"
 
 

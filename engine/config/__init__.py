@@ -9,6 +9,7 @@ from .data import DataConfig, LoaderConfig
 from .housekeeping import CheckpointConfig, MirrorConfig, NotifyConfig, TerminalNotice
 from .model import InitRule, ModelConfig
 from .optimization import LossConfig, OptimizerConfig, ParameterGroup, ScheduleConfig
+from .parallel import ParallelConfig
 from .run import RunConfig
 from .section import Component, Section
 from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, MetricConfig, TrainingConfig
@@ -28,6 +29,7 @@ __all__ = [
     "ModelConfig",
     "NotifyConfig",
     "OptimizerConfig",
+    "ParallelConfig",
     "ParameterGroup",
     "RunConfig",
     "ScheduleConfig",

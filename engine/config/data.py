@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, model_validator
 from .section import CodeName, Component, Section
 
 Storage = Literal["auto", "device", "memory", "mmap", "encoded", "loader"]
-Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement", "distributed"]
+Sampler = Literal["auto", "shuffled", "sequential", "balanced", "weighted", "replacement"]
 
 
 def _validation(value: Any) -> str | float:
@@ -71,19 +71,7 @@ class LoaderConfig(Section):
     sampler: Sampler = Field(
         default="auto",
         description="auto: shuffled or sequential, depending on shuffle; balanced: every class equally often; "
-        "weighted: by loader.weights; replacement: with replacement; distributed: the share of one of several "
-        "processes, whose gradients are not averaged",
-    )
-    num_replicas: int = Field(
-        default=0,
-        ge=0,
-        le=1_000_000,
-        description="number of processes of a distributed sampler; 0: from WORLD_SIZE or SLURM_NTASKS",
-    )
-    rank: int = Field(
-        default=-1,
-        ge=-1,
-        description="rank of this process, from 0; -1: from RANK or SLURM_PROCID",
+        "weighted: by loader.weights; replacement: with replacement",
     )
     weights: CodeName = Field(
         default="",
@@ -136,13 +124,6 @@ class LoaderConfig(Section):
             )
         if (self.sampler == "weighted") != bool(self.weights):
             raise ValueError('sampler = "weighted" needs weights, and no other sampler uses them')
-        if self.sampler != "distributed" and (self.num_replicas or self.rank >= 0):
-            raise ValueError('num_replicas and rank need sampler = "distributed"')
-        if 0 < self.num_replicas <= self.rank:
-            raise ValueError(
-                f"rank = {self.rank} is out of range for num_replicas = {self.num_replicas}: ranks go from 0 to "
-                f"{self.num_replicas - 1}"
-            )
         if self.batch_sampler:
             for name in ("sampler", "num_samples", "drop_last", "weights"):
                 if getattr(self, name) != type(self).model_fields[name].default:

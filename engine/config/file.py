@@ -18,6 +18,7 @@ from ..run_files import CONFIG_FILE
 from ..user_path import user_path
 from . import Component, RunConfig
 from .presets import list_presets
+from .retired import without_retired
 from .secret_keys import REDACTED, hidden_in_line, hides_section, is_secret_place
 from .sweep import SWEEP_SECTION, SweptRun
 
@@ -232,6 +233,9 @@ def _validated(values: dict[str, Any], place: str, text: str, overridden: set[st
 
 
 def _checked(kind: type[_Config], values: dict[str, Any], place: str, text: str, overridden: set[str]) -> _Config:
+    values, problem = without_retired(values)
+    if problem:
+        raise ConfigError(f"{place}: {problem}" if place else problem)
     try:
         return kind.model_validate(values)
     except ValidationError as error:

@@ -44,14 +44,7 @@ def idle_settings(config: RunConfig) -> dict[str, str]:
     )
     say(loader.sampler != "weighted", 'only sampler = "weighted" uses weights', "loader", "weights")
     say(
-        loader.sampler != "distributed",
-        'only sampler = "distributed" divides an epoch between processes',
-        "loader",
-        "num_replicas",
-        "rank",
-    )
-    say(
-        loader.sampler not in ("auto", "distributed"),
+        loader.sampler != "auto",
         f'sampler = "{loader.sampler}" decides the order',
         "loader",
         "shuffle",
@@ -61,5 +54,12 @@ def idle_settings(config: RunConfig) -> dict[str, str]:
         "batch_sampler makes the batches",
         "loader",
         *("sampler", "shuffle", "num_samples", "weights", "drop_last"),
+    )
+    parallel = config.parallel
+    say(
+        not parallel.is_several,
+        "one process trains alone",
+        "parallel",
+        *("sync_batch_norm", "restarts", "timeout_minutes"),
     )
     return reasons

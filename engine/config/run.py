@@ -13,6 +13,7 @@ from .data import DataConfig, LoaderConfig
 from .housekeeping import CheckpointConfig, MirrorConfig, NotifyConfig
 from .model import ModelConfig
 from .optimization import LossConfig, OptimizerConfig, ScheduleConfig
+from .parallel import ParallelConfig
 from .section import Component, Section, named_components
 from .training import EarlyStoppingConfig, EmaConfig, EvaluationConfig, TrainingConfig
 
@@ -42,6 +43,7 @@ class RunConfig(Section):
     optimizer: OptimizerConfig = Field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     training: TrainingConfig = Field(default_factory=TrainingConfig)
+    parallel: ParallelConfig = Field(default_factory=ParallelConfig)
     evaluation: EvaluationConfig = Field(default_factory=EvaluationConfig)
     ema: EmaConfig = Field(default_factory=EmaConfig)
     early_stopping: EarlyStoppingConfig = Field(default_factory=EarlyStoppingConfig)

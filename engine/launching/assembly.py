@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Unpack
 import torch
 
 from ..config import TrainingConfig
-from ..data.loading.batching import optimizer_steps
+from ..data.loading.batching import optimizer_steps, rank_part, train_batching
+from ..data.loading.collation import with_collate
+from ..distributed.ranks import ALONE, Ranks
 from ..randomness import StepRandomness
 from ..training.bookkeeping import Bookkeeping, Watchers
+from ..training.boundary import Boundary
 from ..training.callbacks import CallbackRun, Callbacks
 from ..training.compute.executor import Executor
 from ..training.compute.memory_recovery import Parts, parts_in_words
@@ -38,7 +41,9 @@ if TYPE_CHECKING:
     from ..runs.writer import RunWriter
 
 
-def assemble_trainer(prepared: Prepared, data: TrainingData, run: RunWriter, control: Control) -> Trainer:
+def assemble_trainer(
+    prepared: Prepared, data: TrainingData, run: RunWriter, control: Control, ranks: Ranks = ALONE
+) -> Trainer:
     """A trainer that stands before its first step.
 
     Args:
@@ -46,6 +51,7 @@ def assemble_trainer(prepared: Prepared, data: TrainingData, run: RunWriter, con
         data: the loaders.
         run: takes what is written of the training.
         control: commands to it.
+        ranks: the processes that train together.
 
     Raises:
         ConfigError: an optimizer or schedule that can't be built on this model.
@@ -59,31 +65,82 @@ def assemble_trainer(prepared: Prepared, data: TrainingData, run: RunWriter, con
         # Made below: the status tells of settings of what computes the steps, which reports in its turn.
         status.report(**fields)
 
-    executor = _executor(config.training, step, data, state, run, report)
+    seeds = _StepSeeds(StepRandomness(state.config.seed, step.placement.device), state.position, ranks.rank)
+    _join(step, prepared, state, seeds, ranks)
+    executor = _executor(config.training, step, data, state, run, report, seeds, ranks)
     live, times, clock = LiveSettings(executor), TimeShares(), TrainingClock()
     status = TrainingStatus(state, live, times, run)
     gradients = GradientWatch(step.model, config.training.probe_every, has_scaler=step.scaler is not None)
-    records = StepRecords(state, step.objective, gradients, clock, run, report=lambda: report(phase="training"))
+    records = StepRecords(
+        state, step.objective, gradients, clock, run, report=lambda: report(phase="training"), ranks=ranks
+    )
     callbacks = _callbacks(state, step, run, control)
+    saving = Saving(state, live, callbacks, clock, run, step.placement.device)
+    obeyed, boundary = _agreed(control, records, saving, ranks)
     return Trainer(
         state,
         live,
         executor,
         Validation(state, run),
-        Saving(state, live, callbacks, clock, run, step.placement.device),
+        saving,
         Watchers(callbacks, gradients, Profiling(run, step.placement.device)),
         Bookkeeping(run, status, records, clock, times),
-        control,
+        obeyed,
+        boundary,
     )
+
+
+def _agreed(control: Control, records: StepRecords, saving: Saving, ranks: Ranks) -> tuple[Control, Boundary | None]:
+    """What the loop obeys, and what is due in it, where several processes have to agree on that."""
+    if ranks.world == 1:
+        return control, None
+    from ..distributed.process_group import ProcessGroup
+    from ..training.agreed_boundary import AgreedBoundary, AgreedControl
+
+    assert isinstance(ranks, ProcessGroup)
+    agreed = AgreedControl(ranks, control)
+    return agreed, AgreedBoundary(ranks, agreed, records.is_due, saving.is_due_by_time)
+
+
+def _join(step: TrainStep, prepared: Prepared, state: RunState, seeds: _StepSeeds, ranks: Ranks) -> None:
+    """Let a step be computed by several processes, or in shards."""
+    from ..training.compute.sharded_step import ShardedStep
+
+    batching = train_batching(prepared.sources.train, prepared.config)
+    accumulate, position = prepared.config.training.accumulate, state.position
+    # What a collate_fn makes of samples, targets included, is its own business.
+    targets_tell_samples = with_collate(prepared.sources.train, prepared.config.loader).collate is None
+
+    def samples_of_batches() -> list[int]:
+        first = position.step_in_epoch * accumulate
+        return [batching.samples_of(batch) for batch in range(first, min(first + accumulate, batching.num_batches))]
+
+    def samples_of_step() -> int | None:
+        return sum(samples_of_batches()) if targets_tell_samples else None
+
+    if isinstance(step, ShardedStep):
+        step.join(ranks, rank_part(prepared.config, ranks), seeds.seed_shard, samples_of_batches)
+    elif ranks.world > 1:
+        from ..training.compute.reduced_step import ReducedStep
+
+        assert isinstance(step, ReducedStep)
+        step.join(ranks, samples_of_step)
 
 
 def _step_on_device(prepared: Prepared) -> TrainStep:
     placement = prepared.placement
     model = prepared.model.to(placement.device)
+    if prepared.config.parallel.sync_batch_norm and placement.processes > 1:
+        model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if placement.channels_last:
         model = model.to(memory_format=torch.channels_last)
     optimizer = build_optimizer(prepared.config.optimizer, model)
-    return TrainStep.of(prepared.config, model, optimizer, prepared.objective, placement)
+    kind: type[TrainStep] = TrainStep
+    if prepared.config.parallel.exact_shards:
+        from ..training.compute.sharded_step import ShardedStep as kind
+    elif placement.processes > 1:
+        from ..training.compute.reduced_step import ReducedStep as kind
+    return kind.of(prepared.config, model, optimizer, prepared.objective, placement)
 
 
 def _first_state(prepared: Prepared, data: TrainingData, step: TrainStep) -> RunState:
@@ -111,6 +168,8 @@ def _executor(
     state: RunState,
     run: RunWriter,
     report: Report,
+    seeds: _StepSeeds,
+    ranks: Ranks,
 ) -> Executor:
     def say_split(parts: Parts, what: str) -> None:
         text = parts_in_words(parts, what)
@@ -122,21 +181,26 @@ def _executor(
         step,
         data,
         run,
-        seed=_StepSeeds(StepRandomness(state.config.seed, step.placement.device), state.position).seed,
+        seed=seeds.seed,
         on_split=say_split,
         report=report,
+        ranks=ranks,
     )
 
 
 class _StepSeeds:
-    """Seeds the step at which a run stands."""
+    """Seeds the step at which a run stands, as this process draws in it."""
 
-    def __init__(self, randomness: StepRandomness, position: Position) -> None:
+    def __init__(self, randomness: StepRandomness, position: Position, rank: int) -> None:
         self._randomness = randomness
         self._position = position
+        self._rank = rank
 
     def seed(self) -> None:
-        self._randomness.seed_step(self._position.step)
+        self._randomness.seed_step(self._position.step, self._rank)
+
+    def seed_shard(self, shard: int) -> None:
+        self._randomness.seed_step(self._position.step, shard)
 
 
 def _callbacks(state: RunState, step: TrainStep, run: RunWriter, control: Control) -> Callbacks:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..config import RunConfig
 from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
+from ..distributed.ranks import ALONE, Ranks
 from ..errors import RunError
 from ..machine.torch_import import require_torch
 from ..runs.on_disk.directory import load_run_config
 from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
-from ..runs.saving.checkpoint_format import SavedPosition
+from ..runs.saving.checkpoint_format import Checkpoint, SavedPosition
 from ..runs.writer import RunWriter
 from ..tensor_files.checkpoint_file import inspect_checkpoint
 from .absolute_paths import with_absolute_paths
@@ -35,9 +36,10 @@ class _NewRun(LaunchedRun):
         runs_root: Path,
         argv: Sequence[str],
         on_directory: Callable[[Path], None],
+        ranks: Ranks,
         part_of: Mapping[str, Any],
     ) -> None:
-        super().__init__(on_directory)
+        super().__init__(on_directory, ranks)
         self._part_of = dict(part_of)
         # From here on the config holds no secret: whatever is written, logged or saved of it has none either.
         self._config = with_secrets_kept(with_absolute_paths(config))
@@ -50,11 +52,14 @@ class _NewRun(LaunchedRun):
         from ..build import check_start, prepare
         from .fork import begin_fork, parent_of
 
-        check_start(self._config)
-        prepared = prepare(self._config, self._progress, load_weights=not self._config.start_from)
+        def prepared_run() -> Prepared:
+            check_start(self._config, self._ranks)
+            return prepare(self._config, self._progress, load_weights=not self._config.start_from, ranks=self._ranks)
+
+        prepared = self._ranks.together(prepared_run, host_first=True)
         fork = begin_fork(prepared) if self._config.start_from else None
         info = {**_run_info(prepared, self._argv), "parent": parent_of(self._config), **self._part_of}
-        run = RunWriter.create(self._runs_root, prepared.config, info)
+        run = self._written(lambda: RunWriter.create(self._runs_root, prepared.config, info))
         if fork is None:
             return self._run_engine(prepared, run, checkpoint=None, fields={})
         run.event("forked_from", **fork.event)
@@ -68,8 +73,9 @@ class _ResumedRun(LaunchedRun):
         config: RunConfig,
         checkpoint_path: Path | None,
         on_directory: Callable[[Path], None],
+        ranks: Ranks = ALONE,
     ) -> None:
-        super().__init__(on_directory)
+        super().__init__(on_directory, ranks)
         self._path = path
         self._config = config
         self._checkpoint_path = checkpoint_path
@@ -77,37 +83,32 @@ class _ResumedRun(LaunchedRun):
     def _train(self) -> Status:
         self._progress("loading torch", 0, 0)
         require_torch("resume")
-        from ..build import prepare
-
-        skipped: list[tuple[Path, str]] = []
-        checkpoint_path = self._checkpoint_path
-        if checkpoint_path is None:
-            self._progress("finding the newest valid checkpoint", 0, 0)
-            checkpoint_path, state, skipped = newest_state(self._path)
-        elif not inspect_checkpoint(checkpoint_path).is_own:
-            return self._train_from_another_loop(checkpoint_path)
-        else:
-            state = load_state(checkpoint_path)
+        if self._checkpoint_path is not None and not inspect_checkpoint(self._checkpoint_path).is_own:
+            return self._train_from_another_loop(self._checkpoint_path)
+        checkpoint_path, state, skipped = self._ranks.together(self._found_state, host_first=True)
         if state["position"]["epoch"] >= self._config.training.epochs:
-            if RunReader(self._path).status() == "died":
+            if self._ranks.agreed(RunReader(self._path).status()) == "died":
                 # It had trained everything and was killed before it could say so.
-                self._close_complete(state["position"])
+                if self._ranks.is_first:
+                    self._close_complete(state["position"])
                 return "finished"
             raise RunError(
                 f"{self._path.name}: has already trained all of its {self._config.training.epochs} epochs; "
                 f"to continue, set more: torchdeck resume {self._path.name} "
                 f"--set training.epochs={self._config.training.epochs * 2}"
             )
-        prepared = prepare(self._config, self._progress, load_weights=False)
+        prepared = self._ranks.together(self._prepared, host_first=True)
         self._config = prepared.config
         continuation = Continuation.of(prepared, checkpoint_path, state)
         position = continuation.position
-        run = RunWriter.reopen(
-            self._path,
-            self._config,
-            at_step=position["step"],
-            at_epoch=position["epoch"],
-            evaluated_step=state["evaluated_step"],
+        run = self._written(
+            lambda: RunWriter.reopen(
+                self._path,
+                self._config,
+                at_step=position["step"],
+                at_epoch=position["epoch"],
+                evaluated_step=state["evaluated_step"],
+            )
         )
         run.event(
             "resumed_from",
@@ -120,18 +121,29 @@ class _ResumedRun(LaunchedRun):
         fields: StateFile = {"resumed_from": checkpoint_path.name, **continuation.exactness}
         return self._run_engine(prepared, run, state, fields)
 
+    def _prepared(self) -> Prepared:
+        from ..build import prepare
+
+        return prepare(self._config, self._progress, load_weights=False, ranks=self._ranks)
+
+    def _found_state(self) -> tuple[Path, Checkpoint, list[tuple[Path, str]]]:
+        """The checkpoint to continue from, its content, and the newer ones that were skipped."""
+        if self._checkpoint_path is not None:
+            return self._checkpoint_path, load_state(self._checkpoint_path), []
+        self._progress("finding the newest valid checkpoint", 0, 0)
+        return newest_state(self._path)
+
     def _train_from_another_loop(self, path: Path) -> Status:
         """Continue the run from what another loop saved; what the run has of later epochs is put aside."""
-        from ..build import prepare
         from ..data.loading.loaders import num_train_steps
         from .another_loop import state_of_another_loop
 
-        prepared = prepare(self._config, self._progress, load_weights=False)
+        prepared = self._ranks.together(self._prepared, host_first=True)
         self._config = prepared.config
         taken = state_of_another_loop(prepared, path)
         epoch = taken.state.epoch
         step = epoch * num_train_steps(prepared.sources, self._config)
-        run = RunWriter.reopen(self._path, self._config, at_step=step, at_epoch=epoch)
+        run = self._written(lambda: RunWriter.reopen(self._path, self._config, at_step=step, at_epoch=epoch))
         run.event("resumed_from", checkpoint=str(path), step=step, epoch=epoch, **taken.exactness, skipped=[])
         fields: StateFile = {"resumed_from": path.name, **taken.exactness}
         return self._run_engine(prepared, run, taken.state, fields)
@@ -152,6 +164,7 @@ def launch(
     *,
     argv: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
+    ranks: Ranks = ALONE,
     part_of: Mapping[str, Any] = MappingProxyType({}),
 ) -> LaunchedRun:
     """Start a new run in a thread and return immediately.
@@ -161,9 +174,10 @@ def launch(
         runs_root: the folder that holds the run directories; made when it isn't there.
         argv: the command that started it, for the record.
         on_directory: called in the engine's thread when the run's directory has been made.
-        part_of: what `run.json` says of the sweep, the trial or the job that the run belongs to.
+        ranks: the processes that train it together; every one of them calls this.
+        part_of: what `run.json` says of the sweep, the trial or the job that the run belongs to, and of its processes.
     """
-    run = _NewRun(config, runs_root, argv, on_directory, part_of)
+    run = _NewRun(config, runs_root, argv, on_directory, ranks, part_of)
     run._start()
     return run
 
@@ -174,6 +188,7 @@ def launch_resumed(
     checkpoint: Path | None = None,
     overrides: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
+    ranks: Ranks = ALONE,
 ) -> LaunchedRun:
     """Resume a run from a checkpoint, in its own directory, and return immediately.
 
@@ -182,19 +197,24 @@ def launch_resumed(
         checkpoint: file to resume from, one that another loop saved too; None for the newest valid one.
         overrides: `KEY=VALUE` changes to the run's config.
         on_directory: called in the engine's thread once the directory is owned.
+        ranks: the processes that train it together; every one of them calls this.
 
     Raises:
         ConfigError: its config is damaged, or an override is not allowed.
         RunError: the run is being trained by a live process.
     """
-    reader = RunReader(path)
-    if (owner := reader.owner_pid()) is not None:
-        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
-    require_own_files(path)
-    config = with_secrets_kept(with_absolute_paths(load_run_config(path, overrides)))
-    run = _ResumedRun(path, config, checkpoint, on_directory)
+    config = ranks.together(lambda: _resumable(path, overrides), host_first=True)
+    run = _ResumedRun(path, config, checkpoint, on_directory, ranks)
     run._start()
     return run
+
+
+def _resumable(path: Path, overrides: Sequence[str]) -> RunConfig:
+    """The config that a run is resumed with. Raises ConfigError, RunError."""
+    if (owner := RunReader(path).owner_pid()) is not None:
+        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    require_own_files(path)
+    return with_secrets_kept(with_absolute_paths(load_run_config(path, overrides)))
 
 
 def _run_info(prepared: Prepared, argv: list[str]) -> dict[str, Any]:

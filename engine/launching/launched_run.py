@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import faulthandler
+import socket
 import subprocess
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ..errors import RunError, TorchdeckError
+from ..config import NotifyConfig
+from ..distributed.ranks import ALONE, Ranks
+from ..errors import RankError, RunError, TorchdeckError
 from ..interchange.tensorboard_mirror import start_mirror
+from ..runs.commands import Answer, Command
 from ..runs.control import Control, ControlServer
 from ..runs.on_disk.state_file import StateFile
+from ..runs.onlooker import Onlooker
 from ..runs.ownership_watch import OwnershipWatch
+from ..runs.rank_states import RankBeat
 from ..runs.saving.checkpoint_format import Checkpoint
 from ..runs.system_sampler import SystemSampler
 from ..runs.writer import RunWriter
@@ -52,10 +59,14 @@ class LaunchedRun:
         message: current step of the preparation, for display.
         error: why it failed.
         trainer: the loop itself, for measurements; None until training begins and when it has ended.
+        outlives_us: False: it trains in this process.
     """
 
-    def __init__(self, on_directory: Callable[[Path], None]) -> None:
+    outlives_us = False
+
+    def __init__(self, on_directory: Callable[[Path], None], ranks: Ranks = ALONE) -> None:
         self.control = Control()
+        self._ranks = ranks
         self.path: Path | None = None
         self.status: Status = "preparing"
         self.message = ""
@@ -84,6 +95,10 @@ class LaunchedRun:
         """Wait for the run to end. Call it with short timeouts from the main thread, so that signals arrive."""
         # Thread.join of Python 3.11 takes a thread for ended when Ctrl-C interrupts it.
         self._has_ended.wait(timeout)
+
+    def submit(self, command: Command) -> Answer:
+        """Hand the run a command. Any thread may call it, but no signal handler."""
+        return self.control.submit(command)
 
     def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
         """Ask the run to save and end at the next boundary. Any thread may call it, but no signal handler.
@@ -131,6 +146,8 @@ class LaunchedRun:
             self.status = self._train()
         except StoppedError:
             self.status = "stopped"
+        except RankError as error:
+            self.status, self.error = ("stopped", None) if error.kind == StoppedError.__name__ else ("failed", error)
         except BaseException as error:
             self.error = error
             self.status = "failed"
@@ -165,11 +182,15 @@ class LaunchedRun:
     ) -> Status:
         """Train what was prepared, in the run's directory, to the end that is written into its state."""
         self.path, self._run = run.path, run
+        if not self._ranks.is_first:
+            return self._train_prepared(prepared, run, checkpoint, fields)
         if prepared.config.mirror.tensorboard:
             self._start_mirror(run)
+        # Of several processes, one that is killed is started again: what starts them tells if that was not enough.
+        of_death = prepared.config.notify if self._ranks.world == 1 else NotifyConfig()
         with (
             RunNotifier(prepared.config.notify, run) as notifier,
-            RunWatch(run.path, run.held, prepared.config.notify) as self._watch,
+            RunWatch(run.path, run.held, of_death) as self._watch,
         ):
             try:
                 outcome = self._train_prepared(prepared, run, checkpoint, fields)
@@ -178,12 +199,26 @@ class LaunchedRun:
                 run.close("stopped")
                 raise
             except BaseException as error:
+                if self._ranks.is_lost_peer(error):
+                    # Not the run's end: its processes are started again, and go on from the newest checkpoint.
+                    raise
                 words = describe_failure(error)
                 run.close("failed", error=words)
                 notifier.tell_end("failed", words)
                 raise
             notifier.tell_end(outcome)
             return outcome
+
+    def _written(self, open_run: Callable[[], RunWriter]) -> RunWriter:
+        """The run's writer, on the first process; what looks on, on the others.
+
+        Raises:
+            RunError: its directory can't be opened, or is not to be seen from the machine of another process.
+        """
+        run = self._ranks.together(lambda: open_run() if self._ranks.is_first else None)
+        path = self._ranks.agreed(run.path if run is not None else Path())
+        self._ranks.together(lambda: _require_seen(path))
+        return run if run is not None else Onlooker(path)
 
     def _move_to(self, run: RunWriter, server: ControlServer) -> None:
         """Follow the run's directory. Called in the thread that watches it."""
@@ -207,55 +242,28 @@ class LaunchedRun:
     def _train_prepared(
         self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | ForeignState | None, fields: StateFile
     ) -> Status:
-        from ..data.loading.loaders import build_loaders
         from ..training.compute.placement import gpu_uuid_of, placed
         from ..training.divergence import fit_past_divergence
-        from .assembly import assemble_trainer
 
-        server: ControlServer | None = None
-        ownership = OwnershipWatch(run)
+        # Whatever training imports is there before the run says that it trains: once the main thread has ended,
+        # nothing can be imported that starts threads.
+        from . import assembly  # noqa: F401
+
         uuid = gpu_uuid_of(prepared.placement.device)
-        sampler = SystemSampler(run.held, lambda: run.state().get("step", 0), uuid)
-        try:
-            server = ControlServer(run.path, run.held, self.control)
-            run.on_moved = lambda: self._move_to(run, server)
-            self._on_directory(run.path)
-            self._has_directory_or_ended.set()
-            if problem := server.start():
-                run.event(
-                    "note",
-                    text=f"no control socket can be made ({problem}): the run trains, but `torchdeck send` and the "
-                    "live panel can't reach it until there is one; Ctrl-C and SIGTERM save and stop it",
-                )
-            sampler.start()
-            ownership.start()
+        with ExitStack() as services:
+            if self._ranks.is_first:
+                self._serve(run, uuid, services)
+            else:
+                self._announce(run)
+            if self._ranks.world > 1:
+                services.enter_context(self._beat(run, str(prepared.placement.device), uuid))
+            services.callback(self._finish_profiling)
             self.status = "running"
             with placed(prepared.placement):
                 preparing: StateFile = {"status": "preparing", "phase": "decoding", **fields}
                 run.update_state(**preparing)
-                progress = self._progress_into(run)
-                data = build_loaders(prepared.sources, prepared.config, prepared.placement.device, progress)
-                for note in dict.fromkeys((*prepared.notes, *data.notes)):
-                    run.event("note", text=note)
-                if prepared.left_out:
-                    run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
-                    print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
-                trainer = assemble_trainer(prepared, data, run, self.control)
-                if isinstance(checkpoint, dict):
-                    trainer.restore(checkpoint)
-                else:
-                    if checkpoint is not None:
-                        checkpoint.restore_into(trainer.state)
-                    trainer.saving.remember_start()
-                self.trainer = trainer
-                run.update_state(
-                    status="running",
-                    message="",
-                    storage=data.storage,
-                    storage_reason=data.reason,
-                    uses_gpu=prepared.placement.device.type == "cuda",
-                )
-                outcome: Status = fit_past_divergence(trainer, run)
+                self.trainer = self._assembled(prepared, run, checkpoint)
+                outcome: Status = fit_past_divergence(self.trainer, run, self._ranks)
             run.flush()
             run.rescue()
             if run.relocation and run.save_error:
@@ -263,13 +271,75 @@ class LaunchedRun:
             if run.relocation:
                 raise RunError(run.relocation)
             return outcome
-        finally:
-            if self.trainer is not None:
-                self.trainer.profiling.finish(self.trainer.state.position.step)
-            if server is not None:
-                server.stop()
-            sampler.stop()
-            ownership.stop()
+
+    def _finish_profiling(self) -> None:
+        if self.trainer is not None:
+            self.trainer.profiling.finish(self.trainer.state.position.step)
+
+    def _assembled(self, prepared: Prepared, run: RunWriter, checkpoint: Checkpoint | ForeignState | None) -> Trainer:
+        """The trainer, where the run begins or goes on."""
+        from ..data.loading.batching import rank_part
+        from ..data.loading.loaders import build_loaders
+        from .assembly import assemble_trainer
+
+        progress, device = self._progress_into(run), prepared.placement.device
+        part = rank_part(prepared.config, self._ranks)
+        data = self._ranks.together(
+            lambda: build_loaders(prepared.sources, prepared.config, device, progress, part), host_first=True
+        )
+        for note in dict.fromkeys((*prepared.notes, *data.notes)):
+            run.event("note", text=note)
+        if prepared.left_out:
+            run.event("left_out", files=[[file.path, file.problem] for file in prepared.left_out])
+            print(*(f"left out: {file.path}: {file.problem}" for file in prepared.left_out), sep="\n")
+        trainer = assemble_trainer(prepared, data, run, self.control, self._ranks)
+        if isinstance(checkpoint, dict):
+            trainer.restore(checkpoint)
+        else:
+            if checkpoint is not None:
+                checkpoint.restore_into(trainer.state)
+            trainer.saving.remember_start()
+        run.update_state(
+            status="running",
+            message="",
+            storage=data.storage,
+            storage_reason=data.reason,
+            uses_gpu=device.type == "cuda",
+        )
+        return trainer
+
+    def _announce(self, run: RunWriter) -> None:
+        self._on_directory(run.path)
+        self._has_directory_or_ended.set()
+
+    def _serve(self, run: RunWriter, gpu_uuid: str, services: ExitStack) -> None:
+        """Let the run be reached and watched while it trains."""
+        ownership = OwnershipWatch(run)
+        sampler = SystemSampler(run.held, lambda: run.state().get("step", 0), gpu_uuid)
+        services.callback(ownership.stop)
+        services.callback(sampler.stop)
+        server = ControlServer(run.path, run.held, self.control)
+        services.callback(server.stop)
+        run.on_moved = lambda: self._move_to(run, server)
+        self._announce(run)
+        if problem := server.start():
+            run.event(
+                "note",
+                text=f"no control socket can be made ({problem}): the run trains, but `torchdeck send` and the "
+                "live panel can't reach it until there is one; Ctrl-C and SIGTERM save and stop it",
+            )
+        sampler.start()
+        ownership.start()
+
+    def _beat(self, run: RunWriter, device: str, gpu_uuid: str) -> RankBeat:
+        def look() -> tuple[StateFile, float | None]:
+            trainer = self.trainer
+            state = run.state()
+            if trainer is None:
+                return state, None
+            return {**state, "step": trainer.position.step}, trainer.times.seconds()["data"]
+
+        return RankBeat(run.path, self._ranks.rank, self._ranks.world, device, gpu_uuid, look)
 
     def _progress(self, message: str, done: int, total: int) -> None:
         self.message = f"{message} {done:,}/{total:,}" if total else message
@@ -291,3 +361,11 @@ class LaunchedRun:
             raise StoppedError
         for command in commands:
             self.control.submit(command)
+
+
+def _require_seen(path: Path) -> None:
+    if not path.is_dir():
+        raise RunError(
+            f"{path}: is not there on {socket.gethostname()}; the processes of a run share one folder of runs, which "
+            "has to be reachable under the same path on every machine (--runs)"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from ..errors import ConfigError
@@ -28,3 +30,36 @@ def choose_device(name: str) -> torch.device:
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError('training.device = \'mps\': Apple\'s Metal is not available here; use "auto" or "cpu"')
     return device
+
+
+def device_of_rank(name: str, devices: Sequence[int], local_rank: int, local_world: int) -> str:
+    """The name of the device that one of several processes of a machine trains on.
+
+    Args:
+        name: `training.device`.
+        devices: `parallel.devices`; empty for the first GPUs.
+        local_rank, local_world: number of the process on its machine, and how many there are.
+
+    Raises:
+        ConfigError: they can't all have one.
+    """
+    if devices and name not in ("auto", "cuda"):
+        raise ConfigError(
+            f"training.device = '{name}': parallel.devices names GPUs; leave training.device at \"auto\""
+        )
+    if name == "cpu" or (name == "auto" and not devices and not torch.cuda.is_available()):
+        return "cpu"
+    if name not in ("auto", "cuda"):
+        raise ConfigError(
+            f"training.device = '{name}': is one device, and parallel.processes = {local_world}; use \"auto\", "
+            '"cuda" or "cpu", or name the GPUs in parallel.devices'
+        )
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    wanted = list(devices) or list(range(local_world))
+    missing = [str(number) for number in wanted if number >= count]
+    if missing:
+        raise ConfigError(
+            f"parallel: needs GPU {', '.join(missing)}; this machine has {plural(count, 'GPU')}"
+            + (f", numbered 0 to {count - 1}" if count else ' (training.device = "cpu" trains on its cores)')
+        )
+    return f"cuda:{wanted[local_rank]}"

@@ -44,6 +44,7 @@ from .on_disk.metrics_record import EpochRecord, ResultRecord
 from .on_disk.run_folder import folder_identity, renamed_to
 from .on_disk.series import Curves, Points
 from .on_disk.state_file import BestResult, StateFile
+from .rank_states import RankState, read_ranks
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 
 _MOST_SAMPLES = 17_280  # of the machine: a day of them
@@ -243,6 +244,10 @@ class RunReader:
     def system(self) -> dict[str, Any]:
         """The newest sample of what the run takes of its machine, as of the last poll; empty before the first."""
         return self._system[-1] if self._system else {}
+
+    def ranks(self) -> list[RankState]:
+        """Where each process of a run of several stands; none for a run of one."""
+        return read_ranks(self.path)
 
     def system_samples(self) -> Sequence[dict[str, Any]]:
         """The newest samples of the machine, oldest first, as of the last poll: those of the last day at most."""

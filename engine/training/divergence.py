@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from ..distributed.ranks import ALONE, Ranks
 from ..errors import CheckpointError, RunError
+from ..run_files import CHECKPOINTS
 from ..runs.saving.checkpoint_format import Checkpoint, is_own, require_known_format
 from ..runs.writer import RunWriter
 from .nonfinite import NonFiniteLossError
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 _REPLAY_SECONDS = 60.0
 
 
-def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
+def fit_past_divergence(trainer: Trainer, run: RunWriter, ranks: Ranks = ALONE) -> Outcome:
     """Train to the end. A NaN or infinite loss is reported with the module where it started.
 
     With `training.on_nonfinite = "rollback"` the run then goes back to its last good checkpoint, and on with a lower
@@ -38,8 +41,9 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
         except NonFiniteLossError as error:
             failure = error
         rollbacks = trainer.live.rollbacks
-        good, name = _last_good(trainer, run)
-        where = _where(trainer, failure, good)
+        good, name = _last_good(trainer, run, ranks)
+        # Several processes would have to look for the module in step, each at its own part of the batch.
+        where = _where(trainer, failure, good if ranks.world == 1 else None)
         training = trainer.config.training
         if training.on_nonfinite == "stop" or good is None or rollbacks >= training.max_rollbacks:
             often = f" It rolled back {rollbacks} times without success." * (rollbacks > 0)
@@ -47,13 +51,21 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter) -> Outcome:
         _go_back(trainer, run, good, rollbacks + 1, f"{str(failure).split(' (', 1)[0]}.{where} Back to {name}")
 
 
-def _last_good(trainer: Trainer, run: RunWriter) -> tuple[Checkpoint | None, str]:
-    """The newest state known to be good, and its name: a checkpoint, else the run's start."""
+def _last_good(trainer: Trainer, run: RunWriter, ranks: Ranks) -> tuple[Checkpoint | None, str]:
+    """The newest state known to be good, and its name: a checkpoint, else the run's start. The first process's."""
     from ..runs.saving.checkpoint import load_checkpoint, newest_valid_checkpoint
 
     run.flush()
+    path: Path | None = None
+    if ranks.is_first:
+        with contextlib.suppress(RunError, CheckpointError):
+            path = newest_valid_checkpoint(run.held)[0]
+    # By its name: a directory that is held by a descriptor is this process's alone.
+    name = ranks.agreed(path.name if path is not None else "")
     try:
-        path: Path = newest_valid_checkpoint(run.held)[0]
+        if not name:
+            return trainer.saving.start, "the run's start"
+        path = run.held / CHECKPOINTS / name
         content = load_checkpoint(path)
         if is_own(content):
             require_known_format(content, path)

@@ -20,7 +20,6 @@ _MOVES_THE_SCHEDULE = {
     "loader.drop_last",
     "loader.sampler",
     "loader.num_samples",
-    "loader.num_replicas",
     "loader.subset",
     "loader.batch_sampler",
     "training.accumulate",

@@ -17,6 +17,7 @@ from ..runs.control import Control
 from ..runs.on_disk.metrics_record import Measured
 from ..runs.saving.checkpoint_format import Checkpoint
 from .bookkeeping import Bookkeeping, Watchers
+from .boundary import Boundary, OwnBoundary
 from .compute.evaluation import Evaluation
 from .compute.executor import Executor
 from .compute.objective import DecisiveMetrics
@@ -58,8 +59,12 @@ class Trainer:
         watchers: Watchers,
         books: Bookkeeping,
         control: Control,
+        boundary: Boundary | None = None,
     ) -> None:
-        """Train from the state as it is."""
+        """Train from the state as it is.
+
+        `boundary` says what is due between steps where that is not this process's decision alone.
+        """
         self.state = state
         self.live = live
         self.executor = executor
@@ -73,6 +78,7 @@ class Trainer:
         self._control = control
         self._commands = LiveCommands(self, control, books.run)
         self._validation = validation
+        self._boundary = boundary or OwnBoundary(books.steps.is_due, saving.is_due_by_time)
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Continue where `checkpoint` (as `load_checkpoint` returns it) was saved, with this trainer's settings.
@@ -120,6 +126,7 @@ class Trainer:
         if not finished or self.state.position.step_in_epoch:
             self.save("early stop" if finished else "stop", is_last=True)
         outcome: Outcome = "finished" if finished else "stopped"
+        self._boundary.leave()
         self._callbacks.call("on_run_end", outcome=outcome)
         return outcome
 
@@ -154,9 +161,10 @@ class Trainer:
             if self.profiling.is_on:
                 self.profiling.after_step(position.step)
             self._callbacks.call("on_step_end", loss=loss)
-            if records.is_due():
+            due = self._boundary.after_step()
+            if due.drain:
                 records.drain()
-                if self.saving.is_due_by_time():
+                if due.save:
                     self.save("minutes")
             if self._validation.is_due_at_step() and not self._measure_between_epochs():
                 break
@@ -270,7 +278,11 @@ class Trainer:
     def _evaluate(self) -> Evaluation | None:
         self._report(phase="evaluating")
         with self.times.evaluating():
-            return self.executor.evaluate(self.data.validation, interrupted=self._commands.stop_is_asked)
+            return self.executor.evaluate(self.data.validation, interrupted=self._stop_is_asked_between_batches)
+
+    def _stop_is_asked_between_batches(self) -> bool:
+        self._boundary.between_batches()
+        return self._commands.stop_is_asked()
 
     @contextmanager
     def standing_still(self) -> Iterator[None]:

@@ -34,14 +34,9 @@ def test_it_has_its_effect_when_the_other_one_is_set() -> None:
 @pytest.mark.parametrize(
     ("overrides", "idle_ones", "busy"),
     [
-        ([], {"num_samples", "weights", "num_replicas", "rank"}, {"shuffle", "sampler", "drop_last"}),
+        ([], {"num_samples", "weights"}, {"shuffle", "sampler", "drop_last"}),
         (["sampler=balanced"], {"shuffle", "weights"}, {"num_samples"}),
         (["sampler=weighted", "weights=w.npy"], {"shuffle"}, {"weights", "num_samples"}),
-        (
-            ["sampler=distributed", "num_replicas=2", "rank=1"],
-            {"num_samples"},
-            {"shuffle", "num_replicas", "rank"},
-        ),
         (["batch_sampler=m.py:f"], {"sampler", "drop_last", "shuffle"}, set()),
     ],
 )

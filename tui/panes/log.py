@@ -13,6 +13,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical
 
 from torchdeck.engine.run_files import LOG_FILE
+from torchdeck.engine.runs.rank_states import rank_logs
 from torchdeck.engine.user_path import user_path
 
 from ..drawing import left, name, right, rule
@@ -134,6 +135,8 @@ class LogPane(Working, Pane):
             path = reader.path
             sources["events"] = Source("events", "Run", path.name, lambda: log_lines(reader.events()))
             sources["output"] = self._printed("output", "Run", path / LOG_FILE)
+            for log in rank_logs(path):
+                sources[f"rank {log.stem}"] = self._printed(f"rank {log.stem}", "Run", log)
         sources["messages"] = Source("messages", "Studio", "", self._told)
         if self._own is not None:
             sources["studio"] = self._printed("output", "Studio", self._own)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from .parent import PASSED_ON
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launched_run import LaunchedRun
+    from torchdeck.engine.launching.followed_run import FollowedRun
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGQUIT, *PASSED_ON)
 _SAME_REQUEST_SECONDS = 1.0
@@ -67,7 +67,7 @@ class StopSignals:
         """What the process ends with after the first signal, as shells count it; 0 while none came."""
         return 128 + self.received if self.received else 0
 
-    def pass_on(self, run: LaunchedRun) -> None:
+    def pass_on(self, run: FollowedRun) -> None:
         """Ask a run to save and stop after its next step, once, if a signal came. Not from a handler."""
         if self.received and not self._is_passed_on:
             self._is_passed_on = True

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import torch_failure
 from torchdeck.engine.run_files import LOG_FILE
+from torchdeck.engine.runs.on_disk.directory import load_run_config
 
 from ..process.importing import no_garbage_sought
 from ..process.private_output import carry_over
@@ -18,7 +19,7 @@ from ..process.terminal import Terminal
 from ..words.train.run_text import run_forms
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.launching.followed_run import FollowedRun
     from torchdeck.engine.runs.reader import RunReader
 
 _TRY_DRAFT = "Press 3 to change the settings, S to try again"
@@ -60,7 +61,7 @@ class OwnRun:
         self._advice = ""
         self._reader: RunReader | None = None
         self._path: Path | None = None
-        self.launched: LaunchedRun | None = None
+        self.launched: FollowedRun | None = None
         self.is_awaited = False
 
     @property
@@ -68,20 +69,28 @@ class OwnRun:
         """Whether a run is training or being prepared."""
         return self.launched is not None and self.launched.is_alive
 
-    def start(self, draft: RunConfig) -> LaunchedRun:
-        """Launch a new run."""
+    def start(self, draft: RunConfig) -> FollowedRun:
+        """Launch a new run. Raises TorchdeckError if it can't have the processes that it asks for."""
+        if draft.parallel.is_several:
+            from torchdeck.engine.launching.launched_ranks import launch_ranks
+
+            return self._follow(launch_ranks(draft, self._runs_root, argv=["torchdeck"]), _TRY_DRAFT)
         from torchdeck.engine.launching.launch import launch
 
         self._take_output_back()
         run = launch(draft, self._runs_root, argv=["torchdeck"], on_directory=self._on_directory)
         return self._follow(run, _TRY_DRAFT)
 
-    def resume(self, directory: Path, checkpoint: Path | None, epochs: int = 0) -> LaunchedRun:
+    def resume(self, directory: Path, checkpoint: Path | None, epochs: int = 0) -> FollowedRun:
         """Resume a run, up to `epochs` epochs in all if it is not 0. Raises TorchdeckError if it can't be resumed."""
+        overrides = (f"training.epochs={epochs}",) if epochs else ()
+        if load_run_config(directory, overrides).parallel.is_several:
+            from torchdeck.engine.launching.launched_ranks import launch_ranks_resumed
+
+            return self._follow(launch_ranks_resumed(directory, checkpoint=checkpoint, overrides=overrides), _TRY_RUN)
         from torchdeck.engine.launching.launch import launch_resumed
 
         self._take_output_back()
-        overrides = (f"training.epochs={epochs}",) if epochs else ()
         run = launch_resumed(directory, checkpoint=checkpoint, overrides=overrides, on_directory=self._on_directory)
         return self._follow(run, _TRY_RUN)
 
@@ -91,6 +100,9 @@ class OwnRun:
         The run's directory again where that was renamed, or replaced after a deletion.
         """
         run = self.launched
+        if run is not None:
+            # What is told by processes of its own is seen by asking.
+            run.join(0)
         if run is not None and run.path != self._path and self._path is not None and not self.is_awaited:
             # Its directory was renamed while it trains.
             self._path = run.path
@@ -114,7 +126,7 @@ class OwnRun:
         self._reader.poll()
         return run_forms(self._reader, self._reader.status())
 
-    def _follow(self, run: LaunchedRun, advice: str) -> LaunchedRun:
+    def _follow(self, run: FollowedRun, advice: str) -> FollowedRun:
         self.launched, self.is_awaited, self._advice, self._path = run, True, advice, None
         return run
 
@@ -146,7 +158,7 @@ def import_engine() -> None:
     atexit.register(gc.unfreeze)
 
 
-def _why_not_started(run: LaunchedRun) -> str:
+def _why_not_started(run: FollowedRun) -> str:
     from torchdeck.engine.launching.failure_words import describe_failure
 
     return describe_failure(run.error) if run.error is not None else "stopped before it started"

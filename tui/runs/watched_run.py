@@ -12,7 +12,7 @@ from ..words.train.run_text import run_forms, status_forms
 from .own_run import Refusal
 
 if TYPE_CHECKING:
-    from torchdeck.engine.launching.launch import LaunchedRun
+    from torchdeck.engine.launching.followed_run import FollowedRun
     from torchdeck.engine.runs.reader import RunReader
 
 
@@ -29,7 +29,7 @@ class WatchedRun:
 
     def __init__(self) -> None:
         self.reader: RunReader | None = None
-        self.launched: LaunchedRun | None = None
+        self.launched: FollowedRun | None = None
         self.refusal: Refusal | None = None
         self.status = ""
         self.changes = 0
@@ -58,7 +58,7 @@ class WatchedRun:
         self._forget()
         self.reader = RunReader(path)
 
-    def prepare(self, run: LaunchedRun) -> None:
+    def prepare(self, run: FollowedRun) -> None:
         """Wait for the directory of a run that is being prepared."""
         self._forget()
         self.launched, self.status = run, "preparing"

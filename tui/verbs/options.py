@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,29 @@ part_of_option = click.option(
     hidden=True,
     callback=_parsed_part_of,
     help="What run.json says of the sweep, trial or job that started the run: sweep=NAME.",
+)
+
+
+class _Numbers(click.ParamType[list[int]]):
+    """Numbers and ranges of them, such as 0-3 or 0,2."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        found: list[int] = []
+        for part in str(value).split(","):
+            match = re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part)
+            if match is None:
+                self.fail(f"{value!r}: must be numbers of GPUs, such as 0-3 or 0,2", param, context)
+            first, last = int(match[1]), int(match[2] or match[1])
+            found += [number for number in range(first, last + 1) if number not in found]
+        return found
+
+
+gpus_option = click.option(
+    "--gpus", type=_Numbers(), metavar="0-3", help="GPUs to train on together, one process each: 0-3, or 0,2."
 )
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TextIO
@@ -22,8 +23,10 @@ from torchdeck.engine.config.secret_settings import words_with_secrets_kept
 from torchdeck.engine.errors import ConfigError, TorchdeckError
 from torchdeck.engine.launching.agreement import agree_to_named, check_agreed, is_of_a_run
 from torchdeck.engine.launching.failure_words import describe_failure
+from torchdeck.engine.launching.followed_run import FollowedRun
 from torchdeck.engine.launching.fork import fork_config
-from torchdeck.engine.launching.launch import LaunchedRun, launch, launch_resumed
+from torchdeck.engine.launching.launch import launch, launch_resumed
+from torchdeck.engine.launching.launched_ranks import launch_ranks, launch_ranks_resumed
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
@@ -41,6 +44,7 @@ from .dry_run import print_dry_run
 from .options import (
     TRUST_CODE,
     from_option,
+    gpus_option,
     json_option,
     part_of_option,
     runs_root_option,
@@ -53,20 +57,35 @@ _FOLLOWING = (
     set_option,
     runs_root_option,
     trust_option,
+    gpus_option,
+    click.option(
+        "--processes", type=click.IntRange(0), help="Train with so many processes together; 0: one for each GPU."
+    ),
     click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return."),
     json_option,
     click.option("--announce", type=int, default=-1, hidden=True),
 )
 
-Start = Callable[[Callable[[Path], None]], LaunchedRun]
+Start = Callable[[Callable[[Path], None]], FollowedRun]
 Verb = Callable[..., int]
 
 
 def _follows_a_run(verb: Verb) -> Verb:
     """Add the options of every verb that starts a run, and then follows or detaches it."""
+
+    @wraps(verb)
+    def with_processes(gpus: list[int] | None, processes: int | None, **arguments: Any) -> int:
+        overrides = arguments.pop("overrides")
+        if gpus is not None:
+            overrides = (*overrides, f"parallel.devices={gpus}", f"parallel.processes={len(gpus)}")
+        if processes is not None:
+            overrides = (*overrides, f"parallel.processes={processes}", "parallel.devices=[]")
+        return verb(overrides=overrides, **arguments)
+
+    options: Verb = with_processes
     for option in reversed(_FOLLOWING):
-        verb = option(verb)
-    return verb
+        options = option(options)
+    return options
 
 
 @click.command()
@@ -106,7 +125,7 @@ def train(
         return _detached(as_json)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
-        return _follow(lambda on_directory: launch_resumed(earlier, on_directory=on_directory), as_json, announce)
+        return _follow(lambda on_directory: _resumed(earlier, on_directory), as_json, announce)
     return _follow(lambda on_directory: _launched(config, runs_root, on_directory, part_of), as_json, announce)
 
 
@@ -138,7 +157,7 @@ def resume(
     if detach:
         return _detached(as_json)
     return _follow(
-        lambda on_directory: launch_resumed(path, checkpoint=chosen, overrides=overrides, on_directory=on_directory),
+        lambda on_directory: _resumed(path, on_directory, chosen, overrides),
         as_json,
         announce,
     )
@@ -197,9 +216,18 @@ def _launched(
     runs_root: Path,
     on_directory: Callable[[Path], None],
     part_of: Mapping[str, Any] = MappingProxyType({}),
-) -> LaunchedRun:
+) -> FollowedRun:
     argv = ["torchdeck", *sys.argv[1:]]
-    return launch(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of)
+    start = launch_ranks if config.parallel.is_several else launch
+    return start(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of)
+
+
+def _resumed(
+    path: Path, on_directory: Callable[[Path], None], checkpoint: Path | None = None, overrides: tuple[str, ...] = ()
+) -> FollowedRun:
+    is_several = load_run_config(path, overrides).parallel.is_several
+    resume_run = launch_ranks_resumed if is_several else launch_resumed
+    return resume_run(path, checkpoint=checkpoint, overrides=overrides, on_directory=on_directory)
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:
@@ -238,7 +266,7 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
     return status
 
 
-def _requeue_if_asked(run: LaunchedRun, received: int, file: TextIO) -> None:
+def _requeue_if_asked(run: FollowedRun, received: int, file: TextIO) -> None:
     """Requeue the SLURM job after a SIGUSR1 has stopped the run, if the config asks for it."""
     if received != signal.SIGUSR1 or run.status != "stopped" or run.path is None:
         return
@@ -264,7 +292,7 @@ def summary(reader: RunReader) -> dict[str, Any]:
     }
 
 
-def _exit_status(run: LaunchedRun, signals: StopSignals) -> int:
+def _exit_status(run: FollowedRun, signals: StopSignals) -> int:
     if run.error is not None:
         return 2 if run.path is None and isinstance(run.error, TorchdeckError) else 1
     return signals.exit_status if run.status == "stopped" else 0

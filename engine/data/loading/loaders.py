@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from ...config import DataConfig, RunConfig
+from ...distributed.part import WHOLE, Part
 from ...errors import ConfigError
 from ...inputs import Inputs, sample_shape_of
 from ...progress import Progress
@@ -24,6 +25,7 @@ from .batching import evaluation_batching, optimizer_steps, train_batching
 from .collation import check_collated, with_collate
 from .disk_cache import mapped_split
 from .encoded import EncodedLoader, Head
+from .even_batches import EvenBatches
 from .in_memory_loader import InMemoryLoader
 from .kept_tensors import KeptTensors, TensorLoader
 from .mixing_loader import MixingLoader
@@ -33,7 +35,9 @@ from .user_order import own_batches
 from .workers import KeyedSamples, WorkerLoader
 
 
-def build_loaders(sources: DataSources, config: RunConfig, device: torch.device, progress: Progress) -> TrainingData:
+def build_loaders(
+    sources: DataSources, config: RunConfig, device: torch.device, progress: Progress, part: Part = WHOLE
+) -> TrainingData:
     """Decode what can be held, and set up the loaders of both splits.
 
     Args:
@@ -41,6 +45,7 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
         config: config of the run.
         device: where batches go.
         progress: called with what is done, samples done, samples in all.
+        part: this process's part of every batch.
 
     Raises:
         ConfigError: transforms that don't fit the images, a storage that can't be had, an epoch without a batch.
@@ -51,11 +56,18 @@ def build_loaders(sources: DataSources, config: RunConfig, device: torch.device,
     _example(sources.train, config, train=True)
     train_tier, validation_tier = check_loading(sources, config, device)
     notes = data_notes(sources, config, (train_tier, validation_tier))
-    train = _train_loader(sources, train_tier, config, device, progress)
-    validation = _loader(sources.validation, validation_tier, config, device, progress, train=False)
+    train = _train_loader(sources, train_tier, config, device, progress, part)
+    validation = _loader(sources.validation, validation_tier, config, device, progress, train=False, part=part)
+    if not part.is_whole:
+        train = EvenBatches(train, num_train_batches(sources, config))
+        # The first process has the most.
+        first = evaluation_batching(sources.validation, config, device, Part(0, part.world, part.shards))
+        validation = EvenBatches(validation, first.num_batches)
     storage = train_tier.words
     if validation_tier.words != storage:
         storage = f"{storage}; validation: {validation_tier.words}"
+    if not part.is_whole and isinstance(train_tier.plan, BatchPlan):
+        storage += f"; decoded once, mapped from {config.data.cache}"
     return TrainingData(
         train,
         validation,
@@ -114,9 +126,14 @@ def train_loader(sources: DataSources, config: RunConfig, device: torch.device, 
 
 
 def _train_loader(
-    sources: DataSources, tier: Tier, config: RunConfig, device: torch.device, progress: Progress
+    sources: DataSources,
+    tier: Tier,
+    config: RunConfig,
+    device: torch.device,
+    progress: Progress,
+    part: Part = WHOLE,
 ) -> BatchLoader:
-    loader = _loader(sources.train, tier, config, device, progress, train=True)
+    loader = _loader(sources.train, tier, config, device, progress, train=True, part=part)
     if mixes := make_mixes(config.data.train_transforms, "data.train_transforms"):
         return MixingLoader(loader, mixes, seed=config.seed, num_classes=len(sources.classes))
     return loader
@@ -234,15 +251,23 @@ def _pipeline(config: RunConfig, train: bool) -> SamplePipeline:
 
 
 def _loader(
-    split: Split, tier: Tier, config: RunConfig, device: torch.device, progress: Progress, *, train: bool
+    split: Split,
+    tier: Tier,
+    config: RunConfig,
+    device: torch.device,
+    progress: Progress,
+    *,
+    train: bool,
+    part: Part = WHOLE,
 ) -> BatchLoader:
-    batching = (train_batching if train else evaluation_batching)(split, config, device)
+    batching = (train_batching if train else evaluation_batching)(split, config, device, part)
     split, seed, options = with_collate(split, config.loader), config.seed, config.loader
     where = "data.train_transforms" if train else "data.eval_transforms"
     if isinstance(tier.plan, Head):
         return EncodedLoader(split, tier.plan, batching, seed=seed, options=options, where=where)
     if isinstance(tier.plan, BatchPlan):
-        if tier.name == "mmap":
+        # Several processes of a machine share what one of them decodes.
+        if tier.name == "mmap" or not part.is_whole:
             store = mapped_split(split, tier.plan.baked, user_path(config.data.cache), where, progress)
         else:
             store = DecodedSplit(split, tier.plan.baked, where).decode(progress)

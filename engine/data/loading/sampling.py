@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...config import LoaderConfig
+from ...distributed.part import Part
 from ...errors import ConfigError
 from ..datasets.splits import Split
 from ..datasets.targets import kind_of
 from ..random_keys import combine, epoch_order
-from .process_share import ProcessShare, process_share
 from .user_order import sample_weights
 
 Kind = Literal["shuffled", "sequential", "balanced", "weighted", "replacement"]
@@ -38,6 +38,47 @@ class EpochOrder:
 
 
 @dataclass(frozen=True)
+class Deal:
+    """How one process takes its part of every batch of an epoch.
+
+    Attributes:
+        part: its part of a batch.
+        batch_size: samples of a batch of all processes together.
+        drop_last: leave out a last batch that is not full.
+    """
+
+    part: Part
+    batch_size: int
+    drop_last: bool = False
+
+    def positions(self, total: int) -> Tensor:
+        """Places in an order of `total` samples that are this process's, int64."""
+        full, rest = divmod(total, self.batch_size)
+        rows = self.part.rows(self.batch_size)
+        whole = torch.arange(full)[:, None] * self.batch_size + torch.arange(rows.start, rows.stop)
+        last = self.part.rows(0 if self.drop_last else rest)
+        return torch.cat([whole.flatten(), full * self.batch_size + torch.arange(last.start, last.stop)])
+
+
+@dataclass(frozen=True)
+class DealtBatches:
+    """How one process takes whole batches of a split in turn, each of which is then the same however many there are.
+
+    Attributes:
+        part: this process among the others.
+        batch_size: samples of a batch.
+    """
+
+    part: Part
+    batch_size: int
+
+    def positions(self, total: int) -> Tensor:
+        """Places in an order of `total` samples that are this process's, int64."""
+        places = torch.arange(total)
+        return places[(places // self.batch_size) % self.part.world == self.part.rank]
+
+
+@dataclass(frozen=True)
 class EpochSampler:
     """Sampler that draws epochs from a split.
 
@@ -50,7 +91,7 @@ class EpochSampler:
         seed: seed of the run.
         targets: int64 [count], for "balanced" only.
         weights: float64 [count], for "weighted" only: chances, up to a factor.
-        share: part of an epoch for this process; None for all of it.
+        deal: how this process takes its part of it; None for all of it.
     """
 
     kind: Kind
@@ -59,17 +100,20 @@ class EpochSampler:
     seed: int
     targets: NDArray[np.int64] | None = None
     weights: NDArray[np.float64] | None = None
-    share: ProcessShare | None = None
+    deal: Deal | DealtBatches | None = None
 
     @property
     def length(self) -> int:
         """Samples that this process takes in an epoch."""
-        return self.total if self.share is None else self.share.length(self.total)
+        return self.total if self.deal is None else len(self.deal.positions(self.total))
 
     def order(self, epoch: int) -> EpochOrder | None:
         """The samples that this process takes in an epoch; None for all of the split as they come."""
         order = self._whole_order(epoch)
-        return order if self.share is None else self._dealt(order, self.share)
+        if self.deal is None:
+            return order
+        own = self.deal.positions(self.total)
+        return EpochOrder(own, own) if order is None else EpochOrder(order.samples[own], order.draws[own])
 
     def _whole_order(self, epoch: int) -> EpochOrder | None:
         if self.kind == "sequential":
@@ -85,18 +129,6 @@ class EpochSampler:
         else:
             samples = self._balanced(generator)
         return EpochOrder(samples, samples + self.count * times_before(samples))
-
-    def _dealt(self, order: EpochOrder | None, share: ProcessShare) -> EpochOrder:
-        """The share of one process, dealt as torch's DistributedSampler does.
-
-        A process takes every `replicas`-th sample of the order, from its own number on: the processes' n-th batches
-        of b samples together are the n-th batch of b · replicas samples of a single one. What comes again where the
-        order is filled up gets other random numbers.
-        """
-        samples = torch.arange(self.total) if order is None else order.samples
-        filled = samples[torch.arange(share.length(self.total) * share.replicas) % self.total]
-        draws = filled + self.count * times_before(filled)
-        return EpochOrder(filled[share.rank :: share.replicas], draws[share.rank :: share.replicas])
 
     def _balanced(self, generator: torch.Generator) -> Tensor:
         targets = torch.from_numpy(np.array(self.targets))
@@ -121,10 +153,10 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
 
     Raises:
         ConfigError: a balanced sampler for a split whose labels are not known without reading it, or weights that
-            are not one for each sample; a distributed sampler of a process whose number is not known.
+            are not one for each sample.
     """
     kind: Kind = "shuffled" if config.shuffle else "sequential"
-    if config.sampler != "auto" and config.sampler != "distributed":
+    if config.sampler != "auto":
         kind = config.sampler
     targets = split.targets if kind == "balanced" else None
     if kind == "balanced" and targets is None:
@@ -134,7 +166,7 @@ def train_sampler(split: Split, config: LoaderConfig, seed: int) -> EpochSampler
     classes = None if targets is None else targets.astype(np.int64)
     weights = sample_weights(config.weights, split) if kind == "weighted" else None
     total = config.num_samples or len(split)
-    return EpochSampler(kind, len(split), total, seed, classes, weights, process_share(config))
+    return EpochSampler(kind, len(split), total, seed, classes, weights)
 
 
 def sequential_sampler(split: Split) -> EpochSampler:

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...config import RunConfig
+from ...distributed.part import WHOLE, Part
 from ...errors import ConfigError
 from ...inputs import Inputs, call_model
 from ...randomness import generators_kept
@@ -19,7 +20,9 @@ from .sampling import train_sampler
 REFUSAL = "Expected more than 1 value per channel when training"
 
 
-def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Module, example: Inputs) -> None:
+def refuse_single_sample(
+    config: RunConfig, sources: DataSources, model: nn.Module, example: Inputs, part: Part = WHOLE
+) -> None:
     """Raise ConfigError when an epoch has a batch of one sample and the model refuses one in training.
 
     Only a model with batch normalization is tried, on a copy: over the pixels of one image it may work, so only
@@ -30,8 +33,9 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
         sources: its data.
         model: on the CPU, as it is trained: frozen layers may be in evaluation mode.
         example: a batch of one sample.
+        part: what goes through the model at once, where that is not a whole batch.
     """
-    if not _has_single_sample(config, sources) or not _normalizes_batches(model):
+    if not _has_single_sample(config, sources, part) or not _normalizes_batches(model):
         return
     with generators_kept(), torch.no_grad():
         try:
@@ -43,6 +47,12 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
         else:
             return
     size = config.loader.batch_size
+    if part.shards > 1:
+        raise ConfigError(
+            f"a batch has a part of one sample: batches of {size:,} are computed in {part.shards} parts, and batch "
+            f"normalization can't train on one sample ({refusal}). Set loader.drop_last = true, or another "
+            "loader.batch_size"
+        )
     if size == 1:
         raise ConfigError(
             f"loader.batch_size = 1: batch normalization can't train on one sample ({refusal}). "
@@ -55,12 +65,15 @@ def refuse_single_sample(config: RunConfig, sources: DataSources, model: nn.Modu
     )
 
 
-def _has_single_sample(config: RunConfig, sources: DataSources) -> bool:
+def _has_single_sample(config: RunConfig, sources: DataSources, part: Part) -> bool:
     loader = config.loader
     if loader.batch_sampler:
         return False
     rest = train_sampler(sources.train, loader, config.seed).length % loader.batch_size
-    return loader.batch_size == 1 or (rest == 1 and not loader.drop_last)
+    sizes = [loader.batch_size, *([] if loader.drop_last else [rest])]
+    smallest_parts = (divmod(size, part.shards) for size in sizes)
+    # Where a batch does not divide evenly, the first parts have one sample more.
+    return any(size == 1 or (size == 0 and larger) for size, larger in smallest_parts)
 
 
 def _normalizes_batches(model: nn.Module) -> bool:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...config import TrainingConfig
 from ...plurals import plural
@@ -18,7 +17,7 @@ from ...runs.on_disk.state_file import Report
 from ...runs.writer import RunWriter
 from .compilation import CompileOutcome, compile_with_first_step, number_of_graphs
 from .memory_recovery import is_out_of_memory, release_memory
-from .step import Batch, TrainStep
+from .step import Batch, TrainStep, buffers_kept
 
 # The first passes are slower: kernels are chosen in them, CUDA graphs recorded.
 _WARM_PASSES, _TIMED_PASSES = 2, 5
@@ -115,7 +114,7 @@ class CompiledRun:
         """
         seconds: list[float] = []
         began = time.perf_counter()
-        with generators_kept(), _buffers_kept(self._step.model):
+        with generators_kept(), buffers_kept(self._step.model):
             try:
                 while len(seconds) < _WARM_PASSES + _TIMED_PASSES:
                     self._wait_for_device()
@@ -137,15 +136,3 @@ class CompiledRun:
     def _wait_for_device(self) -> None:
         if self._device.type != "cpu":
             torch.accelerator.synchronize(self._device)
-
-
-@contextmanager
-def _buffers_kept(model: nn.Module) -> Iterator[None]:
-    """Give the model's buffers back as they were: batch norm must not count a batch twice."""
-    saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
-    try:
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, before in saved:
-                buffer.copy_(before)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ...config import TrainingConfig
 from ...data.loading.batch_loader import BatchLoader, TrainingData
+from ...distributed.ranks import ALONE, Ranks
 from ...runs.on_disk.state_file import Report
 from ...runs.writer import RunWriter
 from .compiled_run import CompiledRun
@@ -41,6 +42,7 @@ class Executor:
         seed: Callable[[], None],
         on_split: Callable[[Parts, str], None],
         report: Report,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Compute nothing yet.
 
@@ -52,8 +54,10 @@ class Executor:
             seed: sets the generators for the run's next step.
             on_split: told of every split, and whether it is of "training" or of "evaluation".
             report: changes fields of the run's state.
+            ranks: the processes that compute together.
         """
         self.step = step
+        self._ranks = ranks
         self.passes = RecoveringPasses(step, seed, lambda parts: on_split(parts, "training"))
         self.evaluation = RecoveringEvaluation(lambda parts: on_split(parts, "evaluation"))
         self.seed = seed
@@ -93,7 +97,7 @@ class Executor:
     def _evaluate_on(self, interrupted: Callable[[], bool], loader: BatchLoader) -> Evaluation | None:
         self.seed()
         step = self.step
-        return evaluate(step.model, loader, step.objective, step.placement, interrupted=interrupted)
+        return evaluate(step.model, loader, step.objective, step.placement, interrupted, self._ranks)
 
     def _runs_eager(self, samples: int) -> bool:
         """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""

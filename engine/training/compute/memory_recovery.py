@@ -83,7 +83,7 @@ class RecoveringPasses:
             self._on_split(Parts(self.largest_part, problem))
 
     def _can_split(self, window: Sequence[Batch]) -> bool:
-        return self.largest_part != 1 and max(len(targets) for _, targets in window) > 1
+        return self._step.can_split and self.largest_part != 1 and max(len(targets) for _, targets in window) > 1
 
     def _in_parts(self, window: Sequence[Batch]) -> list[Batch]:
         return [part for batch in window for part in parts_of(batch, self.largest_part)]

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 import torch
 
-from ...config import TrainingConfig
+from ...config import RunConfig, TrainingConfig
+from ...distributed.ranks import Ranks
 from ...errors import ConfigError
 from ...machine.cores import available_cores
-from ...machine.device import choose_device
+from ...machine.device import choose_device, device_of_rank
 
 # cuBLAS is deterministic with a fixed workspace only; torch refuses deterministic products without it.
 _CUBLAS_WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
@@ -33,6 +34,7 @@ class Placement:
         num_threads: intra-operation threads of torch on the CPU.
         channels_last: whether images and weights are in channels-last memory format.
         deterministic: whether only deterministic kernels are allowed.
+        processes: processes that train together.
     """
 
     device: torch.device
@@ -41,6 +43,7 @@ class Placement:
     num_threads: int
     channels_last: bool
     deterministic: bool
+    processes: int = 1
 
     @property
     def uses_grad_scaler(self) -> bool:
@@ -60,6 +63,26 @@ def choose_placement(config: TrainingConfig) -> Placement:
         channels_last=config.channels_last,
         deterministic=config.deterministic,
     )
+
+
+def placement_of_rank(config: RunConfig, ranks: Ranks) -> Placement:
+    """The placement of one of a run's processes: its own GPU, its share of the machine's cores.
+
+    In shards that are added up exactly, the bits depend on the number of threads, which must not follow from the
+    number of processes: it is 1 unless `training.num_threads` says otherwise.
+
+    Raises:
+        ConfigError: what the machine doesn't have, or a device that several processes can't have.
+    """
+    training, parallel = config.training, config.parallel
+    if ranks.world > 1 or parallel.devices:
+        device = device_of_rank(training.device, parallel.devices, ranks.local_rank, ranks.local_world)
+        training = training.model_copy(update={"device": device})
+    placement = choose_placement(training)
+    threads = placement.num_threads
+    if not training.num_threads:
+        threads = 1 if parallel.exact_shards else max(1, threads // ranks.local_world)
+    return replace(placement, num_threads=threads, processes=ranks.world)
 
 
 def compile_notes(config: TrainingConfig, device: torch.device) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +67,11 @@ class TrainStep:
         self.after_backward: Callable[[], None] | None = None
         self._parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
 
+    @property
+    def can_split(self) -> bool:
+        """Whether the passes that failed may be done again with their batches in smaller parts."""
+        return True
+
     @classmethod
     def of(
         cls,
@@ -74,7 +80,7 @@ class TrainStep:
         optimizer: torch.optim.Optimizer,
         objective: Objective,
         placement: Placement,
-    ) -> TrainStep:
+    ) -> Self:
         """The step that a run with this config takes."""
         return cls(
             model,
@@ -160,10 +166,17 @@ class TrainStep:
 
     def rehearse(self, window: Sequence[Batch]) -> None:
         """The forward and backward passes of a step and nothing else: no weight changes, no callbacks."""
+        with self.rehearsed(window):
+            pass
+
+    @contextmanager
+    def rehearsed(self, window: Sequence[Batch]) -> Iterator[None]:
+        """Inside this context, gradients are those of a step that is not taken."""
         with self.unwatched():
             try:
                 for inputs, targets in window:
                     self._backward(self._forward(inputs, targets, self.objective.loss)[0])
+                yield
             finally:
                 self.optimizer.zero_grad(set_to_none=True)
 
@@ -215,6 +228,18 @@ class TrainStep:
             self.scaler.scale(loss).backward()
         else:
             loss.backward()
+
+
+@contextmanager
+def buffers_kept(model: nn.Module) -> Iterator[None]:
+    """Give the model's buffers back as they were: batch norm must not count a batch twice."""
+    saved = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in saved:
+                buffer.copy_(before)
 
 
 def check_prediction(prediction: object, targets: Tensor, objective: Objective) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...distributed.ranks import Ranks
+
 # The matrix of more classes would take too much memory: only its margins and its diagonal are counted.
 MAX_MATRIX_CLASSES = 2048
 
@@ -36,6 +38,10 @@ class ConfusionMatrix:
         self._counts.index_add_(0, targets, ones)
         self._counts.index_add_(0, predicted + self.num_classes, ones)
         self._counts.index_add_(0, targets + 2 * self.num_classes, (targets == predicted).long())
+
+    def add_up(self, ranks: Ranks) -> None:
+        """Add what the other processes counted."""
+        ranks.add_up([self._counts])
 
     def counts(self) -> Tensor:
         """[num_classes, num_classes] int64 on the CPU; rows are targets, columns predictions."""
@@ -161,6 +167,11 @@ class ClassMeter:
         likelihood = probabilities.gather(1, targets[:, None]).sum(dtype=torch.float64)
         best = outputs.topk(self._top_k, dim=1).indices
         self._sums += torch.stack([likelihood, (best == targets[:, None]).sum().double()])
+
+    def add_up(self, ranks: Ranks) -> None:
+        """See `Meter.add_up`."""
+        self._matrix.add_up(ranks)
+        ranks.add_up([self._calibration, self._sums])
 
     def metrics(self) -> dict[str, float]:
         """See `Meter.metrics`."""

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...distributed.ranks import Ranks
 from .class_metrics import ClassCounts, class_scores, macro_average
 
 
@@ -57,6 +58,12 @@ class LabelMeter:
         right = (predicted == there).sum(dim=1)
         self._right += torch.stack([right.sum(), (right == self._num_labels).sum()])
         self._samples += len(targets)
+
+    def add_up(self, ranks: Ranks) -> None:
+        """See `Meter.add_up`."""
+        samples = torch.tensor([self._samples], device=self._counts.device)
+        ranks.add_up([self._counts, self._right, samples])
+        self._samples = int(samples)
 
     def metrics(self) -> dict[str, float]:
         """See `Meter.metrics`."""

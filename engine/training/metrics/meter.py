@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ...distributed.ranks import Ranks
 from ...metric_names import TargetKind
 from .class_metrics import ClassMeter
 from .label_metrics import LabelMeter
@@ -45,6 +46,10 @@ class Meter(Protocol):
         """
         ...
 
+    def add_up(self, ranks: Ranks) -> None:
+        """Take over what the meters of the other processes counted, too. All of them call it."""
+        ...
+
     def metrics(self) -> dict[str, float]:
         """The figures by name, in the order of `MEASURED`, without the loss. Waits for the device."""
         ...
@@ -66,6 +71,11 @@ class MeterWithOwn:
         """Count a batch. Metrics of the user's own may wait for the device."""
         self._meter.update(outputs, targets)
         self._own.update(outputs, targets)
+
+    def add_up(self, ranks: Ranks) -> None:
+        """See `Meter.add_up`."""
+        self._meter.add_up(ranks)
+        self._own.add_up(ranks)
 
     def metrics(self) -> dict[str, float]:
         """See `Meter.metrics`."""

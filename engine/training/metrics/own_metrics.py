@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ...config import MetricConfig
+from ...distributed.ranks import Ranks
 from ...errors import ConfigError, TorchdeckError, UserCodeError
 from ...metric_names import Metric, TargetKind, metric
 from ...randomness import generators_kept
@@ -143,9 +144,12 @@ class OwnMetrics:
 
     Attributes:
         metrics: in the config's order.
+        keeps_batches: whether what is counted is kept for the other processes.
     """
 
     metrics: Sequence[OwnMetric] = field(default_factory=tuple)
+    keeps_batches: bool = False
+    _counted: list[tuple[Tensor, Tensor]] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def figures(self) -> list[str]:
@@ -154,13 +158,30 @@ class OwnMetrics:
 
     def reset(self) -> None:
         """Begin to count anew."""
+        self._counted.clear()
         for each in self.metrics:
             each.reset()
 
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         """Count a batch, as `Meter.update`."""
+        if self.keeps_batches:
+            self._counted.append((outputs.cpu(), targets.cpu()))
         for each in self.metrics:
             each.update(outputs, targets)
+
+    def add_up(self, ranks: Ranks) -> None:
+        """Count what the other processes counted, too; see `Meter.add_up`.
+
+        How a metric adds up to another of its kind is known to it alone, so each counts every batch itself, in the
+        order of the processes.
+        """
+        if not self.metrics:
+            return
+        of_ranks = ranks.gathered(list(self._counted))
+        self.reset()
+        for outputs, targets in (batch for batches in of_ranks for batch in batches):
+            for each in self.metrics:
+                each.update(outputs.to(each.task.device), targets.to(each.task.device))
 
     def compute(self) -> dict[str, float]:
         """All figures by name."""
@@ -233,6 +254,8 @@ def _made(config: MetricConfig, task: MetricTask) -> OwnMetric:
             made = maker(**arguments)
         except Exception as error:
             raise ConfigError(f"{where}: {error}") from error
+        # Processes exchange batches themselves: added up by torchmetrics too, each would count as often as there are.
+        made.sync_on_compute = False
     on_device = getattr(made, "to", None)
     return OwnMetric(config, on_device(task.device) if callable(on_device) else made, task)
 

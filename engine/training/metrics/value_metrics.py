@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...distributed.ranks import Ranks
+
 
 class ValueMeter:
     """Everything that is measured of a model that predicts numbers. See `Meter`.
@@ -32,6 +34,19 @@ class ValueMeter:
         shifted = wanted - self._shift
         self._sums += torch.stack([errors.abs(), errors.square(), shifted, shifted.square()]).sum(dim=1)
         self._samples += len(targets)
+
+    def add_up(self, ranks: Ranks) -> None:
+        """See `Meter.add_up`. Sums of shifted targets add up only where they are shifted alike: as on rank 0."""
+        shift = torch.zeros_like(self._sums[0]) if self._shift is None else self._shift.clone()
+        ranks.spread([shift])
+        if self._shift is not None:
+            moved, once = self._shift - shift, self._sums[2].clone()
+            self._sums[2] += self._samples * moved
+            self._sums[3] += 2 * moved * once + self._samples * moved.square()
+        self._shift = shift
+        samples = torch.tensor([self._samples], device=self._sums.device)
+        ranks.add_up([self._sums, samples])
+        self._samples = int(samples)
 
     def metrics(self) -> dict[str, float]:
         """See `Meter.metrics`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ...distributed.ranks import ALONE, Ranks
 from ..compute.loss_weights import on_host
 from ..compute.objective import Objective
 from ..metrics.output_buffer import HeldOutputs
@@ -40,8 +41,10 @@ class StepBlock:
 class StepLog:
     """Collects what each step produced; `drain` is the only place that waits for the device."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, objective: Objective, ranks: Ranks = ALONE) -> None:
+        """Collect nothing yet. Of several processes, each adds its own part; blocks are of all together."""
         self._objective = objective
+        self._ranks = ranks
         self._losses: list[Tensor] = []
         self._samples: list[int] = []
         self._learning_rates: list[float] = []
@@ -93,7 +96,16 @@ class StepLog:
             counts=self._counts.take(),
         )
         self._losses, self._scores, self._samples, self._learning_rates, self._weights = [], [], [], [], []
-        return block
+        return block if self._ranks.world == 1 else self._of_all(block)
+
+    def _of_all(self, block: StepBlock) -> StepBlock:
+        """The sum of the processes' parts, in one message for each dtype."""
+        floats = [torch.tensor(part, dtype=torch.float64) for part in (block.loss, block.scores, block.weights or [])]
+        samples = torch.tensor(block.samples)
+        counts = [block.counts] if block.counts is not None else []
+        self._ranks.add_up([*floats, samples, *counts])
+        loss, scores, weights = (part.tolist() for part in floats)
+        return StepBlock(loss, scores, samples.tolist(), block.learning_rate, weights or None, block.counts)
 
     def _fold(self) -> None:
         """Reduce the logits held back to one score per step, and count them."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from ...distributed.ranks import ALONE, Ranks
 from ...runs.on_disk.metrics_record import TrainRecord
 from ...runs.writer import RunWriter
 from ..compute.objective import Objective
@@ -36,6 +37,7 @@ class StepRecords:
         clock: TrainingClock,
         run: RunWriter,
         report: Callable[[], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         """Begin with nothing.
 
@@ -46,9 +48,10 @@ class StepRecords:
             clock: the run's.
             run: is written to.
             report: called after every record.
+            ranks: the processes that train together; all of them drain at the same steps.
         """
         self.objective = objective
-        self.log = StepLog(objective)
+        self.log = StepLog(objective, ranks)
         self._state = state
         self._watch = watch
         self._clock = clock

@@ -26,7 +26,6 @@ MIXED = [*MOVED, component("MixUp", alpha=0.4)]
         {},
         {"sampler": "balanced", "num_samples": 500},
         {"shuffle": False},
-        {"sampler": "distributed", "num_replicas": 2, "rank": 1},
     ],
 )
 @pytest.mark.parametrize("accumulate", [1, 3])

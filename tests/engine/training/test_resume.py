@@ -64,7 +64,7 @@ SETTINGS = {
         "{name='RandomChoice',transforms=[{name='MixUp',alpha=0.2},{name='CutMix'}]}]",
         "training.accumulate=2",
     ],
-    "a share of every epoch": ["loader={batch_size=64, sampler='distributed', num_replicas=3, rank=2}"],
+    "exact shards": ["parallel.exact_shards=4"],
     "batch norm, momentum": [
         "model={name='cnn',channels=[4],convolutions=1}",
         "optimizer={name='SGD',lr=0.05,momentum=0.9}",
@@ -134,7 +134,7 @@ def test_a_callbacks_state_that_is_forgotten_shows(tmp_path: Path, monkeypatch: 
 
 
 def forget_seeding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StepRandomness, "seed_step", lambda randomness, step: None)
+    monkeypatch.setattr(StepRandomness, "seed_step", lambda randomness, step, rank=0: None)
 
 
 def forget_part(name: str) -> Callable[[pytest.MonkeyPatch], None]:

@@ -150,8 +150,8 @@ class StepHook:
         self.seen: list[int] = []
         original = StepRandomness.seed_step
 
-        def seed_step(randomness: StepRandomness, step: int) -> None:
-            original(randomness, step)
+        def seed_step(randomness: StepRandomness, step: int, rank: int = 0) -> None:
+            original(randomness, step, rank)
             self.seen.append(step)
             if action := self.actions.pop(step, None):
                 action()

@@ -33,6 +33,7 @@ from ...words.train.event_reasons import Explained, explained
 from ...words.train.event_text import event_lines, newest_event
 from ...words.train.machine_text import device_lines, devices_title, time_line
 from ...words.train.no_run_text import invitation, preparing, refusal
+from ...words.train.rank_text import rank_lines
 from ...words.train.run_text import head_title, notices, progress_line, what_trains
 from ...words.train.tile_text import TILES, tile_figures
 from ...working import Working
@@ -217,7 +218,14 @@ class TrainPane(Working, Pane):
             uses_gpu = bool(state.get("uses_gpu"))
             newest = list(samples)[-500:]
             devices.entitle(devices_title(newest, is_live=self._run.is_live))
-            devices.show(lambda width, height: device_lines(newest, width, height, uses_gpu=uses_gpu, cores=cores))
+            ranks, now, is_live = reader.ranks(), time.time(), self._run.is_live
+
+            def draw(width: int, height: int) -> list[str]:
+                of_ranks = rank_lines(ranks, now, width, is_live=is_live)
+                room = max(1, height - len(of_ranks))
+                return [*device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores), *of_ranks][:height]
+
+            devices.show(draw)
         if listed.display:
             listed.show(lambda width, height: event_lines(happened, width, height))
         self._show_epochs(reader)

@@ -1,0 +1,247 @@
+"""A run of several processes, started through torchrun and followed by its directory: it outlives what started it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from ..config import RunConfig
+from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
+from ..errors import ConfigError, RunError, TorchdeckError
+from ..machine.python_process import module_command, python_command
+from ..runs.cause_of_death import why_died
+from ..runs.commands import Answer, Command, problem_with
+from ..runs.control import send
+from ..runs.on_disk.directory import ENDED_STATUSES, load_run_config, read_state
+from ..runs.reader import RunReader
+from .absolute_paths import with_absolute_paths
+from .launch_folder import Launch, LaunchFolder, new_launch_id
+from .launched_run import Status
+
+_MONITOR_SECONDS = "0.5"
+# How long the agent waits for processes that were told to stop: the save of a large model takes its time.
+_SHUTDOWN_SECONDS = 120
+_SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
+
+
+class LaunchedRanks:
+    """A run that processes of their own train together; the face of `LaunchedRun` towards what follows a run.
+
+    Attributes:
+        path: the run's directory; None until it is made.
+        status: current or final status.
+        message: current step of the preparation, for display.
+        error: why it failed.
+        outlives_us: True: its processes have a session of their own.
+    """
+
+    outlives_us = True
+
+    def __init__(self, launch: Launch, on_directory: Callable[[Path], None]) -> None:
+        self.path: Path | None = None
+        self.status: Status = "preparing"
+        self.message = ""
+        self.error: BaseException | None = None
+        self._launch = launch
+        self._on_directory = on_directory
+        self._asked: float | None = None
+        self._waiting: list[Command] = []
+        self._is_terminated = False
+        self._folder = LaunchFolder.make(launch)
+        self._agent = self._started()
+        self._has_ended = False
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its processes still work."""
+        return not self._has_ended
+
+    def wait_for_directory(self, timeout: float | None = None) -> Path | None:
+        """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while self.path is None and self.is_alive and (end is None or time.monotonic() < end):
+            self.join(0.1)
+        return self.path
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait for the run to end, and see what is new. Call it with short timeouts."""
+        if self._has_ended:
+            return
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._agent.wait(timeout)
+        self._look()
+        if self._agent.returncode is not None:
+            self._end()
+
+    def submit(self, command: Command) -> Answer:
+        """Hand the run a command; before it has a socket, the command waits here, and a stop ends its processes."""
+        if problem := problem_with(command):
+            return {"ok": False, "error": problem}
+        if command["cmd"] == "stop":
+            self.stop(command.get("after", "step"), command.get("reason", ""))
+        else:
+            self._waiting.append(command)
+        return {"ok": True}
+
+    def stop(self, after: Literal["step", "epoch"] = "step", reason: str = "") -> None:
+        """Ask the run to save and end at the next boundary."""
+        self._asked = self._asked or time.monotonic()
+        if self.path is not None:
+            with contextlib.suppress(RunError):
+                send(self.path, {"cmd": "stop", "after": after, "reason": reason})
+                return
+        self._terminate()
+
+    def save_if_stalled(self) -> bool:
+        """Have the agent end processes that were told to stop and don't; this process goes on. Returns False."""
+        if self._asked is not None and not self._is_terminated and time.monotonic() - self._asked > _SHUTDOWN_SECONDS:
+            self._terminate()
+        return False
+
+    def _terminate(self) -> None:
+        self._is_terminated = True
+        with contextlib.suppress(ProcessLookupError):
+            self._agent.send_signal(signal.SIGTERM)
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        parallel = self._launch.config.parallel
+        command = [
+            *module_command("torch.distributed.run"),
+            "--rdzv-backend=c10d",
+            "--rdzv-endpoint=localhost:0",
+            f"--rdzv-id={self._launch.launch_id}",
+            "--nnodes=1",
+            f"--nproc-per-node={number_of_processes(self._launch.config)}",
+            f"--max-restarts={parallel.restarts}",
+            f"--monitor-interval={_MONITOR_SECONDS}",
+            f"--shutdown-timeout={_SHUTDOWN_SECONDS}",
+            f"--signals-to-handle={_SIGNALS}",
+            "--no-python",
+            *python_command(),
+            "-m",
+            "torchdeck.engine.launching.rank_process",
+            str(self._folder.path),
+        ]
+        # torchrun would set it to 1 with a warning; every process sets its own number of threads.
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        with (self._folder.path / "agent.log").open("wb") as log:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+
+    def _look(self) -> None:
+        self.message = self._folder.message()
+        if self.path is None and (path := self._folder.run_path()) is not None:
+            self.path, self.status = path, "running"
+            self._on_directory(path)
+        if self.path is not None and self._waiting:
+            # There may be no socket yet: then at the next look.
+            with contextlib.suppress(RunError):
+                send(self.path, self._waiting[0])
+                del self._waiting[0]
+
+    def _end(self) -> None:
+        """Find out how it ended: the agent's own exit status says nothing of the run."""
+        self._has_ended = True
+        refusal = self._folder.refusal()
+        if self.path is None:
+            self.status = "stopped" if self._asked and not refusal else "failed"
+            if self.status == "failed":
+                self.error = (
+                    _Refusal(refusal)
+                    if refusal
+                    else RunError(f"the processes ended before the run began: {self._folder.last_output()}")
+                )
+        else:
+            state = read_state(self.path)
+            status = state.get("status")
+            if status in ENDED_STATUSES:
+                self.status = status  # type: ignore[assignment]
+                if status == "failed":
+                    self.error = RunError(str(state.get("error") or "failed"))
+            else:
+                self.status = "failed"
+                self.error = RunError(
+                    f"a process was lost more than parallel.restarts = {self._launch.config.parallel.restarts} times: "
+                    f"{why_died(self.path)}"
+                )
+        self._folder.remove()
+
+
+class _Refusal(TorchdeckError):
+    """What a process of the run said before it had a directory."""
+
+
+def number_of_processes(config: RunConfig) -> int:
+    """The processes of a run on this machine.
+
+    Raises:
+        ConfigError: one for each GPU, and there is none.
+    """
+    parallel = config.parallel
+    if parallel.devices:
+        return len(parallel.devices)
+    if parallel.processes:
+        return parallel.processes
+    import torch
+
+    if not (count := torch.cuda.device_count()):
+        raise ConfigError("parallel.processes = 0: one process for each GPU, and torch finds no GPU on this machine")
+    return count
+
+
+def launch_ranks(
+    config: RunConfig,
+    runs_root: Path,
+    *,
+    argv: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+    part_of: Mapping[str, Any] = MappingProxyType({}),
+) -> LaunchedRanks:
+    """Start a new run of several processes, and return immediately; see `torchdeck.engine.launching.launch.launch`.
+
+    Raises:
+        ConfigError: one process for each GPU, and there is none.
+    """
+    kept = with_secrets_kept(with_absolute_paths(config))
+    words = tuple(words_with_secrets_kept(argv))
+    launch = Launch(new_launch_id(), _counted(kept), runs_root, words, part_of)
+    return LaunchedRanks(launch, on_directory)
+
+
+def launch_ranks_resumed(
+    path: Path,
+    *,
+    checkpoint: Path | None = None,
+    overrides: Sequence[str] = (),
+    on_directory: Callable[[Path], None] = lambda path: None,
+) -> LaunchedRanks:
+    """Resume a run with several processes; see `torchdeck.engine.launching.launch.launch_resumed`.
+
+    Raises:
+        ConfigError: its config is damaged, or an override is not allowed.
+        RunError: the run is being trained by a live process.
+    """
+    if (owner := RunReader(path).owner_pid()) is not None:
+        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    config = _counted(load_run_config(path, overrides))
+    launch = Launch(new_launch_id(), config, path.parent, run=path, checkpoint=checkpoint, overrides=tuple(overrides))
+    return LaunchedRanks(launch, on_directory)
+
+
+def _counted(config: RunConfig) -> RunConfig:
+    """The config with the number of processes that it takes."""
+    parallel = config.parallel.model_copy(update={"processes": number_of_processes(config)})
+    return config.model_copy(update={"parallel": parallel})

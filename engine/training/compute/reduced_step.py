@@ -1,0 +1,136 @@
+"""A training step of which every process computes its part: the gradients are those of the whole batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
+
+from ...distributed.ranks import ALONE, Ranks
+from ...inputs import map_tensors
+from ...randomness import generators_kept
+from .step import Batch, TrainStep, Weight, buffers_kept
+
+# Of a batch of which this process has no sample, so many of an earlier one go through the model and count nothing.
+_SPARE_SAMPLES = 2
+
+
+class ReducedStep(TrainStep):
+    """DistributedDataParallel averages gradients over processes, and each loss is weighted to make that the mean.
+
+    A process's loss is multiplied by its weight · processes / weight of all: exact for parts of unequal size, for
+    class weights, and over a window of accumulated batches, of which only the last backward pass sends anything.
+
+    Attributes:
+        is_sending: whether gradients are on their way to the other processes, so that the step can't begin again.
+    """
+
+    is_sending = False
+    _ranks: Ranks = ALONE
+    _samples_of_step: Callable[[], int | None]
+    _wrapped: DistributedDataParallel | None = None
+    _spare: Batch | None = None
+
+    def join(self, ranks: Ranks, samples_of_step: Callable[[], int | None]) -> None:
+        """Compute together with others from the next step on.
+
+        Args:
+            ranks: the processes.
+            samples_of_step: samples of the next step in all processes; None where targets don't tell samples.
+        """
+        self._ranks, self._samples_of_step = ranks, samples_of_step
+
+    @property
+    def can_split(self) -> bool:
+        """Not once gradients are on their way to the other processes."""
+        return not self.is_sending
+
+    def forward_backward(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
+        """As `TrainStep.forward_backward`, of this process's part.
+
+        Returns:
+            This process's part of the mean loss, which adds up to it over the processes, and the predictions of each
+            batch.
+        """
+        weights = self.objective.window_weights([targets for _, targets in window])
+        in_all = self._weight_of_all(weights)
+        self.has_counted = isinstance(in_all, Tensor) or in_all > 0
+        if self._wrapped is None:
+            self._wrapped = self._wrap(window)
+        total = torch.zeros((), device=self.placement.device)
+        predictions: list[Tensor] = []
+        self.is_sending = False
+        for number, (batch, weight) in enumerate(zip(window, weights, strict=True), start=1):
+            loss, logits = self._pass(batch, weight, in_all, is_last=number == len(window))
+            total = total + loss
+            predictions.append(logits)
+        self.is_sending = False
+        return total, predictions
+
+    def _pass(self, batch: Batch, weight: Weight, in_all: Weight, *, is_last: bool) -> tuple[Tensor, Tensor]:
+        """Forward and backward of one batch: its part of the loss, and its predictions."""
+        inputs, targets = batch
+        is_empty = len(targets) == 0
+        if is_empty:
+            inputs, targets = self._spare or self._one_of_nothing(batch)
+        elif self._spare is None:
+            self._spare = map_tensors(lambda tensor: tensor[:_SPARE_SAMPLES].clone(), (inputs, targets))
+        counts = not is_empty and self.has_counted and (isinstance(weight, Tensor) or weight > 0)
+        function = None
+        if counts:
+            function = self.objective.loss_sum or self.objective.loss
+        assert self._wrapped is not None
+        bare, self.model = self.model, self._wrapped if self.has_counted else self.model
+        try:
+            # DDP decides in the forward pass whether the backward pass sends.
+            with nullcontext() if is_last else self._wrapped.no_sync():
+                loss, logits = self._forward(inputs, targets, function)
+                if not counts:
+                    # The others wait for gradients, and those of nothing are 0.
+                    loss = logits.sum() * 0
+                share = 1 / in_all if self.objective.loss_sum is not None else weight / in_all
+                own = loss * (share.to(loss.dtype) if isinstance(share, Tensor) else share) if counts else loss
+                if self.has_counted:
+                    self.is_sending = is_last
+                    self._backward(own * self._ranks.world)
+        finally:
+            self.model = bare
+        kept = self._kept(logits)
+        return own.detach(), kept[:0] if is_empty else kept
+
+    def _weight_of_all(self, weights: Sequence[Weight]) -> Weight:
+        """What the samples of the step count in all processes together."""
+        if self.objective.weights.of_batch is None:
+            samples = self._samples_of_step()
+            if samples is not None:
+                return samples
+        own = sum(weights)
+        total = torch.as_tensor(own, dtype=torch.float64).to(self.placement.device).reshape(1)
+        self._ranks.add_up([total])
+        return total[0] if isinstance(own, Tensor) else float(total[0])
+
+    def _wrap(self, window: Sequence[Batch]) -> DistributedDataParallel:
+        device = self.placement.device
+        return DistributedDataParallel(
+            self.model,
+            device_ids=[device.index] if device.type == "cuda" else None,
+            gradient_as_bucket_view=True,
+            find_unused_parameters=self._leaves_weights_out(window),
+        )
+
+    def _leaves_weights_out(self, window: Sequence[Batch]) -> bool:
+        """Whether a weight that trains has no part in the loss of the first batch, on any process."""
+        inputs, targets = next((batch for batch in window if len(batch[1])), window[0])
+        left_out = False
+        if len(targets):
+            with generators_kept(with_cuda=True), buffers_kept(self.model), self.rehearsed([(inputs, targets)]):
+                left_out = any(weight.grad is None for weight in self._parameters)
+        return any(self._ranks.gathered(left_out))
+
+    def _one_of_nothing(self, batch: Batch) -> Batch:
+        """Samples of zeros, where this process has not had one yet."""
+        inputs, targets = batch
+        return map_tensors(lambda tensor: tensor.new_zeros((_SPARE_SAMPLES, *tensor.shape[1:])), (inputs, targets))
