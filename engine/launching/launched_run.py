@@ -87,6 +87,11 @@ class LaunchedRun:
         """Whether the engine's thread still works."""
         return self._has_started and not self._has_ended.is_set()
 
+    @property
+    def write_error(self) -> str:
+        """Which of its records can't be written at the moment and why, which no file can tell; else empty."""
+        return self._run.write_error if self._run is not None else ""
+
     def wait_for_directory(self, timeout: float | None = None) -> Path | None:
         """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
         self._has_directory_or_ended.wait(timeout)
