@@ -23,6 +23,7 @@ from .words.metric_text import best_words, metric_title
 from .words.shell_text import shell_command
 from .words.train.epoch_columns import epoch_columns
 from .words.train.event_text import event_line
+from .words.train.run_text import unwritten_words
 
 # Without a terminal, print a line at least this often, so that a log shows that the run is alive.
 _PLAIN_SECONDS = 60.0
@@ -46,6 +47,7 @@ class Display:
         self._shown_events = 0
         self._last_line = time.monotonic()
         self._message = ""
+        self._write_error = ""
         self._bars = _bars(self._console) if self.is_live else None
         self._task = self._bars.add_task("", total=None, steps="", figures="") if self._bars is not None else None
         if self._bars is not None:
@@ -63,6 +65,9 @@ class Display:
             self._reader = RunReader(run.path)
             self._say(f"run {run.path}")
         self._reader.poll()
+        if run.write_error != self._write_error:
+            self._write_error = run.write_error
+            self._say(unwritten_words(run.write_error))
         self._show_events(self._reader)
         self._show_epochs(self._reader)
         self._show_progress(self._reader)

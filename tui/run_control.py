@@ -25,7 +25,7 @@ from .process.terminal_notice import notice_of
 from .runs.own_run import OwnRun, Refusal
 from .runs.watched_run import WatchedRun
 from .words.figures import duration
-from .words.train.run_text import nothing_live
+from .words.train.run_text import nothing_live, unwritten_words
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.followed_run import FollowedRun
@@ -60,6 +60,7 @@ class RunControl(DraftEditing):
         self.leaving: Leaving = ""
         self._poll: Poll | None = None
         self._is_start_offered = True
+        self._write_error = ""
 
     @property
     def launched(self) -> FollowedRun | None:
@@ -245,6 +246,7 @@ class RunControl(DraftEditing):
         """Notice a new directory, and read what is new of the watched run."""
         if not self.is_running:
             return
+        self._say_unwritten()
         news = self.own_run.look()
         if isinstance(news, Refusal):
             self.watched_run.refuse(news)
@@ -269,6 +271,13 @@ class RunControl(DraftEditing):
             # The offered keys depend on it.
             self._is_start_offered = is_offered
             self.refresh_bindings()
+
+    def _say_unwritten(self) -> None:
+        problem = self.launched.write_error if self.launched is not None else ""
+        if problem != self._write_error:
+            self._write_error = problem
+            if problem:
+                self.notify(unwritten_words(problem), severity="error")
 
     def forms(self) -> tuple[str, ...]:
         """The run in the first line: the live one even while another is watched."""

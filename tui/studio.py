@@ -103,7 +103,7 @@ def _after_the_screen(
         run.join(0.5)
         signals.pass_on(run)
         if run.save_if_stalled():
-            _tell(terminal, f"{_name(run)}: saved while waiting for a batch")
+            _tell(terminal, f"{_name(run)}: {run.message}")
             os._exit(signals.exit_status)
     if run is not None and run.path is not None and (signals.received or app.leaving == "stop"):
         _tell(terminal, f"{run.path.name}: {run.status}; to resume: {shell_command('resume', run.path)}")

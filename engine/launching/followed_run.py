@@ -31,6 +31,11 @@ class FollowedRun(Protocol):
         """Whether it still trains or prepares."""
         ...
 
+    @property
+    def write_error(self) -> str:
+        """Which of its records can't be written at the moment and why; empty if all can, or if only it knows."""
+        ...
+
     def join(self, timeout: float | None = None) -> None:
         """Wait for its end, with short timeouts."""
         ...

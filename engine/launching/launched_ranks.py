@@ -63,6 +63,11 @@ class LaunchedRanks:
         """Whether its processes still work."""
         return not self._has_ended
 
+    @property
+    def write_error(self) -> str:
+        """Unknown here: the process that writes the records is another one, and says it in the engine's log."""
+        return ""
+
     def wait_for_directory(self, timeout: float | None = None) -> Path | None:
         """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
         end = None if timeout is None else time.monotonic() + timeout

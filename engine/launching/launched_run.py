@@ -56,7 +56,7 @@ class LaunchedRun:
         control: takes the commands that the engine obeys between steps.
         path: the run's directory; None until everything is checked and it is made.
         status: current or final status of the thread.
-        message: current step of the preparation, for display.
+        message: current step of the preparation, or how a stalled run was saved, for display.
         error: why it failed.
         trainer: the loop itself, for measurements; None until training begins and when it has ended.
         outlives_us: False: it trains in this process.
@@ -76,6 +76,7 @@ class LaunchedRun:
         self._watch: RunWatch | None = None
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
+        self._says_stalled = False
         self._has_directory_or_ended = threading.Event()
         self._has_started = False
         self._has_ended = threading.Event()
@@ -85,6 +86,11 @@ class LaunchedRun:
     def is_alive(self) -> bool:
         """Whether the engine's thread still works."""
         return self._has_started and not self._has_ended.is_set()
+
+    @property
+    def write_error(self) -> str:
+        """Which of its records can't be written at the moment and why, which no file can tell; else empty."""
+        return self._run.write_error if self._run is not None else ""
 
     def wait_for_directory(self, timeout: float | None = None) -> Path | None:
         """Wait until the run's directory exists, or preparing failed. Returns the directory, or None."""
@@ -110,8 +116,9 @@ class LaunchedRun:
     def save_if_stalled(self) -> bool:
         """Save and close a run that was told to stop and can't. Call it now and then.
 
-        That is one to which no batch comes, and one that is still being prepared by code that does not look at the
-        stop: a user's data set, a library that reads or fetches.
+        That is one to which no batch comes, one that torch compiles, and one that is still being prepared by code that
+        does not look at the stop: a user's data set, a library that reads or fetches. A step that takes longer is
+        waited for, and the run says so.
 
         Returns:
             Whether that was done: the process then has to end by `os._exit`, as the engine's thread still waits.
@@ -124,15 +131,23 @@ class LaunchedRun:
             if self.status not in ("preparing", "running"):
                 return False
             words = f"stopped while preparing: {self.message or 'the run'} did not end in {STALL_SECONDS:g} seconds"
-        elif run is not None and trainer.save_from_outside():
-            words = "no batch arrived after the stop request: saved at the last step"
-        else:
+        elif run is None or not (words := trainer.save_from_outside()):
+            self._say_stalled()
             return False
         if run is not None:
             run.event("note", text=words)
             run.close("stopped")
-        self.status = "stopped"
+        self.status, self.message = "stopped", words
         return True
+
+    def _say_stalled(self) -> None:
+        if self._run is not None and not self._says_stalled:
+            self._says_stalled = True
+            self._run.event(
+                "note",
+                text=f"stop requested {STALL_SECONDS:g} seconds ago: the step under way takes longer; the run saves "
+                "and ends after it, another signal ends it without saving",
+            )
 
     def _start(self) -> None:
         if not faulthandler.is_enabled():

@@ -12,6 +12,7 @@ from ..inputs import Inputs, sample_shape_of
 from ..models.module_tree import ModelReport, inspect_model
 from ..models.weights import WeightsPreview
 from ..models.weights_preview import preview_config_weights
+from ..progress import Progress, unreported
 from ..shapes import Shape
 from .draft_data import open_draft
 from .memory_estimate import MemoryEstimate, estimate_memory, largest_batch
@@ -35,24 +36,32 @@ class Inspection:
     assumption: str = ""
 
 
-def inspect_draft(config: RunConfig) -> Inspection:
+def inspect_draft(config: RunConfig, progress: Progress = unreported) -> Inspection:
     """Module tree of the config's model for its data, or for the shape in the catalog if the data are missing.
+
+    Args:
+        config: the draft.
+        progress: called while the data are opened.
 
     Raises:
         TorchdeckError: the model can't be built, or neither the data nor the catalog define a shape.
     """
-    seen = _what_the_model_sees(config)
+    seen = _what_the_model_sees(config, progress)
     report = inspect_model(config.model, seen.num_classes, seen.shape, seen.example)
     return Inspection(report, seen.shape, seen.num_classes, seen.assumption)
 
 
-def draft_memory(config: RunConfig) -> MemoryEstimate:
+def draft_memory(config: RunConfig, progress: Progress = unreported) -> MemoryEstimate:
     """What a training step of the draft takes, by estimate.
+
+    Args:
+        config: the draft.
+        progress: called while the data are opened.
 
     Raises:
         TorchdeckError: the model can't be built, or its memory can't be estimated.
     """
-    seen = _what_the_model_sees(config)
+    seen = _what_the_model_sees(config, progress)
     return estimate_memory(config, seen.num_classes, seen.shape, seen.example)
 
 
@@ -105,9 +114,9 @@ class _Seen:
     assumption: str = ""
 
 
-def _what_the_model_sees(config: RunConfig) -> _Seen:
+def _what_the_model_sees(config: RunConfig, progress: Progress = unreported) -> _Seen:
     try:
-        sources = open_draft(config, finds_bad_files=True)
+        sources = open_draft(config, finds_bad_files=True, progress=progress)
         example = example_inputs(sources, config)
         return _Seen(example, sample_shape_of(example), len(sources.classes), len(sources.train))
     except (ConfigError, DataError) as error:

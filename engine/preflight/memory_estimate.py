@@ -31,6 +31,7 @@ from ..training.compute.placement import Placement, choose_placement
 from ..training.compute.step import TrainStep
 from ..training.optimization.ema import AveragedWeights
 from ..training.optimization.optimizers import build_optimizer
+from .convolution_columns import column_bytes
 
 USABLE = 0.9
 """Fraction of the free memory that an estimate may use: estimates are within 10 % of the measured peak."""
@@ -85,8 +86,7 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
 
-    A compiled model keeps less for the backward pass than is estimated here. Convolutions in bf16 on a CPU without
-    instructions for it take more.
+    A compiled model keeps less for the backward pass than is estimated here.
 
     Args:
         config: the run.
@@ -207,7 +207,7 @@ def _study(
     if is_gpu:
         _as_on_gpu(optimizer)
     trained = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-    memory = LiveMemory(_GPU_GRANULE if is_gpu else _CPU_GRANULE)
+    memory = LiveMemory(_GPU_GRANULE) if is_gpu else LiveMemory(_CPU_GRANULE, column_bytes)
     # An optimizer's scalars decide nothing about sizes.
     optimizer.register_step_pre_hook(lambda *_: setattr(memory, "answers_values", True))
     optimizer.register_step_post_hook(lambda *_: setattr(memory, "answers_values", False))

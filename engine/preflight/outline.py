@@ -10,6 +10,7 @@ from torch import nn
 from ..config import RunConfig
 from ..data.loading.loaders import num_train_steps
 from ..metric_names import metric, watched_by_schedule
+from ..progress import Progress, unreported
 from ..training.optimization.optimizers import build_optimizer
 from ..user_code import is_user_spec
 from .draft_data import open_draft
@@ -44,13 +45,17 @@ class RunOutline:
     rates_note: str
 
 
-def outline_run(config: RunConfig) -> RunOutline:
+def outline_run(config: RunConfig, progress: Progress = unreported) -> RunOutline:
     """Open the data of a draft as they are on this machine, count its steps and go through its schedule.
+
+    Args:
+        config: the draft.
+        progress: called while the data are opened.
 
     Raises:
         TorchdeckError: the data are not there, or a setting of loader, optimizer or schedule is wrong.
     """
-    sources = open_draft(config, finds_bad_files=False)
+    sources = open_draft(config, finds_bad_files=False, progress=progress)
     steps_per_epoch = num_train_steps(sources, config)
     watched = metric(watched_by_schedule(config.schedule.metric))
     rates, _, note = rates_of_steps(config, _stand_in(config), steps_per_epoch, watched)

@@ -221,6 +221,11 @@ class RunWriter(RunOwner):
         """Why the newest save failed; empty when it didn't."""
         return str(self._journal.state().get("save_error") or "")
 
+    @property
+    def write_error(self) -> str:
+        """Which of the run's records can't be written at the moment and why; empty when they are."""
+        return self._journal.error.partition(";")[0]
+
     def flush(self) -> None:
         """Wait until every save asked for is done and every record is on disk."""
         self._saver.flush()

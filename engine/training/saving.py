@@ -93,6 +93,20 @@ class Saving:
         """Keep a copy of the state, to go back to until the first checkpoints are written."""
         self.start = self.copied_state()
 
+    def save_start(self) -> bool:
+        """Hand the state before the first step to the writer, in another thread than the one that is in that step.
+
+        Returns:
+            False where that state is no longer kept.
+        """
+        if self.start is None:
+            return False
+        position = self.start["position"]
+        self._run.save_checkpoint(
+            self.start, step=position["step"], epoch=position["epoch"], metrics={}, reason="stop", is_last=True
+        )
+        return True
+
     def copied_state(self) -> Checkpoint:
         """A copy of the state in memory that stays its own."""
         return self._captured({}, self._snapshots.snapshot())

@@ -204,7 +204,9 @@ class Trainer:
 
     def _compile_in_step(self, window: list[Batch]) -> tuple[Tensor, list[Tensor]]:
         """The run's first step when it is compiled."""
-        with self.times.spent_on("compiling"):
+        if self.saving.start is None:
+            self.saving.remember_start()
+        with self.times.compiling():
             result = self.executor.compile_in_step(window)
         # Compiling is not part of the seconds that steps take.
         self._records.go_on()
@@ -355,19 +357,21 @@ class Trainer:
         """Profile the next steps."""
         self.profiling.start(steps)
 
-    def save_from_outside(self) -> bool:
-        """Save on behalf of the engine's thread while it waits for data or evaluates and can't stop.
+    def save_from_outside(self) -> str:
+        """Save on behalf of the engine's thread while it waits for data, evaluates or compiles and can't stop.
 
         Returns:
-            Whether it was saved: then the engine's thread takes no further step, and the process has to end. False
-            when that thread is between two boundaries; it obeys a stop by itself.
+            What was saved, for people: then the engine's thread takes no further step, and the process has to end.
+            Empty when that thread is in a step; it obeys a stop by itself when that is done.
         """
         self.times.is_given_up = True
-        if not self.times.is_at_boundary:
-            self.times.is_given_up = False
-            return False
-        self.save("stop", is_last=True)
-        return True
+        if self.times.is_at_boundary:
+            self.save("stop", is_last=True)
+            return "no batch arrived after the stop request: saved at the last step"
+        if self.times.is_compiling and self.saving.save_start():
+            return "torch.compile did not end after the stop request: saved as before the first step"
+        self.times.is_given_up = False
+        return ""
 
     def save(
         self, reason: str, metrics: dict[str, float] | None = None, *, is_best: bool = False, is_last: bool = False

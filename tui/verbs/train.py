@@ -249,7 +249,9 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
                 is_announced = True
             display.update(run)
             if run.save_if_stalled():
+                display.finish(run)
                 _requeue_if_asked(run, signals.received, output.stderr)
+                output.stdout.flush()
                 output.stderr.flush()
                 os._exit(signals.exit_status)
         display.finish(run)

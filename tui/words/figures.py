@@ -5,6 +5,12 @@ from __future__ import annotations
 import math
 
 
+def progress_words(what: str, done: int, total: int) -> str:
+    """Say what is under way, with its numbers if there are any: `listing files 4,200 …`, `measuring 3 of 8 …`."""
+    count = f" {done:,} of {total:,}" if total else f" {done:,}" if done else ""
+    return f"{what}{count} …"
+
+
 def duration(seconds: float) -> str:
     """Write a duration, short enough for a column: 0.2 s, 42 s, 3 min 05 s, 2 h 14 min, 3 d 4 h."""
     if not math.isfinite(seconds):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,13 +13,15 @@ from torch._subclasses.fake_tensor import DataDependentOutputException
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+Workspace = Callable[[OpOverload, tuple[Any, ...], Any], int]
+
 _VALUE_OF_A_TENSOR = torch.ops.aten._local_scalar_dense.default
 
 
 class LiveMemory(TorchDispatchMode):
     """Counts the bytes of every storage from the operation that makes it to its end.
 
-    Views share their storage and cost nothing. What a kernel allocates and frees within itself is not seen.
+    Views share their storage and cost nothing. What a kernel allocates and frees within itself is not seen, but told.
 
     Attributes:
         live: bytes that live now.
@@ -29,11 +32,12 @@ class LiveMemory(TorchDispatchMode):
             optimizer's scalars decide nothing about sizes.
     """
 
-    def __init__(self, granule: int = 64) -> None:
+    def __init__(self, granule: int = 64, workspace: Workspace = lambda operation, arguments, output: 0) -> None:
         """Nothing lives yet.
 
         Args:
             granule: bytes that an allocator rounds up to: 64 on the CPU, 512 on a GPU.
+            workspace: bytes that an operation takes while it runs, by its positional arguments and what it returned.
         """
         super().__init__()
         self.live = 0
@@ -42,6 +46,7 @@ class LiveMemory(TorchDispatchMode):
         self.gradients_at_peak = 0
         self.answers_values = False
         self._granule = granule
+        self._workspace = workspace
         self._known: dict[int, int] = {}
 
     def restart(self) -> None:
@@ -76,7 +81,8 @@ class LiveMemory(TorchDispatchMode):
         for leaf in tree_leaves(output):
             if isinstance(leaf, Tensor):
                 self.add(leaf)
-        if self.live > self.peak:
-            self.peak = self.live
+        reached = self.live + self._workspace(func, args, output)
+        if reached > self.peak:
+            self.peak = reached
             self.gradients_at_peak = self.gradients
         return output

@@ -10,6 +10,7 @@ import re
 import stat
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from .pins import pinned_by
 from .recorded_checkpoints import RecordedCheckpoint, extent_of, read_recorded
 
 INDEX_FILE = "index.json"
+# The checkpoints of a run that keeps all of them, hundreds of thousands.
+_MAX_INDEX_BYTES = 128 << 20
 
 _STEP_FILE = re.compile(r"step-(\d{9,18})\.pt")
 
@@ -48,6 +51,11 @@ class IndexEntry:
     was_best: bool
     bytes: int
     modified_ns: int
+
+    @cached_property
+    def encoded(self) -> str:
+        """The entry as JSON. Kept, since the whole index is written with every save."""
+        return to_json(asdict(self)).decode()
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ def step_of(name: str) -> int | None:
 def read_index(folder: Path) -> dict[str, IndexEntry]:
     """The entries by file name; those that can't be understood are left out."""
     entries = {}
-    for name, value in read_json_object(folder / INDEX_FILE).items():
+    for name, value in read_json_object(folder / INDEX_FILE, _MAX_INDEX_BYTES).items():
         if (entry := _entry_from(value)) is not None:
             entries[name] = entry
     return entries
@@ -121,8 +129,9 @@ def read_index(folder: Path) -> dict[str, IndexEntry]:
 
 def write_index(folder: Path, entries: dict[str, IndexEntry], operations: FileOperations = SYSTEM) -> None:
     """Replace the index. Raises OSError."""
-    document = {name: asdict(entry) for name, entry in sorted(entries.items())}
-    atomic_write(folder / INDEX_FILE, to_json(document, indent=1), durable=False, operations=operations)
+    lines = [f"{to_json(name).decode()}:{entry.encoded}" for name, entry in sorted(entries.items())]
+    document = "{\n" + ",\n".join(lines) + "\n}"
+    atomic_write(folder / INDEX_FILE, document.encode(), durable=False, operations=operations)
 
 
 def list_checkpoints(run: Path) -> list[CheckpointInfo]:

@@ -21,11 +21,14 @@ class TimeShares:
 
     Attributes:
         is_at_boundary: whether the thread waits for a batch or evaluates: the run's state is that after a step.
+        is_compiling: whether it is in the run's first step, in which torch compiles: only a copy that was made before
+            is the state of a step.
         is_given_up: set from outside when the thread shall take no further step: another one saves for it.
     """
 
     def __init__(self) -> None:
         self.is_at_boundary = False
+        self.is_compiling = False
         self.is_given_up = False
         self._seconds: dict[Kind, float] = {"data": 0.0, "evaluation": 0.0, "saving": 0.0, "compiling": 0.0}
         self._paused = 0.0
@@ -57,8 +60,16 @@ class TimeShares:
             yield
         self._leave_boundary()
 
+    @contextmanager
+    def compiling(self) -> Iterator[None]:
+        """Count the time in here as the step in which torch compiles."""
+        self.is_compiling = True
+        with self.spent_on("compiling"):
+            yield
+        self._leave_boundary()
+
     def _leave_boundary(self) -> None:
-        self.is_at_boundary = False
+        self.is_at_boundary = self.is_compiling = False
         while self.is_given_up:
             # The process is about to end, and the state must stay as it is being saved; or it is restored immediately.
             time.sleep(_LOOK_SECONDS)

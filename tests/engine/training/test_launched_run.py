@@ -99,7 +99,7 @@ def test_a_stop_saves_a_run_to_which_no_batch_comes_whoever_asked_for_it(
 ) -> None:
     run: Any = LaunchedRun(lambda path: None)
     done: list[str] = []
-    run.trainer = SimpleNamespace(save_from_outside=lambda: True)
+    run.trainer = SimpleNamespace(save_from_outside=lambda: "saved")
     run._run = SimpleNamespace(event=lambda *_, **__: None, close=done.append)
     monkeypatch.setattr(LaunchedRun, "is_alive", True)
     clock = iter([100.0, 100.0 + STALL_SECONDS - 1, 100.0 + STALL_SECONDS]) if is_saved else iter([])

@@ -60,6 +60,8 @@ async def test_data_sets_that_are_here_come_first_and_a_part_of_a_name_or_title_
         await pilot.press("slash", *["backspace"] * 4, *"dishes")
         await until(pilot, lambda: catalog.name_under_cursor == "Food101")
         await until_shown(pilot, "⏎ downloads it · 5.0 GB")
+        await pilot.press(*["backspace"] * 6, *"usps")
+        await until_shown(pilot, "⏎ downloads it · size unknown")
         await pilot.press("enter", "escape")
         await until(pilot, lambda: catalog.count > 30)
         assert catalog.name_under_cursor == "digits"

@@ -1,6 +1,9 @@
 """The setup pane as a user sees it: fields, what they mean, what is wrong, and what the run will be."""
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from studio_pilot import FAST, choose_in_palette, go_to_field, screen_text, set_field, studio, told, until, until_shown
@@ -10,6 +13,7 @@ from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
 from torchdeck.tui.panes.setup.pane import SetupPane
+from torchdeck.tui.process.worker_process import WorkerProcess
 from torchdeck.tui.screens.lr_find import LearningRateScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.screens.plan import PlanScreen
@@ -255,3 +259,35 @@ async def test_a_click_selects_a_field_and_a_second_one_types_into_it(tmp_path: 
         await pilot.click(offset=(lines[row].index("epochs"), row), times=2)
         await until(pilot, lambda: isinstance(app.focused, Input))
         assert app.focused.value == "15"
+
+
+class SlowFolder(WorkerProcess):
+    """Lists a folder for as long as it is told to."""
+
+    is_listed = asyncio.Event()
+
+    async def follow(
+        self, function: str, *arguments: Any, on_progress: Callable[[str, int, int], None], **keywords: Any
+    ) -> Any:
+        if function.endswith((":outline_run", ":inspect_draft")):
+            on_progress("listing files", 4200, 0)
+            await self.is_listed.wait()
+        return await super().follow(function, *arguments, on_progress=on_progress, **keywords)
+
+
+async def test_a_plan_and_a_model_that_take_long_say_how_far_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torchdeck.tui.app.WorkerProcess", SlowFolder)
+    monkeypatch.setattr(SlowFolder, "is_listed", asyncio.Event())
+    async with studio(tmp_path, size=(140, 60)) as (app, pilot):
+        await pilot.press("3")
+        await until_shown(pilot, "steps   listing files 4,200 …")
+        await pilot.press("2")
+        await until_shown(pilot, "cnn  listing files 4,200 …")
+        SlowFolder.is_listed.set()
+        await until_shown(pilot, "input 1×8×8")
+        await pilot.press("3")
+        await until_shown(pilot, "23 per epoch")
+        await until_shown(pilot, "memory  ")
+        assert "listing files" not in screen_text(app)

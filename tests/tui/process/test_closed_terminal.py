@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -104,6 +105,23 @@ def test_whatever_asks_to_end_saves_first(tmp_path: Path, number: signal.Signals
         terminal.until_trained(run, 1)
         os.kill(terminal.pid, number)
         assert terminal.exit_status() == 128 + number
+        run.poll()
+        assert run.status() == "stopped"
+        assert run.checkpoints()[0].step == run.progress().step > 0
+
+
+def test_the_limit_on_processor_time_saves_and_ends(tmp_path: Path) -> None:
+    long = ("--set", "training.epochs=100000", "--set", "checkpoint.every_epochs=0")
+    with studio_in_terminal(tmp_path, "train", "digits", *long, program=(*warm_python()[1:], *PROGRAM)) as terminal:
+        run = terminal.run()
+        terminal.until_trained(run, 1)
+        owner = run.owner_pid()
+        assert owner
+        used = sum(map(int, Path(f"/proc/{owner}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        # The kernel sends SIGXCPU a second later, repeats it every second, and kills at the second limit.
+        soft = used // os.sysconf("SC_CLK_TCK") + 1
+        resource.prlimit(owner, resource.RLIMIT_CPU, (soft, soft + 30))
+        assert terminal.exit_status() == 128 + signal.SIGXCPU
         run.poll()
         assert run.status() == "stopped"
         assert run.checkpoints()[0].step == run.progress().step > 0

@@ -49,6 +49,14 @@ def test_the_plan_has_steps_batch_time_memory_disk_and_command() -> None:
     ]
 
 
+def test_what_is_still_being_found_out_stands_in_its_place() -> None:
+    counting = DraftPlan(DRAFT, is_checked=True, planning="listing files 4,200 …")
+    assert shown(counting)[:3] == ["✓ ready to start", "", "steps   listing files 4,200 …"]
+    estimating = DraftPlan(DRAFT, is_checked=True, outline=OUTLINE, planning="decoding 3 of 8 …")
+    assert "memory  decoding 3 of 8 …" in shown(estimating)
+    assert not any(line.startswith("steps   decoding") for line in shown(estimating))
+
+
 def test_the_command_stays_in_view_and_what_is_wrong_comes_first() -> None:
     plan = DraftPlan(DRAFT, is_checked=True, outline=OUTLINE, memory=MEMORY)
     lines = shown(plan, height=5, problem="training.epochs = 0: must be at least 1")

@@ -217,7 +217,7 @@ class DataPane(DataWork):
             return
         data = draft.data if name == draft.data.dataset else data_of(name)
         size = download_bytes(name)
-        much = f"about {byte_size(size)}" if size is not None else "its size shows when it begins"
+        much = f"about {byte_size(size)}" if size is not None else "size unknown"
         words = f"{entry.title}\n{much}, into {user_path(data.root)}\nlicense: {entry.license}"
 
         def take(is_wanted: bool | None) -> None:

@@ -29,7 +29,7 @@ from ...screens.model_picker import ModelPicker
 from ...screens.weights import WeightsScreen
 from ...widgets.modules.module_tree import ModuleHeat, ModuleTree
 from ...widgets.panel import FocusableLines, Lines, nothing_here
-from ...words.figures import flops_per_sample
+from ...words.figures import flops_per_sample, progress_words
 from ...words.model.module_text import gradient_table, tree_rows
 from ...working import Working
 from ..pane import Pane
@@ -227,9 +227,13 @@ class ModelPane(Working, Pane):
     @work(exclusive=True, group="inspect")
     async def _inspect(self, draft: RunConfig) -> None:
         tree = self.query_one(ModuleTree)
-        tree.entitle(f"{name(draft.model.name)}  [not b $text-muted]reading …[/]")
+
+        def say(what: str, done: int, total: int) -> None:
+            tree.entitle(f"{name(draft.model.name)}  [not b $text-muted]{name(progress_words(what, done, total))}[/]")
+
+        say("reading", 0, 0)
         try:
-            inspection = await self._worker.call(worker_calls.INSPECT_MODEL, draft)
+            inspection = await self._worker.follow(worker_calls.INSPECT_MODEL, draft, on_progress=say)
         except (TorchdeckError, WorkerError) as error:
             # The error may be fixed the next time the pane is shown.
             self._inspected = ()

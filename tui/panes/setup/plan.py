@@ -18,6 +18,7 @@ from torchdeck.engine.files.free_disk import free_disk
 from ...process import worker_calls
 from ...process.worker_process import WorkerError, WorkerProcess
 from ...widgets.panel import FocusableLines
+from ...words.figures import progress_words
 from ...words.setup.draft_plan import DraftPlan, plan_lines
 from ...working import Working
 from ..measured_step import measured_step
@@ -124,18 +125,25 @@ class PlanPanel(Working, FocusableLines):
         assert self.plan is not None
         self._tell(draft, free_disk=free_disk(self._runs_root))
         if self.plan.outline is None:
-            outline, why = await self._asked(worker_calls.OUTLINE_RUN, draft)
-            if not self._tell(draft, outline=outline, outline_error=why):
+            outline, why = await self._asked(worker_calls.OUTLINE_RUN, draft, "counting")
+            if not self._tell(draft, outline=outline, outline_error=why, planning=""):
                 return False
         if self.plan.memory is None:
-            memory, why = await self._asked(worker_calls.ESTIMATE_MEMORY, draft)
-            return self._tell(draft, memory=memory, memory_error=why)
+            memory, why = await self._asked(worker_calls.ESTIMATE_MEMORY, draft, "estimating")
+            return self._tell(draft, memory=memory, memory_error=why, planning="")
         return True
 
-    async def _asked(self, function: str, draft: RunConfig) -> tuple[object, str]:
-        """The answer of the worker process, or None and why there is none."""
+    async def _asked(self, function: str, draft: RunConfig, doing: str) -> tuple[object, str]:
+        """The answer of the worker process, or None and why there is none; meanwhile the plan says how far it is."""
+
+        def say(what: str, done: int, total: int) -> None:
+            if self.plan is not None and self.plan.draft == draft:
+                self.plan = replace(self.plan, planning=progress_words(what, done, total))
+                self._draw_plan()
+
+        say(doing, 0, 0)
         try:
-            return await self._worker.call(function, draft), ""
+            return await self._worker.follow(function, draft, on_progress=say), ""
         except (TorchdeckError, WorkerError) as error:
             return None, str(error)
 
@@ -166,7 +174,7 @@ class PlanPanel(Working, FocusableLines):
     @work(exclusive=True, group="measure")
     async def _measure(self, draft: RunConfig) -> None:
         def say(message: str, done: int, total: int) -> None:
-            self._tell(draft, work=f"{message} {done:,} of {total:,}" if total else f"{message} …", work_error="")
+            self._tell(draft, work=progress_words(message, done, total), work_error="")
 
         say("dry run", 0, 0)
         try:

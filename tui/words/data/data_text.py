@@ -56,8 +56,8 @@ def listed(entry: DatasetEntry, width: int, *, is_here: bool) -> list[str]:
         lines.append("[b $key]⏎[/] [$text-muted]opens it[/]")
     elif entry.obtain == "download":
         size = download_bytes(entry.name)
-        much = f" [$text-muted]· {byte_size(size)}[/]" if size is not None else ""
-        lines.append(f"[b $key]⏎[/] [$text-muted]downloads it[/]{much}")
+        much = byte_size(size) if size is not None else "size unknown"
+        lines.append(f"[b $key]⏎[/] [$text-muted]downloads it · {much}[/]")
     else:
         lines.append("[$text-muted]has to be put there by hand:[/] [b $key]⏎[/] [$text-muted]says what and where[/]")
     return lines + [f"[$text-muted]{line}[/]" for line in prose(entry.note, width) if entry.note]

@@ -43,6 +43,7 @@ class DraftPlan:
         is_built: whether a dry run built and checked everything.
         work: what is being done now; empty for nothing.
         work_error: why a measurement failed.
+        planning: what is being found out now for steps or memory; empty for nothing.
         free_disk: free bytes where the run would be stored; 0 if unknown.
     """
 
@@ -59,6 +60,7 @@ class DraftPlan:
     is_built: bool = False
     work: str = ""
     work_error: str = ""
+    planning: str = ""
     free_disk: int = 0
 
 
@@ -123,12 +125,16 @@ def _facts(plan: DraftPlan, width: int) -> list[str]:
         lines.append(_time(plan, steps, width))
     elif plan.outline_error:
         lines += _labeled("steps", plan.outline_error, width)
+    elif plan.planning:
+        lines.append(pair("steps", f"[$text-muted]{name(plan.planning, width)}[/]", _LABEL))
     if plan.memory is not None:
         lines += _memory(plan.memory, width)
         if outline is not None:
             lines.append(_disk(plan, outline, plan.memory, width))
     elif plan.memory_error:
         lines += _labeled("memory", plan.memory_error, width)
+    elif plan.planning and (outline is not None or plan.outline_error):
+        lines.append(pair("memory", f"[$text-muted]{name(plan.planning, width)}[/]", _LABEL))
     return lines
 
 

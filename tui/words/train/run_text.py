@@ -136,6 +136,17 @@ def progress_line(progress: Progress, width: int, *, is_live: bool) -> str:
     return f"{head}   {drawing.bar(share, room)}{tail}"
 
 
+def unwritten_words(problem: str) -> str:
+    """Say that records of a live run can't be written, or can be again; this stands in none of its files.
+
+    Args:
+        problem: which of them and why; empty if all can be written.
+    """
+    if not problem:
+        return "the run's records are written again"
+    return f"the run's records can't be written, training continues and keeps them in memory: {problem}"
+
+
 def notices(status: str, state: StateFile, reason: str, width: int, *, can_resume: bool = True) -> list[str]:
     """Lines of markup about what needs the user: an error, what can't be written, how to resume.
 

@@ -30,7 +30,8 @@ class TorchvisionRow(DatasetFacts):
         note: remark for users of the data set.
         place: one file or folder below `data.root` that torchvision looks for; a test holds it against the installed
             release. Empty where another rule finds the data set, or nothing has to be there.
-        megabytes: size of all archives that are downloaded, rounded; 0 if unknown.
+        megabytes: size of all archives that are downloaded with the arguments' defaults, by the lengths that a server
+            or the publisher states; 0 where they are not known, never a guess.
     """
 
     parts: dict[str, dict[str, Any]]

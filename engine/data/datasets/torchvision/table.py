@@ -60,7 +60,6 @@ ROWS = (
         {"train": {"what": "train"}, "test": {"what": "test"}},
         layout="NHW",
         place="QMNIST/raw",
-        megabytes=21,
     ),
     TorchvisionRow(
         "EMNIST",
@@ -83,7 +82,6 @@ ROWS = (
         _flag(),
         layout="NHW",
         place="usps.bz2",
-        megabytes=8,
     ),
     TorchvisionRow(
         "SEMEION",
@@ -96,7 +94,6 @@ ROWS = (
         layout="NHW",
         note="has no test split",
         place="semeion.data",
-        megabytes=3,
     ),
     TorchvisionRow(
         "Omniglot",
@@ -171,7 +168,7 @@ ROWS = (
         license="Apache-2.0",
         note="arguments.size: full, 320px or 160px",
         place="imagenette2",
-        megabytes=1_560,
+        megabytes=1_557,
     ),
     TorchvisionRow(
         "EuroSAT",
@@ -196,7 +193,7 @@ ROWS = (
         "_samples:1",
         "_samples:0",
         place="gtsrb/GTSRB/Training",
-        megabytes=276,
+        megabytes=277,
     ),
     TorchvisionRow(
         "Flowers102",
@@ -214,7 +211,7 @@ ROWS = (
     ),
     TorchvisionRow(
         "Food101",
-        "Dishes, 5 GB",
+        "Dishes",
         101,
         75_750,
         None,
@@ -222,7 +219,7 @@ ROWS = (
         "_labels",
         "_image_files",
         place="food-101/images",
-        megabytes=5_000,
+        megabytes=4_996,
     ),
     TorchvisionRow(
         "DTD",
@@ -263,7 +260,7 @@ ROWS = (
         license="non-commercial research only",
         note="arguments.annotation_level: variant, family or manufacturer",
         place="fgvc-aircraft-2013b/data/images",
-        megabytes=2_750,
+        megabytes=2_753,
     ),
     TorchvisionRow(
         "Country211",
@@ -274,10 +271,11 @@ ROWS = (
         _split(validation="valid"),
         images="samples:0",
         place="country211/train",
+        megabytes=11_000,
     ),
     TorchvisionRow(
         "SUN397",
-        "Scenes, 37 GB",
+        "Scenes",
         397,
         108_754,
         None,
@@ -286,7 +284,7 @@ ROWS = (
         "_image_files",
         note="has no test split",
         place="SUN397",
-        megabytes=37_000,
+        megabytes=39_077,
     ),
     TorchvisionRow(
         "RenderedSST2",
@@ -298,6 +296,7 @@ ROWS = (
         "_samples:1",
         "_samples:0",
         place="rendered-sst2/train",
+        megabytes=131,
     ),
     TorchvisionRow(
         "CLEVRClassification",
@@ -311,7 +310,7 @@ ROWS = (
         license="CC BY 4.0",
         note="the label is the number of objects; the test split has no labels",
         place="clevr/CLEVR_v1.0/images",
-        megabytes=18_000,
+        megabytes=19_022,
     ),
     TorchvisionRow(
         "Places365",
@@ -324,7 +323,7 @@ ROWS = (
         license="non-commercial research only",
         note="arguments.small = false: high resolution",
         place="data_256_standard",
-        megabytes=25_000,
+        megabytes=26_696,
     ),
     TorchvisionRow(
         "INaturalist",
@@ -336,7 +335,7 @@ ROWS = (
         "index:0",
         license="non-commercial research only",
         place="2021_train_mini",
-        megabytes=50_000,
+        megabytes=53_568,
     ),
     TorchvisionRow(
         "PCAM",
@@ -364,7 +363,7 @@ ROWS = (
         license="non-commercial research only",
         note='arguments.attribute says which, such as "Smiling" (the default)',
         place="celeba/img_align_celeba",
-        megabytes=1_440,
+        megabytes=1_495,
     ),
     TorchvisionRow(
         "Caltech101",
@@ -392,7 +391,7 @@ ROWS = (
         license="CC BY 4.0",
         note="has no test split; some images are gray",
         place="caltech256/256_ObjectCategories",
-        megabytes=1_180,
+        megabytes=1_183,
     ),
     TorchvisionRow(
         "StanfordCars",
