@@ -113,4 +113,9 @@ IN_FULL = is_full_campaign()
 def test_the_tree_is_complete_and_of_the_size_in_the_table(name: str) -> None:
     counted = count(name)
     assert not counted.problem
-    assert counted.size == timm_sizes()[name]
+    expected = timm_sizes()[name]
+    if expected.gflops is not None:
+        # The table has six digits.
+        assert counted.size.gflops == pytest.approx(expected.gflops, rel=1e-5)
+        expected = expected._replace(gflops=counted.size.gflops)
+    assert counted.size == expected
