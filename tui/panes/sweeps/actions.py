@@ -153,7 +153,7 @@ class SweepActions(Working, Pane):
         report = self._sweep()
         if report is None:
             return
-        answers = [
+        answers: list[Answer[str | None]] = [
             Answer("s", "Start workers", "work"),
             Answer("p", "Pause", "pause"),
             Answer("x", "Save and stop", "stop", "warning"),
