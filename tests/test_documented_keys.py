@@ -34,7 +34,6 @@ PANE_OF_PAGE = {
     "train-pane.md": "train",
     "browser.md": "runs",
     "sweeps.md": "sweeps",
-    "queue.md": "runs",
 }
 # What looks like a key: letters above a chart, and the unit of an age.
 NOT_KEYS = {"train-pane.md": set("LRMB"), "runs.md": set("LRMB"), "browser.md": {"h"}}
