@@ -292,7 +292,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "write": Command("w", "write", "Write the trial's values into the draft", "Values to draft"),
         "rerun": Command("r", "rerun", "Run the trial at full length, as the draft; asks", "Full length"),
         "inspect": Command("i", "inspect", "Inspect the trial: values, runs, why it failed", "Inspect"),
-        "prune": Command("d,delete", "prune", "Stop the trial; asks", "Stop trial"),
+        "prune": Command("d,delete", "prune", "Stop the trial; asks", "Stop trial", "d"),
         "edit": Command("e", "edit", "Start workers, pause, or save and stop the sweep", "Sweep"),
         "add": Command("a", "add", "Add trials", "Add trials"),
         "sort": Command("s", "sort", "Sort by value, or by number", "Sort"),

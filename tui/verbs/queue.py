@@ -55,7 +55,13 @@ def add(
     memory: str,
     as_json: bool,
 ) -> None:
-    """Put runs at the end of the queue. Their configs are checked and kept as they are now."""
+    """Put runs at the end of the queue. Their configs are checked and kept as they are now.
+
+    With several GPUs a run has a process for each.
+    """
+    if gpus > 1:
+        # It sees its GPUs alone, as the first ones.
+        overrides = (*overrides, f"parallel.processes={gpus}", "parallel.devices=[]")
     checked = []
     for spec in specs:
         config = load_config(spec, overrides)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.queue.folder import Queue
 from torchdeck.tui.verbs.queue import queue
@@ -49,6 +50,12 @@ def test_what_is_wrong_is_said_before_anything_happens(tmp_path: Path, words: tu
     result = invoked(tmp_path, *words)
     assert isinstance(result.exception, ConfigError) and expected in str(result.exception)
     assert Queue(tmp_path).jobs() == []
+
+
+def test_a_run_on_several_gpus_has_a_process_for_each(tmp_path: Path) -> None:
+    assert invoked(tmp_path, "add", "digits", "--gpus", "2").exit_code == 0
+    config = load_config(str(Queue(tmp_path).files(Queue(tmp_path).named(1)).config))
+    assert (config.parallel.processes, config.parallel.devices) == (2, [])
 
 
 def test_an_empty_queue_says_what_adds_a_job(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ class SweepsPane(SweepActions):
             with Horizontal():
                 yield TrialTable("Trials", id="trials", classes="-lead")
                 with Vertical(id="plots"):
-                    yield Chart("Best so far", empty="no result yet", x_label="trial", id="best_so_far")
+                    yield Chart("", empty="no result yet", x_label="trial", id="best_so_far")
                     yield Lines("Importance", id="importance")
             yield Lines("Parallel coordinates", id="parallel")
 
