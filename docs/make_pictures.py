@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -32,6 +33,31 @@ _RUNS = (
     ("digits-mlp", ("model.name=mlp", "optimizer.lr=0.02")),
     ("digits-smooth", ("loss.label_smoothing=0.1",)),
 )
+
+
+_SWEEP = """
+name = "search"
+[data]
+dataset = "digits"
+validation = 0.2
+[model]
+name = "mlp"
+[optimizer]
+name = "AdamW"
+lr = 3e-3
+[loader]
+batch_size = 256
+[training]
+epochs = 6
+[sweep]
+trials = 12
+epochs = 2
+[sweep.space]
+"optimizer.lr" = { low = 1e-4, high = 1e-1, log = true }
+"optimizer.weight_decay" = { low = 0.0, high = 0.1 }
+"loader.batch_size" = [64, 128, 256]
+"model.dropout" = { low = 0.0, high = 0.5 }
+"""
 
 
 @dataclass(frozen=True)
@@ -60,7 +86,8 @@ PICTURES = {
     "setup": Picture(("3", "…", "down", "down", "down", "down", "down"), shows="ready to start"),
     "train": Picture(("4",)),
     "runs": Picture(("5", "…", "space", "space", "space", "space", "up"), (160, 48), shows="digits-mlp"),
-    "log": Picture(("6",)),
+    "sweeps": Picture(("6", "…", "down"), shows="PED-ANOVA"),
+    "log": Picture(("7",)),
     "palette": Picture(("4", "colon"), shows="Start the draft"),
     "light": Picture(("4",), theme="torchdeck-light"),
 }
@@ -77,6 +104,14 @@ def train_runs(folder: Path) -> list[Path]:
         assert run.path is not None, run.error
         paths.append(run.path)
     return paths
+
+
+def search(folder: Path) -> None:
+    """A sweep of short runs, worked on to its end."""
+    file = folder / "search.toml"
+    file.write_text(_SWEEP, encoding="utf-8")
+    command = [sys.executable, "-P", "-m", "torchdeck", "sweep", str(file), "--runs", str(folder)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 async def take(picture: Picture, runs: Path, watched: Path) -> str:
@@ -145,6 +180,8 @@ async def main(names: list[str]) -> None:
         os.chdir(folder)
         runs = Path("runs")
         paths = await asyncio.to_thread(train_runs, runs)
+        if not names or "sweeps" in names:
+            await asyncio.to_thread(search, runs)
         for name in names or PICTURES:
             svg = await take(PICTURES[name], runs, paths[0])
             (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")

@@ -57,6 +57,8 @@ LAYERS = (
     "engine.build",
     "engine.preflight",
     "engine.launching",
+    "engine.detached",
+    "engine.queue",
     "engine.sweeps",
     "engine.checkpoints",
     "engine.bench",

@@ -23,6 +23,7 @@ PARTS = {
         *("runs", "run_table", "checkpoint_table", "run_chart", "chart"),
         *("columns", "checkpoint", "comparison", "scores", "evaluation"),
     ),
+    "sweeps": ("sweeps", "trial_table", "chart"),
     "log": ("log",),
 }
 
@@ -32,6 +33,7 @@ PANE_OF_PAGE = {
     "config.md": "setup",
     "train-pane.md": "train",
     "browser.md": "runs",
+    "sweeps.md": "sweeps",
 }
 # What looks like a key: letters above a chart, and the unit of an age.
 NOT_KEYS = {"train-pane.md": set("LRMB"), "runs.md": set("LRMB"), "browser.md": {"h"}}

@@ -18,7 +18,7 @@ from .code_question import CodeQuestion
 from .graphics.support import Wish
 from .keys.bindings import bindings
 from .keys.commands import PANES
-from .messages import StartRequested, WatchRequested
+from .messages import QueueRequested, StartRequested, WatchRequested
 from .panes.pane import Pane
 from .process.terminal import Terminal
 from .process.worker_process import WorkerError, WorkerProcess
@@ -111,6 +111,10 @@ class Studio(RunControl):
             from .panes.runs.pane import RunsPane
 
             return RunsPane(self.worker, self.runs_root, id=name).data_bind(Studio.draft)
+        if name == "sweeps":
+            from .panes.sweeps.pane import SweepsPane
+
+            return SweepsPane(self.worker, self.runs_root, id=name).data_bind(Studio.draft)
         from .panes.log import LogPane
 
         return LogPane(self.terminal.log if self.terminal is not None else None, self.watched_run, id=name)
@@ -208,6 +212,26 @@ class Studio(RunControl):
     async def may_train(self, config: RunConfig) -> bool:
         """Whether the code that a config names may run; asks the user if that is open."""
         return await self._code.may_train(config)
+
+    @on(QueueRequested)
+    @work(group="queue")
+    async def _queue(self) -> None:
+        from torchdeck.engine.errors import TorchdeckError
+        from torchdeck.engine.plurals import plural
+        from torchdeck.engine.queue.folder import Queue
+
+        draft, queue = self.draft, Queue(self.runs_root)
+        if not await self.may_train(draft):
+            return
+        try:
+            job = queue.add(draft)
+        except TorchdeckError as error:
+            self.notify(str(error), title="Not queued", severity="warning")
+            return
+        is_watched = any(queue.is_watched(each) for each in queue.jobs())
+        hint = "" if is_watched else "; `torchdeck queue work` starts it"
+        waiting = plural(len(queue.waiting()), "job waits", "jobs wait")
+        self.notify(f"{waiting}{hint}", title=f"Job {job.number}: {job.name}")
 
     def watch_draft(self, draft: RunConfig) -> None:
         """Ask if the draft names code that the user has not approved."""

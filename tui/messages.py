@@ -63,6 +63,10 @@ class StartRequested(Message):
     """Start a run from the draft."""
 
 
+class QueueRequested(Message):
+    """Add the draft to the queue of this machine."""
+
+
 @dataclass
 class ResumeRequested(Message):
     """Resume a run.

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from ..errors import TorchdeckError
 
+OUT_OF_MEMORY = "out of memory: "
+"""Begins the message of a run that failed for lack of memory."""
+
 _REMEDY_FOR_DESCRIPTORS = (
     ". This process may not open more files: raise the limit in the shell that starts it (ulimit -n 8192), or set a "
     "lower loader.num_workers"
@@ -21,7 +24,7 @@ def describe_failure(error: BaseException) -> str:
         return f"{error}{_REMEDY_FOR_DESCRIPTORS if lacks_descriptors(error) else ''}"
     if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
         return (
-            f"out of memory: {str(error).splitlines()[0]}. Smaller parts of the batch no longer help: use a "
+            f"{OUT_OF_MEMORY}{str(error).splitlines()[0]}. Smaller parts of the batch no longer help: use a "
             "smaller model or smaller images, an optimizer with less state (SGD), or end other programs on the device"
         )
     remedy = ""

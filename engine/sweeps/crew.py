@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..errors import RunError
@@ -22,6 +23,7 @@ _RESTART_SECONDS = 1.0
 @dataclass
 class _Seat:
     process: subprocess.Popen[bytes]
+    options: tuple[str, ...]
     restarts: int = 0
     ended_at: float = field(default=0.0)
 
@@ -29,16 +31,22 @@ class _Seat:
 class Crew:
     """Worker processes of one sweep, which live on where this process is killed."""
 
-    def __init__(self, folder: SweepFolder, workers: int) -> None:
-        """Nothing is started yet.
+    def __init__(self, folder: SweepFolder, workers: int, gpus: Sequence[str] = ()) -> None:
+        """Start the workers.
 
         Args:
             folder: the sweep.
-            workers: how many.
+            workers: how many; how many for each GPU where some are named.
+            gpus: UUIDs of the GPUs that they use; empty for whatever the configs say.
         """
         self._folder = folder
-        self._threads = max(1, available_cores() // workers) if workers > 1 else 0
-        self._seats = [_Seat(self._started()) for _ in range(workers)]
+        count = workers * max(1, len(gpus))
+        threads = max(1, available_cores() // count) if count > 1 else 0
+        shares = ("--shares-gpu",) if workers > 1 else ()
+        options = [("--gpu", gpu, *shares) for gpu in gpus for _ in range(workers)] or [()] * workers
+        self._seats = [
+            _Seat(self._started(own), own) for own in ((*each, "--threads", str(threads)) for each in options)
+        ]
 
     @property
     def pids(self) -> list[int]:
@@ -57,7 +65,8 @@ class Crew:
                 continue
             seat.ended_at = seat.ended_at or time.monotonic()
             if time.monotonic() - seat.ended_at >= _RESTART_SECONDS:
-                seat.process, seat.restarts, seat.ended_at = self._started(), seat.restarts + 1, 0.0
+                seat.process, seat.ended_at = self._started(seat.options), 0.0
+                seat.restarts += 1
         if any(self._is_at_work(seat) for seat in self._seats):
             return True
         if all(seat.process.returncode == CAN_NOT_WORK for seat in self._seats):
@@ -75,11 +84,11 @@ class Crew:
         status = seat.process.poll()
         return status is None or (status not in (0, CAN_NOT_WORK) and seat.restarts < _MOST_RESTARTS)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, options: Sequence[str]) -> subprocess.Popen[bytes]:
         command = module_command("torchdeck.engine.sweeps.worker_process", str(self._folder.path))
         with (self._folder.path / "workers.log").open("ab") as log:
             return subprocess.Popen(
-                [*command, "--threads", str(self._threads)],
+                [*command, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

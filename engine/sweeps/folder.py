@@ -1,4 +1,4 @@
-"""A sweep's folder: `sweeps/<name>-<stamp>/` in the folder of the runs. Whoever sees it can work on the sweep.
+"""A sweep's folder: `sweeps/<name>-<stamp>/` in the folder of the runs, for every machine that sees it.
 
 sweep.toml        the run that is varied, and [sweep]; read anew before each trial, so it may be edited
 sweep.json        name and time of creation
@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from ..config.file import dump_config
 from ..config.sweep import SWEEP_SECTION
+from ..detached.file_lock import is_locked
 from ..errors import ConfigError, RunError, did_you_mean
 from ..files.durable import atomic_write, make_folder
 from ..files.json_values import number, to_json, whole_number
@@ -29,7 +30,6 @@ from ..runs.on_disk.directory import given_name, read_json_object
 from ..user_path import user_path
 from .definition import Definition, read_definition
 from .space import flat_space
-from .trial_lock import is_locked
 
 SWEEPS = "sweeps"
 DEFINITION_FILE = "sweep.toml"

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..detached.file_lock import is_locked
 from ..errors import ConfigError
 from .definition import Definition
 from .folder import SweepFolder
 from .journal import State, SweepJournal, Trial
 from .objective import Objective
-from .trial_lock import is_locked
 
 
 class SweepReport:

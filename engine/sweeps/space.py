@@ -94,7 +94,7 @@ def read_space(config: RunConfig, space: Mapping[str, Any]) -> list[Dimension]:
         space: content of `[sweep.space]`; keys are dotted, in quotes or not.
 
     Raises:
-        ConfigError: an unknown setting, a value that the setting can't have, a range of what is no number, a
+        ConfigError: an unknown setting, a value that the setting can't have, a range of what is not a number, a
             condition that can't be read or that goes in a circle.
     """
     dimensions = [_dimension(key, given) for key, given in flat_space(space).items()]

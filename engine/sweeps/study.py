@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..detached.file_lock import FileLock, wait_for_lock
 from ..errors import ConfigError, RunError
 from .definition import Definition
 from .folder import SweepFolder
 from .optuna_package import require_optuna
 from .space import Dimension, decoded, encoded, settings_by_key
-from .trial_lock import FileLock, wait_for_lock
 
 if TYPE_CHECKING:
     import optuna
@@ -52,7 +52,7 @@ class Study:
         self._study = self._opened(definition)
 
     def redefine(self, definition: Definition) -> None:
-        """Go on with another definition: a wider space, another sampler, more trials."""
+        """Use another definition from now on: a wider space, another sampler, more trials."""
         self.definition = definition
         self._study = self._opened(definition)
 

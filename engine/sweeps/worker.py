@@ -13,18 +13,19 @@ import socket
 import statistics
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from ..detached.detached_run import DetachedRun
+from ..detached.file_lock import FileLock, try_lock, wait_for_lock
 from ..errors import ConfigError, RunError
 from ..files.durable import atomic_write
 from ..files.json_values import to_json
 from ..runs.reader import RunReader
 from .folder import SweepFolder
 from .objective import figures_of, measured, values_of
+from .place import Place
 from .study import Study
-from .trial_lock import FileLock, try_lock, wait_for_lock
-from .trial_run import TrialRun
+from .trial_run import trial_run
 
 _LOOK_SECONDS = 0.25
 _IDLE_SECONDS = 0.5
@@ -34,23 +35,6 @@ _STOP_SECONDS = 60.0
 _HOPELESS = 3
 
 Outcome = Literal["finished", "pruned", "failed", "interrupted"]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a worker's runs train.
-
-    Attributes:
-        device: the GPU, by its UUID; empty for whatever the config says.
-        environment: variables for the processes of the runs.
-        keep_open: descriptors that they inherit.
-        threads: CPU threads of each run where its config leaves that open; 0 for torchdeck's own rule.
-    """
-
-    device: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    keep_open: tuple[int, ...] = ()
-    threads: int = 0
 
 
 class Worker:
@@ -125,7 +109,7 @@ class Worker:
         )
 
     def _read_definition(self) -> None:
-        """Take over what was changed in the sweep's file; what can't be read leaves the former one in force."""
+        """Apply what was changed in the sweep's file; one that can't be read leaves the former in force."""
         stamp = self._stamp()
         if stamp == self._definition_stamp:
             return
@@ -165,7 +149,7 @@ class Worker:
         seeds = self._definition.sweep.seeds
         figures: list[dict[str, float]] = []
         for index in range(seeds):
-            run = TrialRun(self._folder, number, config, index, seeds)
+            run = trial_run(self._folder, number, config, index, seeds)
             outcome = self._train_run(run, number, index)
             if outcome == "interrupted":
                 self._say(f"trial {number} is saved; it continues when the sweep does")
@@ -182,7 +166,7 @@ class Worker:
                 return
         self._complete(number, _means(figures))
 
-    def _train_run(self, run: TrialRun, number: int, index: int) -> Outcome:
+    def _train_run(self, run: DetachedRun, number: int, index: int) -> Outcome:
         """Start, resume or watch one run of a trial until it has ended for good."""
         while True:
             if run.lives and self._watch(run, number, index):
@@ -200,13 +184,17 @@ class Worker:
             attempts = int(self._study.trial(number).user_attrs.get("attempts", 0))
             if attempts > self._definition.sweep.retries + index:
                 return "failed"
-            if end == "missing" and attempts > index and self._was_refused(run, number):
+            if end == "missing" and run.was_refused:
                 return "failed"
+            while not self._place.take():
+                if self._is_stopped:
+                    return "interrupted"
+                time.sleep(_IDLE_SECONDS)
             self._study.note(number, "attempts", attempts + 1)
-            self._say(f"trial {number}: {'starts' if end == 'missing' else 'is resumed'} as {run.name}")
-            run.begin(self._place.environment, self._place.keep_open)
+            self._say(f"trial {number}: {'starts' if end == 'missing' else 'is resumed'} as {run.config.name}")
+            run.begin(self._place.environment, self._place.descriptors)
 
-    def _watch(self, run: TrialRun, number: int, index: int) -> bool:
+    def _watch(self, run: DetachedRun, number: int, index: int) -> bool:
         """Report a live run until it ends, and stop it where the pruner or the user asks.
 
         Returns:
@@ -221,10 +209,10 @@ class Worker:
                 self._show(number, path.name)
             if reader is not None and reader.poll() and self._shall_prune(reader, number):
                 self._study.note(number, "stopping", "pruned")
-                run.stop()
+                run.stop(self._folder.name)
             if not is_pruned_by_hand and reader is not None and self._is_prune_requested(number):
                 self._study.note(number, "stopping", "by hand")
-                is_pruned_by_hand = run.stop()
+                is_pruned_by_hand = run.stop(self._folder.name)
             if self._is_stopped:
                 self._save(run)
                 return True
@@ -233,10 +221,10 @@ class Worker:
             self._shall_prune(reader, number)
         return False
 
-    def _save(self, run: TrialRun) -> None:
+    def _save(self, run: DetachedRun) -> None:
         """Ask a run to save and stop; one that doesn't is left to itself, and the next worker finds it."""
         until = time.monotonic() + _STOP_SECONDS
-        while run.lives and time.monotonic() < until and not run.stop():
+        while run.lives and time.monotonic() < until and not run.stop(self._folder.name):
             time.sleep(_LOOK_SECONDS)
         run.wait(max(0.0, until - time.monotonic()))
 
@@ -264,7 +252,7 @@ class Worker:
     def _is_prune_requested(self, number: int) -> bool:
         return self._folder.trial_file(number, "prune").exists()
 
-    def _is_stop_meant(self, run: TrialRun, number: int) -> bool:
+    def _is_stop_meant(self, run: DetachedRun, number: int) -> bool:
         """Whether a stopped run is the trial's end: pruned, or stopped by hand while this worker watched it."""
         attributes = self._study.trial(number).user_attrs
         if attributes.get("stopping"):
@@ -274,11 +262,7 @@ class Worker:
             return True
         return False
 
-    def _was_refused(self, run: TrialRun, number: int) -> bool:
-        """Whether a run ended before it had a directory, by itself: its config can't be trained."""
-        return run.was_started_here and run.exit_status in (1, 2)
-
-    def _note_run(self, run: TrialRun, number: int, index: int) -> None:
+    def _note_run(self, run: DetachedRun, number: int, index: int) -> None:
         path = run.path()
         if path is None:
             return
@@ -286,7 +270,7 @@ class Worker:
         if named.get(str(index)) != path.name:
             self._study.note(number, "runs", {**named, str(index): path.name})
 
-    def _figures(self, run: TrialRun) -> dict[str, float]:
+    def _figures(self, run: DetachedRun) -> dict[str, float]:
         path = run.path()
         if path is None:
             return {}

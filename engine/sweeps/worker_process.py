@@ -10,11 +10,12 @@ from itertools import count
 from pathlib import Path
 from types import FrameType
 
+from ..detached.file_lock import FileLock, try_lock
 from ..errors import TorchdeckError
 from .crew import CAN_NOT_WORK
 from .folder import SweepFolder
-from .trial_lock import FileLock, try_lock
-from .worker import Place, Worker
+from .place import Place
+from .worker import Worker
 
 
 def main() -> int:
@@ -31,7 +32,7 @@ def main() -> int:
         folder = SweepFolder(arguments.folder)
         slot, lock = _free_slot(folder)
         with lock:
-            place = Place(threads=arguments.threads)
+            place = Place(arguments.gpu, arguments.threads, is_shared=arguments.shares_gpu)
             Worker(folder, slot, place, lambda: bool(stop_signals), _say).work()
     except TorchdeckError as error:
         print(f"torchdeck: {error}", file=sys.stderr)
@@ -43,6 +44,8 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--gpu", default="")
+    parser.add_argument("--shares-gpu", action="store_true")
     return parser.parse_args()
 
 

@@ -56,7 +56,7 @@ async def delete_a_transform(app: Studio, pilot: Pilot[None]) -> None:
 
 async def test_a_start_where_the_draft_is_not_shown_and_a_stop_ask_first(tmp_path: Path) -> None:
     async with studio(tmp_path, "training.epochs=5000", "model.name=mlp") as (app, pilot):
-        for pane in ("1", "2", "5", "6"):
+        for pane in ("1", "2", "5", "7"):
             await pilot.press(pane, "S")
             await until_shown(pilot, "Start the run digits?")
             await pilot.press("escape")

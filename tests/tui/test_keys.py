@@ -132,7 +132,7 @@ def test_every_screen_over_the_studio_can_list_its_keys() -> None:
 
 async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
-        await pilot.press("6", "slash")
+        await pilot.press("7", "slash")
         await until(pilot, lambda: isinstance(app.focused, Input))
         offered = app.screen.active_bindings
         assert [key for key in ("S", "q", "colon", "1", "n") if key in offered] == []
@@ -150,7 +150,7 @@ async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> N
 
 async def test_a_click_on_the_last_line_presses_the_key(tmp_path: Path) -> None:
     async with studio(tmp_path) as (app, pilot):
-        await pilot.press("6")
+        await pilot.press("7")
         await pilot.pause()
         line = screen_text(app).splitlines()[-1]
         await pilot.click(KeyLine, offset=(line.index("? Keys"), 0))

@@ -63,7 +63,7 @@ sys.exit(main())
 
 def started(studio: StudioTerminal, epoch: int = 2) -> RunReader:
     """Press S and wait until the run has trained for a while."""
-    studio.until_shown("6 Log")
+    studio.until_shown("7 Log")
     studio.press("4")
     studio.press("S")
     run = studio.run()
@@ -104,7 +104,7 @@ def test_a_closed_terminal_leaves_the_run_training_to_its_end_and_loses_no_outpu
 
 def test_a_terminal_that_closes_while_the_run_is_prepared_does_not_end_it(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, "digits", "--set", "training.epochs=3", python=COLD) as studio:
-        studio.until_shown("6 Log")
+        studio.until_shown("7 Log")
         studio.press("4")
         studio.press("S")
         studio.until_shown("preparing")
@@ -136,7 +136,7 @@ def test_a_run_that_was_left_is_watched_and_stopped_from_another_studio(tmp_path
         first.press("k")
         assert first.exit_status() == 0
         with studio_in_terminal(tmp_path) as second:
-            second.until_shown("6 Log")
+            second.until_shown("7 Log")
             second.press("5")
             second.until_shown(run.path.name[:20])
             second.until_shown("running")
@@ -195,7 +195,7 @@ def test_an_exception_in_a_pane_ends_the_screen_with_its_traceback_and_not_the_r
     (tmp_path / "broken.py").write_text(BROKEN_PANE)
     with studio_in_terminal(tmp_path, "digits", *LONG, program=(str(tmp_path / "broken.py"),)) as studio:
         run = started(studio)
-        studio.press("6")
+        studio.press("7")
         assert studio.exit_status() == 0
         text = studio.received.decode(errors="replace")
         assert "the pane broke" in text
@@ -220,7 +220,7 @@ def test_stray_output_never_reaches_the_screen_and_is_in_the_log_pane(tmp_path: 
 
 def test_without_a_run_leaving_asks_nothing(tmp_path: Path) -> None:
     with studio_in_terminal(tmp_path, program=("-m", "torchdeck"), python=COLD) as studio:
-        studio.until_shown("6 Log")
+        studio.until_shown("7 Log")
         studio.press("q")
         assert studio.exit_status() == 0
         assert not studio.runs.exists()

@@ -212,7 +212,7 @@ def test_the_studio_watches_a_live_run_and_browses(live: RunReader, blocked: Pat
         _watch(studio, live)
         studio.press("5")
         studio.until_shown("Checkpoints")
-        studio.press("6")
+        studio.press("7")
         studio.until_shown("Log")
         studio.press("2")
         studio.until_shown("this needs torch, which can't be imported")

@@ -34,6 +34,7 @@ MEANINGS: Mapping[str, str] = {
     "y": "copy",
     "o": "open by path",
     "s": "sort by this column; again: reversed",
+    "b": "band: runs that differ by the seed alone, as one",
     "c": "compare what is marked, or the splits",
     "l": "level: logarithmic y axis; in the log, how much is shown",
     "t": "x axis: step, epoch or time",
@@ -77,6 +78,7 @@ PANES: Mapping[str, str] = {
     "setup": "Setup",
     "train": "Train",
     "runs": "Runs",
+    "sweeps": "Sweeps",
     "log": "Log",
 }
 """Titles of the panes by name, in their order."""
@@ -87,6 +89,7 @@ _PANES_DO = {
     "setup": "every setting of the next run",
     "train": "curves, progress, devices",
     "runs": "all runs, curves, checkpoints, what differs",
+    "sweeps": "searches of settings: trials, the best, what matters",
     "log": "what happened and what was printed",
 }
 
@@ -279,7 +282,21 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "delete": Command("d,delete", "delete", "Delete the run or the checkpoint; asks", "Delete"),
         "open": Command("o", "open_path", "Open a checkpoint file, or another folder of runs, by path", "Open"),
         "copy": Command("y", "copy_path", "Copy the path"),
+        "queue": Command("a", "queue_draft", "Add the draft to the queue of this machine", "Queue draft"),
         "step_back": Command("escape", "step_back", "One step back: filter, marks"),
+    },
+    "trial_table": {
+        "show": Command("enter", "show", "Show the trial's run in 4 Train", "Show", "⏎"),
+    },
+    "sweeps": {
+        "write": Command("w", "write", "Write the trial's values into the draft", "Values to draft"),
+        "rerun": Command("r", "rerun", "Run the trial at full length, as the draft; asks", "Full length"),
+        "inspect": Command("i", "inspect", "Inspect the trial: values, runs, why it failed", "Inspect"),
+        "prune": Command("d,delete", "prune", "Stop the trial; asks", "Stop trial", "d"),
+        "edit": Command("e", "edit", "Start workers, pause, or save and stop the sweep", "Sweep"),
+        "add": Command("a", "add", "Add trials", "Add trials"),
+        "sort": Command("s", "sort", "Sort by value, or by number", "Sort"),
+        "open": Command("o", "open", "Open another sweep, or begin one from a file", "Open"),
     },
     "run_table": {
         "show": Command("enter", "ask('watch')", "Show the run in 4 Train", "Show", "⏎"),
@@ -290,7 +307,10 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "next_column": Command("right", "column(1)", "Next column"),
         "previous_column": Command("left", "column(-1)", "Previous column"),
         "edit": Command("e", "ask('edit')", "Edit the run's name, tags and note", "Edit"),
-        "columns": Command("a", "ask('columns')", "Add, remove and move columns", "Columns"),
+        "by_seed": Command(
+            "b", "ask('by_seed')", "One line for runs that differ by the seed alone, or one each", "Seeds"
+        ),
+        "columns": Command("", "ask('columns')", "Add, remove and move columns of the table of runs"),
     },
     "checkpoint_table": {
         "open": Command("enter", "ask('inspect')", "Inspect the checkpoint", "Inspect", "⏎"),

@@ -22,6 +22,7 @@ _TITLES = {
     "run_table": "Table of runs",
     "checkpoint_table": "Checkpoints",
     "run_chart": "Curves of runs",
+    "trial_table": "Trials",
     **PANES,
 }
 

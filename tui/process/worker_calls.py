@@ -36,6 +36,7 @@ PLAN_RUN = "torchdeck.engine.preflight.plan:plan_run"
 FRESH_HISTOGRAMS = "torchdeck.engine.preflight.weight_histogram:fresh_histograms"
 SAVED_HISTOGRAMS = "torchdeck.engine.preflight.weight_histogram:saved_histograms"
 WITHOUT_EFFECT = "torchdeck.engine.preflight.without_effect:draft_without_effect"
+SETTING_IMPORTANCES = "torchdeck.engine.sweeps.importance:setting_importances"
 LIST_OPTIMIZERS = "torchdeck.engine.training.optimization.optimizers:list_optimizers"
 LIST_SCHEDULES = "torchdeck.engine.training.optimization.schedules:list_schedules"
 

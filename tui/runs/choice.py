@@ -13,6 +13,7 @@ from ..words.runs.run_lists import shared_metric
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
     from torchdeck.engine.runs.browsing.run_filter import RunFilter
+    from torchdeck.engine.runs.browsing.seed_groups import SeedGroup
     from torchdeck.engine.runs.on_disk.directory import RunSummary
 
 NEWEST = "newest"
@@ -35,6 +36,8 @@ class RunChoice:
         order: what the runs are sorted by: a column of the table, or `NEWEST`.
         is_reversed: whether they are in the reverse of that order.
         best: directories of the runs with the best value of all on the same data.
+        is_by_seed: whether runs that differ by the seed alone are one line.
+        groups: the groups of the lines, by the directory of their newest run; empty unless `is_by_seed`.
     """
 
     def __init__(self, root: Path) -> None:
@@ -47,6 +50,8 @@ class RunChoice:
         self.order = NEWEST
         self.is_reversed = False
         self.best: frozenset[Path] = frozenset()
+        self.is_by_seed = False
+        self.groups: dict[Path, SeedGroup] = {}
         self._catalog: RunCatalog | None = None
 
     @property
@@ -101,7 +106,18 @@ class RunChoice:
         else:
             runs = [run for run, own in zip(found, settings, strict=True) if chosen.matches(run, own)]
         self.best = self._best_of(found)
-        return self._in_order(runs)
+        return self._in_order(self._grouped(runs))
+
+    def _grouped(self, runs: list[RunSummary]) -> list[RunSummary]:
+        """One summary for each group of seeds, with the means of its runs, where that is wanted."""
+        from torchdeck.engine.runs.browsing.seed_groups import seed_groups
+
+        if not self.is_by_seed:
+            self.groups = {}
+            return runs
+        groups = seed_groups(runs, self.catalog.settings)
+        self.groups = {group.runs[0].path: group for group in groups}
+        return [group.summary() for group in groups]
 
     def _in_order(self, runs: list[RunSummary]) -> list[RunSummary]:
         from torchdeck.engine.runs.browsing.run_order import in_order

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 MOST_CURVES = 32
 """Number of marked runs whose curves are drawn, the first ones: nobody reads more in one chart."""
 
-_MOST_READERS = 64
+_MOST_READERS = 128
+_MOST_SEEDS = 20
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,19 @@ class RunFacts:
 
 @dataclass(frozen=True)
 class RunCurve:
-    """One line: positions and values, float64 [N] each, not writable; both empty if the run has no such metric."""
+    """One line: positions and values, float64 [N] each, not writable; both empty if the run has no such metric.
+
+    Attributes:
+        run: the run, or the newest of several seeds, whose mean the line is.
+        x: positions.
+        y: values.
+        band: mean minus and plus the standard deviation of several seeds, float64 [N] each; None for a single run.
+    """
 
     run: Path
     x: np.ndarray
     y: np.ndarray
+    band: tuple[np.ndarray, np.ndarray] | None = None
 
 
 @dataclass(frozen=True)
@@ -77,20 +86,26 @@ class RunCurves:
     def __init__(self) -> None:
         self._readers: dict[Path, RunReader] = {}
 
-    def look(self, runs: Sequence[Path], metric: str, axis: Axis) -> CurvesLook:
+    def look(
+        self, runs: Sequence[Path], metric: str, axis: Axis, companions: Mapping[Path, Sequence[Path]] | None = None
+    ) -> CurvesLook:
         """Read what is new of some runs.
 
         Args:
             runs: their directories; one that has vanished is left out.
             metric: wanted series; if no run has it, the one that their best is judged by, or else the training loss.
             axis: what the x axis counts.
+            companions: by run, the runs that differ from it by the seed alone, with itself; their mean is drawn.
         """
-        readers = {run: reader for run in runs[:MOST_CURVES] if (reader := self._reader(run)) is not None}
+        together = {run: list((companions or {}).get(run, [run]))[:_MOST_SEEDS] for run in runs[:MOST_CURVES]}
+        wanted = dict.fromkeys(each for members in together.values() for each in members)
+        readers = {run: reader for run in wanted if (reader := self._reader(run)) is not None}
         for reader in readers.values():
             reader.poll(BYTES_PER_LOOK)
         metrics = _metrics(readers.values())
         chosen = metric if metric in metrics else _preferred(readers.values(), metrics)
         x_label, curves, title = _drawn(readers, chosen, axis)
+        curves = [curve for run, members in together.items() for curve in seed_mean(run, members, curves)]
         return CurvesLook(
             metric=chosen,
             title=title,
@@ -115,6 +130,31 @@ class RunCurves:
         while len(self._readers) > _MOST_READERS:
             del self._readers[next(iter(self._readers))]
         return reader
+
+
+def seed_mean(run: Path, members: Sequence[Path], curves: Sequence[RunCurve]) -> list[RunCurve]:
+    """The line of a run, or the mean of its seeds with a band of one standard deviation, as far as all of them reach.
+
+    Args:
+        run: the run that the line stands for.
+        members: the runs of its group.
+        curves: lines of single runs.
+
+    Returns:
+        One line; none where no run is left.
+    """
+    import numpy as np
+
+    own = [curve for curve in curves if curve.run in members]
+    long = [curve for curve in own if len(curve.x)]
+    if len(members) == 1 or len(long) < 2:
+        return [RunCurve(run, curve.x, curve.y) for curve in (long or own)[:1]]
+    end = min(float(curve.x[-1]) for curve in long)
+    x = long[0].x[long[0].x <= end]
+    # Seeds of one config are measured at the same steps; by time they are not.
+    values = np.stack([np.interp(x, curve.x, curve.y) for curve in long])
+    mean, deviation = values.mean(axis=0), values.std(axis=0, ddof=1)
+    return [RunCurve(run, x, mean, (mean - deviation, mean + deviation))]
 
 
 def _metrics(readers: Collection[RunReader]) -> list[str]:

@@ -19,6 +19,7 @@ from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import figure
 from ..words.runs.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
+from .compared_seeds import compared_groups, groups_document, groups_text
 from .completing import runs_and_files
 from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json, printed
@@ -78,16 +79,24 @@ def scores_document(scores: CheckpointScores) -> dict[str, Any]:
 def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
     """Compare two checkpoints: settings that differ, metrics, and the distance between the weights of each module.
 
-    A run means its best checkpoint.
+    A run means its best checkpoint. Of runs that were trained with several seeds, the groups are compared, too: mean,
+    spread, and whether the difference is more than noise.
     """
-    one, other = (find_checkpoint(runs_root, reference).path for reference in (first, second))
+    found = [find_checkpoint(runs_root, reference) for reference in (first, second)]
+    one, other = (each.path for each in found)
     from torchdeck.engine.checkpoints.compare import compare_checkpoints
 
     comparison = compare_checkpoints(one, other)
+    groups = compared_groups(*(each.run for each in found))
     if as_json:
-        print_json({"first": one, "second": other, **asdict(comparison)})
+        document = groups_document(groups) if groups is not None else None
+        print_json({"first": one, "second": other, **asdict(comparison), "groups": document})
         return 0
-    _print_comparison(comparison, one, other, Console(soft_wrap=True, highlight=False))
+    console = Console(soft_wrap=True, highlight=False)
+    _print_comparison(comparison, one, other, console)
+    if groups is not None:
+        for line in groups_text(groups):
+            console.print(Text(line))
     return 0
 
 

@@ -20,6 +20,7 @@ from torchdeck.engine.files.json_values import whole_number
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
+from torchdeck.engine.runs.browsing.seed_groups import seed_groups
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
 from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, read_settings_file, source_of
@@ -31,6 +32,7 @@ from ..plain_text import printable, printable_lines
 from ..words.figures import byte_size, duration, figure
 from ..words.metric_text import best_words, headline_metric, headline_metrics, metric_text, metric_title
 from ..words.runs.run_lists import epochs_text
+from ..words.runs.seed_text import spread_text
 from ..words.train.epoch_columns import epoch_columns
 from ..words.train.event_reasons import explained
 from . import completing
@@ -44,9 +46,10 @@ _LONGEST = 400  # characters of why a run is damaged
 @click.argument("words", metavar="[FILTER]...", nargs=-1)
 @click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, a metric or a setting.")
 @click.option("--reverse", "is_reversed", is_flag=True, help="Reverse the order.")
+@click.option("--by-seed", is_flag=True, help="One line for runs that differ by the seed alone: mean ± deviation.")
 @runs_root_option
 @json_option
-def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path, as_json: bool) -> None:
+def runs(words: tuple[str, ...], order: str, is_reversed: bool, by_seed: bool, runs_root: Path, as_json: bool) -> None:
     """List runs, newest first; a filter keeps only those that match.
 
     All terms of the filter must match: part of a name, or KEY=VALUE with = != < <= > >= and a metric, a setting,
@@ -58,9 +61,18 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
     settings = [catalog.settings(run) if chosen.terms else {} for run in everything]
     chosen.check_keys(everything, settings)
     matching = [run for run, own in zip(everything, settings, strict=True) if chosen.matches(run, own)]
+    groups = {}
+    if by_seed:
+        groups = {group.runs[0].path: group for group in seed_groups(matching, catalog.settings)}
+        matching = [group.summary() for group in groups.values()]
     summaries = in_order(matching, order, is_reversed=is_reversed, settings=catalog.settings)
     if as_json:
-        print_json([asdict(summary) for summary in summaries])
+        print_json(
+            [
+                asdict(summary) | ({"group": groups[summary.path].document()} if by_seed else {})
+                for summary in summaries
+            ]
+        )
         return
     if everything and not summaries:
         click.echo(f"none of the {len(everything)} runs in {runs_root} match")
@@ -82,6 +94,8 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, runs_root: Path,
         table.add_column("tags", no_wrap=True)
     for summary, name in zip(summaries, scores, strict=True):
         score = metric_text(name, summary.metrics.get(name))
+        if by_seed and name in summary.metrics:
+            score = spread_text(name, groups[summary.path].metrics()[name])
         table.add_row(
             Text(printable(summary.name)),
             summary.status,

@@ -37,8 +37,13 @@ class _Sweep(click.Group):
 
 
 workers_option = click.option(
-    "--workers", type=click.IntRange(1, 1024), default=1, show_default=True, help="Trials that train at a time."
+    "--workers",
+    type=click.IntRange(1, 1024),
+    default=1,
+    show_default=True,
+    help="Trials that train at a time; with --gpus, on each GPU.",
 )
+gpus_option = click.option("--gpus", default="", help="GPUs to use, such as 0-3,6 or all: a worker for each.")
 
 
 @click.group(
@@ -55,9 +60,12 @@ def sweep() -> None:
 @set_option
 @runs_root_option
 @workers_option
+@gpus_option
 @click.option("--detach", is_flag=True, help="Work in the background; print the sweep's name and return.")
 @json_option
-def start(spec: str, overrides: tuple[str, ...], runs_root: Path, workers: int, detach: bool, as_json: bool) -> int:
+def start(
+    spec: str, overrides: tuple[str, ...], runs_root: Path, workers: int, gpus: str, detach: bool, as_json: bool
+) -> int:
     """Begin a sweep from a file, or continue one, with changed settings if any: --set sweep.trials=100.
 
     Each trial is an ordinary run in the folder of runs. Ctrl-C saves them; the same command with the sweep's name
@@ -68,20 +76,21 @@ def start(spec: str, overrides: tuple[str, ...], runs_root: Path, workers: int, 
 
     folder = begun_sweep(spec, overrides, runs_root)
     folder.set_wish("work")
-    return work_detached(folder, workers, as_json) if detach else work_on(folder, workers, as_json)
+    return work_detached(folder, workers, gpus, as_json) if detach else work_on(folder, workers, gpus, as_json)
 
 
 @sweep.command()
 @click.argument("name", metavar="SWEEP", default="")
 @runs_root_option
 @workers_option
+@gpus_option
 @json_option
-def join(name: str, runs_root: Path, workers: int, as_json: bool) -> int:
+def join(name: str, runs_root: Path, workers: int, gpus: str, as_json: bool) -> int:
     """Add workers to a sweep, on this machine or on another one that shares the folder of runs."""
     require_optuna()
     from .sweep_work import work_on
 
-    return work_on(find_sweep(runs_root, name), workers, as_json)
+    return work_on(find_sweep(runs_root, name), workers, gpus, as_json)
 
 
 @sweep.command()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from torchdeck.engine.detached.gpus import NvmlGpus, chosen_gpus
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.launching.agreement import agree_to_named
 from torchdeck.engine.machine.python_process import module_command
@@ -47,9 +48,10 @@ def _created(spec: str, overrides: tuple[str, ...], runs_root: Path) -> SweepFol
     return create_sweep(runs_root, definition)
 
 
-def work_detached(folder: SweepFolder, workers: int, as_json: bool) -> int:
+def work_detached(folder: SweepFolder, workers: int, gpus: str, as_json: bool) -> int:
     """Have a sweep worked on by a process in the background. Returns the exit status."""
     words = ["sweep", "join", str(folder.path), "--runs", str(folder.runs_root), "--workers", str(workers)]
+    words += ["--gpus", gpus] if gpus else []
     with (folder.path / "sweep.log").open("ab") as log:
         process = subprocess.Popen(
             module_command("torchdeck", *words),
@@ -65,7 +67,7 @@ def work_detached(folder: SweepFolder, workers: int, as_json: bool) -> int:
     return 0
 
 
-def work_on(folder: SweepFolder, workers: int, as_json: bool) -> int:
+def work_on(folder: SweepFolder, workers: int, gpus: str, as_json: bool) -> int:
     """Have a sweep worked on until it is done, and print each trial that ends."""
     received: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -79,7 +81,8 @@ def work_on(folder: SweepFolder, workers: int, as_json: bool) -> int:
         click.echo(
             f"{printable(folder.name)}: {plural(report.definition.trials, 'trial')}, {plural(workers, 'worker')}"
         )
-    crew = Crew(folder, workers)
+    uuids = [state.uuid for state in chosen_gpus(NvmlGpus().look(), gpus)] if gpus else []
+    crew = Crew(folder, workers, uuids)
     try:
         while crew.look():
             if received:

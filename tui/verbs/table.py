@@ -35,6 +35,7 @@ VERBS = {
     "rename": Verb("keeping", "rename", "Rename a run."),
     "delete": Verb("keeping", "delete", "Delete a run or a checkpoint."),
     "sweep": Verb("sweep", "sweep", "Search settings: many runs of one file, by Optuna."),
+    "queue": Verb("queue", "queue", "Queue runs for the GPUs of this machine; each starts when one is free."),
     "model": Verb("model", "model", "Show the module tree of a model, with parameter counts."),
     "checkpoint": Verb("checkpoint", "checkpoint", "Show what is inside a checkpoint, without loading it."),
     "evaluate": Verb("evaluate", "evaluate", "Evaluate a checkpoint: metrics, classes, confusion, worst mistakes."),

@@ -93,6 +93,7 @@ def _follows_a_run(verb: Verb) -> Verb:
 @_follows_a_run
 @click.option("--name", help="Name of the run; without it, the preset's name.")
 @click.option("--dry-run", is_flag=True, help="Build, check and print everything, then stop; writes nothing.")
+@click.option("--seeds", type=click.IntRange(1, 100), help="Train it once per seed: the config's, and those after it.")
 @part_of_option
 def train(
     spec: str,
@@ -102,6 +103,7 @@ def train(
     name: str | None,
     detach: bool,
     dry_run: bool,
+    seeds: int | None,
     part_of: dict[str, Any],
     as_json: bool,
     announce: int,
@@ -123,6 +125,10 @@ def train(
         agree_to_named(config)
     if detach:
         return _detached(as_json)
+    if seeds is not None and seeds > 1:
+        from .train_seeds import train_seeds
+
+        return train_seeds(config, sys.argv[1:], seeds, as_json, announce)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
         return _follow(lambda on_directory: _resumed(earlier, on_directory), as_json, announce)

@@ -115,7 +115,7 @@ async def _press_all(app: Studio, pilot: Pilot[None], pane: str) -> list[str]:
     return silent
 
 
-@pytest.mark.parametrize("pane", ["data", "model", "setup", "train", "runs", "log"])
+@pytest.mark.parametrize("pane", ["data", "model", "setup", "train", "runs", "sweeps", "log"])
 async def test_every_key_does_something_or_says_why_not(finished: Path, pane: str) -> None:
     async with studio(finished.parents[1], *SMALL, size=(120, 40)) as (app, pilot):
         app.post_message(WatchRequested(finished))

@@ -62,7 +62,7 @@ async def test_events_output_and_messages_are_sources_with_search_levels_and_pro
         app.notify("something was done", title="Done")
         app.post_message(WatchRequested(run))
         await until_shown(pilot, "finished")
-        await pilot.press("6")
+        await pilot.press("7")
         await until_shown(pilot, "saved step-")
         await pilot.press("v")
         await until_shown(pilot, "ValueError: bad")
@@ -89,7 +89,7 @@ async def test_at_80_columns_the_sources_take_the_place_of_the_lines(tmp_path: P
     async with studio(tmp_path, size=(80, 24)) as (app, pilot):
         app.post_message(WatchRequested(run))
         await until_shown(pilot, "finished")
-        await pilot.press("6")
+        await pilot.press("7")
         await until_shown(pilot, "saved step-")
         await pilot.press("v")
         sources = app.query_one("#sources")

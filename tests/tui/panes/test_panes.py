@@ -48,7 +48,7 @@ async def test_letters_and_digits_are_keys_until_enter_and_then_text(tmp_path: P
         assert isinstance(app.focused, Input) and app.focused.value.endswith("SPCXq12?")
         assert app.query_one(ContentSwitcher).current == "setup"
         assert app.launched is None and len(app.screen_stack) == 1
-        await pilot.press("escape", "6")
+        await pilot.press("escape", "7")
         assert app.query_one(ContentSwitcher).current == "log"
         assert app.draft.name == "digits"
 
@@ -156,7 +156,7 @@ async def test_what_failed_is_tried_again_when_the_pane_is_opened_again(
         await pilot.press(key)
         await until_shown(pilot, "it broke")
         monkeypatch.setattr(RepairedWorker, "is_repaired", True)
-        await pilot.press("6")
+        await pilot.press("7")
         await pilot.pause(0.2)
         await pilot.press(key)
         await until_shown(pilot, words)

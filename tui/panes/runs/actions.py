@@ -16,7 +16,7 @@ from torchdeck.engine.plurals import plural
 from torchdeck.engine.run_files import CHECKPOINTS
 from torchdeck.engine.user_path import user_path
 
-from ...messages import DraftReplaced, ResumeRequested, WatchRequested, WeightsChosen
+from ...messages import DraftReplaced, QueueRequested, ResumeRequested, WatchRequested, WeightsChosen
 from ...process.worker_process import WorkerProcess
 from ...screens.ask import ConfirmScreen, PromptScreen
 from ...screens.exporting import ask_and_export
@@ -104,6 +104,10 @@ class RunActions(Working, Pane):
             if answer.isdecimal() and int(answer) > trained:
                 return int(answer)
             text, error = answer, f"{answer or 'nothing'}: must be a whole number above {trained}"
+
+    def action_queue_draft(self) -> None:
+        """Add the draft to the queue of this machine, where it waits for a free GPU."""
+        self.post_message(QueueRequested())
 
     def action_copy_path(self) -> None:
         """Copy the path of the run or checkpoint to the terminal's clipboard, and show it."""

@@ -139,7 +139,7 @@ class RunsPane(RunActions):
 
     def offers(self, action: str) -> bool:
         """Offer actions on a run only while there is one."""
-        if action == "open_path":
+        if action in ("open_path", "queue_draft"):
             return True
         if action == "pin":
             return self.chosen_checkpoint is not None
@@ -189,6 +189,9 @@ class RunsPane(RunActions):
             self.action_edit()
         elif message.what == "columns":
             self._choose_columns()
+        elif message.what == "by_seed":
+            self._choice.is_by_seed = self._table.is_by_seed = not self._choice.is_by_seed
+            self.look_again()
         elif message.what == "inspect":
             self.action_inspect()
 
@@ -308,7 +311,9 @@ class RunsPane(RunActions):
         self._show_checkpoints()
         while True:
             side = self._side
-            look = await self._in_thread(self._curves.look, self._drawn_runs(), side.metric, side.axis)
+            drawn, groups = self._drawn_runs(), self._choice.groups
+            companions = {run: [each.path for each in groups[run].runs] for run in drawn if run in groups}
+            look = await self._in_thread(self._curves.look, drawn, side.metric, side.axis, companions)
             side.show_curves(look, self._marks)
             self._show_differences()
             if not look.has_more:
@@ -339,6 +344,7 @@ class RunsPane(RunActions):
             time.time(),
             self._marks.color(run.path),
             run.path in choice.best,
+            choice.groups.get(run.path),
         )
 
     def _show_runs(self, runs: list[RunSummary]) -> None:
@@ -370,6 +376,8 @@ class RunsPane(RunActions):
         if len(root) > _ROOT_CELLS:
             root = f"…{root[1 - _ROOT_CELLS :]}"
         notes = [name(root)]
+        if choice.is_by_seed:
+            notes.append("all but the seed")
         if choice.order == NEWEST and choice.is_reversed:
             notes.append("oldest first")
         if choice.filter_text:

@@ -148,7 +148,8 @@ class RunSide(Working, Vertical):
         chart.title, chart.x_label = look.title, look.x_label
         chart.keep_series(labels)
         for label, curve in zip(labels, look.curves, strict=True):
-            chart.set_series(label, curve.x, curve.y, marks.color(curve.run) or SERIES_COLORS[0])
+            color = marks.color(curve.run) or SERIES_COLORS[0]
+            chart.set_series(label, curve.x, curve.y, color, band=curve.band)
         chart.request_redraw()
 
     def show_differences(

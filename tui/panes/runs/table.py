@@ -45,6 +45,7 @@ class RunTable(Asking, Rows):
         columns: names of the columns, in their order.
         metric: metric of the best values; empty if the runs differ in it.
         has_sources: whether some of the runs are of other programs.
+        is_by_seed: whether a line may stand for several seeds.
         column: name of the column under the column cursor; empty until it was moved or sorted by.
     """
 
@@ -55,6 +56,7 @@ class RunTable(Asking, Rows):
         self.columns: Sequence[str] = DEFAULT_COLUMNS
         self.metric = ""
         self.has_sources = False
+        self.is_by_seed = False
         self.column = ""
         self._sorted_by, self._is_reversed = "", False
         self._row_of: Callable[[int], RunRow] | None = None
@@ -110,9 +112,11 @@ class RunTable(Asking, Rows):
         self.refresh_head()
 
     def _layout(self, width: int) -> Layout[RunRow]:
-        key = (width, tuple(self.columns), self.metric, self.has_sources)
+        key = (width, tuple(self.columns), self.metric, self.has_sources, self.is_by_seed)
         if key not in self._layouts:
-            columns = chosen_columns(self.columns, self.metric, has_sources=self.has_sources)
+            columns = chosen_columns(
+                self.columns, self.metric, has_sources=self.has_sources, is_by_seed=self.is_by_seed
+            )
             self._layouts = {key: layout(columns, max(1, width - len(_MARK)))}
             self._lines.clear()
         return self._layouts[key]
@@ -149,6 +153,7 @@ class _MadeLine:
             and row.run is before.run
             and row.extent is before.extent
             and row.settings is before.settings
+            and row.group == before.group
             and (row.color, row.is_best, _minute(row)) == (before.color, before.is_best, _minute(before))
         )
 

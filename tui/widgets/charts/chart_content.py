@@ -92,6 +92,7 @@ class ChartContent(Panel):
         color: str | None = None,
         *,
         is_smoothed: bool = True,
+        band: tuple[np.ndarray, np.ndarray] | None = None,
     ) -> None:
         """Set or replace one line.
 
@@ -101,6 +102,7 @@ class ChartContent(Panel):
             y: values, shape [N]; NaN and infinite values are gaps.
             color: CSS color or theme variable; by default, the next of `$series-1` to `$series-8`.
             is_smoothed: whether `smoothing` applies to the line.
+            band: lower and upper edge of a faint band around the line, shape [N] each; x must ascend then.
 
         Raises:
             ValueError: x and y differ in length.
@@ -108,7 +110,7 @@ class ChartContent(Panel):
         old = self._series.get(name)
         if color is None:
             color = old.color if old else f"$series-{len(self._series) % _COLORS + 1}"
-        series = series_of(name, x, y, color, is_smoothed=is_smoothed)
+        series = series_of(name, x, y, color, is_smoothed=is_smoothed, band=band)
         if old is None or old.signature != series.signature:
             self._series[name] = series
             self._change()

@@ -13,6 +13,9 @@ from .series import exponential_average
 if TYPE_CHECKING:
     import numpy as np
 
+# Places of a band: more than a chart has columns of dots.
+_SHADED_POINTS = 600
+
 
 @dataclass
 class ChartSeries:
@@ -24,6 +27,7 @@ class ChartSeries:
         color: CSS color or theme variable.
         is_smoothed: whether smoothing applies.
         signature: equal for two series that look the same.
+        band: lower and upper edge of what is shaded around the line, float64 [N] each; None for no band.
     """
 
     x: np.ndarray
@@ -31,6 +35,7 @@ class ChartSeries:
     color: str
     is_smoothed: bool
     signature: tuple[object, ...]
+    band: tuple[np.ndarray, np.ndarray] | None = None
     _average: tuple[float, np.ndarray] | None = None
 
     def smoothed(self, weight: float) -> np.ndarray:
@@ -58,7 +63,13 @@ class ChartSeries:
 
 
 def series_of(
-    name: str, x: Sequence[float] | np.ndarray, y: Sequence[float] | np.ndarray, color: str, *, is_smoothed: bool
+    name: str,
+    x: Sequence[float] | np.ndarray,
+    y: Sequence[float] | np.ndarray,
+    color: str,
+    *,
+    is_smoothed: bool,
+    band: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> ChartSeries:
     """Make a line from the arguments of `Chart.set_series`. Raises ValueError if x and y differ in length."""
     import numpy as np
@@ -76,7 +87,9 @@ def series_of(
     ends = (x_values[0], x_values[-1], repr(y_values[-1])) if len(x_values) else ()
     with np.errstate(invalid="ignore", over="ignore"):
         total = repr(np.nansum(y_values))
-    return ChartSeries(x_values, y_values, color, is_smoothed, (len(x_values), *ends, total, color, is_smoothed))
+    edges = tuple(repr(float(np.nansum(edge))) for edge in band) if band is not None else ()
+    signature = (len(x_values), *ends, total, color, is_smoothed, *edges)
+    return ChartSeries(x_values, y_values, color, is_smoothed, signature, band)
 
 
 def drawn_curves(
@@ -95,6 +108,8 @@ def drawn_curves(
     curves: list[tuple[Curve, str]] = []
     for line in lines:
         shown = line.within(window)
+        if line.band is not None:
+            curves.append((_shading(line.x[shown], line.band[0][shown], line.band[1][shown]), line.color))
         if smoothing and line.is_smoothed:
             curves.append((Curve(line.x[shown], line.y[shown], is_faint=True), line.color))
         curves.append((Curve(line.x[shown], line.smoothed(smoothing)[shown]), line.color))
@@ -103,3 +118,13 @@ def drawn_curves(
             y = np.log10(curve.y) if log_y else curve.y
         curve.y = np.where(np.isfinite(y), y, np.nan)
     return sorted(curves, key=lambda pair: not pair[0].is_faint)
+
+
+def _shading(x: np.ndarray, low: np.ndarray, high: np.ndarray) -> Curve:
+    """A faint line that goes up and down between two edges, closely enough to fill what lies between them."""
+    import numpy as np
+
+    if len(x) > 1 and len(x) < _SHADED_POINTS:
+        positions = np.linspace(x[0], x[-1], _SHADED_POINTS)
+        x, low, high = positions, np.interp(positions, x, low), np.interp(positions, x, high)
+    return Curve(np.repeat(x, 2), np.stack((low, high), axis=1).ravel(), is_faint=True)

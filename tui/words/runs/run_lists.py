@@ -14,9 +14,11 @@ from ...widgets.table import Column
 from ..figures import byte_size, figure, rough_duration
 from ..metric_text import headline_metric, metric_text, metric_title, short_title
 from ..train.run_text import STATUS_TONES
+from .seed_text import spread_text
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.browsing.run_catalog import RunExtent
+    from torchdeck.engine.runs.browsing.seed_groups import SeedGroup
     from torchdeck.engine.runs.on_disk.directory import RunSummary
     from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 
@@ -37,6 +39,7 @@ class RunRow:
         now: current time in seconds since 1970, for the run's age.
         color: theme variable of the run's curve; empty if it has none.
         is_best: whether its best value is the best of the runs on the same data.
+        group: the runs that the line stands for, where it stands for several.
     """
 
     run: RunSummary
@@ -45,6 +48,7 @@ class RunRow:
     now: float = 0.0
     color: str = ""
     is_best: bool = False
+    group: SeedGroup | None = None
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,8 @@ def _name_cell(row: RunRow, width: int) -> str:
     if number and len(given) + 1 + len(number) > width:
         # The end tells runs of one name apart.
         given = f"{given[: max(1, width - len(number) - 2)]}…"
+    if row.group is not None:
+        number = f"×{len(row.group.runs)}"
     tail = f" [$text-muted]{number}[/]" if number else ""
     head = f"{name(given, width)}{tail}"
     tags = f"  {tag_words(row.run.tags)}" if row.run.tags else ""
@@ -117,6 +123,9 @@ def _best_cell(metric: str) -> Callable[[RunRow, int], str]:
             return UNKNOWN
         own = row.run.best["metric"]
         title = f"[$text-muted]{name(short_title(own))}[/] " if not metric else ""
+        if row.group is not None:
+            spread = spread_text(own, row.group.best(), with_number=False)
+            return f"[b]{name(spread if title or len(spread) <= width else best_value(row.run))}[/]"
         return f"{title}[{'b $best' if row.is_best else 'b'}]{best_value(row.run)}[/]"
 
     return cell
@@ -177,18 +186,19 @@ def _muted(write: Callable[[RunRow], str]) -> Callable[[RunRow, int], str]:
     return lambda row, width: f"[$text-muted]{name(write(row), width)}[/]"
 
 
-def run_columns(metric: str = "") -> tuple[Column[RunRow], ...]:
+def run_columns(metric: str = "", *, is_by_seed: bool = False) -> tuple[Column[RunRow], ...]:
     """All columns of the table of runs.
 
     Args:
         metric: metric of the best value of every run; empty if the runs differ in it, so that each names its own.
+        is_by_seed: whether a line may stand for several seeds, and shows their mean with the deviation.
     """
     title = metric_title(metric) if metric else "best"
     return (
         Column("run", "run", 24, _name_cell, is_left=True, is_wide=True),
         Column("status", "status", 11, lambda row, width: status_cell(row.run.status), is_left=True, rank=1),
         Column("epoch", "epoch", 7, _epoch_cell, rank=3),
-        Column("best", title, max(8, len(title) + 2) if metric else 15, _best_cell(metric), rank=2),
+        Column("best", title, max(8, len(title) + 2, 14 * is_by_seed) if metric else 15, _best_cell(metric), rank=2),
         Column("loss", "loss", 7, _metric_cell("loss"), rank=4),
         Column(
             "score", "newest", 15 if not metric else max(8, len(title)), _score_cell(metric), rank=15, can_sort=False
@@ -218,18 +228,21 @@ DEFAULT_COLUMNS = ("run", "status", "epoch", "best", "loss", "age", "curve", "mo
 """Columns that are shown where there is room, unless the user chose others."""
 
 
-def chosen_columns(names: Sequence[str], metric: str, *, has_sources: bool = False) -> list[Column[RunRow]]:
+def chosen_columns(
+    names: Sequence[str], metric: str, *, has_sources: bool = False, is_by_seed: bool = False
+) -> list[Column[RunRow]]:
     """The columns of these names, in this order. Where there is no room, the last ones are left out.
 
     Args:
         names: chosen columns.
         metric: metric of the best value of every run; empty if the runs differ in it.
         has_sources: whether some of the runs are of other programs; the source is then a default column, too.
+        is_by_seed: whether a line may stand for several seeds.
     """
     if tuple(names) == DEFAULT_COLUMNS:
         added = ("source",) if has_sources else ()
-        return [column for column in run_columns(metric) if column.name in (*names, *added)]
-    known = {column.name: column for column in run_columns(metric)}
+        return [column for column in run_columns(metric, is_by_seed=is_by_seed) if column.name in (*names, *added)]
+    known = {column.name: column for column in run_columns(metric, is_by_seed=is_by_seed)}
     columns = [known[each] for each in names]
     # What the user put first, the user wants to see first.
     return [_ranked(column, rank) for rank, column in enumerate(columns)]

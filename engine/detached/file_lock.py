@@ -1,7 +1,6 @@
-"""Locks that say which process works on a trial: the kernel drops them when it dies, however it dies.
+"""Locks on files that say which process works on something: the kernel drops them when it dies, however it dies.
 
-A worker holds `N.lock` of its trial. The process that trains the trial's run inherits `N.run` when it is started, so
-that a worker that finds a dead one's trial knows whether its run still lives, even before that has a directory.
+A process that is started can inherit one, which then is held until that process has ended, too.
 """
 
 from __future__ import annotations
@@ -31,11 +30,17 @@ class FileLock:
         self.release()
 
 
-def try_lock(path: Path) -> FileLock | None:
-    """The lock on `path`, which is made where it isn't there; None while another holds it. Raises OSError."""
-    descriptor = _opened(path)
+def try_lock(path: Path, *, shared_by_users: bool = False, is_exclusive: bool = True) -> FileLock | None:
+    """The lock on `path`, which is made where it isn't there; None while another holds it. Raises OSError.
+
+    Args:
+        path: the file.
+        shared_by_users: whether other users take the lock, too.
+        is_exclusive: whether to keep everybody out, or only those who want it exclusively.
+    """
+    descriptor = _opened(path, shared_by_users=shared_by_users)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if is_exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None
@@ -72,5 +77,18 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _opened(path: Path) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+def _opened(path: Path, *, shared_by_users: bool = False) -> int:
+    flags = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    if not shared_by_users:
+        return os.open(path, flags | os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        # In a folder like /tmp the kernel lets nobody create what another user's file is already.
+        return os.open(path, flags | os.O_RDONLY)
+    except FileNotFoundError:
+        pass
+    try:
+        descriptor = os.open(path, flags | os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        return os.open(path, flags | os.O_RDONLY)
+    os.fchmod(descriptor, 0o666)
+    return descriptor
