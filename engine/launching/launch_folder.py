@@ -40,7 +40,7 @@ class Launch:
         run: the run to resume; None for a new one.
         checkpoint: where to resume it from; None for the newest.
         overrides: changes to the config of a resumed run.
-        has_begun: whether processes of this launch have already gone on with `run`.
+        has_begun: whether processes of this launch have already resumed `run`.
     """
 
     launch_id: str

@@ -32,7 +32,7 @@ _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
 
 
 class LaunchedRanks:
-    """A run that processes of their own train together; the face of `LaunchedRun` towards what follows a run.
+    """A run that processes of their own train together; to what follows it, the same as a `LaunchedRun`.
 
     Attributes:
         path: the run's directory; None until it is made.

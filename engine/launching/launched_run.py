@@ -215,7 +215,7 @@ class LaunchedRun:
                 raise
             except BaseException as error:
                 if self._ranks.is_lost_peer(error):
-                    # Not the run's end: its processes are started again, and go on from the newest checkpoint.
+                    # Not the run's end: its processes are started again, and resume from the newest checkpoint.
                     raise
                 words = describe_failure(error)
                 run.close("failed", error=words)

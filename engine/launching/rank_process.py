@@ -77,7 +77,7 @@ def main(folder: Path) -> int:
         earlier = ranks.agreed(_run_of_launch(described) if ranks.is_first else None)
         failure = ranks.agreed(launch.failure() if ranks.is_first else "")
         if earlier is not None and (failure or read_state(earlier).get("status") in ENDED_STATUSES):
-            # Nothing to go on with: it ended, and only some of its processes could say so.
+            # Nothing to resume: it ended, and only some of its processes could say so.
             if ranks.is_first:
                 _close(earlier, described, failure)
             return 0
@@ -125,7 +125,7 @@ def _launched(described: Launch, folder: LaunchFolder, ranks: ProcessGroup, earl
 
 
 def _run_of_launch(described: Launch) -> Path | None:
-    """The run that an earlier life of these processes made, or went on with."""
+    """The run that an earlier life of these processes made or resumed."""
     if described.run is not None:
         return described.run if described.has_begun else None
     if not described.runs_root.is_dir():

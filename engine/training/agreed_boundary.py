@@ -2,7 +2,7 @@
 
 They take the same steps in the same order, so whatever depends on a clock or on a command from outside is decided
 once. A small message goes around every tenth of a second or so; it is begun at one meeting and looked at in the next,
-so that nobody waits for it.
+so that no process waits for it.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class AgreedBoundary:
         self.after_step()
 
     def leave(self) -> None:
-        """See `Boundary.leave`. A message that nobody waits for could hold up the end of the group."""
+        """See `Boundary.leave`. A message that is never received could hold up the end of the group."""
         if self._under_way is not None:
             self._under_way[0].wait()
             self._under_way = None

@@ -48,7 +48,7 @@ def check_parallel_data(config: RunConfig, sources: DataSources, ranks: Ranks) -
     """
     if config.parallel.exact_shards and with_collate(sources.train, config.loader).collate is not None:
         raise ConfigError(
-            "parallel.exact_shards: a collate_fn may change how many samples a batch has, so that it can't be cut "
+            "parallel.exact_shards: a collate_fn may change the size of a batch, so that it can't be cut "
             "into the same shards everywhere; set one of them"
         )
     for split in (sources.train, sources.validation):

@@ -171,7 +171,7 @@ class TrainStep:
 
     @contextmanager
     def rehearsed(self, window: Sequence[Batch]) -> Iterator[None]:
-        """Inside this context, gradients are those of a step that is not taken."""
+        """Inside this context, gradients are those of a step whose update is left out."""
         with self.unwatched():
             try:
                 for inputs, targets in window:

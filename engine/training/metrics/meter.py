@@ -47,7 +47,7 @@ class Meter(Protocol):
         ...
 
     def add_up(self, ranks: Ranks) -> None:
-        """Take over what the meters of the other processes counted, too. All of them call it."""
+        """Add what the meters of the other processes counted. All of them call it."""
         ...
 
     def metrics(self) -> dict[str, float]:
