@@ -6,7 +6,7 @@ import pytest
 from plain_markup import plain
 
 from torchdeck.engine.config.file import load_config
-from torchdeck.engine.runs.reader import Progress
+from torchdeck.engine.runs.progress import Progress
 from torchdeck.tui.words.train.no_run_text import invitation, preparing, refusal
 from torchdeck.tui.words.train.run_text import (
     head_title,
