@@ -47,8 +47,8 @@ class Files:
 
     @property
     def paths(self) -> list[Path]:
-        """The files that were found."""
-        return list(self._files)
+        """The files that are there."""
+        return list(self._files or self._find())
 
     @property
     def modified(self) -> float:

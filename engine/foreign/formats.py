@@ -100,7 +100,7 @@ def foreign_run(path: Path) -> ForeignRun | None:
 
 
 def is_any_run(path: Path) -> bool:
-    """Whether the path is a run, whoever trained it."""
+    """Whether the path is a run of torchdeck or of another trainer."""
     return is_run(path) or foreign_run(path) is not None
 
 
@@ -110,7 +110,7 @@ def holds_runs(folder: Path) -> bool:
 
 
 def open_run(path: Path) -> RunView:
-    """A reader of the run at a path, whoever trained it. Raises RunError when nothing there is a run."""
+    """A reader of the run at a path, of torchdeck or of another trainer. Raises RunError when nothing there is a run."""
     if is_run(path):
         return RunReader(path)
     if (found := foreign_run(path)) is not None:
@@ -128,7 +128,7 @@ def checkpoints_of(path: Path) -> list[CheckpointInfo]:
 
 
 def find_any_run(root: Path, reference: str) -> Path:
-    """The run that a reference names, whoever trained it: a run of torchdeck, or the path of another one.
+    """The run that a reference names: a run of torchdeck, or the path of one of another trainer.
 
     Raises:
         UnknownRunError: there is none.

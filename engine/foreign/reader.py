@@ -30,6 +30,9 @@ QUIET = "quiet"
 QUIET_SECONDS = 120.0
 
 _FACTS_SECONDS = 2.0
+# Of the bytes that a look may read: those of torchdeck's own records, which hold hundreds of steps each, are read
+# faster.
+_SHARE_OF_BYTES = 8
 
 
 class ForeignReader:
@@ -69,7 +72,7 @@ class ForeignReader:
 
     def poll(self, max_bytes: int | None = None) -> bool:
         """Read what is new, about `max_bytes` of it, or everything. True when anything changed."""
-        changed = self._read(max_bytes or PIECE_BYTES)
+        changed = self._read(max_bytes // _SHARE_OF_BYTES if max_bytes is not None else PIECE_BYTES)
         while max_bytes is None and self._source.has_more:
             self._read(PIECE_BYTES)
         now = time.monotonic()

@@ -6,8 +6,10 @@ torch's SummaryWriter, Lightning, Keras, Hugging Face and timm write them.
 
 from __future__ import annotations
 
+import math
+import re
 import struct
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,15 @@ _HEAD_BYTES, _FOOT_BYTES = 12, 4
 # Longer records hold images and sounds, and are passed over unread.
 _LONGEST_SCALARS = 1 << 20
 _EVENT_FILES = "tfevents"
+_TRUSTED_LENGTH = 4096
+# Of an event with one scalar, up to the length of the tag: time, step, summary, value, tag.
+_PLAIN_SCALAR = re.compile(
+    rb"\x09(.{8})(?:\x10([\x80-\xff]{0,8}[\x00-\x7f]))?\x2a[\x80-\xff]?[\x00-\x7f]\x0a[\x80-\xff]?[\x00-\x7f]"
+    rb"\x0a[\x00-\x7f]",
+    re.DOTALL,
+)
+_SIMPLE_VALUE = 0x15
+_FLOAT, _DOUBLE = struct.Struct("<f"), struct.Struct("<d")
 # DataType of TensorFlow: how the content of a tensor is packed.
 _PACKED = {1: "f", 2: "d", 3: "i", 9: "q"}
 
@@ -58,12 +69,18 @@ class _EventFile:
         self.prefix = prefix
         self.problem = ""
         self._skipped = 0
+        self._tags: dict[bytes, str] = {}
+        self._told_at = math.inf
 
     def read(self, max_bytes: int) -> list[Figure]:
         """The figures of the whole records that are new."""
-        content = self.tail.read(max(max_bytes, _LONGEST_SCALARS + _HEAD_BYTES + _FOOT_BYTES))
+        content = self.tail.read(max_bytes)
         if self.tail.was_replaced:
             self.problem, self._skipped = "", 0
+        if self.tail.has_more and not self._skipped and _length_of_first(content) > len(content):
+            was_replaced = self.tail.was_replaced
+            content = self.tail.read(_LONGEST_SCALARS + _HEAD_BYTES + _FOOT_BYTES)
+            self.tail.was_replaced = was_replaced
         if self.problem:
             return []
         figures: list[Figure] = []
@@ -71,20 +88,43 @@ class _EventFile:
         self._skipped -= at
         while at + _HEAD_BYTES <= len(content):
             length, checksum = _HEAD.unpack_from(content, at)
-            if masked_crc32c(content[at : at + 8]) != checksum:
+            # In Python a checksum takes as long as the rest of a short record, and only a length can lead astray.
+            if length > _TRUSTED_LENGTH and masked_crc32c(content[at : at + 8]) != checksum:
                 self.problem = f"{self.tail.path.name}: damaged at byte {self.tail.offset + at:,}"
                 break
             end = at + _HEAD_BYTES + length + _FOOT_BYTES
             if length <= _LONGEST_SCALARS:
                 if end > len(content):
                     break
-                figures += self._figures(content[at + _HEAD_BYTES : end - _FOOT_BYTES])
+                if not self._add_plain(figures, content, at + _HEAD_BYTES, end - _FOOT_BYTES):
+                    self._add_any(figures, content[at + _HEAD_BYTES : end - _FOOT_BYTES])
             self._skipped = max(0, end - len(content))
             at = min(end, len(content))
         self.tail.take(at)
         return figures
 
-    def _figures(self, event: bytes) -> Iterator[Figure]:
+    def _add_plain(self, figures: list[Figure], content: bytes, begin: int, end: int) -> bool:
+        """Add the scalar of an event as torch's SummaryWriter writes it. False for any other event."""
+        found = _PLAIN_SCALAR.match(content, begin, end)
+        if found is None:
+            return False
+        tag_end = found.end() + content[found.end() - 1]
+        if tag_end + 5 != end or content[tag_end] != _SIMPLE_VALUE:
+            return False
+        written = content[found.end() : tag_end]
+        tag = self._tags.get(written)
+        if tag is None:
+            tag = self._tags[written] = f"{self.prefix}{written.decode('utf-8', 'replace')}"
+        step, shift = 0, 0
+        for byte in found[2] or b"":
+            step |= (byte & 0x7F) << shift
+            shift += 7
+        figures.append(Figure(tag, step, _FLOAT.unpack_from(content, tag_end + 1)[0]))
+        self._add_time(figures, step, _DOUBLE.unpack(found[1])[0])
+        return True
+
+    def _add_any(self, figures: list[Figure], event: bytes) -> None:
+        """Add the scalars of any event."""
         seconds, step, summary = 0.0, 0, b""
         try:
             for number, value in fields(event):
@@ -100,10 +140,15 @@ class _EventFile:
         except (ProtoError, struct.error):
             # A record of another kind of event.
             return
-        for tag, scalar_value in found:
-            yield Figure(f"{self.prefix}{tag}", step, scalar_value)
+        figures += (Figure(f"{self.prefix}{tag}", step, scalar_value) for tag, scalar_value in found)
         if found:
-            yield Figure(SECONDS, step, seconds)
+            self._add_time(figures, step, seconds)
+
+    def _add_time(self, figures: list[Figure], step: int, seconds: float) -> None:
+        """Add when a step was, unless that was told of one less than a second ago."""
+        if not self._told_at <= seconds < self._told_at + 1:
+            self._told_at = seconds
+            figures.append(Figure(SECONDS, step, seconds))
 
 
 class _EventFolder(Files):
@@ -126,6 +171,13 @@ class _EventFolder(Files):
             prefix = "" if folder == self._path else f"{folder.name}/"
             found |= {path: partial(_EventFile, path, prefix) for path in _event_files(folder)}
         return found
+
+
+def _length_of_first(content: bytes) -> int:
+    """Bytes of the first record."""
+    if len(content) < _HEAD_BYTES:
+        return _HEAD_BYTES
+    return int(_HEAD.unpack_from(content)[0]) + _HEAD_BYTES + _FOOT_BYTES
 
 
 def _event_files(folder: Path) -> list[Path]:

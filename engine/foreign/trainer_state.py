@@ -97,9 +97,10 @@ class _State:
     def _newest_file(self) -> Path | None:
         if self._path.is_file():
             return self._path
-        places = [*_checkpoints(self._path), self._path]
-        files = [place / STATE for place in places if (place / STATE).is_file()]
-        return max(files, key=lambda file: newest([file]), default=None)
+        # By their numbers: a copy of the folder has lost the times. The folder's own is written at the end.
+        saved = [place / STATE for place in _checkpoints(self._path) if (place / STATE).is_file()][-1:]
+        own = [self._path / STATE] if (self._path / STATE).is_file() else []
+        return max([*own, *saved], key=lambda file: newest([file]), default=None)
 
 
 def _entries_of(document: dict[str, Any]) -> list[dict[str, Any]]:

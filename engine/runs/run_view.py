@@ -1,4 +1,4 @@
-"""What everything that shows a run may ask of it, whoever trained it."""
+"""What everything that shows a run may ask of it, be it of torchdeck or of another trainer."""
 
 from __future__ import annotations
 

@@ -42,8 +42,13 @@ class WatchedRun:
 
     @property
     def is_live(self) -> bool:
-        """Whether it may take commands."""
+        """Whether a process trains it, as far as that can be known."""
         return self.status in LIVE_STATUSES
+
+    @property
+    def reads_commands(self) -> bool:
+        """Whether it may take commands: other programs mostly don't."""
+        return self.is_live and self.reader is not None and self.reader.state().get("reads_commands") is not False
 
     @property
     def may_change(self) -> bool:
@@ -52,7 +57,7 @@ class WatchedRun:
         return is_reading or self.launched is not None or self.is_live
 
     def watch(self, path: Path) -> None:
-        """Read another run, whoever trained it. Raises RunError if the path is none."""
+        """Read another run, of torchdeck or of another trainer. Raises RunError if the path is none."""
         from torchdeck.engine.foreign.formats import open_run
 
         reader = open_run(path)

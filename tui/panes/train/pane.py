@@ -219,11 +219,13 @@ class TrainPane(Working, Pane):
             newest = list(samples)[-500:]
             devices.entitle(devices_title(newest, is_live=self._run.is_live))
             ranks, now, is_live = reader.ranks(), time.time(), self._run.is_live
+            is_sampled = "pid" in state
 
             def draw(width: int, height: int) -> list[str]:
                 of_ranks = rank_lines(ranks, now, width, is_live=is_live)
                 room = max(1, height - len(of_ranks))
-                return [*device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores), *of_ranks][:height]
+                devices = device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores, is_sampled=is_sampled)
+                return [*devices, *of_ranks][:height]
 
             devices.show(draw)
         if listed.display:

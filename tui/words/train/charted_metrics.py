@@ -126,7 +126,9 @@ def _of_training(reader: RunView) -> list[ChartedMetric]:
         found.append(_other("update_ratio", "all", "$series-4", _updates, is_smoothed=False))
     if len(reader.series("throughput")[0]):
         found.append(_other("throughput", "train", "$series-5", lambda reader: reader.series("throughput")))
-    if any(reader.score in record["validation"] for record in reader.evaluation_records()):
+    if any(
+        reader.score in record["train"] and reader.score in record["validation"] for record in reader.epoch_records()
+    ):
         gap = _other("gap", "train − val.", "$series-6", _gap, is_smoothed=False)
         title = f"Gap, {metric(reader.score).title}"
         found.append(ChartedMetric("gap", title, gap.about, gap.lines))

@@ -41,8 +41,10 @@ _PHASES = {
 }
 
 
-def nothing_live(status: str) -> str:
+def no_commands(status: str) -> str:
     """Say why a run with this status can't be paused, saved, stopped or changed, and what to do."""
+    if status in ("running", "paused", "quiet"):
+        return "another program trains this run and reads no commands; your own loop reads them with run.commands()"
     return f"this run is {status}: {'press S to start another' if status == 'finished' else RESUME_ADVICE}"
 
 
