@@ -54,6 +54,8 @@ class Program:
         self._stops = 0
         output = open_for_appending(self._log)
         try:
+            # What this process has to say is looked for there, too.
+            os.dup2(output, 2)
             self._figures = ProgramFigures(self._log.resolve(), Path.cwd(), pattern)
             self.process = subprocess.Popen(
                 command,
@@ -69,7 +71,6 @@ class Program:
     def follow(self) -> int:
         """Record it until it has ended. Returns its exit status, that of a shell after a signal."""
         run = self._run
-        run.commands()
         kills_before, kills = out_of_memory_kills(), out_of_memory_kills()
         while True:
             try:
@@ -147,6 +148,9 @@ def run_program(announce: int, root: Path, name: str, pattern: str, command: lis
         return 2
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, program.pass_on)
+    # Offered before anybody knows of the run.
+    run.commands()
+    run.flush()
     _announce(announce, {"path": str(run.path), "pid": program.process.pid})
     return program.follow()
 

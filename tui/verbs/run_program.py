@@ -48,6 +48,8 @@ def run(command: tuple[str, ...], name: str | None, pattern: str | None, detach:
         module_command("torchdeck.engine.foreign.program", *words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        # It outlives the terminal; what it has to say is in the run's log.
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
         pass_fds=(write_end,),
     )
