@@ -110,7 +110,7 @@ def holds_runs(folder: Path) -> bool:
 
 
 def open_run(path: Path) -> RunView:
-    """A reader of the run at a path, of torchdeck or of another trainer. Raises RunError when nothing there is a run."""
+    """A reader of the run at a path, of torchdeck or of another trainer. Raises RunError when it is none."""
     if is_run(path):
         return RunReader(path)
     if (found := foreign_run(path)) is not None:

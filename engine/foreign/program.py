@@ -16,11 +16,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import TorchdeckError
 from ..files.regular_file import open_for_appending
+from ..machine.python_process import module_command
 from ..machine.signal_names import signal_name
 from ..recording.composition import Composition
 from ..recording.recorder import Ending, Recorder, start_recording
@@ -153,6 +155,12 @@ def run_program(announce: int, root: Path, name: str, pattern: str, command: lis
     run.flush()
     _announce(announce, {"path": str(run.path), "pid": program.process.pid})
     return program.follow()
+
+
+def watcher_command(announce: int, root: Path, name: str, pattern: str, command: Sequence[str]) -> list[str]:
+    """The command line of this process; see `run_program`."""
+    module = "torchdeck.engine.foreign.program"
+    return module_command(module, str(announce), str(root), name, pattern, *command)
 
 
 def _announce(descriptor: int, document: dict[str, Any]) -> None:

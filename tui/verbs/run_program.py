@@ -15,7 +15,7 @@ from typing import Any
 import click
 
 from torchdeck.engine.errors import ConfigError
-from torchdeck.engine.machine.python_process import module_command
+from torchdeck.engine.foreign.program import watcher_command
 from torchdeck.engine.run_files import LOG_FILE
 
 from ..plain_text import printable, printable_lines
@@ -43,9 +43,8 @@ def run(command: tuple[str, ...], name: str | None, pattern: str | None, detach:
     _check(command, pattern)
     given = name or _name_of(command)
     read_end, write_end = os.pipe()
-    words = [str(write_end), str(runs_root.absolute()), given, pattern or "", *command]
     process = subprocess.Popen(
-        module_command("torchdeck.engine.foreign.program", *words),
+        watcher_command(write_end, runs_root.absolute(), given, pattern or "", command),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         # It outlives the terminal; what it has to say is in the run's log.
