@@ -19,6 +19,7 @@ from ..runs.on_disk.recorded_config import plain_settings
 from ..runs.on_disk.series import Points
 from ..runs.on_disk.state_file import BestResult, StateFile
 from ..runs.progress import Progress
+from ..runs.rank_states import RankState
 from ..runs.saving.checkpoint_index import CheckpointInfo, recorded_infos
 from ..runs.saving.recorded_checkpoints import RecordedCheckpoint
 from .history import History
@@ -184,6 +185,10 @@ class ForeignReader:
     def system(self) -> dict[str, Any]:
         """None."""
         return {}
+
+    def ranks(self) -> list[RankState]:
+        """Unknown."""
+        return []
 
     def system_samples(self) -> Sequence[dict[str, Any]]:
         """None."""

@@ -12,6 +12,7 @@ from .on_disk.metrics_record import EpochRecord, ResultRecord
 from .on_disk.series import Points
 from .on_disk.state_file import BestResult, StateFile
 from .progress import Progress
+from .rank_states import RankState
 from .saving.checkpoint_index import CheckpointInfo
 
 
@@ -84,6 +85,9 @@ class RunView(Protocol):
 
     def system(self) -> dict[str, Any]:
         """The newest sample of its machine; empty if there is none."""
+
+    def ranks(self) -> list[RankState]:
+        """Where each process of a run of several stands; none for a run of one, and where it is not known."""
 
     def system_samples(self) -> Sequence[dict[str, Any]]:
         """The newest samples of its machine, oldest first."""

@@ -224,8 +224,8 @@ class TrainPane(Working, Pane):
             def draw(width: int, height: int) -> list[str]:
                 of_ranks = rank_lines(ranks, now, width, is_live=is_live)
                 room = max(1, height - len(of_ranks))
-                devices = device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores, is_sampled=is_sampled)
-                return [*devices, *of_ranks][:height]
+                lines = device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores, is_sampled=is_sampled)
+                return [*lines, *of_ranks][:height]
 
             devices.show(draw)
         if listed.display:
