@@ -55,6 +55,11 @@ def series_name(name: str) -> str:
     return f"{split or 'train'}/{plain if plain in METRICS or plain in _SYNONYMS.values() else rest}"
 
 
+def split_of(word: str) -> str:
+    """The split that a word names: "validation" for val and eval; empty if it names none."""
+    return _SPLITS.get(word.lower(), "")
+
+
 def is_of_evaluation(series: str) -> bool:
     """Whether a series is measured by an evaluation."""
     return series.startswith(("validation/", "test/"))
@@ -88,7 +93,9 @@ def _split_of(name: str) -> tuple[str, str]:
     parts = _SEPARATOR.split(name)
     if len(parts) > 1:
         if (split := _SPLITS.get(parts[0].lower())) is not None:
-            return split, name[len(parts[0]) :].lstrip("/_. -") or name
+            rest = name[len(parts[0]) :].lstrip("/_. -") or name
+            # An event file in a folder of its split may name it again: train/Loss/train.
+            return split, rest.removesuffix(f"/{parts[0]}") or name
         if (split := _SPLITS.get(parts[-1].lower())) is not None:
             return split, name[: -len(parts[-1])].rstrip("/_. -") or name
     return "", name

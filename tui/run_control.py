@@ -25,7 +25,7 @@ from .process.terminal_notice import notice_of
 from .runs.own_run import OwnRun, Refusal
 from .runs.watched_run import WatchedRun
 from .words.figures import duration
-from .words.train.run_text import nothing_live, unwritten_words
+from .words.train.run_text import no_commands, unwritten_words
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.followed_run import FollowedRun
@@ -146,7 +146,7 @@ class RunControl(DraftEditing):
         if self.watched is None and self.own_run.is_awaited and self.launched is not None:
             # It has no directory yet, hence no socket.
             self.launched.submit(message.command)
-        elif self.watched is None or not self.watched_run.is_live:
+        elif self.watched is None or not self.watched_run.reads_commands:
             self._say_nothing_live()
         else:
             self._send(self.watched, message.command)
@@ -155,7 +155,7 @@ class RunControl(DraftEditing):
         if self.watched is None:
             self.notify("S starts one; 5 Runs lists all", title="No run to act on", severity="warning")
         else:
-            self.notify(nothing_live(self.watched_run.status), severity="warning")
+            self.notify(no_commands(self.watched_run.status), severity="warning")
 
     @work(group="commands")
     async def _send(self, run: Path, command: Command) -> None:
@@ -193,7 +193,7 @@ class RunControl(DraftEditing):
         from .screens.live_settings import LiveSettingsScreen, live_settings
 
         reader = self.watched_run.reader
-        if reader is None or not self.watched_run.is_live:
+        if reader is None or not self.watched_run.reads_commands:
             self._say_nothing_live()
             return
         settings = live_settings(reader.state(), reader.progress().epochs)
@@ -204,7 +204,7 @@ class RunControl(DraftEditing):
     def run_to_command(self) -> str:
         """Name of the run that a command would reach; empty if there is none."""
         if self.watched is not None:
-            return self.watched.name if self.watched_run.is_live else ""
+            return self.watched.name if self.watched_run.reads_commands else ""
         return self.draft.name if self.own_run.is_awaited else ""
 
     def action_leave(self) -> None:

@@ -9,12 +9,12 @@ from typing import Any, TextIO
 import numpy as np
 
 from ..runs.on_disk.series import SERIES
-from ..runs.reader import RunReader
+from ..runs.run_view import RunView
 
 Row = dict[str, Any]
 
 
-def step_rows(reader: RunReader) -> Iterator[Row]:
+def step_rows(reader: RunView) -> Iterator[Row]:
     """One row per step that was trained or evaluated at: `step`, and every curve that has a point there.
 
     Args:
@@ -51,7 +51,7 @@ def evaluation_series(records: Sequence[Mapping[str, Any]]) -> dict[str, tuple[A
     return {name: (np.array(steps), np.array(values)) for name, (steps, values) in columns.items()}
 
 
-def epoch_rows(reader: RunReader) -> Iterator[Row]:
+def epoch_rows(reader: RunView) -> Iterator[Row]:
     """One row per evaluation: epoch, step, seconds, learning rate, training and validation figures.
 
     Args:

@@ -58,16 +58,37 @@ def record(
     Raises:
         Error: the name is not allowed, or the directory can't be made. Nothing that follows raises.
     """
-    replace_value(RunConfig(), "name", name)
     if _rank():
+        replace_value(RunConfig(), "name", name)
         return Recorder(None)
-    config_toml, problem = recorded_toml(name, config)
-    info = {**describe_origin(), "argv": list(sys.argv), "source": SOURCE}
     root = Path(runs) if runs is not None else default_runs_root()
+    composition = Composition(time.monotonic(), best_metric, larger=larger_is_better)
+    return start_recording(name, config, root, composition, SOURCE, epochs=epochs, steps=steps)
+
+
+def start_recording(
+    name: str, config: object, root: Path, composition: Composition, source: str, *, epochs: int = 0, steps: int = 0
+) -> Recorder:
+    """Make the directory of a recorded run and own it.
+
+    Args:
+        name: name of the run.
+        config: settings of its program.
+        root: the folder that holds the runs.
+        composition: composes the records.
+        source: what is recorded, for the column of sources.
+        epochs: number of epochs that will be trained; 0 if not known.
+        steps: number of steps that will be trained; 0 if not known.
+
+    Raises:
+        Error: the name is not allowed, or the directory can't be made.
+    """
+    replace_value(RunConfig(), "name", name)
+    config_toml, problem = recorded_toml(name, config)
+    info = {**describe_origin(), "argv": list(sys.argv), "source": source}
     owner = _created(root, name, config_toml, info, epochs, steps)
     if problem:
         owner.event("not_logged", text=problem)
-    composition = Composition(time.monotonic(), best_metric, larger=larger_is_better)
     return Recorder(Scribe(owner, composition), owner)
 
 
@@ -90,6 +111,16 @@ class Recorder:
     def path(self) -> Path | None:
         """The run's directory; None in a process that records nothing."""
         return self._owner.path if self._owner is not None else None
+
+    @property
+    def held(self) -> Path | None:
+        """The same by way of a descriptor: it stays the directory even if that is renamed."""
+        return self._owner.held if self._owner is not None else None
+
+    def say_status(self, status: Literal["running", "paused"]) -> None:
+        """Show the run as paused or as running again."""
+        if self._owner is not None and not self._is_off:
+            self._owner.update_state(status=status)
 
     def log(
         self, values: Mapping[str, Any] | None = None, /, *, step: Any = None, epoch: Any = None, **named: Any

@@ -6,11 +6,11 @@ import math
 import os
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..config import RunConfig
+from ..config.file import flat_values
 from ..errors import ConfigError, RunError
 from ..files.json_values import number, numbers_restored, whole_number
 from ..metric_names import AUTO
@@ -34,6 +34,7 @@ from .on_disk.directory import (
     owner_pid,
     read_info,
     read_json_object,
+    read_settings_file,
     read_state,
     status_of,
 )
@@ -41,42 +42,15 @@ from .on_disk.evaluation_record import known_evaluation
 from .on_disk.gradient_records import GradientRecords
 from .on_disk.line_tail import LineTail
 from .on_disk.metrics_record import EpochRecord, ResultRecord
+from .on_disk.recorded_config import settings_in
 from .on_disk.run_folder import folder_identity, renamed_to
 from .on_disk.series import Curves, Points
 from .on_disk.state_file import BestResult, StateFile
+from .progress import Progress
 from .rank_states import RankState, read_ranks
 from .saving.checkpoint_index import CheckpointInfo, list_checkpoints
 
 _MOST_SAMPLES = 17_280  # of the machine: a day of them
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Progress of a run.
-
-    Attributes:
-        epoch: current epoch, from 1; 0 before the first.
-        epochs: number of epochs to train.
-        step: completed optimizer steps.
-        total_steps: optimizer steps of the whole run; 0 if unknown.
-        step_in_epoch: completed optimizer steps of this epoch.
-        steps_per_epoch: optimizer steps of an epoch; 0 if unknown.
-        samples_per_s: training samples a second, over the newest few seconds; 0 while not known.
-        eta_seconds: seconds until the end of the run, including evaluations; NaN if unknown.
-        lr: newest learning rate; NaN if unknown.
-        phase: decoding, compiling, training, evaluating, …; empty when it does nothing.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    total_steps: int
-    step_in_epoch: int
-    steps_per_epoch: int
-    samples_per_s: float
-    eta_seconds: float
-    lr: float
-    phase: str
 
 
 class RunReader:
@@ -161,6 +135,10 @@ class RunReader:
         if self._config is None or self._config[0] != modified:
             self._config = (modified, load_run_config(self.path))
         return self._config[1]
+
+    def settings(self) -> dict[str, Any]:
+        """Settings by dotted key as the run's file has them, unchecked; empty when that can't be read."""
+        return flat_values(settings_in(read_settings_file(self.path)))
 
     def damage(self) -> list[str]:
         """What of its own files is there and can't be read, each with the reason; empty as it should be."""

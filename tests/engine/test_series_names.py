@@ -21,6 +21,7 @@ from torchdeck.engine.series_names import larger_is_better, series_name, telling
         ("acc/val", "validation/accuracy"),
         ("validation.accuracy", "validation/accuracy"),
         ("test_loss", "test/loss"),
+        ("train/Loss/train", "train/loss"),
         ("lr", "lr"),
         ("learning_rate", "lr"),
         ("train/learning_rate", "lr"),

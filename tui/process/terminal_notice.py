@@ -14,13 +14,13 @@ from ..plain_text import printable
 
 if TYPE_CHECKING:
     from torchdeck.engine.config import TerminalNotice
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 _BELL = "\a"
 _MAX_TEXT = 200
 
 
-def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -> str:
+def notice_for(reader: RunView, status: str, environment: Mapping[str, str]) -> str:
     """The escape sequences that notify of a run's status; empty if its config does not ask for it.
 
     Args:
@@ -45,10 +45,10 @@ def notice_for(reader: RunReader, status: str, environment: Mapping[str, str]) -
 
 def notice_of(path: Path, status: str, environment: Mapping[str, str]) -> str:
     """Like `notice_for`, for the run in a directory; empty if its config can't be read."""
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.foreign.formats import open_run
 
     try:
-        return notice_for(RunReader(path), status, environment)
+        return notice_for(open_run(path), status, environment)
     except TorchdeckError:
         return ""
 

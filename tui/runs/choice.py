@@ -40,8 +40,15 @@ class RunChoice:
         groups: the groups of the lines, by the directory of their newest run; empty unless `is_by_seed`.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, is_wide: bool = False) -> None:
+        """Nothing is read yet.
+
+        Args:
+            root: folder that holds the runs.
+            is_wide: whether runs of other trainers, at any depth below it, are found too.
+        """
         self.root = root
+        self._is_wide = is_wide
         self.filter_text = ""
         self.filter_error = ""
         self.runs: list[RunSummary] = []
@@ -57,9 +64,13 @@ class RunChoice:
     @property
     def catalog(self) -> RunCatalog:
         """The catalog of all runs read so far."""
-        from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+        if self._catalog is None and self._is_wide:
+            from torchdeck.engine.foreign.catalog import WideCatalog
 
-        if self._catalog is None:
+            self._catalog = WideCatalog([self.root])
+        elif self._catalog is None:
+            from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
+
             self._catalog = RunCatalog(self.root)
         return self._catalog
 

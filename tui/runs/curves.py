@@ -18,7 +18,7 @@ from .step_axis import Axis, axis_unit, positions
 if TYPE_CHECKING:
     import numpy as np
 
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 MOST_CURVES = 32
 """Number of marked runs whose curves are drawn, the first ones: nobody reads more in one chart."""
@@ -84,7 +84,7 @@ class RunCurves:
     """Reads the curves of runs. Used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._readers: dict[Path, RunReader] = {}
+        self._readers: dict[Path, RunView] = {}
 
     def look(
         self, runs: Sequence[Path], metric: str, axis: Axis, companions: Mapping[Path, Sequence[Path]] | None = None
@@ -116,14 +116,14 @@ class RunCurves:
             has_more=any(reader.has_more for reader in readers.values()),
         )
 
-    def _reader(self, run: Path) -> RunReader | None:
+    def _reader(self, run: Path) -> RunView | None:
         """The reader of a run; the one that was not asked for the longest time is forgotten."""
-        from torchdeck.engine.runs.reader import RunReader
+        from torchdeck.engine.foreign.formats import open_run
 
         reader = self._readers.pop(run, None)
         if reader is None:
             try:
-                reader = RunReader(run)
+                reader = open_run(run)
             except RunError:
                 return None
         self._readers[run] = reader
@@ -157,7 +157,7 @@ def seed_mean(run: Path, members: Sequence[Path], curves: Sequence[RunCurve]) ->
     return [RunCurve(run, x, mean, (mean - deviation, mean + deviation))]
 
 
-def _metrics(readers: Collection[RunReader]) -> list[str]:
+def _metrics(readers: Collection[RunView]) -> list[str]:
     """Series with values, in the order of the runs' own lists."""
     names: dict[str, None] = {}
     for reader in readers:
@@ -165,7 +165,7 @@ def _metrics(readers: Collection[RunReader]) -> list[str]:
     return list(names)
 
 
-def _preferred(readers: Collection[RunReader], metrics: Sequence[str]) -> str:
+def _preferred(readers: Collection[RunView], metrics: Sequence[str]) -> str:
     for reader in readers:
         best = reader.best()
         wanted = f"validation/{best['metric'] if best is not None else reader.score}"
@@ -174,7 +174,7 @@ def _preferred(readers: Collection[RunReader], metrics: Sequence[str]) -> str:
     return next((name for name in ("validation/loss", "train/loss") if name in metrics), metrics[0] if metrics else "")
 
 
-def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str, list[RunCurve], str]:
+def _drawn(readers: dict[Path, RunView], metric: str, axis: Axis) -> tuple[str, list[RunCurve], str]:
     """Label of the x axis, the lines, and the title of the chart."""
     import numpy as np
 
@@ -189,6 +189,6 @@ def _drawn(readers: dict[Path, RunReader], metric: str, axis: Axis) -> tuple[str
     return label, curves, f"{split[:1].upper()}{split[1:]} {chart_title(name)}" if split else title_of(name)
 
 
-def _facts(reader: RunReader) -> RunFacts:
+def _facts(reader: RunView) -> RunFacts:
     _, seconds = reader.series("time")
     return RunFacts(float(seconds[-1]) if len(seconds) else math.nan, reader.progress().samples_per_s)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 if TYPE_CHECKING:
     import numpy as np
 
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 Axis = Literal["step", "epoch", "time"]
 AXES: tuple[Axis, ...] = get_args(Axis)
@@ -34,7 +34,7 @@ def axis_unit(axis: Axis, longest: float) -> tuple[str, float]:
     return next((unit for unit in _TIME_UNITS if longest >= _FEWEST_OF_A_UNIT * unit[1]), ("s", 1.0))
 
 
-def positions(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
+def positions(reader: RunView, steps: np.ndarray, axis: Axis) -> np.ndarray:
     """Positions of steps on an axis: between the places that the run's records name; beyond them at the last pace.
 
     Args:
@@ -60,7 +60,7 @@ def positions(reader: RunReader, steps: np.ndarray, axis: Axis) -> np.ndarray:
     return placed
 
 
-def _ends_of_epochs(reader: RunReader) -> tuple[np.ndarray, np.ndarray]:
+def _ends_of_epochs(reader: RunView) -> tuple[np.ndarray, np.ndarray]:
     """Steps at the ends of epochs, and the epochs; before the first has ended, the end that it will have."""
     import numpy as np
 

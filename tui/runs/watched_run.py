@@ -13,7 +13,7 @@ from .own_run import Refusal
 
 if TYPE_CHECKING:
     from torchdeck.engine.launching.followed_run import FollowedRun
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 
 class WatchedRun:
@@ -28,7 +28,7 @@ class WatchedRun:
     """
 
     def __init__(self) -> None:
-        self.reader: RunReader | None = None
+        self.reader: RunView | None = None
         self.launched: FollowedRun | None = None
         self.refusal: Refusal | None = None
         self.status = ""
@@ -42,8 +42,13 @@ class WatchedRun:
 
     @property
     def is_live(self) -> bool:
-        """Whether it may take commands."""
+        """Whether a process trains it, as far as that can be known."""
         return self.status in LIVE_STATUSES
+
+    @property
+    def reads_commands(self) -> bool:
+        """Whether it may take commands: other programs mostly don't."""
+        return self.is_live and self.reader is not None and self.reader.state().get("reads_commands") is not False
 
     @property
     def may_change(self) -> bool:
@@ -52,11 +57,12 @@ class WatchedRun:
         return is_reading or self.launched is not None or self.is_live
 
     def watch(self, path: Path) -> None:
-        """Read another run. Raises RunError if the path is not the directory of one."""
-        from torchdeck.engine.runs.reader import RunReader
+        """Read another run, of torchdeck or of another trainer. Raises RunError if the path is none."""
+        from torchdeck.engine.foreign.formats import open_run
 
+        reader = open_run(path)
         self._forget()
-        self.reader = RunReader(path)
+        self.reader = reader
 
     def prepare(self, run: FollowedRun) -> None:
         """Wait for the directory of a run that is being prepared."""

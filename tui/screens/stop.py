@@ -12,7 +12,7 @@ from ..words.figures import duration
 from .dialog import Answer, Dialog
 
 if TYPE_CHECKING:
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 When = Literal["step", "epoch", ""]
 _BAR_CELLS = 44
@@ -21,7 +21,7 @@ _BAR_CELLS = 44
 class StopScreen(Dialog[When]):
     """Each answer says what it costs."""
 
-    def __init__(self, run: str, reader: RunReader | None) -> None:
+    def __init__(self, run: str, reader: RunView | None) -> None:
         """Create the dialog.
 
         Args:
@@ -41,7 +41,7 @@ class StopScreen(Dialog[When]):
         yield Static("\n".join([*_where(self._reader), "[$text-muted]Stopping saves; 5 Runs resumes it there.[/]"]))
 
 
-def _where(reader: RunReader | None) -> list[str]:
+def _where(reader: RunView | None) -> list[str]:
     if reader is None:
         return ["It is being prepared.", ""]
     progress = reader.progress()

@@ -11,8 +11,9 @@ import click
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.config.presets import DEFAULT_PRESET
 from torchdeck.engine.errors import RecordedRunError, RunError
+from torchdeck.engine.foreign.formats import find_any_run, open_run
 from torchdeck.engine.run_files import CONFIG_FILE
-from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, find_run, list_runs, load_run_config
+from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES, list_runs
 
 from ..process.importing import no_garbage_sought
 from .completing import runs
@@ -30,11 +31,12 @@ if TYPE_CHECKING:
 def attach(parent: Any, run: str | None, runs_root: Path, graphics: Wish) -> int:
     """Open the studio on a run; without a name, on the newest live one.
 
-    Keys reach the run through its control socket. Quitting the studio does not affect the run.
+    A path may be a run of another trainer: it is shown live, and nothing of it is changed. Keys reach a run of
+    torchdeck through its control socket. Quitting the studio does not affect the run.
     """
-    path = find_run(runs_root, run) if run is not None else newest_live_run(runs_root)
+    path = find_any_run(runs_root, run) if run is not None else newest_live_run(runs_root)
     try:
-        config, spec = load_run_config(path), str(path / CONFIG_FILE)
+        config, spec = open_run(path).config(), str(path / CONFIG_FILE)
     except RecordedRunError:
         config, spec = load_config(DEFAULT_PRESET), DEFAULT_PRESET
     with no_garbage_sought():

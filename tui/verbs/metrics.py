@@ -8,9 +8,8 @@ from pathlib import Path
 import click
 
 from torchdeck.engine.errors import ConfigError
+from torchdeck.engine.foreign.formats import find_any_run, open_run
 from torchdeck.engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
-from torchdeck.engine.runs.on_disk.directory import find_run
-from torchdeck.engine.runs.reader import RunReader
 
 from ..plain_text import printable
 from .completing import runs
@@ -36,13 +35,13 @@ def metrics(
     run: str, epochs: bool, out: Path | None, tensorboard_folder: Path | None, runs_root: Path, as_json: bool
 ) -> None:
     """Write a run's metrics as CSV, JSON or TensorBoard event files."""
-    path = find_run(runs_root, run)
+    path = find_any_run(runs_root, run)
     if tensorboard_folder is not None:
         _mirror(path, tensorboard_folder)
         return
     if out is not None and out.suffix not in (".csv", ".json"):
         raise ConfigError(f"--out {out}: must end in .csv or .json")
-    reader = RunReader(path)
+    reader = open_run(path)
     reader.poll()
     rows = epoch_rows(reader) if epochs else step_rows(reader)
     if out is None:

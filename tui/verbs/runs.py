@@ -15,18 +15,20 @@ from rich.text import Text
 
 from torchdeck.engine.config.file import flat_values
 from torchdeck.engine.config.secret_settings import redacted_values
-from torchdeck.engine.errors import ConfigError, RecordedRunError
+from torchdeck.engine.errors import ConfigError, RecordedRunError, UnknownRunError
 from torchdeck.engine.files.json_values import whole_number
+from torchdeck.engine.foreign.catalog import WideCatalog
+from torchdeck.engine.foreign.formats import find_any_run, open_run
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
 from torchdeck.engine.runs.browsing.seed_groups import seed_groups
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
-from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, read_settings_file, source_of
-from torchdeck.engine.runs.on_disk.recorded_config import settings_in
+from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, source_of
 from torchdeck.engine.runs.on_disk.run_labels import read_labels
-from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.run_view import RunView
+from torchdeck.engine.user_path import user_path
 
 from ..plain_text import printable, printable_lines
 from ..words.figures import byte_size, duration, figure
@@ -43,21 +45,44 @@ _LONGEST = 400  # characters of why a run is damaged
 
 
 @click.command()
-@click.argument("words", metavar="[FILTER]...", nargs=-1)
+@click.argument("words", metavar="[PATH|FILTER]...", nargs=-1)
+@click.option(
+    "--discover",
+    "discovered",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    help="Search a folder, at any depth, for runs of torchdeck and of other trainers.",
+)
 @click.option("--sort", "order", default="newest", help=f"{', '.join(ORDERS)}, a metric or a setting.")
 @click.option("--reverse", "is_reversed", is_flag=True, help="Reverse the order.")
 @click.option("--by-seed", is_flag=True, help="One line for runs that differ by the seed alone: mean ± deviation.")
 @runs_root_option
 @json_option
-def runs(words: tuple[str, ...], order: str, is_reversed: bool, by_seed: bool, runs_root: Path, as_json: bool) -> None:
+def runs(
+    words: tuple[str, ...],
+    discovered: tuple[Path, ...],
+    order: str,
+    is_reversed: bool,
+    by_seed: bool,
+    runs_root: Path,
+    as_json: bool,
+) -> None:
     """List runs, newest first; a filter keeps only those that match.
+
+    A word with a slash is a path: the runs there, of torchdeck or of another trainer, are listed instead of those in
+    the folder of the runs. TensorBoard, Lightning, Hugging Face, Ultralytics, Keras, W&B, MLflow, CSV and JSONL are
+    known.
 
     All terms of the filter must match: part of a name, or KEY=VALUE with = != < <= > >= and a metric, a setting,
     status or age as KEY. Example: torchdeck runs 'acc>0.9' model=resnet 'age<2d'
     """
-    catalog = RunCatalog(runs_root)
+    paths = [*discovered, *(user_path(word) for word in words if _is_path(word))]
+    if missing := [path for path in paths if not path.exists()]:
+        raise UnknownRunError(f"{missing[0]}: no such file or folder")
+    where = ", ".join(map(str, paths)) or str(runs_root)
+    catalog = WideCatalog(paths, is_read_whole=True) if paths else RunCatalog(runs_root)
     everything = catalog.look()
-    chosen = parse_filter(shlex.join(words))
+    chosen = parse_filter(shlex.join(word for word in words if not _is_path(word)))
     settings = [catalog.settings(run) if chosen.terms else {} for run in everything]
     chosen.check_keys(everything, settings)
     matching = [run for run, own in zip(everything, settings, strict=True) if chosen.matches(run, own)]
@@ -75,10 +100,11 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, by_seed: bool, r
         )
         return
     if everything and not summaries:
-        click.echo(f"none of the {len(everything)} runs in {runs_root} match")
+        click.echo(f"none of the {len(everything)} runs in {where} match")
         return
     if not summaries:
-        click.echo(f"no runs in {runs_root}; `torchdeck train digits` starts one")
+        advice = "" if paths else "; `torchdeck train digits` starts one"
+        click.echo(f"no runs in {where}{advice}")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     has_tags = any(summary.tags for summary in summaries)
@@ -112,13 +138,17 @@ def runs(words: tuple[str, ...], order: str, is_reversed: bool, by_seed: bool, r
             click.echo(f"{printable(summary.name)}: {printable('; '.join(summary.error.splitlines()), _LONGEST)}")
 
 
+def _is_path(word: str) -> bool:
+    return "/" in word and not any(mark in word for mark in "=<>!")
+
+
 @click.command()
 @click.argument("run", shell_complete=completing.runs)
 @runs_root_option
 @json_option
 def show(run: str, runs_root: Path, as_json: bool) -> None:
-    """Show one run: config, state, metrics, checkpoints."""
-    reader = RunReader(find_run(runs_root, run))
+    """Show one run, of torchdeck or of another trainer: config, state, metrics, checkpoints."""
+    reader = open_run(find_any_run(runs_root, run))
     reader.poll()
     document = _document(reader)
     if as_json:
@@ -178,17 +208,17 @@ def _parse_command(words: tuple[str, ...], after: StopAfter) -> Command:
     raise ConfigError(f"{' '.join(words)}: unknown command; the commands are {known}")
 
 
-def _config_of(reader: RunReader) -> dict[str, Any]:
+def _config_of(reader: RunView) -> dict[str, Any]:
     """The config of a run; of a recorded one the settings of its program; empty where it is damaged."""
     try:
         return redacted_values(reader.config())
     except RecordedRunError:
-        return settings_in(read_settings_file(reader.path))
+        return reader.settings()
     except ConfigError:
         return {}
 
 
-def _document(reader: RunReader) -> dict[str, Any]:
+def _document(reader: RunView) -> dict[str, Any]:
     damage = reader.damage()
     labels = read_labels(reader.path)
     return {
@@ -211,7 +241,7 @@ def _document(reader: RunReader) -> dict[str, Any]:
     }
 
 
-def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
+def _print_run(reader: RunView, document: dict[str, Any]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     progress = reader.progress()
     state = document["state"]
@@ -245,7 +275,7 @@ def _print_run(reader: RunReader, document: dict[str, Any]) -> None:
     _print_alerts(console, document["alerts"])
 
 
-def _print_epochs(console: Console, reader: RunReader) -> None:
+def _print_epochs(console: Console, reader: RunView) -> None:
     records = reader.epoch_records()
     if not records:
         return
@@ -267,7 +297,7 @@ def _print_alerts(console: Console, alerts: list[dict[str, Any]]) -> None:
         console.print(Text(f"why: {alert['why']}"))
 
 
-def _print_checkpoints(console: Console, reader: RunReader) -> None:
+def _print_checkpoints(console: Console, reader: RunView) -> None:
     checkpoints = reader.checkpoints()
     if not checkpoints:
         return

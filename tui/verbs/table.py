@@ -23,6 +23,7 @@ VERBS = {
     "train": Verb("train", "train", "Train a preset or a TOML file without the studio."),
     "resume": Verb("train", "resume", "Resume a run, bit for bit."),
     "fork": Verb("train", "fork", "Start a new run from the state or the weights of another, with changed settings."),
+    "run": Verb("run_program", "run", "Run any program as a run: torchdeck run -- python train.py."),
     "attach": Verb("attach", "attach", "Open the studio on a run that trains in another process."),
     "runs": Verb("runs", "runs", "List all runs."),
     "show": Verb("runs", "show", "Show one run: config, state, metrics, checkpoints."),

@@ -6,11 +6,11 @@ import pytest
 from plain_markup import plain
 
 from torchdeck.engine.config.file import load_config
-from torchdeck.engine.runs.reader import Progress
+from torchdeck.engine.runs.progress import Progress
 from torchdeck.tui.words.train.no_run_text import invitation, preparing, refusal
 from torchdeck.tui.words.train.run_text import (
     head_title,
-    nothing_live,
+    no_commands,
     notices,
     progress_line,
     status_forms,
@@ -125,5 +125,5 @@ def test_a_refusal_keeps_all_of_its_reason() -> None:
 
 
 def test_a_run_that_can_not_be_changed_any_more_says_what_can_be_done() -> None:
-    assert nothing_live("finished") == "this run is finished: press S to start another"
-    assert nothing_live("stopped").endswith("is stopped: press 5 then r to resume from the newest checkpoint")
+    assert no_commands("finished") == "this run is finished: press S to start another"
+    assert no_commands("stopped").endswith("is stopped: press 5 then r to resume from the newest checkpoint")

@@ -128,25 +128,28 @@ class RunActions(Working, Pane):
     @work(group="action", exclusive=True)
     async def action_open_path(self) -> None:
         """Ask for a path: of a checkpoint, to show what is inside; of a run, to show it; of a folder of runs."""
-        from torchdeck.engine.runs.on_disk.directory import is_run, run_directories
+        from torchdeck.engine.foreign.formats import holds_runs, is_any_run
 
-        explanation = "A checkpoint of any program, a run, or a folder of runs. No code in it is run."
+        explanation = (
+            "A checkpoint of any program, a run of torchdeck or of another trainer, or a folder of runs. "
+            "No code in it is run."
+        )
         text, error = "", ""
         while True:
             answer = await self.app.push_screen_wait(PromptScreen("Open", explanation, text, error=error))
             if not answer:
                 return
             text, path = answer, user_path(answer)
+            if await asyncio.to_thread(is_any_run, path):
+                self.post_message(WatchRequested(path))
+                return
             if not await asyncio.to_thread(path.is_dir):
                 self.look_inside(path)
                 return
-            if await asyncio.to_thread(is_run, path):
-                self.post_message(WatchRequested(path))
-                return
-            if await asyncio.to_thread(run_directories, path):
+            if await asyncio.to_thread(holds_runs, path):
                 self.show_folder(path)
                 return
-            error = f"{path}: contains no runs of torchdeck; to open a checkpoint, name its file"
+            error = f"{path}: contains no runs that are known; to open a checkpoint, name its file"
 
     @work(group="action", exclusive=True)
     async def action_evaluate(self) -> None:
@@ -233,7 +236,7 @@ class RunActions(Working, Pane):
     async def action_edit(self) -> None:
         """Ask for name, tags and note of the run."""
         from torchdeck.engine.runs.browsing.renaming import rename_run
-        from torchdeck.engine.runs.on_disk.directory import given_name
+        from torchdeck.engine.runs.on_disk.directory import given_name, is_run
         from torchdeck.engine.runs.on_disk.run_labels import RunLabels, change_labels
 
         from ...screens.run_labels import RunLabelsScreen
@@ -241,6 +244,9 @@ class RunActions(Working, Pane):
         run = self.chosen
         if run is None:
             self._say_no_run()
+            return
+        if not is_run(run.path):
+            self._tell(f"{run.name} is a run of another trainer ({run.source}), whose files are only read")
             return
         given, before = given_name(run.name), RunLabels(run.tags, run.note)
         edited = await self.app.push_screen_wait(RunLabelsScreen(run.name, given, before))

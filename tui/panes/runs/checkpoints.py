@@ -42,15 +42,15 @@ class CheckpointsLook:
 
 def look_at_checkpoints(run: RunSummary | None) -> CheckpointsLook:
     """Read a run's checkpoints and why it ended, if it ended badly. Call it in a thread."""
+    from torchdeck.engine.foreign.formats import checkpoints_of
     from torchdeck.engine.runs.cause_of_death import why_died
-    from torchdeck.engine.runs.saving.checkpoint_index import list_checkpoints
 
     if run is None:
         return CheckpointsLook(None, (), "")
     reason = ""
     if run.status in ENDED_BADLY:
         reason = run.error.strip().splitlines()[0] if run.error.strip() else why_died(run.path)
-    return CheckpointsLook(run, list_checkpoints(run.path), reason)
+    return CheckpointsLook(run, checkpoints_of(run.path), reason)
 
 
 class CheckpointTable(Asking, Rows):

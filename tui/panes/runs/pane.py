@@ -248,8 +248,8 @@ class RunsPane(RunActions):
         self._marks.rename(before, after)
 
     def show_folder(self, root: Path) -> None:
-        """List the runs of another folder."""
-        self._choice = RunChoice(root)
+        """List the runs of another folder, those of other trainers below it too."""
+        self._choice = RunChoice(root, is_wide=True)
         self._marks.clear()
         self._is_read = False
         self._table.show(0, self._row, empty=self._reading, position=lambda at: "")

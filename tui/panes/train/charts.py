@@ -19,7 +19,7 @@ from ...words.train.charted_metrics import ChartedMetric, automatic_choice, char
 from ...words.train.event_text import letters_legend, marks
 
 if TYPE_CHECKING:
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 MOST_CHARTS = 9
 FIRST_SMOOTHING = 0.9
@@ -68,7 +68,7 @@ class RunCharts(Container):
     def __init__(self, choice: Choice, id: str | None = None) -> None:
         super().__init__(id=id)
         self.choice = choice
-        self._reader: RunReader | None = None
+        self._reader: RunView | None = None
         self._has_event_list = False
         self._names: list[str] = []
 
@@ -93,7 +93,7 @@ class RunCharts(Container):
         for chart in self.charts:
             chart.clear()
 
-    def show(self, reader: RunReader, *, is_urgent: bool, has_event_list: bool) -> None:
+    def show(self, reader: RunView, *, is_urgent: bool, has_event_list: bool) -> None:
         """Show the curves of a run as of the reader's last poll.
 
         Args:
@@ -192,7 +192,7 @@ class RunCharts(Container):
         chart.title, chart.empty = metric.title, _NO_STEPS
         chart.x_label = self._fill_lines(chart, metric, reader)
 
-    def _fill_lines(self, chart: Chart, metric: ChartedMetric, reader: RunReader) -> str:
+    def _fill_lines(self, chart: Chart, metric: ChartedMetric, reader: RunView) -> str:
         """Set the lines and marks of a chart. Returns the unit of its x axis."""
         import numpy as np
 

@@ -42,7 +42,7 @@ from .charts import MOST_CHARTS, Choice, RunCharts
 from .tiles import Tile
 
 if TYPE_CHECKING:
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 # Share of a core that showing a live run may take besides its charts, and seconds between two updates at most.
 _BUDGET, _LONGEST_WAIT = 0.005, 3.0
@@ -72,7 +72,7 @@ class TrainPane(Working, Pane):
         super().__init__(id=id)
         self._run = run
         self._shown_changes = -1
-        self._shown_reader: RunReader | None = None
+        self._shown_reader: RunView | None = None
         self._what = ""
         self._shown_epochs = _NO_EPOCHS
         self._next_update = 0.0
@@ -98,7 +98,7 @@ class TrainPane(Working, Pane):
         self.run_changed()
 
     @property
-    def _reader(self) -> RunReader | None:
+    def _reader(self) -> RunView | None:
         return self._run.reader
 
     def explained(self) -> list[Explained]:
@@ -187,7 +187,7 @@ class TrainPane(Working, Pane):
         if self.query_one(RunCharts).display:
             self.query_one(RunCharts).show(reader, is_urgent=is_urgent, has_event_list=has_event_list)
 
-    def _show_head(self, reader: RunReader) -> None:
+    def _show_head(self, reader: RunView) -> None:
         progress, state, status = reader.progress(), reader.state(), self._run.status
         self._what = self._what or what_trains(_config_of(reader), _environment_of(reader), source_of(reader.info()))
         head = self.query_one("#head", Lines)
@@ -204,7 +204,7 @@ class TrainPane(Working, Pane):
         head.show(draw)
         head.entitle(head_title(reader.path.name, status, progress, self._what), newest_event(reader.events()))
 
-    def _show_parts(self, reader: RunReader) -> None:
+    def _show_parts(self, reader: RunView) -> None:
         """Show the parts besides the head and the charts, as far as they are seen at this size."""
         state, happened, samples = reader.state(), reader.events(), reader.system_samples()
         tiles = [tile for tile in self.query(Tile) if tile.is_on_screen]
@@ -219,18 +219,20 @@ class TrainPane(Working, Pane):
             newest = list(samples)[-500:]
             devices.entitle(devices_title(newest, is_live=self._run.is_live))
             ranks, now, is_live = reader.ranks(), time.time(), self._run.is_live
+            is_sampled = "pid" in state
 
             def draw(width: int, height: int) -> list[str]:
                 of_ranks = rank_lines(ranks, now, width, is_live=is_live)
                 room = max(1, height - len(of_ranks))
-                return [*device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores), *of_ranks][:height]
+                lines = device_lines(newest, width, room, uses_gpu=uses_gpu, cores=cores, is_sampled=is_sampled)
+                return [*lines, *of_ranks][:height]
 
             devices.show(draw)
         if listed.display:
             listed.show(lambda width, height: event_lines(happened, width, height))
         self._show_epochs(reader)
 
-    def _show_epochs(self, reader: RunReader) -> None:
+    def _show_epochs(self, reader: RunView) -> None:
         count = (len(reader.epoch_records()), len(reader.evaluation_records()), reader.headline)
         if count == self._shown_epochs:
             return
@@ -336,14 +338,14 @@ class TrainPane(Working, Pane):
         cast(Stage, self.app).remember(pane="train", charts=names, x_axis=choice.x_axis, smoothing=choice.smoothing)
 
 
-def _config_of(reader: RunReader) -> RunConfig | None:
+def _config_of(reader: RunView) -> RunConfig | None:
     try:
         return reader.config()
     except ConfigError:
         return None
 
 
-def _environment_of(reader: RunReader) -> dict[str, Any]:
+def _environment_of(reader: RunView) -> dict[str, Any]:
     environment = reader.info().get("environment")
     return environment if isinstance(environment, dict) else {}
 

@@ -197,6 +197,7 @@ def run_columns(metric: str = "", *, is_by_seed: bool = False) -> tuple[Column[R
     return (
         Column("run", "run", 24, _name_cell, is_left=True, is_wide=True),
         Column("status", "status", 11, lambda row, width: status_cell(row.run.status), is_left=True, rank=1),
+        Column("source", "source", 12, _muted(lambda row: row.run.source), is_left=True, rank=3),
         Column("epoch", "epoch", 7, _epoch_cell, rank=3),
         Column("best", title, max(8, len(title) + 2, 14 * is_by_seed) if metric else 15, _best_cell(metric), rank=2),
         Column("loss", "loss", 7, _metric_cell("loss"), rank=4),
@@ -216,7 +217,6 @@ def run_columns(metric: str = "", *, is_by_seed: bool = False) -> tuple[Column[R
             rank=9,
             can_sort=False,
         ),
-        Column("source", "source", 14, _muted(lambda row: row.run.source), is_left=True, rank=10),
         Column("step", "step", 9, _muted(lambda row: f"{row.run.step:,}"), rank=14),
         Column("tags", "tags", 16, lambda row, width: tag_words(row.run.tags), is_left=True, rank=12),
         Column("note", "note", 24, _muted(lambda row: " ".join(row.run.note.split())), is_left=True, rank=13),

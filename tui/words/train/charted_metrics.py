@@ -13,7 +13,7 @@ from ..metric_text import chart_title, charted
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.series import Points
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 AUTOMATIC = ("loss", "score", "gradient_norm", "throughput", "lr", "gap", "macro_f1", "memory", "cpu")
 """What is shown where the user has not chosen, in this order; "score" is accuracy or mean absolute error."""
@@ -41,7 +41,7 @@ class ChartedLine:
     legend: str
     color: str
     is_smoothed: bool
-    points: Callable[[RunReader], Points]
+    points: Callable[[RunView], Points]
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class ChartedMetric:
     lines: tuple[ChartedLine, ...]
 
 
-def charted_metrics(reader: RunReader) -> dict[str, ChartedMetric]:
+def charted_metrics(reader: RunView) -> dict[str, ChartedMetric]:
     """What the run has recorded, by name: loss and score first, then what is evaluated, then its schedule and pace."""
     names = [part.partition("/")[2] for part in reader.series_names if "/" in part and len(reader.series(part)[0])]
     of_splits = [_of_splits(reader, name) for name in dict.fromkeys(["loss", reader.score, *names])]
@@ -69,12 +69,12 @@ def charted_metrics(reader: RunReader) -> dict[str, ChartedMetric]:
     return {each.name: each for each in found}
 
 
-def chosen_metric(reader: RunReader, name: str, found: dict[str, ChartedMetric]) -> ChartedMetric | None:
+def chosen_metric(reader: RunView, name: str, found: dict[str, ChartedMetric]) -> ChartedMetric | None:
     """A metric by the name that was chosen; None if this run has not recorded it."""
     return found.get(reader.score if name == "score" else name)
 
 
-def automatic_choice(reader: RunReader, found: dict[str, ChartedMetric], count: int) -> list[str]:
+def automatic_choice(reader: RunView, found: dict[str, ChartedMetric], count: int) -> list[str]:
     """The first so many of `AUTOMATIC` that the run has recorded, then what else its program measures."""
     names = [name for name in AUTOMATIC if chosen_metric(reader, name, found) is not None]
     scores = {f"{split}/{reader.score}" for split in ("train", "validation")}.intersection(reader.series_names)
@@ -102,7 +102,7 @@ _OTHERS = {
 }
 
 
-def _of_splits(reader: RunReader, name: str) -> ChartedMetric:
+def _of_splits(reader: RunView, name: str) -> ChartedMetric:
     per_step = ("loss", reader.score)
     lines = tuple(
         # Training has a value for every step only of these; others are of epochs.
@@ -115,7 +115,7 @@ def _of_splits(reader: RunReader, name: str) -> ChartedMetric:
     return ChartedMetric(name, _capitalized(chart_title(name)), description, lines)
 
 
-def _of_training(reader: RunReader) -> list[ChartedMetric]:
+def _of_training(reader: RunView) -> list[ChartedMetric]:
     found = []
     if len(reader.series("lr")[0]):
         line = ChartedLine("lr", "$series-3", False, lambda reader: reader.series("lr"))
@@ -126,14 +126,16 @@ def _of_training(reader: RunReader) -> list[ChartedMetric]:
         found.append(_other("update_ratio", "all", "$series-4", _updates, is_smoothed=False))
     if len(reader.series("throughput")[0]):
         found.append(_other("throughput", "train", "$series-5", lambda reader: reader.series("throughput")))
-    if any(reader.score in record["validation"] for record in reader.evaluation_records()):
+    if any(
+        reader.score in record["train"] and reader.score in record["validation"] for record in reader.epoch_records()
+    ):
         gap = _other("gap", "train − val.", "$series-6", _gap, is_smoothed=False)
         title = f"Gap, {metric(reader.score).title}"
         found.append(ChartedMetric("gap", title, gap.about, gap.lines))
     return found
 
 
-def _of_machine(reader: RunReader) -> list[ChartedMetric]:
+def _of_machine(reader: RunView) -> list[ChartedMetric]:
     newest = reader.system()
     if number(newest.get("step")) is None:
         return []
@@ -146,21 +148,21 @@ def _of_machine(reader: RunReader) -> list[ChartedMetric]:
 
 
 def _other(
-    name: str, legend: str, color: str, points: Callable[[RunReader], Points], *, is_smoothed: bool = True
+    name: str, legend: str, color: str, points: Callable[[RunView], Points], *, is_smoothed: bool = True
 ) -> ChartedMetric:
     title, about = _OTHERS[name]
     return ChartedMetric(name, title, about, (ChartedLine(legend, color, is_smoothed, points),))
 
 
-def _series(series: str, name: str) -> Callable[[RunReader], Points]:
-    def points(reader: RunReader) -> Points:
+def _series(series: str, name: str) -> Callable[[RunView], Points]:
+    def points(reader: RunView) -> Points:
         x, y = reader.series(series)
         return x, charted(name, y)
 
     return points
 
 
-def _gradients(reader: RunReader) -> Points:
+def _gradients(reader: RunView) -> Points:
     import numpy as np
 
     looks = reader.gradients_so_far().whole_model
@@ -169,14 +171,14 @@ def _gradients(reader: RunReader) -> Points:
     return np.array(steps), np.array(norms)
 
 
-def _updates(reader: RunReader) -> Points:
+def _updates(reader: RunView) -> Points:
     import numpy as np
 
     looks = reader.gradients_so_far().whole_model
     return np.array([float(step) for step, _ in looks]), np.array([norms.update_ratio for _, norms in looks])
 
 
-def _gap(reader: RunReader) -> Points:
+def _gap(reader: RunView) -> Points:
     import numpy as np
 
     score = reader.score
@@ -189,7 +191,7 @@ def _gap(reader: RunReader) -> Points:
     return x, charted(score, y)
 
 
-def _samples(path: tuple[str, ...], scale: float) -> Callable[[RunReader], Points]:
+def _samples(path: tuple[str, ...], scale: float) -> Callable[[RunView], Points]:
     """Points of a value of the machine's samples."""
 
     def value(sample: Any) -> float | None:
@@ -197,7 +199,7 @@ def _samples(path: tuple[str, ...], scale: float) -> Callable[[RunReader], Point
             sample = sample.get(part) if isinstance(sample, dict) else None
         return number(sample)
 
-    def points(reader: RunReader) -> Points:
+    def points(reader: RunView) -> Points:
         import numpy as np
 
         rows = [

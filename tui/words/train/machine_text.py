@@ -95,7 +95,13 @@ def devices_title(samples: Sequence[Mapping[str, Any]], *, is_live: bool) -> str
 
 
 def device_lines(
-    samples: Sequence[Mapping[str, Any]], width: int, height: int, *, uses_gpu: bool, cores: int
+    samples: Sequence[Mapping[str, Any]],
+    width: int,
+    height: int,
+    *,
+    uses_gpu: bool,
+    cores: int,
+    is_sampled: bool = True,
 ) -> list[str]:
     """Draw the devices with their history: one line each where there is no room for more.
 
@@ -105,9 +111,12 @@ def device_lines(
         height: number of lines.
         uses_gpu: whether the run computes on a GPU.
         cores: number of cores of the machine; 0 if unknown.
+        is_sampled: whether samples are taken at all; another program takes none.
     """
     if not samples:
-        return ["[$text-muted]no sample yet: the first one is taken after 5 s[/]"]
+        return [
+            drawing.UNKNOWN if not is_sampled else "[$text-muted]no sample yet: the first one is taken after 5 s[/]"
+        ]
     newest = samples[-2 * width :]
     devices = [*_gpus(newest, uses_gpu=uses_gpu), _processor(newest, cores), _memory(newest)]
     tall = min(_TALLEST, height // len(devices) - 1)

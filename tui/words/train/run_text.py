@@ -12,7 +12,8 @@ from ..metric_text import metric_text, metric_title
 if TYPE_CHECKING:
     from torchdeck.engine.config import RunConfig
     from torchdeck.engine.runs.on_disk.state_file import StateFile
-    from torchdeck.engine.runs.reader import Progress, RunReader
+    from torchdeck.engine.runs.progress import Progress
+    from torchdeck.engine.runs.run_view import RunView
 
 _SHORTEST_BAR = 6
 RESUME_ADVICE = "press 5 then r to resume from the newest checkpoint"
@@ -23,6 +24,7 @@ STATUS_TONES = {
     "preparing": ("$warning", "●"),
     "running": ("$success", "●"),
     "paused": ("$warning", "●"),
+    "quiet": ("$text-muted", "○"),
     "finished": ("$success", "✓"),
     "stopped": ("$warning", "■"),
     "failed": ("$error", "✗"),
@@ -39,12 +41,14 @@ _PHASES = {
 }
 
 
-def nothing_live(status: str) -> str:
+def no_commands(status: str) -> str:
     """Say why a run with this status can't be paused, saved, stopped or changed, and what to do."""
+    if status in ("running", "paused", "quiet"):
+        return "another program trains this run and reads no commands; your own loop reads them with run.commands()"
     return f"this run is {status}: {'press S to start another' if status == 'finished' else RESUME_ADVICE}"
 
 
-def run_forms(reader: RunReader, status: str) -> tuple[str, ...]:
+def run_forms(reader: RunView, status: str) -> tuple[str, ...]:
     """Describe a run for the end of the first line; see `status_forms`."""
     metrics, headline = reader.latest_metrics(), reader.headline
     newest = (headline, metrics.get(headline)) if metrics else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from torchdeck.engine.runs.on_disk.metrics_record import ResultRecord
-    from torchdeck.engine.runs.reader import RunReader
+    from torchdeck.engine.runs.run_view import RunView
 
 TILES = ("score", "val_loss", "train_loss", "throughput", "left", "lr")
 """Names of the tiles, in their order."""
@@ -48,7 +48,7 @@ class Figure:
     color: str = "$series-1"
 
 
-def tile_figures(reader: RunReader, status: str) -> dict[str, Figure]:
+def tile_figures(reader: RunView, status: str) -> dict[str, Figure]:
     """The figures of a run by the names of `TILES`."""
     evaluations = reader.evaluation_records()
     is_live = status in LIVE_STATUSES
@@ -93,12 +93,12 @@ def _change(values: Sequence[float], scale: float) -> str:
     return f"[$text-muted]{change:+.3g}[/]"
 
 
-def _best_note(reader: RunReader) -> str:
+def _best_note(reader: RunView) -> str:
     best = reader.best()
     return f"[$best]★[/] [$text-muted]epoch {best['epoch']}[/]" if best is not None else ""
 
 
-def _train_loss(reader: RunReader) -> Figure:
+def _train_loss(reader: RunView) -> Figure:
     import numpy as np
 
     losses = reader.series("train/loss")[1]
@@ -111,7 +111,7 @@ def _train_loss(reader: RunReader) -> Figure:
     return Figure("Train loss", metric_text("loss", mean), note, _means(losses), "$series-1")
 
 
-def _throughput(reader: RunReader, *, is_live: bool) -> Figure:
+def _throughput(reader: RunView, *, is_live: bool) -> Figure:
     rates = reader.series("throughput")[1]
     rate = reader.progress().samples_per_s
     value = f"{rate:,.0f}" if rate else "–"
@@ -120,14 +120,14 @@ def _throughput(reader: RunReader, *, is_live: bool) -> Figure:
     return Figure("Samples / s" if is_live else "Samples / s, last", value, note, _means(rates), "$series-5")
 
 
-def _time_left(reader: RunReader) -> Figure:
+def _time_left(reader: RunView) -> Figure:
     seconds = reader.progress().eta_seconds
     if not math.isfinite(seconds):
         return Figure("Left", "–", "[$text-muted]not known yet[/]")
     return Figure("Left", _clocked(seconds), f"[$text-muted]ends {_clock(time.time() + seconds)}[/]")
 
 
-def _time_taken(reader: RunReader) -> Figure:
+def _time_taken(reader: RunView) -> Figure:
     times = reader.series("time")[1]
     ended = number(reader.state().get("updated"))
     note = f"[$text-muted]ended {_clock(ended)}[/]" if ended else ""

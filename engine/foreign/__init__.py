@@ -1,0 +1,1 @@
+"""Runs of other trainers, read live from what they write; nothing of theirs is changed."""
