@@ -30,7 +30,8 @@ from .widgets.tab_line import TabLine
 _WARM_UP_AFTER = 0.25  # seconds
 # These keep their place in the last line.
 _ALWAYS_SHOWN = ("start", "command_palette", "keys")
-# In 4 Train, the keys of the focused panel make room for those of a live run.
+# The keys of the focused panel make room for the way to the others and, in 4 Train, for those of a live run.
+_BETWEEN_PANELS = ("app.focus_next",)
 _OF_THE_RUN = ("command('pause')", "command('resume')", "command('save')", "edit_live", "stop")
 
 
@@ -193,7 +194,8 @@ class Studio(RunControl):
         self.pane.next_view(by)
 
     def _kept_keys(self) -> Sequence[str]:
-        return _OF_THE_RUN if self.screen_stack[0].query_one(ContentSwitcher).current == "train" else ()
+        is_train = self.screen_stack[0].query_one(ContentSwitcher).current == "train"
+        return (*_OF_THE_RUN, *_BETWEEN_PANELS) if is_train else _BETWEEN_PANELS
 
     def run_is_shown(self) -> None:
         """Show the watched run in the train pane."""

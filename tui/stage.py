@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.terminal_theme import TerminalTheme
+from textual.binding import Binding, BindingType
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import Theme, ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
 
@@ -51,6 +52,15 @@ class Told:
 
 
 _HERE = Path(__file__).parent
+_OF_PANELS = ("tab", "shift+tab")
+
+
+class Floor(Screen[Any], inherit_bindings=False):
+    """The screen of the panes. The keys from panel to panel are the app's, so that the last line shows them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        each for each in Screen.BINDINGS if isinstance(each, Binding) and each.key not in _OF_PANELS
+    ]
 
 
 class Stage(TerminalApp[None]):
@@ -140,7 +150,7 @@ class Stage(TerminalApp[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         """A screen that has the classes of its size from the start, which saves a layout and a painting."""
-        screen = super().get_default_screen()
+        screen = Floor(id="_default")
         for points, length in ((WIDTHS, self.size.width), (HEIGHTS, self.size.height)):
             screen.add_class(next(name for least, name in reversed(points) if length >= least))
         return screen
@@ -179,9 +189,22 @@ class Stage(TerminalApp[None]):
         """Paint everything anew."""
         self.redraw()
 
+    def action_command_palette(self) -> None:
+        """Open the list of everything that is found by name."""
+        from .screens.command_list import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_change_theme(self) -> None:
         """Choose the theme from a list."""
         self.search_themes()
+
+    def search_themes(self) -> None:
+        """Open the list of the themes."""
+        from .screens.command_list import Palette
+
+        self.push_screen(Palette([ThemeProvider], placeholder="Search for themes…"))
 
 
 def panel_of(widget: Widget | None) -> Widget | None:

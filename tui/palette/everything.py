@@ -144,7 +144,9 @@ class Everything(Provider):
 
         studio = self._studio
         entries = []
-        runs = sorted(RunCatalog(studio.runs_root).look(), key=lambda run: -run.modified)[:_MOST_RUNS]
+        catalog = RunCatalog(studio.runs_root)
+        newest = sorted(catalog.look(_MOST_RUNS), key=lambda run: -run.modified)[:_MOST_RUNS]
+        runs = [catalog.checked(run) for run in newest]
         for run in runs:
             does = f"run, {run.status}: show its curves"
             entries.append(Entry(printable(run.name), does, self._doing(by_name.show_run, run.path), weight=0.8))

@@ -8,7 +8,7 @@ from typing import ClassVar, Generic, Literal, TypeVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button
@@ -58,10 +58,7 @@ class Dialog(OverScreen[ResultT]):
     Subclasses compose the facts in `body`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,up", "app.focus_previous", "Previous answer", show=False, tooltip="Previous answer"),
-        Binding("right,down", "app.focus_next", "Next answer", show=False, tooltip="Next answer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("answers")
 
     def __init__(
         self,

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from ..drawing import left, marked, name
+from ..keys.bindings import bindings
 from ..keys.commands import COMMANDS, PANES
 from ..keys.part_titles import key_text, part_title
 from ..words.train.event_reasons import Explained
@@ -27,9 +28,7 @@ _TWO_COLUMNS_FROM = 110  # cells
 class HelpScreen(ModalScreen[None]):
     """A list of keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("key_list")
 
     def __init__(self, screen: Screen[Any]) -> None:
         """Create the list.

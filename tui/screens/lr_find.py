@@ -13,6 +13,7 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
 from .. import drawing
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
@@ -21,8 +22,6 @@ from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.lr_range import RangeTest
-
-_LINE_CELLS = 90
 
 
 class LearningRateScreen(Working, SearchScreen[float]):
@@ -61,7 +60,7 @@ class LearningRateScreen(Working, SearchScreen[float]):
         try:
             self._found = await self._worker.follow(worker_calls.FIND_LEARNING_RATE, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            self._say("\n".join(f"[$error]{line}[/]" for line in drawing.prose(str(error), _LINE_CELLS)))
+            self._say(f"[$text-error]✗ {drawing.escape(printable_lines(str(error)))}[/]")
             return
         self._show(self._found)
 
