@@ -150,7 +150,14 @@ class Stage(TerminalApp[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         """A screen that has the classes of its size from the start, which saves a layout and a painting."""
-        screen = Floor(id="_default")
+        return self._in_size(Floor(id="_default"))
+
+    def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
+        """A screen that is about to be shown; it too has its classes from the start."""
+        found: Screen[Any] = super().get_screen(screen, screen_class)
+        return found if found.is_running else self._in_size(found)
+
+    def _in_size(self, screen: Screen[Any]) -> Screen[Any]:
         for points, length in ((WIDTHS, self.size.width), (HEIGHTS, self.size.height)):
             screen.add_class(next(name for least, name in reversed(points) if length >= least))
         return screen

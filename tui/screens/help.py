@@ -23,6 +23,8 @@ Keys = list[tuple[str, str]]
 
 _KEY_CELLS = 9
 _TWO_COLUMNS_FROM = 110  # cells
+# As the stylesheet has them.
+_WIDE_COLUMN, _NARROW_COLUMN = 56, 66
 
 
 class HelpScreen(ModalScreen[None]):
@@ -52,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
                     yield Static(alerts_text(self._alerts, 110 if is_wide else 66), classes="alerts")
                 with Horizontal(classes="columns") if is_wide else Vertical(classes="columns"):
                     for groups in halves(self._groups) if is_wide else (self._groups,):
-                        yield Static(help_text(groups))
+                        yield Static(help_text(groups, _WIDE_COLUMN if is_wide else _NARROW_COLUMN))
 
 
 def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
@@ -146,12 +148,13 @@ def halves(groups: list[tuple[str, Keys]]) -> tuple[list[tuple[str, Keys]], list
     return first, groups
 
 
-def help_text(groups: Iterable[tuple[str, Keys]]) -> str:
-    """Write the groups one below the other, with the keys in a column."""
+def help_text(groups: Iterable[tuple[str, Keys]], width: int) -> str:
+    """Write the groups one below the other in lines of at most `width` cells, with the keys in a column."""
     lines: list[str] = []
     for title, keys in groups:
         lines += ([""] if lines else []) + [f"[b]{name(title)}[/]"]
-        lines += [f"[b $key]{left(key, max(_KEY_CELLS, len(key)))}[/] {name(does)}" for key, does in keys]
+        for key, does in keys:
+            lines += marked(f"[b $key]{left(key, max(_KEY_CELLS, len(key)))}[/]", does, width)
     return "\n".join(lines)
 
 

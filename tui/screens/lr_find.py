@@ -17,6 +17,7 @@ from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
+from ..widgets.progress_line import progress_line
 from ..working import Working
 from .search import SearchScreen
 
@@ -54,8 +55,8 @@ class LearningRateScreen(Working, SearchScreen[float]):
     @work(exclusive=True)
     async def _test(self) -> None:
         def show(message: str, done: int, total: int) -> None:
-            bar = f"  {drawing.bar(done / total, 30)} {done:,} of {total:,}" if total else " …"
-            self._say(f"[$text-muted]{drawing.name(message)}[/]{bar}")
+            width = self.query_one("#words", Static).size.width
+            self._say(progress_line(message, done, total, width) if total else f"{drawing.name(message)} …")
 
         try:
             self._found = await self._worker.follow(worker_calls.FIND_LEARNING_RATE, self._draft, on_progress=show)

@@ -72,7 +72,7 @@ class ModelPicker(OverScreen[str | None]):
         """Lay out the field above the list."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Models"
-            box.border_subtitle = "[b]Enter[/] chooses · [b]^o[/] sorts · [b]Esc[/] cancels"
+            box.border_subtitle = "[b]⏎[/] chooses   [b]Ctrl+O[/] sorts   [b]Esc[/] cancels"
             yield Field(placeholder="part of a name, timm/…, or path/to/file.py")
             rows = Rows(id="names")
             rows.can_focus = False

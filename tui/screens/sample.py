@@ -121,7 +121,7 @@ def figures(trace: SampleTrace) -> list[str]:
     return [
         f"[$text-disabled]{line(head)}[/]",
         *map(line, rows),
-        f"[$text-disabled]{timed}; each time is what the step adds to the previous ones[/]",
+        f"[$text-disabled]{timed}; a step's time is what it adds to the others[/]",
     ]
 
 

@@ -90,7 +90,8 @@ class KeyLine(Widget):
         passing, kept, fixed = self._keys
         # A blank at each end, and at least one between the two parts.
         begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
-        fitting = how_many_fit(passing, begin - 2 - sum(key.cells + _GAP for key in kept))
+        # A blank before them, and at least one behind them or the gap before those that are kept.
+        fitting = how_many_fit(passing, begin - 2 - sum(key.cells + _GAP for key in kept) - bool(kept))
         line = Content(" ")
         self._places = []
         for key in passing[:fitting]:
