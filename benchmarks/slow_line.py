@@ -4,8 +4,9 @@
 
 The studio runs in a real pseudo-terminal. Its output is read no faster than the line carries it, with the buffer that
 a socket has, so that the studio waits as it would; a byte arrives when the line has carried all before it, and the
-delay has passed. A key takes the delay too. The seconds are from the key to the last byte of what it draws; on a busy
-machine they contain the waits for a core, so that the CPU seconds are listed beside them.
+delay has passed. A key takes the delay too. Listed are the bytes of what a key draws, the seconds from the key to the
+last of them, the CPU seconds of the studio, and what the seconds come to where a core is free: both delays, the CPU
+seconds and the time on the line, which a busy machine makes longer by the waits for a core.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from run_browser import make_run
 from screen_costs import DRAWN, PANES, Screen, cpu_seconds
 
 _BUFFER = 32_768  # bytes on the way before the studio has to wait
-_QUIET = 0.7  # seconds without output after which a picture is complete
+_QUIET, _FIRST = 0.7, 3.0  # seconds without output after which a picture is complete: after some, and before any
 
 
 class Line:
@@ -44,7 +45,7 @@ class Line:
         self.screen.press(key)
         count, arrived = 0, begun
         last_read = time.monotonic()
-        while (now := time.monotonic()) - last_read < _QUIET:
+        while (now := time.monotonic()) - last_read < (_QUIET if count else _FIRST):
             # The line carries what is on the way before it takes more.
             if (backlog := (self._free - now) * self.rate / 8 - _BUFFER) > 0:
                 time.sleep(min(0.02, backlog * 8 / self.rate))
@@ -88,7 +89,7 @@ def switch(line: Line, size: str) -> None:
     for visit in ("first", "again"):
         for number, pane in enumerate(PANES, start=1):
             line.screen.read(1.5)
-            report(f"{size}  {pane}, {visit} visit", *line.press(str(number)))
+            report(line, f"{size}  {pane}, {visit} visit", *line.press(str(number)))
 
 
 def move(line: Line) -> None:
@@ -96,11 +97,11 @@ def move(line: Line) -> None:
     line.press("5")
     line.screen.read(3)
     for key, words in (("j", "cursor down"), ("k", "cursor up"), ("\t", "next panel"), ("\t", "next panel")):
-        report(f"200x60  Runs, {words}", *line.press(key))
+        report(line, f"200x60  Runs, {words}", *line.press(key))
     for number, pane in enumerate(PANES, start=1):
         line.press(str(number))
         line.screen.read(2)
-        report(f"200x60  {pane}, next panel", *line.press("\t"))
+        report(line, f"200x60  {pane}, next panel", *line.press("\t"))
 
 
 def live(screen: Screen, seconds: float) -> None:
@@ -114,9 +115,10 @@ def live(screen: Screen, seconds: float) -> None:
     print(f"{'120x40  Train, live run':<34}{sum(sizes) / len(sizes):9,.0f} B/s, most in a second {max(sizes):,}")
 
 
-def report(what: str, count: int, seconds: float, cpu: float) -> None:
+def report(line: Line, what: str, count: int, seconds: float, cpu: float) -> None:
     """One line of the table."""
-    print(f"{what:<34}{count:9,} B {seconds:7.2f} s {1e3 * cpu:7.0f} ms CPU", flush=True)
+    free = 2 * line.delay + cpu + count * 8 / line.rate
+    print(f"{what:<34}{count:9,} B {seconds:7.2f} s {1e3 * cpu:7.0f} ms CPU {free:7.2f} s on a free core", flush=True)
 
 
 if __name__ == "__main__":
