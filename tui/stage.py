@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.terminal_theme import TerminalTheme
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
@@ -20,7 +20,7 @@ from textual.widget import Widget
 from torchdeck.engine.errors import ConfigError
 
 from .graphics.support import Wish
-from .keys.bindings import checked_keymap
+from .keys.bindings import bindings, checked_keymap
 from .look.preferences import Preferences, preferences_path, read_preferences, remember
 from .look.themes import DARK_NAME, LIGHT_NAME, OWN_THEMES, ansi_colors, meanings_for
 from .plain_text import printable
@@ -52,15 +52,12 @@ class Told:
 
 
 _HERE = Path(__file__).parent
-_OF_PANELS = ("tab", "shift+tab")
 
 
 class Floor(Screen[Any], inherit_bindings=False):
     """The screen of the panes. The keys from panel to panel are the app's, so that the last line shows them."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        each for each in Screen.BINDINGS if isinstance(each, Binding) and each.key not in _OF_PANELS
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("selection")
 
 
 class Stage(TerminalApp[None]):

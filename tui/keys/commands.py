@@ -220,6 +220,9 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     "dialog": {
         "keys": Command("question_mark,f1", "app.keys", "Keys: what works here", "Keys", "?"),
     },
+    "selection": {
+        "copy": Command("ctrl+c,super+c", "screen.copy_text", "Copy the text selected by mouse"),
+    },
     "answers": {
         "previous": Command("left,up", "app.focus_previous", "Previous answer"),
         "next": Command("right,down", "app.focus_next", "Next answer"),

@@ -9,6 +9,7 @@ from .commands import PANES
 _TITLES = {
     "studio": "Everywhere",
     "dialog": "Everywhere",
+    "selection": "Everywhere",
     "answers": "Answers",
     "code": "The code",
     "key_list": "Keys",
