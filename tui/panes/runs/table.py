@@ -9,6 +9,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.binding import BindingType
 from textual.dom import DOMNode
+from textual.message_pump import MessagePump
 
 from ...keys.bindings import bindings
 from ...widgets.rows import Rows
@@ -27,11 +28,13 @@ class Answers(Protocol):
         ...
 
 
-class Asking(DOMNode):
+class Asking(MessagePump):
     """A panel with keys that what is around it answers. Put it before the widget class in the list of bases."""
 
     async def action_ask(self, what: str) -> None:
         """Let it do that, before the next key moves the cursor."""
+        # As a base, a node would come before the widget for Textual, whose styles would then not be inherited.
+        assert isinstance(self, DOMNode)
         await next(node for node in self.ancestors if isinstance(node, Answers)).answer(what)
 
 
