@@ -161,7 +161,7 @@ def some_messages(app: Studio) -> None:
 def test_log(snap_compare, runs_root, size) -> None:
     app = studio_on(runs_root)
     some_messages(app)
-    assert snap_compare(app, terminal_size=size, run_before=shown("6", "4 outputs"))
+    assert snap_compare(app, terminal_size=size, run_before=shown("7", "4 outputs"))
 
 
 OTHER_COLORS = [("torchdeck-light", (120, 40)), ("ansi-dark", (80, 24))]
@@ -170,7 +170,7 @@ WORDS = {
     "2": ["features"],
     "3": ["batch_size", "saves"],
     "5": ["★ best"],
-    "6": ["4 outputs"],
+    "7": ["4 outputs"],
 }
 
 
