@@ -1,11 +1,11 @@
 """Cost of the screen: time to first paint against importing Textual, and output and CPU time of an idle studio.
 
-    python benchmarks/screen_costs.py [--repeats N] [--idle SECONDS] [--runs DIR]
+    python benchmarks/screen_costs.py [--repeats N] [--idle SECONDS] [--theme NAME]
 
 First paint is the first byte that draws the line of tabs into a real pseudo-terminal; its CPU seconds are those of
 the whole process tree (the studio's parent and helper processes included) up to that byte. Idle is measured on every
-pane: bytes sent to the terminal, and CPU of the studio's own process as a share of one core; then once more on the
-panes of a run that has finished.
+pane and in dialogs of each kind: bytes sent to the terminal, and CPU of the studio's own process as a share of one
+core; then once more on the panes of a run that has finished.
 """
 
 from __future__ import annotations
@@ -31,22 +31,36 @@ import psutil
 REPOSITORY = Path(__file__).resolve().parents[1]
 PANES = ("Data", "Model", "Setup", "Train", "Runs", "Log")
 DRAWN = b" Log"
+DIALOGS = (
+    ("palette", ":"),
+    ("palette, typed", ":lr"),
+    ("themes", ":choose the theme\r"),
+    ("keys", "?"),
+    ("question", "1S"),
+    ("filter", "1/"),
+    ("list of transforms", "1\ta"),
+    ("models", "2:find a model\r"),
+    ("field", "3j\r"),
+    ("path", "5o"),
+)
 
 
 class Screen:
-    """The studio in a pseudo-terminal of 120x40."""
+    """The studio in a pseudo-terminal."""
 
-    def __init__(self, runs: Path) -> None:
+    def __init__(self, runs: Path, columns: int = 120, lines: int = 40, theme: str = "") -> None:
         self.begun = time.monotonic()
         self.received = b""
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "OMP_NUM_THREADS": "1"}
+            if theme:
+                environment["TORCHDECK_THEME"] = theme
             for name in ("COLUMNS", "LINES"):
                 environment.pop(name, None)
             os.chdir(REPOSITORY)
             os.execve(sys.executable, [sys.executable, "-m", "torchdeck", "digits", "--runs", str(runs)], environment)
-        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
+        fcntl.ioctl(self.terminal, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def read(self, seconds: float, until: bytes | None = None) -> int:
         """Bytes that arrive within this time, or until these words have arrived."""
@@ -121,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--idle", type=float, default=10.0, help="seconds on each pane")
+    parser.add_argument("--theme", default="", help="theme of the idle studio")
     arguments = parser.parse_args()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,11 +149,11 @@ def main() -> None:
         ratio = statistics.median(paint[0] / textual[0] for paint, textual in pairs)
         print(f"ratio of CPU         {ratio:6.2f}")
         if arguments.idle > 0:
-            measure_idle(runs, arguments.idle)
+            measure_idle(runs, arguments.idle, arguments.theme)
 
 
-def measure_idle(runs: Path, seconds: float) -> None:
-    screen = Screen(runs)
+def measure_idle(runs: Path, seconds: float, theme: str) -> None:
+    screen = Screen(runs, theme=theme)
     screen.read(30, until=DRAWN)
     screen.read(12)  # torch is imported, the data set is shown
     for number, pane in enumerate(PANES, start=1):
@@ -148,6 +163,16 @@ def measure_idle(runs: Path, seconds: float) -> None:
             screen.press("\x1b")
             screen.read(3)
         idle(screen, pane, seconds)
+    for name, keys in DIALOGS:
+        for key in keys:
+            screen.press(key)
+            screen.read(0.3)
+        screen.read(4)
+        idle(screen, name, seconds)
+        for _ in range(3):
+            screen.press("\x1b")
+            screen.read(1)
+    screen.press("3")
     screen.press("S")
     screen.read(60, until=b" finished")
     screen.read(8)

@@ -13,10 +13,10 @@ from torchdeck.tui.keys.commands import COMMANDS, PANES
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-EVERYWHERE = ("studio", "dialog", "rows", "lines")
+EVERYWHERE = ("studio", "dialog", "selection", "answers", "code", "key_list", "list", "filter", "rows", "lines")
 PARTS = {
-    "data": ("data", "catalog", "samples", "pictures", "transforms", "numbers", "batch", "sample"),
-    "model": ("model", "models", "tree", "groups"),
+    "data": ("data", "catalog", "samples", "pictures", "transforms", "transform", "numbers", "batch", "sample"),
+    "model": ("model", "models", "model_list", "tree", "groups", "weights"),
     "setup": ("setup", "sections", "form", "typing", "plan"),
     "train": ("train", "chart", "evaluation"),
     "runs": (

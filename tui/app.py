@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,8 +30,12 @@ from .widgets.tab_line import TabLine
 _WARM_UP_AFTER = 0.25  # seconds
 # These keep their place in the last line.
 _ALWAYS_SHOWN = ("start", "command_palette", "keys")
-# In 4 Train, the keys of the focused panel make room for those of a live run.
-_OF_THE_RUN = ("command('pause')", "command('resume')", "command('save')", "edit_live", "stop")
+# What a newcomer looks for: other keys of the focused panel make room for these.
+_BETWEEN_PANELS = ("app.focus_next",)
+_KEPT_IN: Mapping[str, tuple[str, ...]] = {
+    "train": ("command('pause')", "command('resume')", "command('save')", "edit_live", "stop"),
+    "runs": ("compare", "resume"),
+}
 
 
 def _everything() -> Any:
@@ -193,7 +197,8 @@ class Studio(RunControl):
         self.pane.next_view(by)
 
     def _kept_keys(self) -> Sequence[str]:
-        return _OF_THE_RUN if self.screen_stack[0].query_one(ContentSwitcher).current == "train" else ()
+        pane = str(self.screen_stack[0].query_one(ContentSwitcher).current)
+        return (*_KEPT_IN.get(pane, ()), *_BETWEEN_PANELS)
 
     def run_is_shown(self) -> None:
         """Show the watched run in the train pane."""

@@ -9,17 +9,18 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.terminal_theme import TerminalTheme
+from textual.binding import BindingType
 from textual.dom import DOMNode
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.theme import Theme
+from textual.theme import Theme, ThemeProvider
 from textual.types import CSSPathType
 from textual.widget import Widget
 
 from torchdeck.engine.errors import ConfigError
 
 from .graphics.support import Wish
-from .keys.bindings import checked_keymap
+from .keys.bindings import bindings, checked_keymap
 from .look.preferences import Preferences, preferences_path, read_preferences, remember
 from .look.themes import DARK_NAME, LIGHT_NAME, OWN_THEMES, ansi_colors, meanings_for
 from .plain_text import printable
@@ -51,6 +52,12 @@ class Told:
 
 
 _HERE = Path(__file__).parent
+
+
+class Floor(Screen[Any], inherit_bindings=False):
+    """The screen of the panes. The keys from panel to panel are the app's, so that the last line shows them."""
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("selection")
 
 
 class Stage(TerminalApp[None]):
@@ -140,7 +147,14 @@ class Stage(TerminalApp[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         """A screen that has the classes of its size from the start, which saves a layout and a painting."""
-        screen = super().get_default_screen()
+        return self._in_size(Floor(id="_default"))
+
+    def get_screen(self, screen: Any, screen_class: Any = None) -> Any:
+        """A screen that is about to be shown; it too has its classes from the start."""
+        found: Screen[Any] = super().get_screen(screen, screen_class)
+        return found if found.is_running else self._in_size(found)
+
+    def _in_size(self, screen: Screen[Any]) -> Screen[Any]:
         for points, length in ((WIDTHS, self.size.width), (HEIGHTS, self.size.height)):
             screen.add_class(next(name for least, name in reversed(points) if length >= least))
         return screen
@@ -179,9 +193,22 @@ class Stage(TerminalApp[None]):
         """Paint everything anew."""
         self.redraw()
 
+    def action_command_palette(self) -> None:
+        """Open the list of everything that is found by name."""
+        from .screens.command_list import Palette
+
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def action_change_theme(self) -> None:
         """Choose the theme from a list."""
         self.search_themes()
+
+    def search_themes(self) -> None:
+        """Open the list of the themes."""
+        from .screens.command_list import Palette
+
+        self.push_screen(Palette([ThemeProvider], placeholder="Search for themes…"))
 
 
 def panel_of(widget: Widget | None) -> Widget | None:

@@ -70,7 +70,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise DocumentError(f"not valid TOML: {error}"[:200]) from None
 
 
-def read_json_object(path: Path, max_bytes: int) -> dict[str, Any]:
+def read_json_object(path: Path | str, max_bytes: int) -> dict[str, Any]:
     """A JSON object from a regular file.
 
     Raises:

@@ -9,8 +9,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+_CHUNK = 1 << 20
 
-def open_regular_file(path: Path, *, follow_links: bool = False) -> int:
+
+def open_regular_file(path: Path | str, *, follow_links: bool = False) -> int:
     """A descriptor for reading `path`.
 
     Raises:
@@ -50,7 +52,7 @@ def open_for_appending(path: Path) -> int:
     return descriptor
 
 
-def require_regular(descriptor: int, path: Path) -> None:
+def require_regular(descriptor: int, path: Path | str) -> None:
     """Close a descriptor of anything but a regular file, and raise OSError."""
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -74,14 +76,20 @@ def held_folder(path: Path) -> Iterator[Path]:
         os.close(descriptor)
 
 
-def read_regular_file(path: Path, max_bytes: int, *, follow_links: bool = False) -> bytes:
+def read_regular_file(path: Path | str, max_bytes: int, *, follow_links: bool = False) -> bytes:
     """The content of a regular file that is no symbolic link, unless links are followed.
 
     Raises:
         OSError: as `open_regular_file`, or the file is larger than allowed.
     """
-    with os.fdopen(open_regular_file(path, follow_links=follow_links), "rb") as file:
-        content = file.read(max_bytes + 1)
+    descriptor = open_regular_file(path, follow_links=follow_links)
+    try:
+        # Memory for as much as is there; a read of up to the limit would take it for the limit.
+        content = os.read(descriptor, min(os.fstat(descriptor).st_size, max_bytes) + 1)
+        while len(content) <= max_bytes and (more := os.read(descriptor, min(_CHUNK, max_bytes + 1 - len(content)))):
+            content += more
+    finally:
+        os.close(descriptor)
     if len(content) > max_bytes:
         raise OSError(errno.EFBIG, f"larger than {max_bytes} bytes", str(path))
     return content

@@ -10,12 +10,13 @@ from pathlib import Path
 import pytest
 from studio_pilot import screen_text, studio, until, until_shown
 from textual.binding import Binding
+from textual.dom import DOMNode
 from textual.screen import ModalScreen
 from textual.widgets import Input
 
 import torchdeck.tui
 from torchdeck.tui.keys.bindings import bindings
-from torchdeck.tui.keys.commands import COMMANDS, MEANINGS, PANES
+from torchdeck.tui.keys.commands import COMMANDS, MEANINGS, PANES, command_id
 from torchdeck.tui.screens.dialog import OverScreen
 from torchdeck.tui.screens.help import HelpScreen, key_groups
 from torchdeck.tui.widgets.key_line import KeyLine
@@ -75,7 +76,8 @@ async def test_the_help_lists_every_key_that_works_where_the_focus_is(tmp_path: 
             }
             await pilot.press("f1")
             await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-            shown = "\n".join(str(each.visual) for each in app.screen.query("Static"))
+            # Long sentences are in several lines.
+            shown = " ".join(" ".join(str(each.visual) for each in app.screen.query("Static")).split())
             panes = {COMMANDS["studio"][name].does for name in PANES}
             missing = [does for does in wanted - panes if does not in shown]
             assert missing == [], digit
@@ -114,20 +116,37 @@ def test_no_part_of_a_pane_takes_a_key_that_means_something_everywhere() -> None
         if part != "studio" and key in everywhere
     }
     # A key of a screen over the studio hides nothing; zero is where the panes' digits end.
-    over = ("sample.", "checkpoint.", "scores.", "comparison.", "evaluation.", "plan.", "lines.", "groups.")
-    assert {each for each in taken if not each.startswith((*over, "chart.outliers"))} == set()
+    over = ("sample", "checkpoint", "scores", "comparison", "evaluation", "plan", "lines", "groups", "key_list")
+    parts = tuple(f"{part}." for part in over)
+    assert {each for each in taken if not each.startswith((*parts, "chart.outliers"))} == set()
 
 
-def test_every_screen_over_the_studio_can_list_its_keys() -> None:
+def own_kinds(of: type[DOMNode]) -> set[type[DOMNode]]:
+    """Every class of the studio that is a kind of screen or widget."""
     for module in pkgutil.walk_packages(torchdeck.tui.__path__, "torchdeck.tui."):
         importlib.import_module(module.name)
-    waiting, found = [ModalScreen], set()
+    waiting, found = [of], set()
     while waiting:
         kinds = [each for each in waiting.pop().__subclasses__() if each not in found]
         found.update(kinds)
         waiting += kinds
-    own = {kind for kind in found if kind.__module__.startswith("torchdeck.tui.")}
-    assert {kind.__name__ for kind in own if not issubclass(kind, OverScreen)} == {"HelpScreen"}
+    return {kind for kind in found if kind.__module__.startswith("torchdeck.tui.")}
+
+
+def test_every_screen_over_the_studio_can_list_its_keys() -> None:
+    without = {kind.__name__ for kind in own_kinds(ModalScreen) if not issubclass(kind, OverScreen)}
+    assert without == {"HelpScreen", "Palette"}
+
+
+def test_no_widget_or_screen_has_keys_of_its_own_besides_the_table() -> None:
+    known = {command_id(part, name) for part, commands in COMMANDS.items() for name in commands}
+    beside = {
+        f"{kind.__name__}: {binding}"
+        for kind in own_kinds(DOMNode)
+        for binding in vars(kind).get("BINDINGS", ())
+        if not isinstance(binding, Binding) or binding.id not in known
+    }
+    assert beside == set()
 
 
 async def test_what_a_focused_field_swallows_is_not_offered(tmp_path: Path) -> None:

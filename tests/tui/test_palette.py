@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio_pilot import SMALL, choose_in_palette, screen_text, studio, until, until_shown
+from textual.command import CommandList
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.writer import RunWriter
@@ -41,3 +42,15 @@ async def test_runs_are_found_by_name(tmp_path: Path) -> None:
         await pilot.press("7")
         await choose_in_palette(pilot, "findme")
         await until(pilot, lambda: app.watched == run.path)
+
+
+async def test_what_there_is_nothing_to_do_for_comes_last_and_every_entry_has_one_line(tmp_path: Path) -> None:
+    async with studio(tmp_path, *SMALL, size=(80, 24)) as (app, pilot):
+        await pilot.press("6", "colon")
+        await until_shown(pilot, "Start the draft")
+        commands = app.screen.query_one(CommandList)
+        titles = [str(option.prompt) for option in commands.options]
+        assert titles[0].startswith("Start the draft")
+        assert max(at for at, title in enumerate(titles) if title.startswith("Stop the run")) > 10
+        assert commands.virtual_size.height == len(titles)
+        assert screen_text(app).splitlines()[22].strip("│ ") == ""

@@ -105,7 +105,7 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         },
         "next_pane": Command("f8,ctrl+pagedown", "next_pane(1)", "Next pane", priority=True),
         "previous_pane": Command("f7,ctrl+pageup", "next_pane(-1)", "Previous pane", priority=True),
-        "next_panel": Command("tab", "app.focus_next", "Next panel"),
+        "next_panel": Command("tab", "app.focus_next", "Next panel", "Panel", "Tab"),
         "previous_panel": Command("shift+tab", "app.focus_previous", "Previous panel"),
         "view": Command("v", "view(1)", "Next view of the pane", "View"),
         "previous_view": Command("V", "view(-1)", "Previous view of the pane"),
@@ -219,6 +219,44 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
     },
     "dialog": {
         "keys": Command("question_mark,f1", "app.keys", "Keys: what works here", "Keys", "?"),
+    },
+    "selection": {
+        "copy": Command("ctrl+c,super+c", "screen.copy_text", "Copy the text selected by mouse"),
+    },
+    "answers": {
+        "previous": Command("left,up", "app.focus_previous", "Previous answer"),
+        "next": Command("right,down", "app.focus_next", "Next answer"),
+    },
+    "code": {
+        "up": Command("up", "scroll(-1)", "Scroll up"),
+        "down": Command("down", "scroll(1)", "Scroll down"),
+        "page_up": Command("pageup", "scroll(-10)", "Page up"),
+        "page_down": Command("pagedown", "scroll(10)", "Page down"),
+    },
+    "key_list": {
+        "close": Command("escape,q,question_mark,f1,enter", "dismiss", "Close"),
+    },
+    "list": {
+        "down": Command("down", "move(1)", "Next name", priority=True),
+        "up": Command("up", "move(-1)", "Previous name", priority=True),
+        "page_down": Command("pagedown", "page(1)", "Next page", priority=True),
+        "page_up": Command("pageup", "page(-1)", "Previous page", priority=True),
+        "close": Command("escape", "dismiss", "Choose nothing"),
+    },
+    "model_list": {
+        "sort": Command("ctrl+o", "order", "Sort by the next column, largest first", priority=True),
+    },
+    "filter": {
+        "keep": Command("enter,down", "leave(True)", "Keep the filter"),
+        "clear": Command("escape", "leave(False)", "Show all again"),
+    },
+    "transform": {
+        "down": Command("down", "app.focus_next", "Next field"),
+        "up": Command("up", "app.focus_previous", "Previous field"),
+        "close": Command("escape", "dismiss", "Cancel, and change nothing"),
+    },
+    "weights": {
+        "close": Command("escape", "dismiss", "Change nothing"),
     },
     "model": {
         "freeze": Command("e", "freeze", "Freeze the module, or train it", "Freeze/train"),

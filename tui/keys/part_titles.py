@@ -9,6 +9,13 @@ from .commands import PANES
 _TITLES = {
     "studio": "Everywhere",
     "dialog": "Everywhere",
+    "selection": "Everywhere",
+    "answers": "Answers",
+    "code": "The code",
+    "key_list": "Keys",
+    "list": "The list",
+    "model_list": "The list",
+    "filter": "While you filter",
     "rows": "Move",
     "chart": "Charts",
     "form": "Settings",
@@ -32,6 +39,14 @@ def part_title(part: str) -> str:
     return _TITLES.get(part) or part.replace("_", " ").capitalize()
 
 
+_KEYS = {"escape": "Esc", "pagedown": "PgDn", "pageup": "PgUp", "delete": "Del", "shift": "⇧"}
+
+
 def key_text(key: str) -> str:
-    """A key as it is shown, by Textual's name of it."""
-    return "⏎" if key == "enter" else format_key(key)
+    """A key as keyboards and the documents write it, by Textual's name of it."""
+    *modifiers, last = key.split("+")
+    shown = _KEYS.get(last) or format_key(last)
+    if modifiers or len(shown) > 1:
+        # A letter alone is another key than its capital.
+        shown = shown[:1].upper() + shown[1:]
+    return "+".join([*(_KEYS.get(each) or each.capitalize() for each in modifiers), shown]).replace("⇧+", "⇧")

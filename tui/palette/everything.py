@@ -20,6 +20,7 @@ from ..drawing import left, right
 from ..keys.commands import COMMANDS
 from ..keys.part_titles import key_text, part_title
 from ..plain_text import printable
+from ..widgets.key_line import Offers
 from . import by_name
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Entry:
         does: what choosing it does.
         run: does it.
         key: keys that do the same; empty for none.
+        is_offered: whether there is something to do; otherwise it says why not.
         weight: factor of its rank, so that a command comes before a model of the same name.
     """
 
@@ -48,6 +50,7 @@ class Entry:
     run: Callable[[], Awaitable[object]]
     key: str = ""
     weight: float = 1.0
+    is_offered: bool = True
 
 
 class Everything(Provider):
@@ -55,7 +58,8 @@ class Everything(Provider):
 
     async def startup(self) -> None:
         """Collect what is named in the studio's own tables; runs are read meanwhile."""
-        self._commands = sorted(self._of_commands(), key=lambda entry: entry.title not in _FIRST)
+        commands = list(self._of_commands())
+        self._commands = sorted(commands, key=lambda entry: (not entry.is_offered, entry.title not in _FIRST))
         self._entries = [*self._commands, *self._of_catalogs()]
         self._runs = asyncio.create_task(asyncio.to_thread(self._of_runs))
 
@@ -82,7 +86,8 @@ class Everything(Provider):
 
     def _line(self, title: Content, entry: Entry) -> Content:
         """Name, what it does, key: one line, so that many are seen."""
-        width = min(_WIDEST, self.app.size.width - 8) - _KEY_CELLS
+        # Frames, margins and the scrollbar take the rest.
+        width = min(_WIDEST, self.app.size.width * 96 // 100 - 6) - _KEY_CELLS
         # A command's name is a sentence, and needs no more words.
         room = max(_NAME_CELLS, width - len(entry.does) - 1)
         named = title.truncate(room, ellipsis=True)
@@ -101,7 +106,8 @@ class Everything(Provider):
                 continue
             seen.add(str(binding.id))
             shown = binding.key_display or key_text(key)
-            yield Entry(command.does, part_title(part), self._runner(binding.action, node), shown, 1.2)
+            is_offered = not isinstance(node, Offers) or node.offers(binding.action)
+            yield Entry(command.does, part_title(part), self._runner(binding.action, node), shown, 1.2, is_offered)
         parts = {
             (each.binding.id or "").partition(".")[0]: each.node for each in list(self.screen.active_bindings.values())
         }
@@ -144,7 +150,9 @@ class Everything(Provider):
 
         studio = self._studio
         entries = []
-        runs = sorted(RunCatalog(studio.runs_root).look(), key=lambda run: -run.modified)[:_MOST_RUNS]
+        catalog = RunCatalog(studio.runs_root)
+        newest = sorted(catalog.look(_MOST_RUNS), key=lambda run: -run.modified)[:_MOST_RUNS]
+        runs = [catalog.checked(run) for run in newest]
         for run in runs:
             does = f"run, {run.status}: show its curves"
             entries.append(Entry(printable(run.name), does, self._doing(by_name.show_run, run.path), weight=0.8))

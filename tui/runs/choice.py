@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NEWEST = "newest"
 # Columns that show a setting sort by it; the others have the name of their order.
 _SETTINGS = {"model": "model.name", "data": "data.dataset", "lr": "optimizer.lr"}
-# With more runs than this, the configs are read only of those on the screen.
+# With more runs than this, the configs are read only of those on the screen, also to see that they are sound.
 _MOST_COMPARED = 500
 
 
@@ -99,10 +99,10 @@ class RunChoice:
         """
         from torchdeck.engine.runs.browsing.run_filter import parse_filter
 
-        found = self.catalog.look()
-        self.count, self.paths = len(found), frozenset(run.path for run in found)
         chosen: RunFilter | None = None
         settings: list[dict[str, Any]] = []
+        found = self.catalog.look(None if self._is_status_asked() else _MOST_COMPARED)
+        self.count, self.paths = len(found), frozenset(run.path for run in found)
         try:
             chosen = parse_filter(self.filter_text)
             settings = [self.catalog.settings(run) if chosen.terms else {} for run in found]
@@ -158,13 +158,28 @@ class RunChoice:
         )
 
     def look_closer(self, runs: Sequence[RunSummary]) -> bool:
-        """Read size, losses and settings of these runs; call it in a thread. Returns whether anything is new."""
-        is_new = False
+        """Read size, losses and settings of these runs, and whether their configs are sound; call it in a thread.
+
+        Returns whether anything is new.
+        """
+        is_new = self._check(runs)
         for run in runs:
             extent, settings = self.catalog.known_extent(run), self.catalog.known_settings(run)
             is_new = self.catalog.extent(run) is not extent or is_new
             is_new = self.catalog.settings(run) is not settings or is_new
         return is_new
+
+    def _is_status_asked(self) -> bool:
+        """Whether which runs are shown, or their order, depends on what is damaged."""
+        return self.order == "status" or "status" in self.filter_text
+
+    def _check(self, runs: Sequence[RunSummary]) -> bool:
+        """Check the configs that were not checked. Returns whether any run reads differently now."""
+        checked = [(run, self.catalog.checked(run)) for run in runs]
+        new = {before.path: now for before, now in checked if now is not before}
+        if new:
+            self.runs = [new.get(run.path, run) for run in self.runs]
+        return bool(new)
 
     def settings(self, run: RunSummary) -> Mapping[str, Any] | None:
         """The config of a run if it was read before."""

@@ -68,7 +68,7 @@ class PromptScreen(Dialog[str | None]):
             value: initial text of the field.
             error: why the last answer was rejected.
         """
-        super().__init__(title, (), escape=None, way_out="cancels")
+        super().__init__(title, [Answer[str | None]("", "Apply", None, "primary")], escape=None, way_out="cancels")
         self._explanation = explanation
         self._value = value
         self._error = error
@@ -79,13 +79,17 @@ class PromptScreen(Dialog[str | None]):
         yield Field(self._value, select_on_focus=False)
         if self._error:
             yield Static(f"[$text-error]{escape(printable_lines(self._error))}[/]", classes="words")
-        yield Static("[$text-disabled]Enter applies[/]")
+        yield Static("[b $key]Enter[/] applies")
 
     def focus_first(self) -> None:
         """Focus the field."""
         self.query_one(Input).focus()
 
     @on(Input.Submitted)
-    def _answer(self, message: Input.Submitted) -> None:
+    def _submit(self, message: Input.Submitted) -> None:
         message.stop()
-        self.dismiss(message.value.strip())
+        self.action_answer(0)
+
+    def action_answer(self, number: int) -> None:
+        """Close with what was typed."""
+        self.dismiss(None if number < 0 else self.query_one(Input).value.strip())

@@ -13,6 +13,7 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
 from .. import drawing
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..words.setup.batch_search_text import LOWER_START, result_text, tries_text
@@ -22,8 +23,6 @@ from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.batch_search import BatchSearch
-
-_LINE_CELLS = 76
 
 
 class BatchSearchScreen(Working, SearchScreen[int]):
@@ -65,8 +64,8 @@ class BatchSearchScreen(Working, SearchScreen[int]):
         try:
             found = await process.follow(worker_calls.FIND_LARGEST_BATCH, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            lines = drawing.prose(ended_words(error, LOWER_START), _LINE_CELLS)
-            words.update("\n".join(f"[$error]{line}[/]" for line in lines))
+            reason = drawing.escape(printable_lines(ended_words(error, LOWER_START)))
+            words.update(f"[$text-error]✗ {reason}[/]")
             return
         finally:
             await process.close()

@@ -19,7 +19,7 @@ from torchdeck.engine.runs.browsing.references import run_of
 from torchdeck.engine.runs.on_disk.directory import split_run_id
 from torchdeck.engine.user_path import user_path
 
-from ..drawing import escape, name
+from ..drawing import escape
 from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..process import worker_calls
@@ -59,7 +59,7 @@ class CompareScreen(Working, OverScreen[None]):
     def compose(self) -> ComposeResult:
         """Lay out the curves above the text."""
         yield Chart("reading the curves …", x_label="step", id="compared_curves")
-        with Box(title=f"Comparison  [not bold $text-muted]{_named(self._paths)}[/]", id="words"), VerticalScroll():
+        with Box(title="Comparison", id="words"), VerticalScroll():
             yield Static("[$text-muted]comparing settings, metrics and weights …[/]", id="comparison")
         yield KeyLine(OVER_KEYS)
 
@@ -140,10 +140,6 @@ class CompareScreen(Working, OverScreen[None]):
             return
         about = comparison_text(comparison, *self._paths)
         words.update("\n\n".join(filter(None, (about, settings_text(comparison), distance_text(comparison)))))
-
-
-def _named(paths: tuple[Path, ...]) -> str:
-    return " · ".join(name(f"{path.parent.parent.name}/{path.name}", 60) for path in paths)
 
 
 def _read_curves(curves: RunCurves, runs: Sequence[Path | None], wanted: str) -> CurvesLook:

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button
@@ -31,6 +31,13 @@ class OverScreen(ModalScreen[ResultT]):
     """
 
     BINDINGS: ClassVar[list[BindingType]] = bindings("dialog")
+
+    async def on_click(self, event: events.Click) -> None:
+        """A click on the page behind is Escape."""
+        escape = self.active_bindings.get("escape")
+        if escape is not None and self.get_widget_at(event.screen_x, event.screen_y)[0] is self:
+            event.stop()
+            await self.app.run_action(escape.binding.action, escape.node)
 
 
 @dataclass(frozen=True)
@@ -58,10 +65,7 @@ class Dialog(OverScreen[ResultT]):
     Subclasses compose the facts in `body`.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,up", "app.focus_previous", "Previous answer", show=False, tooltip="Previous answer"),
-        Binding("right,down", "app.focus_next", "Next answer", show=False, tooltip="Next answer"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("answers")
 
     def __init__(
         self,

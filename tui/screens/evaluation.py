@@ -10,6 +10,7 @@ from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Static
 
+from ..drawing import bar
 from ..keys.bindings import bindings
 from ..words.figures import percent
 from ..words.runs.score_text import ClassTables, confusion_text, metric_lines, per_class_text
@@ -90,6 +91,6 @@ def _calibration_text(bins: Mapping[str, list[float]] | None) -> str:
     lines = ["[b]calibration: confidence, accuracy, samples[/]"]
     for samples, confidence, accuracy in zip(bins["samples"], bins["confidence"], bins["accuracy"], strict=True):
         if samples:
-            share = "█" * round(_BAR_CELLS * accuracy)
-            lines.append(f"{percent(confidence):>8} {percent(accuracy):>8} {samples:>8,}  [$series-1]{share}[/]")
+            share = bar(accuracy, _BAR_CELLS, "$series-1")
+            lines.append(f"{percent(confidence):>8} {percent(accuracy):>8} {samples:>8,}  {share}")
     return "\n".join(lines)

@@ -14,6 +14,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from ..drawing import left, marked, name
+from ..keys.bindings import bindings
 from ..keys.commands import COMMANDS, PANES
 from ..keys.part_titles import key_text, part_title
 from ..words.train.event_reasons import Explained
@@ -22,14 +23,14 @@ Keys = list[tuple[str, str]]
 
 _KEY_CELLS = 9
 _TWO_COLUMNS_FROM = 110  # cells
+# As the stylesheet has them.
+_WIDE_COLUMN, _NARROW_COLUMN = 56, 66
 
 
 class HelpScreen(ModalScreen[None]):
     """A list of keys."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,q,question_mark,f1,enter", "dismiss", "Close"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("key_list")
 
     def __init__(self, screen: Screen[Any]) -> None:
         """Create the list.
@@ -53,7 +54,7 @@ class HelpScreen(ModalScreen[None]):
                     yield Static(alerts_text(self._alerts, 110 if is_wide else 66), classes="alerts")
                 with Horizontal(classes="columns") if is_wide else Vertical(classes="columns"):
                     for groups in halves(self._groups) if is_wide else (self._groups,):
-                        yield Static(help_text(groups))
+                        yield Static(help_text(groups, _WIDE_COLUMN if is_wide else _NARROW_COLUMN))
 
 
 def key_groups(screen: Screen[Any]) -> list[tuple[str, Keys]]:
@@ -147,12 +148,13 @@ def halves(groups: list[tuple[str, Keys]]) -> tuple[list[tuple[str, Keys]], list
     return first, groups
 
 
-def help_text(groups: Iterable[tuple[str, Keys]]) -> str:
-    """Write the groups one below the other, with the keys in a column."""
+def help_text(groups: Iterable[tuple[str, Keys]], width: int) -> str:
+    """Write the groups one below the other in lines of at most `width` cells, with the keys in a column."""
     lines: list[str] = []
     for title, keys in groups:
         lines += ([""] if lines else []) + [f"[b]{name(title)}[/]"]
-        lines += [f"[b $key]{left(key, max(_KEY_CELLS, len(key)))}[/] {name(does)}" for key, does in keys]
+        for key, does in keys:
+            lines += marked(f"[b $key]{left(key, max(_KEY_CELLS, len(key)))}[/]", does, width)
     return "\n".join(lines)
 
 

@@ -17,7 +17,7 @@ from torchdeck.engine.runs.on_disk.state_file import StateFile
 from ..drawing import name
 from ..widgets.field import Field
 from ..words.figures import figure
-from .dialog import Dialog
+from .dialog import Answer, Dialog
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
     """Asks for new values; returns the commands that set the changed ones."""
 
     def __init__(self, settings: list[LiveSetting]) -> None:
-        super().__init__("Edit the live run", (), escape=[], way_out="changes nothing")
+        answers = [Answer[list[SetCommand]]("", "Change the run", [], "primary")]
+        super().__init__("Edit the live run", answers, escape=[], way_out="changes nothing")
         self._settings = settings
 
     def body(self) -> ComposeResult:
@@ -81,7 +82,7 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
         for index, setting in enumerate(self._settings):
             with Horizontal(classes="field"):
                 yield Static(setting.label, classes="label", markup=False)
-                yield Field(setting.text, id=f"setting-{index}", select_on_focus=False)
+                yield Field(setting.text, id=f"setting-{index}")
         yield Static("", id="words", classes="note")
         yield Static(
             "[$text-muted]Takes effect at the next step; a checkpoint is saved first.\n"
@@ -94,7 +95,15 @@ class LiveSettingsScreen(Dialog[list[SetCommand]]):
         self.query(Input).first().focus()
 
     @on(Input.Submitted)
-    def _apply(self) -> None:
+    def _submit(self, message: Input.Submitted) -> None:
+        message.stop()
+        self.action_answer(0)
+
+    def action_answer(self, number: int) -> None:
+        """Close with the commands, or say what is wrong with what was typed."""
+        if number < 0:
+            self.dismiss([])
+            return
         commands = []
         for index, setting in enumerate(self._settings):
             field = self.query_one(f"#setting-{index}", Input)

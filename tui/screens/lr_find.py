@@ -13,16 +13,16 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 
 from .. import drawing
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.charts.chart import Chart
+from ..widgets.progress_line import progress_line
 from ..working import Working
 from .search import SearchScreen
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.lr_range import RangeTest
-
-_LINE_CELLS = 90
 
 
 class LearningRateScreen(Working, SearchScreen[float]):
@@ -55,13 +55,13 @@ class LearningRateScreen(Working, SearchScreen[float]):
     @work(exclusive=True)
     async def _test(self) -> None:
         def show(message: str, done: int, total: int) -> None:
-            bar = f"  {drawing.bar(done / total, 30)} {done:,} of {total:,}" if total else " …"
-            self._say(f"[$text-muted]{drawing.name(message)}[/]{bar}")
+            width = self.query_one("#words", Static).size.width
+            self._say(progress_line(message, done, total, width) if total else f"{drawing.name(message)} …")
 
         try:
             self._found = await self._worker.follow(worker_calls.FIND_LEARNING_RATE, self._draft, on_progress=show)
         except (TorchdeckError, WorkerError) as error:
-            self._say("\n".join(f"[$error]{line}[/]" for line in drawing.prose(str(error), _LINE_CELLS)))
+            self._say(f"[$text-error]✗ {drawing.escape(printable_lines(str(error)))}[/]")
             return
         self._show(self._found)
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.widgets import Input
 
@@ -17,6 +17,7 @@ from torchdeck.engine.user_code import defined_names, is_user_spec
 from torchdeck.engine.user_path import user_path
 
 from ..drawing import UNKNOWN, name, short_count
+from ..keys.bindings import bindings
 from ..plain_text import printable
 from ..widgets.field import Field
 from ..widgets.rows import Rows
@@ -53,14 +54,7 @@ class ModelPicker(OverScreen[str | None]):
     It builds no model. For a path to a Python file, it lists the file's functions and classes without running it.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Back", tooltip="Back"),
-        Binding("up", "move(-1)", show=False, priority=True, tooltip="Previous model"),
-        Binding("down", "move(1)", show=False, priority=True, tooltip="Next model"),
-        Binding("pageup", "page(-1)", show=False, priority=True, tooltip="Previous page"),
-        Binding("pagedown", "page(1)", show=False, priority=True, tooltip="Next page"),
-        Binding("ctrl+o", "order", "Sort", priority=True, tooltip="Sort by the next column, largest first"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings("list"), *bindings("model_list")]
 
     def __init__(self, current: str) -> None:
         """Create the list without showing it.
@@ -78,7 +72,7 @@ class ModelPicker(OverScreen[str | None]):
         """Lay out the field above the list."""
         with Vertical(classes="dialog") as box:
             box.border_title = "Models"
-            box.border_subtitle = "[b]Enter[/] chooses · [b]^o[/] sorts · [b]Esc[/] cancels"
+            box.border_subtitle = "[b]⏎[/] chooses   [b]Ctrl+O[/] sorts   [b]Esc[/] cancels"
             yield Field(placeholder="part of a name, timm/…, or path/to/file.py")
             rows = Rows(id="names")
             rows.can_focus = False

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.fuzzy import Matcher
@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from ..drawing import name
+from ..keys.bindings import bindings
 from ..plain_text import printable, printable_lines
 from ..widgets.field import Field
 from .dialog import OverScreen
@@ -42,13 +43,7 @@ class PickEntry:
 class PickScreen(OverScreen[str | None]):
     """A field and a list; returns the chosen name, or None. Letters scattered over a name also find it."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Back"),
-        Binding("down", "move('cursor_down')", show=False),
-        Binding("up", "move('cursor_up')", show=False),
-        Binding("pagedown", "move('page_down')", show=False),
-        Binding("pageup", "move('page_up')", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("list")
 
     def __init__(self, title: str, entries: Sequence[PickEntry]) -> None:
         """Create the list.
@@ -77,9 +72,15 @@ class PickScreen(OverScreen[str | None]):
         """List every entry."""
         self._list(self._entries)
 
-    def action_move(self, action: str) -> None:
+    def action_move(self, by: int) -> None:
         """Move in the list while the field keeps the focus."""
-        getattr(self.query_one(OptionList), f"action_{action}")()
+        names = self.query_one(OptionList)
+        names.action_cursor_down() if by > 0 else names.action_cursor_up()
+
+    def action_page(self, by: int) -> None:
+        """Move in the list by a page."""
+        names = self.query_one(OptionList)
+        names.action_page_down() if by > 0 else names.action_page_up()
 
     @on(Input.Changed)
     def _find(self, message: Input.Changed) -> None:

@@ -15,8 +15,9 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.shapes import shape_words
 
-from ..drawing import left, name, prose, right
+from ..drawing import escape, left, name, right
 from ..keys.bindings import bindings
+from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
 from ..widgets.image_grid import GridImage, ImageGrid
@@ -88,8 +89,7 @@ class SampleScreen(Working, OverScreen[int]):
                 position=self._positions[self._at],
             )
         except (TorchdeckError, WorkerError) as error:
-            wrong = "\n".join(prose(str(error), 76))
-            self.query_one("#figures", Static).update(f"[$text-error]✗ {wrong}[/]")
+            self._say(f"[$text-error]✗ {escape(printable_lines(str(error)))}[/]", is_table=False)
             return
         self._show(trace)
 
@@ -98,7 +98,13 @@ class SampleScreen(Working, OverScreen[int]):
         grid.set_images([GridImage(step.pixels, f"{number} {step.name}") for number, step in enumerate(trace.steps)])
         title = f"{name(trace.name, 60)} [not bold]· {name(trace.label, 30)} · draw of epoch {self._draw + 1}[/]"
         self.query_one(Vertical).border_title = title
-        self.query_one("#figures", Static).update("\n".join(figures(trace)))
+        self._say("\n".join(figures(trace)), is_table=True)
+
+    def _say(self, markup: str, *, is_table: bool) -> None:
+        words = self.query_one("#figures", Static)
+        # A table is scrolled, and a sentence wrapped.
+        words.set_class(is_table, "-table")
+        words.update(markup)
 
 
 def figures(trace: SampleTrace) -> list[str]:
@@ -115,7 +121,7 @@ def figures(trace: SampleTrace) -> list[str]:
     return [
         f"[$text-disabled]{line(head)}[/]",
         *map(line, rows),
-        f"[$text-disabled]{timed}; each time is what the step adds to the previous ones[/]",
+        f"[$text-disabled]{timed}; a step's time is what it adds to the others[/]",
     ]
 
 

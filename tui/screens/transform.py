@@ -7,11 +7,12 @@ from typing import Any, ClassVar
 
 from textual import events, on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.widgets import Button, Input, Static
 
 from ..drawing import escape, name
+from ..keys.bindings import bindings
 from ..plain_text import printable_lines
 from ..widgets.field import Field
 from ..widgets.pipeline_list import Parameter, PipelineStep, StepKind, parse_value, shown_value
@@ -25,11 +26,7 @@ Check = Callable[[PipelineStep], Awaitable[str]]
 class TransformScreen(Working, OverScreen[PipelineStep | None]):
     """Asks for the arguments of a transform; a field left empty keeps the default. Returns None on Escape."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "Cancel", tooltip="Cancel, and change nothing"),
-        Binding("down", "app.focus_next", "Next field", show=False, tooltip="Next field"),
-        Binding("up", "app.focus_previous", "Previous field", show=False, tooltip="Previous field"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("transform")
 
     def __init__(self, kind: StepKind, check: Check, step: PipelineStep | None = None) -> None:
         """Create the form.

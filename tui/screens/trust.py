@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
@@ -16,6 +16,7 @@ from torchdeck.engine.plurals import plural
 from torchdeck.engine.user_trust import CodeFile, Runnable, ShellCommand, WebAddress
 
 from ..drawing import escape, name
+from ..keys.bindings import bindings
 from ..plain_text import printable
 from .dialog import Answer, Dialog
 
@@ -37,12 +38,7 @@ class TrustScreen(Dialog[bool]):
     One answer is for all of them. The code scrolls; the answers stay on the screen.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "scroll(-1)", "Scroll up", show=False, tooltip="Scroll up"),
-        Binding("down", "scroll(1)", "Scroll down", show=False, tooltip="Scroll down"),
-        Binding("pageup", "scroll(-10)", "Page up", show=False, tooltip="Page up"),
-        Binding("pagedown", "scroll(10)", "Page down", show=False, tooltip="Page down"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("code")
 
     def __init__(self, files: Sequence[Runnable]) -> None:
         self._files = files

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import Input, Static
 
@@ -15,6 +15,7 @@ from torchdeck.engine.config.starting_weights import with_weights
 from torchdeck.engine.errors import TorchdeckError
 
 from ..drawing import escape
+from ..keys.bindings import bindings
 from ..plain_text import printable_lines
 from ..process import worker_calls
 from ..process.worker_process import WorkerError, WorkerProcess
@@ -33,7 +34,7 @@ _NAMES = 200
 class WeightsScreen(Working, OverScreen[str | None]):
     """Asks for a file and shows how it maps; returns the path, "" for no file, or None if the user cancels."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Close")]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("weights")
 
     def __init__(self, worker: WorkerProcess, draft: RunConfig, path: str = "") -> None:
         """Create the dialog without showing it.

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input
 
+from ..keys.bindings import bindings
 from .field import Field
 from .key_line import KeyLine
 
@@ -18,10 +19,7 @@ class FilterField(Field):
     """Enter keeps the filter, Escape ends it; either way the focus goes back to the filtered panel."""
 
     DEFAULT_CSS = "FilterField { dock: bottom; width: 100%; }"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "leave(False)", "Show all", tooltip="Show all again"),
-        Binding("enter,down", "leave(True)", "Keep it", tooltip="Keep the filter"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = bindings("filter")
 
     @dataclass
     class Typed(Message):

@@ -168,12 +168,10 @@ class ImageGrid(Working, Widget, can_focus=True):
         """Release the pictures that the terminal holds."""
         self._pictures.settle()
 
-    def on_focus(self) -> None:
-        """Show the cursor."""
-        self._set_cursor(self.cursor)
-
-    def on_blur(self) -> None:
-        """Hide the cursor."""
+    def watch_has_focus(self, _has_focus: bool) -> None:
+        """Show the cursor while it is focused."""
+        super().watch_has_focus(_has_focus)
+        # The events come before the change.
         self._set_cursor(self.cursor)
 
     def on_resize(self, event: events.Resize) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from rich.cells import cell_len
@@ -13,6 +13,8 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
+
+from ..keys.part_titles import key_text
 
 _GAP = 2
 # Textual does not know that this key types a character.
@@ -88,7 +90,8 @@ class KeyLine(Widget):
         passing, kept, fixed = self._keys
         # A blank at each end, and at least one between the two parts.
         begin = self.size.width - 1 - sum(key.cells for key in fixed) - _GAP * max(0, len(fixed) - 1)
-        fitting = how_many_fit(passing, begin - 2 - sum(key.cells + _GAP for key in kept))
+        # A blank before them, and at least one behind them or the gap before those that are kept.
+        fitting = how_many_fit(passing, begin - 2 - sum(key.cells + _GAP for key in kept) - bool(kept))
         line = Content(" ")
         self._places = []
         for key in passing[:fitting]:
@@ -136,9 +139,7 @@ class KeyLine(Widget):
                 keys = fixed if action in self._fixed else kept if action in kept_now else passing
                 # Of several keys, a text field may leave only one: that one is shown.
                 is_left = binding.key_display and not isinstance(screen.focused, Input)
-                shown = (
-                    binding.key_display if is_left else self.app.get_key_display(replace(binding, key_display=None))
-                )
+                shown = binding.key_display if is_left else key_text(binding.key)
                 keys.setdefault(binding.action, Key(binding.key, shown or "", binding.description))
         return list(passing.values()), list(kept.values()), list(fixed.values())
 

@@ -187,7 +187,9 @@ class Rows(Panel, can_focus=True):
         width, height = self.size
         head = len(self._head(width)) if width > 0 else 0
         top = self._top
-        self._scroll_to_cursor(max(1, height - head))
+        if height > head:
+            # Before the first layout, no row is out of sight.
+            self._scroll_to_cursor(height - head)
         if top == self._top:
             self.refresh_rows(before, now)
         else:

@@ -53,18 +53,24 @@ class RunCatalog:
         self.root = root
         self.progress = (0, 0)
         self._summaries: dict[str, tuple[tuple[Stamp | None, ...], RunSummary]] = {}
+        self._unparsed: set[str] = set()
         self._settings: dict[str, tuple[Stamp | None, dict[str, Any]]] = {}
         self._extents: dict[str, tuple[tuple[Stamp | None, ...], RunExtent]] = {}
 
-    def look(self) -> list[RunSummary]:
+    def look(self, most_parsed: int | None = None) -> list[RunSummary]:
         """All runs, the newest first.
 
         A run that has ended and was not written to costs three `stat`; one whose state is live is checked again, with
         its lock.
+
+        Args:
+            most_parsed: with more runs than this, a config without a noted checksum, as runs of earlier versions have
+                it, is left to `checked`; None to check every config.
         """
         known, self._summaries = self._summaries, {}
         summaries: list[RunSummary] = []
         folders = run_directories(self.root, is_known=known.__contains__)
+        unparsed = self._unparsed if most_parsed is not None and len(folders) > most_parsed else None
         for folder in folders:
             self.progress = len(summaries), len(folders)
             # As text: making paths of thousands of runs takes longer than looking at them.
@@ -72,13 +78,27 @@ class RunCatalog:
             stamps = tuple(_stamp(f"{base}/{name}") for name in (STATE_FILE, CONFIG_FILE, LABELS_FILE))
             cached = known.get(folder.name)
             if cached is None or cached[0] != stamps or cached[1].status not in (*ENDED_STATUSES, DAMAGED):
-                summary = summarize_run(folder)
+                was_parsed = cached is not None and folder.name not in self._unparsed
+                self._unparsed.discard(folder.name)
+                summary = summarize_run(folder, None if was_parsed else unparsed)
             else:
                 summary = cached[1]
+            if unparsed is None:
+                summary = self.checked(summary)
             if stamps[0] is not None:
                 self._summaries[folder.name] = (stamps, summary)
             summaries.append(summary)
         return newest_first(summaries)
+
+    def checked(self, run: RunSummary) -> RunSummary:
+        """A run's summary after its config was checked, too: the same one if it had been."""
+        if run.name not in self._unparsed:
+            return run
+        self._unparsed.discard(run.name)
+        summary = summarize_run(run.path)
+        if known := self._summaries.get(run.name):
+            self._summaries[run.name] = (known[0], summary)
+        return summary
 
     def settings(self, run: RunSummary) -> dict[str, Any]:
         """A run's config by dotted key, such as "optimizer.lr", read as it stands; empty when it can't be read.

@@ -50,7 +50,8 @@ class UsedValue:
 
 def past_runs(catalog: RunCatalog) -> list[PastRun]:
     """The newest runs of a folder that have a result, the newest first. Reads their configs once each."""
-    runs = catalog.look()[:_NEWEST]
+    # A damaged config has no settings, and so is of no use here.
+    runs = catalog.look(most_parsed=0)[:_NEWEST]
     return [
         PastRun(run.name, catalog.settings(run), run.best["metric"], run.best["value"])
         for run in runs

@@ -171,18 +171,28 @@ def newest_first(summaries: list[RunSummary]) -> list[RunSummary]:
     return sorted(summaries, key=lambda summary: (summary.started, summary.name), reverse=True)
 
 
-def summarize_run(run: Path) -> RunSummary:
-    """One run, from the cache of its state, its config's soundness and its lock."""
-    found, state_damage = _read_object(run / STATE_FILE, _MAX_STATE_BYTES)
-    info, info_damage = _read_object(run / INFO_FILE, _MAX_INFO_BYTES)
+def summarize_run(run: Path, unparsed: set[str] | None = None) -> RunSummary:
+    """One run, from the cache of its state, its config's soundness and its lock.
+
+    Args:
+        run: its directory.
+        unparsed: gets the run's name if its config is left unparsed, as its writer noted no checksum that says whether
+            it is sound; None to parse it.
+    """
+    found, state_damage = _read_object(run, STATE_FILE, _MAX_STATE_BYTES)
+    info, info_damage = _read_object(run, INFO_FILE, _MAX_INFO_BYTES)
     state: StateFile = numbers_restored(found)
     started = _seconds(info.get("created"))
-    damage = "\n".join(filter(None, (state_damage, info_damage, config_damage(run, state.get("config_crc")))))
+    crc = state.get("config_crc")
+    if is_left := unparsed is not None and crc is None:
+        unparsed.add(run.name)
+    wrong_config = "" if is_left else config_damage(run, crc)
+    damage = "\n".join(filter(None, (state_damage, info_damage, wrong_config)))
     labels = read_labels(run)
     return RunSummary(
         name=run.name,
         path=run,
-        status=status_of(state, is_alive=_owner(run, state) is not None, is_damaged=bool(damage)),
+        status=_summarized_status(run, state, is_damaged=bool(damage)),
         epoch=whole_number(state.get("epoch")),
         epochs=whole_number(state.get("epochs")),
         step=whole_number(state.get("step")),
@@ -200,6 +210,13 @@ def summarize_run(run: Path) -> RunSummary:
 def source_of(info: Mapping[str, Any]) -> str:
     """What wrote a run, from its `run.json`."""
     return str(info.get("source") or TORCHDECK)[:_LONGEST_SOURCE]
+
+
+def _summarized_status(run: Path, state: StateFile, *, is_damaged: bool) -> str:
+    # A run that says how it ended needs no look at its lock.
+    has_ended = state.get("status") in ENDED_STATUSES and not is_damaged
+    is_alive = not has_ended and _owner(run, state) is not None
+    return status_of(state, is_alive=is_alive, is_damaged=is_damaged)
 
 
 def owner_pid(run: Path) -> int | None:
@@ -267,13 +284,13 @@ def read_info(run: Path) -> dict[str, Any]:
 
 def read_json_object(path: Path, max_bytes: int = _MAX_STATE_BYTES) -> dict[str, Any]:
     """A JSON object from a file; empty when there is none that can be read."""
-    return _read_object(path, max_bytes)[0]
+    return _read_object(path.parent, path.name, max_bytes)[0]
 
 
 def damage_of(run: Path) -> list[str]:
     """What of a run's own files is there and can't be read, each with the reason; empty as it should be."""
-    state, state_damage = _read_object(run / STATE_FILE, _MAX_STATE_BYTES)
-    info_damage = _read_object(run / INFO_FILE, _MAX_INFO_BYTES)[1]
+    state, state_damage = _read_object(run, STATE_FILE, _MAX_STATE_BYTES)
+    info_damage = _read_object(run, INFO_FILE, _MAX_INFO_BYTES)[1]
     found = (state_damage, info_damage, config_damage(run, numbers_restored(state).get("config_crc")))
     return [words for words in found if words]
 
@@ -286,7 +303,7 @@ def config_damage(run: Path, known_crc: int | None = None) -> str:
         known_crc: the CRC-32 of a config that is sound, as its writer noted it.
     """
     try:
-        content = read_regular_file(run / CONFIG_FILE, MAX_CONFIG_BYTES, follow_links=True)
+        content = read_regular_file(f"{run}/{CONFIG_FILE}", MAX_CONFIG_BYTES, follow_links=True)
         if known_crc is not None and zlib.crc32(content) == known_crc:
             return ""
         # Torn off at its beginning, it is a valid file of defaults, which no run ever had.
@@ -323,14 +340,15 @@ def read_settings_file(run: Path) -> dict[str, Any]:
         return {}
 
 
-def _read_object(path: Path, max_bytes: int) -> tuple[dict[str, Any], str]:
+def _read_object(folder: Path, name: str, max_bytes: int) -> tuple[dict[str, Any], str]:
     """A JSON object from a file, empty when there is none that can be read, and why it can't where there is one."""
     try:
-        return documents.read_json_object(path, max_bytes), ""
+        # As text: of thousands of runs, making paths takes as long as reading them.
+        return documents.read_json_object(f"{folder}/{name}", max_bytes), ""
     except FileNotFoundError:
         return {}, ""
     except (OSError, documents.DocumentError) as error:
-        return {}, _said(path.name, error)
+        return {}, _said(name, error)
 
 
 def _said(name: str, error: OSError | documents.DocumentError) -> str:
@@ -340,7 +358,8 @@ def _said(name: str, error: OSError | documents.DocumentError) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether `path` is a run's directory."""
-    return (path / CONFIG_FILE).is_file() and (path / CHECKPOINTS).is_dir()
+    base = str(path)
+    return os.path.isfile(f"{base}/{CONFIG_FILE}") and os.path.isdir(f"{base}/{CHECKPOINTS}")
 
 
 def split_run_id(run_id: str) -> tuple[str, str]:

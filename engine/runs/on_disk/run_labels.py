@@ -6,6 +6,7 @@ made one after the other, under a lock on the run's directory.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -40,8 +41,12 @@ class RunLabels:
 
 def read_labels(run: Path) -> RunLabels:
     """The labels of the run in directory `run`; none where there are none that can be read."""
+    path = f"{run}/{LABELS_FILE}"
+    if not os.access(path, os.F_OK):
+        # Most runs have none, and an error for each of thousands takes its time.
+        return RunLabels()
     try:
-        return _known(read_json_object(run / LABELS_FILE, _MAX_BYTES))
+        return _known(read_json_object(path, _MAX_BYTES))
     except (OSError, DocumentError):
         return RunLabels()
 

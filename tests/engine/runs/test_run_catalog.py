@@ -1,3 +1,4 @@
+import json
 import math
 import os
 import shutil
@@ -6,6 +7,7 @@ from pathlib import Path
 import pytest
 from run_cases import epoch_record, new_run, save, train_record
 
+from torchdeck.engine.files import documents
 from torchdeck.engine.runs.browsing import run_catalog
 from torchdeck.engine.runs.browsing.loss_line import loss_line
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
@@ -17,7 +19,9 @@ def test_runs_that_ended_are_not_read_again_and_live_ones_are(tmp_path: Path, mo
     ended.close("finished")
     read: list[str] = []
     original = run_catalog.summarize_run
-    monkeypatch.setattr(run_catalog, "summarize_run", lambda run: (read.append(run.name), original(run))[1])
+    monkeypatch.setattr(
+        run_catalog, "summarize_run", lambda run, *unparsed: (read.append(run.name), original(run, *unparsed))[1]
+    )
     catalog = RunCatalog(tmp_path)
     first = {run.name: run for run in catalog.look()}
     assert (first[ended.path.name].status, first[live.path.name].status) == ("finished", "preparing")
@@ -38,6 +42,47 @@ def test_runs_that_come_and_go_are_noticed(tmp_path: Path) -> None:
     assert [run.path for run in catalog.look()] == [writer.path]
     os.rename(writer.path, tmp_path / "elsewhere")
     assert catalog.look() == []
+
+
+def written_by_an_earlier_version(root: Path, name: str, status: str) -> Path:
+    """A run whose writer noted no checksum of its config, which is damaged."""
+    writer = new_run(root, name)
+    writer.close(status)
+    state = json.loads((writer.path / "state.json").read_text())
+    del state["config_crc"]
+    (writer.path / "state.json").write_text(json.dumps(state))
+    (writer.path / "run.toml").write_text("[data")
+    return writer.path
+
+
+def test_of_many_runs_a_config_without_a_checksum_is_parsed_when_the_run_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = written_by_an_earlier_version(tmp_path, "ended", "finished")
+    died = written_by_an_earlier_version(tmp_path, "died", "running")
+    new_run(tmp_path, "sound").close("finished")
+    parsed: list[str] = []
+    original = documents.parse_toml
+    monkeypatch.setattr(documents, "parse_toml", lambda text: (parsed.append(text), original(text))[1])
+    catalog = RunCatalog(tmp_path)
+    listed = {run.path: run for run in catalog.look(most_parsed=2)}
+    assert parsed == []
+    assert (listed[ended].status, listed[died].status) == ("finished", "died")
+    for path in (ended, died):
+        now = catalog.checked(listed[path])
+        assert now.status == "damaged" and now.error.startswith("damaged: run.toml: not valid TOML")
+        assert catalog.checked(now) is now
+    assert [run.status for run in catalog.look(most_parsed=2)].count("damaged") == 2
+
+
+@pytest.mark.parametrize("most", [None, 2, 3])
+def test_of_few_runs_or_when_asked_to_every_config_is_parsed_at_once(tmp_path: Path, most: int | None) -> None:
+    written_by_an_earlier_version(tmp_path, "ended", "finished")
+    new_run(tmp_path, "sound").close("finished")
+    catalog = RunCatalog(tmp_path)
+    catalog.look(most_parsed=1)
+    for each in (catalog, RunCatalog(tmp_path)):
+        assert sorted(run.status for run in each.look(most)) == ["damaged", "finished"]
 
 
 def test_settings_are_flat_and_read_again_when_the_config_changed(tmp_path: Path) -> None:

@@ -26,6 +26,8 @@ SMALL = ("training.epochs=1", "schedule.warmup_epochs=0", "loader.batch_size=128
 # They leave the studio or the pane, start work that takes long, or paint the same again.
 _SKIPPED = {command_id("studio", name) for name in ("leave", "quit", "start", "redraw", "next_pane", "previous_pane")}
 _SKIPPED |= {command_id("data", "measure"), command_id("data", "compare"), command_id("setup", "measure")}
+# No text is selected.
+_SKIPPED |= {command_id("selection", "copy")}
 # At its end, a cursor stays where it is.
 _SKIPPED |= {command_id("rows", name) for name in COMMANDS["rows"]}
 _SKIPPED |= {command_id("chart", name) for name in ("right", "far_left", "far_right")}
@@ -67,7 +69,9 @@ def _is_ready(app: Studio) -> bool:
     if isinstance(pane, DataPane):
         return pane.samples is not None
     if isinstance(pane, RunsPane):
-        return bool(pane.query_one("#checkpoints", Rows).count and "━" in str(pane.query_one(Chart)._border_title))
+        # Its side is laid out later than its tables.
+        has_curves = any("━" in str(chart._border_title) for chart in pane.query(Chart))
+        return bool(pane.query_one("#checkpoints", Rows).count and has_curves)
     return not isinstance(pane, ModelPane) or pane.query_one(ModuleTree).count > 1
 
 

@@ -4,34 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from studio_pilot import SMALL, screen_text, studio, until, until_shown
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.launching.launch import launch
 from torchdeck.tui.messages import WatchRequested
-from torchdeck.tui.panes.model.pane import with_rule
 from torchdeck.tui.widgets.modules.module_tree import ModuleTree
-
-
-@pytest.mark.parametrize(
-    ("rules", "path", "is_frozen", "expected"),
-    [
-        ([], "layer1", True, ["layer1"]),
-        (["layer1"], "layer1", False, []),
-        (["*"], "fc", False, ["*", "!fc"]),
-        (["*", "!fc"], "fc", True, ["*", "fc"]),
-        (["*", "layer1", "!layer1.0"], "layer1", False, ["*", "!layer1"]),
-        (["layer1", "!layer10"], "layer1", True, ["!layer10", "layer1"]),
-        (["layer1", "!fc"], "*", True, ["*"]),
-        (["*"], "*", False, []),
-        ([], "layer1", False, ["!layer1"]),
-    ],
-)
-def test_a_freeze_rule_takes_the_place_of_those_for_the_same_part(
-    rules: list[str], path: str, is_frozen: bool, expected: list[str]
-) -> None:
-    assert with_rule(rules, path, is_frozen=is_frozen) == expected
 
 
 async def test_a_subtree_is_frozen_by_a_key_and_a_module_inspected_in_full(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.tui.app import Studio
 from torchdeck.tui.panes.model.memory import MemoryPanel
 from torchdeck.tui.panes.setup.plan import PlanPanel
+from torchdeck.tui.stage import Told
 
 SIZES = [(80, 24), (200, 60)]
 
@@ -35,6 +36,8 @@ def runs_root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def frozen_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
     monkeypatch.setattr(time, "time", lambda: NOW)
 
 
@@ -143,3 +146,45 @@ def test_the_keys_of_a_pane(snap_compare, runs_root, pane) -> None:
         await pilot.pause()
 
     assert snap_compare(studio_on(runs_root), terminal_size=(80, 24), run_before=prepare)
+
+
+def some_messages(app: Studio) -> None:
+    app.told = [
+        Told(NOW - 60, "information", "Copied", "runs/first"),
+        Told(NOW - 30, "warning", "Run stalled", "first: no step for five minutes"),
+        Told(NOW - 5, "error", "Run failed", "second: ValueError: 3 classes, 4 outputs"),
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.usefixtures("frozen_clock")
+def test_log(snap_compare, runs_root, size) -> None:
+    app = studio_on(runs_root)
+    some_messages(app)
+    assert snap_compare(app, terminal_size=size, run_before=shown("7", "4 outputs"))
+
+
+OTHER_COLORS = [("torchdeck-light", (120, 40)), ("ansi-dark", (80, 24))]
+WORDS = {
+    "1": ["1,438 train", "✓ balanced", "→ as trained"],
+    "2": ["features"],
+    "3": ["batch_size", "saves"],
+    "5": ["★ best"],
+    "7": ["4 outputs"],
+}
+
+
+@pytest.mark.parametrize(("theme", "size"), OTHER_COLORS, ids=["light", "16 colors"])
+@pytest.mark.parametrize("pane", WORDS)
+@pytest.mark.usefixtures("frozen_clock", "known_machine")
+def test_a_pane_in_other_colors(snap_compare, runs_root, monkeypatch, pane, theme, size) -> None:
+    monkeypatch.setattr("torchdeck.tui.panes.data.numbers.data_words.storage", lambda *_: ["236 kB in memory"])
+    monkeypatch.setattr("torchdeck.tui.panes.data.transforms.TransformsView.show_costs", lambda *_: None)
+    monkeypatch.setattr(MemoryPanel, "_say", lambda self, *_, **__: self.show(lambda *_: ["8.4 MB of 24 GB"]))
+    if pane == "5":
+        run_with_checkpoints(runs_root, "first", 2, "finished")
+    app = studio_on(runs_root, "training.device=cpu")
+    app.theme = theme
+    some_messages(app)
+    prepare = shown(pane, *[word for word in WORDS[pane] if word != "saves" or size[0] > 80])
+    assert snap_compare(app, terminal_size=size, run_before=prepare)

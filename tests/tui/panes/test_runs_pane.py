@@ -15,6 +15,7 @@ from torchdeck.engine.launching.launch import launch
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.on_disk.directory import RunSummary
 from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.panes.runs.checkpoints import CheckpointTable
 from torchdeck.tui.panes.runs.pane import RunsPane
 from torchdeck.tui.panes.runs.table import RunTable
@@ -32,7 +33,7 @@ def train(root: Path, *overrides: str) -> Path:
 async def test_an_error_while_looking_for_runs_is_said_in_the_pane(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(catalog: RunCatalog) -> None:
+    def broken(catalog: RunCatalog, most_parsed: int | None = None) -> None:
         raise RunError("the disk is gone")
 
     monkeypatch.setattr(RunCatalog, "look", broken)
@@ -71,6 +72,17 @@ async def test_enter_on_a_run_shows_it_and_r_on_a_checkpoint_resumes_from_that_o
         assert event["checkpoint"] == chosen
 
 
+async def test_keys_that_come_fast_act_on_the_runs_that_they_were_pressed_on(tmp_path: Path) -> None:
+    for name in ("first", "second", "third"):
+        RunWriter.create(tmp_path / "runs", load_config("digits", [f"name={name}"]), {}).close("stopped")
+    async with studio(tmp_path) as (app, pilot):
+        await pilot.press("5")
+        await until(pilot, lambda: app.query_one(RunTable).count == 3)
+        for key in ("space", "down", "space"):
+            app.simulate_key(key)
+        await until_shown(pilot, "2 marked")
+
+
 async def test_looking_again_neither_moves_the_cursor_nor_draws_when_nothing_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +113,7 @@ async def test_a_look_for_runs_that_takes_long_is_finished_before_the_next_and_s
 ) -> None:
     may_end, begun = threading.Event(), []
 
-    def slow(catalog: RunCatalog) -> list[RunSummary]:
+    def slow(catalog: RunCatalog, most_parsed: int | None = None) -> list[RunSummary]:
         begun.append(catalog.root)
         catalog.progress = (4200, 60000)
         may_end.wait(60)

@@ -10,7 +10,9 @@ from studio_pilot import screen_text, studio, until, until_shown
 from textual.pilot import Pilot
 from written_runs import written_run
 
+from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.reader import RunReader
+from torchdeck.engine.runs.writer import RunWriter
 from torchdeck.tui.app import Studio
 from torchdeck.tui.look.preferences import preferences_path
 from torchdeck.tui.messages import WatchRequested
@@ -231,3 +233,23 @@ def test_the_grid_follows_the_size(size: tuple[int, int], count: int, columns: i
     assert grid_columns(count, size[0]) == columns
     if columns > 1:
         assert charts_that_fit(*size) == count
+
+
+async def test_a_run_that_takes_the_place_of_a_message_begins_with_its_own_figures(tmp_path: Path) -> None:
+    run = written_run(tmp_path / "runs")
+    another = RunWriter.create(tmp_path / "runs", load_config("digits", ["name=another"]), {})
+    another.close("stopped")
+    async with studio(tmp_path, size=(120, 40)) as (app, pilot):
+        await shown(app, pilot, run)
+        await until_shown(pilot, "90.00")
+        app.watched_run.refuse(Refusal("reason", "advice"))
+        app.run_changed()
+        await until_shown(pilot, "not started")
+        app.watched_run.watch(another.path)
+        app.watched_run.poll()
+        app.run_changed()
+        await until_shown(pilot, another.path.name)
+        await pilot.pause(0.2)
+        text = screen_text(app)
+        assert "90.00" not in text
+        assert "Val. accuracy %" in text and "Train loss" in text

@@ -63,6 +63,11 @@ def test_a_run(snap_compare, size: tuple[int, int], theme: str) -> None:
     assert snap_compare(app_in(theme), terminal_size=size, run_before=watching(run, "■ compute 90%"))
 
 
+def test_a_run_in_sixteen_colors(snap_compare) -> None:
+    run = run_of("finished")
+    assert snap_compare(app_in("ansi-dark"), terminal_size=(80, 24), run_before=watching(run, "■ compute 90%"))
+
+
 def test_a_failed_run(snap_compare) -> None:
     run = run_of("failed")
     assert snap_compare(app_in("torchdeck"), terminal_size=(80, 24), run_before=watching(run, "ValueError: first"))

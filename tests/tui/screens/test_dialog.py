@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from asking import Asking
 from studio_pilot import screen_text, studio, until, until_shown
+from textual.app import ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Button
 
@@ -129,3 +130,27 @@ async def test_the_keys_of_a_dialog_are_listed_over_it_and_those_of_the_studio_a
         shown = screen_text(app)
         assert "trains on" in shown
         assert "Start the draft" not in shown and "Next pane" not in shown
+
+
+async def test_a_dialog_is_laid_out_for_the_size_of_the_screen_from_the_start() -> None:
+    found: list[set[str]] = []
+
+    class Noted(ConfirmScreen):
+        def compose(self) -> ComposeResult:
+            found.append(set(self.classes))
+            yield from super().compose()
+
+    async with Asking(Noted("Go?", "")).run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert found and {"-w80", "-h24"} <= found[0]
+
+
+async def test_a_click_on_the_page_behind_is_escape_and_one_on_the_facts_is_not() -> None:
+    app = Asking(ConfirmScreen("Go?", "What happens."))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        await pilot.click("ConfirmScreen Static")
+        assert app.answers == []
+        await pilot.click(offset=(1, 1))
+        await until(pilot, lambda: bool(app.answers))
+        assert app.answers == [False]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from asking import Asking
 from studio_pilot import screen_text, studio, until
 from textual.widgets import Input
 
@@ -52,3 +53,9 @@ async def test_a_name_that_nobody_knows_is_handed_on_and_explained(tmp_path: Pat
         await until(pilot, lambda: isinstance(app.screen, ModelPicker))
         await pilot.press(*"qqq", "enter")
         await until(pilot, lambda: "not a built-in model" in screen_text(app))
+
+
+async def test_the_first_names_are_in_sight_above_the_draft_s_model() -> None:
+    async with Asking(ModelPicker("cnn")).run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "built-in" in screen_text(pilot.app))
+        assert "mlp" in screen_text(pilot.app)

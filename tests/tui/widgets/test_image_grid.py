@@ -190,3 +190,17 @@ async def test_a_second_click_chooses_the_images_under_the_mouse() -> None:
         assert app.chosen == [0]
         await pilot.click(ImageGrid, offset=(49, 39), times=2)
         assert app.chosen == [0]
+
+
+async def test_the_cursor_is_seen_only_while_the_pictures_are_focused(app_with) -> None:
+    grid = ImageGrid()
+    async with app_with(grid).run_test(size=(40, 18)) as pilot:
+        grid.set_images([GridImage(noise(8, 8), "noise")])
+        caption = grid._layout.rows
+        assert "▸" in grid.render_line(caption).text
+        pilot.app.screen.set_focus(None)
+        await pilot.pause()
+        assert "▸" not in grid.render_line(caption).text
+        grid.focus()
+        await pilot.pause()
+        assert "▸" in grid.render_line(caption).text

@@ -109,3 +109,14 @@ async def test_keys_that_are_kept_stay_in_view_and_others_make_room(lines_of: Li
         await pilot.pause()
         line = lines_of(app)[-1]
         assert line.startswith(begin) and line.endswith(" ? Keys  q Quit")
+
+
+async def test_at_no_width_are_the_fixed_keys_moved_out_of_sight(lines_of: Lines) -> None:
+    app = _KeptKeys()
+    async with app.run_test(size=(60, 5)) as pilot:
+        await pilot.press("tab")
+        for width in range(34, 60):
+            await pilot.resize_terminal(width, 5)
+            await pilot.pause()
+            line = lines_of(app)[-1]
+            assert line.endswith(" ? Keys  q Quit") and len(line) == width - 1, width

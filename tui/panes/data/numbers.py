@@ -116,4 +116,4 @@ class StorageView(Lines):
     def _draw_storage(self) -> None:
         storage = self._samples.storage if self._samples is not None else None
         seconds = self._seconds
-        self.show(lambda width, height: data_words.storage(storage, seconds, width))
+        self.show(lambda width, height: data_words.storage(storage, seconds, width, height))

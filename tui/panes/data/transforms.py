@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torchdeck.engine.data.exploration.findings import PixelStatistics, SampleTrace, StepTier
     from torchdeck.engine.data.transforms.entries import TransformEntry
 
+_TITLE = "Transforms"
 TRAIN, EVAL = "train_transforms", "eval_transforms"
 _SECTIONS = {TRAIN: ("Train", ""), EVAL: ("Eval", "w takes it from train")}
 _TITLES = {TRAIN: "Add to the train transforms", EVAL: "Add to the eval transforms"}
@@ -51,9 +52,7 @@ class TransformsView(Working, PipelineList):
         """The user wants to see a sample after each step."""
 
     def __init__(self, worker: WorkerProcess, id: str | None = None) -> None:
-        super().__init__(
-            "Transforms", _SECTIONS, count_words=lambda count: plural(count, "step"), empty=_NOTHING, id=id
-        )
+        super().__init__(_TITLE, _SECTIONS, count_words=lambda count: plural(count, "step"), empty=_NOTHING, id=id)
         self._worker = worker
         self._kinds: dict[str, StepKind] = {}
 
@@ -122,12 +121,17 @@ class TransformsView(Working, PipelineList):
 
     async def _ask_for_kinds(self) -> bool:
         """Ask once for all transforms, those of other packages too. Returns whether they are known."""
+        if self._kinds:
+            return True
+        self.entitle(f"{_TITLE}  [not b $text-muted]reading what there is …[/]")
         try:
-            for function in () if self._kinds else (worker_calls.LIST_TRANSFORMS, worker_calls.LIST_ALBUMENTATIONS):
+            for function in (worker_calls.LIST_TRANSFORMS, worker_calls.LIST_ALBUMENTATIONS):
                 entries: list[TransformEntry] = await self._worker.call(function)
                 self._kinds |= {entry.name: _kind(entry) for entry in entries}
         except (TorchdeckError, WorkerError) as error:
             self.app.notify(f"the transforms can't be listed: {error}", severity="warning")
+        finally:
+            self.entitle(_TITLE)
         return bool(self._kinds)
 
     @on(PipelineList.Changed)

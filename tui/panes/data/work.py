@@ -248,7 +248,9 @@ def _saying(view: NumbersView | CopiesView | BatchView) -> Say:
     """Lets a job say in a view how far it is."""
 
     def say(what: str, done: int, total: int) -> None:
-        view.say_progress(progress_line(what, done, total, max(20, view.size.width)))
+        # A view has no width before it is laid out.
+        width = view.size.width or view.screen.size.width // 2
+        view.say_progress(progress_line(what, done, total, width))
 
     return say
 

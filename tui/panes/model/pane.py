@@ -13,10 +13,11 @@ from textual.containers import Horizontal, Vertical
 from textual.reactive import reactive
 
 from torchdeck.engine.config import ModelConfig, RunConfig
+from torchdeck.engine.config.freeze_rules import with_rule
 from torchdeck.engine.errors import TorchdeckError
 from torchdeck.engine.shapes import shape_words
 
-from ...drawing import marked, name, prose
+from ...drawing import name, prose
 from ...keys.bindings import bindings
 from ...messages import DraftReplaced, WeightsChosen
 from ...polling import Poll
@@ -29,7 +30,8 @@ from ...screens.model_picker import ModelPicker
 from ...screens.weights import WeightsScreen
 from ...widgets.modules.module_tree import ModuleHeat, ModuleTree
 from ...widgets.panel import FocusableLines, Lines, nothing_here
-from ...words.figures import flops_per_sample, progress_words
+from ...words.figures import progress_words
+from ...words.model.inspection_text import remarks, totals
 from ...words.model.module_text import gradient_table, tree_rows
 from ...working import Working
 from ..pane import Pane
@@ -350,43 +352,3 @@ def _reader_of_model(path: Path, draft: RunConfig) -> RunReader | None:
         return None
     is_same = config.model.name == draft.model.name and config.model.arguments == draft.model.arguments
     return reader if is_same and config.data.dataset == draft.data.dataset else None
-
-
-def with_rule(rules: Sequence[str], path: str, *, is_frozen: bool) -> list[str]:
-    """Add a rule that freezes or unfreezes a module, in place of the rules for it and for modules below it.
-
-    Args:
-        rules: the current rules.
-        path: path of the module; "*" for all modules.
-        is_frozen: whether to freeze it; otherwise it trains.
-    """
-    kept = [
-        rule
-        for rule in rules
-        if path != "*" and (name := rule.removeprefix("!")) != path and not name.startswith(f"{path}.")
-    ]
-    if is_frozen:
-        return [*kept, path]
-    # If a rule froze the module and no other rule freezes it, it trains again without a rule.
-    needs_rule = not rules or any(not rule.startswith("!") for rule in kept)
-    return [*kept, f"!{path}"] if needs_rule else kept
-
-
-def totals(inspection: Inspection) -> str:
-    """The line at the tree's lower right: parameters, the frozen ones, and operations."""
-    report = inspection.report
-    frozen = f" · {report.params - report.trainable:,} frozen" if report.trainable != report.params else ""
-    flops = f" · {flops_per_sample(report.flops)}" if report.flops else ""
-    return f"{report.params:,} parameters{frozen}{flops}"
-
-
-def remarks(inspection: Inspection, freeze: Sequence[str], width: int) -> list[str]:
-    """What has to be known of the inspection besides the tree, as lines of markup."""
-    lines = []
-    if freeze:
-        lines.append(f"[$series-1]❄[/] [$text-muted]model.freeze =[/] {name(str(list(freeze)), max(8, width - 17))}")
-    if inspection.report.error:
-        lines += marked("[$error]✗[/]", inspection.report.error, width, "$error")[:4]
-    if inspection.assumption:
-        lines.append("[$warning]▲[/] input shape from the catalog, the data are missing: [b $key]1[/] shows why")
-    return lines

@@ -34,7 +34,7 @@ from ...words.runs.run_lists import COLUMN_NAMES, DEFAULT_COLUMNS, RunRow, known
 from .actions import RunActions
 from .checkpoints import CheckpointsLook, CheckpointTable, look_at_checkpoints
 from .side import RunSide
-from .table import Asked, RunTable
+from .table import RunTable
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
@@ -171,28 +171,27 @@ class RunsPane(RunActions):
         else:
             raise SkipAction
 
-    @on(Asked)
-    async def _answer(self, message: Asked) -> None:
-        message.stop()
-        if message.what == "watch":
+    async def answer(self, what: str) -> None:
+        """Do what a key of one of the tables means."""
+        if what == "watch":
             self._watch()
-        elif message.what == "mark":
+        elif what == "mark":
             self._mark()
-        elif message.what == "mark_all":
+        elif what == "mark_all":
             self._marks.toggle_all(run.path for run in self._choice.runs)
             self._marks_changed()
-        elif message.what == "filter":
+        elif what == "filter":
             await ask_filter(self._table, self._choice.filter_text, _FILTER_EXAMPLES)
-        elif message.what == "sort":
+        elif what == "sort":
             self._sort_by(self._table.column or self._first_order())
-        elif message.what == "edit":
+        elif what == "edit":
             self.action_edit()
-        elif message.what == "columns":
+        elif what == "columns":
             self._choose_columns()
-        elif message.what == "by_seed":
+        elif what == "by_seed":
             self._choice.is_by_seed = self._table.is_by_seed = not self._choice.is_by_seed
             self.look_again()
-        elif message.what == "inspect":
+        elif what == "inspect":
             self.action_inspect()
 
     def _first_order(self) -> str:

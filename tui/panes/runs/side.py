@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Vertical
@@ -28,7 +28,7 @@ from ...words.metric_text import metric_title
 from ...words.runs.run_differences import ComparedRun, difference_line, differences, head_line
 from ...words.runs.run_lists import SERIES_COLORS, curve_labels
 from ...working import Working
-from .table import Asked, Asking
+from .table import Asking
 
 if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.directory import RunSummary
@@ -112,12 +112,11 @@ class RunSide(Working, Vertical):
         self.axis = remembered["axis"] if remembered.get("axis") in AXES else AXES[0]
         self.metric = str(remembered.get("metric", ""))
 
-    @on(Asked)
-    def _answer(self, message: Asked) -> None:
-        message.stop()
-        if message.what == "metric":
+    async def answer(self, what: str) -> None:
+        """Do what a key of the curves means."""
+        if what == "metric":
             self._choose_metric()
-        elif message.what == "axis":
+        elif what == "axis":
             self.axis = next_axis(self.axis)
             self.query_one(RunsChart).clear()
             self._changed(axis=self.axis)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from textual.binding import BindingType
-from textual.message import Message
+from textual.dom import DOMNode
 from textual.message_pump import MessagePump
 
 from ...keys.bindings import bindings
@@ -19,23 +19,23 @@ from ...words.runs.run_lists import DEFAULT_COLUMNS, RunRow, chosen_columns
 _MARK = "━━ "
 
 
-@dataclass
-class Asked(Message):
-    """A key of one of the panels that the pane answers.
+@runtime_checkable
+class Answers(Protocol):
+    """What is around a panel with keys that it does not answer itself."""
 
-    Args:
-        what: name of the command.
-    """
-
-    what: str
+    async def answer(self, what: str) -> None:
+        """Do what a key of the panel means, by the name of its command."""
+        ...
 
 
 class Asking(MessagePump):
-    """A panel with keys that the pane answers. Put it before the widget class in the list of bases."""
+    """A panel with keys that what is around it answers. Put it before the widget class in the list of bases."""
 
-    def action_ask(self, what: str) -> None:
-        """Let the pane do it."""
-        self.post_message(Asked(what))
+    async def action_ask(self, what: str) -> None:
+        """Let it do that, before the next key moves the cursor."""
+        # As a base, a node would come before the widget for Textual, whose styles would then not be inherited.
+        assert isinstance(self, DOMNode)
+        await next(node for node in self.ancestors if isinstance(node, Answers)).answer(what)
 
 
 class RunTable(Asking, Rows):

@@ -72,6 +72,7 @@ class TrainPane(Working, Pane):
         super().__init__(id=id)
         self._run = run
         self._shown_changes = -1
+        self._shown_status = ""
         self._shown_reader: RunView | None = None
         self._what = ""
         self._shown_epochs = _NO_EPOCHS
@@ -160,7 +161,7 @@ class TrainPane(Working, Pane):
     def _show_within_budget(self) -> None:
         """Show the run now, or when its share of the processor allows it. What has ended is shown at once."""
         wait = self._next_update - time.monotonic()
-        if wait <= 0 or not self._run.is_live:
+        if wait <= 0 or not self._run.is_live or self._run.status != self._shown_status:
             self._show()
         elif self._timer is None:
             self._timer = self.set_timer(wait, self._show)
@@ -173,11 +174,12 @@ class TrainPane(Working, Pane):
         if reader is None or not self.is_mounted or not self.is_on_screen:
             return
         started = time.thread_time()
-        self._shown_changes = self._run.changes
-        was_empty = self.has_class("-empty")
-        if was_empty:
+        self._shown_changes, self._shown_status = self._run.changes, self._run.status
+        if self.has_class("-empty"):
             self.remove_class("-empty")
             self._focus_again()
+            # Only what is laid out is on the screen, and so is filled.
+            self.call_after_refresh(self._show)
         self._show_head(reader)
         self._show_parts(reader)
         cost = time.thread_time() - started

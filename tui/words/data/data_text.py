@@ -229,13 +229,14 @@ def class_line(label: str, count: int, most: int, width: int) -> str:
     return f"{shown}{padding} {bar(count / max(1, most), room, '$series-1 70%')} [b]{right(f'{count:,}', figures)}[/]"
 
 
-def storage(look: StorageLook | None, seconds: float | None, width: int) -> list[str]:
+def storage(look: StorageLook | None, seconds: float | None, width: int, height: int) -> list[str]:
     """Where the training samples are kept, as one bar, and how long an epoch is read.
 
     Args:
         look: where they are kept; None if unknown.
         seconds: measured time to read an epoch; None if it was not measured.
         width: cells of a line.
+        height: number of lines; of the reason, the clauses that fit are shown.
     """
     if look is None:
         return ["[$text-muted]unknown until the samples can be transformed[/]"]
@@ -265,7 +266,15 @@ def storage(look: StorageLook | None, seconds: float | None, width: int) -> list
         )
     else:
         lines.append(f"[$text-muted]an epoch is read in[/] [b]{seconds:.2f} s[/]")
-    return lines + [f"[$text-disabled]{line}[/]" for line in prose(look.reason, width) if look.reason]
+    return lines + [f"[$text-disabled]{line}[/]" for line in _clauses(look.reason, width, height - len(lines))]
+
+
+def _clauses(text: str, width: int, height: int) -> list[str]:
+    """The lines of a sentence, without its last clauses if there is no room for them."""
+    clauses = text.split("; ") if text else []
+    while clauses and len(prose("; ".join(clauses), width)) > height:
+        clauses.pop()
+    return prose("; ".join(clauses), width) if clauses else []
 
 
 def copies(report: DuplicateReport) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ...drawing import left, name, right, stacked
@@ -10,6 +11,8 @@ from ..figures import figure
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.weight_groups import WeightGroup, WeightGroups
 
+# Cells of the columns in a panel.
+_NAME, _SHORT, _LEAST_LAST, _MOST_LAST = 16, (9, 8, 9), 12, 16
 _COLUMNS = (("lr", 9), ("× optimizer.lr", 15), ("weight decay", 13), ("tensors", 8), ("parameters", 15))
 
 
@@ -36,19 +39,24 @@ def group_lines(groups: WeightGroups, width: int) -> list[str]:
         groups: the groups.
         width: cells of a line.
     """
-    heads = ("lr", "decay", "tensors", "params")
-    lines = [f"[$text-disabled]{left('group', 16)}{''.join(right(head, 11) for head in heads)}[/]"]
+    lines = [f"[$text-disabled]{left('group', _NAME)}{_in_columns(('lr', 'decay', 'tensors', 'params'), width)}[/]"]
     for number, group in enumerate(groups.groups):
         words = group.patterns[0] if group.patterns else group.method if group.weight_decay else "no decay"
         figures = (figure(group.lr), figure(group.weight_decay), f"{len(group.tensors):,}", f"{group.params:,}")
         tone = f"$series-{number % 8 + 1}"
-        lines.append(f"[{tone}]■[/] {left(words, 14)}{''.join(right(each, 11) for each in figures)}")
+        lines.append(f"[{tone}]■[/] {left(words, _NAME - 2)}{_in_columns(figures, width)}")
     if groups.frozen_tensors:
         figures = ("–", "–", f"{groups.frozen_tensors:,}", f"{groups.frozen_params:,}")
-        lines.append(f"[$series-1]❄[/] {left('frozen', 14)}{''.join(right(each, 11) for each in figures)}")
+        lines.append(f"[$series-1]❄[/] {left('frozen', _NAME - 2)}{_in_columns(figures, width)}")
     shares = [(group.params, f"$series-{number % 8 + 1}") for number, group in enumerate(groups.groups)]
     lines.append(stacked([*shares, (groups.frozen_params, "$track")], width))
     return [*lines, *_notes(groups)]
+
+
+def _in_columns(figures: Sequence[str], width: int) -> str:
+    """Learning rate, decay, tensors and parameters; the numbers of parameters are the longest."""
+    last = max(_LEAST_LAST, min(_MOST_LAST, width - _NAME - sum(_SHORT)))
+    return "".join(right(each, cells) for each, cells in zip(figures, (*_SHORT, last), strict=True))
 
 
 def _notes(groups: WeightGroups) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torchdeck.engine.run_files import CHECKPOINTS
 
-from ...drawing import escape, left, name, right
+from ...drawing import bar, escape, left, name, right
 from ...plain_text import printable
 from ..figures import percent
 from ..metric_text import metric_text, metric_title
@@ -134,10 +134,9 @@ def _confused_pairs(counts: dict[tuple[int, int], int], classes: list[str]) -> s
 
 
 def comparison_text(comparison: Comparison, first: Path, second: Path) -> str:
-    """Describe a comparison: the two checkpoints and their metrics."""
-    lines = [
-        f"[$text-muted]{word}[/]  [b]{name(_short(path))}[/]" for word, path in (("first ", first), ("second", second))
-    ]
+    """Describe a comparison: the two checkpoints, which are A and B, and their metrics."""
+    lines = [f"[b]{letter}[/]  {name(_short(path))}" for letter, path in (("A", first), ("B", second))]
+    lines.append(f"[$text-muted]{'':<12}{'A':>12}{'B':>12}[/]" if comparison.metrics else "")
     for key, values in comparison.metrics.items():
         shown = [metric_text(key, value) for value in values]
         lines.append(f"{left(metric_title(key), 12)}{shown[0]:>12}{shown[1]:>12}")
@@ -147,10 +146,10 @@ def comparison_text(comparison: Comparison, first: Path, second: Path) -> str:
         lines.append("same settings")
     if comparison.weights_note:
         lines.append(f"[$warning]weights not compared: {name(comparison.weights_note)}[/]")
-    for word, names in (("first", comparison.only_first), ("second", comparison.only_second)):
+    for letter, names in (("A", comparison.only_first), ("B", comparison.only_second)):
         if names:
             more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-            lines.append(f"only in the {word}, or with another shape: {name(', '.join(names[:4]))}{more}")
+            lines.append(f"only in {letter}, or with another shape: {name(', '.join(names[:4]))}{more}")
     return "\n".join(lines)
 
 
@@ -185,10 +184,10 @@ def distance_text(comparison: Comparison) -> str:
         return ""
     finite = [row.relative for row in comparison.modules if math.isfinite(row.relative)]
     largest = max(finite, default=0.0) or 1.0
-    lines = ["[b]distance between the weights, relative to the first[/]"]
+    lines = ["[b]distance between the weights, relative to A[/]"]
     for row in comparison.modules:
-        share = "█" * round(_BAR_CELLS * min(1.0, row.relative / largest))
-        lines.append(f"{left(row.module or '(the model)', 40)} {row.relative:>9.2%}  [$series-1]{share}[/]")
+        share = bar(row.relative / largest, _BAR_CELLS, "$series-1")
+        lines.append(f"{left(row.module or '(the model)', 40)} {row.relative:>9.2%}  {share}")
     return "\n".join(lines)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _LABEL = 8
 _MOST_USED = 5
+_MOST_LISTED = 4  # lines of names
 _SHORT = 6
 
 
@@ -67,7 +68,9 @@ def field_lines(
         lines.append(pair("default", shown, _LABEL, note=field.allowed, room=width))
     if field.choices:
         listed = _listed(field.choices, width - _LABEL - 1)
-        lines += [pair("one of" if at == 0 else "", line, _LABEL) for at, line in enumerate(listed[:4])]
+        if len(listed) > _MOST_LISTED:
+            listed = [*listed[: _MOST_LISTED - 1], f"{listed[_MOST_LISTED - 1]} …"]
+        lines += [pair("one of" if at == 0 else "", line, _LABEL) for at, line in enumerate(listed)]
     if field.is_set and field.key != PRESET:
         lines.append(pair("shell", name(shell_form(field), max(8, width - _LABEL - 1)), _LABEL))
     lines += used_lines(used, width)

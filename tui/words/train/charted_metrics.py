@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from torchdeck.engine.runs.on_disk.series import Points
     from torchdeck.engine.runs.run_view import RunView
 
-AUTOMATIC = ("loss", "score", "gradient_norm", "throughput", "lr", "gap", "macro_f1", "memory", "cpu")
-"""What is shown where the user has not chosen, in this order; "score" is accuracy or mean absolute error."""
+AUTOMATIC = (
+    *("loss", "score", "gradient_norm", "throughput", "lr", "accuracy", "mae"),
+    *("gap", "macro_f1", "memory", "cpu"),
+)
+"""What is shown where the user has not chosen, in this order; "score" is the metric that the run is judged by."""
 
 _SPLITS = (
     ("train", "train", "$series-1"),
@@ -64,19 +67,31 @@ class ChartedMetric:
 def charted_metrics(reader: RunView) -> dict[str, ChartedMetric]:
     """What the run has recorded, by name: loss and score first, then what is evaluated, then its schedule and pace."""
     names = [part.partition("/")[2] for part in reader.series_names if "/" in part and len(reader.series(part)[0])]
-    of_splits = [_of_splits(reader, name) for name in dict.fromkeys(["loss", reader.score, *names])]
+    headline = [name for name in names if name == reader.headline]
+    of_splits = [_of_splits(reader, name) for name in dict.fromkeys(["loss", *headline, reader.score, *names])]
     found = [*of_splits, *_of_training(reader), *_of_machine(reader)]
     return {each.name: each for each in found}
 
 
 def chosen_metric(reader: RunView, name: str, found: dict[str, ChartedMetric]) -> ChartedMetric | None:
-    """A metric by the name that was chosen; None if this run has not recorded it."""
-    return found.get(reader.score if name == "score" else name)
+    """A metric by the name that was chosen; None if this run has not recorded it.
+
+    A metric of evaluations has no curve before the first of them: until then, "score" is what every step measures.
+    """
+    if name == "score":
+        return found.get(reader.headline) or found.get(reader.score)
+    return found.get(name)
 
 
 def automatic_choice(reader: RunView, found: dict[str, ChartedMetric], count: int) -> list[str]:
     """The first so many of `AUTOMATIC` that the run has recorded, then what else its program measures."""
-    names = [name for name in AUTOMATIC if chosen_metric(reader, name, found) is not None]
+    by_metric: dict[str, str] = {}
+    for name in AUTOMATIC:
+        metric = chosen_metric(reader, name, found)
+        if metric is not None:
+            # What the run is judged by may be among those that follow.
+            by_metric.setdefault(metric.name, name)
+    names = list(by_metric.values())
     scores = {f"{split}/{reader.score}" for split in ("train", "validation")}.intersection(reader.series_names)
     if not reader.progress().step or any(len(reader.series(score)[0]) for score in scores):
         return names[:count]
