@@ -59,6 +59,9 @@ OTHERS = {
     "dry run": "train digits --dry-run",
     "delete": "delete other --yes",
     "sweep": "sweep search.toml",
+    "queue": "queue add digits",
+    "queued": "queue work --cpus 1 --until-empty",
+    "run": "run -- python -c print('loss=0.5')",
     "completion": "completion bash",
 }
 NEED_A_NETWORK = {"download"}

@@ -32,15 +32,15 @@ class WideCatalog(RunCatalog):
         self._readers: dict[Path, ForeignReader] = {}
         self._wide_extents: dict[Path, RunExtent] = {}
 
-    def look(self) -> list[RunSummary]:
-        """All runs, the newest first."""
+    def look(self, most_parsed: int | None = None) -> list[RunSummary]:
+        """All runs, the newest first; `most_parsed` counts for each folder."""
         summaries: list[RunSummary] = []
         for path in self._paths:
             if is_run(path):
                 summaries.append(summarize_run(path))
             elif path.is_dir():
                 self.root = path
-                summaries += super().look()
+                summaries += super().look(most_parsed)
         found = {run.path: run for path in self._paths if not is_run(path) for run in _runs_at(path)}
         self._readers = {path: reader for path, reader in self._readers.items() if path in found}
         for number, (path, run) in enumerate(found.items()):

@@ -46,7 +46,7 @@ class StudioTerminal(EmulatedTerminal):
             key: leads to the source from the first one, the run's events.
             name: of the source.
         """
-        self.press("6v")
+        self.press("7v")
         self.until(lambda: self._is_marked("events"))
         self.press(key)
         self.until(lambda: self._is_marked(name))

@@ -55,12 +55,14 @@ WORKING = {
     "list presets": "finetune-resnet18",
     "list datasets": "FashionMNIST",
     "list models": "resnet18",
+    "queue list": "no jobs in runs/queue",
+    "run -- echo loss=0.5": "loss=0.5",
     "completion bash": "complete -o",
     "--help": "attach",
     "train --help": "PRESET|FILE.toml",
 }
-# The studio; what is sent to a live run; whose status is what it finds.
-TESTED_BY_THEMSELVES = {"attach", "send", "doctor"}
+# The studio; what is sent to a live run; whose status is what it finds; whose trials need torch.
+TESTED_BY_THEMSELVES = {"attach", "send", "doctor", "sweep"}
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +154,16 @@ def test_a_comparison_has_settings_and_metrics(folder: Path, blocked: Path) -> N
     assert None not in compared["metrics"]["accuracy"]
     assert compared["modules"] == []
     assert CAUSE in compared["weights_note"]
+
+
+def test_a_sweep_without_a_trial_that_can_train_has_failed(folder: Path, blocked: Path) -> None:
+    (folder / "search.toml").write_text(
+        'data.dataset = "digits"\ndata.validation = 0.2\n[sweep]\ntrials = 1\nmetric = "accuracy"\n'
+        '[sweep.space]\n"optimizer.lr" = [0.1, 0.01]\n'
+    )
+    result = run("sweep search.toml", folder, blocked)
+    assert result.returncode == 1
+    assert f"train needs torch, which can't be imported: OSError: {CAUSE}" in result.stdout
 
 
 def test_the_doctor_names_the_cause_and_goes_on(folder: Path, blocked: Path) -> None:

@@ -69,7 +69,8 @@ def start(
     """Begin a sweep from a file, or continue one, with changed settings if any: --set sweep.trials=100.
 
     Each trial is an ordinary run in the folder of runs. Ctrl-C saves them; the same command with the sweep's name
-    continues. Exit status: 0 done, 1 failed, 2 bad config, 130 or 143 stopped by a signal after saving.
+    continues. Exit status: 0 done, 1 no trial was completed, 2 bad config, 130 or 143 stopped by a signal after
+    saving.
     """
     require_optuna()
     from .sweep_work import begun_sweep, work_detached, work_on

@@ -101,7 +101,11 @@ def work_on(folder: SweepFolder, workers: int, gpus: str, as_json: bool) -> int:
     if reason := folder.wish_reason():
         click.echo(f"torchdeck: {printable_lines(reason)}", err=True)
         return 1
-    return 128 + received[0] if received else 0
+    if received:
+        return 128 + received[0]
+    # A search without a result has failed, whatever its trials died of.
+    counts = report.counts()
+    return 1 if counts.get("failed") and not counts.get("complete") else 0
 
 
 def _print_ended(report: SweepReport, told: set[int]) -> None:

@@ -19,6 +19,7 @@ from torchdeck.engine.machine import python_process
 from torchdeck.engine.queue.folder import Job, Queue
 from torchdeck.engine.queue.slurm import slurm_script
 from torchdeck.engine.runs.on_disk.directory import list_runs, owner_pid, read_info, read_state
+from torchdeck.engine.runs.reader import RunReader
 
 WORKER = """
 import sys
@@ -137,8 +138,12 @@ def test_queued_runs_never_overlap_on_a_place_and_survive_their_worker(
 
 def _span(run: Path) -> tuple[float, float]:
     """When the newest life of a run began and ended, in seconds since 1970."""
-    state = read_state(run)
-    return max(read_info(run)["created"], state["started"]), state["updated"]
+    reader = RunReader(run)
+    reader.poll()
+    begun = max(
+        [read_info(run)["created"], *(event["time"] for event in reader.events() if event["kind"] == "resumed_from")]
+    )
+    return begun, read_state(run)["updated"]
 
 
 def test_a_job_without_memory_at_its_start_is_put_back_once(tmp_path: Path) -> None:

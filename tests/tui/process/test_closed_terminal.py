@@ -112,7 +112,7 @@ def test_whatever_asks_to_end_saves_first(tmp_path: Path, number: signal.Signals
 
 def test_the_limit_on_processor_time_saves_and_ends(tmp_path: Path) -> None:
     long = ("--set", "training.epochs=100000", "--set", "checkpoint.every_epochs=0")
-    with studio_in_terminal(tmp_path, "train", "digits", *long, program=(*warm_python()[1:], *PROGRAM)) as terminal:
+    with studio_in_terminal(tmp_path, "train", "digits", *long, program=PROGRAM) as terminal:
         run = terminal.run()
         terminal.until_trained(run, 1)
         owner = run.owner_pid()

@@ -115,9 +115,9 @@ class SweepsPane(SweepActions):
 
     def action_sort(self) -> None:
         """By value, or by number."""
-        self._by_number = not self._by_number
-        if self.report is not None:
-            self._show_trials(self.report)
+        if (report := self._sweep()) is not None:
+            self._by_number = not self._by_number
+            self._show_trials(report)
 
     def _show_nothing(self, what: str, why: str) -> None:
         self._rows = []

@@ -33,6 +33,8 @@ SMOOTHING_WEIGHTS = (0.0, 0.6, 0.9, 0.98)
 SHORTEST_WAIT, LONGEST_WAIT = 0.5, 5.0  # seconds between two drawings
 _SMALLEST_PLOT = (16, 4)  # columns, rows: a smaller chart shows only its legend
 _FEWEST_DRAGGED = 2  # cells between the ends of a drag; else it is a click
+# Without a point they would change nothing that is seen.
+_NEED_POINTS = frozenset({"toggle_log", "toggle_outliers", "smooth", "zoom", "cursor", "next_line"})
 
 
 class Chart(ChartContent, can_focus=True):
@@ -98,6 +100,7 @@ class Chart(ChartContent, can_focus=True):
         self._inks: list[Style] = []
         self._dragged: tuple[int, int] | None = None
         self._is_filled = False  # whether `refill`'s function is at work
+        self._has_keys = False  # whether the last line knows of keys that need points
         self._next_drawing = 0.0
         self._timer: Timer | None = None
         self.drawings = 0
@@ -133,6 +136,10 @@ class Chart(ChartContent, can_focus=True):
             self._redraw()
 
     # Keys
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer what acts on points while there are some."""
+        return action not in _NEED_POINTS or self._everything() is not None
 
     def action_toggle_log(self) -> None:
         """Switch between a linear and a logarithmic y axis."""
@@ -340,6 +347,9 @@ class Chart(ChartContent, can_focus=True):
         self._canvas = self._drawn(*self.size)
         self.drawings += 1
         self._say_legend()
+        if self._has_keys != (self._everything() is not None):
+            self._has_keys = not self._has_keys
+            self.refresh_bindings()
         is_same_look = all(old == new for old, new in zip(inks_before, self._inks, strict=False))
         if before is None or not is_same_look or before.codes.shape != self._canvas.codes.shape:
             self.refresh()
