@@ -82,8 +82,8 @@ def known_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Free memory and free disk of the plan, which differ from hour to hour."""
     asked = PlanPanel._asked
 
-    async def asked_of_known(panel: PlanPanel, function: str, draft: RunConfig) -> tuple[object, str]:
-        found, why = await asked(panel, function, draft)
+    async def asked_of_known(panel: PlanPanel, function: str, draft: RunConfig, doing: str) -> tuple[object, str]:
+        found, why = await asked(panel, function, draft, doing)
         return (replace(found, free=16 * 10**9) if isinstance(found, MemoryEstimate) else found), why
 
     monkeypatch.setattr(PlanPanel, "_asked", asked_of_known)

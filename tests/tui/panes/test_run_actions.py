@@ -172,7 +172,7 @@ async def test_the_curves_are_drawn_over_steps_epochs_or_time_of_any_metric(runs
 async def test_columns_are_chosen_and_remembered(runs: Path, tmp_path: Path) -> None:
     async with studio(tmp_path, size=(120, 40)) as (app, pilot):
         await in_runs(app, pilot)
-        app.query_one(RunTable).action_ask("columns")
+        await app.query_one(RunTable).action_ask("columns")
         await until(pilot, lambda: isinstance(app.screen, ChooseColumnsScreen))
         await pilot.press("space")
         assert said(app) == "run is always shown"
