@@ -37,6 +37,7 @@ def main() -> int:
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--optimizer", default="AdamW")
     parser.add_argument("--models", default=",".join(list(CASES)[:5]))
+    parser.add_argument("--recompute", default="", metavar="PATTERN", help='training.recompute, such as "auto"')
     parser.add_argument("--measure", metavar="MODEL", help="measure one model in this process, as JSON")
     options = parser.parse_args()
     if options.measure:
@@ -70,6 +71,7 @@ def config_of(name: str, options: argparse.Namespace) -> RunConfig:
         f"optimizer.name={options.optimizer}",
         f"training.device={options.device}",
         f"training.precision={options.precision}",
+        f"training.recompute={json.dumps([options.recompute] if options.recompute else [])}",
     ]
     return parse_config("", "benchmark", overrides)
 

@@ -22,6 +22,7 @@ from .inputs import sample_shape_of
 from .interchange.tensorboard_mirror import require_tensorboard
 from .models.build import build_with_notes, check_model
 from .models.data_init import init_from_data
+from .models.recomputation import check_recompute_patterns, recompute_activations
 from .models.weights import weights_of_file
 from .plurals import plural
 from .randomness import seed_everything
@@ -83,6 +84,7 @@ def check(config: RunConfig, ranks: Ranks = ALONE) -> Placement:
     check_transforms(config.data.train_transforms, "data.train_transforms")
     check_transforms(config.data.eval_transforms, "data.eval_transforms")
     check_model(config.model)
+    check_recompute_patterns(config.training.recompute)
     check_metrics(config.evaluation.metrics)
     check_callbacks(config.callbacks)
     if config.mirror.tensorboard:
@@ -172,6 +174,9 @@ def prepare(config: RunConfig, progress: Progress, *, load_weights: bool = True,
             f"loader.batch_size = {config.loader.batch_size:,} is more than the {samples:,} samples of the training "
             "split: every step uses all of them"
         )
+    if recomputed := recompute_activations(built.model, config.training.recompute):
+        names = ", ".join(recomputed[:3]) + (", …" if len(recomputed) > 3 else "")
+        notes.append(f"activations of {plural(len(recomputed), 'module')} are computed again backward: {names}")
     check_parallel_data(config, sources, ranks)
     refuse_single_sample(config, sources, built.model, example, rank_part(config, ranks))
     notes += objective.notes

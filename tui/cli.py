@@ -26,6 +26,8 @@ def main() -> int:
     """Run the command. Returns the exit status."""
     # Whatever the umask of the shell: what we, our libraries and our processes make, nobody else may write to.
     os.umask(os.umask(0o022) | 0o022)
+    # CUDA's own order is by speed: a GPU has the number that nvidia-smi lists, in this process and those it starts.
+    os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
     arguments = sys.argv[1:]
     if opens_studio(arguments):
         from .process.parent import run_behind_parent

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from torchdeck.engine.training.optimization.optimizers import OptimizerEntry
     from torchdeck.engine.training.optimization.schedules import ScheduleEntry
 
+DEVICES = "parallel.devices"
+"""The setting whose values are chosen from a list of the GPUs."""
 # They have panes of their own.
 _ELSEWHERE = ("data", "model")
 _SPEC = re.compile(r"""[^\s"'=,\[\]{}]+\.py(?::[\w.]+)?""")
@@ -112,6 +114,16 @@ def draft_fields(
     return fields
 
 
+def with_gpus(draft: RunConfig, gpus: Sequence[int]) -> RunConfig:
+    """The draft on these GPUs, with a process for each; without one, it trains where training.device says."""
+    parallel = draft.parallel.model_copy(update={"devices": list(gpus), "processes": 1})
+    changes: dict[str, Section] = {"parallel": parallel}
+    if gpus and draft.training.device not in ("auto", "cuda"):
+        # It would contradict.
+        changes["training"] = draft.training.model_copy(update={"device": "auto"})
+    return draft.model_copy(update=changes)
+
+
 def _argument_fields(section: Component, name: str, source: _Source) -> list[FormField]:
     """Make a field for each library argument of a component: those that are set, then the others it takes."""
     known = source.libraries.arguments.get((name, section.name), {})
@@ -160,6 +172,7 @@ def _field(section: Section, key: str, title: str, source: _Source) -> FormField
         origin=_text(getattr(began_with, label)),
         default=_text(info.get_default(call_default_factory=True)),
         allowed=_allowed(info),
+        is_listed=key == DEVICES,
     )
 
 

@@ -23,6 +23,7 @@ _ESSENTIAL = {
     "schedule.name": "schedule",
     "training.precision": "precision",
     "training.device": "device",
+    "parallel.devices": "gpus",
 }
 _TITLES = {"ema": "EMA"}
 

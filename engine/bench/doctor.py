@@ -7,30 +7,13 @@ import platform
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import psutil
 
 from ..machine.torch_import import torch_failure
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        subject: part of the machine that was checked.
-        verdict: "ok"; "limited" when training works without it; "broken" when it doesn't.
-        found: result of the check.
-        advice: recommended action; empty if ok.
-    """
-
-    subject: str
-    verdict: Literal["ok", "limited", "broken"]
-    found: str
-    advice: str = ""
+from .finding import Finding
 
 
 def examine_machine(runs_root: Path) -> list[Finding]:
@@ -40,6 +23,7 @@ def examine_machine(runs_root: Path) -> list[Finding]:
         ("torch", _torch),
         ("data sets", _data_sets),
         ("GPU", _gpus),
+        ("processes", _processes),
         ("compile", _compiler),
         ("memory", _memory),
         ("disk", lambda: _disk(runs_root)),
@@ -103,6 +87,14 @@ def _gpus() -> list[Finding]:
     return findings
 
 
+def _processes() -> list[Finding]:
+    if torch_failure():
+        return []
+    from .interconnect import examine_processes
+
+    return examine_processes()
+
+
 def _driver_version() -> str | None:
     import pynvml
 
@@ -137,7 +129,7 @@ def _memory() -> list[Finding]:
     if shared.is_dir():
         free = shutil.disk_usage(shared).free
         enough = free >= 2**30
-        advice = "" if enough else "DataLoader workers need it: start the container with a larger --shm-size"
+        advice = "" if enough else "DataLoader workers and NCCL need it: start the container with a larger --shm-size"
         verdict: Literal["ok", "limited"] = "ok" if enough else "limited"
         findings.append(Finding("shared memory", verdict, f"{free / 2**30:.1f} GiB free in {shared}", advice))
     return findings

@@ -35,6 +35,11 @@ class TrainingConfig(Section):
         description="compile graphs for any batch size: always, never, or auto (from the second size on)",
     )
     channels_last: bool = Field(default=False, description="keep images and weights in channels-last memory format")
+    recompute: list[str] = Field(
+        default_factory=list,
+        description='activation checkpointing: modules by name, such as ["layer*"], whose activations are not kept '
+        'but computed again in the backward pass; ["auto"]: the blocks that the model repeats',
+    )
     accumulate: int = Field(default=1, ge=1, le=4096, description="batches per step: their gradients are accumulated")
     clip_norm: float = Field(default=0.0, ge=0, description="maximum gradient norm; 0 turns clipping off")
     clip_by: Literal["norm", "value", "adaptive"] = Field(

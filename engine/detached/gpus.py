@@ -1,11 +1,13 @@
-"""The GPUs of this machine as NVML sees them: free memory, and the processes that compute on them."""
+"""The GPUs of this machine as NVML sees them: free memory, and the processes that compute on them, of all users."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
+
+import psutil
 
 from ..errors import ConfigError, TorchdeckError
 
@@ -20,6 +22,8 @@ class GpuState:
         free: bytes of memory that are free.
         total: bytes of memory.
         processes: those that compute on it.
+        name: what it is, such as "NVIDIA A100-SXM4-80GB".
+        taken: bytes that each of the processes has; 0 where the driver does not say.
     """
 
     index: int
@@ -27,6 +31,25 @@ class GpuState:
     free: int
     total: int
     processes: tuple[int, ...]
+    name: str = ""
+    taken: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Occupant:
+    """A process that computes on a GPU.
+
+    Attributes:
+        pid: its number.
+        user: whose it is; empty if that is not to be known.
+        program: its program, such as "python"; empty if that is not to be known.
+        taken: bytes of the GPU's memory that it has; 0 if that is not known.
+    """
+
+    pid: int
+    user: str
+    program: str
+    taken: int
 
 
 class Gpus(Protocol):
@@ -48,9 +71,7 @@ class NvmlGpus:
         try:
             pynvml.nvmlInit()
         except pynvml.NVMLError as error:
-            raise TorchdeckError(
-                f"the GPUs can't be looked at: {error}; on a machine without NVIDIA GPUs use --cpus N"
-            ) from error
+            raise TorchdeckError(f"the GPUs can't be looked at: {error}") from error
 
     def look(self) -> list[GpuState]:
         """All GPUs, by index. Raises TorchdeckError."""
@@ -65,8 +86,15 @@ class NvmlGpus:
         uuid = nvml.nvmlDeviceGetUUID(handle)
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
         processes = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
-        name = uuid if isinstance(uuid, str) else uuid.decode()
-        return GpuState(index, name, memory.free, memory.total, tuple(process.pid for process in processes))
+        return GpuState(
+            index,
+            _text(uuid),
+            memory.free,
+            memory.total,
+            tuple(process.pid for process in processes),
+            _text(nvml.nvmlDeviceGetName(handle)),
+            tuple(int(process.usedGpuMemory or 0) for process in processes),
+        )
 
 
 def chosen_gpus(states: Sequence[GpuState], chosen: str) -> list[GpuState]:
@@ -91,6 +119,43 @@ def chosen_gpus(states: Sequence[GpuState], chosen: str) -> list[GpuState]:
     return [known[number] for number in dict.fromkeys(numbers)]
 
 
+def visible_gpus(states: Sequence[GpuState], environment: Mapping[str, str]) -> list[GpuState]:
+    """The GPUs that CUDA shows to a process, with the numbers it gives them: CUDA_VISIBLE_DEVICES may leave some out.
+
+    As in CUDA, the list ends before the first entry that is no GPU.
+    """
+    chosen = environment.get("CUDA_VISIBLE_DEVICES")
+    if chosen is None:
+        return list(states)
+    found: list[GpuState] = []
+    for entry in map(str.strip, chosen.split(",")):
+        named = [
+            state
+            for state in states
+            if entry == str(state.index) or (entry[:4] == "GPU-" and state.uuid.startswith(entry))
+        ]
+        if len(named) != 1:
+            break
+        found.append(replace(named[0], index=len(found)))
+    return found
+
+
+def occupants(state: GpuState) -> list[Occupant]:
+    """The processes that compute on a GPU and still live, the greatest first; those of other users are named, too."""
+    found: list[Occupant] = []
+    for at, pid in enumerate(state.processes):
+        try:
+            process = psutil.Process(pid)
+            user, program = process.username(), process.name()
+        except psutil.NoSuchProcess:
+            continue
+        except (psutil.AccessDenied, KeyError):
+            # A user without a name, or in another container.
+            user = program = ""
+        found.append(Occupant(pid, user, program, state.taken[at] if at < len(state.taken) else 0))
+    return sorted(found, key=lambda occupant: -occupant.taken)
+
+
 def gpu_environment(uuids: Sequence[str]) -> dict[str, str]:
     """Variables for a process that shall see these GPUs alone."""
     return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": ",".join(uuids)}
@@ -99,3 +164,7 @@ def gpu_environment(uuids: Sequence[str]) -> dict[str, str]:
 def is_own_or_gone(pid: int, own: Sequence[int]) -> bool:
     """Whether a process on a GPU is one of ours, or has ended since it was listed."""
     return pid in own or not os.path.exists(f"/proc/{pid}")
+
+
+def _text(value: str | bytes) -> str:
+    return value if isinstance(value, str) else value.decode()

@@ -28,6 +28,8 @@ class WideCatalog(RunCatalog):
         """
         super().__init__(paths[0])
         self._paths = list(paths)
+        # One for each folder: names of runs are unique within one only.
+        self._catalogs: dict[Path, RunCatalog] = {}
         self._bytes_per_look = None if is_read_whole else _BYTES_PER_LOOK
         self._readers: dict[Path, ForeignReader] = {}
         self._wide_extents: dict[Path, RunExtent] = {}
@@ -39,8 +41,7 @@ class WideCatalog(RunCatalog):
             if is_run(path):
                 summaries.append(summarize_run(path))
             elif path.is_dir():
-                self.root = path
-                summaries += super().look(most_parsed)
+                summaries += self._catalog(path).look(most_parsed)
         found = {run.path: run for path in self._paths if not is_run(path) for run in _runs_at(path)}
         self._readers = {path: reader for path, reader in self._readers.items() if path in found}
         for number, (path, run) in enumerate(found.items()):
@@ -51,22 +52,33 @@ class WideCatalog(RunCatalog):
             summaries.append(_summary(reader, self._paths))
         return newest_first(list({summary.path: summary for summary in summaries}.values()))
 
+    def checked(self, run: RunSummary) -> RunSummary:
+        """A run's summary after its config was checked, too; other trainers' configs are not."""
+        return run if run.path in self._readers else self._catalog(run.path.parent).checked(run)
+
     def settings(self, run: RunSummary) -> dict[str, Any]:
         """A run's settings by dotted key, as its own program names them."""
         reader = self._readers.get(run.path)
-        return reader.settings() if reader is not None else super().settings(run)
+        return reader.settings() if reader is not None else self._catalog(run.path.parent).settings(run)
 
     def known_settings(self, run: RunSummary) -> dict[str, Any] | None:
         """Settings that were read before."""
-        return self.settings(run) if run.path in self._readers else super().known_settings(run)
+        return self.settings(run) if run.path in self._readers else self._catalog(run.path.parent).known_settings(run)
 
     def known_extent(self, run: RunSummary) -> RunExtent | None:
         """What a run had on the disk if that was looked at before."""
-        return self._wide_extents[run.path] if run.path in self._readers else super().known_extent(run)
+        if run.path in self._readers:
+            return self._wide_extents[run.path]
+        return self._catalog(run.path.parent).known_extent(run)
 
     def extent(self, run: RunSummary) -> RunExtent:
         """What a run has on the disk."""
-        return self._wide_extents[run.path] if run.path in self._readers else super().extent(run)
+        if run.path in self._readers:
+            return self._wide_extents[run.path]
+        return self._catalog(run.path.parent).extent(run)
+
+    def _catalog(self, folder: Path) -> RunCatalog:
+        return self._catalogs.setdefault(folder, RunCatalog(folder))
 
 
 def _runs_at(path: Path) -> list[ForeignRun]:

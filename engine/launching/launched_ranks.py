@@ -29,6 +29,19 @@ _MONITOR_SECONDS = "0.5"
 # How long the agent waits for processes that were told to stop: the save of a large model takes its time.
 _SHUTDOWN_SECONDS = 120
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
+TORCHRUN_OPTIONS = (
+    "--rdzv-backend",
+    "--rdzv-endpoint",
+    "--rdzv-id",
+    "--nnodes",
+    "--nproc-per-node",
+    "--max-restarts",
+    "--monitor-interval",
+    "--shutdown-timeout",
+    "--signals-to-handle",
+    "--no-python",
+)
+"""Options that torchrun must have; old versions of torch lack some."""
 
 
 class LaunchedRanks:

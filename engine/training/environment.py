@@ -62,6 +62,7 @@ _NEUTRAL = {
     "training.compile_mode",
     "training.compile_dynamic",
     "training.channels_last",
+    "training.recompute",
     "training.deterministic",
     "training.num_threads",
     "training.probe_every",

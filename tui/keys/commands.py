@@ -397,6 +397,12 @@ COMMANDS: Mapping[str, Mapping[str, Command]] = {
         "apply": Command("enter", "apply", "Apply"),
         "close": Command("escape", "dismiss", "Change nothing"),
     },
+    "gpus": {
+        "toggle": Command("space", "toggle_gpu", "Train on the GPU, or not"),
+        "all": Command("asterisk", "toggle_all", "Every GPU, or none", shown="*"),
+        "apply": Command("enter", "apply", "Apply"),
+        "close": Command("escape", "dismiss", "Change nothing"),
+    },
     "chart": {
         "left": Command("left", "cursor(-1)", "Cursor: values at a step", "Cursor", "← →"),
         "right": Command("right", "cursor(1)", "Cursor to the right"),

@@ -15,6 +15,7 @@ _TITLES = {
     "key_list": "Keys",
     "list": "The list",
     "model_list": "The list",
+    "gpus": "GPUs",
     "filter": "While you filter",
     "rows": "Move",
     "chart": "Charts",

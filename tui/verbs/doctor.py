@@ -13,7 +13,8 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from torchdeck.engine.bench.doctor import Finding, examine_machine
+from torchdeck.engine.bench.doctor import examine_machine
+from torchdeck.engine.bench.finding import Finding
 
 from .options import json_option, runs_root_option
 from .output import print_json

@@ -224,10 +224,10 @@ class ConfigForm(Rows):
             return
         if field.kind == "bool":
             self.action_change(1)
-        elif field.kind == "choice":
+        elif field.kind == "choice" or field.is_listed:
             self.post_message(self.ChoiceWanted(self, field))
         else:
-            self._open(field)
+            self.type_into(field)
 
     def action_change(self, by: int) -> None:
         """Take the next or previous choice."""
@@ -245,7 +245,8 @@ class ConfigForm(Rows):
             return self.field is not None and bool(self.field.choices or self.field.kind == "bool")
         return self.field is not None
 
-    def _open(self, field: FormField) -> None:
+    def type_into(self, field: FormField) -> None:
+        """Open an editor over the value of the field under the cursor."""
         if self._editor is None:
             self._editor = FieldEditor(field)
             self._lay_editor()

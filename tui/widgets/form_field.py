@@ -37,6 +37,7 @@ class FormField:
         default: value where none is set; None if unknown.
         allowed: allowed values in words; may be empty.
         is_set: whether the value is written in the config, rather than the default of what the config names.
+        is_listed: whether its values are chosen from a list of what is there, rather than typed.
     """
 
     key: str
@@ -53,6 +54,7 @@ class FormField:
     default: str | None = None
     allowed: str = ""
     is_set: bool = True
+    is_listed: bool = False
 
     @property
     def shown(self) -> str:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...config import RunConfig
 from ...errors import ConfigError
 from ...inputs import Inputs, call_model, channels_last
+from ...models.recomputation import recompute_activations
 from ...models.tree.prediction import auxiliary_predictions, prediction_of
 from ..optimization.clipping import ClipMethod, clip_gradients
 from .losses import LossFunction, check_scalar
@@ -81,7 +82,8 @@ class TrainStep:
         objective: Objective,
         placement: Placement,
     ) -> Self:
-        """The step that a run with this config takes."""
+        """The step that a run with this config takes; the model keeps fewer activations where the config says so."""
+        recompute_activations(model, config.training.recompute)
         return cls(
             model,
             optimizer,

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from make_fixtures import RUN
+from trained import PERCEPTRON
 
+from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import RecordedRunError, RunError, UnknownRunError
 from torchdeck.engine.foreign.catalog import WideCatalog
 from torchdeck.engine.foreign.formats import discovered, find_any_run, foreign_run, open_run
 from torchdeck.engine.foreign.reader import ForeignReader
 from torchdeck.engine.runs.run_view import RunView
+from torchdeck.engine.runs.writer import RunWriter
 
 FIXTURES = Path(__file__).parent / "fixtures"
 # Name of the fixture, its path below the folder, its format, and what the library can't say.
@@ -141,3 +144,19 @@ def test_an_output_is_read_by_what_it_says(tmp_path: Path) -> None:
     reader = read(log)
     assert reader.series("train/loss")[0].tolist() == [10, 20]
     assert values(reader, "lr") == [0.001, 0.0005]
+
+
+def test_runs_of_one_name_in_two_folders_keep_apart_and_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder, rate in (("one", "0.25"), ("other", "0.5")):
+        config = parse_config(PERCEPTRON, "case", [f"optimizer.lr={rate}"])
+        run = RunWriter.create(tmp_path / folder, config, {})
+        run.close("finished")
+        run.path.rename(run.path.with_name("case-1"))
+    catalog = WideCatalog([tmp_path / "one", tmp_path / "other"])
+    runs = catalog.look()
+    assert sorted(catalog.settings(run)["optimizer.lr"] for run in runs) == [0.25, 0.5]
+    assert sorted((catalog.known_settings(run) or {})["optimizer.lr"] for run in runs) == [0.25, 0.5]
+    monkeypatch.setattr("torchdeck.engine.runs.browsing.run_catalog.summarize_run", None)
+    assert {run.path for run in catalog.look()} == {run.path for run in runs}

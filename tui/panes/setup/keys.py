@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -14,13 +16,15 @@ from textual.reactive import reactive
 from torchdeck.engine.config import Component, RunConfig
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.config.presets import list_presets
+from torchdeck.engine.detached.gpus import GpuState, NvmlGpus, Occupant, occupants, visible_gpus
 from torchdeck.engine.errors import TorchdeckError
 
-from ...draft_form import Libraries
+from ...draft_form import DEVICES, Libraries, with_gpus
 from ...draft_sections import PRESET
 from ...keys.bindings import bindings
 from ...messages import ArgumentRemoved, DraftEdited, DraftReplaced
 from ...process.worker_process import WorkerProcess
+from ...screens.choose_gpus import ChooseGpusScreen
 from ...screens.pick import PickEntry, PickScreen
 from ...widgets.config_form import ConfigForm
 from ...widgets.filter_field import FilterField, ask_filter
@@ -149,6 +153,9 @@ class SetupKeys(Working, Pane):
     @work(exclusive=True, group="choice")
     async def _choose(self, message: ConfigForm.ChoiceWanted) -> None:
         field = message.field
+        if field.key == DEVICES:
+            await self._choose_gpus(field)
+            return
         notes = {preset.name: preset.description for preset in list_presets()} if field.key == PRESET else {}
         entries = [
             PickEntry(choice, "now" if choice == field.value else notes.get(choice, "")) for choice in field.choices
@@ -156,6 +163,22 @@ class SetupKeys(Working, Pane):
         chosen = await self.app.push_screen_wait(PickScreen(field.key, entries))
         if chosen is not None and chosen != field.shown:
             self.form.post_message(ConfigForm.Changed(self.form, field.key, chosen))
+
+    async def _choose_gpus(self, field: FormField) -> None:
+        """List the GPUs of this machine; where they can't be looked at, their numbers are typed."""
+        draft = self.draft
+        assert draft is not None
+        try:
+            gpus, occupants = await asyncio.to_thread(_gpus_here)
+        except TorchdeckError as error:
+            self.notify(f"{error}; type their numbers, such as [0, 1]", title="No list of GPUs", severity="warning")
+            self.form.type_into(field)
+            return
+        screen = ChooseGpusScreen(gpus, occupants, draft.parallel.devices, draft.loader.batch_size)
+        chosen = await self.app.push_screen_wait(screen)
+        if chosen is not None and list(chosen) != draft.parallel.devices:
+            # Each GPU has its process: a number of them that was set before would contradict.
+            self.post_message(DraftReplaced(with_gpus(draft, chosen)))
 
     def action_reset(self) -> None:
         """Set the field back to the preset's value; from there, to the default. Removes an added argument."""
@@ -324,3 +347,11 @@ class SetupKeys(Working, Pane):
         if action == "back":
             return bool(self.wanted or (field is not None and field.typed is not None))
         return True
+
+
+def _gpus_here() -> tuple[list[GpuState], dict[int, list[Occupant]]]:
+    """The GPUs that CUDA shows to this process, and what occupies each. Raises TorchdeckError."""
+    gpus = visible_gpus(NvmlGpus().look(), os.environ)
+    if not gpus:
+        raise TorchdeckError("CUDA_VISIBLE_DEVICES hides every GPU of this machine")
+    return gpus, {gpu.index: occupants(gpu) for gpu in gpus}
