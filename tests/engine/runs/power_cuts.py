@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -98,7 +99,10 @@ def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[s
         while piece := os.read(read_end, 1 << 16):
             told += piece
         os.close(read_end)
-    with mounted(image, disk):
+    # A disk of its own: whoever made a mount namespace meanwhile keeps the cut one alive, and it would be mounted again.
+    left = image.with_name("left.img")
+    shutil.copyfile(image, left)
+    with mounted(left, disk):
         return what_is_left(disk / "runs", told, cut_at)
 
 

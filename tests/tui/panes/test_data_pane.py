@@ -286,12 +286,12 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await paste(pilot, str(root))
-        await pilot.press("enter")
-        await until_shown(pilot, "Esc stops it")
         # It can't be done before the keys are pressed, however fast it is.
         beside = app.worker.pid
         assert beside is not None
         os.kill(beside, signal.SIGSTOP)
+        await pilot.press("enter")
+        await until_shown(pilot, "Esc stops it")
         # Another pane answers meanwhile.
         await pilot.press("2")
         assert app.query_one("#model").is_on_screen

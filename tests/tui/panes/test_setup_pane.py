@@ -169,9 +169,9 @@ async def test_v_shows_the_plan_where_there_is_room_for_one_view(tmp_path: Path)
         await pilot.press("3", "v")
         await until_shown(pilot, "steps   345  23 per epoch × 15")
         await until_shown(pilot, "memory")
-        text = screen_text(app)
-        assert "Schedule" in text and "0.003" in text and "torchdeck train digits" in text
-        assert "batch_size" not in text
+        for words in ("Schedule", "0.003", "torchdeck train digits"):
+            await until_shown(pilot, words)
+        assert "batch_size" not in screen_text(app)
         await pilot.press("v")
         await until_shown(pilot, "batch_size")
 
