@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import combinations
 from typing import Any
 
@@ -49,7 +49,7 @@ def _distributed() -> Finding:
         return Finding(_SUBJECT, "limited", found, "several processes need a newer torch")
     backends = ["gloo"] if dist.is_gloo_available() else []
     if dist.is_nccl_available() and torch.cuda.is_available():
-        backends.append(f"NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}")  # type: ignore[no-untyped-call]
+        backends.append(f"NCCL {'.'.join(map(str, torch.cuda.nccl.version()))}")
     elif torch.cuda.is_available():
         found = f"{', '.join(backends)}; this torch has no NCCL"
         return Finding(_SUBJECT, "limited", found, "GPUs of several processes need the CUDA build of torch")
@@ -73,7 +73,7 @@ def address_finding(host: str) -> Finding:
     return Finding(_NETWORK, "ok", f"{host} is {address}")
 
 
-def links_finding(count: int, apart: Iterable[tuple[int, int]], lanes: Iterable[int]) -> Finding:
+def links_finding(count: int, apart: Sequence[tuple[int, int]], lanes: Sequence[int]) -> Finding:
     """How GPUs reach each other.
 
     Args:
@@ -81,9 +81,8 @@ def links_finding(count: int, apart: Iterable[tuple[int, int]], lanes: Iterable[
         apart: pairs that can't read each other's memory.
         lanes: active NVLink lanes of each GPU; empty if that is not known.
     """
-    lanes = list(lanes)
-    nvlink = f", NVLink with {min(lanes)} lanes each" if lanes and min(lanes) else ", no NVLink: over PCIe"
-    if apart := list(apart):
+    nvlink = f", NVLink with {min(lanes)} lanes each" if lanes and min(lanes) > 0 else ", no NVLink: over PCIe"
+    if apart:
         pairs = ", ".join(f"{one}-{other}" for one, other in apart[:6])
         found = f"{plural(len(apart), 'pair')} of {count} GPUs can't read each other's memory: {pairs}"
         advice = "gradients take the way over the host's memory, which is slower; choose GPUs that can with --gpus"
