@@ -20,6 +20,12 @@ class ParallelConfig(Section):
         default_factory=list,
         description="numbers of the GPUs to train on, one process each, such as [0, 1, 2, 3]; empty: the first ones",
     )
+    machines: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="machines that train the model together; `torchdeck train … --nodes 2 --join HOST:PORT` on each",
+    )
     sync_batch_norm: bool = Field(
         default=False,
         description="take the statistics of batch normalization over the batch of all processes; GPUs only",
@@ -64,4 +70,4 @@ class ParallelConfig(Section):
     @property
     def is_several(self) -> bool:
         """Whether it takes processes besides the one that asks: several, or as many as there are GPUs."""
-        return self.processes != 1 or len(self.devices) > 1
+        return self.processes != 1 or len(self.devices) > 1 or self.machines > 1

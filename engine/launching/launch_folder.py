@@ -95,6 +95,12 @@ class LaunchFolder:
             has_begun=self.run_path() is not None,
         )
 
+    def agree(self, described: Launch) -> None:
+        """Take over the name that the processes of all machines gave the launch: a later life knows it by that."""
+        value: Any = parse_json(read_regular_file(self.path / "launch.json", _MOST_BYTES))
+        value["launch_id"] = described.launch_id
+        atomic_write(self.path / "launch.json", json.dumps(value).encode(), durable=False, mode=0o600)
+
     def take_output(self, rank: int) -> None:
         """Send descriptors 1 and 2 of this process to its log in the folder."""
         self._output = self.path / f"{rank}.log"

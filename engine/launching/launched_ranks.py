@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from ..runs.reader import RunReader
 from .absolute_paths import with_absolute_paths
 from .launch_folder import Launch, LaunchFolder, new_launch_id
 from .launched_run import Status
+from .meeting import Meeting
 
 _MONITOR_SECONDS = "0.5"
 # How long the agent waits for processes that were told to stop: the save of a large model takes its time.
@@ -57,7 +59,7 @@ class LaunchedRanks:
 
     outlives_us = True
 
-    def __init__(self, launch: Launch, on_directory: Callable[[Path], None]) -> None:
+    def __init__(self, launch: Launch, on_directory: Callable[[Path], None], meeting: Meeting | None = None) -> None:
         self.path: Path | None = None
         self.status: Status = "preparing"
         self.message = ""
@@ -67,8 +69,9 @@ class LaunchedRanks:
         self._asked: float | None = None
         self._waiting: list[Command] = []
         self._is_terminated = False
+        self._machines = _machine_words(launch.config, meeting)
         self._folder = LaunchFolder.make(launch)
-        self._agent = self._started()
+        self._agent = self._started(meeting)
         self._has_ended = False
 
     @property
@@ -128,14 +131,12 @@ class LaunchedRanks:
         with contextlib.suppress(ProcessLookupError):
             self._agent.send_signal(signal.SIGTERM)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, meeting: Meeting | None) -> subprocess.Popen[bytes]:
         parallel = self._launch.config.parallel
         command = [
             *module_command("torch.distributed.run"),
             "--rdzv-backend=c10d",
-            "--rdzv-endpoint=localhost:0",
-            f"--rdzv-id={self._launch.launch_id}",
-            "--nnodes=1",
+            *self._machines,
             f"--nproc-per-node={number_of_processes(self._launch.config)}",
             f"--max-restarts={parallel.restarts}",
             f"--monitor-interval={_MONITOR_SECONDS}",
@@ -149,6 +150,9 @@ class LaunchedRanks:
         ]
         # torchrun would set it to 1 with a warning; every process sets its own number of threads.
         environment = {"OMP_NUM_THREADS": "1", **os.environ, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+        if meeting is not None and (interface := meeting.interface()):
+            # By itself it takes the one of the machine's name, which may lead nowhere.
+            environment.setdefault("GLOO_SOCKET_IFNAME", interface)
         with (self._folder.path / "agent.log").open("wb") as log:
             return subprocess.Popen(
                 command,
@@ -202,6 +206,25 @@ class _Refusal(TorchdeckError):
     """What a process of the run said before it had a directory."""
 
 
+def _machine_words(config: RunConfig, meeting: Meeting | None) -> list[str]:
+    """What torchrun is told of the machines. Raises ConfigError."""
+    machines = config.parallel.machines
+    if meeting is None:
+        if machines > 1:
+            raise ConfigError(
+                f"parallel.machines = {machines}: say on each of them where they meet, such as: torchdeck train … "
+                f"--nodes {machines} --join {socket.gethostname()}:29500"
+            )
+        return ["--nnodes=1", "--rdzv-endpoint=localhost:0", f"--rdzv-id={new_launch_id()}"]
+    return [
+        f"--nnodes={machines}",
+        f"--rdzv-endpoint={meeting.text}",
+        f"--rdzv-id=torchdeck-{meeting.port}",
+        f"--rdzv-conf=is_host={int(meeting.is_here())}",
+        f"--local-addr={meeting.own_address()}",
+    ]
+
+
 def number_of_processes(config: RunConfig) -> int:
     """The processes of a run on this machine.
 
@@ -227,16 +250,21 @@ def launch_ranks(
     argv: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
     part_of: Mapping[str, Any] = MappingProxyType({}),
+    meeting: Meeting | None = None,
 ) -> LaunchedRanks:
     """Start a new run of several processes, and return immediately; see `torchdeck.engine.launching.launch.launch`.
 
+    Args:
+        config, runs_root, argv, on_directory, part_of: as there.
+        meeting: where the machines meet, if there are several.
+
     Raises:
-        ConfigError: one process for each GPU, and there is none.
+        ConfigError: one process for each GPU, and there is none; several machines that can't meet.
     """
     kept = with_secrets_kept(with_absolute_paths(config))
     words = tuple(words_with_secrets_kept(argv))
     launch = Launch(new_launch_id(), _counted(kept), runs_root, words, part_of)
-    return LaunchedRanks(launch, on_directory)
+    return LaunchedRanks(launch, on_directory, meeting)
 
 
 def launch_ranks_resumed(
@@ -245,18 +273,19 @@ def launch_ranks_resumed(
     checkpoint: Path | None = None,
     overrides: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
+    meeting: Meeting | None = None,
 ) -> LaunchedRanks:
-    """Resume a run with several processes; see `torchdeck.engine.launching.launch.launch_resumed`.
+    """Resume a run with several processes; see `torchdeck.engine.launching.launch.launch_resumed`, and `launch_ranks`.
 
     Raises:
-        ConfigError: its config is damaged, or an override is not allowed.
+        ConfigError: its config is damaged, an override is not allowed, or several machines can't meet.
         RunError: the run is being trained by a live process.
     """
     if (owner := RunReader(path).owner_pid()) is not None:
         raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
     config = _counted(load_run_config(path, overrides))
     launch = Launch(new_launch_id(), config, path.parent, run=path, checkpoint=checkpoint, overrides=tuple(overrides))
-    return LaunchedRanks(launch, on_directory)
+    return LaunchedRanks(launch, on_directory, meeting)
 
 
 def _counted(config: RunConfig) -> RunConfig:

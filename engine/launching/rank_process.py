@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ..errors import TorchdeckError
+from ..errors import RunError, TorchdeckError
 from ..run_files import LOG_FILE, RANKS_FOLDER
 from ..runs.on_disk.directory import ENDED_STATUSES, list_runs, read_info, read_state
 from ..runs.rank_states import read_ranks, silent_ranks
@@ -74,6 +75,8 @@ def main(folder: Path) -> int:
     described = launch.read()
     ranks = ProcessGroup.of_environment(described.config.parallel.timeout_minutes)
     try:
+        if ranks.world > ranks.local_world:
+            described = _agreed_launch(described, launch, ranks)
         earlier = ranks.agreed(_run_of_launch(described) if ranks.is_first else None)
         failure = ranks.agreed(launch.failure() if ranks.is_first else "")
         if earlier is not None and (failure or read_state(earlier).get("status") in ENDED_STATUSES):
@@ -94,6 +97,37 @@ def main(folder: Path) -> int:
         if ranks.is_first:
             launch.tell_progress(run.message if run.path is None else "")
     return _exit_status(run, launch, ranks)
+
+
+def _agreed_launch(own: Launch, folder: LaunchFolder, ranks: ProcessGroup) -> Launch:
+    """The launch that rank 0's machine describes, on every machine.
+
+    Raises:
+        TorchdeckError: the machines don't share the folder of runs.
+    """
+    described: Launch = ranks.agreed(own)
+    if ranks.local_rank == 0:
+        folder.agree(described)
+    mark = described.runs_root / f".{described.launch_id}"
+    try:
+        if ranks.is_first:
+            described.runs_root.mkdir(parents=True, exist_ok=True)
+            mark.touch()
+        ranks.agreed(None)
+        ranks.together(lambda: _see(mark))
+    finally:
+        if ranks.is_first:
+            mark.unlink(missing_ok=True)
+    return described
+
+
+def _see(mark: Path) -> None:
+    # A listing, unlike a look at a name, is not kept by network file systems.
+    if not mark.parent.is_dir() or mark.name not in os.listdir(mark.parent):
+        raise RunError(
+            f"{mark.parent} on {socket.gethostname()} is not the folder of the first machine: several machines need a "
+            "folder of runs that they share (--runs)"
+        )
 
 
 def _launched(described: Launch, folder: LaunchFolder, ranks: ProcessGroup, earlier: Path | None) -> LaunchedRun:

@@ -68,6 +68,7 @@ _NEUTRAL = {
     "training.probe_every",
     "parallel.processes",
     "parallel.devices",
+    "parallel.machines",
     "parallel.restarts",
     "parallel.timeout_minutes",
     "checkpoint.every_epochs",

@@ -27,6 +27,7 @@ from torchdeck.engine.launching.followed_run import FollowedRun
 from torchdeck.engine.launching.fork import fork_config
 from torchdeck.engine.launching.launch import launch, launch_resumed
 from torchdeck.engine.launching.launched_ranks import launch_ranks, launch_ranks_resumed
+from torchdeck.engine.launching.meeting import Meeting
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
@@ -59,6 +60,10 @@ _FOLLOWING = (
     trust_option,
     gpus_option,
     click.option(
+        "--nodes", type=click.IntRange(1, 1024), help="Machines that train together; start the same on each."
+    ),
+    click.option("--join", metavar="HOST:PORT", help="Where the machines meet: the first one, and a free port of it."),
+    click.option(
         "--processes", type=click.IntRange(0), help="Train with so many processes together; 0: one for each GPU."
     ),
     click.option("--detach", is_flag=True, help="Train in the background; print the run's name and return."),
@@ -74,13 +79,17 @@ def _follows_a_run(verb: Verb) -> Verb:
     """Add the options of every verb that starts a run, and then follows or detaches it."""
 
     @wraps(verb)
-    def with_processes(gpus: list[int] | None, processes: int | None, **arguments: Any) -> int:
+    def with_processes(
+        gpus: list[int] | None, processes: int | None, nodes: int | None, join: str | None, **arguments: Any
+    ) -> int:
         overrides = arguments.pop("overrides")
+        if nodes is not None:
+            overrides = (*overrides, f"parallel.machines={nodes}")
         if gpus is not None:
             overrides = (*overrides, f"parallel.devices={gpus}", f"parallel.processes={len(gpus)}")
         if processes is not None:
             overrides = (*overrides, f"parallel.processes={processes}", "parallel.devices=[]")
-        return verb(overrides=overrides, **arguments)
+        return verb(overrides=overrides, meeting=Meeting.at(join) if join is not None else None, **arguments)
 
     options: Verb = with_processes
     for option in reversed(_FOLLOWING):
@@ -105,6 +114,7 @@ def train(
     dry_run: bool,
     seeds: int | None,
     part_of: dict[str, Any],
+    meeting: Meeting | None,
     as_json: bool,
     announce: int,
 ) -> int:
@@ -131,8 +141,10 @@ def train(
         return train_seeds(config, sys.argv[1:], seeds, as_json, announce)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
-        return _follow(lambda on_directory: _resumed(earlier, on_directory), as_json, announce)
-    return _follow(lambda on_directory: _launched(config, runs_root, on_directory, part_of), as_json, announce)
+        return _follow(lambda on_directory: _resumed(earlier, on_directory, meeting), as_json, announce)
+    return _follow(
+        lambda on_directory: _launched(config, runs_root, on_directory, meeting, part_of), as_json, announce
+    )
 
 
 @click.command()
@@ -152,6 +164,7 @@ def resume(
     runs_root: Path,
     trusts_code: bool,
     detach: bool,
+    meeting: Meeting | None,
     as_json: bool,
     announce: int,
 ) -> int:
@@ -163,7 +176,7 @@ def resume(
     if detach:
         return _detached(as_json)
     return _follow(
-        lambda on_directory: _resumed(path, on_directory, chosen, overrides),
+        lambda on_directory: _resumed(path, on_directory, meeting, chosen, overrides),
         as_json,
         announce,
     )
@@ -196,6 +209,7 @@ def fork(
     trusts_code: bool,
     name: str | None,
     detach: bool,
+    meeting: Meeting | None,
     as_json: bool,
     announce: int,
 ) -> int:
@@ -214,26 +228,41 @@ def fork(
     check_agreed(config, TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
     if detach:
         return _detached(as_json)
-    return _follow(lambda on_directory: _launched(config, runs_root, on_directory), as_json, announce)
+    return _follow(lambda on_directory: _launched(config, runs_root, on_directory, meeting), as_json, announce)
 
 
 def _launched(
     config: RunConfig,
     runs_root: Path,
     on_directory: Callable[[Path], None],
+    meeting: Meeting | None,
     part_of: Mapping[str, Any] = MappingProxyType({}),
 ) -> FollowedRun:
     argv = ["torchdeck", *sys.argv[1:]]
-    start = launch_ranks if config.parallel.is_several else launch
-    return start(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of)
+    if config.parallel.is_several:
+        return launch_ranks(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of, meeting=meeting)
+    _refuse_meeting(meeting)
+    return launch(config, runs_root, argv=argv, on_directory=on_directory, part_of=part_of)
 
 
 def _resumed(
-    path: Path, on_directory: Callable[[Path], None], checkpoint: Path | None = None, overrides: tuple[str, ...] = ()
+    path: Path,
+    on_directory: Callable[[Path], None],
+    meeting: Meeting | None,
+    checkpoint: Path | None = None,
+    overrides: tuple[str, ...] = (),
 ) -> FollowedRun:
-    is_several = load_run_config(path, overrides).parallel.is_several
-    resume_run = launch_ranks_resumed if is_several else launch_resumed
-    return resume_run(path, checkpoint=checkpoint, overrides=overrides, on_directory=on_directory)
+    if load_run_config(path, overrides).parallel.is_several:
+        return launch_ranks_resumed(
+            path, checkpoint=checkpoint, overrides=overrides, on_directory=on_directory, meeting=meeting
+        )
+    _refuse_meeting(meeting)
+    return launch_resumed(path, checkpoint=checkpoint, overrides=overrides, on_directory=on_directory)
+
+
+def _refuse_meeting(meeting: Meeting | None) -> None:
+    if meeting is not None:
+        raise ConfigError("--join: is where several machines meet; say with --nodes how many they are")
 
 
 def _follow(start: Start, as_json: bool, announce: int) -> int:

@@ -99,7 +99,7 @@ def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[s
         while piece := os.read(read_end, 1 << 16):
             told += piece
         os.close(read_end)
-    # A disk of its own: a mount namespace that somebody made meanwhile keeps the cut one, which would be mounted again.
+    # On a disk of its own: a mount namespace that was made meanwhile keeps the cut one alive, to be mounted again.
     left = image.with_name("left.img")
     shutil.copyfile(image, left)
     with mounted(left, disk):
