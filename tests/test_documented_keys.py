@@ -17,7 +17,7 @@ EVERYWHERE = ("studio", "dialog", "selection", "answers", "code", "key_list", "l
 PARTS = {
     "data": ("data", "catalog", "samples", "pictures", "transforms", "transform", "numbers", "batch", "sample"),
     "model": ("model", "models", "model_list", "tree", "groups", "weights"),
-    "setup": ("setup", "sections", "form", "typing", "plan"),
+    "setup": ("setup", "sections", "form", "typing", "plan", "gpus"),
     "train": ("train", "chart", "evaluation"),
     "runs": (
         *("runs", "run_table", "checkpoint_table", "run_chart", "chart"),

@@ -61,6 +61,7 @@ OTHERS = {
     "sweep": "sweep search.toml",
     "queue": "queue add digits",
     "queued": "queue work --cpus 1 --until-empty",
+    "slurm": "slurm digits --nodes 2 --gpus 4",
     "run": "run -- python -c print('loss=0.5')",
     "completion": "completion bash",
 }

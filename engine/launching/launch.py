@@ -12,7 +12,7 @@ from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..distributed.ranks import ALONE, Ranks
 from ..errors import RunError
 from ..machine.torch_import import require_torch
-from ..runs.on_disk.directory import load_run_config
+from ..runs.on_disk.directory import load_run_config, refuse_trained
 from ..runs.on_disk.own_files import require_own_files
 from ..runs.on_disk.state_file import StateFile
 from ..runs.reader import RunReader
@@ -189,6 +189,7 @@ def launch_resumed(
     overrides: Sequence[str] = (),
     on_directory: Callable[[Path], None] = lambda path: None,
     ranks: Ranks = ALONE,
+    takes_over: bool = False,
 ) -> LaunchedRun:
     """Resume a run from a checkpoint, in its own directory, and return immediately.
 
@@ -198,21 +199,22 @@ def launch_resumed(
         overrides: `KEY=VALUE` changes to the run's config.
         on_directory: called in the engine's thread once the directory is owned.
         ranks: the processes that train it together; every one of them calls this.
+        takes_over: whether the process that trained it is known to be gone, wherever it was.
 
     Raises:
         ConfigError: its config is damaged, or an override is not allowed.
         RunError: the run is being trained by a live process.
     """
-    config = ranks.together(lambda: _resumable(path, overrides), host_first=True)
+    config = ranks.together(lambda: _resumable(path, overrides, takes_over=takes_over), host_first=True)
     run = _ResumedRun(path, config, checkpoint, on_directory, ranks)
     run._start()
     return run
 
 
-def _resumable(path: Path, overrides: Sequence[str]) -> RunConfig:
+def _resumable(path: Path, overrides: Sequence[str], *, takes_over: bool) -> RunConfig:
     """The config that a run is resumed with. Raises ConfigError, RunError."""
-    if (owner := RunReader(path).owner_pid()) is not None:
-        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    if not takes_over:
+        refuse_trained(path)
     require_own_files(path)
     return with_secrets_kept(with_absolute_paths(load_run_config(path, overrides)))
 

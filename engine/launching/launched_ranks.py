@@ -20,8 +20,7 @@ from ..machine.python_process import module_command, python_command
 from ..runs.cause_of_death import why_died
 from ..runs.commands import Answer, Command, problem_with
 from ..runs.control import send
-from ..runs.on_disk.directory import ENDED_STATUSES, load_run_config, read_state
-from ..runs.reader import RunReader
+from ..runs.on_disk.directory import ENDED_STATUSES, load_run_config, read_state, refuse_trained
 from .absolute_paths import with_absolute_paths
 from .launch_folder import Launch, LaunchFolder, new_launch_id
 from .launched_run import Status
@@ -281,8 +280,7 @@ def launch_ranks_resumed(
         ConfigError: its config is damaged, an override is not allowed, or several machines can't meet.
         RunError: the run is being trained by a live process.
     """
-    if (owner := RunReader(path).owner_pid()) is not None:
-        raise RunError(f"{path.name}: is being trained by process {owner}; stop it first, or watch it in the studio")
+    refuse_trained(path)
     config = _counted(load_run_config(path, overrides))
     launch = Launch(new_launch_id(), config, path.parent, run=path, checkpoint=checkpoint, overrides=tuple(overrides))
     return LaunchedRanks(launch, on_directory, meeting)

@@ -139,7 +139,7 @@ def _launched(described: Launch, folder: LaunchFolder, ranks: ProcessGroup, earl
         folder.move_output(path / LOG_FILE if ranks.is_first else path / RANKS_FOLDER / f"{ranks.rank}.log")
 
     if earlier is not None:
-        return launch_resumed(earlier, on_directory=on_directory, ranks=ranks)
+        return launch_resumed(earlier, on_directory=on_directory, ranks=ranks, takes_over=True)
     if described.run is not None:
         return launch_resumed(
             described.run,

@@ -78,8 +78,8 @@ def why_died(run: Path) -> str:
     state = read_state(run)
     host, boot = state.get("host"), state.get("boot_id")
     if isinstance(host, str) and host and host != socket.gethostname():
-        return f"its process on {host} is gone or not visible from here"
-    heard = f", last update {_moment(_last_heard(run, state))}" if _last_heard(run, state) else ""
+        return f"its process on {host} is gone or not visible from here{_heard_words(run, state)}"
+    heard = _heard_words(run, state)
     death = _noted_death(run, state)
     if death is not None:
         return f"{_words(run, death)}, {_moment(death.time)}"
@@ -90,6 +90,11 @@ def why_died(run: Path) -> str:
     if _was_memory_scarce(run):
         return f"its process ended when the machine ran out of memory: probably killed by the kernel{heard}"
     return f"its process ended without a message, as with SIGKILL or a power cut{heard}"
+
+
+def _heard_words(run: Path, state: StateFile) -> str:
+    at = _last_heard(run, state)
+    return f", last update {_moment(at)}" if at else ""
 
 
 def _words(run: Path, death: Death) -> str:

@@ -27,6 +27,8 @@ from ..files.documents import DocumentError, parse_json
 from ..files.state_folder import state_folder
 from .commands import Answer, Command, problem_with
 from .on_disk.directory import owner_pid, read_state
+from .on_disk.distant import distant_owner
+from .spool import answer_spool, send_by_spool
 
 SOCKET_FILE = "control.sock"
 PROTOCOL = 1
@@ -38,6 +40,7 @@ _MAX_CLIENTS = 8
 _MAX_WAITING_CLIENTS = 64
 _MAX_ANSWERS = 256
 _LOOK_SECONDS = 5.0
+_SPOOL_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
 _BREATHER_SECONDS = 0.1
 
@@ -104,6 +107,7 @@ class ControlServer:
         self._path = held / SOCKET_FILE
         self._inode = 0
         self._is_running = False
+        self._next_look = self._next_offer = 0.0
         self._thread = threading.Thread(target=self._serve, name="control", daemon=True)
 
     def start(self) -> str:
@@ -144,9 +148,13 @@ class ControlServer:
 
     def _serve(self) -> None:
         while True:
-            ready = self._selector.select(timeout=_LOOK_SECONDS)
-            if not ready:
+            ready = self._selector.select(timeout=_SPOOL_SECONDS)
+            if not ready and time.monotonic() >= self._next_offer:
+                self._next_offer = time.monotonic() + _LOOK_SECONDS
                 self._offer_again_if_gone()
+            if time.monotonic() >= self._next_look:
+                self._next_look = time.monotonic() + _SPOOL_SECONDS
+                answer_spool(self._held, self._reply_to)
             for key, _ in ready:
                 if key.fileobj == self._wake_reader:
                     return
@@ -277,6 +285,11 @@ def send(run: Path, command: Command, timeout: float = _ANSWER_SECONDS) -> Answe
             f"{run.name}: its program reads no commands, so {command.get('cmd')} can't be sent to it; a loop "
             "reads them with run.commands()"
         )
+    if (distant := distant_owner(run, read_state(run))) is not None:
+        try:
+            return send_by_spool(run, command)
+        except RunError as error:
+            raise RunError(f"{error}; it trains {distant.words}") from error
     line = json.dumps({"id": uuid.uuid4().hex, **command}).encode() + b"\n"
     problem: OSError | ValueError | None = None
     for path in _socket_paths(run):

@@ -56,6 +56,7 @@ WORKING = {
     "list datasets": "FashionMNIST",
     "list models": "resnet18",
     "queue list": "no jobs in runs/queue",
+    "slurm digits --nodes 2": "srun torchdeck train digits",
     "run -- echo loss=0.5": "loss=0.5",
     "completion bash": "complete -o",
     "--help": "attach",

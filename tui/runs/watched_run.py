@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from torchdeck.engine.runs.on_disk.directory import LIVE_STATUSES
+from torchdeck.engine.runs.on_disk.distant import distant_owner
 
 from ..polling import BYTES_PER_LOOK
 from ..words.train.run_text import run_forms, status_forms
@@ -86,6 +87,8 @@ class WatchedRun:
             self.changes += self.launched is not None
             return ""
         if not (reader.poll(BYTES_PER_LOOK) or reader.status() != self.status):
+            # How long nothing was heard of a process on another machine is said, and grows.
+            self.changes += self.is_live and distant_owner(reader.path, reader.state()) is not None
             return ""
         was_live, self.status = self.is_live, reader.status()
         self.changes += 1

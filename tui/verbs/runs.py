@@ -26,6 +26,7 @@ from torchdeck.engine.runs.browsing.seed_groups import seed_groups
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
 from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, source_of
+from torchdeck.engine.runs.on_disk.distant import distant_owner
 from torchdeck.engine.runs.on_disk.run_labels import read_labels
 from torchdeck.engine.runs.run_view import RunView
 from torchdeck.engine.user_path import user_path
@@ -245,8 +246,9 @@ def _print_run(reader: RunView, document: dict[str, Any]) -> None:
     console = Console(soft_wrap=True, highlight=False)
     progress = reader.progress()
     state = document["state"]
+    distant = distant_owner(reader.path, reader.state())
     rows = [
-        ("status", document["status"]),
+        ("status", f"{document['status']} {distant.words}" if distant is not None else document["status"]),
         ("epoch", f"{progress.epoch}/{progress.epochs}" if progress.epochs else str(progress.epoch or "–")),
         ("step", f"{progress.step:,}/{progress.total_steps:,}" if progress.total_steps else f"{progress.step:,}"),
         ("directory", str(reader.path)),

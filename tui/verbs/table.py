@@ -37,6 +37,7 @@ VERBS = {
     "delete": Verb("keeping", "delete", "Delete a run or a checkpoint."),
     "sweep": Verb("sweep", "sweep", "Search settings: many runs of one file, by Optuna."),
     "queue": Verb("queue", "queue", "Queue runs for the GPUs of this machine; each starts when one is free."),
+    "slurm": Verb("slurm", "slurm", "Print or submit a SLURM job that trains a run, on any number of machines."),
     "model": Verb("model", "model", "Show the module tree of a model, with parameter counts."),
     "checkpoint": Verb("checkpoint", "checkpoint", "Show what is inside a checkpoint, without loading it."),
     "evaluate": Verb("evaluate", "evaluate", "Evaluate a checkpoint: metrics, classes, confusion, worst mistakes."),

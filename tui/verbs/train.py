@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -31,7 +32,8 @@ from torchdeck.engine.launching.meeting import Meeting
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
 from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
-from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config
+from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config, read_state
+from torchdeck.engine.runs.on_disk.distant import distant_owner
 from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.requeue import requeue_job, run_of_restarted_job
 
@@ -141,6 +143,7 @@ def train(
         return train_seeds(config, sys.argv[1:], seeds, as_json, announce)
     if config.checkpoint.requeue and (earlier := run_of_restarted_job(runs_root)) is not None:
         check_agreed(load_run_config(earlier), TRUST_CODE, is_agreed=trusts_code, overrides=overrides)
+        _wait_for_silence(earlier)
         return _follow(lambda on_directory: _resumed(earlier, on_directory, meeting), as_json, announce)
     return _follow(
         lambda on_directory: _launched(config, runs_root, on_directory, meeting, part_of), as_json, announce
@@ -260,6 +263,12 @@ def _resumed(
     return launch_resumed(path, checkpoint=checkpoint, overrides=overrides, on_directory=on_directory)
 
 
+def _wait_for_silence(run: Path) -> None:
+    """A job that was restarted after its machine was lost may find that one's last words still fresh."""
+    while (distant := distant_owner(run, read_state(run))) is not None and distant.is_heard:
+        time.sleep(1.0)
+
+
 def _refuse_meeting(meeting: Meeting | None) -> None:
     if meeting is not None:
         raise ConfigError("--join: is where several machines meet; say with --nodes how many they are")
@@ -305,6 +314,9 @@ def _follow(start: Start, as_json: bool, announce: int) -> int:
 
 def _requeue_if_asked(run: FollowedRun, received: int, file: TextIO) -> None:
     """Requeue the SLURM job after a SIGUSR1 has stopped the run, if the config asks for it."""
+    # Of several nodes, the first speaks.
+    if os.environ.get("SLURM_NODEID", "0") != "0":
+        return
     if received != signal.SIGUSR1 or run.status != "stopped" or run.path is None:
         return
     if RunReader(run.path).config().checkpoint.requeue:

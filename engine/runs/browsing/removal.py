@@ -13,7 +13,7 @@ from ...errors import RunError
 from ...files.durable import fsync_directory, replace_with_link
 from ...files.regular_file import held_folder
 from ...run_files import BEST_FILE, CHECKPOINTS, CONFIG_FILE, LAST_FILE
-from ..on_disk.directory import is_run, own_run
+from ..on_disk.directory import is_run, own_run, refuse_trained
 from ..saving.checkpoint_index import find_checkpoint_files, read_index, step_of, write_index
 from ..saving.pins import pin_name, pinned_by
 
@@ -72,6 +72,7 @@ def delete_run(run: Path) -> RemovalPlan:
     """
     plan = plan_removal(run)
     try:
+        refuse_trained(run)
         lock = own_run(run)
         try:
             # The config, which makes the directory a run's, goes last.
@@ -100,6 +101,7 @@ def delete_checkpoint(run: Path, name: str) -> int:
     _require_run(run)
     folder = run / CHECKPOINTS
     try:
+        refuse_trained(run)
         lock = own_run(run)
         try:
             with held_folder(folder) as held:

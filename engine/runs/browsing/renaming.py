@@ -12,7 +12,15 @@ from ...errors import RecordedRunError, RunError
 from ...files.durable import atomic_write, fsync_directory
 from ...files.json_values import to_json
 from ...run_files import CONFIG_FILE, INFO_FILE
-from ..on_disk.directory import given_name, is_run, load_run_config, own_run, read_info, read_settings_file
+from ..on_disk.directory import (
+    given_name,
+    is_run,
+    load_run_config,
+    own_run,
+    read_info,
+    read_settings_file,
+    refuse_trained,
+)
 from ..on_disk.recorded_config import RECORDED, recorded_toml
 
 
@@ -38,6 +46,7 @@ def rename_run(run: Path, name: str) -> Path:
     if target == run:
         return run
     try:
+        refuse_trained(run)
         lock = own_run(run)
         try:
             if os.path.lexists(target):

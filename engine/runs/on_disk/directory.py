@@ -25,6 +25,7 @@ from ...files.regular_file import read_regular_file
 from ...machine.process_identity import boot_id, start_ticks
 from ...run_files import CHECKPOINTS, CONFIG_FILE, INFO_FILE, STATE_FILE
 from ...user_path import user_path
+from .distant import distant_owner
 from .lock import RunLock, acquire, is_held_here, lock_holder, trained_by
 from .recorded_config import is_recorded
 from .run_labels import read_labels
@@ -223,20 +224,38 @@ def owner_pid(run: Path) -> int | None:
     """The process that trains the run in directory `run`; None when nobody does.
 
     The kernel says who holds the run's lock. Where its file is gone, which cleaners of shared disks bring about, the
-    process that the state names is asked for. 0 when it is alive in another pid namespace (a container), where its
-    number means nothing here.
+    process that the state names is asked for. 0 when it is alive in another pid namespace (a container), or was heard
+    of a short while ago on another machine: its number means nothing here.
     """
     return _owner(run, read_state(run))
 
 
+def refuse_trained(run: Path) -> None:
+    """Raise RunError when a process trains the run, which says where."""
+    state = read_state(run)
+    if (owner := _owner(run, state)) is not None:
+        distant = distant_owner(run, state) if owner == 0 else None
+        raise RunError(trained_by(run, owner, distant.words if distant is not None else ""))
+
+
 def own_run(run: Path) -> RunLock:
-    """Take ownership of a run. Raises RunError when a live process trains it, OSError when it can't be locked."""
-    if not is_held_here(run) and (owner := owner_pid(run)) is not None:
+    """Take ownership of a run. Raises RunError when a live process trains it, OSError when it can't be locked.
+
+    Whether one on another machine does, nothing here can tell for sure: `refuse_trained` is asked before.
+    """
+    if not is_held_here(run) and (owner := _owner_here(run, read_state(run))) is not None:
         raise RunError(trained_by(run, owner))
     return acquire(run)
 
 
 def _owner(run: Path, state: StateFile) -> int | None:
+    owner = _owner_here(run, state)
+    if owner is None and (distant := distant_owner(run, state)) is not None and distant.is_heard:
+        return 0
+    return owner
+
+
+def _owner_here(run: Path, state: StateFile) -> int | None:
     holder = lock_holder(run)
     return holder if holder is not None else _process_of(run, state)
 

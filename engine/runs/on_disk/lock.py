@@ -110,10 +110,11 @@ def acquire(run: Path) -> RunLock:
         return lock
 
 
-def trained_by(run: Path, owner: int | None) -> str:
-    """Error message for a run that a live process trains."""
+def trained_by(run: Path, owner: int | None, where: str = "") -> str:
+    """Error message for a run that a live process trains, somewhere else if it is said where."""
+    process = f"process {owner}" if owner else f"a process {where}" if where else "another process"
     return (
-        f"{run.name}: is being trained by {f'process {owner}' if owner else 'another process'}; stop it first "
+        f"{run.name}: is being trained by {process}; stop it first "
         f"(torchdeck send {run.name} stop), or watch it (torchdeck attach {run.name})"
     )
 

@@ -35,7 +35,7 @@ _OWN_FILES = (
     f"{LOG_FILE}.1",
     LOCK_FILE,
 )
-_OWN_FOLDERS = (CHECKPOINTS, "cache", "profiles", "tensorboard")
+_OWN_FOLDERS = (CHECKPOINTS, "cache", "profiles", "tensorboard", "commands")
 
 
 def require_own_files(run: Path) -> None:

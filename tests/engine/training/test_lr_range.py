@@ -31,7 +31,9 @@ def test_the_same_config_gives_the_same_curve_and_no_generator_is_moved() -> Non
     assert torch.equal(torch.get_rng_state(), before)
     assert random.getstate() == python
     assert torch.get_num_threads() == threads
-    assert find_learning_rate(case(), progress=lambda *_: None, steps=12) == first
+    again = find_learning_rate(case(), progress=lambda *_: None, steps=12)
+    # So short a test suggests nothing: NaN, which equals nothing.
+    assert repr(again) == repr(first)
 
 
 def test_gradients_are_clipped_as_the_run_would_clip_them() -> None:

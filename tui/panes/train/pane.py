@@ -19,6 +19,7 @@ from textual.timer import Timer
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.runs.on_disk.directory import source_of
+from torchdeck.engine.runs.on_disk.distant import distant_owner
 
 from ...keys.bindings import bindings
 from ...runs.step_axis import AXES
@@ -204,7 +205,10 @@ class TrainPane(Working, Pane):
         lines = draw(max(20, head.size.width or self.size.width - 4), 0)
         head.styles.height = len(lines) + head.gutter.height
         head.show(draw)
-        head.entitle(head_title(reader.path.name, status, progress, self._what), newest_event(reader.events()))
+        distant = distant_owner(reader.path, state) if is_live else None
+        where = distant.words if distant is not None else ""
+        title = head_title(reader.path.name, status, progress, self._what, where)
+        head.entitle(title, newest_event(reader.events()))
 
     def _show_parts(self, reader: RunView) -> None:
         """Show the parts besides the head and the charts, as far as they are seen at this size."""

@@ -94,11 +94,12 @@ def _score_markup(metric: str, value: float | None) -> str:
     return f"[$best]{drawing.escape(named)}{drawing.escape(metric_text(metric, value))}[/]"
 
 
-def head_title(name: str, status: str, progress: Progress, what: str) -> str:
+def head_title(name: str, status: str, progress: Progress, what: str, where: str = "") -> str:
     """The title of the head as markup: name and status of a run, what it does at the moment, and what trains where."""
     tone, glyph = STATUS_TONES.get(status, ("$text", "●"))
     phase = _PHASES.get(progress.phase, "") if status in ("preparing", "running") else ""
     words = f"[{tone}]{glyph} {status}[/]" + (f"  [not bold $warning]{phase}[/]" if phase else "")
+    words += f"  [not bold $warning]{drawing.name(where)}[/]" if where else ""
     return f"{drawing.name(name)}  {words}  [not bold $text-muted]{drawing.name(what)}[/]"
 
 
