@@ -1,7 +1,7 @@
 """Commands to a run whose process is on another machine: files in the run's directory, where no socket reaches.
 
-commands/<time>-<id>.json     a command, renamed into place by whoever sends it
-commands/<time>-<id>.answer   what the run's process says to it; whoever sent the command removes it
+commands/<time>-<id>.json     a command, renamed into place by its sender
+commands/<time>-<id>.answer   what the run's process says to it; removed by the sender
 """
 
 from __future__ import annotations
