@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 import click
 
 from torchdeck.engine.machine.torch_import import require_torch
 
 from ..process.private_output import PrivateOutput
-from .options import json_option
+from .options import Numbers, json_option
 from .output import print_json
 
 
@@ -16,13 +19,26 @@ from .output import print_json
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=1.0, show_default=True, help="Seconds per window.")
 @click.option("--rounds", type=click.IntRange(min=1), default=12, show_default=True, help="Windows per loop.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
+@click.option("--processes", type=Numbers("processes", "1,2,4"), metavar="1,2,4", help="Compare numbers of processes.")
+@click.option("--gpus", type=Numbers("GPUs", "0-3"), metavar="0-3", help="Compare 1, 2, 4, … of these GPUs.")
 @json_option
-def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, as_json: bool) -> int:
+def bench(
+    subjects: tuple[str, ...],
+    seconds: float,
+    rounds: int,
+    device: str,
+    processes: list[int] | None,
+    gpus: list[int] | None,
+    as_json: bool,
+) -> int:
     """Compare torchdeck's engine on this machine with a bare loop and other installed trainers, as ratios.
 
     All loops train on batches of 64 random images in memory. headless: the engine with metrics, journal and
     checkpoints; quickstart: PyTorch's tutorial with a DataLoader; lightning and accelerate: only if installed. Loops
     take turns in short windows; the ratio shown is the median over the rounds.
+
+    With --processes or --gpus, the engine with several processes is compared with itself with one: batches of 64 for
+    each, and the cores divided by the largest number.
     """
     with PrivateOutput() as output:
         require_torch("bench")
@@ -30,6 +46,12 @@ def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, a
 
         for subject in subjects:
             bench_config(subject, device)
+        if processes is not None or gpus is not None:
+            counts = processes or [1 << power for power in range(len(gpus or ()).bit_length())]
+            _compare_processes(
+                subjects or tuple(SUBJECTS), counts, gpus or [], seconds, rounds, device, as_json, output
+            )
+            return 0
         table = {}
         for subject in subjects or tuple(SUBJECTS):
             print(f"measuring {subject} …", file=output.stderr)
@@ -47,3 +69,33 @@ def bench(subjects: tuple[str, ...], seconds: float, rounds: int, device: str, a
                     file=output.stdout,
                 )
     return 0
+
+
+def _compare_processes(
+    subjects: Sequence[str],
+    counts: Sequence[int],
+    gpus: Sequence[int],
+    seconds: float,
+    rounds: int,
+    device: str,
+    as_json: bool,
+    output: PrivateOutput,
+) -> None:
+    from torchdeck.engine.bench.scaling import measure_scaling
+
+    table: dict[str, list[dict[str, float]]] = {}
+    for subject in subjects:
+        print(f"measuring {subject} …", file=output.stderr)
+        found = measure_scaling(subject, counts, seconds=seconds, rounds=rounds, device=device, devices=gpus)
+        table[subject] = [{**asdict(row), "efficiency": row.efficiency} for row in found]
+    if as_json:
+        print_json(table, output.stdout)
+        return
+    print(f"{'':<10}{'processes':>10}{'samples/s':>11}{'/ one':>8}{'efficiency':>12}", file=output.stdout)
+    for subject, rows in table.items():
+        for row in rows:
+            print(
+                f"{subject:<10}{row['processes']:>10.0f}{row['samples_per_s']:>11,.0f}{row['times']:>8.2f}"
+                f"{row['efficiency']:>11.0%}",
+                file=output.stdout,
+            )

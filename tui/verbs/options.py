@@ -72,26 +72,36 @@ part_of_option = click.option(
 )
 
 
-class _Numbers(click.ParamType[list[int]]):
+class Numbers(click.ParamType[list[int]]):
     """Numbers and ranges of them, such as 0-3 or 0,2."""
 
     name = "numbers"
 
+    def __init__(self, of: str = "GPUs", example: str = "0-3 or 0,2") -> None:
+        """Create the type.
+
+        Args:
+            of: what the numbers are of, for messages.
+            example: how they are written, for messages.
+        """
+        self._of, self._example = of, example
+
     def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> list[int]:
+        """The numbers, each once, in the order in which they are named."""
         if isinstance(value, list):
             return value
         found: list[int] = []
         for part in str(value).split(","):
             match = re.fullmatch(r"\s*(\d{1,4})(?:-(\d{1,4}))?\s*", part)
             if match is None:
-                self.fail(f"{value!r}: must be numbers of GPUs, such as 0-3 or 0,2", param, context)
+                self.fail(f"{value!r}: must be numbers of {self._of}, such as {self._example}", param, context)
             first, last = int(match[1]), int(match[2] or match[1])
             found += [number for number in range(first, last + 1) if number not in found]
         return found
 
 
 gpus_option = click.option(
-    "--gpus", type=_Numbers(), metavar="0-3", help="GPUs to train on together, one process each: 0-3, or 0,2."
+    "--gpus", type=Numbers(), metavar="0-3", help="GPUs to train on together, one process each: 0-3, or 0,2."
 )
 
 

@@ -286,7 +286,9 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await paste(pilot, str(root))
-        # It can't be done before the keys are pressed, however fast it is.
+        # It can't be done before the keys are pressed, however fast it is. A call under way would be abandoned by the
+        # keys, and a process that doesn't end it is replaced.
+        await until(pilot, lambda: not app.worker._turn.locked())
         beside = app.worker.pid
         assert beside is not None
         os.kill(beside, signal.SIGSTOP)

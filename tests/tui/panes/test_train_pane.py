@@ -159,6 +159,7 @@ async def test_a_chart_is_added_changed_and_removed_and_the_choice_is_remembered
         await until(pilot, lambda: isinstance(app.screen, PickScreen))
         await pilot.press(*"memory", "enter")
         await until_shown(pilot, "Memory GB  ━ run 2")
+        await until(pilot, lambda: app.focused is list(app.query(Chart))[1])
         await pilot.press("shift+tab", "d")
         assert charts.names == ["memory", "score", "gradient_norm", "throughput"]
         assert tomllib.loads(preferences_path().read_text())["panes"]["train"]["charts"] == charts.names
