@@ -29,7 +29,7 @@ from pathlib import Path
 import psutil
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-PANES = ("Data", "Model", "Setup", "Train", "Runs", "Log")
+PANES = ("Data", "Model", "Setup", "Train", "Runs", "Sweeps", "Log")
 DRAWN = b" Log"
 DIALOGS = (
     ("palette", ":"),
@@ -174,7 +174,7 @@ def measure_idle(runs: Path, seconds: float, theme: str) -> None:
             screen.read(1)
     screen.press("3")
     screen.press("S")
-    screen.read(60, until=b" finished")
+    screen.read(120, until="✓ finished".encode())
     screen.read(8)
     for number, pane in enumerate(PANES, start=1):
         if pane in ("Train", "Runs", "Log"):

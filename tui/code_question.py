@@ -8,7 +8,6 @@ from typing import Any
 
 from textual.app import App
 
-from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES, configs_of_checkpoints
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.user_trust import CodeTrust, Runnable, TrustStore, files_in_words, notifications_in_words
 
@@ -36,6 +35,9 @@ class CodeQuestion:
         Before a checkpoint is evaluated or exported, the user is asked about the code that builds its model.
         """
         if of_checkpoint := _builds_a_checkpoint(function, arguments):
+            # Not at the start: it reads files of other programs.
+            from torchdeck.engine.checkpoints.code import configs_of_checkpoints
+
             unknown = self._trust.unknown(configs_of_checkpoints(arguments))
             if not unknown or await self._ask(unknown):
                 return ""
@@ -80,8 +82,11 @@ class CodeQuestion:
 
 def _builds_a_checkpoint(function: str, arguments: Any) -> bool:
     """Whether a function builds the model named by a checkpoint's config."""
-    is_program = any(isinstance(value, Path) and value.suffix in PROGRAM_SUFFIXES for value in arguments[0])
-    return function == worker_calls.EVALUATE_CHECKPOINT or (function == worker_calls.EXPORT_CHECKPOINT and is_program)
+    if function == worker_calls.EXPORT_CHECKPOINT:
+        from torchdeck.engine.checkpoints.code import PROGRAM_SUFFIXES
+
+        return any(isinstance(value, Path) and value.suffix in PROGRAM_SUFFIXES for value in arguments[0])
+    return function == worker_calls.EVALUATE_CHECKPOINT
 
 
 def _data_of(value: Any) -> Any:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..config import RunConfig
 from ..errors import ConfigError, RunError, TorchdeckError
 from ..launching.launched_ranks import LaunchedRanks, launch_ranks
 from ..machine.cores import available_cores
-from ..runs.commands import Command
 from ..runs.control import send
 from ..runs.reader import RunReader
 from .speed import bench_config
@@ -140,9 +140,8 @@ class _PausedRun:
         self._reader.poll()
         return [float(value) for value in self._reader.series("throughput")[1]]
 
-    def _command(self, name: str, status: str) -> None:
-        command: Command = {"cmd": name}  # type: ignore[typeddict-item, assignment]
-        send(self._reader.path, command)
+    def _command(self, name: Literal["pause", "resume"], status: str) -> None:
+        send(self._reader.path, {"cmd": name})
         self._wait_for(status)
 
     def _wait_for(self, status: str, steps: int = 0) -> None:
