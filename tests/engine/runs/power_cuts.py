@@ -71,9 +71,10 @@ def write_until_killed(root: Path, acknowledged: int) -> None:
         time.sleep(0.005)
 
 
-def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[str, object]:
+def cut_once(folder: Path, file_system: str, generator: random.Random, number: int) -> dict[str, object]:
     """Write to a new disk, cut its power, look at it."""
-    image, disk = folder / "disk.img", folder / "disk"
+    # Never the file of an earlier disk: a mount namespace that was made meanwhile may keep that one, cut as it is.
+    image, left, disk = folder / f"disk-{number}.img", folder / f"left-{number}.img", folder / "disk"
     make, size = FILE_SYSTEMS[file_system]
     with image.open("wb") as file:
         file.truncate(size)
@@ -91,7 +92,9 @@ def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[s
         # Without a save there is nothing to lose.
         told = b""
         while not any(told[at : at + 1] == b"s" for at in range(0, len(told), 17)):
-            told += os.read(read_end, 17)
+            if not (piece := os.read(read_end, 17)):
+                raise RuntimeError("the writer ended before it saved")
+            told += piece
         time.sleep(generator.uniform(0.3, 2.0))
         descriptor = os.open(disk, os.O_RDONLY)
         cut_at = time.time()
@@ -102,11 +105,12 @@ def cut_once(folder: Path, file_system: str, generator: random.Random) -> dict[s
         while piece := os.read(read_end, 1 << 16):
             told += piece
         os.close(read_end)
-    # On a disk of its own: a mount namespace that was made meanwhile keeps the cut one alive, to be mounted again.
-    left = image.with_name("left.img")
     shutil.copyfile(image, left)
+    image.unlink()
     with mounted(left, disk):
-        return what_is_left(disk / "runs", told, cut_at)
+        found = what_is_left(disk / "runs", told, cut_at)
+    left.unlink()
+    return found
 
 
 def what_is_left(root: Path, told: bytes, cut_at: float) -> dict[str, object]:
@@ -147,7 +151,7 @@ def main() -> None:
         durable.FileOperations.fsync = lambda self, descriptor: None  # type: ignore[method-assign]
         durable.FileOperations.fdatasync = lambda self, descriptor: None  # type: ignore[method-assign]
     generator = random.Random(options.seed)
-    results = [cut_once(options.folder, options.file_system, generator) for _ in range(options.cuts)]
+    results = [cut_once(options.folder, options.file_system, generator, at) for at in range(options.cuts)]
     print(json.dumps(results))
 
 
