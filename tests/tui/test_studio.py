@@ -51,7 +51,7 @@ async def test_pause_continue_save_and_stop(tmp_path: Path) -> None:
         await pilot.press("P")
         await until(pilot, lambda: "paused" in first_line(app) and "Continue" in offered(app))
         await pilot.press("P")
-        await until(pilot, lambda: "epoch" in first_line(app) and "Pause" in offered(app))
+        await until(pilot, lambda: "paused" not in first_line(app) and "Pause" in offered(app))
         await pilot.press("C")
         await until(pilot, lambda: reader.poll() and any(e.get("reason") == "asked" for e in reader.events()))
         await pilot.press("X")
