@@ -1,84 +1,29 @@
-"""One run of several processes, started through torchrun: the same result as one process, whatever happens to it."""
+"""One run of several processes, started through torchrun: the same result as one process."""
 
 import os
 import signal
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
-from campaign import is_full_campaign
-from torch import Tensor
+from several_processes import (
+    MLP,
+    SHARDS,
+    alone,
+    ended,
+    have_same_bits,
+    several,
+    slowed,
+    steps_of,
+    wait_for,
+    weights_of,
+)
 
-from torchdeck.engine.config.file import load_config
-from torchdeck.engine.launching.launch import launch
-from torchdeck.engine.launching.launched_ranks import LaunchedRanks, launch_ranks, launch_ranks_resumed
+from torchdeck.engine.launching.launched_ranks import launch_ranks_resumed
 from torchdeck.engine.runs.control import send
 from torchdeck.engine.runs.rank_states import read_ranks
 from torchdeck.engine.runs.reader import RunReader
-from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
 
-WAIT_SECONDS = 300.0
 COUNTED = ("accuracy", "top_k", "macro_f1", "weighted_f1", "macro_precision", "macro_recall")
-SETTINGS = ("training.device=cpu", "training.num_threads=1", "training.epochs=3", "loader.batch_size=64")
-MLP = ("model={name='mlp'}",)
-SHARDS = ("model={name='cnn',channels=[4],convolutions=1}", "parallel.exact_shards=4")
-
-
-def ended(run: LaunchedRanks) -> RunReader:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while run.is_alive:
-        assert time.monotonic() < deadline, "did not end"
-        run.join(0.1)
-    assert run.path is not None, run.error
-    reader = RunReader(run.path)
-    reader.poll()
-    return reader
-
-
-def several(root: Path, processes: int, *overrides: str) -> LaunchedRanks:
-    return launch_ranks(load_config("digits", [*SETTINGS, *overrides, f"parallel.processes={processes}"]), root)
-
-
-def alone(root: Path, *overrides: str) -> RunReader:
-    run = launch(load_config("digits", [*SETTINGS, *overrides]), root)
-    run.join(WAIT_SECONDS)
-    assert run.path is not None and run.error is None
-    reader = RunReader(run.path)
-    reader.poll()
-    return reader
-
-
-def weights_of(reader: RunReader) -> dict[str, Tensor]:
-    state: dict[str, Tensor] = load_checkpoint(reader.path / "checkpoints" / "last.pt")["model_state_dict"]
-    return state
-
-
-def have_same_bits(one: RunReader, other: RunReader) -> bool:
-    first, second = weights_of(one), weights_of(other)
-    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
-
-
-def wait_for(run: LaunchedRanks, condition: Callable[[Path], bool]) -> Path:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while run.path is None or not condition(run.path):
-        assert time.monotonic() < deadline and run.is_alive, "did not come"
-        run.join(0.02)
-    return run.path
-
-
-def steps_of(path: Path) -> int:
-    return min((state.get("step", 0) for state in read_ranks(path)), default=0)
-
-
-def slowed(root: Path, seconds: float, *, only_rank: int = -1, raises: str = "") -> str:
-    """The setting of a callback that makes every step take longer, or fails on one process."""
-    code = root / "slow.py"
-    code.write_text(
-        f"import os, time\nclass Slow:\n    def on_step_end(self, run, loss):\n        time.sleep({seconds})\n"
-    )
-    return f"callbacks=['{code}:Slow']"
 
 
 def test_two_processes_take_the_steps_of_one_and_measure_the_same(tmp_path: Path) -> None:
@@ -115,22 +60,6 @@ def test_exact_shards_have_the_same_bits_on_one_two_and_four_processes(tmp_path:
         assert [record["validation"]["loss"] for record in one.epoch_records()] == [
             record["validation"]["loss"] for record in reader.epoch_records()
         ]
-
-
-@pytest.mark.parametrize("rank", range(2) if is_full_campaign() else [1])
-def test_a_killed_process_is_started_again_and_the_run_ends_with_the_bits_of_an_unbroken_one(
-    tmp_path: Path, rank: int
-) -> None:
-    settings = (*MLP, slowed(tmp_path, 0.03), "checkpoint.every_steps=5")
-    unbroken = ended(several(tmp_path / "unbroken", 2, *settings))
-    run = several(tmp_path / "broken", 2, *settings)
-    path = wait_for(run, lambda path: steps_of(path) >= 12)
-    os.kill(next(state["pid"] for state in read_ranks(path) if state["rank"] == rank), signal.SIGKILL)
-    reader = ended(run)
-    assert reader.status() == "finished", run.error
-    assert [event["kind"] for event in reader.events()].count("resumed_from") == 1
-    assert len(list((tmp_path / "broken").iterdir())) == 1
-    assert have_same_bits(unbroken, reader)
 
 
 def test_commands_reach_all_and_a_stopped_run_goes_on_with_another_number_of_processes(tmp_path: Path) -> None:

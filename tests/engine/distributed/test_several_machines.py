@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from campaign import is_full_campaign
-from test_runs_of_several import MLP, SETTINGS, ended, have_same_bits, several
+from several_processes import MLP, SETTINGS, ended, have_same_bits, several
 from trained import PERCEPTRON
 
 from torchdeck.engine.config.file import parse_config
