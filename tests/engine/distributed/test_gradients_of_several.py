@@ -12,7 +12,7 @@ ONE_STEP = (
     "schedule={name='constant'}",
     "training.epochs=1",
     # The last batch is divided unevenly.
-    "data.subset=71",
+    "loader.subset=71",
     "loader.batch_size=72",
 )
 

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,15 @@ def test_code_that_fails_on_one_process_ends_the_run_with_its_words(tmp_path: Pa
     assert reader.status() == "failed"
     assert "process 1: " in str(run.error) and "the ninth batch is bad" in str(run.error)
     assert [event["kind"] for event in reader.events()].count("resumed_from") <= 1
+
+
+def test_a_run_of_one_process_needs_no_torch_distributed(tmp_path: Path) -> None:
+    code = (
+        "import sys, torch, torchvision\n"
+        "before = set(sys.modules)\n"
+        "import torchdeck\n"
+        f"torchdeck.train('digits', runs={str(tmp_path)!r}, **{{'training.epochs': 1, 'training.device': 'cpu'}})\n"
+        "print([name for name in set(sys.modules) - before if name.startswith('torch.distributed')])\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
