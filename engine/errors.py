@@ -45,6 +45,21 @@ class RankError(RunError):
         return f"process {self.args[0]} of the run: {self.args[2] or self.kind}"
 
 
+class PartsNeededError(RunError):
+    """Memory ran out where a step of several processes can't begin again: they have to be started again.
+
+    Attributes:
+        largest_part: most samples that this process should put through its model at once from then on.
+    """
+
+    def __init__(self, largest_part: int, text: str) -> None:
+        super().__init__(largest_part, text)
+        self.largest_part = largest_part
+
+    def __str__(self) -> str:
+        return str(self.args[1])
+
+
 class UnknownRunError(RunError):
     """A reference names no run, or several."""
 

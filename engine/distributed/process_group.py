@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import torch
@@ -40,18 +41,20 @@ class ProcessGroup:
     mixed.
     """
 
-    def __init__(self, environment: dict[str, str], timeout_minutes: float) -> None:
+    def __init__(self, environment: dict[str, str], timeout_minutes: float, largest_part: int = 0) -> None:
         """Meet the other processes.
 
         Args:
             environment: the variables that torchrun sets.
             timeout_minutes: how long to wait for another process before it counts as lost.
+            largest_part: see `Ranks`.
 
         Raises:
             RuntimeError: the others did not come.
         """
         self.rank, self.world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
         self.local_rank, self.local_world = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
+        self.largest_part = largest_part
         timeout = datetime.timedelta(minutes=timeout_minutes)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         store, _, _ = next(rendezvous("env://", timeout=timeout))
@@ -62,9 +65,9 @@ class ProcessGroup:
         self._preparing: Any = dist.new_group(backend="gloo", timeout=_PREPARING)
 
     @classmethod
-    def of_environment(cls, timeout_minutes: float) -> ProcessGroup:
+    def of_environment(cls, timeout_minutes: float, largest_part: int = 0) -> ProcessGroup:
         """The group that torchrun describes to this process."""
-        return cls(dict(os.environ), timeout_minutes)
+        return cls(dict(os.environ), timeout_minutes, largest_part)
 
     @property
     def is_first(self) -> bool:
@@ -114,13 +117,7 @@ class ProcessGroup:
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
         """See `Ranks.add_up`; one message for each dtype."""
-        # Not a set: its order differs between processes, and all must send the same message first.
-        for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
-            same = [tensor for tensor in tensors if tensor.dtype == dtype]
-            flat = torch.cat([tensor.reshape(-1) for tensor in same])
-            dist.all_reduce(flat)
-            for tensor, part in zip(same, flat.split([tensor.numel() for tensor in same]), strict=True):
-                tensor.copy_(part.view_as(tensor))
+        _replace_together(tensors, dist.all_reduce)
 
     def add_in_pairs(self, tensor: Tensor) -> None:
         """See `Ranks.add_in_pairs`: at each level of the tree, two halves exchange their sums."""
@@ -136,9 +133,8 @@ class ProcessGroup:
             distance *= 2
 
     def spread(self, tensors: Sequence[Tensor]) -> None:
-        """See `Ranks.spread`."""
-        for tensor in tensors:
-            dist.broadcast(tensor, src=0)
+        """See `Ranks.spread`; one message for each dtype."""
+        _replace_together(tensors, partial(dist.broadcast, src=0))
 
     def is_lost_peer(self, error: BaseException) -> bool:
         """See `Ranks.is_lost_peer`."""
@@ -149,3 +145,14 @@ class ProcessGroup:
     def leave(self) -> None:
         """End the group."""
         dist.destroy_process_group()
+
+
+def _replace_together(tensors: Sequence[Tensor], exchange: Callable[[Tensor], object]) -> None:
+    """Exchange tensors with the other processes, all of a dtype in one message, and let each take its new values."""
+    # Not a set: its order differs between processes, and all must send the same message first.
+    for dtype in dict.fromkeys(tensor.dtype for tensor in tensors):
+        same = [tensor for tensor in tensors if tensor.dtype == dtype]
+        flat = torch.cat([tensor.reshape(-1) for tensor in same])
+        exchange(flat)
+        for tensor, part in zip(same, flat.split([tensor.numel() for tensor in same]), strict=True):
+            tensor.copy_(part.view_as(tensor))

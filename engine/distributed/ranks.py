@@ -24,12 +24,15 @@ class Ranks(Protocol):
         world: how many processes there are.
         local_rank: number of this process on its machine.
         local_world: processes on this machine.
+        largest_part: most samples that this process may put through the model at once, as memory ran out in an
+            earlier life; 0 for whole batches.
     """
 
     rank: int
     world: int
     local_rank: int
     local_world: int
+    largest_part: int
 
     @property
     def is_first(self) -> bool:
@@ -83,6 +86,7 @@ class OneProcess:
     world = 1
     local_rank = 0
     local_world = 1
+    largest_part = 0
     is_first = True
 
     def agreed(self, value: T) -> T:

@@ -135,6 +135,14 @@ class LaunchFolder:
         """Say what failed in a process other than the first while it trained."""
         self._write(f"failed-{rank}", f"process {rank}: {words}")
 
+    def tell_part(self, rank: int, largest_part: int) -> None:
+        """Say how many samples a process may put through its model at once in its next life."""
+        self._write(f"part-{rank}", str(largest_part))
+
+    def largest_part(self, rank: int) -> int:
+        """What `tell_part` was told in an earlier life; 0 for whole batches."""
+        return int(self._read(f"part-{rank}") or 0)
+
     def message(self) -> str:
         """What is being prepared."""
         return self._read("message")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ..config import NotifyConfig
 from ..distributed.ranks import ALONE, Ranks
-from ..errors import RankError, RunError, TorchdeckError
+from ..errors import PartsNeededError, RankError, RunError, TorchdeckError
 from ..interchange.tensorboard_mirror import start_mirror
 from ..runs.commands import Answer, Command
 from ..runs.control import Control, ControlServer
@@ -212,6 +212,10 @@ class LaunchedRun:
                 run.close(outcome)
             except StoppedError:
                 run.close("stopped")
+                raise
+            except PartsNeededError as error:
+                # As where a process is lost.
+                run.event("out_of_memory", text=str(error), largest_part=error.largest_part)
                 raise
             except BaseException as error:
                 if self._ranks.is_lost_peer(error):

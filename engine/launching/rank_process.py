@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from ..errors import RunError, TorchdeckError
+from ..errors import PartsNeededError, RunError, TorchdeckError
 from ..run_files import LOG_FILE, RANKS_FOLDER
 from ..runs.on_disk.directory import ENDED_STATUSES, list_runs, read_info, read_state
 from ..runs.rank_states import read_ranks, silent_ranks
@@ -73,7 +73,7 @@ def main(folder: Path) -> int:
     from ..distributed.process_group import ProcessGroup
 
     described = launch.read()
-    ranks = ProcessGroup.of_environment(described.config.parallel.timeout_minutes)
+    ranks = ProcessGroup.of_environment(described.config.parallel.timeout_minutes, launch.largest_part(rank))
     try:
         if ranks.world > ranks.local_world:
             described = _agreed_launch(described, launch, ranks)
@@ -186,6 +186,9 @@ def _exit_status(run: LaunchedRun, folder: LaunchFolder, ranks: ProcessGroup) ->
     if error is None:
         ranks.leave()
         return 0
+    if isinstance(error, PartsNeededError):
+        folder.tell_part(ranks.rank, error.largest_part)
+        return 1
     if ranks.is_lost_peer(error):
         print(f"torchdeck: {_lost_words(run, ranks)}: {str(error).splitlines()[0]}", file=sys.stderr)
         sys.stderr.flush()

@@ -52,5 +52,8 @@ class LiveSettings:
         if with_clip_norm:
             self.clip_norm = values.get("training.clip_norm", self.clip_norm)
         self.rollbacks = int(values.get("rollbacks", 0))
-        self._executor.passes.largest_part = int(values.get("largest_part", 0))
+        passes = self._executor.passes
+        # What this process has found out since then holds, too.
+        known = [part for part in (int(values.get("largest_part", 0)), passes.largest_part) if part]
+        passes.largest_part = min(known, default=0)
         self._executor.evaluation.largest_part = int(values.get("evaluation_part", 0))

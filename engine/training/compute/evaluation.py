@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -19,6 +20,7 @@ from ..metrics.meter import Meter
 from ..metrics.output_buffer import HeldOutputs
 from .objective import Objective
 from .placement import Placement
+from .step import Batch
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,30 @@ class Evaluation:
     samples: int
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A forward pass in evaluation.
+
+    Attributes:
+        outputs: predictions of its samples.
+        targets: their targets.
+        loss: their mean loss, times `weight`.
+        weight: what they count.
+    """
+
+    outputs: Tensor
+    targets: Tensor
+    loss: Tensor
+    weight: Tensor | float
+
+
+Passes = Callable[[Batch, Callable[[Batch], Measured]], Sequence[Measured]]
+
+
+def _in_one_pass(batch: Batch, measure: Callable[[Batch], Measured]) -> Sequence[Measured]:
+    return [measure(batch)]
+
+
 def evaluate(
     model: nn.Module,
     loader: BatchLoader,
@@ -43,6 +69,7 @@ def evaluate(
     placement: Placement,
     interrupted: Callable[[], bool] = lambda: False,
     ranks: Ranks = ALONE,
+    passes: Passes = _in_one_pass,
 ) -> Evaluation | None:
     """Evaluate `model` on every batch of `loader`.
 
@@ -53,6 +80,7 @@ def evaluate(
         placement: precision and memory format, as in training.
         interrupted: asked between batches; when it says True, evaluation ends.
         ranks: the processes, each of which evaluates its block of the split; all have the scores of the whole.
+        passes: does the forward pass of a batch, in parts where it must.
 
     Returns:
         The scores, or None when interrupted.
@@ -60,34 +88,23 @@ def evaluate(
     meter, held = objective.new_meter(), HeldOutputs()
     losses: list[Tensor] = []
     samples = 0
-    total_weight: Tensor | int = 0
-    # Running statistics of a batch norm are those of the first process, which saves them.
-    ranks.spread(list(model.buffers()))
+    total_weight: Tensor | float = 0.0
     # no_grad rather than inference_mode: tensors made in inference mode break a later compiled training step.
+    measure = partial(_measured, model, objective, placement)
     with eval_mode(model), torch.no_grad():
-        for inputs, targets in loader.batches(epoch=0):
+        for batch in loader.batches(epoch=0):
             if interrupted():
                 return None
-            if not len(targets):
+            if not len(batch[1]):
                 # A process without a sample of the last batch.
                 continue
-            if placement.channels_last:
-                inputs = channels_last(inputs)
-            with torch.autocast(
-                placement.device.type,
-                dtype=placement.autocast_dtype,
-                enabled=placement.autocast_dtype is not None,
-            ):
-                outputs = prediction_of(call_model(model, inputs))
-            loss, weight = objective.plain_loss(outputs.float(), targets), objective.plain_weight(targets)
-            # The mean over nothing is NaN, and counts nothing.
-            losses.append(torch.where(weight > 0, loss, 0) * weight if isinstance(weight, Tensor) else loss * weight)
-            total_weight = total_weight + weight
-            # A compiled model may write its next output where this one lies.
-            held.add([outputs.clone()], [targets])
-            if held.is_full:
-                meter.update(*held.take())
-            samples += len(targets)
+            for part in passes(batch, measure):
+                losses.append(part.loss)
+                total_weight = total_weight + part.weight
+                held.add([part.outputs], [part.targets])
+                if held.is_full:
+                    meter.update(*held.take())
+                samples += len(part.targets)
         if held:
             meter.update(*held.take())
     total_loss = sum(torch.stack(losses).double().tolist()) if losses else 0.0
@@ -98,6 +115,21 @@ def evaluate(
     evaluation = Evaluation({"loss": mean_loss, **meter.metrics()}, meter.tables(), samples)
     # Decisions follow from it: a last bit that differs on one process must not make it decide otherwise.
     return replace(evaluation, metrics=ranks.agreed(evaluation.metrics))
+
+
+def _measured(model: nn.Module, objective: Objective, placement: Placement, batch: Batch) -> Measured:
+    inputs, targets = batch
+    if placement.channels_last:
+        inputs = channels_last(inputs)
+    with torch.autocast(
+        placement.device.type, dtype=placement.autocast_dtype, enabled=placement.autocast_dtype is not None
+    ):
+        outputs = prediction_of(call_model(model, inputs))
+    loss, weight = objective.plain_loss(outputs.float(), targets), objective.plain_weight(targets)
+    # The mean over nothing is NaN, and counts nothing.
+    loss = torch.where(weight > 0, loss, 0) * weight if isinstance(weight, Tensor) else loss * weight
+    # A compiled model may write its next output where this one lies.
+    return Measured(outputs.clone(), targets, loss, weight)
 
 
 def _of_all(

@@ -59,6 +59,7 @@ class Executor:
         self.step = step
         self._ranks = ranks
         self.passes = RecoveringPasses(step, seed, lambda parts: on_split(parts, "training"))
+        self.passes.largest_part = ranks.largest_part
         self.evaluation = RecoveringEvaluation(lambda parts: on_split(parts, "evaluation"))
         self.seed = seed
         self.compiles_next = config.compile
@@ -88,16 +89,17 @@ class Executor:
 
     def evaluate(self, loader: BatchLoader, interrupted: Callable[[], bool]) -> Evaluation | None:
         """Evaluate the model on a loader. Returns None when `interrupted` said so between two batches."""
-        return self.evaluation(loader, partial(self._evaluate_on, interrupted))
+        # Running statistics of a batch norm are those of the first process, which saves them.
+        self._ranks.spread(list(self.step.model.buffers()))
+        self.seed()
+        step = self.step
+        return evaluate(
+            step.model, loader, step.objective, step.placement, interrupted, self._ranks, passes=self.evaluation
+        )
 
     def say_recompiled(self, step: int) -> None:
         """Tell of graphs that torch made since the last call. `step`: optimizer steps done."""
         self._compiled.say_recompiled(step)
-
-    def _evaluate_on(self, interrupted: Callable[[], bool], loader: BatchLoader) -> Evaluation | None:
-        self.seed()
-        step = self.step
-        return evaluate(step.model, loader, step.objective, step.placement, interrupted, self._ranks)
 
     def _runs_eager(self, samples: int) -> bool:
         """Whether a batch is the smaller last one of its split; a graph of its own would not pay."""

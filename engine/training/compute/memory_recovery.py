@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from ...data.loading.batch_loader import BatchLoader
+from ...errors import PartsNeededError
 from ...plurals import plural
-from .evaluation import Evaluation
 from .step import Batch, TrainStep
+
+T = TypeVar("T")
 
 # Memory runs out in the first steps of a life, or where a batch is larger than those before it: these steps can be
 # undone to the bit. Later ones may leave a part of their batch counted twice in running statistics.
@@ -63,6 +64,7 @@ class RecoveringPasses:
 
         Raises:
             torch.OutOfMemoryError: single samples don't fit.
+            PartsNeededError: the step can't begin again, as other processes have had its gradients.
         """
         saved = None
         if self._undoable:
@@ -76,11 +78,14 @@ class RecoveringPasses:
                 if not is_out_of_memory(error) or not self._can_split(window):
                     raise
                 problem = str(error).split("\n", 1)[0]
+            largest = max(len(targets) for _, targets in window)
+            parts = Parts(-(-min(self.largest_part or largest, largest) // 2), problem)
+            if self._step.is_sending:
+                raise PartsNeededError(parts.largest, parts_in_words(parts, "training"))
             # Outside of the handler: the error's frames hold the very tensors that are to be freed.
             self._undo(saved)
-            sizes = [len(targets) for _, targets in window]
-            self.largest_part = -(-min(self.largest_part or max(sizes), max(sizes)) // 2)
-            self._on_split(Parts(self.largest_part, problem))
+            self.largest_part = parts.largest
+            self._on_split(parts)
 
     def _can_split(self, window: Sequence[Batch]) -> bool:
         return self._step.can_split and self.largest_part != 1 and max(len(targets) for _, targets in window) > 1
@@ -98,7 +103,10 @@ class RecoveringPasses:
 
 
 class RecoveringEvaluation:
-    """Evaluation whose batches are split once they don't fit into memory.
+    """Forward passes of an evaluation, which split their batches once they don't fit into memory.
+
+    A pass in eval mode changes nothing, so only the batch that did not fit is done again: of several processes, the
+    others need not know.
 
     Attributes:
         largest_part: maximum samples per forward pass; 0 for whole batches.
@@ -108,41 +116,24 @@ class RecoveringEvaluation:
         self.largest_part = 0
         self._on_split = on_split
 
-    def __call__(self, loader: BatchLoader, evaluate: Callable[[BatchLoader], Evaluation | None]) -> Evaluation | None:
-        """`evaluate(loader)`, restarted with smaller batches when memory runs out.
+    def __call__(self, batch: Batch, work: Callable[[Batch], T]) -> list[T]:
+        """`work` of the batch, or of each of its parts.
 
         Raises:
             torch.OutOfMemoryError: single samples don't fit.
         """
         while True:
-            batches = SplitLoader(loader, self.largest_part) if self.largest_part else loader
+            parts = parts_of(batch, self.largest_part) if self.largest_part else [batch]
+            largest = max(len(targets) for _, targets in parts)
             try:
-                return evaluate(batches)
+                return [work(part) for part in parts]
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or batches.batch_size == 1:
+                if not is_out_of_memory(error) or largest == 1:
                     raise
                 problem = str(error).split("\n", 1)[0]
             release_memory()
-            self.largest_part = -(-min(batches.batch_size, batches.num_samples) // 2)
+            self.largest_part = -(-largest // 2)
             self._on_split(Parts(self.largest_part, problem))
-
-
-class SplitLoader:
-    """A loader whose batches come in parts; see `torchdeck.engine.data.loading.loaders.BatchLoader`."""
-
-    def __init__(self, loader: BatchLoader, largest_part: int) -> None:
-        self.num_samples = loader.num_samples
-        self.batch_size = min(largest_part, loader.batch_size)
-        self.num_batches = loader.num_batches * -(-loader.batch_size // self.batch_size)
-        self._loader = loader
-
-    def batches(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """Every part of every batch, from part `start` on."""
-        per_batch = -(-self._loader.batch_size // self.batch_size)
-        whole, first = divmod(start, per_batch)
-        for batch in self._loader.batches(epoch, whole):
-            yield from parts_of(batch, self.batch_size)[first:]
-            first = 0
 
 
 def parts_of(batch: Batch, largest: int) -> list[Batch]:

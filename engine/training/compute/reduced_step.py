@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from inspect import signature
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,6 +16,12 @@ from ...inputs import map_tensors
 from ...randomness import generators_kept
 from .step import Batch, TrainStep, Weight, buffers_kept
 
+# Whether each pass sends buffers, which older releases of torch call by another name.
+_NO_BUFFERS: dict[str, Any] = (
+    {"forward_sync_buffers": False}
+    if "forward_sync_buffers" in signature(DistributedDataParallel).parameters
+    else {"broadcast_buffers": False}
+)
 # Of a batch of which this process has no sample, so many of an earlier one go through the model and count nothing.
 _SPARE_SAMPLES = 2
 
@@ -23,12 +31,12 @@ class ReducedStep(TrainStep):
 
     A process's loss is multiplied by its weight · processes / weight of all: exact for parts of unequal size, for
     class weights, and over a window of accumulated batches, of which only the last backward pass sends anything.
-
-    Attributes:
-        is_sending: whether gradients are on their way to the other processes, so that the step can't begin again.
+    Passes that ran out of memory on one process are done again by that one alone: what all of them do together before
+    the passes is done once a step.
     """
 
-    is_sending = False
+    _is_sending = False
+    _in_all: Weight | None = None
     _ranks: Ranks = ALONE
     _samples_of_step: Callable[[], int | None]
     _wrapped: DistributedDataParallel | None = None
@@ -44,9 +52,9 @@ class ReducedStep(TrainStep):
         self._ranks, self._samples_of_step = ranks, samples_of_step
 
     @property
-    def can_split(self) -> bool:
-        """Not once gradients are on their way to the other processes."""
-        return not self.is_sending
+    def is_sending(self) -> bool:
+        """See `TrainStep.is_sending`."""
+        return self._is_sending
 
     def forward_backward(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
         """As `TrainStep.forward_backward`, of this process's part.
@@ -56,18 +64,22 @@ class ReducedStep(TrainStep):
             batch.
         """
         weights = self.objective.window_weights([targets for _, targets in window])
-        in_all = self._weight_of_all(weights)
+        if self._in_all is None:
+            # Buffers, such as running statistics, are those of the first process.
+            self._ranks.spread(list(self.model.buffers()))
+            self._in_all = self._weight_of_all(weights)
+        in_all = self._in_all
         self.has_counted = isinstance(in_all, Tensor) or in_all > 0
         if self._wrapped is None:
             self._wrapped = self._wrap(window)
         total = torch.zeros((), device=self.placement.device)
         predictions: list[Tensor] = []
-        self.is_sending = False
+        self._is_sending = False
         for number, (batch, weight) in enumerate(zip(window, weights, strict=True), start=1):
             loss, logits = self._pass(batch, weight, in_all, is_last=number == len(window))
             total = total + loss
             predictions.append(logits)
-        self.is_sending = False
+        self._is_sending, self._in_all = False, None
         return total, predictions
 
     def _pass(self, batch: Batch, weight: Weight, in_all: Weight, *, is_last: bool) -> tuple[Tensor, Tensor]:
@@ -94,7 +106,7 @@ class ReducedStep(TrainStep):
                 share = 1 / in_all if self.objective.loss_sum is not None else weight / in_all
                 own = loss * (share.to(loss.dtype) if isinstance(share, Tensor) else share) if counts else loss
                 if self.has_counted:
-                    self.is_sending = is_last
+                    self._is_sending = is_last
                     self._backward(own * self._ranks.world)
         finally:
             self.model = bare
@@ -118,6 +130,7 @@ class ReducedStep(TrainStep):
             self.model,
             device_ids=[device.index] if device.type == "cuda" else None,
             gradient_as_bucket_view=True,
+            **_NO_BUFFERS,
             find_unused_parameters=self._leaves_weights_out(window),
         )
 

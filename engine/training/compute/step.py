@@ -73,6 +73,11 @@ class TrainStep:
         """Whether the passes that failed may be done again with their batches in smaller parts."""
         return True
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether gradients are on their way to other processes, so that the passes can't begin again."""
+        return False
+
     @classmethod
     def of(
         cls,

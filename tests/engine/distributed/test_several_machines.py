@@ -79,13 +79,15 @@ def machines() -> Iterator[tuple[str, str]]:
             subprocess.run(["ip", "netns", "del", name], capture_output=True)
 
 
-def start(machine: str, folder: Path, *overrides: str, before: str = "") -> subprocess.Popen[str]:
+def start(
+    machine: str, folder: Path, *overrides: str, before: str = "", timeout_minutes: float = 1
+) -> subprocess.Popen[str]:
     """`torchdeck train digits --nodes 2` on a machine, with a state folder of its own."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / machine), "PYTHONPATH": str(Path(__file__).parents[3])}
     command = [sys.executable, "-P", "-m", "torchdeck", "train", "digits", "--nodes", "2"]
     command += ["--join", f"{ADDRESSES[0]}:29517", "--runs", str(folder / "runs")]
     # A connection that does not come is begun anew after a minute.
-    command += ["--set", "parallel.timeout_minutes=1"]
+    command += ["--set", f"parallel.timeout_minutes={timeout_minutes}"]
     for override in (*SETTINGS, *MLP, *overrides):
         command += ["--set", override]
     return subprocess.Popen(
@@ -115,15 +117,58 @@ def test_two_machines_end_with_the_bits_of_two_processes_of_one(machines: tuple[
 
 
 def kill_the_second_rank(runs: Path) -> None:
+    os.kill(read_ranks(begun(runs))[1]["pid"], signal.SIGKILL)
+
+
+def begun(runs: Path) -> Path:
+    """The run of two processes that trains there."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
         for summary in list_runs(runs):
-            ranks = read_ranks(summary.path)
-            if summary.step > 5 and len(ranks) == 2:
-                os.kill(ranks[1]["pid"], signal.SIGKILL)
-                return
+            if summary.step > 5 and len(read_ranks(summary.path)) == 2:
+                return summary.path
         time.sleep(0.05)
     pytest.fail("the run has not begun")
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(not is_full_campaign(), reason="the full campaign only: the cable is out for a minute")
+def test_a_run_goes_on_when_the_cable_is_back_within_the_time_limit(machines: tuple[str, str], tmp_path: Path) -> None:
+    started = [start(machine, tmp_path, "training.epochs=40", timeout_minutes=5) for machine in machines]
+    path = begun(tmp_path / "runs")
+    pull_cable(machines[1], "down")
+    time.sleep(2)
+    reader = RunReader(path)
+    reader.poll()
+    at = reader.progress().step
+    time.sleep(58)
+    reader.poll()
+    assert reader.progress().step == at and at < 40 * 23
+    pull_cable(machines[1], "up")
+    outputs = [process.communicate(timeout=400)[0] for process in started]
+    assert [process.returncode for process in started] == [0, 0], outputs
+    reader.poll()
+    assert reader.status() == "finished"
+    assert have_same_bits(reader, ended(several(tmp_path / "one", 2, *MLP, "training.epochs=40")))
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(not is_full_campaign(), reason="the full campaign only: a machine is waited for")
+def test_a_machine_that_stays_away_ends_the_run_with_its_name(machines: tuple[str, str], tmp_path: Path) -> None:
+    started = [start(machine, tmp_path, "training.epochs=400", timeout_minutes=0.5) for machine in machines]
+    path = begun(tmp_path / "runs")
+    pull_cable(machines[1], "down")
+    try:
+        outputs = [process.communicate(timeout=400)[0] for process in started]
+        assert [process.returncode for process in started] == [1, 1], outputs
+        assert all("was last heard of" in output for output in outputs)
+        assert list((path / "checkpoints").glob("*.pt"))
+    finally:
+        pull_cable(machines[1], "up")
+
+
+def pull_cable(machine: str, state: str) -> None:
+    run("ip", "-n", machine, "link", "set", f"d{os.getpid()}b", state)
 
 
 @pytest.mark.campaign

@@ -15,10 +15,10 @@ from torch.nn import functional
 from training_cases import case, events_of, placement, reader_of, train, weights_of
 
 from torchdeck.engine.data.loading.batch_loader import BatchLoader
-from torchdeck.engine.training.compute.evaluation import evaluate
+from torchdeck.engine.training.compute.evaluation import Passes, evaluate
 from torchdeck.engine.training.compute.loss_weights import weights_of_user_loss
 from torchdeck.engine.training.compute.losses import UserLoss
-from torchdeck.engine.training.compute.memory_recovery import RecoveringPasses, SplitLoader
+from torchdeck.engine.training.compute.memory_recovery import RecoveringPasses, parts_of
 from torchdeck.engine.training.compute.objective import Objective, build_objective
 from torchdeck.engine.training.compute.step import Batch, TrainStep
 from torchdeck.engine.training.records.step_log import StepBlock, StepLog
@@ -174,9 +174,10 @@ class Fixed:
         return list(zip(INPUTS.float().split(size), TARGETS.split(size), strict=True))[start:]
 
 
-def evaluated(objective: Objective, loader: BatchLoader) -> float:
+def evaluated(objective: Objective, loader: BatchLoader, passes: Passes | None = None) -> float:
     torch.manual_seed(0)
-    result = evaluate(nn.Linear(5, 3), loader, objective, placement())
+    options = {} if passes is None else {"passes": passes}
+    result = evaluate(nn.Linear(5, 3), loader, objective, placement(), **options)
     assert result is not None
     return result.metrics["loss"]
 
@@ -187,7 +188,8 @@ def test_an_own_loss_that_ignores_samples_trains_and_measures_the_whole(text: st
     assert objective.notes == []
     whole = evaluated(objective, Fixed(16))
     assert evaluated(objective, Fixed(2)) == pytest.approx(whole, rel=1e-5)
-    assert evaluated(objective, SplitLoader(Fixed(16), 3)) == pytest.approx(whole, rel=1e-5)
+    in_parts = evaluated(objective, Fixed(16), lambda batch, work: [work(part) for part in parts_of(batch, 3)])
+    assert in_parts == pytest.approx(whole, rel=1e-5)
 
     def trained(accumulate: int) -> tuple[float, Tensor]:
         step = make_step(objective)

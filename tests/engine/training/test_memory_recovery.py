@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from kill_and_resume import differences, history_of, state_of
-from torch import Tensor, nn
+from torch import nn
 from training_cases import (
     case,
     events_of,
@@ -13,13 +13,13 @@ from training_cases import (
     reader_of,
     resume_copy,
     train,
-    training_data,
     weights_of,
     write_model,
 )
 
 from torchdeck.engine.launching.launch import LaunchedRun, launch
-from torchdeck.engine.training.compute.memory_recovery import SplitLoader, is_out_of_memory, parts_of
+from torchdeck.engine.training.compute.memory_recovery import RecoveringEvaluation, is_out_of_memory, parts_of
+from torchdeck.engine.training.compute.step import Batch
 
 NO_CHANCE = ["data.train_transforms=[]", "optimizer.name=SGD", "optimizer.lr=0.1"]
 
@@ -95,14 +95,21 @@ def test_parts_are_nearly_equal_and_in_order() -> None:
     assert torch.equal(torch.cat([targets for _, targets in parts]), batch[1])
 
 
-def test_a_split_loader_yields_the_same_samples_from_any_part_on() -> None:
-    loader = training_data().validation
-    split = SplitLoader(loader, 100)
-    whole = torch.cat([targets for _, targets in loader.batches(0)])
-    parts: list[Tensor] = [targets for _, targets in split.batches(0)]
-    assert max(map(len, parts)) <= 100
-    assert torch.equal(torch.cat(parts), whole)
-    assert torch.equal(torch.cat([targets for _, targets in split.batches(0, 4)]), torch.cat(parts[4:]))
+def test_only_the_batch_that_did_not_fit_is_evaluated_again() -> None:
+    done: list[int] = []
+
+    def work(batch: Batch) -> int:
+        samples = len(batch[1])
+        if samples > 30:
+            raise torch.OutOfMemoryError("no room")
+        done.append(samples)
+        return samples
+
+    said: list[int] = []
+    passes = RecoveringEvaluation(lambda parts: said.append(parts.largest))
+    batches = [(torch.zeros(size, 1), torch.zeros(size)) for size in (20, 100, 100)]
+    assert [sum(passes(batch, work)) for batch in batches] == [20, 100, 100]
+    assert done == [20, *[25] * 8] and said == [50, 25]
 
 
 @pytest.mark.parametrize(
