@@ -42,8 +42,7 @@ def fit_past_divergence(trainer: Trainer, run: RunWriter, ranks: Ranks = ALONE) 
             failure = error
         rollbacks = trainer.live.rollbacks
         good, name = _last_good(trainer, run, ranks)
-        # Several processes would have to look for the module in step, each at its own part of the batch.
-        where = _where(trainer, failure, good if ranks.world == 1 else None)
+        where = _where(trainer, failure, good, ranks)
         training = trainer.config.training
         if training.on_nonfinite == "stop" or good is None or rollbacks >= training.max_rollbacks:
             often = f" It rolled back {rollbacks} times without success." * (rollbacks > 0)
@@ -97,8 +96,8 @@ def _go_back(trainer: Trainer, run: RunWriter, good: Checkpoint, rollbacks: int,
     )
 
 
-def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | None) -> str:
-    """A sentence about where it began; empty when that can't be found out."""
+def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | None, ranks: Ranks) -> str:
+    """A sentence about where it began; empty when that can't be found out. Of several processes, all look in step."""
     if failure.step == 0:
         names = [name for name, weight in trainer.model.named_parameters() if not bool(weight.isfinite().all())]
         return f" The first such weight is {names[0]}." if names else ""
@@ -110,8 +109,8 @@ def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | Non
     while trainer.state.position.epoch < trainer.config.training.epochs:
         for window in trainer.windows():
             if trainer.state.position.step + 1 == failure.step:
-                return _first_nonfinite(trainer, window)
-            if time.monotonic() > end or trainer.stop_is_asked():
+                return _first_of_all(ranks.gathered(_first_nonfinite(trainer, window)))
+            if ranks.agreed(time.monotonic() > end or trainer.stop_is_asked()):
                 return ""
             trainer.advance(window)
         trainer.state.position.count_epoch()
@@ -119,17 +118,24 @@ def _where(trainer: Trainer, failure: NonFiniteLossError, good: Checkpoint | Non
     return ""
 
 
+def _first_of_all(found: list[str]) -> str:
+    """What the first process that found something says of it."""
+    for rank, where in enumerate(found):
+        if where:
+            return f" {where}{f', in process {rank}' if len(found) > 1 else ''}."
+    return " Every module's output was finite, only the loss is not."
+
+
 def _first_nonfinite(trainer: Trainer, window: list[Batch]) -> str:
-    """Do a step again with a look at every module's output."""
-    for inputs, _ in window:
-        if not _is_finite(inputs):
-            return " The batch itself has non-finite values: check the data and the transforms."
+    """Do a step again with a look at every module's output. Empty where all are finite."""
     found: list[str] = []
+    if not all(_is_finite(inputs) for inputs, _ in window):
+        found.append("The batch itself has non-finite values: check the data and the transforms")
 
     def look(name: str, module: nn.Module) -> Any:
         def hook(_module: nn.Module, _arguments: Any, output: Any) -> None:
             if not found and not _is_finite(output):
-                found.append(f" It started in the output of {name or 'the model'} ({type(module).__name__}).")
+                found.append(f"It started in the output of {name or 'the model'} ({type(module).__name__})")
 
         return hook
 
@@ -141,7 +147,7 @@ def _first_nonfinite(trainer: Trainer, window: list[Batch]) -> str:
     finally:
         for handle in handles:
             handle.remove()
-    return found[0] if found else " Every module's output was finite, only the loss is not."
+    return next(iter(found), "")
 
 
 def _is_finite(value: Any) -> bool:
