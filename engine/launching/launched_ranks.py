@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -219,9 +220,15 @@ def _machine_words(config: RunConfig, meeting: Meeting | None) -> list[str]:
         f"--nnodes={machines}",
         f"--rdzv-endpoint={meeting.text}",
         f"--rdzv-id=torchdeck-{meeting.port}",
-        f"--rdzv-conf=is_host={int(meeting.is_here())}",
+        f"--rdzv-conf=is_host={int(meeting.is_here())},{_patience(config.parallel.timeout_minutes)}",
         f"--local-addr={meeting.own_address()}",
     ]
+
+
+def _patience(minutes: float) -> str:
+    """How long torchrun's agents do without each other: as long as the processes do, not its own 15 seconds."""
+    seconds = max(60, math.ceil(minutes * 60))
+    return f"read_timeout={seconds},keep_alive_interval=5,keep_alive_max_attempt={seconds // 5}"
 
 
 def number_of_processes(config: RunConfig) -> int:
