@@ -217,7 +217,7 @@ def main() -> int:
         assert reference is not None
         expected, expected_history = state_of(reference), history_of(reference)
         for trial in range(10 * options.trials):
-            # A run that was quicker than the one before it may have ended every time: then it is tried again.
+            # A run that was quicker than the uninterrupted one may have ended every time: then it is tried again.
             if trial >= options.trials and result["kills"]:
                 break
             path, kills = run_trial(
