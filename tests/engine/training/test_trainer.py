@@ -394,5 +394,5 @@ def test_saves_with_one_config_write_it_out_once(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr("torchdeck.engine.training.state.dump_config", counted)
     run = train(tmp_path, "checkpoint.every_steps=1")
-    assert len(events_of(run, "saved")) > 2
+    assert len(events_of(run, "saved")) >= 2
     assert len(written) == 1

@@ -286,20 +286,24 @@ async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_st
         await pilot.press("o")
         await until(pilot, lambda: isinstance(app.focused, Input))
         await paste(pilot, str(root))
-        # It can't be done before the keys are pressed, however fast it is. A call under way would be abandoned by the
-        # keys, and a process that doesn't end it is replaced.
+        # It can't be done before the keys are pressed, however fast it is.
         await until(pilot, lambda: not app.worker._turn.locked())
-        beside = app.worker.pid
-        assert beside is not None
-        os.kill(beside, signal.SIGSTOP)
+
+        def waits() -> bool:
+            # A process that doesn't answer a call which the keys abandoned is replaced.
+            if (beside := app.worker.pid) is not None:
+                os.kill(beside, signal.SIGSTOP)
+            return "Esc stops it" in screen_text(app)
+
+        waits()
         await pilot.press("enter")
-        await until_shown(pilot, "Esc stops it")
+        await until(pilot, waits)
         # Another pane answers meanwhile.
         await pilot.press("2")
         assert app.query_one("#model").is_on_screen
         await pilot.press("1", "escape")
         await until_shown(pilot, "⏎ opens it")
-        if app.worker.pid == beside:
+        if (beside := app.worker.pid) is not None:
             os.kill(beside, signal.SIGCONT)
         await pilot.press("enter")
         await until(pilot, lambda: "⏎ opens it" not in screen_text(app))
