@@ -14,10 +14,12 @@ from PIL import Image
 from studio_pilot import paste, screen_text, studio, told, until, until_shown
 from textual.widgets import Input, OptionList
 
+from torchdeck.engine.machine.python_process import python_command
 from torchdeck.tui.app import Studio
 from torchdeck.tui.panes.data.catalog import DataCatalog
 from torchdeck.tui.panes.data.pane import DataPane
 from torchdeck.tui.panes.data.transforms import TransformsView
+from torchdeck.tui.process import worker_process
 from torchdeck.tui.screens.ask import ConfirmScreen
 from torchdeck.tui.screens.pick import PickScreen
 from torchdeck.tui.screens.sample import SampleScreen
@@ -274,7 +276,11 @@ def fill_with_empty_files(folder: Path, count: int) -> None:
 
 
 @pytest.mark.campaign
-async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_stopped(tmp_path: Path) -> None:
+async def test_a_folder_of_many_files_is_counted_beside_the_screen_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The process itself is stopped here, not one that stands for it.
+    monkeypatch.setattr(worker_process, "python_command", python_command)
     count = 100_000 if is_full_campaign() else 12_000
     root = write_folder(tmp_path / "data", count=2)
     fill_with_empty_files(root / "class 0", count)

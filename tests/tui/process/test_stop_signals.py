@@ -18,8 +18,8 @@ class Run:
         print("stop", after, reason, flush=True)
 
 signals = StopSignals(lambda: print("first", flush=True))
-print("ready", signals.received, repr(signals.name), signals.exit_status, flush=True)
 signals.pass_on(Run())
+print("ready", signals.received, repr(signals.name), signals.exit_status, flush=True)
 for line in sys.stdin:
     signals.pass_on(Run())
     signals.pass_on(Run())
