@@ -55,7 +55,7 @@ OTHERS = {
     "export": "export first weights.safetensors",
     "batch": "batch digits --step 2",
     "list": "list presets",
-    "lr-find": "lr-find digits --steps 5",
+    "lr-find": "lr-find digits --steps 10",
     "dry run": "train digits --dry-run",
     "delete": "delete other --yes",
     "sweep": "sweep search.toml",

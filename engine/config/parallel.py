@@ -43,6 +43,11 @@ class ParallelConfig(Section):
     timeout_minutes: float = Field(
         default=10.0, gt=0, description="how long a process waits for the others before they count as lost"
     )
+    meeting_minutes: float = Field(
+        default=10.0,
+        gt=0,
+        description="how long machines wait for each other at the start, and for one that was lost to come back",
+    )
 
     @field_validator("devices")
     @classmethod

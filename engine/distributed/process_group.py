@@ -55,11 +55,13 @@ class ProcessGroup:
         self.rank, self.world = int(environment["RANK"]), int(environment["WORLD_SIZE"])
         self.local_rank, self.local_world = int(environment["LOCAL_RANK"]), int(environment["LOCAL_WORLD_SIZE"])
         self.largest_part = largest_part
+        restarts = int(environment.get("TORCHELASTIC_RESTART_COUNT", "0"))
+        self.can_begin_again = restarts < int(environment.get("TORCHELASTIC_MAX_RESTARTS", "0"))
         timeout = datetime.timedelta(minutes=timeout_minutes)
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
         store, _, _ = next(rendezvous("env://", timeout=timeout))
         # The agent's store outlives its processes: addresses of an earlier life must not be taken for those of this.
-        life = PrefixStore(f"life {environment.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        life = PrefixStore(f"life {restarts}", store)
         dist.init_process_group(backend, store=life, rank=self.rank, world_size=self.world, timeout=timeout)
         self.control: Any = dist.new_group(backend="gloo", timeout=timeout)
         self._preparing: Any = dist.new_group(backend="gloo", timeout=_PREPARING)

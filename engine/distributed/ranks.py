@@ -26,6 +26,7 @@ class Ranks(Protocol):
         local_world: processes on this machine.
         largest_part: most samples that this process may put through the model at once, as memory ran out in an
             earlier life; 0 for whole batches.
+        can_begin_again: whether the processes are started again if one of them is lost now.
     """
 
     rank: int
@@ -33,6 +34,7 @@ class Ranks(Protocol):
     local_rank: int
     local_world: int
     largest_part: int
+    can_begin_again: bool
 
     @property
     def is_first(self) -> bool:
@@ -87,6 +89,7 @@ class OneProcess:
     local_rank = 0
     local_world = 1
     largest_part = 0
+    can_begin_again = False
     is_first = True
 
     def agreed(self, value: T) -> T:

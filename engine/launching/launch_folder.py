@@ -160,12 +160,18 @@ class LaunchFolder:
         """What failed in one of the processes while they trained."""
         return self._first("failed-*")
 
+    @property
+    def agent_log(self) -> Path:
+        """Where the agent of the processes prints."""
+        return self.path / "agent.log"
+
+    def agent_output(self) -> str:
+        """The end of what the agent printed."""
+        return _end_of(self.agent_log)
+
     def last_output(self) -> str:
         """The end of what the processes and their agent printed before the run had a log."""
-        texts = []
-        for log in sorted(self.path.glob("*.log")):
-            with contextlib.suppress(OSError):
-                texts.append(log.read_bytes()[-_SHOWN_BYTES:].decode(errors="replace").strip())
+        texts = [_end_of(log) for log in sorted(self.path.glob("*.log"))]
         return "\n".join(text for text in texts if text)
 
     def remove(self) -> None:
@@ -197,6 +203,12 @@ class LaunchFolder:
 def new_launch_id() -> str:
     """A name for a launch that no other has."""
     return secrets.token_hex(8)
+
+
+def _end_of(log: Path) -> str:
+    with contextlib.suppress(OSError):
+        return log.read_bytes()[-_SHOWN_BYTES:].decode(errors="replace").strip()
+    return ""
 
 
 def _point_output_at(log: Path) -> None:

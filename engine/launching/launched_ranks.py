@@ -14,7 +14,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from ..config import RunConfig
+from ..config import ParallelConfig, RunConfig
 from ..config.secret_settings import with_secrets_kept, words_with_secrets_kept
 from ..errors import ConfigError, RunError, TorchdeckError
 from ..machine.python_process import module_command, python_command
@@ -22,7 +22,9 @@ from ..runs.cause_of_death import why_died
 from ..runs.commands import Answer, Command, problem_with
 from ..runs.control import send
 from ..runs.on_disk.directory import ENDED_STATUSES, load_run_config, read_state, refuse_trained
+from ..runs.rank_states import read_ranks
 from .absolute_paths import with_absolute_paths
+from .agent_words import why_machines_parted
 from .launch_folder import Launch, LaunchFolder, new_launch_id
 from .launched_run import Status
 from .meeting import Meeting
@@ -30,6 +32,9 @@ from .meeting import Meeting
 _MONITOR_SECONDS = "0.5"
 # How long the agent waits for processes that were told to stop: the save of a large model takes its time.
 _SHUTDOWN_SECONDS = 120
+_LEAST_PATIENCE_SECONDS = 60
+# How often an agent says that it lives; torchrun's own value.
+_ALIVE_SECONDS = 5
 _SIGNALS = "SIGTERM,SIGINT,SIGHUP,SIGQUIT,SIGUSR1,SIGUSR2"
 TORCHRUN_OPTIONS = (
     "--rdzv-backend",
@@ -70,6 +75,7 @@ class LaunchedRanks:
         self._waiting: list[Command] = []
         self._is_terminated = False
         self._machines = _machine_words(launch.config, meeting)
+        self._meeting = meeting
         self._folder = LaunchFolder.make(launch)
         self._agent = self._started(meeting)
         self._has_ended = False
@@ -153,7 +159,7 @@ class LaunchedRanks:
         if meeting is not None and (interface := meeting.interface()):
             # By itself it takes the one of the machine's name, which may lead nowhere.
             environment.setdefault("GLOO_SOCKET_IFNAME", interface)
-        with (self._folder.path / "agent.log").open("wb") as log:
+        with self._folder.agent_log.open("wb") as log:
             return subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -177,29 +183,48 @@ class LaunchedRanks:
     def _end(self) -> None:
         """Find out how it ended: the agent's own exit status says nothing of the run."""
         self._has_ended = True
-        refusal = self._folder.refusal()
         if self.path is None:
-            self.status = "stopped" if self._asked and not refusal else "failed"
-            if self.status == "failed":
-                self.error = (
-                    _Refusal(refusal)
-                    if refusal
-                    else RunError(f"the processes ended before the run began: {self._folder.last_output()}")
-                )
+            self._end_before_it_began()
         else:
-            state = read_state(self.path)
-            status = state.get("status")
-            if status in ENDED_STATUSES:
-                self.status = status  # type: ignore[assignment]
-                if status == "failed":
-                    self.error = RunError(str(state.get("error") or "failed"))
-            else:
-                self.status = "failed"
-                self.error = RunError(
-                    f"a process was lost more than parallel.restarts = {self._launch.config.parallel.restarts} times: "
-                    f"{why_died(self.path)}"
-                )
+            self._end_of(self.path)
         self._folder.remove()
+
+    def _end_before_it_began(self) -> None:
+        refusal = self._folder.refusal()
+        if self._asked and not refusal:
+            self.status = "stopped"
+            return
+        self.status = "failed"
+        self.error = (
+            _Refusal(refusal)
+            if refusal
+            else RunError(
+                self._why_parted() or f"the processes ended before the run began: {self._folder.last_output()}"
+            )
+        )
+
+    def _end_of(self, path: Path) -> None:
+        state = read_state(path)
+        status = state.get("status")
+        if status in ENDED_STATUSES:
+            self.status = status  # type: ignore[assignment]
+            if status == "failed":
+                self.error = RunError(str(state.get("error") or "failed"))
+            return
+        self.status = "failed"
+        restarts = self._launch.config.parallel.restarts
+        self.error = RunError(
+            self._folder.failure()
+            or self._why_parted()
+            or f"a process was lost more than parallel.restarts = {restarts} times: {why_died(path)}"
+        )
+
+    def _why_parted(self) -> str:
+        """Why several machines are not, or no longer, together; empty where that is not why it ended."""
+        if self._meeting is None:
+            return ""
+        ranks = read_ranks(self.path) if self.path is not None else []
+        return why_machines_parted(self._folder.agent_output(), self._meeting, self._launch.config.parallel, ranks)
 
 
 class _Refusal(TorchdeckError):
@@ -220,15 +245,21 @@ def _machine_words(config: RunConfig, meeting: Meeting | None) -> list[str]:
         f"--nnodes={machines}",
         f"--rdzv-endpoint={meeting.text}",
         f"--rdzv-id=torchdeck-{meeting.port}",
-        f"--rdzv-conf=is_host={int(meeting.is_here())},{_patience(config.parallel.timeout_minutes)}",
+        f"--rdzv-conf=is_host={int(meeting.is_here())},{_patience(config.parallel)}",
         f"--local-addr={meeting.own_address()}",
     ]
 
 
-def _patience(minutes: float) -> str:
-    """How long torchrun's agents do without each other: as long as the processes do, not its own 15 seconds."""
-    seconds = max(60, math.ceil(minutes * 60))
-    return f"read_timeout={seconds},keep_alive_interval=5,keep_alive_max_attempt={seconds // 5}"
+def _patience(parallel: ParallelConfig) -> str:
+    """How long torchrun's agents do without each other: as long as the processes do, not its own 15 seconds.
+
+    Not less than its own minute for an answer, whatever the processes' time-out: agents also start and stop them.
+    """
+    seconds = max(_LEAST_PATIENCE_SECONDS, math.ceil(parallel.timeout_minutes * 60))
+    return (
+        f"join_timeout={math.ceil(parallel.meeting_minutes * 60)},read_timeout={seconds},"
+        f"keep_alive_interval={_ALIVE_SECONDS},keep_alive_max_attempt={seconds // _ALIVE_SECONDS}"
+    )
 
 
 def number_of_processes(config: RunConfig) -> int:

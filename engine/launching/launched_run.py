@@ -74,6 +74,7 @@ class LaunchedRun:
         self.trainer: Trainer | None = None
         self._run: RunWriter | None = None
         self._watch: RunWatch | None = None
+        self._notifier: RunNotifier | None = None
         self._on_directory = on_directory
         self._mirror: subprocess.Popen[bytes] | None = None
         self._says_stalled = False
@@ -140,6 +141,12 @@ class LaunchedRun:
         self.status, self.message = "stopped", words
         return True
 
+    def give_up(self, words: str) -> None:
+        """Say that a run ends whose other processes are lost and not started again."""
+        if self._run is not None and self._notifier is not None:
+            self._run.close("failed", error=words)
+            self._notifier.tell_end("failed", words)
+
     def _say_stalled(self) -> None:
         if self._run is not None and not self._says_stalled:
             self._says_stalled = True
@@ -204,7 +211,7 @@ class LaunchedRun:
         # Of several processes, one that is killed is started again: what starts them tells if that was not enough.
         of_death = prepared.config.notify if self._ranks.world == 1 else NotifyConfig()
         with (
-            RunNotifier(prepared.config.notify, run) as notifier,
+            RunNotifier(prepared.config.notify, run) as self._notifier,
             RunWatch(run.path, run.held, of_death) as self._watch,
         ):
             try:
@@ -214,18 +221,19 @@ class LaunchedRun:
                 run.close("stopped")
                 raise
             except PartsNeededError as error:
-                # As where a process is lost.
+                # Not the run's end: its processes are started again, and keep to smaller parts.
                 run.event("out_of_memory", text=str(error), largest_part=error.largest_part)
                 raise
             except BaseException as error:
                 if self._ranks.is_lost_peer(error):
-                    # Not the run's end: its processes are started again, and resume from the newest checkpoint.
+                    # Its processes are started again, and resume from the newest checkpoint; if they may not be,
+                    # what started this one knows why the other is lost.
                     raise
                 words = describe_failure(error)
                 run.close("failed", error=words)
-                notifier.tell_end("failed", words)
+                self._notifier.tell_end("failed", words)
                 raise
-            notifier.tell_end(outcome)
+            self._notifier.tell_end(outcome)
             return outcome
 
     def _written(self, open_run: Callable[[], RunWriter]) -> RunWriter:

@@ -40,6 +40,8 @@ _MOST_OUTPUT = 64 << 10
 _LONG_WORD = 6
 # How often the watch looks whether a run still moves, at most.
 _LOOK_SECONDS = 5.0
+# Name of the threads that send.
+_THREAD = "notify"
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,14 @@ class RunNotifier:
     def _tell(self, status: str, words: str) -> None:
         notice = _notice(self._run.path, self._run.state(), status, words)
         # Not a daemon: the process ends when the notification is sent, or after the time limit.
-        threading.Thread(target=send, args=(self._config, notice), name="notify").start()
+        threading.Thread(target=send, args=(self._config, notice), name=_THREAD).start()
+
+
+def wait_until_told() -> None:
+    """Wait for what is being sent, for a process that ends without waiting for its threads."""
+    for thread in threading.enumerate():
+        if thread.name == _THREAD:
+            thread.join()
 
 
 def tell_death(run: Path, held: Path, why: str, config: NotifyConfig) -> None:

@@ -27,6 +27,7 @@ from ..runs.rank_states import read_ranks, silent_ranks
 from .failure_words import describe_failure
 from .launch_folder import Launch, LaunchFolder
 from .launched_run import LaunchedRun
+from .notify import wait_until_told
 
 if TYPE_CHECKING:
     from ..distributed.process_group import ProcessGroup
@@ -190,8 +191,11 @@ def _exit_status(run: LaunchedRun, folder: LaunchFolder, ranks: ProcessGroup) ->
         folder.tell_part(ranks.rank, error.largest_part)
         return 1
     if ranks.is_lost_peer(error):
-        print(f"torchdeck: {_lost_words(run, ranks)}: {str(error).splitlines()[0]}", file=sys.stderr)
+        words = f"{_lost_words(run, ranks)}: {str(error).splitlines()[0]}"
+        print(f"torchdeck: {words}", file=sys.stderr)
         sys.stderr.flush()
+        if ranks.is_first and not ranks.can_begin_again:
+            run.give_up(folder.failure() or f"{words}; the restarts of parallel.restarts are used up")
         return 1
     words = describe_failure(error)
     if not isinstance(error, TorchdeckError):
@@ -226,6 +230,7 @@ if __name__ == "__main__":
     status = main(Path(sys.argv[1]))
     sys.stdout.flush()
     sys.stderr.flush()
+    wait_until_told()
     if threading.active_count() > 1 or status:
         # Threads of a group whose processes are gone wait for them.
         os._exit(status)

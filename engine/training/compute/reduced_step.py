@@ -16,7 +16,8 @@ from ...inputs import map_tensors
 from ...randomness import generators_kept
 from .step import Batch, TrainStep, Weight, buffers_kept
 
-# Whether each pass sends buffers, which older releases of torch call by another name.
+# `spread` sends them once a step: were it done by the passes, one process that does them again would wait for the
+# others. Older releases of torch have another name for it.
 _NO_BUFFERS: dict[str, Any] = (
     {"forward_sync_buffers": False}
     if "forward_sync_buffers" in signature(DistributedDataParallel).parameters
@@ -35,7 +36,6 @@ class ReducedStep(TrainStep):
     the passes is done once a step.
     """
 
-    _is_sending = False
     _in_all: Weight | None = None
     _ranks: Ranks = ALONE
     _samples_of_step: Callable[[], int | None]
@@ -52,9 +52,9 @@ class ReducedStep(TrainStep):
         self._ranks, self._samples_of_step = ranks, samples_of_step
 
     @property
-    def is_sending(self) -> bool:
-        """See `TrainStep.is_sending`."""
-        return self._is_sending
+    def can_split(self) -> bool:
+        """Also where the processes have to be started again for it, as long as they may."""
+        return not self.is_sending or self._ranks.can_begin_again
 
     def forward_backward(self, window: Sequence[Batch]) -> tuple[Tensor, list[Tensor]]:
         """As `TrainStep.forward_backward`, of this process's part.
@@ -74,12 +74,12 @@ class ReducedStep(TrainStep):
             self._wrapped = self._wrap(window)
         total = torch.zeros((), device=self.placement.device)
         predictions: list[Tensor] = []
-        self._is_sending = False
+        self.is_sending = False
         for number, (batch, weight) in enumerate(zip(window, weights, strict=True), start=1):
             loss, logits = self._pass(batch, weight, in_all, is_last=number == len(window))
             total = total + loss
             predictions.append(logits)
-        self._is_sending, self._in_all = False, None
+        self.is_sending, self._in_all = False, None
         return total, predictions
 
     def _pass(self, batch: Batch, weight: Weight, in_all: Weight, *, is_last: bool) -> tuple[Tensor, Tensor]:
@@ -106,7 +106,7 @@ class ReducedStep(TrainStep):
                 share = 1 / in_all if self.objective.loss_sum is not None else weight / in_all
                 own = loss * (share.to(loss.dtype) if isinstance(share, Tensor) else share) if counts else loss
                 if self.has_counted:
-                    self._is_sending = is_last
+                    self.is_sending = is_last
                     self._backward(own * self._ranks.world)
         finally:
             self.model = bare

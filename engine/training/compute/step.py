@@ -35,10 +35,13 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        is_sending: whether gradients are on their way to other processes, so that the passes can't begin again.
         has_counted: whether a sample of the newest window counted in the loss; else no weight was changed.
         after_forward: called with predictions and loss of each batch before its backward pass; may be None.
         after_backward: called when the gradients are there, before they are unscaled, clipped and used.
     """
+
+    is_sending = False
 
     def __init__(
         self,
@@ -72,11 +75,6 @@ class TrainStep:
     def can_split(self) -> bool:
         """Whether the passes that failed may be done again with their batches in smaller parts."""
         return True
-
-    @property
-    def is_sending(self) -> bool:
-        """Whether gradients are on their way to other processes, so that the passes can't begin again."""
-        return False
 
     @classmethod
     def of(

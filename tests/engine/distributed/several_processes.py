@@ -15,6 +15,8 @@ from torchdeck.engine.runs.reader import RunReader
 from torchdeck.engine.runs.saving.checkpoint import load_checkpoint
 
 WAIT_SECONDS = 300.0
+# Of `digits` in batches of 64.
+STEPS_PER_EPOCH = 23
 SETTINGS = ("training.device=cpu", "training.num_threads=1", "training.epochs=3", "loader.batch_size=64")
 MLP = ("model={name='mlp'}",)
 SHARDS = ("model={name='cnn',channels=[4],convolutions=1}", "parallel.exact_shards=4")

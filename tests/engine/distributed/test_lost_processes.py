@@ -10,7 +10,18 @@ import psutil
 import pytest
 import torch
 from campaign import is_full_campaign
-from several_processes import MLP, alone, ended, have_same_bits, several, slowed, steps_of, wait_for, weights_of
+from several_processes import (
+    MLP,
+    STEPS_PER_EPOCH,
+    alone,
+    ended,
+    have_same_bits,
+    several,
+    slowed,
+    steps_of,
+    wait_for,
+    weights_of,
+)
 
 from torchdeck.engine.launching.launched_ranks import LaunchedRanks, launch_ranks_resumed
 from torchdeck.engine.runs.rank_states import read_ranks
@@ -49,7 +60,7 @@ def test_processes_killed_at_random_moments_end_with_the_bits_of_an_unbroken_run
 
 
 @pytest.mark.campaign
-@pytest.mark.skipif(not is_full_campaign(), reason="the full campaign only: six runs that are stopped and resumed")
+@pytest.mark.skipif(not is_full_campaign(), reason="the full campaign only: nine runs that are stopped and resumed")
 @pytest.mark.parametrize("target", ["agent", "rank 0", "rank 1"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR2])
 def test_a_signal_sent_twice_leaves_one_checkpoint_at_one_step(
@@ -65,7 +76,7 @@ def test_a_signal_sent_twice_leaves_one_checkpoint_at_one_step(
     stopped = ended(run)
     assert stopped.status() == "stopped", run.error
     saved = {int(file.stem.rpartition("-")[2]) for file in (path / "checkpoints").glob("step-*.pt")}
-    assert len([step for step in saved if step % 23]) <= 1
+    assert len([step for step in saved if step % STEPS_PER_EPOCH]) <= 1
     assert stopped.progress().step in saved
     assert have_same_bits(unbroken, ended(launch_ranks_resumed(path, overrides=("callbacks=[]",))))
 
@@ -75,14 +86,15 @@ def test_a_run_moved_between_numbers_of_processes_takes_the_steps_of_an_unmoved_
     plain = (*MLP, "optimizer={name='SGD',lr=0.05,momentum=0.9}")
     unmoved = alone(tmp_path / "unmoved", *plain)
     run = several(tmp_path / "moved", 2, *plain, slowed(tmp_path, 0.05))
-    for processes in (1, 4, 2) if is_full_campaign() else (4,):
+    numbers = (1, 4, 2) if is_full_campaign() else (4,)
+    for processes in numbers:
         before = steps_of(run.path) if run.path else 0
         path = wait_for(run, lambda path, before=before: steps_of(path) >= before + 7)  # type: ignore[misc]
         run.stop()
         stopped = ended(run)
-        assert stopped.status() == "stopped" and stopped.progress().step % 23
+        assert stopped.status() == "stopped" and stopped.progress().step % STEPS_PER_EPOCH
         overrides = [f"parallel.processes={processes}"]
-        if processes == (2 if is_full_campaign() else 4):
+        if processes == numbers[-1]:
             overrides.append("callbacks=[]")
         run = launch_ranks_resumed(path, overrides=overrides)
     moved = ended(run)

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from campaign import is_full_campaign
-from several_processes import MLP, SETTINGS, ended, have_same_bits, several
+from several_processes import MLP, SETTINGS, STEPS_PER_EPOCH, ended, have_same_bits, several
 from trained import PERCEPTRON
 
 from torchdeck.engine.config.file import parse_config
 from torchdeck.engine.errors import ConfigError
-from torchdeck.engine.launching.launched_ranks import launch_ranks
+from torchdeck.engine.launching.launched_ranks import launch_ranks, launch_ranks_resumed
 from torchdeck.engine.launching.meeting import Meeting
 from torchdeck.engine.runs.on_disk.directory import list_runs
 from torchdeck.engine.runs.rank_states import read_ranks
@@ -143,7 +143,7 @@ def test_a_run_goes_on_when_the_cable_is_back_within_the_time_limit(machines: tu
     at = reader.progress().step
     time.sleep(58)
     reader.poll()
-    assert reader.progress().step == at and at < 40 * 23
+    assert reader.progress().step == at and at < 40 * STEPS_PER_EPOCH
     pull_cable(machines[1], "up")
     outputs = [process.communicate(timeout=400)[0] for process in started]
     assert [process.returncode for process in started] == [0, 0], outputs
@@ -154,6 +154,34 @@ def test_a_run_goes_on_when_the_cable_is_back_within_the_time_limit(machines: tu
 
 def pull_cable(machine: str, state: str) -> None:
     run("ip", "-n", machine, "link", "set", f"d{os.getpid()}b", state)
+
+
+@pytest.mark.campaign
+def test_a_machine_that_waits_for_one_that_does_not_come_says_so(machines: tuple[str, str], tmp_path: Path) -> None:
+    waiting = start(machines[0], tmp_path, "parallel.meeting_minutes=0.05")
+    output = waiting.communicate(timeout=300)[0]
+    assert waiting.returncode == 2
+    assert f"2 machines did not meet at {ADDRESSES[0]}:29517 within 0.05 minutes" in output
+    assert "Traceback" not in output
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(not is_full_campaign(), reason="the full campaign only: a lost machine is waited for")
+def test_a_machine_that_is_lost_for_good_ends_the_run_which_can_be_resumed(
+    machines: tuple[str, str], tmp_path: Path
+) -> None:
+    overrides = ("training.epochs=40", "parallel.meeting_minutes=0.5", "checkpoint.every_steps=5")
+    left, lost = [start(machine, tmp_path, *overrides) for machine in machines]
+    path = begun(tmp_path / "runs")
+    inside = subprocess.run(["ip", "netns", "pids", machines[1]], check=True, capture_output=True, text=True)
+    for pid in inside.stdout.split():
+        os.kill(int(pid), signal.SIGKILL)
+    lost.communicate()
+    output = left.communicate(timeout=400)[0]
+    assert left.returncode == 1
+    assert "did not come back within 0.5 minutes (parallel.meeting_minutes): resume the run" in output
+    alone = launch_ranks_resumed(path, overrides=("parallel.machines=1", "parallel.processes=2"))
+    assert ended(alone).status() == "finished", alone.error
 
 
 @pytest.mark.campaign

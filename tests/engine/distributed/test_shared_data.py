@@ -28,7 +28,7 @@ def memory_of(tmp_path: Path, images: int) -> int:
     """Bytes that the processes of a run have among them when each has seen all of its images, shared ones once."""
     root = folder_of_images(tmp_path / f"{images} images", images)
     settings = (
-        f"data={{dataset='{root}',validation=0.1,cache='{tmp_path}/cache',storage='mmap'}}",
+        f"data={{dataset='{root}',validation=0.1,cache='{tmp_path}/cache'}}",
         "model={name='cnn',channels=[2],convolutions=1}",
         "loader.batch_size=8",
         "training.epochs=500",
