@@ -194,8 +194,10 @@ class Curves:
     def _add_epoch(self, record: dict[str, Any]) -> None:
         train = {str(name): float(value) for name, value in record["train"].items()}
         train["loss"] = float(record["train"]["loss"])
-        for name in train.keys() - {"loss", *_SCORES}:
-            self._curve(f"train/{name}").extend(np.array([float(_whole(record["step"]))]), np.array([train[name]]))
+        for name, value in train.items():
+            # In the record's order, which is that of the columns of a table.
+            if name not in ("loss", *_SCORES):
+                self._curve(f"train/{name}").extend(np.array([float(_whole(record["step"]))]), np.array([value]))
         clean = {"train": train, "lr": float(record["lr"]), "seconds": float(record["seconds"])}
         self.epochs.append(cast("EpochRecord", self._add_evaluation({**record, **clean})))
 

@@ -49,3 +49,16 @@ def test_a_run_without_metrics_has_no_rows(tmp_path: Path) -> None:
     reader.poll()
     assert list(step_rows(reader)) == []
     assert list(epoch_rows(reader)) == []
+
+
+def test_columns_keep_the_order_of_the_record(tmp_path: Path) -> None:
+    run = RunWriter.create(tmp_path, RunConfig(name="table"), {})
+    names = [f"metric_{number}" for number in range(12)]
+    train = {"loss": 1.0, "accuracy": 0.5, **dict.fromkeys(names, 0.25)}
+    place = {"epoch": 1, "step": 2, "t": 1.0, "seconds": 2.0, "lr": 0.1}
+    run.record({"kind": "epoch", **place, "train": train, "validation": {"loss": 1.5}, "is_best": True})
+    run.close("finished")
+    reader = RunReader(run.path)
+    reader.poll()
+    (row,) = step_rows(reader)
+    assert [name for name in row if name.startswith("train/metric")] == [f"train/{name}" for name in names]
