@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from ..config import RunConfig
 from ..config.file import config_from_values
@@ -95,7 +95,21 @@ def ratios(rounds: Rounds, name: str, base: str, column: int) -> list[float]:
     return sorted(row[name][column] / row[base][column] for row in rounds)
 
 
-def summary(rounds: Rounds, name: str, base: str = "bare") -> dict[str, float]:
+class LoopSpeed(TypedDict):
+    """How fast a loop trains.
+
+    Attributes:
+        steps_per_s: steps per second, the median over the rounds.
+        ratio: the same as a multiple of the bare loop's, by the clock; the median of the ratios within a round.
+        cpu_ratio: the same by CPU time.
+    """
+
+    steps_per_s: float
+    ratio: float
+    cpu_ratio: float
+
+
+def summary(rounds: Rounds, name: str, base: str = "bare") -> LoopSpeed:
     """Median steps per second of a loop and the median of its ratios to another, by the clock and by CPU time."""
     return {
         "steps_per_s": statistics.median(row[name][0] for row in rounds),

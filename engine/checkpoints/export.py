@@ -51,7 +51,7 @@ class ExportReport:
     Attributes:
         path: the new file.
         format: name of the file format.
-        bytes: its size.
+        bytes: size of the new file in bytes.
         tensors: how many tensors were exported; 0 for a program.
         checked: how it was verified, in words.
     """

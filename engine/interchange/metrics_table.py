@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TextIO
+from typing import Any, TextIO, TypedDict
 
 import numpy as np
 
@@ -12,6 +12,34 @@ from ..runs.on_disk.series import SERIES
 from ..runs.run_view import RunView
 
 Row = dict[str, Any]
+
+
+class StepKeys(TypedDict):
+    """What every row of a step has besides its curves.
+
+    Attributes:
+        step: optimizer steps done.
+    """
+
+    step: int
+
+
+class EpochKeys(TypedDict):
+    """What every row of an epoch has besides its figures.
+
+    Attributes:
+        epoch: number of the epoch, from 1.
+        step: optimizer steps done at its end.
+        seconds: time that the epoch took, in seconds.
+        lr: learning rate of the next step.
+        is_best: whether its evaluation was the best so far.
+    """
+
+    epoch: int
+    step: int
+    seconds: float
+    lr: float
+    is_best: bool
 
 
 def step_rows(reader: RunView) -> Iterator[Row]:
@@ -28,7 +56,7 @@ def step_rows(reader: RunView) -> Iterator[Row]:
         return
     places = dict.fromkeys(series, 0)
     for step in np.unique(np.concatenate([x for x, _ in series.values()])).tolist():
-        row: Row = {"step": int(step)}
+        row: Row = {**StepKeys(step=int(step))}
         for name, (x, y) in series.items():
             at = places[name]
             # Of several points at one step, as after an evaluation that was done again, the newest counts.

@@ -38,7 +38,7 @@ class StepMeasurement:
         precision: the resolved precision.
         device: where it ran.
         peak: bytes that torch's allocator had given out at the worst moment, weights and optimizer state included.
-        seconds: median time of an optimizer step, without making its batches.
+        seconds: median time of an optimizer step in seconds, without making its batches.
         steps_per_epoch: optimizer steps of an epoch; 0 when the data are not known.
         epochs: epochs of the run.
     """

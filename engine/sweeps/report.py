@@ -4,14 +4,97 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypedDict
 
+from ..config.sweep import Pruner, Sampler
 from ..detached.file_lock import is_locked
 from ..errors import ConfigError
 from .definition import Definition
-from .folder import SweepFolder
+from .folder import SweepFolder, Wish, WorkerState
 from .journal import State, SweepJournal, Trial
-from .objective import Objective
+from .objective import Direction, Objective
+
+
+class ObjectiveDocument(TypedDict):
+    """What a sweep optimizes.
+
+    Attributes:
+        metric: name of the metric.
+        direction: which way it is better.
+    """
+
+    metric: str
+    direction: Direction
+
+
+class TrialDocument(TypedDict):
+    """A trial of a sweep.
+
+    Attributes:
+        trial: its number in the sweep, from 0.
+        state: running, complete, pruned, failed or waiting.
+        values: results, in the order of the objectives; empty before the end and for a failed one.
+        is_feasible: whether its result satisfies every constraint.
+        settings: what was varied, by dotted key.
+        runs: names of its runs, by seed.
+        reports: the first objective by epoch, or by seed where a trial has several.
+        started: when it began, in seconds since 1970; 0 if unknown.
+        ended: when it ended, in seconds since 1970; 0 before.
+        attempts: how often its runs were started or resumed; 0 if unknown.
+        error: why it failed, or ended early; empty where there is nothing to say.
+    """
+
+    trial: int
+    state: State
+    values: list[float]
+    is_feasible: bool
+    settings: dict[str, Any]
+    runs: list[str]
+    reports: dict[int, float]
+    started: float
+    ended: float
+    attempts: int
+    error: str
+
+
+class SweepDocument(TypedDict):
+    """A sweep as it stands.
+
+    Attributes:
+        sweep: name of its folder, which identifies the sweep.
+        path: the folder.
+        wish: what its workers are asked for: work, pause or stop.
+        reason: why its workers were told to stop; empty where a user did, or none of them was.
+        objectives: what is optimized.
+        constraints: what a result must satisfy, as the file says it.
+        space: dotted keys of the settings that are varied.
+        trials_wanted: number of trials after which the sweep is done.
+        sampler: what suggests the settings.
+        pruner: what ends trials early.
+        counts: number of trials in each state that occurs.
+        abandoned: numbers of running trials without a worker; the next worker takes them.
+        best: number of the best trial by the first objective; None before there is one.
+        front: numbers of the trials that no other one beats in every objective; None for a single objective.
+        workers: what the live workers do.
+        trials: every trial, by number.
+    """
+
+    sweep: str
+    path: str
+    wish: Wish
+    reason: str
+    objectives: list[ObjectiveDocument]
+    constraints: list[str]
+    space: list[str]
+    trials_wanted: int
+    sampler: Sampler
+    pruner: Pruner
+    counts: dict[State, int]
+    abandoned: list[int]
+    best: int | None
+    front: list[int] | None
+    workers: list[WorkerState]
+    trials: list[TrialDocument]
 
 
 class SweepReport:
@@ -86,7 +169,7 @@ class SweepReport:
                 steps.append((trial.number, trial.values[0]))
         return steps
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> SweepDocument:
         """The sweep for other programs."""
         definition, best = self.definition, self.best()
         return {
@@ -104,12 +187,12 @@ class SweepReport:
             "abandoned": self.abandoned(),
             "best": best.number if best is not None else None,
             "front": [trial.number for trial in self.front()] if len(definition.objectives) > 1 else None,
-            "workers": [vars(worker) for worker in self.folder.workers()],
+            "workers": list(self.folder.workers()),
             "trials": [_trial_document(trial) for trial in self._trials],
         }
 
 
-def _trial_document(trial: Trial) -> dict[str, Any]:
+def _trial_document(trial: Trial) -> TrialDocument:
     return {
         "trial": trial.number,
         "state": trial.state,

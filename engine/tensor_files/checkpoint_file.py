@@ -11,7 +11,7 @@ import struct
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NotRequired, TypedDict
 
 from ..errors import CheckpointError
 from ..files.regular_file import open_regular_file
@@ -76,6 +76,50 @@ class CheckpointReport:
         return "torchdeck_format" in self.keys
 
 
+class TensorDocument(TypedDict):
+    """A tensor of a checkpoint file.
+
+    Attributes:
+        name: dotted name in the file.
+        shape: size of each dimension; empty for a scalar.
+        dtype: such as float32.
+        bytes: size of its values in bytes.
+        norm: Euclidean norm; None where it was not measured or is not finite; only with --norms.
+    """
+
+    name: str
+    shape: list[int]
+    dtype: str
+    bytes: int
+    norm: NotRequired[float | None]
+
+
+class ReportDocument(TypedDict):
+    """Contents of a checkpoint file.
+
+    Attributes:
+        format: "torch zip", "torch legacy" or "safetensors".
+        bytes: the file's size in bytes.
+        tensors: every tensor with its dotted name, shape, dtype and size.
+        keys: names of the top level, in order.
+        epoch: completed epochs; None if the file does not contain them.
+        step: completed optimizer steps; None if the file does not contain them.
+        metrics: the file's metrics by name; empty if it contains none.
+        values: plain values by dotted name, long ones shortened.
+        foreign: classes and functions that loading the file would need.
+    """
+
+    format: str
+    bytes: int
+    tensors: list[TensorDocument]
+    keys: list[str]
+    epoch: int | None
+    step: int | None
+    metrics: dict[str, float]
+    values: dict[str, Any]
+    foreign: list[str]
+
+
 def inspect_checkpoint(path: Path) -> CheckpointReport:
     """What a file holds.
 
@@ -117,9 +161,9 @@ def inspect_open_file(file: BinaryIO, path: Path) -> CheckpointReport:
         raise CheckpointError(f"{path}: is damaged ({type(error).__name__})") from error
 
 
-def report_json(report: CheckpointReport) -> dict[str, Any]:
+def report_json(report: CheckpointReport) -> ReportDocument:
     """The document of `torchdeck checkpoint --json`."""
-    tensors = [
+    tensors: list[TensorDocument] = [
         {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype, "bytes": tensor.bytes}
         for tensor in report.tensors
     ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 
@@ -23,9 +22,72 @@ from .options import json_option, runs_root_option, set_option
 from .output import print_json
 
 if TYPE_CHECKING:
-    from torchdeck.engine.data.exploration.batch_at_step import SeenBatch
+    from torchdeck.engine.data.exploration.batch_at_step import SeenBatch, SeenSample
 
 _PRINTED = 16
+
+
+class Figures(TypedDict):
+    """A tensor in figures.
+
+    Attributes:
+        shape: size of each dimension, the batch first.
+        dtype: such as float32.
+        min: smallest value.
+        max: largest value.
+        mean: mean of the values.
+    """
+
+    shape: list[int]
+    dtype: str
+    min: float
+    max: float
+    mean: float
+
+
+class InputFigures(Figures):
+    """One part of the model's input in figures.
+
+    Attributes:
+        name: name of the part; empty where there is only one.
+        shape: size of each dimension, the batch first.
+        dtype: such as float32.
+        min: smallest value.
+        max: largest value.
+        mean: mean of the values.
+    """
+
+    name: str
+
+
+class BatchDocument(TypedDict):
+    """One batch as the model gets it.
+
+    Attributes:
+        epoch: epoch, from 1.
+        batch: number in the epoch, from 1.
+        samples: samples in batch order; MixUp and CutMix mix sample n with the previous one.
+        inputs: parts of the model's input, after the transforms.
+        targets: what the model is trained toward, after MixUp and CutMix.
+    """
+
+    epoch: int
+    batch: int
+    samples: list[SeenSample]
+    inputs: list[InputFigures]
+    targets: Figures
+
+
+class StepDocument(TypedDict):
+    """What the model sees at a step.
+
+    Attributes:
+        step: optimizer step, from 1.
+        batches: the batches of the step: one, or `training.accumulate` of them.
+    """
+
+    step: int
+    batches: list[BatchDocument]
 
 
 @click.command()
@@ -60,7 +122,8 @@ def batch(
         if save is not None:
             _save(batches, save)
         if as_json:
-            print_json({"step": step, "batches": [_document(seen) for seen in batches]}, output.stdout)
+            document: StepDocument = {"step": step, "batches": [_document(seen) for seen in batches]}
+            print_json(document, output.stdout)
             return 0
         for seen in batches:
             print(printable_text(seen, every), file=output.stdout)
@@ -92,11 +155,11 @@ def _save(batches: list[SeenBatch], path: Path) -> None:
         raise ConfigError(f"--save {path}: can't be written: {error}") from error
 
 
-def _document(seen: SeenBatch) -> dict[str, Any]:
+def _document(seen: SeenBatch) -> BatchDocument:
     return {
         "epoch": seen.epoch,
         "batch": seen.batch,
-        "samples": [asdict(sample) for sample in seen.samples],
+        "samples": seen.samples,
         "inputs": [{"name": name, **_figures(tensor)} for name, tensor in _parts(seen)],
         "targets": _figures(seen.targets),
     }
@@ -108,10 +171,15 @@ def _parts(seen: SeenBatch) -> Any:
     return parts_of(seen.inputs)
 
 
-def _figures(tensor: Any) -> dict[str, Any]:
+def _figures(tensor: Any) -> Figures:
     numbers = tensor.double()
-    figures = {"min": numbers.min().item(), "max": numbers.max().item(), "mean": numbers.mean().item()}
-    return {"shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch."), **figures}
+    return {
+        "shape": list(tensor.shape),
+        "dtype": str(tensor.dtype).removeprefix("torch."),
+        "min": numbers.min().item(),
+        "max": numbers.max().item(),
+        "mean": numbers.mean().item(),
+    }
 
 
 def printable_text(seen: SeenBatch, every: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import Any, TypedDict
 
 import click
 
@@ -12,6 +13,16 @@ from torchdeck.engine.machine.torch_import import require_torch
 from ..process.private_output import PrivateOutput
 from .options import Numbers, json_option
 from .output import print_json
+
+
+class Efficiency(TypedDict):
+    """How well processes train together.
+
+    Attributes:
+        efficiency: speed relative to that many processes that each train as fast as one alone; 1 at best.
+    """
+
+    efficiency: float
 
 
 @click.command()
@@ -83,11 +94,11 @@ def _compare_processes(
 ) -> None:
     from torchdeck.engine.bench.scaling import measure_scaling
 
-    table: dict[str, list[dict[str, float]]] = {}
+    table: dict[str, list[dict[str, Any]]] = {}
     for subject in subjects:
         print(f"measuring {subject} …", file=output.stderr)
         found = measure_scaling(subject, counts, seconds=seconds, rounds=rounds, device=device, devices=gpus)
-        table[subject] = [{**asdict(row), "efficiency": row.efficiency} for row in found]
+        table[subject] = [{**asdict(row), **Efficiency(efficiency=row.efficiency)} for row in found]
     if as_json:
         print_json(table, output.stdout)
         return

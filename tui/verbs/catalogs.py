@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 from rich.console import Console
@@ -19,7 +19,52 @@ from ..plain_text import printable
 from .options import json_option
 from .output import print_json
 
-Rows = tuple[list[str], list[list[str]], list[dict[str, Any]]]
+
+class TransformDocument(TypedDict):
+    """A transform that a config can name.
+
+    Attributes:
+        name: name in the config.
+        batched: whether it transforms whole batches, on the device.
+        summary: first line of its documentation.
+        parameters: arguments, each with its name, its default or "required", and its type as the library writes it.
+    """
+
+    name: str
+    batched: bool
+    summary: str
+    parameters: list[list[str]]
+
+
+class PresetDocument(TypedDict):
+    """A preset.
+
+    Attributes:
+        name: name for `torchdeck train NAME`.
+        path: TOML file of the preset.
+        description: first comment line of the file.
+    """
+
+    name: str
+    path: str
+    description: str
+
+
+class OptimizerDocument(TypedDict):
+    """An optimizer of the installed torch.
+
+    Attributes:
+        name: name in the config.
+        summary: first line of its documentation.
+        arguments: defaults of its arguments, as Python writes them.
+    """
+
+    name: str
+    summary: str
+    arguments: dict[str, str]
+
+
+Rows = tuple[list[str], list[list[str]], Sequence[Any]]
 
 
 @click.command("list")
@@ -85,7 +130,7 @@ def _transforms() -> Rows:
         ]
         for entry in entries
     ]
-    documents = [
+    documents: list[TransformDocument] = [
         {
             "name": entry.name,
             "batched": entry.batched,
@@ -119,7 +164,9 @@ def _presets() -> Rows:
     from torchdeck.engine.config.presets import list_presets
 
     entries = list_presets()
-    documents = [{"name": entry.name, "path": str(entry.path), "description": entry.description} for entry in entries]
+    documents = [
+        PresetDocument(name=entry.name, path=str(entry.path), description=entry.description) for entry in entries
+    ]
     return ["name", "what"], [[entry.name, entry.description] for entry in entries], documents
 
 
@@ -129,7 +176,7 @@ def _optimizers() -> Rows:
 
     entries = list_optimizers()
     rows = [[entry.name, ", ".join(entry.defaults), entry.summary] for entry in entries]
-    documents = [
+    documents: list[OptimizerDocument] = [
         {"name": entry.name, "summary": entry.summary, "arguments": {k: repr(v) for k, v in entry.defaults.items()}}
         for entry in entries
     ]

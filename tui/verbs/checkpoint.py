@@ -41,7 +41,8 @@ def checkpoint(file: Path, norms: bool, as_json: bool) -> None:
     if as_json:
         document = report_json(report)
         if norms:
-            document["tensors"] = [{**tensor, "norm": measured.get(tensor["name"])} for tensor in document["tensors"]]
+            for entry in document["tensors"]:
+                entry["norm"] = measured.get(entry["name"])
         print_json(document)
         return
     console = Console(soft_wrap=True, highlight=False)

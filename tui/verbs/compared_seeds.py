@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
-from torchdeck.engine.runs.browsing.group_comparison import compare_groups
-from torchdeck.engine.runs.browsing.seed_groups import SeedGroup, find_group
+from torchdeck.engine.runs.browsing.group_comparison import DifferenceDocument, compare_groups
+from torchdeck.engine.runs.browsing.seed_groups import GroupDocument, SeedGroup, find_group
 
 from ..plain_text import printable
 from ..words.runs.seed_text import difference_text, group_text
+
+
+class GroupsDocument(TypedDict):
+    """The groups of seeds that two compared runs belong to.
+
+    Attributes:
+        first: group of the first run.
+        second: group of the second run.
+        difference: the second group's best results minus the first's; None where they are not judged by the same
+            metric.
+    """
+
+    first: GroupDocument
+    second: GroupDocument
+    difference: DifferenceDocument | None
 
 
 def compared_groups(first: Path | None, second: Path | None) -> tuple[SeedGroup, SeedGroup] | None:
@@ -27,7 +42,7 @@ def compared_groups(first: Path | None, second: Path | None) -> tuple[SeedGroup,
     return found[0], found[1]
 
 
-def groups_document(groups: tuple[SeedGroup, SeedGroup]) -> dict[str, Any]:
+def groups_document(groups: tuple[SeedGroup, SeedGroup]) -> GroupsDocument:
     """The groups and their difference for other programs."""
     difference = compare_groups(*groups)
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from torchdeck.engine.config import RunConfig
 from torchdeck.engine.machine.torch_import import require_torch
@@ -22,6 +22,30 @@ from .step_cost import LINE_CELLS
 
 if TYPE_CHECKING:
     from torchdeck.engine.preflight.dry_run import DryRun
+
+
+class LearningRates(TypedDict):
+    """Learning rates of a planned run.
+
+    Attributes:
+        first: learning rate of the first step; None if unknown.
+        highest: highest learning rate; None if unknown.
+        last: learning rate of the last step; None if unknown.
+    """
+
+    first: float | None
+    highest: float | None
+    last: float | None
+
+
+class PlannedRates(TypedDict):
+    """The learning rate in a plan.
+
+    Attributes:
+        learning_rate: learning rate of the group that is shown.
+    """
+
+    learning_rate: LearningRates
 
 
 def print_dry_run(config: RunConfig, runs_root: Path, as_json: bool) -> int:
@@ -73,6 +97,6 @@ def _document(found: DryRun) -> dict[str, Any]:
     document = asdict(found)
     rates = document["plan"].pop("rates")
     del document["plan"]["lowest_rates"]
-    ends = (rates[0], max(rates), rates[-1]) if rates else (None, None, None)
-    document["plan"]["learning_rate"] = dict(zip(("first", "highest", "last"), ends, strict=True))
+    first, highest, last = (rates[0], max(rates), rates[-1]) if rates else (None, None, None)
+    document["plan"] |= PlannedRates(learning_rate=LearningRates(first=first, highest=highest, last=last))
     return document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 from rich.console import Console
@@ -19,7 +19,7 @@ from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import figure
 from ..words.runs.score_text import comparison_text, confusion_text, metrics_text, per_class_rows, setting_rows
-from .compared_seeds import compared_groups, groups_document, groups_text
+from .compared_seeds import GroupsDocument, compared_groups, groups_document, groups_text
 from .completing import runs_and_files
 from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json, printed
@@ -64,11 +64,99 @@ def evaluate(
     return 0
 
 
-def scores_document(scores: CheckpointScores) -> dict[str, Any]:
+class WorstDocument(TypedDict):
+    """A sample that the model is wrong about.
+
+    Attributes:
+        index: its position in the split, from 0.
+        target: index of its class.
+        predicted: index of the class that the model gives it.
+        confidence: the probability it gives that class, from 0 to 1.
+        loss: cross-entropy of the sample, in nats.
+    """
+
+    index: int
+    target: int
+    predicted: int
+    confidence: float
+    loss: float
+
+
+class ScoresDocument(TypedDict):
+    """Scores of a checkpoint on a split.
+
+    Attributes:
+        checkpoint: path of the file.
+        run: name of the run it belongs to; empty when it lies in none.
+        epoch: epochs it was trained for.
+        split: "test", "validation" or "train".
+        samples: number of samples in the split.
+        metrics: metrics by name; accuracies and the like are shares from 0 to 1.
+        tables: results other than single numbers, by name: of classes, `per_class` and `confusion`, whose cells are
+            [target, predicted, samples].
+        classes: names by class index; empty where targets are numbers.
+        notes: remarks for the user.
+        worst: wrong predictions, the largest loss first; only for class targets.
+    """
+
+    checkpoint: str
+    run: str
+    epoch: int
+    split: str
+    samples: int
+    metrics: dict[str, float]
+    tables: dict[str, Any]
+    classes: list[str]
+    notes: list[str]
+    worst: list[WorstDocument]
+
+
+class ComparedFiles(TypedDict):
+    """The checkpoints of a comparison.
+
+    Attributes:
+        first: path of the first checkpoint.
+        second: path of the second checkpoint.
+    """
+
+    first: str
+    second: str
+
+
+class ComparedGroups(TypedDict):
+    """The groups of a comparison.
+
+    Attributes:
+        groups: groups of seeds that the two runs belong to; None where a checkpoint is in no run, both are of one
+            group, or no run has another seed.
+    """
+
+    groups: GroupsDocument | None
+
+
+def scores_document(scores: CheckpointScores) -> ScoresDocument:
     """The document of `torchdeck evaluate --json`."""
-    document = {name: value for name, value in vars(scores).items() if name not in ("worst", "checkpoint")}
-    worst = [{name: value for name, value in vars(sample).items() if name != "pixels"} for sample in scores.worst]
-    return {"checkpoint": str(scores.checkpoint), **document, "worst": worst}
+    return {
+        "checkpoint": str(scores.checkpoint),
+        "run": scores.run,
+        "epoch": scores.epoch,
+        "split": scores.split,
+        "samples": scores.samples,
+        "metrics": scores.metrics,
+        "tables": scores.tables,
+        "classes": scores.classes,
+        "notes": scores.notes,
+        "worst": [
+            {
+                "index": sample.index,
+                "target": sample.target,
+                "predicted": sample.predicted,
+                "confidence": sample.confidence,
+                "loss": sample.loss,
+            }
+            for sample in scores.worst
+        ],
+    }
 
 
 @click.command()
@@ -90,7 +178,8 @@ def compare(first: str, second: str, runs_root: Path, as_json: bool) -> int:
     groups = compared_groups(*(each.run for each in found))
     if as_json:
         document = groups_document(groups) if groups is not None else None
-        print_json({"first": one, "second": other, **asdict(comparison), "groups": document})
+        files = ComparedFiles(first=str(one), second=str(other))
+        print_json({**files, **asdict(comparison), **ComparedGroups(groups=document)})
         return 0
     console = Console(soft_wrap=True, highlight=False)
     _print_comparison(comparison, one, other, console)

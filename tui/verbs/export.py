@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
@@ -17,6 +18,16 @@ from ..words.figures import byte_size
 from .completing import runs_and_files
 from .options import TRUST_CODE, from_option, json_option, runs_root_option, trust_option
 from .output import print_json
+
+
+class ExportedDocument(TypedDict):
+    """What was exported.
+
+    Attributes:
+        checkpoint: path of the checkpoint that was exported.
+    """
+
+    checkpoint: str
 
 
 @click.command()
@@ -57,7 +68,8 @@ def export(
             # Exporters print messages that must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
-            print_json({"checkpoint": found.path, **asdict(report)}, output.stdout)
+            exported: ExportedDocument = {"checkpoint": str(found.path)}
+            print_json({**exported, **asdict(report)}, output.stdout)
         else:
             what = f"{report.tensors} tensors" if report.tensors else "the model"
             words = f"{what} of {found.path.name} as {report.format}, {byte_size(report.bytes)}: {report.checked}"

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
 from torchdeck.engine.errors import ConfigError
 from torchdeck.engine.foreign.formats import find_any_run, open_run
-from torchdeck.engine.interchange.metrics_table import epoch_rows, step_rows, write_csv
+from torchdeck.engine.interchange.metrics_table import Row, epoch_rows, step_rows, write_csv
 
 from ..plain_text import printable
 from .completing import runs
 from .options import json_option, runs_root_option
 from .output import print_json
+
+
+class MetricsDocument(TypedDict):
+    """The metrics of a run as a table.
+
+    Attributes:
+        run: name of the run's directory.
+        rows: one row per step, or with --epochs per epoch; a row lacks the figures that were not measured there.
+    """
+
+    run: str
+    rows: list[Row]
 
 
 @click.command()
@@ -46,18 +60,22 @@ def metrics(
     rows = epoch_rows(reader) if epochs else step_rows(reader)
     if out is None:
         if as_json:
-            print_json({"run": path.name, "rows": list(rows)})
+            print_json(_document(path, rows))
         else:
             write_csv(rows, sys.stdout)
         return
     try:
         with out.open("w", encoding="utf-8", newline="") as file:
             if out.suffix == ".json":
-                print_json({"run": path.name, "rows": list(rows)}, file)
+                print_json(_document(path, rows), file)
             else:
                 write_csv(rows, file)
     except OSError as error:
         raise ConfigError(f"--out {out}: can't be written: {error.strerror or error}") from error
+
+
+def _document(path: Path, rows: Iterator[Row]) -> MetricsDocument:
+    return {"run": path.name, "rows": list(rows)}
 
 
 def _mirror(path: Path, folder: Path) -> None:

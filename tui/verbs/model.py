@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import click
 from rich.console import Console
@@ -23,7 +22,7 @@ from ..plain_text import printable
 from ..process.private_output import PrivateOutput
 from ..words.figures import flops_per_sample
 from ..words.model.groups_text import groups_text
-from ..words.model.weights_text import mapping_document, mapping_text
+from ..words.model.weights_text import MappingDocument, mapping_document, mapping_text
 from .completing import models
 from .options import json_option
 from .output import print_json, printed
@@ -32,8 +31,23 @@ from .step_cost import run_of, step_cost
 if TYPE_CHECKING:
     from torchdeck.engine.models.module_tree import ModelReport
     from torchdeck.engine.models.weights import WeightsPreview
+    from torchdeck.engine.preflight.weight_groups import WeightGroups
 
 _OPTIMIZER = "optimizer."
+
+
+class AskedOfModel(TypedDict, total=False):
+    """What options add to the report on a model.
+
+    Attributes:
+        weights: tensors of a file against those of the model; only with --weights.
+        groups: parameter groups of the optimizer; only with --groups.
+        memory: memory of a training step in bytes; only with --memory or --measure.
+    """
+
+    weights: MappingDocument
+    groups: WeightGroups
+    memory: dict[str, Any]
 
 
 @click.command()
@@ -95,9 +109,14 @@ def model(
             # Prints of the user's file, on import, must not mix with our output.
             print(output.logged().decode(errors="replace"), end="", file=output.stderr)
         if as_json:
-            fits = {"weights": mapping_document(preview)} if preview is not None else {}
-            trained = {"groups": asdict(groups)} if groups is not None else {}
-            print_json({**report_json(report), **fits, **trained, **(cost.document() if cost else {})}, output.stdout)
+            asked: AskedOfModel = {}
+            if preview is not None:
+                asked["weights"] = mapping_document(preview)
+            if groups is not None:
+                asked["groups"] = groups
+            if cost is not None:
+                asked["memory"] = cost.document()
+            print_json({**report_json(report), **asked}, output.stdout)
         else:
             console = Console(file=output.stdout, soft_wrap=True, highlight=False)
             _print_tree(report, depth, console)

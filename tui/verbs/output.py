@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,7 +35,7 @@ _BACKGROUND = re.compile(r"on (\$\w+) (\d+)%")
 
 
 def print_json(document: Any, file: IO[str] | None = None) -> None:
-    """Print one JSON document. Numbers that JSON lacks (NaN, infinity) become null.
+    """Print one JSON document. Numbers that JSON lacks (NaN, infinity) become null; a dataclass becomes an object.
 
     Characters that control a terminal, and bytes of a file's name that are not valid text, get JSON escapes.
     """
@@ -51,6 +52,8 @@ def _plain(value: Any) -> Any:
         return [_plain(item) for item in value]
     if isinstance(value, Path):
         return str(value)
+    if is_dataclass(value):
+        return {part.name: _plain(getattr(value, part.name)) for part in fields(value)}
     return value
 
 

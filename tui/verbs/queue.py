@@ -6,6 +6,7 @@ import re
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypedDict
 
 import click
 from rich.console import Console
@@ -26,6 +27,28 @@ from .output import print_json
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)i?B?", re.IGNORECASE)
 _FACTORS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+class WatchedJob(TypedDict):
+    """What is known of a job besides what it says itself.
+
+    Attributes:
+        has_worker: whether a worker watches it.
+    """
+
+    has_worker: bool
+
+
+class QueueDocument(TypedDict):
+    """The queue.
+
+    Attributes:
+        paused: whether no further job starts.
+        jobs: those that ended, then the running ones, then those that wait, each in their order.
+    """
+
+    paused: bool
+    jobs: list[dict[str, Any]]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -112,8 +135,8 @@ def list_jobs(runs_root: Path, as_json: bool) -> None:
     queue_ = Queue(runs_root)
     jobs = queue_.jobs()
     if as_json:
-        listed = [asdict(job) | {"has_worker": queue_.is_watched(job)} for job in jobs]
-        print_json({"paused": queue_.is_paused(), "jobs": listed})
+        listed = [{**asdict(job), **WatchedJob(has_worker=queue_.is_watched(job))} for job in jobs]
+        print_json(QueueDocument(paused=queue_.is_paused(), jobs=listed))
         return
     if queue_.is_paused():
         click.echo("paused: no further job starts; torchdeck queue resume")

@@ -6,7 +6,7 @@ import shlex
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 from rich.console import Console
@@ -22,13 +22,17 @@ from torchdeck.engine.foreign.formats import find_any_run, open_run
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
 from torchdeck.engine.runs.browsing.run_filter import parse_filter
 from torchdeck.engine.runs.browsing.run_order import ORDERS, in_order
-from torchdeck.engine.runs.browsing.seed_groups import seed_groups
+from torchdeck.engine.runs.browsing.seed_groups import GroupDocument, SeedGroup, seed_groups
 from torchdeck.engine.runs.commands import Command, StopAfter
 from torchdeck.engine.runs.control import send as send_command
 from torchdeck.engine.runs.on_disk.directory import DAMAGED, TORCHDECK, find_run, source_of
 from torchdeck.engine.runs.on_disk.distant import distant_owner
+from torchdeck.engine.runs.on_disk.metrics_record import EpochRecord
 from torchdeck.engine.runs.on_disk.run_labels import read_labels
+from torchdeck.engine.runs.on_disk.state_file import BestResult, StateFile
+from torchdeck.engine.runs.progress import Progress
 from torchdeck.engine.runs.run_view import RunView
+from torchdeck.engine.runs.saving.checkpoint_index import CheckpointInfo
 from torchdeck.engine.user_path import user_path
 
 from ..plain_text import printable, printable_lines
@@ -37,10 +41,63 @@ from ..words.metric_text import best_words, headline_metric, headline_metrics, m
 from ..words.runs.run_lists import epochs_text
 from ..words.runs.seed_text import spread_text
 from ..words.train.epoch_columns import epoch_columns
-from ..words.train.event_reasons import explained
+from ..words.train.event_reasons import Explained, explained
 from . import completing
 from .options import json_option, runs_root_option
 from .output import print_json
+
+
+class GroupedRun(TypedDict, total=False):
+    """What options add to a run in a list.
+
+    Attributes:
+        group: runs that differ from it by the seed alone, and itself; metrics and best are then means over the group;
+            only with --by-seed.
+    """
+
+    group: GroupDocument
+
+
+class RunDocument(TypedDict):
+    """One run.
+
+    Attributes:
+        run: name of its directory, which identifies the run.
+        path: directory of the run.
+        status: preparing, running, paused, finished, stopped, failed, died or damaged.
+        source: what wrote it: "torchdeck" for a run that it trained, "recorded", or the name of another format.
+        damage: what can't be read, each with the reason; empty as it should be.
+        config: every setting of the run by section, secrets left out; of another trainer's run its settings; empty
+            where the config is damaged.
+        info: what was noted once, at its start: command line, versions, host, classes, sizes.
+        tags: words that the user gave it.
+        note: what the user wrote about it, in any number of lines; empty for nothing.
+        state: where it stands, as its process last wrote it; of another trainer's run as far as that is known.
+        progress: how far it is.
+        metrics: validation metrics of the newest evaluation; empty before the first.
+        best: the best evaluation so far; None before the first.
+        epochs: completed epochs, the oldest first.
+        checkpoints: checkpoints, the newest first.
+        alerts: the newest alert of each reason, newest first.
+    """
+
+    run: str
+    path: str
+    status: str
+    source: str
+    damage: list[str]
+    config: dict[str, Any]
+    info: dict[str, Any]
+    tags: list[str]
+    note: str
+    state: StateFile
+    progress: Progress
+    metrics: dict[str, float]
+    best: BestResult | None
+    epochs: list[EpochRecord]
+    checkpoints: list[CheckpointInfo]
+    alerts: list[Explained]
+
 
 _LONGEST = 400  # characters of why a run is damaged
 
@@ -93,12 +150,7 @@ def runs(
         matching = [group.summary() for group in groups.values()]
     summaries = in_order(matching, order, is_reversed=is_reversed, settings=catalog.settings)
     if as_json:
-        print_json(
-            [
-                asdict(summary) | ({"group": groups[summary.path].document()} if by_seed else {})
-                for summary in summaries
-            ]
-        )
+        print_json([{**asdict(summary), **_grouped(groups.get(summary.path))} for summary in summaries])
         return
     if everything and not summaries:
         click.echo(f"none of the {len(everything)} runs in {where} match")
@@ -137,6 +189,10 @@ def runs(
     for summary in summaries:
         if summary.status == DAMAGED:
             click.echo(f"{printable(summary.name)}: {printable('; '.join(summary.error.splitlines()), _LONGEST)}")
+
+
+def _grouped(group: SeedGroup | None) -> GroupedRun:
+    return {"group": group.document()} if group is not None else {}
 
 
 def _is_path(word: str) -> bool:
@@ -219,7 +275,7 @@ def _config_of(reader: RunView) -> dict[str, Any]:
         return {}
 
 
-def _document(reader: RunView) -> dict[str, Any]:
+def _document(reader: RunView) -> RunDocument:
     damage = reader.damage()
     labels = read_labels(reader.path)
     return {
@@ -233,16 +289,16 @@ def _document(reader: RunView) -> dict[str, Any]:
         "tags": list(labels.tags),
         "note": labels.note,
         "state": reader.state(),
-        "progress": asdict(reader.progress()),
+        "progress": reader.progress(),
         "metrics": reader.latest_metrics(),
         "best": reader.best(),
         "epochs": reader.epoch_records(),
-        "checkpoints": [asdict(checkpoint) for checkpoint in reader.checkpoints()],
-        "alerts": [asdict(alert) for alert in explained(reader.events())],
+        "checkpoints": reader.checkpoints(),
+        "alerts": explained(reader.events()),
     }
 
 
-def _print_run(reader: RunView, document: dict[str, Any]) -> None:
+def _print_run(reader: RunView, document: RunDocument) -> None:
     console = Console(soft_wrap=True, highlight=False)
     progress = reader.progress()
     state = document["state"]
@@ -292,11 +348,11 @@ def _print_epochs(console: Console, reader: RunView) -> None:
     console.print(table)
 
 
-def _print_alerts(console: Console, alerts: list[dict[str, Any]]) -> None:
+def _print_alerts(console: Console, alerts: list[Explained]) -> None:
     for alert in alerts:
         console.print()
-        console.print(Text(printable_lines(alert["text"]), style="bold"))
-        console.print(Text(f"why: {alert['why']}"))
+        console.print(Text(printable_lines(alert.text), style="bold"))
+        console.print(Text(f"why: {alert.why}"))
 
 
 def _print_checkpoints(console: Console, reader: RunView) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from torchdeck.engine.config import ModelConfig, RunConfig
 from torchdeck.engine.config.file import parse_config
@@ -24,6 +24,20 @@ LINE_CELLS = 76
 """Width of lines about memory, for a shell of any width."""
 
 
+class StepRoom(TypedDict):
+    """What is known of a step besides its estimate.
+
+    Attributes:
+        fits: whether the estimate leaves the margin that an estimate needs.
+        largest_batch: estimated samples of the largest batch that fits; 0 where none does.
+        measured: measured time and memory of a step; only with --measure.
+    """
+
+    fits: bool
+    largest_batch: int
+    measured: NotRequired[StepMeasurement]
+
+
 @dataclass(frozen=True)
 class StepCost:
     """The estimate, the estimated largest batch that fits, and the measurement."""
@@ -34,10 +48,11 @@ class StepCost:
 
     def document(self) -> dict[str, Any]:
         """Convert to part of a JSON document, in bytes and seconds."""
-        measured = {"measured": asdict(self.measured)} if self.measured is not None else {}
         largest = self.largest.batch_size if self.largest is not None else 0
-        estimate = {**asdict(self.estimate), "fits": self.estimate.fits, "largest_batch": largest}
-        return {"memory": {**estimate, **measured}}
+        room: StepRoom = {"fits": self.estimate.fits, "largest_batch": largest}
+        if self.measured is not None:
+            room["measured"] = self.measured
+        return {**asdict(self.estimate), **room}
 
     def lines(self) -> list[str]:
         """Convert to lines of markup."""

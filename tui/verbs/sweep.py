@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 from rich.console import Console
@@ -25,6 +25,22 @@ from .options import json_option, runs_root_option, set_option
 from .output import print_json
 
 _MOST_LISTED = 30
+
+
+class BestTrial(TypedDict):
+    """A trial's settings and results.
+
+    Attributes:
+        trial: its number in the sweep, from 0.
+        values: results, in the order of the objectives.
+        settings: what was varied, by dotted key.
+        runs: names of its runs, by seed.
+    """
+
+    trial: int
+    values: list[float]
+    settings: dict[str, Any]
+    runs: list[str]
 
 
 class _Sweep(click.Group):
@@ -132,7 +148,7 @@ def best(name: str, runs_root: Path, trial: int | None, as_json: bool) -> None:
     report.poll()
     chosen = _chosen(report, trial)
     if as_json:
-        print_json({"trial": chosen.number, "values": chosen.values, "settings": chosen.settings, "runs": chosen.runs})
+        print_json(BestTrial(trial=chosen.number, values=chosen.values, settings=chosen.settings, runs=chosen.runs))
         return
     words = f"{values_text(chosen, report.definition.objectives)} in trial {chosen.number} of {report.folder.name}"
     click.echo(f"# {printable(words)}\n\n{dump_config(report.definition.full_config(chosen.settings))}", nl=False)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TypedDict
 
 import click
 
@@ -26,6 +27,20 @@ from ..words.sweeps.trial_text import settings_text, trial_state, values_text
 from .output import print_json
 
 _LOOK_SECONDS = 0.5
+
+
+class DetachedSweep(TypedDict):
+    """A sweep that is worked on in the background.
+
+    Attributes:
+        sweep: name of its folder, which identifies the sweep.
+        path: the folder.
+        pid: the process that works on it.
+    """
+
+    sweep: str
+    path: str
+    pid: int
 
 
 def begun_sweep(spec: str, overrides: tuple[str, ...], runs_root: Path) -> SweepFolder:
@@ -61,7 +76,7 @@ def work_detached(folder: SweepFolder, workers: int, gpus: str, as_json: bool) -
             start_new_session=True,
         )
     if as_json:
-        print_json({"sweep": folder.name, "path": str(folder.path), "pid": process.pid})
+        print_json(DetachedSweep(sweep=folder.name, path=str(folder.path), pid=process.pid))
     else:
         click.echo(f"{folder.name} is worked on in process {process.pid}\ntorchdeck sweep show {folder.name}")
     return 0

@@ -31,7 +31,7 @@ from torchdeck.engine.launching.launched_ranks import launch_ranks, launch_ranks
 from torchdeck.engine.launching.meeting import Meeting
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.run_files import LOG_FILE
-from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint, last_checkpoint
+from torchdeck.engine.runs.browsing.references import checkpoint_of, find_checkpoint
 from torchdeck.engine.runs.on_disk.directory import find_run, load_run_config, read_state
 from torchdeck.engine.runs.on_disk.distant import distant_owner
 from torchdeck.engine.runs.reader import RunReader
@@ -55,6 +55,7 @@ from .options import (
     trust_option,
 )
 from .output import print_json
+from .run_summary import DetachedRun, summary
 
 _FOLLOWING = (
     set_option,
@@ -323,24 +324,6 @@ def _requeue_if_asked(run: FollowedRun, received: int, file: TextIO) -> None:
         print(f"torchdeck: {requeue_job()}", file=file)
 
 
-def summary(reader: RunReader) -> dict[str, Any]:
-    """Describe the state of a run: the document that `train --json` prints at the end."""
-    reader.poll()
-    state, progress = reader.state(), reader.progress()
-    newest = last_checkpoint(reader.path)
-    return {
-        "run": reader.path.name,
-        "path": str(reader.path),
-        "status": reader.status(),
-        "epoch": progress.epoch,
-        "step": progress.step,
-        "metrics": reader.latest_metrics(),
-        "best": reader.best(),
-        "checkpoint": str(newest) if newest is not None else None,
-        "error": state.get("error"),
-    }
-
-
 def _exit_status(run: FollowedRun, signals: StopSignals) -> int:
     if run.error is not None:
         return 2 if run.path is None and isinstance(run.error, TorchdeckError) else 1
@@ -384,12 +367,12 @@ def _detached(as_json: bool) -> int:
     return 0
 
 
-def _beginning(path: Path) -> dict[str, Any]:
+def _beginning(path: Path) -> DetachedRun:
     """The message that a detached run's first process sends about it."""
     return {"run": path.name, "path": str(path), "pid": os.getpid()}
 
 
-def _announce(descriptor: int, answer: dict[str, Any]) -> None:
+def _announce(descriptor: int, answer: Mapping[str, Any]) -> None:
     # The command that waits for the answer may have been ended meanwhile, which must not end the run.
     with contextlib.suppress(BrokenPipeError), os.fdopen(descriptor, "w", encoding="utf-8") as pipe:
         pipe.write(json.dumps(answer) + "\n")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import click
 
@@ -18,12 +18,25 @@ from torchdeck.engine.config import RunConfig
 from torchdeck.engine.config.secret_settings import words_with_secrets_kept
 from torchdeck.engine.machine.python_process import module_command
 from torchdeck.engine.runs.browsing.run_catalog import RunCatalog
-from torchdeck.engine.runs.browsing.seed_groups import SeedGroup, seed_groups
+from torchdeck.engine.runs.browsing.seed_groups import GroupDocument, SeedGroup, seed_groups
 from torchdeck.engine.runs.on_disk.directory import summarize_run
 
 from ..process.stop_signals import STOP_SIGNALS
 from ..words.runs.seed_text import group_text
 from .output import print_json
+from .run_summary import EndedRun
+
+
+class SeedsDocument(TypedDict):
+    """Runs of one config that differ by the seed alone.
+
+    Attributes:
+        runs: state of each run at its end, in the order of the seeds; those that have a directory.
+        group: what the runs reached together; None where there are none.
+    """
+
+    runs: list[EndedRun]
+    group: GroupDocument | None
 
 
 def train_seeds(config: RunConfig, words: Sequence[str], seeds: int, as_json: bool, announce: int) -> int:
@@ -51,7 +64,7 @@ def train_seeds(config: RunConfig, words: Sequence[str], seeds: int, as_json: bo
         signal.signal(number, pass_on)
     # The runs outlive the terminal, and so does what starts them.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    documents: list[dict[str, Any]] = []
+    documents: list[EndedRun] = []
     status = 0
     for seed in range(config.seed, config.seed + seeds):
         if received or status:
@@ -65,7 +78,7 @@ def train_seeds(config: RunConfig, words: Sequence[str], seeds: int, as_json: bo
             documents.append(document)
     group = _group_of([Path(document["path"]) for document in documents])
     if as_json:
-        print_json({"runs": documents, "group": group.document() if group is not None else None})
+        print_json(SeedsDocument(runs=documents, group=group.document() if group is not None else None))
     elif group is not None:
         click.echo(f"{len(group.runs)} of {seeds} seeds: {group_text(group)}")
     return status
@@ -73,7 +86,7 @@ def train_seeds(config: RunConfig, words: Sequence[str], seeds: int, as_json: bo
 
 def _train_one(
     words: Sequence[str], announce: int, children: list[subprocess.Popen[str]]
-) -> tuple[int, dict[str, Any] | None]:
+) -> tuple[int, EndedRun | None]:
     """Train one run. Returns its exit status and the document that it ends with; None where it has no directory."""
     announced = ["--announce", str(announce)] if announce >= 0 else []
     command = module_command("torchdeck", *words, "--json", *announced)
@@ -89,7 +102,7 @@ def _train_one(
         if announce >= 0:
             os.close(announce)
         text, _ = child.communicate()
-    document = json.loads(text) if text.strip() else None
+    document: EndedRun | None = json.loads(text) if text.strip() else None
     if document is not None:
         best = document["best"]
         result = f"{best['metric']} {best['value']:.4f}" if best else ""

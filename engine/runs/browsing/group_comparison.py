@@ -12,13 +12,35 @@ import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 from .seed_groups import SeedGroup
 
 FEWEST_PAIRS, FEWEST_RUNS = 4, 3
 _RESAMPLES = 2000
 _CONFIDENCE = 0.95
+
+
+class DifferenceDocument(TypedDict):
+    """The second group's results minus the first's.
+
+    Attributes:
+        metric: which result.
+        mean: mean of the difference.
+        low: lower end of the 95 % interval; NaN where there are too few runs.
+        high: its upper end.
+        pairs: seeds that both groups have, where they were compared by pairs; 0 where the means were.
+        n: number of results of each group.
+        more_than_noise: whether the interval leaves out 0; None where there are too few runs.
+    """
+
+    metric: str
+    mean: float
+    low: float
+    high: float
+    pairs: int
+    n: list[int]
+    more_than_noise: bool | None
 
 
 @dataclass(frozen=True)
@@ -51,9 +73,17 @@ class GroupDifference:
         """Whether the interval leaves out 0."""
         return self.is_known and (self.low > 0 or self.high < 0)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> DifferenceDocument:
         """The difference for other programs."""
-        return {**vars(self), "n": list(self.n), "more_than_noise": self.is_more_than_noise if self.is_known else None}
+        return {
+            "metric": self.metric,
+            "mean": self.mean,
+            "low": self.low,
+            "high": self.high,
+            "pairs": self.pairs,
+            "n": list(self.n),
+            "more_than_noise": self.is_more_than_noise if self.is_known else None,
+        }
 
 
 def compare_groups(first: SeedGroup, second: SeedGroup) -> GroupDifference | None:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ...config.file import MAX_CONFIG_BYTES
 from ...files.regular_file import read_regular_file
@@ -19,6 +19,51 @@ from .run_catalog import RunCatalog
 _SEED = "seed"
 # What does not change the result.
 _APART = ("name", "notify.", "mirror.")
+
+
+class SpreadDocument(TypedDict):
+    """A figure of several runs.
+
+    Attributes:
+        mean: the mean of those that have it.
+        std: their standard deviation, with n - 1; NaN for a single one.
+        n: how many have it.
+    """
+
+    mean: float
+    std: float
+    n: int
+
+
+class BestSpreadDocument(SpreadDocument):
+    """The best results of several runs.
+
+    Attributes:
+        metric: by which every run's best is judged.
+        mean: the mean of those that have it.
+        std: their standard deviation, with n - 1; NaN for a single one.
+        n: how many have it.
+    """
+
+    metric: str
+
+
+class GroupDocument(TypedDict):
+    """Runs that differ by the seed alone.
+
+    Attributes:
+        runs: names of the runs, the newest first.
+        seeds: the seed of each.
+        n: number of runs.
+        best: mean and spread of the best results; None where the runs have none of the same metric.
+        metrics: mean and spread of each metric of the runs' newest evaluations.
+    """
+
+    runs: list[str]
+    seeds: list[int]
+    n: int
+    best: BestSpreadDocument | None
+    metrics: dict[str, SpreadDocument]
 
 
 @dataclass(frozen=True)
@@ -34,6 +79,10 @@ class Spread:
     mean: float
     std: float
     n: int
+
+    def document(self) -> SpreadDocument:
+        """The figure for other programs."""
+        return {"mean": self.mean, "std": self.std, "n": self.n}
 
 
 @dataclass(frozen=True)
@@ -77,15 +126,15 @@ class SeedGroup:
         mean: BestResult = {**newest.best, "value": best.mean}
         return replace(newest, metrics=metrics, best=mean)
 
-    def document(self) -> dict[str, Any]:
+    def document(self) -> GroupDocument:
         """The group for other programs."""
         best = self.best()
         return {
             "runs": [run.name for run in self.runs],
             "seeds": list(self.seeds),
             "n": len(self.runs),
-            "best": {"metric": self.best_metric, **vars(best)} if best is not None else None,
-            "metrics": {name: vars(each) for name, each in self.metrics().items()},
+            "best": {"metric": self.best_metric, **best.document()} if best is not None else None,
+            "metrics": {name: each.document() for name, each in self.metrics().items()},
         }
 
 

@@ -44,6 +44,8 @@ class Rated(_Rated, total=False):
     """By which metric an evaluation was compared with the best before, and the value that it had.
 
     Attributes:
+        metric: name of the metric.
+        value: its value.
         weights: whether that was measured with the weights themselves or with their average; missing where no average
             is kept.
     """
@@ -86,13 +88,18 @@ class EpochRecord(Measured):
     """An epoch, evaluated at its end or not.
 
     Attributes:
+        kind: what tells it from other records.
         epoch: number of the epoch, from 1.
         step: optimizer steps done at its end.
         t: training time of the run, in seconds.
-        seconds: what the epoch took.
+        seconds: time that the epoch took, in seconds.
         lr: learning rate of the next step.
         train: means over the epoch's samples: "loss" and the score of its steps; and what follows from the classes or
             labels that its steps predicted, of the metrics of an evaluation. Runs of earlier versions lack those.
+        validation: metrics of the weights, among them "loss"; empty where no evaluation was done.
+        ema: metrics of the average of the weights; missing where none is kept.
+        is_best: whether it is the best so far.
+        rated: by what that was judged.
     """
 
     kind: Literal["epoch"]

@@ -16,8 +16,8 @@ class BestResult(_Place, total=False):
     """The best evaluation of a run so far.
 
     Attributes:
-        metric: by which evaluations are compared.
-        value: of that metric; NaN where the record lacks it.
+        metric: metric by which evaluations are compared.
+        value: value of that metric; NaN where the record lacks it.
         epoch: the epoch it was measured in, from 1.
         step: optimizer steps done.
         weights: "ema" where the average of the weights was compared, else "raw"; missing where no average is kept.
@@ -27,7 +27,13 @@ class BestResult(_Place, total=False):
 
 
 class SavedFile(TypedDict):
-    """The newest checkpoint on disk: its name in the folder, and where the run stood."""
+    """The newest checkpoint on disk, and where the run stood.
+
+    Attributes:
+        file: its name in the folder of checkpoints.
+        step: optimizer steps done.
+        epoch: epochs completed.
+    """
 
     file: str
     step: int
@@ -35,7 +41,12 @@ class SavedFile(TypedDict):
 
 
 class ForkOrigin(TypedDict):
-    """Where a forked run began: the other run's name, empty for a file that lies in none, and the checkpoint's."""
+    """Where a forked run began.
+
+    Attributes:
+        run: name of the other run; empty for a file that lies in none.
+        checkpoint: name of the checkpoint.
+    """
 
     run: str
     checkpoint: str
@@ -59,7 +70,7 @@ class StateFile(TypedDict, total=False):
         learning_rate: rate of the next step.
         clip_norm: largest norm of the gradients; 0 for no clipping.
         largest_part: most samples that go through the model at once; 0 for whole batches.
-        seconds: time of this life of the run by what it was spent on.
+        seconds: time of this life of the run by what it was spent on, in seconds.
         metrics: those of the newest evaluation.
         best: the best evaluation so far; None before the first.
         compile: what came of compiling, for the screen.

@@ -136,7 +136,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class ScheduleEntry:
-    """A schedule of the installed torch: its name, first line of documentation and parameters."""
+    """A schedule of the installed torch.
+
+    Attributes:
+        name: name in the config.
+        summary: first line of its documentation.
+        parameters: names of its arguments.
+    """
 
     name: str
     summary: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypedDict
 
 from ...drawing import name
 
@@ -34,7 +34,49 @@ def mapping_text(preview: WeightsPreview, most: int = _SHOWN) -> str:
     return "\n".join(lines)
 
 
-def mapping_document(preview: WeightsPreview) -> dict[str, Any]:
+class DifferentTensor(TypedDict):
+    """A tensor that a file and a model have in two shapes.
+
+    Attributes:
+        name: its name in the model.
+        in_file: its shape in the file.
+        in_model: its shape in the model.
+    """
+
+    name: str
+    in_file: list[int]
+    in_model: list[int]
+
+
+class MappingDocument(TypedDict):
+    """The tensors of a file against those of a model.
+
+    Attributes:
+        file: path of the file.
+        format: "torch zip", "torch legacy" or "safetensors".
+        prefix: prefix of the model's names in the file, such as "state_dict.model."; may be empty.
+        fits: whether the file can be loaded.
+        matched: the file's name for each of the model's whose shape agrees.
+        missing: names in the model that are not in the file.
+        unexpected: names in the file that are not in the model.
+        different: names in both whose shapes differ.
+        head: names in the model whose shape follows from the number of classes: these may stay fresh.
+        alternatives: other prefixes under which the file holds as many fitting tensors, such as averaged weights.
+    """
+
+    file: str
+    format: str
+    prefix: str
+    fits: bool
+    matched: dict[str, str]
+    missing: list[str]
+    unexpected: list[str]
+    different: list[DifferentTensor]
+    head: list[str]
+    alternatives: list[str]
+
+
+def mapping_document(preview: WeightsPreview) -> MappingDocument:
     """Convert a mapping to a JSON document."""
     mapping = preview.mapping
     return {
