@@ -92,6 +92,7 @@ LAYERS = (
     "tui.app",
     "tui.studio",
     "tui.verbs",
+    "tui.json_schemas",
     "tui.commands",
     "tui.cli",
     "tui.__main__",

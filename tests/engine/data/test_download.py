@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from json_documents import check_document
 from torchvision import datasets
 from torchvision.datasets import utils
 
@@ -256,6 +257,7 @@ def test_the_verb_says_what_is_there_now(kmnist: Server, tmp_path: Path, capsys:
     assert "train-images-idx3-ubyte.gz  0.0/0.0 MB" in said.err
     assert run_command([*arguments, "--json"], None) == 0
     said = capsys.readouterr()
+    check_document("download", json.loads(said.out))
     assert json.loads(said.out)["samples"] == {"train": 10, "test": 10} and said.err == ""
     assert run_command(["download", "KMNIS"], None) == 2
     assert "did you mean 'KMNIST'" in capsys.readouterr().err

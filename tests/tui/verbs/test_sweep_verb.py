@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from json_documents import check_document
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.errors import ConfigError
@@ -58,6 +59,7 @@ def test_trials_are_listed_by_value_and_what_has_no_worker_is_named(folder: Swee
 
 def test_the_document_has_every_trial(folder: SweepFolder) -> None:
     document = json.loads(invoked(folder, "show", "--json").stdout)
+    check_document("sweep-show", document)
     assert (document["best"], document["abandoned"], len(document["trials"])) == (1, [4], 5)
     assert document["objectives"] == [{"metric": "accuracy", "direction": "maximize"}]
     assert document["counts"] == {"complete": 3, "failed": 1, "running": 1}
