@@ -18,16 +18,16 @@ from torchdeck.tui.commands import torchdeck
 from torchdeck.tui.json_schemas.documents import DIALECT, DOCUMENTS, Document
 from torchdeck.tui.json_schemas.type_schema import Joined, TypeSchemas
 
-# As `torchdeck`, with the processes that it starts forked from a process with torch imported.
+# Runs `-m MODULE`; the processes that it starts do so, too, forked from a process with torch imported.
 WARM = """
-import sys
+import json, os, runpy, sys
 from torchdeck.engine.machine import python_process
-command = {command!r}
+command = tuple(json.loads(os.environ["WARM_COMMAND"]))
 python_process.python_command = lambda: command
 from torchdeck.tui.process import worker_process
-worker_process.python_command = lambda: command
-from torchdeck.tui.cli import main
-sys.exit(main())
+worker_process.python_command = lambda: command[: command.index("-P")]
+del sys.argv[:2]
+runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 """
 CASE = """
 name = "case"
@@ -90,14 +90,20 @@ NOT_MADE = {"bench --processes": "two runs of torchrun take 15 s", "bench --gpus
 
 def ran(folder: Path, command: str) -> Any:
     """The document that a command line prints."""
+    warm = [*warm_python(), "-P", "-c", WARM]
     # A detached run answers through a descriptor of its own, which forks of the warm process do not get.
-    program = ["-m", "torchdeck"] if "--detach" in command else ["-c", WARM.format(command=warm_python())]
+    python = [*warm_python(), "-P"] if command.startswith("train") and "--detach" in command else warm
     result = subprocess.run(
-        [*warm_python(), "-P", *program, *command.split(), "--json"],
+        [*python, "-m", "torchdeck", *command.split(), "--json"],
         capture_output=True,
         text=True,
         cwd=folder,
-        env={**os.environ, "TORCHDECK_RUNS": str(folder / "runs"), "XDG_STATE_HOME": str(folder / "state")},
+        env={
+            **os.environ,
+            "TORCHDECK_RUNS": str(folder / "runs"),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "WARM_COMMAND": json.dumps(warm),
+        },
         stdin=subprocess.DEVNULL,
     )
     may_fail = command in MAY_FAIL
