@@ -188,6 +188,7 @@ def _exit_status(run: LaunchedRun, folder: LaunchFolder, ranks: ProcessGroup) ->
         ranks.leave()
         return 0
     if isinstance(error, PartsNeededError):
+        print(f"torchdeck: {error}", file=sys.stderr)
         folder.tell_part(ranks.rank, error.largest_part)
         return 1
     if ranks.is_lost_peer(error):

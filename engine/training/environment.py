@@ -71,6 +71,7 @@ _NEUTRAL = {
     "parallel.machines",
     "parallel.restarts",
     "parallel.timeout_minutes",
+    "parallel.meeting_minutes",
     "checkpoint.every_epochs",
     "checkpoint.every_steps",
     "checkpoint.every_minutes",
