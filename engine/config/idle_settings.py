@@ -60,6 +60,6 @@ def idle_settings(config: RunConfig) -> dict[str, str]:
         not parallel.is_several,
         "one process trains alone",
         "parallel",
-        *("sync_batch_norm", "restarts", "timeout_minutes", "meeting_minutes"),
+        *("strategy", "sync_batch_norm", "restarts", "timeout_minutes", "meeting_minutes"),
     )
     return reasons

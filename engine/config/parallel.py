@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator, model_validator
 
 from .section import Section
@@ -25,6 +27,11 @@ class ParallelConfig(Section):
         ge=1,
         le=1024,
         description="machines that train the model together; `torchdeck train … --nodes 2 --join HOST:PORT` on each",
+    )
+    strategy: Literal["ddp", "fsdp"] = Field(
+        default="ddp",
+        description='"ddp": each process has all of the weights; "fsdp": each has a part of the weights, their '
+        "gradients and the optimizer's state, for models that one GPU can't hold",
     )
     sync_batch_norm: bool = Field(
         default=False,

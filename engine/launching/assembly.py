@@ -10,6 +10,7 @@ from ..config import TrainingConfig
 from ..data.loading.batching import optimizer_steps, rank_part, train_batching
 from ..data.loading.collation import with_collate
 from ..distributed.ranks import ALONE, Ranks
+from ..models.recomputation import recompute_activations
 from ..randomness import StepRandomness
 from ..training.bookkeeping import Bookkeeping, Watchers
 from ..training.boundary import Boundary
@@ -59,6 +60,8 @@ def assemble_trainer(
     """
     config = prepared.config
     step = _step_on_device(prepared)
+    # Norms of shards are not those of the weights.
+    probe_every = 0 if step.passes_are_shared else config.training.probe_every
     state = _first_state(prepared, data, step)
 
     def report(**fields: Unpack[StateFile]) -> None:
@@ -70,12 +73,12 @@ def assemble_trainer(
     executor = _executor(config.training, step, data, state, run, report, seeds, ranks)
     live, times, clock = LiveSettings(executor), TimeShares(), TrainingClock()
     status = TrainingStatus(state, live, times, run)
-    gradients = GradientWatch(step.model, config.training.probe_every, has_scaler=step.scaler is not None)
+    gradients = GradientWatch(step.model, probe_every, has_scaler=step.scaler is not None)
     records = StepRecords(
         state, step.objective, gradients, clock, run, report=lambda: report(phase="training"), ranks=ranks
     )
     callbacks = _callbacks(state, step, run, control)
-    saving = Saving(state, live, callbacks, clock, run, step.placement.device)
+    saving = Saving(state, live, callbacks, clock, run, step.placement.device, is_written=ranks.is_first)
     obeyed, boundary = _agreed(control, records, saving, ranks)
     return Trainer(
         state,
@@ -129,17 +132,25 @@ def _join(step: TrainStep, prepared: Prepared, state: RunState, seeds: _StepSeed
 
 def _step_on_device(prepared: Prepared) -> TrainStep:
     placement = prepared.placement
-    model = prepared.model.to(placement.device)
+    is_sharded = prepared.config.parallel.strategy == "fsdp" and placement.processes > 1
+    model = prepared.model if is_sharded else prepared.model.to(placement.device)
     if prepared.config.parallel.sync_batch_norm and placement.processes > 1:
         model = torch.nn.SyncBatchNorm.convert_sync_batchnorm(model)
     if placement.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(prepared.config.optimizer, model)
     kind: type[TrainStep] = TrainStep
-    if prepared.config.parallel.exact_shards:
+    if is_sharded:
+        from ..training.compute.fully_sharded_step import FullyShardedStep as kind
+        from ..training.compute.fully_sharded_step import shard_model
+
+        # A wrapper has to be inside of what is sharded.
+        recompute_activations(model, prepared.config.training.recompute)
+        model = shard_model(model, placement.device, placement.processes)
+    elif prepared.config.parallel.exact_shards:
         from ..training.compute.sharded_step import ShardedStep as kind
     elif placement.processes > 1:
         from ..training.compute.reduced_step import ReducedStep as kind
+    optimizer = build_optimizer(prepared.config.optimizer, model)
     return kind.of(prepared.config, model, optimizer, prepared.objective, placement)
 
 

@@ -7,7 +7,6 @@ forward pass changes, such as running statistics, are changed by the first one o
 from __future__ import annotations
 
 import types
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
@@ -20,14 +19,11 @@ from torch.utils.checkpoint import checkpoint
 
 from ..errors import ConfigError, did_you_mean
 from .patterns import path_pattern
-from .tree.walk import Visit, walk
+from .tree.blocks import NOT_CALLED, repeated_blocks
+from .tree.walk import walk
 
 BLOCKS = "auto"
 """In place of a pattern: the blocks that a model repeats."""
-
-# They are only looked into; what is called are their children.
-_NOT_CALLED = (nn.ModuleList, nn.ModuleDict)
-_CONTAINERS = (nn.Sequential, *_NOT_CALLED)
 
 
 def recompute_activations(model: nn.Module, patterns: Sequence[str]) -> list[str]:
@@ -65,7 +61,7 @@ def check_recompute_patterns(patterns: Sequence[str]) -> None:
 def _named(model: nn.Module, pattern: str) -> list[tuple[str, nn.Module]]:
     places = [visit for visit in walk(model) if visit.path]
     if pattern == BLOCKS:
-        found = _repeated_blocks(places)
+        found = repeated_blocks(model)
         if not found:
             raise ConfigError(
                 f'training.recompute = ["{BLOCKS}"]: this model repeats no block; name modules, such as "features"'
@@ -76,26 +72,7 @@ def _named(model: nn.Module, pattern: str) -> list[tuple[str, nn.Module]]:
     if not found:
         near = did_you_mean(pattern, [visit.path for visit in places])
         raise ConfigError(f'training.recompute: "{pattern}" matches no module{near}')
-    return [(path, module) for path, module in found if not isinstance(module, _NOT_CALLED)]
-
-
-def _repeated_blocks(places: Sequence[Visit]) -> list[tuple[str, nn.Module]]:
-    """Modules with parts of their own, of a class that their container holds twice or more."""
-    children: dict[str, list[Visit]] = {}
-    for visit in places:
-        children.setdefault(visit.path.rpartition(".")[0], []).append(visit)
-    found: list[tuple[str, nn.Module]] = []
-    for visit in places:
-        if not isinstance(visit.module, _CONTAINERS):
-            continue
-        blocks = [
-            child
-            for child in children.get(visit.path, [])
-            if not isinstance(child.module, _CONTAINERS) and any(child.module.children())
-        ]
-        kinds = Counter(type(block.module) for block in blocks)
-        found += [(block.path, block.module) for block in blocks if kinds[type(block.module)] > 1]
-    return found
+    return [(path, module) for path, module in found if not isinstance(module, NOT_CALLED)]
 
 
 def _has_above(path: str, among: dict[str, nn.Module]) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError
 from .optimization.schedules import advance
+from .sharded_tensors import fitted_model_state, fitted_optimizer_state
 from .state import RunState
 
 # What the next step depends on and such a file does not hold.
@@ -39,7 +40,8 @@ class ForeignState:
 
     def restore_into(self, state: RunState) -> None:
         """Take it over into the state of a run before its first step."""
-        state.model.load_state_dict(self.model_state_dict)
+        own = state.model.state_dict(keep_vars=True)
+        state.model.load_state_dict(fitted_model_state(self.model_state_dict, own))
         if state.averages is not None:
             state.averages.own_was_loaded()
             state.averages.restart()
@@ -134,7 +136,7 @@ def _restore_optimizer(
     content = optimizer.state_dict()
     numbered = dict(_numbered(content["param_groups"], optimizer, names))
     content["state"] = {number: states[name] for number, name in numbered.items() if name in states}
-    optimizer.load_state_dict(content)
+    optimizer.load_state_dict(fitted_optimizer_state(content, optimizer))
 
 
 def _numbered(

@@ -31,6 +31,8 @@ class Saving:
         clock: TrainingClock,
         run: RunWriter,
         device: torch.device,
+        *,
+        is_written: bool = True,
     ) -> None:
         """Save nothing yet.
 
@@ -41,6 +43,7 @@ class Saving:
             clock: the run's.
             run: takes the checkpoints.
             device: where the state lies.
+            is_written: whether `run` writes checkpoints, or another process does.
         """
         self.start: Checkpoint | None = None
         self._state = state
@@ -49,6 +52,7 @@ class Saving:
         self._clock = clock
         self._run = run
         self._snapshots = SnapshotBuffers(device)
+        self._is_written = is_written
         self._last_save = time.monotonic()
         self._saves = 0
 
@@ -72,7 +76,7 @@ class Saving:
         if not self._state.weights_are_finite():
             raise NonFiniteLossError(diverged("non-finite weights after", position.step, self._state), 0)
         self._state.totals.seconds = self._clock.seconds()
-        snapshot = self._snapshots.snapshot()
+        snapshot = self._snapshots.snapshot_of_all(is_kept=self._is_written)
         self._run.save_checkpoint(
             self._captured(metrics, snapshot),
             step=position.step,

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .sharded_tensors import OwnPart, is_sharded, local_part, whole
+
 _BufferKey = tuple[torch.Size, tuple[int, ...], torch.dtype]
 
 
@@ -26,8 +28,16 @@ class SnapshotBuffers:
         self._lock = threading.Lock()
 
     def snapshot(self) -> Snapshot:
-        """Begin a snapshot; it is filled by `copied`."""
-        return Snapshot(self)
+        """Begin a snapshot for this process; it is filled by `copied`. Of sharded tensors, it has its `OwnPart`s."""
+        return Snapshot(self, is_gathered=False, is_kept=True)
+
+    def snapshot_of_all(self, *, is_kept: bool) -> Snapshot:
+        """Begin a snapshot for a file, with whole tensors. All processes fill one in the same order.
+
+        Args:
+            is_kept: whether this process writes the file; else its tensors are empty.
+        """
+        return Snapshot(self, is_gathered=True, is_kept=is_kept)
 
     def _take(self, tensor: Tensor) -> Tensor:
         key = _key(tensor)
@@ -45,16 +55,19 @@ class SnapshotBuffers:
 class Snapshot:
     """One state being copied. `wait` before its tensors are read, `release` when they are no longer read."""
 
-    def __init__(self, buffers: SnapshotBuffers) -> None:
+    def __init__(self, buffers: SnapshotBuffers, *, is_gathered: bool, is_kept: bool) -> None:
         self._buffers = buffers
+        self._is_gathered, self._is_kept = is_gathered, is_kept
         self._copies: dict[tuple[Any, ...], Tensor] = {}
+        # By identity, with the tensor itself, whose number must not become another's.
+        self._gathered: dict[int, tuple[Tensor, Tensor]] = {}
         self._taken: list[Tensor] = []
         self._devices: set[torch.device] = set()
 
     def copied(self, value: Any) -> Any:
         """`value` with every tensor copied to the CPU; tensors that were one stay one."""
         if isinstance(value, Tensor):
-            return self._copied_tensor(value.detach())
+            return self._copied_sharded(value) if is_sharded(value) else self._copied_own(value.detach())
         if isinstance(value, dict):
             return {name: self.copied(item) for name, item in value.items()}
         if isinstance(value, list | tuple):
@@ -71,7 +84,20 @@ class Snapshot:
         """Give the memory to later snapshots. A second call does nothing."""
         taken, self._taken = self._taken, []
         self._copies.clear()
+        self._gathered.clear()
         self._buffers._give_back(taken)
+
+    def _copied_sharded(self, tensor: Tensor) -> Tensor | OwnPart:
+        if not self._is_gathered:
+            return OwnPart(self._copied_tensor(local_part(tensor.detach())))
+        # Not known by its memory: that of a gathered tensor is soon another's, and all processes must gather alike.
+        if id(tensor) not in self._gathered:
+            gathered = whole(tensor.detach())
+            self._gathered[id(tensor)] = tensor, self._buffered(gathered) if self._is_kept else torch.empty(0)
+        return self._gathered[id(tensor)][1]
+
+    def _copied_own(self, tensor: Tensor) -> Tensor:
+        return self._copied_tensor(tensor) if self._is_kept else torch.empty(0)
 
     def _copied_tensor(self, tensor: Tensor) -> Tensor:
         if tensor.layout is not torch.strided:

@@ -22,6 +22,7 @@ from .monitors.early_stopping import EarlyStopping
 from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
 from .records.step_log import StepBlock
+from .sharded_tensors import fitted_model_state, fitted_optimizer_state
 from .snapshot import Snapshot
 
 
@@ -244,11 +245,13 @@ class RunState:
             CheckpointError: it belongs to another model or optimizer, or lacks a part.
         """
         try:
-            self.model.load_state_dict(checkpoint["model_state_dict"])
+            own = self.model.state_dict(keep_vars=True)
+            self.model.load_state_dict(fitted_model_state(checkpoint["model_state_dict"], own))
             if self.averages is not None:
                 self.averages.own_was_loaded()
             if with_optimizer:
-                self.optimizer.load_state_dict(checkpoint["optimizer_state_dict"])
+                state = fitted_optimizer_state(checkpoint["optimizer_state_dict"], self.optimizer)
+                self.optimizer.load_state_dict(state)
             if with_schedule:
                 self.schedule.load_state_dict(checkpoint["scheduler_state_dict"])
             if self.scaler is not None and checkpoint["scaler_state_dict"]:
@@ -273,7 +276,9 @@ class RunState:
         if self.averages is None:
             return
         if "ema_state_dict" in checkpoint:
-            self.averages.load_state_dict(checkpoint["ema_state_dict"], checkpoint["ema_updates"])
+            own = self.model.state_dict(keep_vars=True)
+            averages = fitted_model_state(checkpoint["ema_state_dict"], own)
+            self.averages.load_state_dict(averages, checkpoint["ema_updates"])
         else:
             self.averages.restart()
 

@@ -59,7 +59,8 @@ Passes = Callable[[Batch, Callable[[Batch], Measured]], Sequence[Measured]]
 
 
 def _in_one_pass(batch: Batch, measure: Callable[[Batch], Measured]) -> Sequence[Measured]:
-    return [measure(batch)]
+    # A process may have no sample of the last batch.
+    return [measure(batch)] if len(batch[1]) else []
 
 
 def evaluate(
@@ -95,9 +96,6 @@ def evaluate(
         for batch in loader.batches(epoch=0):
             if interrupted():
                 return None
-            if not len(batch[1]):
-                # A process without a sample of the last batch.
-                continue
             for part in passes(batch, measure):
                 losses.append(part.loss)
                 total_weight = total_weight + part.weight

@@ -60,7 +60,9 @@ class Executor:
         self._ranks = ranks
         self.passes = RecoveringPasses(step, seed, lambda parts: on_split(parts, "training"))
         self.passes.largest_part = ranks.largest_part
-        self.evaluation = RecoveringEvaluation(lambda parts: on_split(parts, "evaluation"))
+        self.evaluation = RecoveringEvaluation(
+            lambda parts: on_split(parts, "evaluation"), are_shared=step.passes_are_shared
+        )
         self.seed = seed
         self.compiles_next = config.compile
         self.data = data

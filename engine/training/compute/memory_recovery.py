@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...errors import PartsNeededError
 from ...plurals import plural
-from .step import Batch, TrainStep
+from .step import Batch, TrainStep, batch_of_zeros
 
 T = TypeVar("T")
 
@@ -106,29 +106,35 @@ class RecoveringEvaluation:
     """Forward passes of an evaluation, which split their batches once they don't fit into memory.
 
     A pass in eval mode changes nothing, so only the batch that did not fit is done again: of several processes, the
-    others need not know.
+    others need not know. Where every pass is one of all processes, none is done again, and each does as many as the
+    others.
 
     Attributes:
         largest_part: maximum samples per forward pass; 0 for whole batches.
     """
 
-    def __init__(self, on_split: Callable[[Parts], None]) -> None:
+    def __init__(self, on_split: Callable[[Parts], None], *, are_shared: bool = False) -> None:
         self.largest_part = 0
         self._on_split = on_split
+        self._are_shared = are_shared
 
     def __call__(self, batch: Batch, work: Callable[[Batch], T]) -> list[T]:
-        """`work` of the batch, or of each of its parts.
+        """`work` of the batch, or of each of its parts; nothing for a batch without samples.
 
         Raises:
             torch.OutOfMemoryError: single samples don't fit.
         """
+        if not len(batch[1]):
+            if self._are_shared:
+                work(batch_of_zeros(batch, 1))
+            return []
         while True:
             parts = parts_of(batch, self.largest_part) if self.largest_part else [batch]
             largest = max(len(targets) for _, targets in parts)
             try:
                 return [work(part) for part in parts]
             except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error) or largest == 1:
+                if not is_out_of_memory(error) or largest == 1 or self._are_shared:
                     raise
                 problem = str(error).split("\n", 1)[0]
             release_memory()

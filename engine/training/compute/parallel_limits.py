@@ -14,6 +14,9 @@ from ...distributed.ranks import Ranks
 from ...errors import ConfigError
 from .placement import Placement
 
+# Optimizers that look at whole matrices.
+_NEED_WHOLE_WEIGHTS = ("Muon", "Adafactor")
+
 
 def check_parallel(config: RunConfig, ranks: Ranks, placement: Placement) -> None:
     """Check settings against the number of processes and their device.
@@ -25,6 +28,8 @@ def check_parallel(config: RunConfig, ranks: Ranks, placement: Placement) -> Non
     if part.shards == 1:
         return
     check_divisible(config.loader.batch_size, part.shards)
+    if config.parallel.strategy == "fsdp":
+        _check_fully_sharded(config)
     if config.loader.batch_sampler:
         raise ConfigError(
             "loader.batch_sampler: makes batches of any size, which can't be divided into equal parts; with several "
@@ -37,6 +42,22 @@ def check_parallel(config: RunConfig, ranks: Ranks, placement: Placement) -> Non
     if config.parallel.exact_shards and config.parallel.sync_batch_norm:
         raise ConfigError(
             "parallel.sync_batch_norm: with parallel.exact_shards, statistics are those of a shard; set one of them"
+        )
+
+
+def _check_fully_sharded(config: RunConfig) -> None:
+    training = config.training
+    unfit = {
+        "parallel.exact_shards": bool(config.parallel.exact_shards),
+        "training.compile": training.compile,
+        "training.channels_last": training.channels_last,
+        'training.clip_by = "adaptive"': training.clip_norm > 0 and training.clip_by == "adaptive",
+        f'optimizer.name = "{config.optimizer.name}"': config.optimizer.name in _NEED_WHOLE_WEIGHTS,
+    }
+    if found := [setting for setting, is_set in unfit.items() if is_set]:
+        raise ConfigError(
+            f'parallel.strategy = "fsdp": can\'t be had with {", ".join(found)}, which needs whole weights; change '
+            "one of them"
         )
 
 
@@ -71,6 +92,11 @@ def parallel_notes(config: RunConfig, model: nn.Module, ranks: Ranks) -> list[st
         notes.append(
             f"batch normalization takes its statistics over {samples} samples, a process's part"
             f"{'' if config.parallel.exact_shards else offer}"
+        )
+    if config.parallel.strategy == "fsdp" and ranks.world > 1:
+        notes.append(
+            "weights, gradients and optimizer state are sharded (FSDP): gradient norms are not recorded, and a "
+            "process that runs out of memory ends the run"
         )
     if make_mixes(config.data.train_transforms, "data.train_transforms") and not part.is_whole:
         notes.append(f"MixUp and CutMix mix the {samples} samples of a process among themselves")

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from inspect import signature
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from ...distributed.ranks import ALONE, Ranks
 from ...inputs import map_tensors
 from ...randomness import generators_kept
-from .step import Batch, TrainStep, Weight, buffers_kept
+from .step import Batch, TrainStep, Weight, batch_of_zeros, buffers_kept
 
 # `spread` sends them once a step: were it done by the passes, one process that does them again would wait for the
 # others. Older releases of torch have another name for it.
@@ -39,7 +39,7 @@ class ReducedStep(TrainStep):
     _in_all: Weight | None = None
     _ranks: Ranks = ALONE
     _samples_of_step: Callable[[], int | None]
-    _wrapped: DistributedDataParallel | None = None
+    _wrapped: nn.Module | None = None
     _spare: Batch | None = None
 
     def join(self, ranks: Ranks, samples_of_step: Callable[[], int | None]) -> None:
@@ -87,7 +87,7 @@ class ReducedStep(TrainStep):
         inputs, targets = batch
         is_empty = len(targets) == 0
         if is_empty:
-            inputs, targets = self._spare or self._one_of_nothing(batch)
+            inputs, targets = self._spare or batch_of_zeros(batch, _SPARE_SAMPLES)
         elif self._spare is None:
             self._spare = map_tensors(lambda tensor: tensor[:_SPARE_SAMPLES].clone(), (inputs, targets))
         counts = not is_empty and self.has_counted and (isinstance(weight, Tensor) or weight > 0)
@@ -98,7 +98,7 @@ class ReducedStep(TrainStep):
         bare, self.model = self.model, self._wrapped if self.has_counted else self.model
         try:
             # DDP decides in the forward pass whether the backward pass sends.
-            with nullcontext() if is_last else self._wrapped.no_sync():
+            with nullcontext() if is_last else self._without_sending():
                 loss, logits = self._forward(inputs, targets, function)
                 if not counts:
                     # The others wait for gradients, and those of nothing are 0.
@@ -124,7 +124,13 @@ class ReducedStep(TrainStep):
         self._ranks.add_up([total])
         return total[0] if isinstance(own, Tensor) else float(total[0])
 
-    def _wrap(self, window: Sequence[Batch]) -> DistributedDataParallel:
+    def _without_sending(self) -> AbstractContextManager[None]:
+        """In this context, gradients stay in their process."""
+        assert isinstance(self._wrapped, DistributedDataParallel)
+        return self._wrapped.no_sync()
+
+    def _wrap(self, window: Sequence[Batch]) -> nn.Module:
+        """The model whose backward passes average the gradients."""
         device = self.placement.device
         return DistributedDataParallel(
             self.model,
@@ -142,8 +148,3 @@ class ReducedStep(TrainStep):
             with generators_kept(with_cuda=True), buffers_kept(self.model), self.rehearsed([(inputs, targets)]):
                 left_out = any(weight.grad is None for weight in self._parameters)
         return any(self._ranks.gathered(left_out))
-
-    def _one_of_nothing(self, batch: Batch) -> Batch:
-        """Samples of zeros, where this process has not had one yet."""
-        inputs, targets = batch
-        return map_tensors(lambda tensor: tensor.new_zeros((_SPARE_SAMPLES, *tensor.shape[1:])), (inputs, targets))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...config import RunConfig
 from ...errors import ConfigError
-from ...inputs import Inputs, call_model, channels_last
+from ...inputs import Inputs, call_model, channels_last, map_tensors
 from ...models.recomputation import recompute_activations
 from ...models.tree.prediction import auxiliary_predictions, prediction_of
 from ..optimization.clipping import ClipMethod, clip_gradients
@@ -22,6 +22,12 @@ from .probes import GradientProbe
 
 Batch = tuple[Inputs, Tensor]
 Weight = Tensor | float
+
+
+def batch_of_zeros(batch: Batch, samples: int) -> Batch:
+    """A batch shaped like another, which may have no samples itself."""
+    inputs, targets = map_tensors(lambda tensor: tensor.new_zeros((samples, *tensor.shape[1:])), batch)
+    return inputs, targets
 
 
 class TrainStep:
@@ -35,12 +41,14 @@ class TrainStep:
         scaler: the GradScaler of an fp16 run, else None.
         clip_norm: largest norm of all gradients together; 0 for no clipping. May change between steps.
         probe: looks at the gradients and the update of the next steps; None for no look.
+        passes_are_shared: whether every pass is one of all processes, so that all of them do equally many.
         is_sending: whether gradients are on their way to other processes, so that the passes can't begin again.
         has_counted: whether a sample of the newest window counted in the loss; else no weight was changed.
         after_forward: called with predictions and loss of each batch before its backward pass; may be None.
         after_backward: called when the gradients are there, before they are unscaled, clipped and used.
     """
 
+    passes_are_shared = False
     is_sending = False
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...config import EmaConfig
+from ..sharded_tensors import stored
 
 
 class AveragedWeights:
@@ -49,13 +50,13 @@ class AveragedWeights:
         if self._config.warmup:
             decay = min(decay, (1 + self.updates) / (10 + self.updates))
         with torch.no_grad():
-            torch._foreach_lerp_(self._averages, [tensor.detach() for tensor in self._own], 1 - decay)
+            torch._foreach_lerp_(_stored(self._averages), _stored(self._own), 1 - decay)
 
     def restart(self) -> None:
         """Restart from the model's current weights."""
         self.updates = 0
         with torch.no_grad():
-            torch._foreach_copy_(self._averages, [tensor.detach() for tensor in self._own])
+            torch._foreach_copy_(_stored(self._averages), _stored(self._own))
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
@@ -70,7 +71,7 @@ class AveragedWeights:
         finally:
             kept, self._kept = self._kept, {}
             with torch.no_grad():
-                torch._foreach_copy_([tensor.detach() for tensor in self._own], list(kept.values()))
+                torch._foreach_copy_(_stored(self._own), _stored(kept.values()))
 
     def own_value(self, tensor: Tensor) -> Tensor:
         """The model's own value of one of its tensors, also while the averages are in place."""
@@ -82,10 +83,9 @@ class AveragedWeights:
             self._exchange()
 
     def _exchange(self) -> None:
-        own = [tensor.detach() for tensor in self._own]
-        self._kept = {id(tensor): value.clone() for tensor, value in zip(self._own, own, strict=True)}
+        self._kept = {id(tensor): tensor.detach().clone() for tensor in self._own}
         with torch.no_grad():
-            torch._foreach_copy_(own, self._averages)
+            torch._foreach_copy_(_stored(self._own), _stored(self._averages))
 
     def state_dict(self) -> dict[str, Tensor]:
         """The model's `state_dict` with the averages in it, under the same names."""
@@ -109,6 +109,10 @@ class AveragedWeights:
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = model.state_dict(keep_vars=True)
     return {name: tensor for name, tensor in tensors.items() if isinstance(tensor, Tensor)}
+
+
+def _stored(tensors: Iterable[Tensor]) -> list[Tensor]:
+    return [stored(tensor) for tensor in tensors]
 
 
 def _is_averaged(tensor: Tensor) -> bool:

@@ -12,6 +12,7 @@ from torch import nn
 from ...config import OptimizerConfig
 from ...errors import ConfigError, did_you_mean
 from ...user_code import is_user_spec
+from ..sharded_tensors import is_sharded
 from .library_arguments import check_keywords, with_tuples
 from .muon import MuonWithAdamW
 from .parameter_groups import MUON, PlannedGroup, as_parameters, check_groups, plan_groups
@@ -22,6 +23,8 @@ _NOT_FOR_THIS_LOOP = {
     "LBFGS": "it re-evaluates the loss through a closure",
     "SparseAdam": "it supports sparse gradients only",
 }
+# Of torch's fused forms, those that know sharded weights.
+_FUSED_FOR_SHARDS = ("Adam", "AdamW")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,8 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> torch.optim.Op
         return make_user_optimizer(config, groups)
     parameters = [parameter for group in groups for parameter in group.parameters]
     fused = all(parameter.device.type in ("cpu", "cuda") and parameter.is_floating_point() for parameter in parameters)
+    if any(map(is_sharded, parameters)):
+        fused = fused and config.name in _FUSED_FOR_SHARDS
     return _build(config, groups, fused=fused)
 
 

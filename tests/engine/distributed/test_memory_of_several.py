@@ -6,8 +6,8 @@ import pytest
 import torch
 from several_processes import STEPS_PER_EPOCH, ended, several, weights_of
 
-# The second of two processes has room for 8 samples; in backward passes after its 30th, so that it does not see it in a
-# rehearsal of the first step.
+# The second of two processes has room for 8 samples. Backward passes fail after the 30th only: not in a rehearsal of
+# the first step, which sends nothing.
 MODEL = """
 import os
 import torch
