@@ -12,14 +12,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from ..build import prepare
 from ..config import RunConfig
 from ..errors import ConfigError, RunError, TorchdeckError
 from ..launching.launched_ranks import LaunchedRanks, launch_ranks
 from ..machine.cores import available_cores
+from ..machine.device import choose_device
 from ..runs.control import send
 from ..runs.reader import RunReader
+from .exchange import exchange_seconds
 from .speed import bench_config
 
 _WAIT_SECONDS = 600.0
@@ -34,11 +37,14 @@ class Scaling:
         processes: how many.
         samples_per_s: samples per second of all of them, the median over the rounds.
         times: the same as a multiple of one process's, the median of the ratios within a round.
+        exchange: seconds that adding up the gradients takes by itself, as a share of a step's; 0 for one process.
+            Training hides a part of it behind the backward pass.
     """
 
     processes: int
     samples_per_s: float
     times: float
+    exchange: float = 0.0
 
     @property
     def efficiency(self) -> float:
@@ -55,6 +61,7 @@ def measure_scaling(
     device: str = "auto",
     devices: Sequence[int] = (),
     exact_shards: int = 0,
+    strategy: Literal["ddp", "fsdp"] = "ddp",
 ) -> list[Scaling]:
     """Let runs of 1 and of `counts` processes take turns.
 
@@ -66,6 +73,7 @@ def measure_scaling(
         device: device, as in `training.device`.
         devices: GPUs to use, one for each process; empty for the first ones, or for the cores.
         exact_shards: `parallel.exact_shards` of the runs of several processes.
+        strategy: `parallel.strategy` of these.
 
     Raises:
         ConfigError: no such subject, or more processes than GPUs.
@@ -78,32 +86,43 @@ def measure_scaling(
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         runs: dict[int, _PausedRun] = {}
         for count in counts:
-            config = _config(subject, device, count, devices[:count], threads, exact_shards if count > 1 else 0)
+            config = _config(subject, device, count, devices[:count], threads)
+            if count > 1:
+                config = _changed(config, "parallel", exact_shards=exact_shards, strategy=strategy)
             runs[count] = stack.enter_context(_PausedRun(config, Path(folder)))
         measured: list[dict[int, float]] = []
         for number in range(rounds):
             first = number % len(counts)
             measured.append({count: runs[count].window(seconds) for count in counts[first:] + counts[:first]})
-    return [
-        Scaling(
-            count,
-            statistics.median(row[count] for row in measured),
-            statistics.median(row[count] / row[1] for row in measured),
-        )
-        for count in counts
-    ]
+    found = []
+    for count in counts:
+        samples_per_s = statistics.median(row[count] for row in measured)
+        exchange = 0.0
+        if count > 1:
+            batch = bench_config(subject, device).loader.batch_size * count
+            kind = choose_device(device).type
+            seconds = exchange_seconds(_gradients(subject, device), count, device=kind, devices=devices)
+            exchange = seconds * samples_per_s / batch
+        times = statistics.median(row[count] / row[1] for row in measured)
+        found.append(Scaling(count, samples_per_s, times, exchange))
+    return found
 
 
-def _config(
-    subject: str, device: str, count: int, devices: Sequence[int], threads: int, exact_shards: int
-) -> RunConfig:
+def _gradients(subject: str, device: str) -> int:
+    """Elements of the gradients of a network."""
+    prepared = prepare(bench_config(subject, device), lambda message, done, total: None)
+    return sum(weight.numel() for weight in prepared.model.parameters() if weight.requires_grad)
+
+
+def _config(subject: str, device: str, count: int, devices: Sequence[int], threads: int) -> RunConfig:
     config = bench_config(subject, device)
-    parallel = config.parallel.model_copy(
-        update={"processes": count, "devices": list(devices), "exact_shards": exact_shards}
-    )
-    loader = config.loader.model_copy(update={"batch_size": config.loader.batch_size * count})
-    training = config.training.model_copy(update={"num_threads": threads})
-    return config.model_copy(update={"parallel": parallel, "loader": loader, "training": training})
+    config = _changed(config, "parallel", processes=count, devices=list(devices))
+    config = _changed(config, "loader", batch_size=config.loader.batch_size * count)
+    return _changed(config, "training", num_threads=threads)
+
+
+def _changed(config: RunConfig, section: str, **settings: Any) -> RunConfig:
+    return config.model_copy(update={section: getattr(config, section).model_copy(update=settings)})
 
 
 class _PausedRun:

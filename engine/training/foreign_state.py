@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..distributed.sharded_tensors import fitted_model_state, fitted_optimizer_state
 from ..errors import CheckpointError
 from .optimization.schedules import advance
-from .sharded_tensors import fitted_model_state, fitted_optimizer_state
 from .state import RunState
 
 # What the next step depends on and such a file does not hold.

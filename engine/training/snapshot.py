@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .sharded_tensors import OwnPart, is_sharded, local_part, whole
+from ..distributed.sharded_tensors import OwnPart, is_sharded, local_part, whole
 
 _BufferKey = tuple[torch.Size, tuple[int, ...], torch.dtype]
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ..config import RunConfig
 from ..config.file import dump_config
+from ..distributed.sharded_tensors import fitted_model_state, fitted_optimizer_state
 from ..errors import CheckpointError
 from ..metric_names import metric
 from ..randomness import capture_python_randomness, restore_python_randomness
@@ -22,7 +23,6 @@ from .monitors.early_stopping import EarlyStopping
 from .optimization.ema import AveragedWeights
 from .optimization.schedules import Schedule
 from .records.step_log import StepBlock
-from .sharded_tensors import fitted_model_state, fitted_optimizer_state
 from .snapshot import Snapshot
 
 

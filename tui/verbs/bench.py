@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 import click
 
@@ -13,6 +12,9 @@ from torchdeck.engine.machine.torch_import import require_torch
 from ..process.private_output import PrivateOutput
 from .options import Numbers, json_option
 from .output import print_json
+
+if TYPE_CHECKING:
+    from torchdeck.engine.bench.scaling import Scaling
 
 
 class Efficiency(TypedDict):
@@ -32,6 +34,10 @@ class Efficiency(TypedDict):
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, …")
 @click.option("--processes", type=Numbers("processes", "1,2,4"), metavar="1,2,4", help="Compare numbers of processes.")
 @click.option("--gpus", type=Numbers("GPUs", "0-3"), metavar="0-3", help="Compare 1, 2, 4, … of these GPUs.")
+@click.option(
+    "--exact-shards", type=click.IntRange(min=0), default=0, help="parallel.exact_shards of several processes."
+)
+@click.option("--strategy", type=click.Choice(["ddp", "fsdp"]), default="ddp", help="parallel.strategy of these.")
 @json_option
 def bench(
     subjects: tuple[str, ...],
@@ -40,6 +46,8 @@ def bench(
     device: str,
     processes: list[int] | None,
     gpus: list[int] | None,
+    exact_shards: int,
+    strategy: Literal["ddp", "fsdp"],
     as_json: bool,
 ) -> int:
     """Compare torchdeck's engine on this machine with a bare loop and other installed trainers, as ratios.
@@ -49,7 +57,8 @@ def bench(
     take turns in short windows; the ratio shown is the median over the rounds.
 
     With --processes or --gpus, the engine with several processes is compared with itself with one: batches of 64 for
-    each, and the cores divided by the largest number.
+    each, and the cores divided by the largest number. exchange is the share of a step that adding up the gradients
+    would take by itself; a part of it is hidden behind the backward pass.
     """
     with PrivateOutput() as output:
         require_torch("bench")
@@ -59,9 +68,22 @@ def bench(
             bench_config(subject, device)
         if processes is not None or gpus is not None:
             counts = processes or [1 << power for power in range(len(gpus or ()).bit_length())]
-            _compare_processes(
-                subjects or tuple(SUBJECTS), counts, gpus or [], seconds, rounds, device, as_json, output
-            )
+            from torchdeck.engine.bench.scaling import measure_scaling
+
+            compared: dict[str, list[Scaling]] = {}
+            for subject in subjects or tuple(SUBJECTS):
+                print(f"measuring {subject} …", file=output.stderr)
+                compared[subject] = measure_scaling(
+                    subject,
+                    counts,
+                    seconds=seconds,
+                    rounds=rounds,
+                    device=device,
+                    devices=gpus or [],
+                    exact_shards=exact_shards,
+                    strategy=strategy,
+                )
+            _print_scaling(compared, as_json, output)
             return 0
         table = {}
         for subject in subjects or tuple(SUBJECTS):
@@ -82,31 +104,21 @@ def bench(
     return 0
 
 
-def _compare_processes(
-    subjects: Sequence[str],
-    counts: Sequence[int],
-    gpus: Sequence[int],
-    seconds: float,
-    rounds: int,
-    device: str,
-    as_json: bool,
-    output: PrivateOutput,
-) -> None:
-    from torchdeck.engine.bench.scaling import measure_scaling
-
-    table: dict[str, list[dict[str, Any]]] = {}
-    for subject in subjects:
-        print(f"measuring {subject} …", file=output.stderr)
-        found = measure_scaling(subject, counts, seconds=seconds, rounds=rounds, device=device, devices=gpus)
-        table[subject] = [{**asdict(row), **Efficiency(efficiency=row.efficiency)} for row in found]
+def _print_scaling(compared: dict[str, list[Scaling]], as_json: bool, output: PrivateOutput) -> None:
     if as_json:
+        table = {
+            subject: [{**asdict(row), **Efficiency(efficiency=row.efficiency)} for row in rows]
+            for subject, rows in compared.items()
+        }
         print_json(table, output.stdout)
         return
-    print(f"{'':<10}{'processes':>10}{'samples/s':>11}{'/ one':>8}{'efficiency':>12}", file=output.stdout)
-    for subject, rows in table.items():
+    print(
+        f"{'':<10}{'processes':>10}{'samples/s':>11}{'/ one':>8}{'efficiency':>12}{'exchange':>10}", file=output.stdout
+    )
+    for subject, rows in compared.items():
         for row in rows:
             print(
-                f"{subject:<10}{row['processes']:>10.0f}{row['samples_per_s']:>11,.0f}{row['times']:>8.2f}"
-                f"{row['efficiency']:>11.0%}",
+                f"{subject:<10}{row.processes:>10}{row.samples_per_s:>11,.0f}{row.times:>8.2f}{row.efficiency:>11.0%}"
+                f"{row.exchange:>11.1%}",
                 file=output.stdout,
             )

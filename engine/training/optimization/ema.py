@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...config import EmaConfig
-from ..sharded_tensors import stored
+from ...distributed.sharded_tensors import stored
 
 
 class AveragedWeights:

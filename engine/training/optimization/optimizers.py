@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from ...config import OptimizerConfig
+from ...distributed.sharded_tensors import is_sharded
 from ...errors import ConfigError, did_you_mean
 from ...user_code import is_user_spec
-from ..sharded_tensors import is_sharded
 from .library_arguments import check_keywords, with_tuples
 from .muon import MuonWithAdamW
 from .parameter_groups import MUON, PlannedGroup, as_parameters, check_groups, plan_groups

@@ -11,6 +11,7 @@ def test_one_and_two_processes_take_turns(exact_shards: int) -> None:
     one, two = measure_scaling("mlp", [2], seconds=0.3, rounds=1, device="cpu", exact_shards=exact_shards)
     assert (one.processes, one.times, two.processes) == (1, 1.0, 2)
     assert one.samples_per_s > 0
+    assert one.exchange == 0 < two.exchange
     assert two.times == pytest.approx(two.samples_per_s / one.samples_per_s)
 
 
