@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from studio_pilot import SMALL, choose_in_palette, screen_text, studio, until, until_shown
-from textual.command import CommandList
+from textual.command import CommandInput, CommandList
+from textual.widgets import LoadingIndicator
 
 from torchdeck.engine.config.file import load_config
 from torchdeck.engine.runs.writer import RunWriter
@@ -54,3 +55,11 @@ async def test_what_there_is_nothing_to_do_for_comes_last_and_every_entry_has_on
         assert max(at for at, title in enumerate(titles) if title.startswith("Stop the run")) > 10
         assert commands.virtual_size.height == len(titles)
         assert screen_text(app).splitlines()[22].strip("│ ") == ""
+
+
+async def test_an_open_palette_that_waits_does_nothing(tmp_path: Path) -> None:
+    async with studio(tmp_path, *SMALL) as (app, pilot):
+        await pilot.press("7", "colon")
+        await until_shown(pilot, "Start the draft")
+        await until(pilot, lambda: app.screen.query_one(LoadingIndicator).auto_refresh is None)
+        assert not app.screen.query_one(CommandInput).cursor_blink
