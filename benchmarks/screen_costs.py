@@ -56,7 +56,8 @@ class Screen:
             environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "OMP_NUM_THREADS": "1"}
             if theme:
                 environment["TORCHDECK_THEME"] = theme
-            for name in ("COLUMNS", "LINES"):
+            # An installed torchdeck is byte code: the first start leaves it for the others.
+            for name in ("COLUMNS", "LINES", "PYTHONDONTWRITEBYTECODE"):
                 environment.pop(name, None)
             os.chdir(REPOSITORY)
             os.execve(sys.executable, [sys.executable, "-m", "torchdeck", "digits", "--runs", str(runs)], environment)
