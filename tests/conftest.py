@@ -11,6 +11,8 @@ import pytest
 # Before torch is imported: tests run side by side, and more threads than cores make them crawl.
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["MKL_NUM_THREADS"] = "1"
+# Each of the hundreds of processes that tests start would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
