@@ -40,6 +40,7 @@ LAYERS = (
     "engine.interchange",
     "engine.distributed",
     "engine.recording",
+    "engine.adapters",
     "engine.foreign",
     "engine.data.random_keys",
     "engine.data.datasets",

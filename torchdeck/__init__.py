@@ -14,6 +14,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from .engine.adapters.accelerate import AccelerateTracker as AccelerateTracker
+    from .engine.adapters.hugging_face import HuggingFaceCallback as HuggingFaceCallback
+    from .engine.adapters.ignite import IgniteHandler as IgniteHandler
+    from .engine.adapters.keras import KerasCallback as KerasCallback
+    from .engine.adapters.lightning import LightningLogger as LightningLogger
     from .engine.config import RunConfig
     from .engine.errors import TorchdeckError as Error
     from .engine.recording.recorder import Recorder, record
@@ -38,8 +43,14 @@ __all__ = [
     "train",
 ]
 
-# name -> the module it comes from; `Error` has a longer name there.
+# name -> the module it comes from; `Error` has a longer name there. Those for other libraries need these, and are not
+# in `__all__`: `import *` must not.
 _HOMES = {
+    "AccelerateTracker": "engine.adapters.accelerate",
+    "HuggingFaceCallback": "engine.adapters.hugging_face",
+    "IgniteHandler": "engine.adapters.ignite",
+    "KerasCallback": "engine.adapters.keras",
+    "LightningLogger": "engine.adapters.lightning",
     "Error": "engine.errors",
     "RunConfig": "engine.config",
     **dict.fromkeys(
@@ -62,4 +73,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(globals().keys() | set(__all__))
+    return sorted(globals().keys() | _HOMES.keys())

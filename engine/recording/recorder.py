@@ -40,11 +40,11 @@ def record(
     steps: int = 0,
     best_metric: str = "",
     larger_is_better: bool | None = None,
+    rank: int | None = None,
 ) -> Recorder:
     """Record a training loop of your own: a run's directory that everything in torchdeck shows as it shows its own.
 
-    In a process with a rank other than 0 (RANK or LOCAL_RANK, as torchrun sets them) nothing is recorded, and every
-    method does nothing.
+    In a process with a rank other than 0 nothing is recorded, and every method does nothing.
 
     Args:
         name: name of the run.
@@ -54,11 +54,13 @@ def record(
         steps: number of steps that will be trained; 0 if not known.
         best_metric: validation metric that picks the best, such as "accuracy"; empty for the most telling one.
         larger_is_better: whether that is better when larger; None to tell it by its name.
+        rank: number of this process among those that train together; None to read RANK or LOCAL_RANK, which torchrun
+            sets.
 
     Raises:
         Error: the name is not allowed, or the directory can't be made. Nothing that follows raises.
     """
-    if _rank():
+    if _rank() if rank is None else rank:
         replace_value(RunConfig(), "name", name)
         return Recorder(None)
     root = Path(runs) if runs is not None else default_runs_root()
