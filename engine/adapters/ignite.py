@@ -62,5 +62,5 @@ class IgniteHandler:
     def _fail(self, trainer: Engine, error: BaseException) -> None:
         if self.run is not None:
             self.run.finish("failed", f"{type(error).__name__}: {error}")
-        # Ignite leaves that to whoever listens.
+        # Where there is a handler, Ignite does not raise it itself.
         raise error
