@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+from campaign import is_full_campaign
 from several_processes import MLP, ended, several
 
 DIVERGES = (*MLP, "optimizer={name='SGD',lr=1e18}", "schedule={name='constant'}", "parallel.timeout_minutes=1")
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.campaign
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"] if is_full_campaign() else ["fsdp"])
 def test_a_run_of_several_processes_that_diverges_names_the_module_and_the_process(
     tmp_path: Path, strategy: str
 ) -> None:
@@ -20,7 +22,8 @@ def test_a_run_of_several_processes_that_diverges_names_the_module_and_the_proce
     assert not [event for event in reader.events() if event["kind"] == "resumed_from"]
 
 
-@pytest.mark.parametrize("strategy", ["ddp", "fsdp"])
+@pytest.mark.campaign
+@pytest.mark.parametrize("strategy", ["ddp", "fsdp"] if is_full_campaign() else ["ddp"])
 def test_it_goes_back_and_on_with_a_lower_rate_on_all_of_them(tmp_path: Path, strategy: str) -> None:
     settings = (
         "training.on_nonfinite='rollback'",

@@ -1,12 +1,14 @@
 """The benchmark of several processes against one."""
 
 import pytest
+from campaign import is_full_campaign
 
 from torchdeck.engine.bench.scaling import Scaling, measure_scaling
 from torchdeck.engine.errors import ConfigError
 
 
-@pytest.mark.parametrize("exact_shards", [0, 2])
+@pytest.mark.campaign
+@pytest.mark.parametrize("exact_shards", [0, 2] if is_full_campaign() else [0])
 def test_one_and_two_processes_take_turns(exact_shards: int) -> None:
     one, two = measure_scaling("mlp", [2], seconds=0.3, rounds=1, device="cpu", exact_shards=exact_shards)
     assert (one.processes, one.times, two.processes) == (1, 1.0, 2)
