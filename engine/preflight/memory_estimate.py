@@ -48,7 +48,7 @@ class MemoryEstimate:
     """Memory of a training step in bytes, at the moment when it takes the most. The parts add up to `peak`.
 
     Attributes:
-        batch_size: samples per batch.
+        batch_size: samples per batch; of several processes, of one's part.
         precision: the resolved precision.
         device: where it would be trained: cpu, cuda:0, …
         parameters: weights, trained or not.
@@ -86,7 +86,8 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
 
-    A compiled model keeps less for the backward pass than is estimated here.
+    Of several processes, what one of them takes. Less is taken than is estimated with `parallel.strategy = "fsdp"`, and
+    by a compiled model, which keeps less for the backward pass.
 
     Args:
         config: the run.
@@ -98,7 +99,16 @@ def estimate_memory(
         ConfigError, UserCodeError: a setting that is wrong, or a model that computes with values.
     """
     shape = input_shape if input_shape is not None else default_input_shape(config.model)
-    return _estimate(config, num_classes or classes_of(config.model, shape), shape, example, with_evaluation=True)
+    classes = num_classes or classes_of(config.model, shape)
+    return _estimate(_of_one_process(config), classes, shape, example, with_evaluation=True)
+
+
+def _of_one_process(config: RunConfig) -> RunConfig:
+    """The config with the part of a batch that a process computes."""
+    parallel = config.parallel
+    processes = len(parallel.devices) or parallel.processes or max(1, torch.cuda.device_count())
+    samples = -(-config.loader.batch_size // (processes * parallel.machines))
+    return config.model_copy(update={"loader": config.loader.model_copy(update={"batch_size": samples})})
 
 
 def largest_batch(

@@ -1,6 +1,6 @@
 """What a training step takes of the memory, by estimate, against what torch's allocator gave out in a real one."""
 
-from __future__ import annotations
+from __future__ import dataclasses
 
 import json
 import subprocess
@@ -26,6 +26,12 @@ def run(*overrides: str) -> RunConfig:
 
 def estimate(*overrides: str) -> MemoryEstimate:
     return estimate_memory(run(*overrides), 10, SHAPE)
+
+
+def test_of_several_processes_the_step_of_one_is_estimated() -> None:
+    part, whole = estimate("loader.batch_size=64", "parallel.processes=4"), estimate("loader.batch_size=64")
+    assert part == dataclasses.replace(estimate("loader.batch_size=16"), free=part.free)
+    assert part.activations < 0.5 * whole.activations
 
 
 MEASURED = {
