@@ -86,8 +86,8 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a run's training step: its batch size, precision, optimizer, clipping, accumulation.
 
-    Of several processes, what one of them takes. Less is taken than is estimated with `parallel.strategy = "fsdp"`, and
-    by a compiled model, which keeps less for the backward pass.
+    Of several processes, what one of them takes. It is less than the estimate with `parallel.strategy = "fsdp"`, and
+    with a compiled model, which keeps less for the backward pass.
 
     Args:
         config: the run.

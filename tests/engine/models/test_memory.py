@@ -1,7 +1,8 @@
 """What a training step takes of the memory, by estimate, against what torch's allocator gave out in a real one."""
 
-from __future__ import dataclasses
+from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
