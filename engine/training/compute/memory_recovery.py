@@ -73,7 +73,7 @@ class RecoveringPasses:
         while True:
             problem = ""
             try:
-                return self._step.forward_backward(self._in_parts(window) if self.largest_part else window)
+                return self._step.forward_backward(self._in_parts(window) if self._splits else window)
             except (RuntimeError, MemoryError) as error:
                 if not is_out_of_memory(error) or not self._can_split(window):
                     raise
@@ -86,6 +86,11 @@ class RecoveringPasses:
             self._undo(saved)
             self.largest_part = parts.largest
             self._on_split(parts)
+
+    @property
+    def _splits(self) -> bool:
+        # A checkpoint of a run that split its batches may be resumed where all processes do equally many passes.
+        return bool(self.largest_part) and not self._step.passes_are_shared
 
     def _can_split(self, window: Sequence[Batch]) -> bool:
         return self._step.can_split and self.largest_part != 1 and max(len(targets) for _, targets in window) > 1
@@ -129,7 +134,7 @@ class RecoveringEvaluation:
                 work(batch_of_zeros(batch, 1))
             return []
         while True:
-            parts = parts_of(batch, self.largest_part) if self.largest_part else [batch]
+            parts = parts_of(batch, self.largest_part) if self.largest_part and not self._are_shared else [batch]
             largest = max(len(targets) for _, targets in parts)
             try:
                 return [work(part) for part in parts]

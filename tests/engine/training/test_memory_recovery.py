@@ -112,6 +112,28 @@ def test_only_the_batch_that_did_not_fit_is_evaluated_again() -> None:
     assert done == [20, *[25] * 8] and said == [50, 25]
 
 
+def test_where_every_pass_is_one_of_all_processes_none_is_split_nor_left_out() -> None:
+    passes = RecoveringEvaluation(lambda parts: None, are_shared=True)
+    # As a checkpoint of a run that split its batches has it.
+    passes.largest_part = 2
+    sizes: list[int] = []
+
+    def work(batch: Batch) -> int:
+        sizes.append(len(batch[1]))
+        return len(batch[1])
+
+    for samples, expected in ((5, [5]), (0, [])):
+        assert passes((torch.zeros(samples, 3), torch.zeros(samples, dtype=torch.long)), work) == expected
+    # Of the batch without samples, one of zeros goes through the model.
+    assert sizes == [5, 1]
+
+    def fail(batch: Batch) -> int:
+        raise torch.OutOfMemoryError("no room")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        passes((torch.zeros(5, 3), torch.zeros(5, dtype=torch.long)), fail)
+
+
 @pytest.mark.parametrize(
     ("error", "is_one"),
     [
